@@ -1,0 +1,369 @@
+"""The values that the rooms hand to each other: frozen, and without behaviour that touches a disk.
+
+Data runs one way: names and sizes -> `Snapshot` -> `Volume` -> split -> sample -> plan -> bytes -> operations ->
+`Outcome` -> audit. What exists a hundred thousand times is a `NamedTuple` (cheap to make, 8 bytes a field); what
+exists once is a frozen dataclass. All paths are `str` with `/` between the parts: `Path` objects are too slow for loops
+over files.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple, Protocol
+
+Split = Literal["train", "val", "test"]
+SPLITS: Final[tuple[Split, ...]] = ("train", "val", "test")
+
+Mode = Literal["copy", "hardlink", "symlink", "reflink", "list"]
+Layout = Literal["keep", "by-volume"]
+Severity = Literal["error", "warning"]
+
+# What stock trainers read: Ultralytics 8.4 and YOLOv5 7.0, `IMG_FORMATS`, joined.
+TRAINER_SUFFIXES: Final = frozenset(
+    "avif bmp dng heic heif jp2 jpeg jpeg2000 jpg mpo pfm png tif tiff webp".split()  # noqa: SIM905 - reads better
+)
+# What counts as an image here: the guide's slices are DICOM, which forks of the trainers read.
+IMAGE_SUFFIXES: Final = TRAINER_SUFFIXES | {"dcm"}
+
+
+# ---- what was found -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """One image folder of an input, with the folder that holds its labels.
+
+    Attributes:
+        images: path of the image folder relative to the input's root; `""` is the root itself.
+        labels: path of the label folder relative to the root; equal to `images` where labels lie beside the images.
+        split: the split that the input holds these slices in (`valid` is `val`), or None.
+    """
+
+    images: str
+    labels: str
+    split: Split | None
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One root that slices are read from.
+
+    Attributes:
+        root: absolute, `..` removed, symbolic links not resolved.
+        prefix: `""`, or `NAME-` of `--input NAME=DIR`: put before volume ids and file names.
+        folders: its image folders, none of them inside another unless the outer one excludes the inner by name.
+        names: class names by id, or None where the input has no yaml.
+    """
+
+    root: str
+    prefix: str
+    folders: tuple[Folder, ...]
+    names: tuple[str, ...] | None
+
+
+class ImageFile(NamedTuple):
+    """One image and its label, as the scan found them. Paths are relative to the input's root."""
+
+    input: int  # index into Snapshot.inputs
+    folder: int  # index into Input.folders
+    path: str
+    size: int  # bytes
+    mtime_ns: int
+    label: str | None  # None: there is no label file
+    label_size: int  # bytes; 0 where missing
+    label_sha256: str  # hex; "" where the label is missing or has no byte
+    annotations: int  # lines that are not blank
+    classes: tuple[int, ...]  # class id of every valid line, in file order
+    invalid: bool  # at least one line is not a valid annotation
+    image_sha256: str  # hex with --hash-images, else ""
+    blank: bool  # with --hash-images: zero bytes, or one byte value only
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong at one place: never an exception, so that the rest goes on and all are listed in one pass.
+
+    Attributes:
+        kind: one of the contract's kinds, or a scan outcome such as `unreadable`.
+        severity: only errors make an audit fail.
+        path: the file, with `:LINE` behind it where a line is meant.
+        message: what is wrong, in a few words.
+    """
+
+    kind: str
+    severity: Severity
+    path: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What lies in the inputs at one moment.
+
+    Attributes:
+        inputs: in the order given.
+        images: sorted by input index, then path (UTF-8 bytes), whatever order the directories gave.
+        missing: per input, images without a label file.
+        empty: per input, label files without a byte or with white space only.
+        problems: invalid label lines, unreadable folders, duplicate stems, orphan labels, names refused; sorted.
+        leftovers: `*.cache` and `*.npy` files passed over.
+    """
+
+    inputs: tuple[Input, ...]
+    images: Sequence[ImageFile]
+    missing: tuple[int, ...]
+    empty: tuple[int, ...]
+    problems: tuple[Problem, ...]
+    leftovers: int
+
+
+# ---- what is chosen -------------------------------------------------------------------------------------------------
+
+
+class Slice(NamedTuple):
+    """One image read by the naming rule."""
+
+    file: ImageFile
+    volume: str
+    number: int | None  # position in the volume; None where the rule gives none
+    positive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """All slices of one scan: the smallest thing that may be split.
+
+    Attributes:
+        id: as the naming rule reads it, with the input's prefix.
+        group: the unit that is split: the patient where a map was given, else the volume's own id.
+        slices: sorted by number (None first), then input and path.
+        positives: how many of them are positive.
+    """
+
+    id: str
+    group: str
+    slices: tuple[Slice, ...]
+    positives: int
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """The rule that reads a file's name, as the plan stores it.
+
+    Attributes:
+        rule: `im-dash`, `trailing-number`, `parent-dir` or `regex`.
+        pattern: the regular expression of `regex`, else None.
+    """
+
+    rule: Literal["im-dash", "trailing-number", "parent-dir", "regex"]
+    pattern: str | None = None
+
+
+# ---- the plan -------------------------------------------------------------------------------------------------------
+
+
+class Operation(NamedTuple):
+    """One slice to put in place: a line of the plan file, its fields in the plan file's order.
+
+    The destination is never stored: `destination.py` derives it from the operation, its source and the layout.
+    """
+
+    split: Split
+    volume: str
+    positive: bool
+    input: int
+    image: str  # relative to the input's root
+    label: str | None  # relative to the input's root; None: missing, an empty file is made
+    image_size: int
+    image_mtime_ns: int  # in the file: a string of seconds and nine digits
+    label_size: int
+    label_sha256: str  # "" where label_size is 0
+    image_sha256: str  # "" without --hash-images
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A run of at most 4,096 operations with one destination folder.
+
+    Attributes:
+        folder: the images' destination folder, such as `images/train`.
+        count: operations.
+        offset: of the first one, in bytes from the first byte after the header line.
+        bytes: length, with each line's `,` and newline.
+        sha256: hex, of those bytes.
+    """
+
+    folder: str
+    count: int
+    offset: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a destination is derived from, beside the operation: one per input.
+
+    Attributes:
+        prefix: put before file names.
+        folders: the image folders; the longest one that holds an image gives the part of its path that is kept.
+    """
+
+    prefix: str
+    folders: tuple[Folder, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanHeader:
+    """The plan file's first line. Attribute names are the JSON members.
+
+    Attributes:
+        digest: hex; "" in a draft that was not sealed yet.
+        split_digest: hex, of volume ids, splits and kept slices alone.
+        inputs: absolute roots, aligned with `sources`.
+        sources: prefix and image folders of each input.
+        output: absolute.
+        names: class names by id, or None.
+        parameters: the options that decided the plan, JSON values only.
+        naming: the rule found or given, with two names read aloud (`rule`, `pattern`, `examples`).
+        statistics: the metadata file's `statistics`, plus `before` (counts before undersampling, per split).
+        volume_statistics: the metadata file's `volume_statistics`, plus positive and negative volumes per split.
+        targets: wanted, reached and distance, per split.
+        warnings: sentences.
+        volumes: one object a volume.
+        blocks: where the operations lie.
+    """
+
+    digest: str
+    split_digest: str
+    inputs: tuple[str, ...]
+    sources: tuple[Source, ...]
+    output: str
+    names: tuple[str, ...] | None
+    parameters: Mapping[str, Any]
+    naming: Mapping[str, Any]
+    statistics: Mapping[str, Any]
+    volume_statistics: Mapping[str, Any]
+    targets: Mapping[str, Any]
+    warnings: tuple[str, ...]
+    volumes: tuple["PlannedVolume", ...]
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedVolume:
+    """One volume in the plan's header.
+
+    Attributes:
+        id: the volume.
+        group: the unit that was split; its own id without a group map.
+        split: where it goes.
+        slices: how many it has, excluded ones apart.
+        positives: how many of them are positive.
+        kept: how many the plan keeps.
+        dropped: numbers of the slices that sampling dropped, as run-length text such as `3-7,9`.
+        missing: numbers absent between the first and the last slice, as run-length text.
+    """
+
+    id: str
+    group: str
+    split: Split
+    slices: int
+    positives: int
+    kept: int
+    dropped: str
+    missing: str
+
+
+# ---- what happened --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an apply did.
+
+    Attributes:
+        output: absolute path of the published data set (or of the one that a dry run would publish).
+        mode: how images were placed, as really used.
+        files: files placed in the output, those of an earlier run that was resumed included.
+        bytes: bytes of image and label content copied by this run.
+        seconds: wall time.
+        resumed: operations found done, not done again.
+        published: whether the output appeared in this run.
+        warnings: sentences.
+        train_commands: `yolov5` and `ultralytics`: a command, or None with the reason in `warnings`.
+    """
+
+    output: str
+    mode: Mode
+    files: int
+    bytes: int
+    seconds: float
+    resumed: int
+    published: bool
+    warnings: tuple[str, ...]
+    train_commands: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the audit.
+
+    Attributes:
+        name: what was checked.
+        ok: True, False, or None: NOT CHECKED.
+        reason: why it was not checked, or a note; may be empty.
+        count: how many things were looked at.
+        problems: what was found; only errors make `ok` False.
+    """
+
+    name: str
+    ok: bool | None
+    reason: str
+    count: int
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """The result of `verify`.
+
+    Attributes:
+        ok: no check is False.
+        summary: the sentence that a reviewer can quote.
+        checks: in the order in which people read them.
+        leaks: per kind and split pair: slices touched and their share.
+    """
+
+    ok: bool
+    summary: str
+    checks: tuple[Check, ...]
+    leaks: Sequence[Mapping[str, Any]]
+
+
+class Progress(Protocol):
+    """Where long work reports to; the terminal draws a bar, `--quiet` and pipes draw nothing.
+
+    Calls come from one thread at a time.
+    """
+
+    def begin(self, what: str, total: int | None, unit: str) -> None:
+        """Start a stage: `what` it is, how many units if known."""
+
+    def advance(self, count: int, size: int = 0) -> None:
+        """Report `count` more units, and `size` more bytes."""
+
+    def end(self) -> None:
+        """End the stage."""
+
+
+class Silent:
+    """A `Progress` that shows nothing."""
+
+    def begin(self, what: str, total: int | None, unit: str) -> None:
+        """Show nothing."""
+
+    def advance(self, count: int, size: int = 0) -> None:
+        """Show nothing."""
+
+    def end(self) -> None:
+        """Show nothing."""
