@@ -1,0 +1,93 @@
+"""Whole-process measurements: start-up, interpreter and exit included, as a user waits for them."""
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a command: wall seconds, and the peak memory of its largest process in MiB."""
+
+    seconds: float
+    peak_mib: float
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A command to measure.
+
+    Attributes:
+        name: as the table shows it.
+        command: what is run, as a list of words.
+        before: puts the stage in order before each run (removes the last run's output); not measured.
+        peer: the name of the case that it is held against, in the same round; "" for a peer itself.
+    """
+
+    name: str
+    command: Sequence[str]
+    before: Callable[[], None]
+    peer: str = ""
+
+
+def run(command: Sequence[str]) -> Run:
+    """Run a command to its end and return what it took; a failing command ends the benchmark with its words."""
+    with open(os.devnull, "rb") as nothing:
+        started = time.perf_counter()
+        child = subprocess.Popen(command, stdin=nothing, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        assert child.stderr is not None
+        said = child.stderr.read()
+        _, status, usage = os.wait4(child.pid, 0)
+        seconds = time.perf_counter() - started
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode != 0:
+        sys.exit(f"{' '.join(command)}: exit {child.returncode}\n{said.decode(errors='replace')[-2000:]}")
+    return Run(seconds, usage.ru_maxrss / 1024)
+
+
+def rounds(cases: Sequence[Case], count: int, *, settle: bool = True) -> dict[str, list[Run]]:
+    """Run every case once a round, so that a drift of the machine meets them all; the first round only warms up."""
+    results: dict[str, list[Run]] = {case.name: [] for case in cases}
+    for number in range(count + settle):
+        for case in cases:
+            case.before()
+            measured = run(case.command)
+            if number >= settle:
+                results[case.name].append(measured)
+            print(f"\r  round {number}/{count}: {case.name:<40}", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return results
+
+
+def rows(cases: Sequence[Case], results: dict[str, list[Run]]) -> list[dict[str, object]]:
+    """Return a row a case: medians, and the median of the ratios to its peer round by round."""
+    table = []
+    for case in cases:
+        runs = results[case.name]
+        row: dict[str, object] = {
+            "case": case.name,
+            "seconds": round(median(run.seconds for run in runs), 3),
+            "peak_mib": round(max(run.peak_mib for run in runs)),
+        }
+        if case.peer:
+            pairs = zip(runs, results[case.peer], strict=True)
+            row |= {"peer": case.peer, "ratio": round(median(ours.seconds / theirs.seconds for ours, theirs in pairs), 2)}
+        table.append(row)
+    return table
+
+
+def machine(root: str) -> dict[str, str]:
+    """Return what a figure means nothing without: cores, kernel, Python, and the file system under `root`."""
+    found = subprocess.run(["stat", "--file-system", "--format=%T", root], capture_output=True, text=True, check=False)
+    return {
+        "cores": str(len(os.sched_getaffinity(0))),
+        "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
+        "kernel": f"{platform.system()} {platform.release().split('-')[0]}",
+        "python": platform.python_version(),
+        "file_system": found.stdout.strip() or "unknown",
+    }
