@@ -1,0 +1,247 @@
+"""Which volumes belong together: the groups that a split never cuts, by a CSV map, a name's `patient`, or equal images.
+
+A volume is not a patient: two knees of one patient must be able to stay together (Yagis et al. 2021, Sci. Rep. 11:22544,
+on what leaks do to figures). Texts come in as values; reading files is the caller's work.
+"""
+
+import csv
+import hmac
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from io import StringIO
+from typing import Final, Literal
+
+from planbalance.errors import InputError
+from planbalance.model import SPLITS, Split
+
+GroupSource = Literal["map", "dicom"]
+
+_SIDES: Final = frozenset({"l", "r", "left", "right", "lt", "rt"})
+_WORDS: Final = re.compile(r"[^_\-. ]+")
+_LETTERED: Final = re.compile(r"(.*[0-9])[a-z]", re.DOTALL)
+_SPLIT_WORDS: Final[Mapping[str, Split]] = {"train": "train", "val": "val", "valid": "val", "test": "test"}
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMap:
+    """Volume -> group, with further columns for `--stratify`.
+
+    Attributes:
+        group_of: group by volume id, as the plan shows ids (an input's prefix included).
+        traits: per column name, the value by volume id.
+        source: where it comes from: a CSV map, or DICOM headers.
+        name: how messages call it, such as the file's path.
+    """
+
+    group_of: Mapping[str, str]
+    traits: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    source: GroupSource = "map"
+    name: str = "the group map"
+
+
+def csv_text(data: bytes, name: str) -> str:
+    """Return a CSV file's text: UTF-8, with or without the byte order mark that spreadsheets write, or UTF-16 with one.
+
+    Raises:
+        InputError: the bytes are neither (kind `bad-map`).
+    """
+    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise _bad_map(f"{name} is not UTF-8 text (byte {error.start}).", "Save it as 'CSV UTF-8'.", name) from None
+
+
+def parse_group_map(
+    text: str,
+    *,
+    volume_column: str = "volume",
+    group_column: str = "group",
+    columns: Sequence[str] = (),
+    name: str = "the group map",
+) -> GroupMap:
+    """Read a group map from CSV text with a header line; comma, semicolon or tab between the fields.
+
+    Args:
+        text: the CSV text.
+        volume_column: heading of the column that holds volume ids.
+        group_column: heading of the column that holds groups; may be the volume column (each volume its own group).
+        columns: headings of further columns, for `--stratify`.
+        name: how messages call the map.
+
+    Raises:
+        InputError: a column is absent or doubled, a value is empty, a volume stands in two groups (kind `bad-map`).
+    """
+    wanted = tuple(dict.fromkeys((volume_column, group_column, *columns)))
+    groups: dict[str, str] = {}
+    traits: dict[str, dict[str, str]] = {column: {} for column in columns}
+    conflicts: dict[str, None] = {}
+    for row in _rows(text, wanted, name):
+        volume = row[volume_column]
+        if groups.setdefault(volume, row[group_column]) != row[group_column]:
+            conflicts[f"{volume}: groups {groups[volume]} and {row[group_column]}"] = None
+        for column in columns:
+            if traits[column].setdefault(volume, row[column]) != row[column]:
+                conflicts[f"{volume}: {column} {traits[column][volume]} and {row[column]}"] = None
+    if conflicts:
+        message = f"{name} gives {counted(len(conflicts), 'volume')} two values: {some(conflicts)}."
+        raise _bad_map(message, "Give each volume one value a column.", *conflicts)
+    return GroupMap(group_of=groups, traits=traits, name=name)
+
+
+def parse_split_map(
+    text: str, *, volume_column: str = "volume", split_column: str = "split", name: str = "the split map"
+) -> dict[str, Split]:
+    """Read a split map, `volume,split`, from CSV text; `valid` is `val`.
+
+    Raises:
+        InputError: a column is absent, a value is empty or no split, a volume stands in two splits (kind `bad-map`).
+    """
+    splits: dict[str, Split] = {}
+    problems: dict[str, None] = {}
+    for row in _rows(text, (volume_column, split_column), name):
+        volume, word = row[volume_column], row[split_column]
+        split = _SPLIT_WORDS.get(word.lower())
+        if split is None:
+            problems[f"{volume}: {word}"] = None
+        elif splits.setdefault(volume, split) != split:
+            problems[f"{volume}: {splits[volume]} and {split}"] = None
+    if problems:
+        message = f"{name} gives {counted(len(problems), 'volume')} no split or two: {some(problems)}."
+        raise _bad_map(message, f"Write each volume once, with one of {', '.join(SPLITS)}.", *problems)
+    return splits
+
+
+def keyed_group(patient_id: str, key: bytes) -> str:
+    """Return what stands for a patient in a plan: 32 hex digits of HMAC-SHA256, so that nothing carries an identity.
+
+    White space around the id is padding in DICOM (PS3.5, value representation LO) and does not count.
+    """
+    return hmac.new(key, patient_id.strip(" \0").encode("utf-8", "surrogateescape"), "sha256").hexdigest()[:32]
+
+
+def require_known(volumes: Iterable[str], group_map: GroupMap) -> None:
+    """Check that the map knows every volume.
+
+    Raises:
+        InputError: it does not; all are listed (kind `unknown-volumes`).
+    """
+    unknown = sorted(volume for volume in set(volumes) if volume not in group_map.group_of)
+    if unknown:
+        raise InputError(
+            f"{group_map.name} does not know {counted(len(unknown), 'volume')}: {some(unknown)}.",
+            kind="unknown-volumes",
+            hint="Add a row for each, spelled as listed here (prefixes and leading zeros included), or --exclude it.",
+            paths=unknown,
+        )
+
+
+def joined_by_content(contents: Iterable[tuple[str, str]]) -> list[tuple[str, ...]]:
+    """Return the sets of volumes that share identical images, directly or through others: sorted, two or more in each.
+
+    Args:
+        contents: (volume id, hash of one image); blank images left out by the caller.
+    """
+    first: dict[str, str] = {}
+    pairs = [(first.setdefault(content, volume), volume) for volume, content in contents]
+    return united(pair for pair in pairs if pair[0] != pair[1])
+
+
+def united(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, ...]]:
+    """Return the connected sets of names, sorted, two or more in each (union-find)."""
+    parent: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        parent.setdefault(name, name)
+        while parent[name] != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    for left, right in pairs:
+        one, other = sorted((root(left), root(right)))
+        parent[other] = one
+    members: defaultdict[str, list[str]] = defaultdict(list)
+    for name in sorted(parent):
+        members[root(name)].append(name)
+    return sorted(tuple(names) for names in members.values() if len(names) > 1)
+
+
+def join_groups(group_of: Mapping[str, str], joined: Iterable[Sequence[str]]) -> dict[str, str]:
+    """Return the groups after whole groups were united wherever two volumes of theirs were; the least name stays."""
+    pairs = [(group_of[volumes[0]], group_of[volume]) for volumes in joined for volume in volumes[1:]]
+    name_of = {group: names[0] for names in united(pairs) for group in names}
+    return {volume: name_of.get(group, group) for volume, group in group_of.items()}
+
+
+def look_like_one_patient(volumes: Iterable[str]) -> list[tuple[str, ...]]:
+    """Return the sets of ids that differ only in a side (`p7_L`, `p7_R`) or a letter behind a number (`0998a`, `0998b`).
+
+    A guess for a warning, never for a split.
+    """
+    alike: defaultdict[str, list[str]] = defaultdict(list)
+    for volume in sorted(set(volumes)):
+        base = _without_side(volume)
+        if base is not None:
+            alike[base].append(volume)
+    return sorted(tuple(ids) for ids in alike.values() if len(ids) > 1)
+
+
+def _without_side(volume: str) -> str | None:
+    """Return the id without what tells one side of a patient from the other, or None where nothing does."""
+    lower = volume.lower()
+    words = _WORDS.findall(lower)
+    if len(words) > 1 and any(word in _SIDES for word in words):
+        return _WORDS.sub(lambda word: "*" if word[0] in _SIDES else word[0], lower)
+    match = _LETTERED.fullmatch(lower)
+    return None if match is None else f"{match[1]}*"
+
+
+def _rows(text: str, wanted: Sequence[str], name: str) -> Iterator[dict[str, str]]:
+    """Yield the wanted columns of every row that is not blank, values stripped."""
+    lines = text.removeprefix("\ufeff")
+    heading = lines.lstrip("\r\n").split("\n", 1)[0]
+    delimiter = max(",;\t", key=heading.count)
+    try:
+        rows = [row for row in csv.reader(StringIO(lines, newline=""), delimiter=delimiter, strict=True) if any(row)]
+    except csv.Error as error:
+        raise _bad_map(f"{name} is not CSV text: {error}.", "", name) from None
+    if not rows:
+        raise _bad_map(f"{name} is empty.", f"Its first line must name the columns: {','.join(wanted)}.", name)
+    places = _places([column.strip() for column in rows[0]], wanted, name)
+    empty: list[str] = []
+    for number, row in enumerate(rows[1:], start=2):
+        values = {column: row[place].strip() if place < len(row) else "" for column, place in places.items()}
+        empty += [f"row {number}: {column}" for column, value in values.items() if not value]
+        if not empty:
+            yield values
+    if empty:
+        raise _bad_map(f"{name} has {counted(len(empty), 'empty value')}: {some(empty)}.", "Fill them in.", *empty)
+
+
+def _places(headings: Sequence[str], wanted: Sequence[str], name: str) -> dict[str, int]:
+    """Return the index of every wanted column."""
+    for column in wanted:
+        if headings.count(column) != 1:
+            times = "no column" if column not in headings else "more than one column"
+            message = f"{name} has {times} {column!r}; its columns are {some(headings)}."
+            raise _bad_map(message, "Choose columns with --volume-column, --group-column and --stratify.", name)
+    return {column: headings.index(column) for column in wanted}
+
+
+def _bad_map(message: str, hint: str, *paths: str) -> InputError:
+    return InputError(message, kind="bad-map", hint=hint, paths=paths)
+
+
+def counted(count: int, noun: str) -> str:
+    """Return `1 volume` or `2,000 volumes`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def some(names: Iterable[str], most: int = 5) -> str:
+    """Return the first few names for a sentence: `a, b, c and 7 more`."""
+    listed = list(names)
+    rest = len(listed) - most
+    return ", ".join(listed[:most]) + (f" and {rest:,} more" if rest > 0 else "")
