@@ -1,7 +1,7 @@
 """Which volumes belong together: the groups that a split never cuts, by a CSV map, a name's `patient`, or equal images.
 
-A volume is not a patient: two knees of one patient must be able to stay together (Yagis et al. 2021, Sci. Rep. 11:22544,
-on what leaks do to figures). Texts come in as values; reading files is the caller's work.
+A volume is not a patient: two knees of one patient must be able to stay together (Yagis et al. 2021, Sci. Rep. 11:22544).
+Texts come in as values; reading files is the caller's work.
 """
 
 import csv
@@ -177,7 +177,7 @@ def join_groups(group_of: Mapping[str, str], joined: Iterable[Sequence[str]]) ->
 
 
 def look_like_one_patient(volumes: Iterable[str]) -> list[tuple[str, ...]]:
-    """Return the sets of ids that differ only in a side (`p7_L`, `p7_R`) or a letter behind a number (`0998a`, `0998b`).
+    """Return the sets of ids that differ only in a side (`p7_L`, `p7_R`) or a letter after a number (`0998a`, `0998b`).
 
     A guess for a warning, never for a split.
     """
