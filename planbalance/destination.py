@@ -1,0 +1,192 @@
+"""Where an operation's image and label go: one pure function of operation, source and layout.
+
+Destinations are never stored in a plan, so a plan cannot name a place to write to: it can only name a source path and a
+volume, and both obey `path_fault`.
+"""
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from planbalance.model import Layout, Operation, Source
+
+# Linux limits: limits.h NAME_MAX, and PATH_MAX with its closing NUL.
+PART_BYTES: Final = 255
+PATH_BYTES: Final = 4095
+# Trainers replace the LAST `/images/` of an image's path to find its label, so neither word may follow it.
+RESERVED_PARTS: Final = frozenset(("images", "labels"))
+_CONTROL: Final = frozenset(map(chr, (*range(0x20), *range(0x7F, 0xA0))))  # Unicode category Cc
+
+
+class Destination(NamedTuple):
+    """A file below the output: `folder` such as `images/train/sub`, `name` such as `IM5-01.dcm`."""
+
+    folder: str
+    name: str
+
+
+_destination = tuple.__new__  # a third of the time of the constructor, once for each of a million slices
+
+
+class Destinations:
+    """Destinations of a plan's operations, derived once per source folder or volume and then remembered.
+
+    `keep` keeps the path below the image folder, `by-volume` is `<volume>/<file name>`; both put the source's prefix
+    before the file name. The image folder is the longest one of the source that is a path prefix of the image (`""` is
+    the root).
+    """
+
+    def __init__(self, sources: Sequence[Source], layout: Layout) -> None:
+        self._folders = [_longest_first(source) for source in sources]
+        self._prefixes = [source.prefix for source in sources]
+        self._by_volume = layout == "by-volume"
+        self._targets: dict[tuple[str, str, int, str], tuple[str, str]] = {}
+        self._below: dict[tuple[int, str], str] = {}
+
+    def of(self, operation: Operation) -> Destination:
+        """Return where the image of an operation goes.
+
+        Raises ValueError where no image folder of its source holds it, IndexError where there is no such source.
+        """
+        folder, _, name = operation.image.rpartition("/")
+        key = (operation.split, operation.volume if self._by_volume else "", operation.input, folder)
+        target = self._targets.get(key)
+        if target is None:
+            target = self._targets[key] = self._target(operation, folder)
+        return _destination(Destination, (target[0], target[1] + name))
+
+    def _target(self, operation: Operation, folder: str) -> tuple[str, str]:
+        """Return the destination folder and the prefix of every operation whose image lies in `folder`."""
+        below = self._sub_folder(operation.input, folder)  # also by volume: every image must lie below an image folder
+        if self._by_volume:
+            below = operation.volume
+        prefix = self._prefixes[operation.input]
+        return (f"images/{operation.split}/{below}" if below else f"images/{operation.split}", prefix)
+
+    def below(self, input: int, image: str, volume: str) -> str:  # noqa: A002 - the plan's word for it
+        """Return the destination of an image below the split's folder: `sub/IM5-01.dcm`. Raises as `of` does."""
+        folder, _, name = image.rpartition("/")
+        sub = self._sub_folder(input, folder)
+        if self._by_volume:
+            sub = volume
+        return f"{sub}/{self._prefixes[input]}{name}" if sub else self._prefixes[input] + name
+
+    def _sub_folder(self, index: int, folder: str) -> str:
+        """Return the path of a source folder below its image folder; `""` for the image folder itself."""
+        key = (index, folder)
+        found = self._below.get(key)
+        if found is None:
+            found = self._below[key] = _below_first(self._folders[index], folder)
+        return found
+
+
+def _longest_first(source: Source) -> tuple[str, ...]:
+    return tuple(sorted({folder.images for folder in source.folders}, key=lambda path: (-len(path), path)))
+
+
+def _below_first(image_folders: Sequence[str], folder: str) -> str:
+    for images in image_folders:
+        if folder == images:
+            return ""
+        if not images:
+            return folder
+        if folder.startswith(images + "/"):
+            return folder[len(images) + 1 :]
+    raise ValueError(f"{folder!r} is not below an image folder")
+
+
+def label_of(destination: Destination) -> Destination:
+    """Return the label's destination: `labels/...` for `images/...`, the suffix replaced by `.txt`."""
+    stem, dot, _ = destination.name.rpartition(".")
+    return Destination("labels" + destination.folder[len("images") :], f"{stem if dot else destination.name}.txt")
+
+
+def label_path(image: str) -> str:
+    """Return the label's path for an image's, both below their split folder: `sub/x.png` gives `sub/x.txt`."""
+    cut = image.rfind(".")
+    return f"{image[:cut] if cut > image.rfind('/') else image}.txt"
+
+
+def fold(text: str) -> str:
+    """Return the form under which file systems that ignore case or Unicode normal form see a name.
+
+    Canonical caseless matching (Unicode 3.13, D145), composed at the end.
+    """
+    if text.isascii():
+        return text.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
+
+
+def collisions(pairs: Iterable[tuple[str, str]]) -> list[list[str]]:
+    """Return the groups of sources that would share one label file, whatever their split.
+
+    `pairs` are (where it comes from, label path below the split folder). Equal label paths mean equal images, or images
+    that differ in their suffix alone, after `fold`. Groups and their members are sorted.
+    """
+    first: dict[str, str] = {}
+    groups: dict[str, list[str]] = {}
+    for source, label in pairs:
+        key = fold(label)
+        if key in first:
+            groups.setdefault(key, [first[key]]).append(source)
+        else:
+            first[key] = source
+    return sorted(sorted(group) for group in groups.values())
+
+
+def folder_clashes(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """Return the sources whose image or label would need the very name of a folder that another one needs.
+
+    `pairs` are (where it comes from, image path below the split folder); sources are sorted.
+    """
+    known = [(source, fold(image)) for source, image in pairs]
+    folders = {parent for _, image in known for parent in _parents(image)}
+    return sorted(source for source, image in known if image in folders or label_path(image) in folders)
+
+
+def _parents(path: str) -> Iterator[str]:
+    cut = path.rfind("/")
+    while cut > 0:
+        yield path[:cut]
+        cut = path.rfind("/", 0, cut)
+
+
+def path_fault(path: str) -> str | None:
+    """Return why a relative path is not allowed in a plan, or None where it is.
+
+    Allowed: relative, no `..`, `.` or empty part, no control character, no lone surrogate, lengths that Linux takes.
+    """
+    if not path:
+        return "is empty"
+    if path.startswith("/"):
+        return "is absolute"
+    parts = path.split("/")
+    for refused, reason in (("..", "holds `..`"), (".", "holds `.`"), ("", "holds an empty part")):
+        if refused in parts:
+            return reason
+    return text_fault(path) or _length_fault(path, parts)
+
+
+def text_fault(text: str) -> str | None:
+    """Return why a text cannot stand in a plan (control characters, lone surrogates), or None where it can."""
+    if not _CONTROL.isdisjoint(text):
+        return "holds a control character"
+    if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
+        return "is not valid Unicode"
+    return None
+
+
+def _length_fault(path: str, parts: Sequence[str]) -> str | None:
+    if len(path.encode()) > PATH_BYTES:
+        return f"is longer than {PATH_BYTES} bytes"
+    if any(len(part.encode()) > PART_BYTES for part in parts):
+        return f"holds a name longer than {PART_BYTES} bytes"
+    return None
+
+
+def id_fault(volume: str) -> str | None:
+    """Return why a volume id (or a destination's sub-folder) is not allowed, or None where it is."""
+    fault = path_fault(volume)
+    if fault is None and not RESERVED_PARTS.isdisjoint(volume.split("/")):
+        return "holds a folder named `images` or `labels`"
+    return fault

@@ -1,0 +1,136 @@
+"""Plan <-> bytes: the one format of the plan file, and everything that a plan must obey before it is believed.
+
+The first line is the header and ends in `"operations":[`; one operation a line follows, in blocks that can be read and
+checked alone; the last line is `]}`. A plan is input, not trusted: whatever the bytes are, reading them gives values
+that keep the rules below or raises `PlanError`.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Final
+
+import orjson
+
+from planbalance.destination import Destination, Destinations
+from planbalance.model import Block, Operation, PlanHeader
+
+SCHEMA: Final = "planbalance/plan/1"
+BLOCK_OPERATIONS: Final = 4096
+TAIL: Final = b"]}\n"
+_OPENING: Final = b',"operations":['
+
+
+@dataclass(frozen=True, slots=True)
+class SealedPlan:
+    """A plan as it is written: `first_line`, the blocks of `body` and `tail`, one after the other, are the file.
+
+    Attributes:
+        header: with digest, split digest and blocks filled in.
+        first_line: the header's JSON with `"operations":[` and a newline.
+        body: one run of lines per block of the header.
+        tail: what closes the document.
+    """
+
+    header: PlanHeader
+    first_line: bytes
+    body: tuple[bytes, ...]
+    tail: bytes = TAIL
+
+
+# ---- writing --------------------------------------------------------------------------------------------------------
+
+
+def seal(draft: PlanHeader, operations: Iterable[Operation]) -> SealedPlan:
+    """Sort the operations by destination, cut them into blocks and compute every digest.
+
+    Raises ValueError where an image lies below no image folder of its source. Nothing else is checked: reading does.
+    """
+    destinations = Destinations(draft.sources, draft.parameters["layout"])
+    placed = sorted(((destinations.of(operation), operation) for operation in operations), key=itemgetter(0))
+    blocks: list[Block] = []
+    body: list[bytes] = []
+    offset = 0
+    left = len(placed)
+    for folder, run in _runs(placed):
+        left -= len(run)
+        data = b",\n".join(map(_line, run)) + (b",\n" if left else b"\n")
+        blocks.append(Block(folder, len(run), offset, len(data), hashlib.sha256(data).hexdigest()))
+        body.append(data)
+        offset += len(data)
+    split_digest = _split_digest(draft, (operation for _, operation in placed))
+    header = replace(draft, digest="", split_digest=split_digest, blocks=tuple(blocks))
+    header = replace(header, digest=_digest(_header_json(header)))
+    return SealedPlan(header, _header_json(header)[:-1] + _OPENING + b"\n", tuple(body))
+
+
+def _runs(placed: Sequence[tuple[Destination, Operation]]) -> Iterator[tuple[str, list[Operation]]]:
+    for folder, group in groupby(placed, key=lambda pair: pair[0].folder):
+        run = [operation for _, operation in group]
+        for start in range(0, len(run), BLOCK_OPERATIONS):
+            yield folder, run[start : start + BLOCK_OPERATIONS]
+
+
+def _line(operation: Operation) -> bytes:
+    return orjson.dumps(_operation_members(operation))
+
+
+def _operation_members(operation: Operation) -> dict[str, Any]:
+    members = operation._asdict()
+    members["image_mtime_ns"] = format_mtime(operation.image_mtime_ns)
+    if not operation.label_sha256:
+        del members["label_sha256"]
+    if not operation.image_sha256:
+        del members["image_sha256"]
+    return {"image_mtime" if key == "image_mtime_ns" else key: value for key, value in members.items()}
+
+
+def format_mtime(nanoseconds: int) -> str:
+    """Return a time as seconds with nine decimals: `-1` is `-0.000000001`."""
+    seconds, rest = divmod(abs(nanoseconds), 1_000_000_000)
+    return f"{'-' if nanoseconds < 0 else ''}{seconds}.{rest:09d}"
+
+
+def _header_json(header: PlanHeader) -> bytes:
+    """Return the header as a JSON object of its own, members in the order of the format; no digest where it is `""`."""
+    members: dict[str, Any] = {"schema": SCHEMA, "digest": header.digest}
+    if not header.digest:
+        del members["digest"]
+    members |= {
+        "split_digest": header.split_digest,
+        "inputs": header.inputs,
+        "sources": header.sources,
+        "output": header.output,
+        "names": header.names,
+        "parameters": dict(header.parameters),
+        "naming": dict(header.naming),
+        "statistics": dict(header.statistics),
+        "volume_statistics": dict(header.volume_statistics),
+        "targets": dict(header.targets),
+        "warnings": header.warnings,
+        "volumes": header.volumes,
+        "blocks": header.blocks,
+    }
+    return orjson.dumps(members)
+
+
+def _digest(header_without_digest: bytes) -> str:
+    return hashlib.sha256(header_without_digest).hexdigest()
+
+
+def _split_digest(header: PlanHeader, operations: Iterable[Operation]) -> str:
+    """Return SHA-256 over what a paper would call the split: a line a volume (id, split), then a line a kept slice.
+
+    A slice is its volume and its path below the image folder with the input's prefix, whatever the layout: no root, no
+    input's number, no size and no time takes part, so that two clusters with the same data agree.
+    """
+    below = Destinations(header.sources, "keep").below
+    slices = sorted((each.volume, below(each.input, each.image, each.volume)) for each in operations)
+    digest = hashlib.sha256()
+    for volume in sorted((volume.id, volume.split) for volume in header.volumes):
+        digest.update(orjson.dumps(volume) + b"\n")
+    for kept in slices:
+        digest.update(orjson.dumps(kept) + b"\n")
+    return digest.hexdigest()
