@@ -1,0 +1,78 @@
+"""How many units and slices each part should get.
+
+A part is train, val or test, or one of K folds. What is fixed is counted first: nothing here asks a fixed unit to move.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from fractions import Fraction
+
+from planbalance.apportion import largest_remainder
+
+Ratios = Sequence[Decimal | Fraction | int]
+
+
+def unit_quotas(counts: Sequence[int], ratios: Ratios) -> list[tuple[int, ...]]:
+    """Return the units per part of each stratum, `counts` units in the positive stratum and in the negative one.
+
+    Largest remainder. Where a stratum has at least as many units as there are non-zero ratios, a part whose quota would
+    be 0 takes one from the largest. Where units suffice in all, no part stays empty.
+    """
+    quotas = [list(largest_remainder(count, ratios)) for count in counts]
+    wanted = [part for part, ratio in enumerate(ratios) if ratio > 0]
+    nothing = (0,) * len(ratios)
+    for stratum, count in zip(quotas, counts, strict=True):
+        if count >= len(wanted):
+            _one_each(stratum, nothing, wanted)
+    _no_part_empty(quotas, nothing, wanted)
+    return [tuple(stratum) for stratum in quotas]
+
+
+def quotas_left(quotas: Sequence[Sequence[int]], fixed: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
+    """Return the units per part of each stratum that are still to be placed, never negative.
+
+    `fixed` holds, as `quotas`, counts per stratum and part. Where a part holds more than its quota the others go short,
+    in proportion to what they lack, but none is left without a unit that could have one.
+    """
+    left = []
+    for wanted, have in zip(quotas, fixed, strict=True):
+        stratum = list(amounts_left(wanted, have))
+        _one_each(stratum, have, [part for part, want in enumerate(wanted) if want > 0])
+        left.append(stratum)
+    taken = [sum(column) for column in zip(*fixed, strict=True)]
+    _no_part_empty(left, taken, [part for part, column in enumerate(zip(*quotas, strict=True)) if any(column)])
+    return [tuple(stratum) for stratum in left]
+
+
+def amounts_left(wanted: Sequence[int], fixed: Sequence[int]) -> tuple[int, ...]:
+    """Return how the rest falls on the parts when `fixed` is there already; both count the same things, part by part.
+
+    Where no part holds more than wanted that is `wanted - fixed`; else the others share the rest in proportion to what
+    they lack.
+    """
+    lacking = [max(0, want - have) for want, have in zip(wanted, fixed, strict=True)]
+    return largest_remainder(sum(wanted) - sum(fixed), lacking)
+
+
+def _one_each(stratum: list[int], taken: Sequence[int], wanted: Sequence[int]) -> None:
+    for part in wanted:
+        largest = max(stratum)
+        if stratum[part] + taken[part] == 0 and largest > 1:
+            stratum[stratum.index(largest)] -= 1
+            stratum[part] = 1
+
+
+def _no_part_empty(quotas: Sequence[list[int]], taken: Sequence[int], wanted: Sequence[int]) -> None:
+    """Let an empty part take a unit from the fullest cell, negative ones first: train keeps a single positive."""
+    for part in wanted:
+        if taken[part] + sum(stratum[part] for stratum in quotas) == 0:
+            spare = [
+                (count, index, -giver)
+                for index, stratum in enumerate(quotas)
+                for giver, count in enumerate(stratum)
+                if count and taken[giver] + sum(other[giver] for other in quotas) > 1
+            ]
+            if spare:
+                _, index, giver = max(spare)
+                quotas[index][-giver] -= 1
+                quotas[index][part] += 1

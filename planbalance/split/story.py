@@ -1,0 +1,225 @@
+"""From units and a request to a result: what is wanted, what is placed, what came of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from itertools import compress
+from typing import Literal
+
+from planbalance.apportion import largest_remainder
+from planbalance.errors import InputError
+from planbalance.model import SPLITS
+from planbalance.split.draws import Draws
+from planbalance.split.place import place
+from planbalance.split.quotas import Ratios, amounts_left, quotas_left, unit_quotas
+from planbalance.split.task import Placement, Task, amount_per_part
+from planbalance.split.values import STRATA, Share, SplitRequest, SplitResult, Target, Unit
+
+Method = Literal["optimal", "random"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What every part should hold in all, fixed units included.
+
+    Attributes:
+        ratios: part -> share.
+        quotas: stratum -> part -> units.
+        slices: (positive, negative) -> part -> slices.
+    """
+
+    ratios: Ratios
+    quotas: Sequence[tuple[int, ...]]
+    slices: tuple[tuple[int, ...], tuple[int, ...]]
+
+
+def split_units(units: Sequence[Unit], request: SplitRequest) -> SplitResult:
+    """Split units into train, val and test.
+
+    Args:
+        units: in any order, ids unique.
+        request: ratios, seed, method, and what is fixed.
+
+    Raises:
+        InputError: there are fewer units than non-zero ratios.
+    """
+    units = sorted(units)
+    _check_count(len(units), sum(ratio > 0 for ratio in request.ratios), "non-zero splits")
+    wanted = _wanted(units, request.ratios)
+    fixed = [SPLITS.index(request.fixed[unit.id]) if unit.id in request.fixed else None for unit in units]
+    placement = _place(units, wanted, fixed, Draws("planbalance/split/1", request.seed), request.method)
+    return _result(units, wanted, placement)
+
+
+def split_folds(
+    units: Sequence[Unit],
+    folds: int,
+    ratios: tuple[Decimal, Decimal, Decimal],
+    seed: int,
+    method: Method = "optimal",
+) -> list[SplitResult]:
+    """Split units `folds` times, every unit in test exactly once.
+
+    The test parts are one partition with equal targets. In each fold the rest is split into train and val, val taking
+    val/(train+val) of it; `ratios[2]` is not used.
+
+    Raises:
+        InputError: there are fewer units than folds, or too few for train and val beside a test part.
+    """
+    units = sorted(units)
+    _check_count(len(units), folds, "folds")
+    halves = sum(ratio > 0 for ratio in ratios[:2])
+    _check_count(len(units) - -(-len(units) // folds), halves, "non-zero splits beside the test part of a fold")
+    whole = _wanted(units, (1,) * folds)
+    free: list[int | None] = [None] * len(units)
+    tests = _place(units, whole, free, Draws("planbalance/folds/1", seed, folds), method)
+    rest = Fraction(folds - 1, folds) / (Fraction(ratios[0]) + Fraction(ratios[1]))
+    shares = (Fraction(ratios[0]) * rest, Fraction(ratios[1]) * rest, Fraction(1, folds))
+    results = []
+    for fold in range(folds):
+        fixed = [2 if part == fold else None for part in tests.part_of]
+        wanted = _fold_wanted(units, whole, shares, [part == fold for part in tests.part_of], fold)
+        draws = Draws("planbalance/fold/1", seed, folds, fold)
+        placement = _place(units, wanted, fixed, draws, method)
+        results.append(_result(units, wanted, placement._replace(proven=placement.proven and tests.proven)))
+    return results
+
+
+def _check_count(units: int, needed: int, what: str) -> None:
+    if units < needed:
+        raise InputError(
+            f"there are fewer groups than {what}: {units} for {needed}",
+            kind="too-few-groups",
+            hint="give more volumes, fewer folds, or ratio 0 for a split that is not needed",
+        )
+
+
+def _wanted(units: Sequence[Unit], ratios: Ratios) -> _Wanted:
+    positives = sum(unit.positives for unit in units)
+    slices = sum(unit.slices for unit in units)
+    counts = [sum(unit.positives > 0 for unit in units), sum(unit.positives == 0 for unit in units)]
+    return _Wanted(
+        ratios=ratios,
+        quotas=unit_quotas(counts, ratios),
+        slices=(largest_remainder(positives, ratios), largest_remainder(slices - positives, ratios)),
+    )
+
+
+def _fold_wanted(units: Sequence[Unit], whole: _Wanted, shares: Ratios, in_test: Sequence[bool], fold: int) -> _Wanted:
+    """Return one fold's targets: test as the partition wants it, the rest shared between train and val."""
+    rest = _wanted(list(compress(units, (not test for test in in_test))), (*shares[:2], 0))
+    totals = [sum(parts) for parts in whole.slices]
+    slices = [
+        (*largest_remainder(total - parts[fold], shares[:2]), parts[fold])
+        for total, parts in zip(totals, whole.slices, strict=True)
+    ]
+    quotas = [(*left[:2], parts[fold]) for left, parts in zip(rest.quotas, whole.quotas, strict=True)]
+    return _Wanted(ratios=shares, quotas=quotas, slices=(slices[0], slices[1]))
+
+
+def _place(
+    units: Sequence[Unit], wanted: _Wanted, fixed: Sequence[int | None], draws: Draws, method: Method
+) -> Placement:
+    """Place the units that are not fixed, and return the part of all."""
+    free = [index for index, part in enumerate(fixed) if part is None]
+    part_of = [0 if part is None else part for part in fixed]
+    if not free:
+        return Placement(part_of, proven=True)
+    task = _task(units, wanted, fixed, free)
+    placed = place(task, draws, method)
+    for index, part in zip(free, placed.part_of, strict=True):
+        part_of[index] = part
+    return Placement(part_of, placed.proven)
+
+
+def _task(units: Sequence[Unit], wanted: _Wanted, fixed: Sequence[int | None], free: Sequence[int]) -> Task:
+    parts = len(wanted.ratios)
+    held = [[0] * parts for _ in STRATA]
+    slices = [[0] * parts for _ in STRATA]
+    for unit, part in zip(units, fixed, strict=True):
+        if part is not None:
+            held[0 if unit.positives else 1][part] += 1
+            slices[0][part] += unit.positives
+            slices[1][part] += unit.slices - unit.positives
+    left = quotas_left(wanted.quotas, held)
+    excess = [
+        [have - want for have, want in zip(*both, strict=True)] for both in zip(slices, wanted.slices, strict=True)
+    ]
+    aim = [
+        [
+            have + rest - want
+            for have, rest, want in zip(
+                slices[kind], amounts_left(wanted.slices[kind], slices[kind]), wanted.slices[kind], strict=True
+            )
+        ]
+        for kind in (0, 1)
+    ]
+    positives = tuple(units[index].positives for index in free)
+    return Task(
+        positives=positives,
+        negatives=tuple(units[index].slices - units[index].positives for index in free),
+        strata=(
+            tuple(index for index, count in enumerate(positives) if count),
+            tuple(index for index, count in enumerate(positives) if not count),
+        ),
+        quotas=(left[0], left[1]),
+        excess=(tuple(excess[0]), tuple(excess[1])),
+        aim=(tuple(aim[0]), tuple(aim[1])),
+        features=None,
+    )
+
+
+def _result(units: Sequence[Unit], wanted: _Wanted, placement: Placement) -> SplitResult:
+    part_of = placement.part_of
+    nothing = (0, 0, 0)
+
+    def per_split(amounts: Sequence[int]) -> tuple[int, int, int]:
+        train, val, test = amount_per_part(amounts, part_of, nothing)
+        return train, val, test
+
+    positives = Target(wanted.slices[0], per_split([unit.positives for unit in units]))
+    negatives = Target(wanted.slices[1], per_split([unit.slices - unit.positives for unit in units]))
+    return SplitResult(
+        split_of={unit.id: SPLITS[part] for unit, part in zip(units, part_of, strict=True)},
+        quotas={
+            "positive": Target(wanted.quotas[0], per_split([int(unit.positives > 0) for unit in units])),
+            "negative": Target(wanted.quotas[1], per_split([int(unit.positives == 0) for unit in units])),
+        },
+        units=per_split([1] * len(units)),
+        volumes=per_split([unit.volumes for unit in units]),
+        positives=positives,
+        negatives=negatives,
+        classes=_class_shares(units, wanted.ratios, part_of),
+        traits=_trait_shares(units, wanted.ratios, part_of),
+        exact=positives.distance + negatives.distance == 0,
+        proven=placement.proven,
+    )
+
+
+def _class_shares(units: Sequence[Unit], ratios: Ratios, part_of: Sequence[int]) -> Mapping[int, Share]:
+    reached: dict[int, list[int]] = {}
+    for unit, part in zip(units, part_of, strict=True):
+        for class_id, boxes in unit.classes:
+            reached.setdefault(class_id, [0] * len(ratios))[part] += boxes
+    return {class_id: _share(reached[class_id], ratios) for class_id in sorted(reached)}
+
+
+def _trait_shares(units: Sequence[Unit], ratios: Ratios, part_of: Sequence[int]) -> tuple[Mapping[str, Share], ...]:
+    columns: list[dict[str, list[int]]] = [{} for _ in units[0].traits]
+    for unit, part in zip(units, part_of, strict=True):
+        for column, value in zip(columns, unit.traits, strict=True):
+            column.setdefault(value, [0] * len(ratios))[part] += 1
+    return tuple({value: _share(column[value], ratios) for value in sorted(column)} for column in columns)
+
+
+def _share(reached: Sequence[int], ratios: Ratios) -> Share:
+    total = sum(reached)
+    whole = sum(Fraction(ratio) for ratio in ratios)
+    worst = max(
+        abs(Fraction(count, total) - Fraction(ratio) / whole) for count, ratio in zip(reached, ratios, strict=True)
+    )
+    return Share(
+        counts=Target(largest_remainder(total, ratios), tuple(reached)),
+        deviation=Decimal(round(worst * 100_000)).scaleb(-3),
+    )
