@@ -54,8 +54,12 @@ def boxes() -> Iterator[Box]:
 
 
 def volumes() -> list[str]:
-    """Return the 1,173 reviewed volumes, those without a finding included."""
-    return (ANNOTATIONS / "knee_file_list.csv").read_text().split()
+    """Return the 1,172 reviewed volumes, those without a finding included.
+
+    The list has 1,173 lines; the last one reads `Knee data` and is no volume.
+    """
+    lines = (ANNOTATIONS / "knee_file_list.csv").read_text().splitlines()
+    return [line for line in lines if line.startswith("file")]
 
 
 def class_names(*, every_pathology: bool) -> list[str]:
