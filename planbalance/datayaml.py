@@ -1,0 +1,220 @@
+"""The yaml of a YOLO data set, as Ultralytics and YOLOv5 read it: root, image folders by split, class names.
+
+The text is not trusted. It is read event by event, never built into objects: an alias is looked up and not expanded,
+depth and size are bounded, and keys that are not asked for are passed over, whatever hangs below them. Scalars stay as
+they are written, so that a class called `no` is not a boolean.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import yaml
+
+from planbalance.errors import InputError
+from planbalance.model import SPLITS, Split
+
+# A list of 40,000 image paths fits; longer lists belong into a text file, which is what trainers expect.
+SIZE_LIMIT: Final = 4 * 1024 * 1024
+CLASS_LIMIT: Final = 100_000
+_DEPTH_LIMIT: Final = 50
+_UNWANTED: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # controls, and halves of a surrogate pair
+_NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
+_SPLIT_KEYS: Final[Mapping[str, Split]] = {
+    "train": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+}
+_LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one where PyYAML was built with it
+
+Flat = str | None
+Value = Flat | list[Flat] | dict[str, Flat] | object
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetYaml:
+    """What a data set's yaml says.
+
+    Attributes:
+        path: the root as written: absolute, relative, or None.
+        splits: what `train`, `val` (also spelt `valid`, `validation`) and `test` name, as written: folders, or text
+            files of image paths. A split that is not there or empty is left out.
+        names: class names by id; `class_0`, `class_1`, ... where the yaml has only `nc` (as in Ultralytics); else None.
+    """
+
+    path: str | None
+    splits: Mapping[Split, tuple[str, ...]]
+    names: tuple[str, ...] | None
+
+
+def parse_dataset_yaml(text: bytes) -> DatasetYaml:
+    """Return what the yaml says.
+
+    Raises:
+        InputError: kind `dataset-yaml`: no yaml, no mapping, too large, too deep, or a value of the wrong form. The
+            message does not name the file: the caller knows it.
+    """
+    if len(text) > SIZE_LIMIT:
+        raise _refused(f"it has {len(text):,} bytes, more than {SIZE_LIMIT:,}", "Put lists of images into a text file.")
+    try:
+        values = _read_top(_Events(text))
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: an escape beyond Unicode, in the pure Python parser
+        raise _refused(f"it is not valid YAML: {_in_one_line(error)}") from error
+    found: dict[Split, dict[str, None]] = {}  # each place once, in the order of the yaml
+    for key, split in _SPLIT_KEYS.items():
+        found.setdefault(split, {}).update(dict.fromkeys(_places(key, values.get(key))))
+    path = values.get("path")
+    if path is not None and not isinstance(path, str):
+        raise _refused("'path' is not a text")
+    splits = {split: tuple(found[split]) for split in SPLITS if found.get(split)}
+    return DatasetYaml(_printable("path", path) if path is not None else None, splits, _class_names(values))
+
+
+# ---- events ---------------------------------------------------------------------------------------------------------
+
+_OTHER: Final = object()  # a value of a form that no key asked for here can have
+
+
+class _Events:
+    """The events of one document, with what anchors stand for."""
+
+    def __init__(self, text: bytes) -> None:
+        self._events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
+        self._anchors: dict[str, Value] = {}
+
+    def next(self) -> Any:  # noqa: ANN401 - PyYAML's events have no common type worth naming
+        """Return the next event; the stream's and the document's starts are passed over."""
+        for event in self._events:
+            if not isinstance(event, yaml.StreamStartEvent | yaml.DocumentStartEvent):
+                return event
+        raise _refused("it ends too early")  # the parser itself reports every such case; a guard
+
+    def value(self, event: Any, depth: int) -> Value:  # noqa: ANN401 - as above
+        """Return the value that starts with `event`: a text, None, a flat list, a flat mapping, or `_OTHER`."""
+        if isinstance(event, yaml.AliasEvent):
+            return self._anchors.get(str(event.anchor), _OTHER)
+        if depth > _DEPTH_LIMIT:
+            raise _refused(f"it is nested more than {_DEPTH_LIMIT} deep")
+        value: Value
+        if isinstance(event, yaml.ScalarEvent):
+            value = None if event.implicit[0] and event.value in _NULLS else str(event.value)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            value = self._sequence(depth)
+        else:
+            value = self._mapping(depth)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = value
+        return value
+
+    def _sequence(self, depth: int) -> Value:
+        items: list[str | None] = []
+        flat = True
+        while not isinstance(event := self.next(), yaml.SequenceEndEvent):
+            item = self.value(event, depth + 1)
+            if item is None or isinstance(item, str):
+                items.append(item)
+            else:
+                flat = False
+        return items if flat else _OTHER
+
+    def _mapping(self, depth: int) -> Value:
+        pairs: dict[str, str | None] = {}
+        flat = True
+        while not isinstance(event := self.next(), yaml.MappingEndEvent):
+            key = self.value(event, depth + 1)
+            item = self.value(self.next(), depth + 1)
+            if isinstance(key, str) and (item is None or isinstance(item, str)):
+                pairs[key] = item
+            else:
+                flat = False
+        return pairs if flat else _OTHER
+
+
+def _read_top(events: _Events) -> dict[str, Value]:
+    """Return the members of the document's mapping, the last of equal keys."""
+    first = events.next()
+    if not isinstance(first, yaml.MappingStartEvent):
+        raise _refused("it holds no mapping of keys to values")
+    values: dict[str, Value] = {}
+    while not isinstance(event := events.next(), yaml.MappingEndEvent):
+        key, value = events.value(event, 1), events.value(events.next(), 1)
+        if isinstance(key, str):
+            values[key] = value
+    return values
+
+
+# ---- values ---------------------------------------------------------------------------------------------------------
+
+
+def _places(key: str, value: Value) -> list[str]:
+    """Return what a split names: one text, or a list of texts."""
+    if value is None:
+        return []
+    items = value if isinstance(value, list) else [value]
+    places = []
+    for item in items:
+        if not isinstance(item, str):
+            raise _refused(f"'{key}' is neither a folder or text file nor a list of them")
+        if item:
+            places.append(_printable(key, item))
+    return places
+
+
+def _class_names(values: Mapping[str, Value]) -> tuple[str, ...] | None:
+    count = _class_count(values.get("nc"))
+    value = values.get("names")
+    if value is None:
+        return None if count is None else tuple(f"class_{index}" for index in range(count))
+    names = _in_order_of_id(value) if isinstance(value, dict) else _listed_names(value)
+    if not names:
+        raise _refused("'names' is empty")
+    if len(names) > CLASS_LIMIT:
+        raise _refused(f"'names' has {len(names):,} classes, more than {CLASS_LIMIT:,}")
+    if count is not None and count != len(names):
+        raise _refused(f"'nc' is {count}, but 'names' has {len(names)}", "Correct the one that is wrong.")
+    return tuple(_printable("names", name) for name in names)
+
+
+def _listed_names(value: Value) -> list[str]:
+    names = [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
+    if not isinstance(value, list) or len(names) < len(value):
+        raise _refused("'names' is neither a list of names nor a mapping of ids to names")
+    return names
+
+
+def _in_order_of_id(value: Mapping[str, Flat]) -> list[str]:
+    by_id = {_whole(key): name for key, name in value.items() if name is not None}
+    if len(by_id) < len(value) or set(by_id) != set(range(len(by_id))):
+        raise _refused("the ids of 'names' do not run from 0 without a gap, each with a name")
+    return [by_id[index] for index in range(len(by_id))]
+
+
+def _class_count(value: Value) -> int | None:
+    if value is None:
+        return None
+    count = _whole(value) if isinstance(value, str) else None
+    if count is None or not 0 < count <= CLASS_LIMIT:
+        raise _refused(f"'nc' is not a whole number from 1 to {CLASS_LIMIT:,}")
+    return count
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def _printable(key: str, text: str) -> str:
+    """Return the text unless it holds what no path and no class name may hold."""
+    if _UNWANTED.search(text):
+        raise _refused(f"'{key}' holds a control character: {text!a}")
+    return text
+
+
+def _refused(reason: str, hint: str = "Give the data set's own yaml, or repair it.") -> InputError:
+    return InputError(f"The data set's yaml is refused: {reason}.", kind="dataset-yaml", hint=hint)
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
