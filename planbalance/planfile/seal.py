@@ -1,9 +1,4 @@
-"""Plan <-> bytes: the one format of the plan file, and everything that a plan must obey before it is believed.
-
-The first line is the header and ends in `"operations":[`; one operation a line follows, in blocks that can be read and
-checked alone; the last line is `]}`. A plan is input, not trusted: whatever the bytes are, reading them gives values
-that keep the rules below or raises `PlanError`.
-"""
+"""Values -> bytes: the one way in which a plan is written."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,12 +10,11 @@ from typing import Any, Final
 import orjson
 
 from planbalance.destination import Destination, Destinations
+from planbalance.errors import PlanError
 from planbalance.model import Block, Operation, PlanHeader
+from planbalance.planfile.header import BLOCK_OPERATIONS, HEADER_BYTES, OPENING, SCHEMA, header_digest
 
-SCHEMA: Final = "planbalance/plan/1"
-BLOCK_OPERATIONS: Final = 4096
 TAIL: Final = b"]}\n"
-_OPENING: Final = b',"operations":['
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +32,6 @@ class SealedPlan:
     first_line: bytes
     body: tuple[bytes, ...]
     tail: bytes = TAIL
-
-
-# ---- writing --------------------------------------------------------------------------------------------------------
 
 
 def seal(draft: PlanHeader, operations: Iterable[Operation]) -> SealedPlan:
@@ -62,8 +53,20 @@ def seal(draft: PlanHeader, operations: Iterable[Operation]) -> SealedPlan:
         offset += len(data)
     split_digest = _split_digest(draft, (operation for _, operation in placed))
     header = replace(draft, digest="", split_digest=split_digest, blocks=tuple(blocks))
-    header = replace(header, digest=_digest(_header_json(header)))
-    return SealedPlan(header, _header_json(header)[:-1] + _OPENING + b"\n", tuple(body))
+    header = replace(header, digest=header_digest(_header_json(header)))
+    first_line = first_line_of(header)
+    if len(first_line) > HEADER_BYTES:
+        raise PlanError(
+            f"The plan's header would be {len(first_line)} bytes long, and {HEADER_BYTES} can be read.",
+            kind="plan-too-large",
+            hint="Fewer volumes or folders in one data set: build it in parts.",
+        )
+    return SealedPlan(header, first_line, tuple(body))
+
+
+def first_line_of(header: PlanHeader) -> bytes:
+    """Return the first line of a sealed plan."""
+    return _header_json(header)[:-1] + OPENING + b"\n"
 
 
 def _runs(placed: Sequence[tuple[Destination, Operation]]) -> Iterator[tuple[str, list[Operation]]]:
@@ -114,10 +117,6 @@ def _header_json(header: PlanHeader) -> bytes:
         "blocks": header.blocks,
     }
     return orjson.dumps(members)
-
-
-def _digest(header_without_digest: bytes) -> str:
-    return hashlib.sha256(header_without_digest).hexdigest()
 
 
 def _split_digest(header: PlanHeader, operations: Iterable[Operation]) -> str:

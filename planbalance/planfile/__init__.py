@@ -1,0 +1,36 @@
+"""Plan <-> bytes: the one format of the plan file, and everything that a plan must obey before it is believed.
+
+The first line is the header and ends in `"operations":[`; one operation a line follows, in blocks that can be read and
+checked alone; the last line is `]}`. A plan is input, not trusted: whatever the bytes are, reading them gives values
+that keep the rules or raises `PlanError`.
+
+Who checks what: `parse_header` the first line and its digest, `BlockReader` (or `parse_block`) one block, `WholePlan`
+what needs all operations: collisions and counts. `parse_edited` does all of it in a document without digests.
+"""
+
+from planbalance.planfile.counts import slice_counts, volume_counts
+from planbalance.planfile.edited import EDITED_BYTES, parse_edited
+from planbalance.planfile.header import BLOCK_BYTES, BLOCK_OPERATIONS, HEADER_BYTES, SCHEMA, parse_header
+from planbalance.planfile.lines import BlockReader, parse_block
+from planbalance.planfile.seal import TAIL, SealedPlan, first_line_of, format_mtime, seal
+from planbalance.planfile.whole import WholePlan
+
+__all__ = (
+    "BLOCK_BYTES",
+    "BLOCK_OPERATIONS",
+    "EDITED_BYTES",
+    "HEADER_BYTES",
+    "SCHEMA",
+    "TAIL",
+    "BlockReader",
+    "SealedPlan",
+    "WholePlan",
+    "first_line_of",
+    "format_mtime",
+    "parse_block",
+    "parse_edited",
+    "parse_header",
+    "seal",
+    "slice_counts",
+    "volume_counts",
+)

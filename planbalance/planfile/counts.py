@@ -1,0 +1,34 @@
+"""Counts that a plan states, from what is counted: the guide's `statistics` and `volume_statistics`."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from planbalance.model import SPLITS, PlannedVolume, Split
+
+
+def volume_counts(volumes: Iterable[PlannedVolume]) -> dict[str, Any]:
+    """Return the metadata's `volume_statistics`: volumes assigned to each split, kept or not.
+
+    `no_overlap_verified` holds by construction: a volume's split is stated once, and every operation must agree.
+    """
+    counts = Counter(volume.split for volume in volumes)
+    by_split = {f"{split}_volumes": counts[split] for split in SPLITS}
+    return {**by_split, "total_volumes": counts.total(), "no_overlap_verified": True}
+
+
+def slice_counts(counts: Mapping[tuple[Split, bool], int], word: str | None) -> dict[str, Any]:
+    """Return the metadata's `statistics` of slices counted by split and positive (the guide's Step 4).
+
+    `word` is the class word or None: `tear` gives `tear` and `no_tear` beside `positive` and `negative`.
+    """
+    splits: dict[str, dict[str, int]] = {}
+    for split in SPLITS:
+        positive, negative = counts.get((split, True), 0), counts.get((split, False), 0)
+        splits[split] = {"total": positive + negative, "positive": positive, "negative": negative}
+        if word:
+            splits[split] |= {word: positive, f"no_{word}": negative}
+    sums = {key: sum(each[key] for each in splits.values()) for key in splits["train"]}
+    totals = {f"total_{'images' if key == 'total' else key}": value for key, value in sums.items()}
+    ratios = {f"{name}_balance_ratio": f"{each['positive']}:{each['negative']}" for name, each in splits.items()}
+    return {"splits": splits, **totals, **ratios}

@@ -1,0 +1,260 @@
+"""The header: what a plan file's first line must be before anything it says is believed."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any, Final
+
+import orjson
+
+from planbalance.destination import fold, id_fault, path_fault
+from planbalance.errors import PlanError
+from planbalance.model import SPLITS, Block, Folder, PlanHeader, PlannedVolume, Source, Split
+from planbalance.planfile.counts import volume_counts
+from planbalance.planfile.values import (
+    EDITED_HINT,
+    count_of,
+    damaged,
+    exact_members,
+    hostile,
+    list_of,
+    loads,
+    malformed,
+    object_of,
+    one_of,
+    plain_json,
+    same,
+    sha256,
+    shown,
+    text_of,
+)
+
+SCHEMA: Final = "planbalance/plan/1"
+BLOCK_OPERATIONS: Final = 4096
+# Bounds on what is read into memory at once. The guide's 550 volumes need 0.1 MB of header; a line, 350 bytes.
+HEADER_BYTES: Final = 64 << 20
+BLOCK_BYTES: Final = 64 << 20
+OPENING: Final = b',"operations":['
+HEADER_MEMBERS: Final = ("schema", *(field.name for field in fields(PlanHeader)))
+_DIGEST_MEMBER: Final = re.compile(rb'\{"schema":"[^"\\]*",("digest":"[0-9a-f]{64}",)')
+
+
+def parse_header(first_line: bytes) -> PlanHeader:
+    """Return the header of a plan file's first line, digest and rules checked.
+
+    Checked here: bytes (one formatting only), digest, types, that output and inputs are absolute and apart, ids and
+    folders, that the blocks follow each other without a gap, and that statistics, volumes and blocks agree in their
+    counts. What needs the operations is checked by `BlockReader` (one block) and `WholePlan` (all of them together).
+
+    Raises:
+        PlanError: `plan-damaged`, `plan-schema` or `plan-hostile`.
+    """
+    if len(first_line) > HEADER_BYTES:
+        damaged(f"its first line is longer than {HEADER_BYTES} bytes")
+    ending = OPENING + b"\n"
+    if not first_line.endswith(ending):
+        damaged('its first line does not end in `"operations":[`', "It may have been cut off: make it again.")
+    data = first_line[: -len(ending)] + b"}"
+    members = object_of(loads(data), "The header")
+    check_schema(members)
+    found = _DIGEST_MEMBER.match(data)
+    if found is None:
+        damaged("its first line does not begin with schema and digest")
+    if header_digest(data[: found.start(1)] + data[found.end(1) :]) != members["digest"]:
+        damaged("its header does not match its digest", EDITED_HINT)
+    header = header_of(members, HEADER_MEMBERS)
+    if orjson.dumps(members) != data:
+        damaged("its header is not formatted as planbalance writes it", EDITED_HINT)
+    return header
+
+
+def header_digest(json_without_digest: bytes) -> str:
+    """Return the plan's digest: SHA-256 of the header's JSON object without its digest."""
+    return hashlib.sha256(json_without_digest).hexdigest()
+
+
+def check_schema(members: Mapping[str, Any]) -> None:
+    """Refuse what is no plan, and a plan of another version."""
+    schema = members.get("schema")
+    if not isinstance(schema, str):
+        malformed("it has no schema, so it is no plan")
+    if schema != SCHEMA:
+        raise PlanError(
+            f"The plan's schema is {shown(schema)}, and this version reads {SCHEMA!r} only.",
+            kind="plan-schema",
+            hint="Use the version of planbalance that made it, or make the plan again.",
+        )
+
+
+def header_of(members: dict[str, Any], expected: Sequence[str]) -> PlanHeader:
+    """Return the header of checked members. An edited plan has neither digests nor blocks yet."""
+    if tuple(members) != tuple(expected):
+        malformed(f"its header has not the members {', '.join(expected)}, in this order")
+    for name in ("parameters", "naming", "statistics", "volume_statistics", "targets"):
+        plain_json(object_of(members[name], name), name)
+    header = PlanHeader(
+        digest=sha256(members["digest"], "the digest") if "digest" in members else "",
+        split_digest=sha256(members["split_digest"], "the split digest") if "split_digest" in members else "",
+        inputs=tuple(_absolute(root, "an input") for root in list_of(members["inputs"], "inputs")),
+        sources=tuple(map(_source, list_of(members["sources"], "sources"))),
+        output=_absolute(members["output"], "the output"),
+        names=_names(members["names"]),
+        parameters=members["parameters"],
+        naming=members["naming"],
+        statistics=members["statistics"],
+        volume_statistics=members["volume_statistics"],
+        targets=members["targets"],
+        warnings=tuple(text_of(warning, "a warning") for warning in list_of(members["warnings"], "warnings")),
+        volumes=tuple(map(_volume, list_of(members["volumes"], "volumes"))),
+        blocks=tuple(map(_block, list_of(members.get("blocks", []), "blocks"))),
+    )
+    _check_places(header)
+    _check_options(header)
+    _check_volumes(header.volumes)
+    if "blocks" in members:
+        _check_blocks(header.blocks)
+        _check_counts(header)
+    return header
+
+
+def _absolute(value: object, what: str) -> str:
+    path = text_of(value, what)
+    fault = "is not absolute" if not path.startswith("/") else None if path == "/" else path_fault(path[1:])
+    if fault:
+        hostile(f"{what}, {shown(path)}, {fault}")
+    return path
+
+
+def _names(value: object) -> tuple[str, ...] | None:
+    return None if value is None else tuple(text_of(name, "a class name") for name in list_of(value, "names"))
+
+
+def _source(value: object) -> Source:
+    members = exact_members(value, ("prefix", "folders"), "a source")
+    prefix = text_of(members["prefix"], "a prefix")
+    if prefix and (not prefix.endswith("-") or "/" in prefix or path_fault(prefix)):
+        hostile(f"the prefix {shown(prefix)} is no `NAME-`")
+    folders = tuple(map(_folder, list_of(members["folders"], "a source's folders")))
+    if not folders:
+        malformed("a source has no image folder")
+    return Source(prefix, folders)
+
+
+def _folder(value: object) -> Folder:
+    members = exact_members(value, ("images", "labels", "split"), "an image folder")
+    for name in ("images", "labels"):
+        path = text_of(members[name], f"the {name} folder")
+        fault = path_fault(path) if path else None
+        if fault:
+            hostile(f"the {name} folder {shown(path)} {fault}")
+    return Folder(members["images"], members["labels"], one_of(members["split"], (*SPLITS, None), "a folder's split"))
+
+
+def _volume(value: object) -> PlannedVolume:
+    members = exact_members(value, PlannedVolume.__slots__, "a volume")
+    name = text_of(members["id"], "a volume's id")
+    fault = id_fault(name)
+    if fault:
+        hostile(f"the volume id {shown(name)} {fault}")
+    text_of(members["group"], "a volume's group")
+    one_of(members["split"], SPLITS, "a volume's split")
+    slices, positives, kept = (
+        count_of(members[key], f"`{key}` of a volume") for key in ("slices", "positives", "kept")
+    )
+    if positives > slices or kept > slices:
+        malformed(f"the volume {shown(name)} has more positive or kept slices than slices")
+    for key in ("dropped", "missing"):
+        if not isinstance(members[key], str) or not _RUNS.fullmatch(members[key]):
+            malformed(f"`{key}` of the volume {shown(name)} is no run-length text")
+    return PlannedVolume(**members)
+
+
+_RUNS: Final = re.compile("(?:[0-9]{1,255}(?:-[0-9]{1,255})?(?:,[0-9]{1,255}(?:-[0-9]{1,255})?)*)?")
+
+
+def _block(value: object) -> Block:
+    members = exact_members(value, Block.__slots__, "a block")
+    folder = text_of(members["folder"], "a block's folder")
+    top, split, below = (*folder.split("/", 2), "", "")[:3]
+    if top != "images" or split not in SPLITS or (folder.count("/") > 1 and id_fault(below)):
+        hostile(f"the block folder {shown(folder)} is none that a slice can go to")
+    for name in ("count", "offset", "bytes"):
+        count_of(members[name], f"`{name}` of a block")
+    sha256(members["sha256"], "a block's sum")
+    return Block(**members)
+
+
+def _check_places(header: PlanHeader) -> None:
+    if not header.inputs or len(header.inputs) != len(header.sources):
+        malformed("it has not one source for each input, and at least one")
+    for root in header.inputs:
+        if _within(header.output, root) or _within(root, header.output):
+            hostile(f"the output {shown(header.output)} and the input {shown(root)} are not apart")
+
+
+def _within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def _check_options(header: PlanHeader) -> None:
+    one_of(header.parameters.get("layout"), ("keep", "by-volume"), "the layout")
+    naming = header.naming
+    rule = one_of(naming.get("rule"), ("im-dash", "trailing-number", "parent-dir", "regex"), "the naming rule")
+    if not isinstance(naming.get("pattern"), str if rule == "regex" else str | None):
+        malformed("the naming rule's pattern is not a string")
+    for example in list_of(naming.get("examples", []), "the naming rule's examples"):
+        text_of(example, "an example of the naming rule")
+
+
+def _check_volumes(volumes: Sequence[PlannedVolume]) -> None:
+    ids = [volume.id for volume in volumes]
+    if len(set(map(fold, ids))) != len(ids):
+        counts = Counter(map(fold, ids))
+        alike = sorted({name for name in ids if counts[fold(name)] > 1})
+        hostile(f"volume ids are equal, or differ in case or Unicode form only: {', '.join(map(shown, alike[:4]))}")
+
+
+def _check_blocks(blocks: Sequence[Block]) -> None:
+    """Check that the blocks are cut as `seal` cuts them: sorted, without a gap, full unless the folder ends."""
+    if not blocks:
+        malformed("it has no operation")
+    offset = 0
+    previous: Block | None = None
+    for block in blocks:
+        if block.offset != offset or not 0 < block.bytes <= BLOCK_BYTES or not 0 < block.count <= BLOCK_OPERATIONS:
+            malformed(f"the block at {block.offset} does not follow the one before it, is empty, or is too large")
+        if previous and (block.folder < previous.folder or (block.folder == previous.folder and _short(previous))):
+            malformed(f"the block at {block.offset} is out of order")
+        offset += block.bytes
+        previous = block
+
+
+def _short(block: Block) -> bool:
+    return block.count < BLOCK_OPERATIONS
+
+
+def _check_counts(header: PlanHeader) -> None:
+    """Check that statistics, volumes and blocks agree; `WholePlan` checks them against the operations."""
+    in_blocks = dict.fromkeys(SPLITS, 0)
+    for block in header.blocks:
+        in_blocks[split_of(block)] += block.count
+    in_volumes = dict.fromkeys(SPLITS, 0)
+    for volume in header.volumes:
+        in_volumes[volume.split] += volume.kept
+    splits = object_of(header.statistics.get("splits"), "`statistics.splits`")
+    for split in SPLITS:
+        counted = object_of(splits.get(split), f"`statistics.splits.{split}`")
+        total = count_of(counted.get("total"), f"`statistics.splits.{split}.total`")
+        if not in_blocks[split] == in_volumes[split] == total:
+            malformed(f"blocks, volumes and statistics do not agree on how many slices {split} holds")
+    expected = volume_counts(header.volumes)
+    if any(not same(header.volume_statistics.get(key), value) for key, value in expected.items()):
+        malformed("volumes and volume_statistics do not agree")
+
+
+def split_of(block: Block) -> Split:
+    """Return the split that a block's folder belongs to."""
+    split: Any = block.folder.split("/", 2)[1]  # one of SPLITS: `_block` checked it
+    return split  # type: ignore[no-any-return]

@@ -1,0 +1,221 @@
+"""The operations: lines of a plan, read a block at a time.
+
+A hundred thousand lines pass through here, so every rule is first asked of a whole column at once; only where the
+column breaks it is the line looked for.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Sequence
+from operator import ge, itemgetter
+from typing import Any, Final
+
+import orjson
+
+from planbalance.destination import PART_BYTES, Destination, Destinations, path_fault
+from planbalance.model import IMAGE_SUFFIXES, Block, Operation, PlanHeader, Split
+from planbalance.planfile.values import EDITED_HINT, LARGEST, damaged, hostile, loads, malformed, shown
+
+# Members of a line in their order; the two hashes are there or not, which makes four shapes.
+FIXED_MEMBERS: Final = tuple(
+    "image_mtime" if name == "image_mtime_ns" else name for name in Operation._fields if not name.endswith("sha256")
+)
+HASHES: Final = ("label_sha256", "image_sha256")
+_SHAPES: Final = frozenset((FIXED_MEMBERS, (*FIXED_MEMBERS, *HASHES), *((*FIXED_MEMBERS, name) for name in HASHES)))
+_TYPES: Final[dict[str, frozenset[type]]] = {
+    "split": frozenset((str,)),
+    "volume": frozenset((str,)),
+    "positive": frozenset((bool,)),
+    "input": frozenset((int,)),
+    "image": frozenset((str,)),
+    "label": frozenset((str, type(None))),
+    "image_size": frozenset((int,)),
+    "image_mtime": frozenset((str,)),
+    "label_size": frozenset((int,)),
+    "label_sha256": frozenset((str, type(None))),
+    "image_sha256": frozenset((str, type(None))),
+}
+# Seconds of up to 18 digits stay within 64 bits.
+_MTIME: Final = re.compile(r"(?!-0\.0{9}$)-?(?:0|[1-9][0-9]{0,17})\.[0-9]{9}")
+
+
+def parse_block(header: PlanHeader, block: Block, data: bytes) -> list[Operation]:
+    """Return the operations of one block; for many blocks of one plan, `BlockReader` is faster. Raises as it does."""
+    return BlockReader(header).read(block, data)
+
+
+class BlockReader:
+    """Reads the blocks of one plan, each alone: so a shard reads only its own."""
+
+    def __init__(self, header: PlanHeader) -> None:
+        self._sources = len(header.sources)
+        self._splits: dict[str, Split] = {volume.id: volume.split for volume in header.volumes}
+        self._destinations = Destinations(header.sources, header.parameters["layout"])
+        self._end = sum(block.bytes for block in header.blocks)
+        self._lines: dict[int, int] = {}
+        line = 2
+        for block in header.blocks:
+            self._lines[block.offset] = line
+            line += block.count
+
+    def read(self, block: Block, data: bytes) -> list[Operation]:
+        """Return the operations of a block, everything about them checked that one block can tell.
+
+        Checked: the sum, one formatting only, types, sizes, paths, that each volume is in the header with the same
+        split, and that destinations lie in the block's folder in rising order.
+
+        Raises:
+            PlanError: `plan-damaged`, `plan-schema` or `plan-hostile`.
+        """
+        line = self._lines.get(block.offset, 2)
+        if len(data) != block.bytes or hashlib.sha256(data).hexdigest() != block.sha256:
+            damaged(f"the block of {block.count} operations at line {line} does not match its sum", EDITED_HINT)
+        last = block.offset + block.bytes == self._end
+        rows = _rows(data, block.count, last=last, line=line)
+        operations = self.operations(rows, line)
+        if not _written_so(rows, data, last=last):
+            damaged(f"the block of {block.count} operations at line {line} is not formatted as planbalance writes it")
+        self._check_order(operations, block, line)
+        return operations
+
+    def operations(self, rows: list[Any], line: int) -> list[Operation]:
+        """Return parsed lines as operations, types, sizes and paths checked; `line` is the first one's number."""
+        columns = _columns(rows, line)
+        _check_values(columns, line)
+        self._check_volumes(columns, line)
+        columns[7] = _mtimes(columns[7], line)
+        columns[9] = [sha or "" for sha in columns[9]]
+        columns[10] = [sha or "" for sha in columns[10]]
+        return list(map(_new_operation, zip(*columns, strict=True)))
+
+    def _check_volumes(self, columns: Sequence[Sequence[Any]], line: int) -> None:
+        splits, volumes, _, inputs = columns[:4]
+        for split, volume in set(zip(splits, volumes, strict=True)):
+            if self._splits.get(volume) != split:
+                at = line + list(zip(splits, volumes, strict=True)).index((split, volume))
+                stated = self._splits.get(volume)
+                where = f"in {stated} as the header says" if stated else "in the header"
+                hostile(f"line {at}: {shown(volume)} is put into {split}, but it is not a volume {where}")
+        if max(inputs, default=0) >= self._sources:
+            at = line + _first(inputs, lambda index: index >= self._sources)
+            hostile(f"line {at}: there is no such input")
+
+    def _check_order(self, operations: Sequence[Operation], block: Block, line: int) -> None:
+        placed = _placed(self._destinations, operations, line)
+        names = [destination.name for destination in placed]
+        for index, destination in enumerate(placed):
+            if destination.folder != block.folder:
+                hostile(f"line {line + index}: the slice does not go to {block.folder}, where its block says")
+        if any(map(ge, names, names[1:])):
+            at = next(i for i in range(1, len(names)) if names[i - 1] >= names[i])
+            hostile(f"line {line + at}: {shown(names[at])} is out of order, or there twice")
+        _check_name_lengths(names, line)
+
+
+_new_operation: Final[Callable[[Iterable[Any]], Operation]] = Operation._make
+
+
+def _rows(data: bytes, count: int, *, last: bool, line: int) -> list[Any]:
+    """Return the JSON of each line of a block."""
+    closing = b"}\n" if last else b"},\n"
+    if not data.endswith(closing) or data.count(b"\n") != count or data.count(b"},\n{") != count - 1:
+        damaged(f"the block at line {line} has not one operation on each of its {count} lines")
+    rows: list[Any] = loads(b"[" + data[: 1 - len(closing)] + b"]")
+    if len(rows) != count:
+        damaged(f"the block at line {line} has not one operation on each of its {count} lines")
+    return rows
+
+
+def _written_so(rows: list[Any], data: bytes, *, last: bool) -> bool:
+    """Tell whether writing the rows again gives the same bytes: one spelling, no member twice."""
+    return orjson.dumps(rows) == b"[" + data[: -1 if last else -2].replace(b",\n", b",") + b"]"
+
+
+_fixed: Final = itemgetter(*FIXED_MEMBERS)
+
+
+def _columns(rows: list[Any], line: int) -> list[Sequence[Any]]:
+    """Return one sequence per field of `Operation`, in its order; hashes that are not there are None."""
+    if set(map(type, rows)) - {dict}:
+        malformed(f"line {line + _first(rows, lambda row: type(row) is not dict)} is not an object")
+    if not _SHAPES.issuperset(map(tuple, rows)):
+        at = line + _first(rows, lambda row: tuple(row) not in _SHAPES)
+        malformed(f"line {at} has not the members of an operation, in their order")
+    columns: list[Sequence[Any]] = list(zip(*map(_fixed, rows), strict=True))
+    columns += [[row.get(name) for row in rows] for name in HASHES]
+    for (name, allowed), column in zip(_TYPES.items(), columns, strict=True):
+        if set(map(type, column)) - allowed:
+            at = line + _first(column, lambda value, allowed=allowed: type(value) not in allowed)  # type: ignore[misc]
+            malformed(f"line {at}: `{name}` is of the wrong type")
+    return columns
+
+
+def _first(column: Sequence[Any], wrong: Callable[[Any], bool]) -> int:
+    """Return the index of the first value that is wrong."""
+    return next((index for index, value in enumerate(column) if wrong(value)), 0)
+
+
+def _check_values(columns: Sequence[Sequence[Any]], line: int) -> None:
+    _, _, positive, inputs, images, labels, image_sizes, _, label_sizes, label_sums, image_sums = columns
+    for name, numbers in (("input", inputs), ("image_size", image_sizes), ("label_size", label_sizes)):
+        if min(numbers) < 0 or max(numbers) > LARGEST:
+            at = line + _first(numbers, lambda number: not 0 <= number <= LARGEST)
+            malformed(f"line {at}: `{name}` is not from 0 to {LARGEST}")
+    _check_paths("image", images, line)
+    _check_paths("label", [label for label in labels if label is not None], line)
+    if not _SUFFIXES.issuperset({image[image.rfind(".") :] for image in images}):
+        index = _first(images, lambda image: image[image.rfind(".") + 1 :].lower() not in IMAGE_SUFFIXES)
+        if images[index][images[index].rfind(".") + 1 :].lower() not in IMAGE_SUFFIXES:
+            hostile(f"line {line + index}: {shown(images[index])} has not the suffix of an image")
+    for name, sums in zip(HASHES, (label_sums, image_sums), strict=True):
+        _check_sums(name, [each for each in sums if each is not None], line)
+    for index, (is_positive, label, size, label_sum) in enumerate(
+        zip(positive, labels, label_sizes, label_sums, strict=True)
+    ):
+        if bool(size) != (label_sum is not None) or (size and label is None) or (is_positive and not size):
+            malformed(f"line {line + index}: label, its size and sum, and `positive` contradict each other")
+
+
+_SUFFIXES: Final = frozenset(f".{suffix}" for each in IMAGE_SUFFIXES for suffix in (each, each.upper()))
+
+
+def _check_paths(name: str, paths: Sequence[str], line: int) -> None:
+    """Refuse a path that `path_fault` finds fault with. One search over all of them lets the innocent pass."""
+    joined = f"/{'/ /'.join(paths)}/"  # a space between, so that the text is printable if every path is
+    if (
+        joined.isprintable()
+        and not any(bad in joined for bad in ("//", "/./", "/../"))
+        and max(map(len, paths), default=0) <= (PART_BYTES if joined.isascii() else PART_BYTES // 4)
+    ):
+        return
+    for path in paths:
+        fault = path_fault(path)
+        if fault:
+            hostile(f"from line {line} on, the {name} path {shown(path)} {fault}")
+
+
+def _check_sums(name: str, sums: Sequence[str], line: int) -> None:
+    if set(map(len, sums)) - {64} or "".join(sums).strip("0123456789abcdef"):
+        malformed(f"from line {line} on, a `{name}` is not a SHA-256 of 64 hexadecimal digits in lower case")
+
+
+def _mtimes(texts: Sequence[str], line: int) -> list[int]:
+    """Return times in nanoseconds; their text has one spelling only."""
+    if not all(map(_MTIME.fullmatch, texts)):
+        at = line + _first(texts, lambda text: _MTIME.fullmatch(text) is None)
+        malformed(f"line {at}: `image_mtime` is no time in seconds with nine decimals")
+    return [int(text.replace(".", "", 1)) for text in texts]
+
+
+def _placed(destinations: Destinations, operations: Sequence[Operation], line: int) -> list[Destination]:
+    try:
+        return list(map(destinations.of, operations))
+    except ValueError as error:
+        hostile(f"from line {line} on, an image lies outside the image folders of its input: {error}")
+
+
+def _check_name_lengths(names: Sequence[str], line: int) -> None:
+    """Refuse names that only the prefix makes too long."""
+    if max(map(len, names)) > PART_BYTES // 4 and any(len(name.encode()) > PART_BYTES for name in names):
+        at = line + _first(names, lambda name: len(name.encode()) > PART_BYTES)
+        hostile(f"line {at}: with its prefix, the file name is longer than {PART_BYTES} bytes")

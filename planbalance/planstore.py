@@ -1,0 +1,256 @@
+"""Plan files on disk: written in one step, read a block at a time, never trusted."""
+
+import errno
+import os
+import stat
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+from planbalance.errors import PlanError, UsageError
+from planbalance.model import Operation, PlanHeader
+from planbalance.planfile import (
+    EDITED_BYTES,
+    HEADER_BYTES,
+    TAIL,
+    BlockReader,
+    SealedPlan,
+    WholePlan,
+    first_line_of,
+    parse_edited,
+    parse_header,
+)
+
+_CHUNK: Final = 1 << 20
+_MAKE_HINT: Final = "Make a plan with `planbalance plan INPUT --output DIR`, or name the plan file."
+
+
+def save_plan(path: str, sealed: SealedPlan) -> None:
+    """Write a plan file in one step: whoever looks finds the old one or the new one, whole.
+
+    Its mode is what the umask gives a new file, as for every file that a shell makes. Where the path is a link, the
+    file that it points to is replaced.
+
+    Raises:
+        UsageError: the folder is not there, or something else than a file is (kind `bad-plan-file`).
+        PlanError: it cannot be written: no permission, no space (kind `plan-not-written`).
+    """
+    target = os.path.realpath(path)
+    folder = os.path.dirname(target)
+    if not os.path.isdir(folder):
+        raise UsageError(
+            f"The folder of the plan file does not exist: {folder}",
+            kind="bad-plan-file",
+            hint="Make the folder, or give --plan-file another place.",
+            paths=(path,),
+        )
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise UsageError(
+            f"The plan file would replace a folder or a device: {path}",
+            kind="bad-plan-file",
+            hint="Give --plan-file a file name, such as plan.json.",
+            paths=(path,),
+        )
+    try:
+        _replace(folder, target, sealed)
+    except OSError as error:
+        raise PlanError(
+            f"The plan file cannot be written: {path}: {error.strerror or error}",
+            kind="plan-not-written",
+            hint="Give --plan-file a place where you may write and that has room.",
+            paths=(path,),
+        ) from None
+
+
+def _replace(folder: str, target: str, sealed: SealedPlan) -> None:
+    """Write beside the target, sync, rename over it, sync the folder; remove what was written on failure."""
+    temporary = f"{folder}/.planbalance-{os.getpid()}-{os.urandom(4).hex()}.tmp"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+    try:
+        with open(descriptor, "wb") as file:
+            file.writelines((sealed.first_line, *sealed.body, sealed.tail))
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(temporary, target)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: str) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EROFS):  # file systems that cannot sync a folder
+            raise
+    finally:
+        os.close(descriptor)
+
+
+class PlanFile:
+    """A plan that was opened: its header is checked and in memory, its operations are read when asked for.
+
+    The file stays open as long as this object lives, so that a plan replaced meanwhile is still read as it was. Blocks
+    may be read from several threads.
+
+    Attributes:
+        path: where it lies; "" for one that was built in memory.
+        header: the first line.
+    """
+
+    def __init__(self, path: str, header: PlanHeader, read: Callable[[int, int], bytes]) -> None:
+        self.path = path
+        self.header = header
+        self._read = read  # (bytes after the first line, length) -> bytes
+        self._reader = BlockReader(header)
+
+    @classmethod
+    def open(cls, path: str, *, allow_edited: bool = False) -> "PlanFile":
+        """Open a plan and check its header (an edited one: all of it).
+
+        Raises:
+            PlanError: not found, no regular file, unreadable, damaged or hostile.
+        """
+        descriptor = _open_regular(path)
+        source = _Descriptor(descriptor)
+        with _naming(path):
+            if allow_edited:
+                return cls._of(path, parse_edited(source.read(0, EDITED_BYTES + 1)))
+            first_line = source.first_line()
+            if not first_line:
+                raise PlanError("The plan file is empty.", kind="plan-damaged", hint=_MAKE_HINT)
+            header = parse_header(first_line)
+            return cls(path, header, lambda offset, size: source.read(len(first_line) + offset, size))
+
+    @classmethod
+    def of(cls, sealed: SealedPlan) -> "PlanFile":
+        """Return a plan that never was on disk; its header is taken as it is, its blocks are checked like any."""
+        return cls._of("", sealed)
+
+    @classmethod
+    def _of(cls, path: str, sealed: SealedPlan) -> "PlanFile":
+        parts = {block.offset: data for block, data in zip(sealed.header.blocks, sealed.body, strict=True)}
+        parts[sum(map(len, sealed.body))] = sealed.tail
+        return cls(path, sealed.header, lambda offset, size: parts[offset][:size])
+
+    def read_block(self, index: int) -> list[Operation]:
+        """Return the operations of one block, checked as `BlockReader.read` does.
+
+        Raises:
+            PlanError: the block is damaged or hostile, or cannot be read.
+        """
+        block = self.header.blocks[index]
+        with _naming(self.path):
+            return self._reader.read(block, self._read(block.offset, block.bytes))
+
+    def operations(self) -> Iterator[Operation]:
+        """Yield every operation in the order of the file; one block is in memory at a time."""
+        for index in range(len(self.header.blocks)):
+            yield from self.read_block(index)
+
+    def parts(self) -> Iterator[bytes]:
+        """Yield the bytes of the plan file, nothing checked but their presence; of an edited plan, the sealed form.
+
+        Raises:
+            PlanError: the file cannot be read, or was cut off since it was opened.
+        """
+        yield first_line_of(self.header)
+        end = sum(block.bytes for block in self.header.blocks)
+        for offset, size in (*((block.offset, block.bytes) for block in self.header.blocks), (end, len(TAIL))):
+            with _naming(self.path):
+                part = self._read(offset, size)
+                if len(part) != size:
+                    raise PlanError("The plan is damaged: it ends too early.", kind="plan-damaged", hint=_MAKE_HINT)
+            yield part
+
+    def check(self) -> None:
+        """Read everything once and check what must hold before a byte is written, collisions and the end included.
+
+        Raises:
+            PlanError: damaged or hostile.
+        """
+        whole = WholePlan(self.header)
+        for index, block in enumerate(self.header.blocks):
+            whole.add(block.folder, self.read_block(index))
+        end = sum(block.bytes for block in self.header.blocks)
+        with _naming(self.path):
+            if self._read(end, len(TAIL) + 1) != TAIL:
+                raise PlanError(
+                    "The plan is damaged: it does not end after its last operation.",
+                    kind="plan-damaged",
+                    hint="Make it again with `planbalance plan`.",
+                )
+            whole.finish()
+
+
+class _Descriptor:
+    """An open file that is closed when nobody holds it any more; reads move no shared position."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        weakref.finalize(self, os.close, descriptor)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return `size` bytes at `offset`, fewer where the file ends."""
+        parts = []
+        while size > 0 and (part := os.pread(self._descriptor, min(size, _CHUNK), offset)):
+            parts.append(part)
+            offset += len(part)
+            size -= len(part)
+        return b"".join(parts)
+
+    def first_line(self) -> bytes:
+        """Return the bytes up to the first newline; one more than a header may have where none comes."""
+        parts: list[bytes] = []
+        size = 0
+        while size <= HEADER_BYTES and (part := os.pread(self._descriptor, _CHUNK, size)):
+            line, newline, _ = part.partition(b"\n")
+            parts += (line, newline)
+            size += len(line)
+            if newline:
+                break
+        return b"".join(parts)
+
+
+def _open_regular(path: str) -> int:
+    """Return a descriptor of a regular file; anything else is refused, without waiting for a pipe's other end."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    except (FileNotFoundError, NotADirectoryError):
+        raise PlanError(
+            f"The plan does not exist: {path}", kind="plan-not-found", hint=_MAKE_HINT, paths=(path,)
+        ) from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise _unreadable(path, error) from None
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise PlanError(f"The plan is no regular file: {path}", kind="plan-not-found", hint=_MAKE_HINT, paths=(path,))
+
+
+def _unreadable(path: str, error: Exception) -> PlanError:
+    reason = error.strerror if isinstance(error, OSError) else error
+    return PlanError(
+        f"The plan cannot be read: {path}: {reason}",
+        kind="plan-unreadable",
+        hint="Check its permissions and the disk.",
+        paths=(path,),
+    )
+
+
+@contextmanager
+def _naming(path: str) -> Iterator[None]:
+    """Put the plan's path into what is raised inside."""
+    try:
+        yield
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    except PlanError as error:
+        if not path:
+            raise
+        message = f"{path}: {error.message[0].lower()}{error.message[1:]}"
+        raise PlanError(message, kind=error.kind, hint=error.hint, paths=error.paths or (path,)) from None
