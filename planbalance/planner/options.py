@@ -1,0 +1,253 @@
+"""What decides a plan, beside the input: options, checked, and the ones that an older plan hands down."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, Literal, Protocol
+
+from planbalance.errors import PlanError, UsageError
+from planbalance.grouping import GroupMap
+from planbalance.model import Layout, Operation, PlanHeader, Split
+
+# The guide's command lines (Step 2): 70/15/15.
+DEFAULT_RATIOS: Final = (Decimal("0.7"), Decimal("0.15"), Decimal("0.15"))
+_DECIMAL: Final = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?", re.ASCII)
+_DIGITS: Final = 12
+
+
+class ReadablePlan(Protocol):
+    """A plan that can be read: `planstore.PlanFile` is one."""
+
+    @property
+    def header(self) -> PlanHeader:
+        """The plan's first line."""
+
+    def operations(self) -> Iterator[Operation]:
+        """Yield every slice that the plan keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """The options of `plan`, as values. Texts of files (`--group-map` and so on) are read by the caller.
+
+    Attributes:
+        output: absolute path of the data set to make.
+        train_ratio: share of train, exact; the three sum to 1 (`parse_ratios`).
+        val_ratio: share of val.
+        test_ratio: share of test.
+        split_seed: decides which volume goes where.
+        sample_seed: decides which train negatives stay.
+        split_method: `optimal` searches for the slice targets, `random` keeps only the quotas of volumes.
+        negatives_per_positive: wanted in train; None keeps all.
+        sampling: `random`, or `spread` evenly over and along the volumes.
+        gap: negatives within so many slices of a positive are doubtful and are not drawn.
+        positive_classes: class ids that make a slice positive; None: any annotation.
+        missing_label: `empty`, `skip`, `error`, or None: empty where the input has no empty label file.
+        invalid_label: `error`, `skip` (the whole slice is left out) or `keep`.
+        volume_pattern: `auto`, a rule's name, or a regular expression.
+        layout: of the output.
+        keep_split: splits of the input whose slices stay there.
+        group_map: volume -> group, and the columns for `stratify`.
+        split_map: volume -> split, fixed by hand.
+        always_keep: negatives of train that are never dropped: paths or names.
+        exclude: volumes or slices to leave out: ids, paths, names or globs.
+        stratify: columns of the group map to keep in proportion.
+        extend: an older plan whose volumes stay where they are.
+        hash_images: the snapshot holds hashes of images; volumes that share one become one group.
+    """
+
+    output: str
+    train_ratio: Decimal = DEFAULT_RATIOS[0]
+    val_ratio: Decimal = DEFAULT_RATIOS[1]
+    test_ratio: Decimal = DEFAULT_RATIOS[2]
+    split_seed: int = 42
+    sample_seed: int = 42
+    split_method: Literal["optimal", "random"] = "optimal"
+    negatives_per_positive: Decimal | None = Decimal(1)
+    sampling: Literal["random", "spread"] = "random"
+    gap: int = 0
+    positive_classes: frozenset[int] | None = None
+    missing_label: str | None = None
+    invalid_label: str = "error"
+    volume_pattern: str = "auto"
+    layout: Layout = "keep"
+    keep_split: tuple[Split, ...] = ()
+    group_map: GroupMap | None = None
+    split_map: Mapping[str, Split] | None = None
+    always_keep: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    stratify: tuple[str, ...] = ()
+    extend: ReadablePlan | None = None
+    hash_images: bool = False
+
+    @property
+    def ratios(self) -> tuple[Decimal, Decimal, Decimal]:
+        """Shares of train, val and test."""
+        return self.train_ratio, self.val_ratio, self.test_ratio
+
+
+def parse_ratios(train: str | None, val: str | None, test: str | None) -> tuple[Decimal, Decimal, Decimal]:
+    """Return the three ratios from what was typed: exact decimals that sum to 1.
+
+    With two given the third is inferred; with one given the others keep their defaults, and the sum must still be 1.
+
+    Raises:
+        UsageError: a ratio is no plain decimal number, is negative, has more than 12 digits, train is 0, or the sum is
+            not 1 (kind `bad-ratios`).
+    """
+    given = [
+        None if text is None else parse_decimal(text, f"--{split}-ratio")
+        for split, text in (("train", train), ("val", val), ("test", test))
+    ]
+    if given.count(None) == 1:
+        rest = 1 - sum((ratio for ratio in given if ratio is not None), Decimal(0))
+        if rest < 0:
+            raise _bad_ratios(f"The ratios given sum to {plain(1 - rest)}, more than 1.")
+        given[given.index(None)] = rest
+    ratios = [default if ratio is None else ratio for ratio, default in zip(given, DEFAULT_RATIOS, strict=True)]
+    return check_ratios((ratios[0], ratios[1], ratios[2]))
+
+
+def check_ratios(ratios: tuple[Decimal, Decimal, Decimal]) -> tuple[Decimal, Decimal, Decimal]:
+    """Return the ratios (train, val, test) if a data set can be split so.
+
+    Raises:
+        UsageError: one is negative or no number, train is 0, or the sum is not 1 (kind `bad-ratios`).
+    """
+    if not all(ratio.is_finite() and ratio >= 0 for ratio in ratios):
+        raise _bad_ratios("A ratio is negative or not a number.")
+    if sum(ratios) != 1:
+        parts = " + ".join(map(plain, ratios))
+        raise _bad_ratios(
+            f"The ratios of train, val and test sum to {plain(sum(ratios, Decimal(0)))} ({parts}), not 1."
+        )
+    if ratios[0] == 0:
+        raise _bad_ratios("--train-ratio is 0: only val and test may be left out.")
+    return ratios
+
+
+def parse_negatives(text: str) -> Decimal | None:
+    """Return what `--negatives-per-positive` means: a positive number, or None for `all`.
+
+    Raises:
+        UsageError: it is neither (kind `bad-number`).
+    """
+    if text.strip().lower() == "all":
+        return None
+    number = parse_decimal(text, "--negatives-per-positive")
+    if number == 0:
+        raise UsageError(
+            "--negatives-per-positive is 0, which leaves train without a negative slice.",
+            kind="bad-number",
+            hint="Give a number above 0, or `all`.",
+        )
+    return number
+
+
+def parse_decimal(text: str, option: str) -> Decimal:
+    """Return an exact decimal that is not negative.
+
+    Raises:
+        UsageError: it is no plain decimal number, or has more than 12 digits on one side of the point.
+    """
+    match = _DECIMAL.fullmatch(text.strip())
+    whole, part = (match[2] or "", match[3] or "") if match else ("", "")
+    if match is None or not whole + part:
+        raise _bad_number(f"{option} is {text[:40]!r}, which is not a decimal number such as 0.15.")
+    if max(len(whole), len(part)) > _DIGITS:
+        raise _bad_number(f"{option} has more than {_DIGITS} digits.")
+    number = Decimal(f"{whole or 0}.{part or 0}")
+    if match[1] == "-" and number:
+        raise _bad_number(f"{option} is {text.strip()}, which is negative.")
+    return number
+
+
+def plain(number: Decimal) -> str:
+    """Return a decimal in its one spelling: no exponent, no zeros at the end."""
+    text = format(number, "f")
+    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+
+
+def check_output(output: str, roots: Iterable[str]) -> None:
+    """Check by their names alone that the output is not, and does not hold or lie in, an input.
+
+    Raises:
+        UsageError: it does (kind `output-overlaps-input`).
+    """
+    place = output.rstrip("/") + "/"
+    for root in roots:
+        source = root.rstrip("/") + "/"
+        if place.startswith(source) or source.startswith(place):
+            how = "is" if place == source else "lies inside" if place.startswith(source) else "contains"
+            raise UsageError(
+                f"The output {output} {how} the input {root}.",
+                kind="output-overlaps-input",
+                hint="Choose an --output outside the inputs: they are never written to.",
+                paths=(output, root),
+            )
+
+
+def options_from_plan(header: PlanHeader) -> dict[str, Any]:
+    """Return what `--extend` takes from the older plan, as arguments of `PlanOptions`.
+
+    They are `volume_pattern`, `positive_classes`, the three ratios, `split_seed` and `sample_seed`.
+
+    Raises:
+        PlanError: the plan, which is as untrusted as any, does not hold them (kind `bad-plan`).
+    """
+    parameters, naming = header.parameters, header.naming
+    if parameters.get("fold") is not None:
+        raise PlanError(
+            "The plan to extend is one of several folds, in which every group has its turn in test.",
+            kind="bad-plan",
+            hint="Make the folds anew, or extend a plan that is not one of them.",
+        )
+    try:
+        ratios = check_ratios(_three([_decimal(parameters[f"{split}_ratio"]) for split in ("train", "val", "test")]))
+        classes = parameters["positive_classes"]
+        return {
+            "volume_pattern": _text(naming["pattern"] if naming["rule"] == "regex" else naming["rule"]),
+            "positive_classes": None if classes is None else frozenset(map(_whole, classes)),
+            "train_ratio": ratios[0],
+            "val_ratio": ratios[1],
+            "test_ratio": ratios[2],
+            "split_seed": _whole(parameters["split_seed"]),
+            "sample_seed": _whole(parameters["sample_seed"]),
+        }
+    except (KeyError, TypeError, ValueError, UsageError):
+        raise PlanError(
+            "The plan to extend does not say how it was made (naming rule, positive classes, ratios or seeds).",
+            kind="bad-plan",
+            hint="Give --extend a plan that planbalance wrote.",
+        ) from None
+
+
+def _three(values: list[Decimal]) -> tuple[Decimal, Decimal, Decimal]:
+    return values[0], values[1], values[2]
+
+
+def _decimal(value: object) -> Decimal:
+    return parse_decimal(_text(value), "ratio")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(value)
+    return value
+
+
+def _bad_number(message: str) -> UsageError:
+    return UsageError(message, kind="bad-number")
+
+
+def _bad_ratios(message: str) -> UsageError:
+    return UsageError(
+        message, kind="bad-ratios", hint="Give one, two or three ratios that sum to 1, such as 0.7, 0.15, 0.15."
+    )

@@ -1,0 +1,150 @@
+"""What is split, and what is fixed before the splitter looks: groups of volumes, official splits, maps, older plans."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from planbalance.errors import InputError, UsageError
+from planbalance.grouping import counted, some
+from planbalance.model import SPLITS, Input, PlanHeader, Split, Volume
+from planbalance.planner.options import PlanOptions
+from planbalance.split import Unit
+
+_Claims = defaultdict[str, dict[Split, str]]  # group -> split -> who says so
+
+
+def units_of(volumes: Iterable[Volume], options: PlanOptions) -> list[Unit]:
+    """Return the groups as the splitter takes them, sorted by id.
+
+    A group whose volumes differ in a `--stratify` column has all its values in one, such as `north + south`.
+
+    Raises:
+        UsageError: a `--stratify` column is not in the group map (kind `bad-stratify`).
+    """
+    columns = [_column(options, name) for name in options.stratify]
+    members: defaultdict[str, list[Volume]] = defaultdict(list)
+    for volume in volumes:
+        members[volume.group].append(volume)
+    return [_unit(group, members[group], columns) for group in sorted(members)]
+
+
+def fixed_groups(
+    inputs: Sequence[Input], volumes: Sequence[Volume], grouped_by: str, options: PlanOptions
+) -> tuple[dict[str, Split], list[str]]:
+    """Return group -> split for all that `--keep-split`, `--split-map` and `--extend` fix, and warnings.
+
+    Raises:
+        InputError: a kept split shares a group with other slices (kind `kept-split-leaks`) or is not there (kind
+            `kept-split-absent`); a group would stand in two splits (kind `group-in-two-splits`).
+    """
+    claims: _Claims = defaultdict(dict)
+    warnings: list[str] = []
+    if options.keep_split:
+        _claim_kept(claims, inputs, volumes, options.keep_split)
+    if options.split_map is not None:
+        _claim_mapped(claims, volumes, options.split_map, warnings)
+    if options.extend is not None:
+        _claim_known(claims, volumes, grouped_by, options.extend.header, warnings)
+    torn = [
+        f"{group}: {' and '.join(f'{split} ({claims[group][split]})' for split in SPLITS if split in claims[group])}"
+        for group in sorted(claims)
+        if len(claims[group]) > 1
+    ]
+    if torn:
+        raise InputError(
+            f"{counted(len(torn), 'group')} would stand in two splits: {some(torn, 3)}.",
+            kind="group-in-two-splits",
+            hint="A group must never be split: correct the maps, or leave volumes out with --exclude.",
+            paths=torn,
+        )
+    return {group: next(iter(splits)) for group, splits in claims.items()}, warnings
+
+
+def _column(options: PlanOptions, name: str) -> Mapping[str, str]:
+    if options.group_map is None or name not in options.group_map.traits:
+        raise UsageError(
+            f"--stratify {name}: there is no such column in a group map.",
+            kind="bad-stratify",
+            hint="Give --group-map a CSV file that has this column.",
+        )
+    return options.group_map.traits[name]
+
+
+def _unit(group: str, volumes: Sequence[Volume], columns: Sequence[Mapping[str, str]]) -> Unit:
+    boxes = Counter(one_class for volume in volumes for one in volume.slices for one_class in one.file.classes)
+    return Unit(
+        id=group,
+        slices=sum(len(volume.slices) for volume in volumes),
+        positives=sum(volume.positives for volume in volumes),
+        classes=tuple(sorted(boxes.items())),
+        traits=tuple(" + ".join(sorted({column.get(v.id, "") for v in volumes})) for column in columns),
+        volumes=len(volumes),
+    )
+
+
+def _claim_kept(claims: _Claims, inputs: Sequence[Input], volumes: Sequence[Volume], kept: Sequence[Split]) -> None:
+    """Fix the groups of kept slices; a group that also has slices elsewhere would leak."""
+    held: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for volume in volumes:
+        held[volume.group].update(
+            inputs[one.file.input].folders[one.file.folder].split or "no split" for one in volume.slices
+        )
+    leaks = []
+    for group in sorted(held):
+        for split in kept:
+            if held[group][split]:
+                claims[group][split] = f"--keep-split {split}"
+        if group in claims and len(held[group]) > 1:
+            leaks.append(
+                f"{group}: {', '.join(f'{count:,} in {split}' for split, count in sorted(held[group].items()))}"
+            )
+    if leaks:
+        raise InputError(
+            f"{counted(len(leaks), 'group')} of a kept split also has slices outside it: {some(leaks, 3)}.",
+            kind="kept-split-leaks",
+            hint="A split that shares volumes or patients with the rest leaks: drop --keep-split, or --exclude them.",
+            paths=leaks,
+        )
+    absent = [split for split in kept if not any(counts[split] for counts in held.values())]
+    if absent:
+        raise InputError(
+            f"--keep-split {absent[0]}: no input holds slices in a {absent[0]} folder.",
+            kind="kept-split-absent",
+            hint="Leave the option out, or give an input that is split already.",
+        )
+
+
+def _claim_mapped(
+    claims: _Claims, volumes: Sequence[Volume], split_map: Mapping[str, Split], warnings: list[str]
+) -> None:
+    for volume in volumes:
+        if volume.id in split_map:
+            claims[volume.group].setdefault(split_map[volume.id], f"--split-map, {volume.id}")
+    unknown = sorted(set(split_map).difference(volume.id for volume in volumes))
+    if unknown:
+        warnings.append(f"--split-map names {counted(len(unknown), 'volume')} that no input holds: {some(unknown)}.")
+
+
+def _claim_known(
+    claims: _Claims, volumes: Sequence[Volume], grouped_by: str, older: PlanHeader, warnings: list[str]
+) -> None:
+    """Fix known volumes where they were, and new volumes of a known group with it."""
+    known = {volume.id: volume for volume in older.volumes}
+    same_groups = _grouped_by(older) == grouped_by  # else equal words may mean a volume here and a patient there
+    for planned in older.volumes if same_groups else ():
+        claims[planned.group].setdefault(planned.split, f"the older plan, {planned.id}")
+    present = set()
+    for volume in volumes:
+        if volume.id in known:
+            present.add(volume.id)
+            claims[volume.group].setdefault(known[volume.id].split, f"the older plan, {volume.id}")
+    gone = sorted(set(known) - present)
+    if gone:
+        warnings.append(f"{counted(len(gone), 'volume')} of the older plan no longer there: {some(gone, 10)}.")
+    current = {volume.group for volume in volumes}
+    for group in [group for group in claims if group not in current]:
+        del claims[group]
+
+
+def _grouped_by(header: PlanHeader) -> object:
+    groups = header.parameters.get("groups")
+    return groups.get("by") if isinstance(groups, dict) else None

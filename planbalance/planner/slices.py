@@ -1,0 +1,292 @@
+"""Which slices a plan is made of: what is left out, what is refused, what is only said."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from planbalance.destination import Destinations, collisions, fold, folder_clashes, label_path, text_fault
+from planbalance.errors import InputError
+from planbalance.grouping import counted, look_like_one_patient, require_known, some
+from planbalance.model import ImageFile, Input, Layout, Naming, Slice, Snapshot, Volume
+from planbalance.naming import find_naming
+from planbalance.planner.matching import Matcher, spellings
+from planbalance.planner.options import PlanOptions
+from planbalance.planner.volumes import (
+    below_folders,
+    into_volumes,
+    place_of,
+    read_slices,
+    refuse_ids,
+    sources_of,
+    with_equal_images_joined,
+    with_groups,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The slices that a plan is made of.
+
+    Attributes:
+        volumes: sorted by id, with the groups that the names' `patient`, the group map or equal images give.
+        naming: the rule that read the names.
+        paths: a few image paths below their folders, for reading the rule aloud.
+        grouped_by: where groups come from: `volume` (each its own), `patient` (the names), `map` or `dicom`.
+        joined: sets of volumes that became one group because they share identical images.
+        excluded: `volumes` and `slices` left out by `--exclude`, slices of whole volumes included.
+        warnings: sentences.
+    """
+
+    volumes: tuple[Volume, ...]
+    naming: Naming
+    paths: tuple[str, ...]
+    grouped_by: str
+    joined: tuple[tuple[str, ...], ...]
+    excluded: dict[str, int]
+    warnings: tuple[str, ...]
+
+
+def usable(snapshot: Snapshot, options: PlanOptions) -> Selection:
+    """Return the slices that the options choose, read into volumes and groups.
+
+    Raises:
+        InputError: there are none, or none is positive; something is unreadable; names are ambiguous, clash or collide;
+            labels are invalid or missing where that was not allowed; the group map does not know a volume.
+    """
+    excluding = Matcher(options.exclude)
+    _refuse_problems(snapshot, excluding)
+    images = _without_excluded_paths(snapshot, excluding)
+    below = below_folders(snapshot.inputs)
+    paths = [below(file) for file in images]
+    naming = find_naming(paths, options.volume_pattern) if paths else None
+    if naming is None:
+        raise _no_slices(snapshot)
+    read, patients = read_slices(snapshot.inputs, images, naming, options.positive_classes)
+    slices, volumes_excluded = _without_excluded_volumes(read, excluding)
+    excluded = {"volumes": volumes_excluded, "slices": len(snapshot.images) - len(slices)}
+    warnings: list[str] = []
+    slices = _by_missing_label(snapshot, slices, options.missing_label, warnings)
+    slices = _by_invalid_label(snapshot, slices, options.invalid_label, warnings)
+    if not slices:
+        raise _no_slices(snapshot)
+    volumes = into_volumes(slices)
+    refuse_ids(volumes)
+    refuse_collisions(snapshot.inputs, slices, options.layout)
+    if not any(volume.positives for volume in volumes):
+        raise _no_positives(slices, options)
+    volumes, grouped_by = _grouped(volumes, patients, options)
+    volumes, joined = with_equal_images_joined(volumes) if options.hash_images else (volumes, ())
+    warnings += _warnings(volumes, grouped_by, joined, excluding)
+    return Selection(volumes, naming, tuple(paths[:1000]), grouped_by, joined, excluded, tuple(warnings))
+
+
+def refuse_collisions(inputs: Sequence[Input], slices: Sequence[Slice], layout: Layout) -> None:
+    """Check that every slice has a destination of its own, whatever its split and the file system's case rules.
+
+    Raises:
+        InputError: two share a label file, or one needs the name of another's folder (kind `collision`).
+    """
+    destinations = Destinations(sources_of(inputs), layout)
+    below = destinations.below
+    groups = collisions((one.file.path, label_path(below(one.file.input, one.file.path, one.volume))) for one in slices)
+    if groups:  # once more, slowly, with whole paths to name
+        groups = collisions(
+            (place_of(inputs, one.file), label_path(below(one.file.input, one.file.path, one.volume))) for one in slices
+        )
+        raise _collision([" / ".join(group) for group in groups], "slices would share one place in the output")
+    shared = Counter((one.file.input, one.file.label) for one in slices if one.file.label is not None)
+    doubled = [f"{inputs[index].root.rstrip('/')}/{label}" for (index, label), count in shared.items() if count > 1]
+    if doubled:
+        raise _collision(sorted(doubled), "labels belong to two images each")
+    clashing = folder_clashes(_possible_folder_clashes(inputs, slices, destinations))
+    if clashing:
+        raise _collision(clashing, "slices would need the name of a folder in the output")
+
+
+def _possible_folder_clashes(
+    inputs: Sequence[Input], slices: Sequence[Slice], destinations: Destinations
+) -> Iterator[tuple[str, str]]:
+    """Yield one slice of every folder, and those whose image or label has the name of some folder."""
+    folders: set[str] = set()
+    names: set[str] = set()
+    pairs = [(one.file, destinations.below(one.file.input, one.file.path, one.volume)) for one in slices]
+    for file, path in pairs:
+        folder = path.rpartition("/")[0]
+        if folder and folder not in folders:
+            folders.add(folder)
+            names.update(fold(folder).split("/"))
+            yield place_of(inputs, file), path
+    if names:
+        for file, path in pairs:
+            name = fold(path.rpartition("/")[2])
+            if name in names or label_path(name) in names:
+                yield place_of(inputs, file), path
+
+
+def _collision(paths: list[str], what: str) -> InputError:
+    return InputError(
+        f"{len(paths):,} times {what}: {some(paths, 3)}.",
+        kind="collision",
+        hint="Rename the files, leave some out with --exclude, or tell inputs apart with --input NAME=DIR.",
+        paths=paths,
+    )
+
+
+def _refuse_problems(snapshot: Snapshot, excluding: Matcher) -> None:
+    """Refuse what the scan could not read or name, unless it is excluded."""
+    for kind, what in (("unreadable", "could not be read"), ("name-refused", "cannot be used under this name")):
+        found = [
+            problem
+            for problem in snapshot.problems
+            if problem.kind == kind and problem.severity == "error" and not excluding.matches((problem.path,))
+        ]
+        if found:
+            listed = [f"{problem.path} ({problem.message})" for problem in found]
+            raise InputError(
+                f"{counted(len(found), 'place')} {what}: {some(listed, 3)}.",
+                kind=kind,
+                hint="Correct them, or leave them out with --exclude.",
+                paths=(problem.path for problem in found),
+            )
+
+
+def _without_excluded_paths(snapshot: Snapshot, excluding: Matcher) -> Sequence[ImageFile]:
+    if not excluding:
+        return snapshot.images
+    below, inputs = below_folders(snapshot.inputs), snapshot.inputs
+    return [file for file in snapshot.images if not excluding.matches(spellings(file, inputs[file.input], below(file)))]
+
+
+def _without_excluded_volumes(slices: list[Slice], excluding: Matcher) -> tuple[list[Slice], int]:
+    if not excluding:
+        return slices, 0
+    gone = {volume for volume in sorted({one.volume for one in slices}) if excluding.matches((volume,))}
+    return [one for one in slices if one.volume not in gone], len(gone)
+
+
+def _by_missing_label(snapshot: Snapshot, slices: list[Slice], rule: str | None, warnings: list[str]) -> list[Slice]:
+    """Apply --missing-label; where an input has missing and empty labels, its meaning must be given."""
+    lacking = [one.file for one in slices if one.file.label is None]
+    if not lacking:
+        return slices
+    if rule is None:
+        _refuse_ambiguous(snapshot, slices)
+    if rule == "error":
+        raise InputError(
+            f"{counted(len(lacking), 'image')} without a label file: "
+            f"{some((place_of(snapshot.inputs, file) for file in lacking), 3)}.",
+            kind="missing-labels",
+            hint="Add the label files, or say what they mean: --missing-label empty or --missing-label skip.",
+            paths=(place_of(snapshot.inputs, file) for file in lacking),
+        )
+    if rule == "skip":
+        warnings.append(f"{counted(len(lacking), 'image')} without a label file left out (--missing-label skip).")
+        return [one for one in slices if one.file.label is not None]
+    warnings.append(f"{counted(len(lacking), 'image')} without a label file counted as negative.")
+    return slices
+
+
+def _refuse_ambiguous(snapshot: Snapshot, slices: list[Slice]) -> None:
+    missing = Counter(one.file.input for one in slices if one.file.label is None)
+    empty = Counter(one.file.input for one in slices if one.file.label is not None and one.file.annotations == 0)
+    unclear = [index for index in sorted(missing) if empty[index]]
+    if unclear:
+        roots = [snapshot.inputs[index].root for index in unclear]
+        absent, blank = (sum(counts[index] for index in unclear) for counts in (missing, empty))
+        raise InputError(
+            f"{some(roots)} holds {counted(absent, 'image')} without a label file beside {counted(blank, 'empty one')}, "
+            "so it is unclear whether missing means background.",
+            kind="missing-labels-ambiguous",
+            hint="Say which: --missing-label empty (background) or --missing-label skip (leave these images out).",
+            paths=roots,
+        )
+
+
+def _by_invalid_label(snapshot: Snapshot, slices: list[Slice], rule: str, warnings: list[str]) -> list[Slice]:
+    """Apply --invalid-label."""
+    invalid = [one for one in slices if one.file.invalid]
+    if not invalid:
+        return slices
+    if rule == "error":
+        lines = _invalid_lines(snapshot, invalid)
+        raise InputError(
+            f"{counted(len(lines), 'invalid label line')} in {counted(len(invalid), 'file')}: {some(lines, 3)}.",
+            kind="label-invalid",
+            hint="Correct them, or say --invalid-label skip (leave the slices out) or keep (take them as they are).",
+            paths=lines,
+        )
+    if rule == "skip":
+        warnings.append(f"{counted(len(invalid), 'slice')} with invalid labels left out (--invalid-label skip).")
+        return [one for one in slices if not one.file.invalid]
+    warnings.append(f"{counted(len(invalid), 'slice')} with invalid labels taken as they are (--invalid-label keep).")
+    return slices
+
+
+def _invalid_lines(snapshot: Snapshot, invalid: list[Slice]) -> list[str]:
+    """Return `file:line (reason)` of every invalid line of the slices that are used."""
+    labels = {f"{snapshot.inputs[one.file.input].root.rstrip('/')}/{one.file.label}" for one in invalid}
+    lines = [
+        f"{problem.path} ({problem.message})"
+        for problem in snapshot.problems
+        if problem.kind == "label-invalid" and problem.path.rpartition(":")[0] in labels
+    ]
+    return lines or sorted(labels)
+
+
+def _grouped(
+    volumes: tuple[Volume, ...], patients: dict[str, str], options: PlanOptions
+) -> tuple[tuple[Volume, ...], str]:
+    """Give groups: the map's, else the patients that names tell, else each volume its own."""
+    if options.group_map is not None:
+        require_known((volume.id for volume in volumes), options.group_map)
+        grouped = with_groups(volumes, options.group_map.group_of), options.group_map.source
+    elif patients:
+        grouped = with_groups(volumes, patients), "patient"
+    else:
+        return volumes, "volume"
+    faults = [f"{volume.id}: {volume.group!r} {fault}" for volume in grouped[0] if (fault := text_fault(volume.group))]
+    if faults:
+        message = f"The groups of {counted(len(faults), 'volume')} cannot stand in a plan: {some(faults, 3)}."
+        raise InputError(message, kind="bad-map", paths=faults)
+    return grouped
+
+
+def _warnings(
+    volumes: Sequence[Volume], grouped_by: str, joined: Sequence[tuple[str, ...]], excluding: Matcher
+) -> Iterator[str]:
+    if excluding.unmatched:
+        yield f"--exclude matched nothing with {some(excluding.unmatched)}."
+    if grouped_by == "volume":
+        alike = look_like_one_patient(volume.id for volume in volumes)
+        if alike:
+            yield (
+                f"Some volumes look like one patient ({some((' / '.join(ids) for ids in alike), 3)}) and may fall "
+                "into two splits; --group-map keeps them together."
+            )
+    if joined:
+        together = some((" / ".join(ids) for ids in joined), 3)
+        yield f"Volumes that share identical images were put into one group: {together}."
+
+
+def _no_slices(snapshot: Snapshot) -> InputError:
+    roots = [source.root for source in snapshot.inputs]
+    if not snapshot.images:
+        return InputError(f"No images found in {some(roots)}.", kind="no-slices", paths=roots)
+    return InputError(
+        f"None of the {counted(len(snapshot.images), 'image')} in {some(roots)} is left to split.",
+        kind="no-slices",
+        hint="Look at --exclude, --missing-label skip and --invalid-label skip: they left out every image.",
+        paths=roots,
+    )
+
+
+def _no_positives(slices: Sequence[Slice], options: PlanOptions) -> InputError:
+    if options.positive_classes is None:
+        message = f"None of the {counted(len(slices), 'slice')} has an annotation: there is nothing to balance against."
+        hint = "Check that the label files are there and not empty (labels/... beside images/...)."
+    else:
+        wanted = some(map(str, sorted(options.positive_classes)))
+        message = f"None of the {counted(len(slices), 'slice')} has an annotation of class {wanted}."
+        seen = sorted({one_class for one in slices for one_class in one.file.classes})
+        hint = f"Classes that occur: {some(map(str, seen), 20)}." if seen else "No label holds any annotation."
+    return InputError(message, kind="no-positives", hint=hint)

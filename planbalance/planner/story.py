@@ -1,0 +1,117 @@
+"""Snapshot + options -> plan: the one story."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from planbalance.destination import text_fault
+from planbalance.errors import InputError, UsageError
+from planbalance.model import Operation, Snapshot
+from planbalance.planfile import SealedPlan, seal
+from planbalance.planner.options import PlanOptions, check_output, check_ratios, options_from_plan
+from planbalance.planner.placement import fixed_groups, units_of
+from planbalance.planner.slices import Selection, usable
+from planbalance.planner.summary import Decided, header_of
+from planbalance.planner.undersample import undersample
+from planbalance.split import SplitRequest, SplitResult, split_folds, split_units
+
+
+def make_plan(snapshot: Snapshot, options: PlanOptions) -> SealedPlan:
+    """Decide which slice goes where.
+
+    The same snapshot and options give the same bytes, on every machine and Python. With `options.extend`, naming rule,
+    positive classes, ratios and seeds are the older plan's, whatever the options say.
+
+    Raises:
+        UsageError: ratios, an output that is not apart from the inputs, a `--stratify` column that is not there.
+        InputError: the input is refused (contract, exit code 3).
+        PlanError: the plan to extend is refused.
+    """
+    if options.extend is not None:
+        options = replace(options, **options_from_plan(options.extend.header))
+    _check(snapshot, options)
+    selection = usable(snapshot, options)
+    units = units_of(selection.volumes, options)
+    fixed, warnings = fixed_groups(snapshot.inputs, selection.volumes, selection.grouped_by, options)
+    result = split_units(units, SplitRequest(options.ratios, options.split_seed, options.split_method, fixed))
+    return _sealed(snapshot, options, selection, result, tuple(warnings))
+
+
+def make_folds(snapshot: Snapshot, options: PlanOptions, folds: int) -> list[SealedPlan]:
+    """Return one plan a fold, with output `<output>/fold<k>`: every group is in test exactly once.
+
+    Val takes val/(train+val) of what is not in test; the test ratio is not used.
+
+    Raises:
+        UsageError: fewer than 2 folds, or an option that fixes volumes (`keep_split`, `split_map`, `extend`).
+        InputError: as `make_plan`; fewer groups than folds.
+    """
+    if folds < 2:
+        raise UsageError(f"--folds is {folds}: there must be at least 2.", kind="bad-folds")
+    fixing = {"--keep-split": options.keep_split, "--split-map": options.split_map, "--extend": options.extend}
+    for name, value in fixing.items():
+        if value:
+            raise UsageError(
+                f"{name} does not go with --folds: every group is in test exactly once, so none can be fixed.",
+                kind="folds-fix-nothing",
+            )
+    _check(snapshot, options)
+    selection = usable(snapshot, options)
+    units = units_of(selection.volumes, options)
+    results = split_folds(units, folds, options.ratios, options.split_seed, options.split_method)
+    return [
+        _sealed(
+            snapshot,
+            replace(options, output=f"{options.output.rstrip('/')}/fold{number}"),
+            selection,
+            result,
+            fold={"fold": number, "of": folds},
+        )
+        for number, result in enumerate(results, start=1)
+    ]
+
+
+def _check(snapshot: Snapshot, options: PlanOptions) -> None:
+    check_ratios(options.ratios)
+    check_output(options.output, (source.root for source in snapshot.inputs))
+    if not snapshot.inputs:
+        raise InputError("There is no input.", kind="no-slices")
+    for seed in (options.split_seed, options.sample_seed):
+        if not -(2**63) <= seed < 2**63:
+            raise UsageError(f"The seed {seed} is out of range.", kind="bad-number", hint="Give one below 2**63.")
+    for text in (options.output, options.volume_pattern, *options.exclude, *options.stratify):
+        fault = text_fault(text)
+        if fault is not None:
+            raise UsageError(f"{text!r} {fault}, so no plan can hold it.", kind="bad-text")
+
+
+def _sealed(
+    snapshot: Snapshot,
+    options: PlanOptions,
+    selection: Selection,
+    result: SplitResult,
+    warnings: tuple[str, ...] = (),
+    fold: dict[str, int] | None = None,
+) -> SealedPlan:
+    thinned = undersample(snapshot.inputs, selection.volumes, result.split_of, options)
+    decided = Decided(options, selection, result, thinned, fold, warnings)
+    return seal(header_of(snapshot, decided), _operations(decided))
+
+
+def _operations(decided: Decided) -> Iterator[Operation]:
+    for volume in decided.selection.volumes:
+        split, identity = decided.split(volume), volume.id
+        for one in decided.kept(volume):
+            file = one.file
+            yield Operation(
+                split,
+                identity,
+                one.positive,
+                file.input,
+                file.path,
+                file.label,
+                file.size,
+                file.mtime_ns,
+                file.label_size,
+                file.label_sha256,
+                file.image_sha256,
+            )

@@ -1,0 +1,249 @@
+"""The plan's header: what was decided, counted, and worth a warning."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from planbalance.grouping import counted, some
+from planbalance.handoff import class_word
+from planbalance.model import SPLITS, TRAINER_SUFFIXES, PlanHeader, PlannedVolume, Slice, Snapshot, Split, Volume
+from planbalance.naming import read_aloud
+from planbalance.planfile import slice_counts, volume_counts
+from planbalance.planner.options import PlanOptions, plain
+from planbalance.planner.slices import Selection
+from planbalance.planner.undersample import Thinned
+from planbalance.planner.volumes import sources_of
+from planbalance.runlength import encode, gaps
+from planbalance.split import STRATA, Share, SplitResult, Target
+
+_MOST_CLASSES: Final = 1000  # a larger class id in a set without names is taken for damage, not for a class to name
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """All decisions of a plan.
+
+    Attributes:
+        options: as given, `extend` applied.
+        selection: the slices used.
+        result: which group goes where.
+        thinned: what stays of train.
+        fold: `{"fold": k, "of": K}`, or None.
+        warnings: sentences of the steps before.
+    """
+
+    options: PlanOptions
+    selection: Selection
+    result: SplitResult
+    thinned: Thinned
+    fold: Mapping[str, int] | None
+    warnings: tuple[str, ...]
+
+    def split(self, volume: Volume) -> Split:
+        """Return where a volume goes."""
+        return self.result.split_of[volume.group]
+
+    def kept(self, volume: Volume) -> tuple[Slice, ...]:
+        """Return the slices of a volume that stay."""
+        return self.thinned.kept.get(volume.id, volume.slices)
+
+
+def header_of(snapshot: Snapshot, decided: Decided) -> PlanHeader:
+    """Return the header, not sealed yet."""
+    selection, options = decided.selection, decided.options
+    planned = tuple(_planned(volume, decided) for volume in selection.volumes)
+    names, naming_warnings = _class_names(snapshot, selection.volumes)
+    statistics = _statistics(decided, class_word(names))
+    warnings = (
+        *selection.warnings,
+        *decided.warnings,
+        *_split_warnings(decided),
+        *decided.thinned.warnings,
+        *naming_warnings,
+        *_suffix_warnings(selection.volumes),
+    )
+    return PlanHeader(
+        digest="",
+        split_digest="",
+        inputs=tuple(source.root for source in snapshot.inputs),
+        sources=sources_of(snapshot.inputs),
+        output=options.output,
+        names=names,
+        parameters=_parameters(decided),
+        naming={
+            "rule": selection.naming.rule,
+            "pattern": selection.naming.pattern,
+            "examples": list(read_aloud(selection.naming, selection.paths)),
+        },
+        statistics=statistics,
+        volume_statistics={**volume_counts(planned), **_strata(planned)},
+        targets=_targets(decided, names),
+        warnings=tuple(dict.fromkeys(warnings)),
+        volumes=planned,
+        blocks=(),
+    )
+
+
+def _planned(volume: Volume, decided: Decided) -> PlannedVolume:
+    kept = decided.kept(volume)
+    staying = {one.file.path for one in kept} if len(kept) < len(volume.slices) else None
+    numbers = [one.number for one in volume.slices if one.number is not None]
+    dropped = [
+        one.number
+        for one in volume.slices
+        if staying is not None and one.number is not None and one.file.path not in staying
+    ]
+    return PlannedVolume(
+        id=volume.id,
+        group=volume.group,
+        split=decided.split(volume),
+        slices=len(volume.slices),
+        positives=volume.positives,
+        kept=len(kept),
+        dropped=encode(dropped),
+        missing=gaps(numbers),
+    )
+
+
+def _statistics(decided: Decided, word: str | None) -> dict[str, Any]:
+    """Return the metadata's `statistics`, with `before` undersampling and the slices `removed`."""
+    before: Counter[tuple[Split, bool]] = Counter()
+    after: Counter[tuple[Split, bool]] = Counter()
+    for volume in decided.selection.volumes:
+        split = decided.split(volume)
+        before[split, True] += volume.positives
+        before[split, False] += len(volume.slices) - volume.positives
+        after[split, True] += volume.positives  # undersampling never drops a positive
+        after[split, False] += len(decided.kept(volume)) - volume.positives
+    return {
+        **slice_counts(after, word),
+        "before": slice_counts(before, None)["splits"],
+        "removed": before.total() - after.total(),
+    }
+
+
+def _strata(planned: Iterable[PlannedVolume]) -> dict[str, dict[str, int]]:
+    counts = Counter((volume.split, volume.positives > 0) for volume in planned)
+    return {split: {"positive": counts[split, True], "negative": counts[split, False]} for split in SPLITS}
+
+
+def _targets(decided: Decided, names: Sequence[str] | None) -> dict[str, Any]:
+    """Return what was wanted and reached: per split, then for the whole, then per class and per `--stratify` value."""
+    result = decided.result
+    counts = {
+        "positive": result.positives,
+        "negative": result.negatives,
+        **{f"{stratum}_units": result.quotas[stratum] for stratum in STRATA},
+    }
+    grouped = any(volume.group != volume.id for volume in decided.selection.volumes)
+    targets: dict[str, Any] = {
+        split: {name: _reached(target, index) for name, target in counts.items()} for index, split in enumerate(SPLITS)
+    }
+    return targets | {
+        "unit": "group" if grouped else "volume",
+        "distance": result.distance,
+        "exact": result.exact,
+        "proven": result.proven,
+        "classes": [
+            {"class": class_id, "name": _name(names, class_id), **_shared(share)}
+            for class_id, share in result.classes.items()
+        ],
+        "stratify": {
+            column: [{"value": value, **_shared(share)} for value, share in values.items()]
+            for column, values in zip(decided.options.stratify, result.traits, strict=True)
+        },
+    }
+
+
+def _reached(target: Target, index: int) -> dict[str, int]:
+    wanted, reached = target.wanted[index], target.reached[index]
+    return {"wanted": wanted, "reached": reached, "distance": abs(reached - wanted)}
+
+
+def _shared(share: Share) -> dict[str, Any]:
+    by_split: dict[str, Any] = {split: _reached(share.counts, index) for index, split in enumerate(SPLITS)}
+    return by_split | {"deviation": plain(share.deviation)}
+
+
+def _name(names: Sequence[str] | None, class_id: int) -> str | None:
+    return names[class_id] if names is not None and class_id < len(names) else None
+
+
+def _parameters(decided: Decided) -> dict[str, Any]:
+    options, selection = decided.options, decided.selection
+    negatives = options.negatives_per_positive
+    return {
+        "train_ratio": plain(options.train_ratio),
+        "val_ratio": plain(options.val_ratio),
+        "test_ratio": None if decided.fold else plain(options.test_ratio),
+        "split_seed": options.split_seed,
+        "sample_seed": options.sample_seed,
+        "split_method": options.split_method,
+        "negatives_per_positive": None if negatives is None else plain(negatives),
+        "sampling": options.sampling,
+        "gap": options.gap,
+        "positive_classes": None if options.positive_classes is None else sorted(options.positive_classes),
+        "missing_label": options.missing_label,
+        "invalid_label": options.invalid_label,
+        "volume_pattern": options.volume_pattern,
+        "layout": options.layout,
+        "hash_images": options.hash_images,
+        "groups": {
+            "by": selection.grouped_by,
+            "count": len(decided.result.split_of),
+            "joined_by_content": [list(ids) for ids in selection.joined],
+        },
+        "stratify": list(options.stratify),
+        "keep_split": list(options.keep_split),
+        "split_map": None if options.split_map is None else len(options.split_map),
+        "always_keep": {"entries": len(options.always_keep), "slices": decided.thinned.hard},
+        "exclude": {"entries": list(options.exclude), **selection.excluded},
+        "extend": None if options.extend is None else options.extend.header.digest,
+        "fold": None if decided.fold is None else dict(decided.fold),
+    }
+
+
+def _class_names(snapshot: Snapshot, volumes: Iterable[Volume]) -> tuple[tuple[str, ...] | None, list[str]]:
+    """Return the class names: the inputs', or what trainers need instead, with the warning that says so."""
+    given = next((source.names for source in snapshot.inputs if source.names is not None), None)
+    if given is not None:
+        return given, []
+    seen = {one_class for volume in volumes for one in volume.slices for one_class in one.file.classes}
+    largest = max(seen, default=0)
+    if largest == 0:
+        return ("tear",), ["No yaml names the classes and only class 0 occurs: it is called `tear`."]
+    if largest >= _MOST_CLASSES:
+        return None, [f"No yaml names the classes, and class {largest} occurs: dataset.yaml will have no names."]
+    return (
+        tuple(f"class_{index}" for index in range(largest + 1)),
+        [f"No yaml names the classes: they are called class_0 to class_{largest}."],
+    )
+
+
+def _split_warnings(decided: Decided) -> Iterator[str]:
+    result, ratios = decided.result, decided.options.ratios
+    for index, split in enumerate(SPLITS):
+        wanted = ratios[index] > 0 or decided.fold is not None
+        for what, target in (("positive", result.positives), ("negative", result.negatives)):
+            if wanted and not target.reached[index]:
+                units = sum(result.quotas["positive"].reached) if what == "positive" else 0
+                why = f" (there are {counted(units, 'positive group')} in all)" if units else ""
+                yield f"{split} holds no {what} slice{why}."
+    if result.distance:
+        parts = [
+            f"{split} {reached - wanted:+,} {what}"
+            for what, target in (("positive", result.positives), ("negative", result.negatives))
+            for split, wanted, reached in zip(SPLITS, target.wanted, target.reached, strict=True)
+            if reached != wanted
+        ]
+        best = "; no placement of whole groups comes closer" if result.proven else ""
+        yield f"The split misses its slice targets by {result.distance:,} in all ({', '.join(parts)}){best}."
+
+
+def _suffix_warnings(volumes: Iterable[Volume]) -> Iterator[str]:
+    suffixes = Counter(one.file.path.rpartition(".")[2].lower() for volume in volumes for one in volume.slices)
+    unread = {suffix: count for suffix, count in sorted(suffixes.items()) if suffix not in TRAINER_SUFFIXES}
+    if unread:
+        listed = some(f"{counted(count, 'image')} in .{suffix}" for suffix, count in unread.items())
+        yield f"Stock YOLOv5 and Ultralytics do not read {listed}; forks may."

@@ -1,0 +1,162 @@
+"""Images -> slices -> volumes: the naming rule applied, positives counted, groups given."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from planbalance.destination import id_fault
+from planbalance.errors import InputError
+from planbalance.grouping import GroupMap, counted, join_groups, joined_by_content, require_known, some
+from planbalance.model import ImageFile, Input, Naming, Slice, Snapshot, Source, Volume
+from planbalance.naming import clashing_ids, reader
+
+
+def below_folders(inputs: Sequence[Input]) -> Callable[[ImageFile], str]:
+    """Return a function that gives an image's path below its image folder."""
+    cuts = [[len(folder.images) + 1 if folder.images else 0 for folder in source.folders] for source in inputs]
+
+    def below(file: ImageFile) -> str:
+        return file.path[cuts[file.input][file.folder] :]
+
+    return below
+
+
+def sources_of(inputs: Iterable[Input]) -> tuple[Source, ...]:
+    """Return what destinations are derived from, one an input."""
+    return tuple(Source(source.prefix, source.folders) for source in inputs)
+
+
+def place_of(inputs: Sequence[Input], file: ImageFile) -> str:
+    """Return an image's absolute path."""
+    return f"{inputs[file.input].root.rstrip('/')}/{file.path}"
+
+
+def is_positive(file: ImageFile, positive_classes: frozenset[int] | None) -> bool:
+    """Tell whether a slice is positive: any annotation, or one of the classes chosen."""
+    if positive_classes is None:
+        return file.annotations > 0
+    return not positive_classes.isdisjoint(file.classes)
+
+
+def read_slices(
+    inputs: Sequence[Input], images: Iterable[ImageFile], naming: Naming, positive_classes: frozenset[int] | None = None
+) -> tuple[list[Slice], dict[str, str]]:
+    """Read every image's name.
+
+    Returns:
+        The slices, in the order of `images`, and the patient of each volume whose names tell one.
+
+    Raises:
+        InputError: the rule does not read a name (kind `unmatched-names`), or a volume's names tell two patients
+            (kind `two-patients`).
+    """
+    read, below = reader(naming), below_folders(inputs)
+    prefixes = [source.prefix for source in inputs]
+    slices: list[Slice] = []
+    unmatched: list[ImageFile] = []
+    volumes: dict[tuple[str, str], str] = {}
+    patients: dict[str, str] = {}
+    disagreeing: dict[str, None] = {}
+    for file in images:
+        name = read(below(file))
+        if name is None:
+            unmatched.append(file)
+            continue
+        key = prefixes[file.input], name.volume
+        volume = volumes.setdefault(key, key[0] + key[1])  # one string a volume, not one a slice
+        if name.patient is not None and patients.setdefault(volume, name.patient) != name.patient:
+            disagreeing[f"{volume}: {patients[volume]} and {name.patient}"] = None
+        slices.append(Slice(file, volume, name.number, is_positive(file, positive_classes)))
+    _refuse_unread(inputs, unmatched, naming)
+    if disagreeing:
+        message = f"The names of {counted(len(disagreeing), 'volume')} tell two patients: {some(disagreeing)}."
+        hint = "Correct the `patient` group of --volume-pattern, or name the patients with --group-map."
+        raise InputError(message, kind="two-patients", hint=hint, paths=disagreeing)
+    return slices, patients
+
+
+def into_volumes(slices: Iterable[Slice]) -> tuple[Volume, ...]:
+    """Return the volumes, sorted by id, each its own group, slices in their order."""
+    by_volume: dict[str, list[Slice]] = {}
+    for one in slices:
+        by_volume.setdefault(one.volume, []).append(one)
+    return tuple(_volume(identity, by_volume.pop(identity)) for identity in sorted(by_volume))
+
+
+def group_into_volumes(
+    snapshot: Snapshot,
+    naming: Naming,
+    *,
+    positive_classes: frozenset[int] | None = None,
+    group_map: GroupMap | None = None,
+) -> tuple[Volume, ...]:
+    """Return all volumes of a snapshot, sorted by id, nothing left out: what `scan` and `verify` look at.
+
+    Without a map, a volume's group is the `patient` of its names, or the volume itself.
+
+    Raises:
+        InputError: the rule does not read a name, a volume's names tell two patients, or the map knows no such volume.
+    """
+    slices, patients = read_slices(snapshot.inputs, snapshot.images, naming, positive_classes)
+    volumes = into_volumes(slices)
+    if group_map is not None:
+        require_known((volume.id for volume in volumes), group_map)
+    return with_groups(volumes, patients if group_map is None else group_map.group_of)
+
+
+def with_groups(volumes: Iterable[Volume], group_of: Mapping[str, str]) -> tuple[Volume, ...]:
+    """Return the volumes with their groups; one that the mapping does not know is its own."""
+    return tuple(
+        Volume(volume.id, group_of.get(volume.id, volume.id), volume.slices, volume.positives) for volume in volumes
+    )
+
+
+def with_equal_images_joined(volumes: Sequence[Volume]) -> tuple[tuple[Volume, ...], tuple[tuple[str, ...], ...]]:
+    """Unite the groups of volumes that share identical images which are not blank; return also the sets united."""
+    joined = joined_by_content(
+        (volume.id, one.file.image_sha256)
+        for volume in volumes
+        for one in volume.slices
+        if one.file.image_sha256 and not one.file.blank
+    )
+    group_of = join_groups({volume.id: volume.group for volume in volumes}, joined)
+    return with_groups(volumes, group_of), tuple(joined)
+
+
+def refuse_ids(volumes: Iterable[Volume]) -> None:
+    """Check that ids can stand in a plan and in folder names everywhere.
+
+    Raises:
+        InputError: an id holds what a path must not (kind `name-refused`), or two differ only in case or Unicode form
+            (kind `clashing-ids`).
+    """
+    ids = [volume.id for volume in volumes]
+    faults = [f"{identity!r} {fault}" for identity in ids if (fault := id_fault(identity)) is not None]
+    if faults:
+        message = f"{counted(len(faults), 'volume id')} cannot be used: {some(faults)}."
+        hint = "Rename the files, or read them otherwise with --volume-pattern."
+        raise InputError(message, kind="name-refused", hint=hint, paths=faults)
+    clashes = [" / ".join(group) for group in clashing_ids(ids)]
+    if clashes:
+        message = f"Volume ids differ only in upper and lower case or in Unicode form: {some(clashes)}."
+        hint = "If they are one volume, rename the files; if not, tell them apart with --input NAME=DIR or other names."
+        raise InputError(message, kind="clashing-ids", hint=hint, paths=clashes)
+
+
+def _volume(identity: str, slices: list[Slice]) -> Volume:
+    slices.sort(key=_order)
+    return Volume(identity, identity, tuple(slices), sum(one.positive for one in slices))
+
+
+def _order(one: Slice) -> tuple[bool, int, int, str]:
+    file = one.file
+    return (one.number is not None, one.number or 0, file.input, file.path)
+
+
+def _refuse_unread(inputs: Sequence[Input], unmatched: Sequence[ImageFile], naming: Naming) -> None:
+    if unmatched:
+        paths = [place_of(inputs, file) for file in unmatched]
+        raise InputError(
+            f"The rule {naming.pattern or naming.rule} does not read {counted(len(paths), 'name')}: {some(paths, 3)}.",
+            kind="unmatched-names",
+            hint="Choose another --volume-pattern, or leave these files out with --exclude.",
+            paths=paths,
+        )
