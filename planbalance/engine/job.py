@@ -1,0 +1,127 @@
+"""What one apply is asked to do: the options, checked and resolved against the plan."""
+
+import os.path
+import shlex
+from dataclasses import dataclass, fields
+from typing import Final, Literal
+
+from planbalance import fs
+from planbalance.errors import UsageError
+from planbalance.model import Mode
+from planbalance.planstore import PlanFile
+
+# What the first run pins in the staging header; a later run must ask for the same.
+PINNED: Final = ("mode", "labels", "checksum", "fallback", "durability")
+AVAILABLE: Final = ("copy", "hardlink", "symlink", "reflink")
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyOptions:
+    """How a plan is executed.
+
+    Attributes:
+        mode: how images are placed.
+        labels: `copy` writes the bytes that were checked; `same` places them as the images.
+        fallback: `copy` takes copy where the file system refuses `mode` (before anything is done); `none` does not.
+        jobs: worker threads; None chooses.
+        checksum: `sha256` sums the images of copy mode for the manifest; `none` makes no manifest.
+        dry_run: check staleness, space and permissions; write nothing.
+        restart: throw a partial build away first.
+        output: instead of the planned one.
+        map_input: pairs (old, new): input roots at or below `old` are read below `new`.
+        durability: `fast` survives a killed process, `safe` a lost machine.
+    """
+
+    mode: Mode = "copy"
+    labels: Literal["copy", "same"] = "copy"
+    fallback: Literal["none", "copy"] = "none"
+    jobs: int | None = None
+    checksum: Literal["sha256", "none"] = "sha256"
+    dry_run: bool = False
+    restart: bool = False
+    output: str | None = None
+    map_input: tuple[tuple[str, str], ...] = ()
+    durability: Literal["fast", "safe"] = "fast"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One apply, resolved.
+
+    Attributes:
+        plan: what to execute.
+        options: how.
+        output: absolute; where the data set appears.
+        staging: absolute; where it is built.
+        roots: the inputs' roots, mapped.
+    """
+
+    plan: PlanFile
+    options: ApplyOptions
+    output: str
+    staging: str
+    roots: tuple[str, ...]
+
+    @property
+    def mapped(self) -> bool:
+        """Whether the inputs stand in another place than planned: times prove nothing there."""
+        return bool(self.options.map_input)
+
+    @property
+    def slices(self) -> int:
+        """How many operations the plan has."""
+        return sum(block.count for block in self.plan.header.blocks)
+
+
+def make_job(plan: PlanFile, options: ApplyOptions) -> Job:
+    """Resolve the options against a plan. Raises UsageError."""
+    _refuse_options(options)
+    output = os.path.abspath(options.output) if options.output is not None else plan.header.output
+    if output == "/":
+        raise UsageError("The output cannot be the root folder", kind="output-refused", hint="name a new folder")
+    return Job(plan, options, output, fs.partial_path(output), _mapped_roots(plan.header.inputs, options.map_input))
+
+
+def _refuse_options(options: ApplyOptions) -> None:
+    if options.jobs is not None and options.jobs < 1:
+        raise UsageError(
+            f"--jobs {options.jobs} is not a number of workers", kind="jobs", hint="give 1 or more, or auto"
+        )
+    if options.mode not in AVAILABLE:
+        raise UsageError(
+            f"--mode {options.mode} is not available in this version",
+            kind="mode-not-available",
+            hint="symlink copies no image either, and keeps trainers' caches out of the source",
+        )
+
+
+def _mapped_roots(roots: tuple[str, ...], pairs: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    mapped = list(roots)
+    for old, new in pairs:
+        old_root, new_root = os.path.abspath(old), os.path.abspath(new)
+        hits = [i for i, root in enumerate(roots) if root == old_root or root.startswith(old_root.rstrip("/") + "/")]
+        if not hits:
+            raise UsageError(
+                f"--map-input {old}={new}: no input of the plan lies at or below {old_root}",
+                kind="map-input",
+                hint=f"the plan's inputs are {', '.join(roots)}",
+            )
+        for i in hits:
+            mapped[i] = new_root + roots[i][len(old_root.rstrip("/")) :] if old_root != "/" else new_root + roots[i]
+    return tuple(mapped)
+
+
+def command(plan_path: str, options: ApplyOptions) -> str:
+    """Return the command line that runs this job (again): only options that differ from their default are named."""
+    words = ["planbalance", "apply", plan_path or "plan.json"]
+    for field in fields(options):
+        value = getattr(options, field.name)
+        if value == field.default or field.name in ("dry_run", "restart"):
+            continue
+        flag = "--" + field.name.replace("_", "-")
+        if field.name == "map_input":
+            for old, new in value:
+                words += [flag, f"{old}={new}"]
+        else:
+            words += [flag, str(value)]
+    return shlex.join(words)

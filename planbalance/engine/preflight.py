@@ -1,0 +1,284 @@
+"""What is refused before a byte is written: overlapping paths, an output that exists, no space, a mode that does not work."""
+
+import errno
+import os.path
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, Final
+
+import orjson
+
+from planbalance import fs
+from planbalance.engine import words
+from planbalance.engine.job import Job
+from planbalance.engine.staging import Staging
+from planbalance.errors import PlanError, UsageError
+from planbalance.model import Mode, Operation
+
+_PROBE: Final = "probe"
+_RECEIPT_LIMIT: Final = 1 << 20
+# Files at the root, in hyps/ and in .planbalance/, and the folders that hold them.
+_FIXED_INODES: Final = 20
+
+
+# ---- where --------------------------------------------------------------------------------------------------------
+
+
+def refuse_overlap(job: Job) -> None:
+    """Refuse an output equal to, inside or around an input, by name and by device and inode (UsageError)."""
+    inputs = list(_input_folders(job))
+    for root in inputs:
+        relation = _relation(job.output, root) or _relation(fs.real_path(job.output), fs.real_path(root))
+        if relation is None and (found := fs.identity(root)) is not None:
+            relation = "inside" if found in _identities(job.output) else None
+        if relation is None and (found := fs.identity(job.output)) is not None:
+            relation = "around" if found in _identities(root) else None
+        if relation is not None:
+            raise UsageError(
+                f"The output {job.output} is {relation} the input {root}",
+                kind="output-overlaps-input",
+                hint="choose an output apart from every input",
+                paths=[job.output],
+            )
+
+
+def _input_folders(job: Job) -> Iterator[str]:
+    for root, source in zip(job.roots, job.plan.header.sources, strict=True):
+        yield root
+        for folder in source.folders:  # image and label folders may be links that lead elsewhere
+            for path in (folder.images, folder.labels):
+                if path:
+                    yield os.path.join(root, path)
+
+
+def _relation(output: str, root: str) -> str | None:
+    if output == root:
+        return "the same as"
+    if output.startswith(root.rstrip("/") + "/"):
+        return "inside"
+    return "around" if root.startswith(output.rstrip("/") + "/") else None
+
+
+def _identities(path: str) -> set[tuple[int, int]]:
+    """Return device and inode of a path and of everything above it, as far as it exists."""
+    found = set()
+    at = fs.real_path(path)
+    while True:
+        identity = fs.identity(at)
+        if identity is not None:
+            found.add(identity)
+        if at == "/":
+            return found
+        at = os.path.dirname(at)
+
+
+def refuse_output(job: Job) -> bool:
+    """Refuse an output that exists and is not an empty folder (PlanError); return whether an empty one is there."""
+    try:
+        now = fs.look(job.output)
+        if now is None:
+            return False
+        empty = fs.is_empty_folder(job.output) if not os.path.islink(job.output) else False
+    except NotADirectoryError:
+        empty = False
+    except OSError as error:
+        raise PlanError(
+            f"The output {job.output} cannot be looked at: {words.reason(error)}",
+            kind="output-exists",
+            hint="choose another output",
+            paths=[job.output],
+        ) from None
+    if empty:
+        return True
+    if _receipt_digest(job.output) == job.plan.header.digest:
+        raise PlanError(
+            f"{job.output} is already built from this very plan",
+            kind="already-built",
+            hint=f"run verify: planbalance verify {job.output}",
+            paths=[job.output],
+        )
+    raise PlanError(
+        f"The output {job.output} exists and is not an empty folder",
+        kind="output-exists",
+        hint="choose another output, or move the old one away",
+        paths=[job.output],
+    )
+
+
+def _receipt_digest(output: str) -> str | None:
+    try:
+        receipt = orjson.loads(fs.read_path(f"{output}/{fs.OWN}/{fs.RECEIPT}", _RECEIPT_LIMIT))
+    except (OSError, orjson.JSONDecodeError):
+        return None
+    digest = receipt.get("digest") if isinstance(receipt, dict) else None
+    return digest if isinstance(digest, str) else None
+
+
+def refuse_parent(job: Job) -> str:
+    """Refuse a parent in which no name can be made (PlanError); return the nearest folder that is there."""
+    at = os.path.dirname(job.output)
+    while fs.identity(at) is None and at != "/":
+        at = os.path.dirname(at)
+    if not os.path.isdir(at) or not fs.may_make_names(at):
+        why = "it is not writable" if os.path.isdir(at) else "it is not a folder"
+        raise PlanError(
+            f"The output {job.output} cannot be made in {at}: {why}",
+            kind="parent-not-writable",
+            hint="choose another output, or ask for write access",
+            paths=[at],
+        )
+    return at
+
+
+# ---- how much -----------------------------------------------------------------------------------------------------
+
+
+def refuse_space(job: Job, way: Mode, at: str, *, share_left: float = 1.0) -> None:
+    """Refuse a build that the file system under `at` has no room for: an estimate by mode (PlanError).
+
+    `share_left`: the share of the operations that an earlier run has not done yet.
+    """
+    room = fs.room(at)
+    size, inodes = _estimate(job, way, room.block)
+    size, inodes = int(size * share_left), int(inodes * share_left)
+    for wanted, free, what in ((size, room.free, "bytes"), (inodes, room.inodes, "inodes")):
+        if free is not None and wanted > free:
+            raise PlanError(
+                f"Not enough room for {job.output}: about {wanted:,} {what} are needed (an estimate), {free:,} are free",
+                kind=f"no-{'space' if what == 'bytes' else what}",
+                hint="make room, choose another output, or use --mode symlink" if way != "symlink" else "make room",
+                paths=[at],
+            )
+
+
+def _estimate(job: Job, way: Mode, block: int) -> tuple[int, int]:
+    """Return bytes and inodes: content in whole blocks where it is copied; names, links and folders in any case."""
+    slices = job.slices
+    folders = 2 * len({each.folder for each in job.plan.header.blocks})
+    names = 2 * slices * 64  # a directory entry and its share of an index
+    linked_labels = job.options.labels == "same" and way == "hardlink"
+    inodes = {"hardlink": 0 if linked_labels else slices}.get(way, 2 * slices)
+    if way != "copy":
+        return names + folders * block, inodes + folders + _FIXED_INODES
+    content = 0
+    for operation in job.plan.operations():
+        content += -(-operation.image_size // block) + -(-operation.label_size // block)
+    return content * block + names, inodes + folders + _FIXED_INODES
+
+
+# ---- whether it works ---------------------------------------------------------------------------------------------
+
+
+def settle_mode(job: Job, staging: Staging) -> tuple[Mode, str | None]:
+    """Try the mode with a real link and a real rename; return how images are placed and a warning after a fallback.
+
+    Raises PlanError where the file system refuses it and no fallback is allowed.
+    """
+    mode = job.options.mode
+    if staging.header is not None:
+        way: Any = staging.header.get("way", mode)
+        return way, _fallback_warning(job, None) if way != mode else None
+    refusal = None if mode == "copy" else _probe_all(job, mode, staging)
+    if refusal is None:
+        return mode, None
+    if job.options.fallback == "copy":
+        return "copy", _fallback_warning(job, refusal)
+    raise PlanError(
+        f"--mode {mode} does not work here, from {refusal[0]} to {os.path.dirname(job.output)}: {words.reason(refusal[1])}",
+        kind="mode-refused",
+        hint=f"{words.advice(refusal[1].errno)}; or give --fallback copy",
+        paths=[refusal[0]],
+    )
+
+
+def _fallback_warning(job: Job, refusal: tuple[str, OSError] | None) -> str:
+    why = f" ({words.reason(refusal[1])})" if refusal is not None else ""
+    return f"--mode {job.options.mode} does not work here{why}: images were copied instead, as --fallback copy allows"
+
+
+def _probe_all(job: Job, mode: Mode, staging: Staging) -> tuple[str, OSError] | None:
+    for operation in _one_of_each_input(job):
+        folder, _, name = operation.image.rpartition("/")
+        path = os.path.join(job.roots[operation.input], folder)
+        refused = _probe(mode, path, name, staging.own)
+        if refused is not None:
+            return os.path.join(path, name), refused
+    return None
+
+
+def _one_of_each_input(job: Job) -> Iterator[Operation]:
+    left = set(range(len(job.roots)))
+    if len(left) == 1 and job.plan.header.blocks:
+        yield job.plan.read_block(0)[0]
+        return
+    for operation in job.plan.operations():
+        if operation.input in left:
+            left.discard(operation.input)
+            yield operation
+        if not left:
+            return
+
+
+def _probe(mode: Mode, folder: str, name: str, own: int) -> OSError | None:
+    """Make a real link to a source file, rename it and take it away; return the refusal."""
+    try:
+        source = fs.open_source_folder(folder)
+    except OSError:
+        return None  # a stale plan, which is found and said later
+    try:
+        return _refusal(mode, source, f"{folder}/{name}", name, own)
+    finally:
+        fs.close(source)
+        for left in (_PROBE, f"{_PROBE}.moved"):
+            with suppress(FileNotFoundError):
+                fs.unlink(left, own)
+
+
+def _refusal(mode: Mode, source: int, path: str, name: str, own: int) -> OSError | None:
+    try:
+        fs.facts(name, source)
+    except OSError:
+        return None
+    try:
+        if mode == "symlink":
+            fs.symlink(path, _PROBE, own)
+        elif mode == "hardlink":
+            fs.hard_link(name, source, _PROBE, own)
+        else:
+            _probe_clone(name, source, own)
+        fs.rename_within(_PROBE, f"{_PROBE}.moved", own)
+    except OSError as error:
+        if error.errno in words.FULL:
+            raise PlanError(
+                f"No room to begin with: {words.reason(error)}",
+                kind="no-space",
+                hint=words.advice(error.errno),
+            ) from None
+        return error
+    return None
+
+
+def _probe_clone(name: str, source: int, own: int) -> None:
+    opened = fs.open_source(name, source)
+    try:
+        with fs.new_file(_PROBE, own) as target:
+            fs.clone(opened, target)
+    finally:
+        fs.close(opened)
+
+
+def refuse_unsafe(job: Job, at: str) -> None:
+    """Refuse `--durability safe` where a folder cannot be put on disk (PlanError)."""
+    if job.options.durability != "safe":
+        return
+    try:
+        fs.sync_folder(at)
+    except OSError as error:
+        if error.errno in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise PlanError(
+                f"--durability safe cannot be promised here: {at} cannot be synced ({words.reason(error)})",
+                kind="durability-refused",
+                hint="use --durability fast",
+                paths=[at],
+            ) from None
+        raise

@@ -1,0 +1,153 @@
+"""The end of a build: the files at the root, the tool's own files, everything on disk where asked, then one rename."""
+
+import errno
+import os.path
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Final
+
+import orjson
+
+from planbalance import fs, handoff
+from planbalance.destination import Destinations, label_of
+from planbalance.engine import words
+from planbalance.engine.job import Job
+from planbalance.engine.staging import Staging
+from planbalance.errors import IncompleteError, PlanError
+from planbalance.model import Mode, Operation
+
+RECEIPT_SCHEMA: Final = "planbalance/receipt/1"
+MANIFEST: Final = "manifest-sha256.txt"
+METADATA: Final = "balanced_dataset_metadata.json"
+DATASET: Final = "dataset.yaml"
+HYPS: Final = "hyps"
+HYP: Final = "hyp.balanced.yaml"
+_NO_BYTES: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # SHA-256 of nothing
+
+# Per block: the images' sums end to end.
+Sums = Mapping[int, bytes | bytearray]
+
+
+def write_root_files(job: Job, staging: Staging, way: Mode, sums: Sums | None) -> int:
+    """Write what stands at the output's root, and plan and receipt; return how many files stand outside `.planbalance/`.
+
+    `sums` of every image make the manifest; None makes none.
+    """
+    header, root = job.plan.header, staging.tree.fd
+    metadata = handoff.metadata_json(header, job.plan.operations())
+    texts = {METADATA: metadata, DATASET: handoff.dataset_yaml(header, job.output)}
+    hyp = handoff.hyp_yaml(header)
+    for name, data in texts.items():
+        fs.write_replacing(name, root, data)
+    if hyp is not None:
+        folder = staging.tree.folder(HYPS, make=True)
+        try:
+            fs.write_replacing(HYP, folder, hyp)
+        finally:
+            fs.close(folder)
+    extra = {METADATA: metadata} | ({f"{HYPS}/{HYP}": hyp} if hyp is not None else {})
+    if sums is not None:
+        _write_anew(MANIFEST, root, manifest(job, sums, extra))
+    _write_own(job, staging, way)
+    return 2 * job.slices + len(texts) + (hyp is not None) + (sums is not None)
+
+
+def _write_anew(name: str, dir_fd: int, chunks: Iterator[bytes]) -> None:
+    with suppress(FileNotFoundError):
+        fs.unlink(name, dir_fd)
+    fs.write_all_new(name, dir_fd, chunks)
+
+
+def _write_own(job: Job, staging: Staging, way: Mode) -> None:
+    options = job.options
+    receipt = {
+        "schema": RECEIPT_SCHEMA,
+        "digest": job.plan.header.digest,
+        "mode": way,
+        "labels": options.labels,
+        "checksum": options.checksum,
+        "fallback": options.fallback,
+        "durability": options.durability,
+        "output": job.output,
+        "tool": "planbalance",
+    }
+    _write_anew(fs.PLAN, staging.own, job.plan.parts())
+    fs.write_replacing(fs.RECEIPT, staging.own, orjson.dumps(receipt, option=orjson.OPT_INDENT_2) + b"\n")
+
+
+# ---- the manifest -------------------------------------------------------------------------------------------------
+
+
+def manifest(job: Job, sums: Sums, extra: Mapping[str, bytes]) -> Iterator[bytes]:
+    """Yield the manifest's lines, sorted by path (UTF-8 bytes), as `sha256sum -c` reads them from the output's root."""
+    lines = [(path.encode(), fs.hash_bytes(data)) for path, data in extra.items()]
+    destinations = Destinations(job.plan.header.sources, job.plan.header.parameters["layout"])
+    for index in range(len(job.plan.header.blocks)):
+        known = bytes(sums[index])
+        for number, operation in enumerate(job.plan.read_block(index)):
+            lines += _pair(destinations, operation, known[32 * number : 32 * number + 32].hex())
+    lines.sort()
+    for start in range(0, len(lines), 4096):
+        yield b"".join(manifest_line(path, digest) for path, digest in lines[start : start + 4096])
+
+
+def _pair(destinations: Destinations, operation: Operation, image_sum: str) -> Iterator[tuple[bytes, str]]:
+    image = destinations.of(operation)
+    label = label_of(image)
+    yield f"{image.folder}/{image.name}".encode(), image_sum
+    yield f"{label.folder}/{label.name}".encode(), operation.label_sha256 or _NO_BYTES
+
+
+def manifest_line(path: bytes, digest: str) -> bytes:
+    r"""Return one line; a backslash in a name is doubled and the line begins with one (GNU coreutils, cksum output modes)."""
+    if b"\\" in path:
+        return b"\\%b  %b\n" % (digest.encode(), path.replace(b"\\", b"\\\\"))
+    return b"%b  %b\n" % (digest.encode(), path)
+
+
+# ---- the rename ---------------------------------------------------------------------------------------------------
+
+
+def publish(job: Job, staging: Staging, *, onto_empty: bool) -> str | None:
+    """Let the output appear in one step; return a warning where its name could not be put on disk.
+
+    Raises PlanError where the output exists by now; OSError where the rename or, with durability safe, a sync fails.
+    """
+    safe = job.options.durability == "safe"
+    if safe:
+        fs.sync_file_system(staging.tree.fd)
+    try:
+        fs.move_folder(job.staging, job.output, onto_empty=onto_empty)
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+            raise
+        raise PlanError(
+            f"The output {job.output} appeared while it was built",
+            kind="output-exists",
+            hint=f"move it away and run the same command again; the build is kept in {job.staging}",
+            paths=[job.output],
+        ) from None
+    warning = _sync_parent(job, safe=safe)
+    _tidy(staging)
+    return warning
+
+
+def _sync_parent(job: Job, *, safe: bool) -> str | None:
+    parent = os.path.dirname(job.output)
+    try:
+        fs.sync_folder(parent)
+    except OSError as error:
+        said = f"{job.output} is complete, but its name could not be put on disk: {words.reason(error)}"
+        if safe:
+            raise IncompleteError(
+                said, kind="sync-failed", hint="verify it after the next boot", paths=[parent]
+            ) from None
+        return said
+    return None
+
+
+def _tidy(staging: Staging) -> None:
+    """Take the working files out of the published folder; what a kill leaves there is harmless."""
+    for name in (fs.JOURNAL, fs.README, fs.HEADER, fs.LOCK):
+        with suppress(OSError):
+            fs.unlink(name, staging.own)

@@ -1,0 +1,89 @@
+"""What an earlier run has done: only what journal and file system together prove."""
+
+from collections.abc import Iterable, Sequence
+
+from planbalance import fs
+from planbalance.destination import Destination, Destinations, label_of
+from planbalance.engine.job import Job
+from planbalance.engine.journal import SUM_BYTES, Record
+from planbalance.engine.schedule import Range
+from planbalance.model import Mode, Operation
+
+
+class Sums:
+    """The images' sums of a whole plan, per block, filled in as batches finish."""
+
+    def __init__(self, job: Job) -> None:
+        self.by_block = {index: bytearray(SUM_BYTES * each.count) for index, each in enumerate(job.plan.header.blocks)}
+
+    def add(self, ranges: Iterable[Range], sums: bytes | bytearray) -> None:
+        """Take in the sums of a finished batch."""
+        at = 0
+        for part in ranges:
+            length = SUM_BYTES * (part.stop - part.start)
+            start = SUM_BYTES * part.start
+            self.by_block[part.block][start : start + length] = sums[at : at + length]
+            at += length
+
+
+def proven(job: Job, way: Mode, tree: fs.Tree, records: Sequence[Record]) -> dict[int, list[tuple[int, int]]]:
+    """Return, per block, the ranges that a record claims and whose names a fresh look at the folders finds."""
+    claimed: dict[int, list[Range]] = {}
+    for record in records:
+        for part in record.ranges:
+            claimed.setdefault(part.block, []).append(part)
+    look = _Look(job, way, tree)
+    result = {}
+    for block, parts in sorted(claimed.items()):
+        there = look.there(job.plan.header.blocks[block].folder, job.plan.read_block(block))
+        runs = _runs({at for part in parts for at in range(part.start, part.stop) if there[at]})
+        if runs:
+            result[block] = runs
+    return result
+
+
+def _runs(positions: set[int]) -> list[tuple[int, int]]:
+    runs: list[tuple[int, int]] = []
+    for at in sorted(positions):
+        if runs and runs[-1][1] == at:
+            runs[-1] = (runs[-1][0], at + 1)
+        else:
+            runs.append((at, at + 1))
+    return runs
+
+
+class _Look:
+    """The folders below the staging folder as they are now, each listed once (blocks come folder by folder)."""
+
+    def __init__(self, job: Job, way: Mode, tree: fs.Tree) -> None:
+        header = job.plan.header
+        self._tree = tree
+        self._destinations = Destinations(header.sources, header.parameters["layout"])
+        self._image_kind = "link" if way == "symlink" else "file"
+        self._label_kind = "link" if way == "symlink" and job.options.labels == "same" else "file"
+        self._listed: tuple[str, dict[str, str], dict[str, str]] = ("", {}, {})
+
+    def there(self, folder: str, operations: Sequence[Operation]) -> list[bool]:
+        """Return for each operation of one folder whether its image and its label stand there as what they should be."""
+        if self._listed[0] != folder:
+            labels = label_of(Destination(folder, "x")).folder
+            self._listed = (folder, self._list(folder), self._list(labels))
+        _, images, labels_there = self._listed
+        result = []
+        for operation in operations:
+            image = self._destinations.of(operation)
+            label_kind = "file" if operation.label is None else self._label_kind
+            result.append(
+                images.get(image.name) == self._image_kind and labels_there.get(label_of(image).name) == label_kind
+            )
+        return result
+
+    def _list(self, folder: str) -> dict[str, str]:
+        try:
+            fd = self._tree.folder(folder)
+        except FileNotFoundError:
+            return {}
+        try:
+            return fs.list_folder(fd)
+        finally:
+            fs.close(fd)

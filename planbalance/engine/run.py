@@ -1,0 +1,433 @@
+"""The story of one apply: check, stage, place, write the root files, publish. Run again, it goes on where it stopped."""
+
+import io
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from itertools import chain, islice
+from typing import Final, TypeVar
+
+import anyio
+import anyio.to_thread
+from aiofiles.threadpool import wrap
+
+from planbalance import fs, handoff, pool
+from planbalance.engine import preflight, words
+from planbalance.engine.job import ApplyOptions, Job, command, make_job
+from planbalance.engine.journal import Record, read_journal, record_line, run_line, sync_line
+from planbalance.engine.pace import FIRST_BATCH, pace
+from planbalance.engine.publish import publish, write_root_files
+from planbalance.engine.resume import Sums, proven
+from planbalance.engine.schedule import Range, in_batches, missing_ranges
+from planbalance.engine.staging import Staging, here, read_header, refuse_other
+from planbalance.engine.work import Fault, Piece, Placer, Result, Switches
+from planbalance.errors import IncompleteError, InterruptedRunError, PlanbalanceError, PlanError
+from planbalance.model import Mode, Operation, Outcome, Progress, Silent
+from planbalance.planstore import PlanFile
+
+Value = TypeVar("Value")
+
+_FAULTS_KEPT_GOING: Final = 1_000  # after so many I/O errors the rest is not tried
+_SYNC_SECONDS: Final = 30.0  # durability safe: how much work a lost machine may cost
+_LINK_WARNING: Final = (
+    "Images are {kind}s to the source: whatever writes through one changes the source. Ultralytics before 8.4.175 and "
+    "YOLOv5 re-save JPEGs that do not end in FF D9, in place"
+)
+
+
+def apply_plan(plan: PlanFile, options: ApplyOptions, progress: Progress | None = None) -> Outcome:
+    """Build the data set that a plan describes; publish it in one step, or not at all.
+
+    Raises UsageError (options, overlap with an input, other options than the first run pinned), PlanError (damaged, stale,
+    output exists, no room, mode refused), IncompleteError (I/O errors, locked), InterruptedRunError (SIGINT, SIGTERM); after
+    the last two the same call resumes.
+    """
+    run = _Run(plan, options, progress or Silent())
+    try:
+        return pool.run_blocking(run.guarded)
+    except KeyboardInterrupt:
+        raise run.interrupted() from None
+
+
+class _Run:
+    """One apply while it runs. Everything here belongs to the loop's thread; `switches` alone is read by workers."""
+
+    def __init__(self, plan: PlanFile, options: ApplyOptions, progress: Progress) -> None:
+        self._plan = plan
+        self._options = options
+        self._progress = progress
+        self._began = time.monotonic()
+        self._switches = Switches()
+        self._signals = 0
+        self._faults: list[Fault] = []
+        self._stop = False
+        self._failure: PlanbalanceError | None = None
+        self._copied = 0
+        self._placed = 0
+        self._warnings: list[str] = []
+
+    # ---- signals
+
+    async def guarded(self) -> Outcome:
+        """Run the story while listening for SIGINT and SIGTERM; only the main thread can."""
+        if threading.current_thread() is not threading.main_thread():
+            return await self._story()
+        outcome: Outcome | None = None
+        failure: BaseException | None = None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._listen)
+            try:
+                outcome = await self._story()
+            except Exception as error:  # raised below as itself, not in a group
+                failure = error
+            tasks.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+        assert outcome is not None
+        return outcome
+
+    async def _listen(self) -> None:
+        """First: running batches finish. Second: workers stop at the next file. Third: the process ends at once."""
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+            async for number in received:
+                self._signals += 1
+                self._stop = True
+                self._switches.halt = self._signals > 1
+                if self._signals > 2:
+                    signal.signal(number, signal.SIG_DFL)
+                    signal.raise_signal(number)
+
+    async def _step(self, work: Callable[[], Value]) -> Value:
+        """Run a step in a thread, so that signals are heard meanwhile; stop after it if one came."""
+        value = await anyio.to_thread.run_sync(work)
+        if self._signals:
+            raise self.interrupted()
+        return value
+
+    def interrupted(self) -> InterruptedRunError:
+        """Return what to say after a signal."""
+        total = sum(block.count for block in self._plan.header.blocks)
+        return InterruptedRunError(
+            f"Interrupted with {self._placed:,} of {total:,} slices in place; nothing was published",
+            kind="interrupted",
+            hint=f"resume with: {command(self._plan.path, self._options)}",
+        )
+
+    # ---- the story
+
+    async def _story(self) -> Outcome:
+        job = await self._step(self._prepare)
+        if self._options.dry_run:
+            return await self._dry_run(job)
+        staging = await anyio.to_thread.run_sync(lambda: Staging.open(job))
+        try:
+            way, onto_empty = await self._step(lambda: self._begin(job, staging))
+            resumed, sums = await self._build(job, staging, way)
+            files = await self._step(lambda: write_root_files(job, staging, way, sums))
+            warning = await anyio.to_thread.run_sync(lambda: publish(job, staging, onto_empty=onto_empty))
+        except OSError as error:
+            raise _broken_off(job, error) from error
+        finally:
+            staging.leave()
+        if warning is not None:
+            self._warnings.append(warning)
+        return self._outcome(job, way, files, resumed, published=True)
+
+    def _prepare(self) -> Job:
+        job = make_job(self._plan, self._options)
+        self._plan.check()
+        preflight.refuse_overlap(job)
+        preflight.refuse_output(job)
+        at = preflight.refuse_parent(job)
+        preflight.refuse_unsafe(job, at)
+        if fs.look(job.staging) is None:
+            preflight.refuse_space(job, self._options.mode, at)
+        elif self._options.dry_run:
+            _refuse_staging(job)
+        return job
+
+    def _begin(self, job: Job, staging: Staging) -> tuple[Mode, bool]:
+        onto_empty = preflight.refuse_output(job)  # again: another apply may have published before the lock was ours
+        way, warning = preflight.settle_mode(job, staging)
+        if warning is not None:
+            self._warnings.append(warning)
+            if not staging.resumed:
+                preflight.refuse_space(job, way, job.staging)
+        if way in ("hardlink", "symlink"):
+            self._warnings.append(_LINK_WARNING.format(kind="hard link" if way == "hardlink" else "symbolic link"))
+        if not staging.resumed:
+            staging.begin(job, way)
+        return way, onto_empty
+
+    async def _build(self, job: Job, staging: Staging, way: Mode) -> tuple[int, dict[int, bytearray] | None]:
+        """Place everything that no earlier run did; return how many operations one did, and the images' sums."""
+        again = staging.resumed and fs.has(fs.JOURNAL, staging.own)
+        log = fs.AppendedFile(fs.JOURNAL, staging.own)
+        journal = _Log(log, staging, safe=job.options.durability == "safe")
+        sums = Sums(job) if way == "copy" and job.options.checksum == "sha256" else None
+        try:
+            done = await self._step(lambda: self._resume(job, staging, way, journal, sums))
+            self._placed = job.slices - sum(part.stop - part.start for part in done)
+            resumed = self._placed
+            if resumed:
+                await self._step(lambda: _refuse_rest(job, way, resumed))
+            await journal.begin()
+            placer = Placer(job, way, staging.tree, self._switches)
+            await self._place(job, placer, done, redo=again, journal=journal, sums=sums)
+            if self._stop or self._faults:
+                await journal.vouch(must=False)
+        finally:
+            journal.close()
+        self._verdict()
+        return resumed, sums.by_block if sums is not None else None
+
+    def _resume(self, job: Job, staging: Staging, way: Mode, journal: "_Log", sums: Sums | None) -> list[Range]:
+        """Return what is left to do."""
+        blocks = job.plan.header.blocks
+        known = read_journal(journal.raw.content(), blocks, here(), with_sums=sums is not None)
+        journal.raw.cut(known.length)
+        journal.written = known.written
+        for record in known.records:
+            if sums is not None:
+                sums.add(record.ranges, record.sums)
+        return missing_ranges(blocks, proven(job, way, staging.tree, known.records))
+
+    # ---- placing
+
+    async def _place(
+        self,
+        job: Job,
+        placer: Placer,
+        ranges: list[Range],
+        *,
+        redo: bool,
+        journal: "_Log | None" = None,
+        sums: Sums | None = None,
+    ) -> None:
+        blocks = job.plan.header.blocks
+
+        async def finished(_batch: list[Piece], result: Result) -> None:
+            if result.done and journal is not None:
+                record = Record(tuple(result.done), bytes(result.sums))
+                await journal.record(record)
+                if sums is not None:
+                    sums.add(record.ranges, record.sums)
+            self._take_in(result)
+
+        async def run(batches: Iterable[tuple[Range, ...]], left: list[Range], jobs: int) -> None:
+            await pool.for_each_batch(
+                placer.place,
+                self._pieces(job, batches, left, redo=redo),
+                jobs=jobs,
+                finished=finished,
+                stopping=lambda: self._stop,
+            )
+
+        self._progress.begin("check" if journal is None else "apply", job.slices, "slices")
+        try:
+            self._progress.advance(self._placed)
+            first = list(islice(in_batches(blocks, ranges, FIRST_BATCH), 1))
+            started = time.monotonic()
+            await run(first, ranges, 1)
+            count = sum(part.stop - part.start for batch in first for part in batch)
+            speed = pace(
+                self._options.mode,
+                (time.monotonic() - started) / max(1, count),
+                pool.available_cores(),
+                self._options.jobs,
+            )
+            left = _without(ranges, first)
+            await run(in_batches(blocks, left, speed.batch), left, speed.jobs)
+        finally:
+            self._progress.end()
+        if self._failure is not None:
+            raise self._failure
+
+    def _pieces(
+        self, job: Job, batches: Iterable[tuple[Range, ...]], ranges: list[Range], *, redo: bool
+    ) -> Iterator[list[Piece]]:
+        """Read what batches need, a block once: it is kept while some of it is still to be handed out."""
+        left: dict[int, int] = {}
+        for part in ranges:
+            left[part.block] = left.get(part.block, 0) + part.stop - part.start
+        open_blocks: dict[int, list[Operation]] = {}
+        for batch in batches:
+            pieces = []
+            for part in batch:
+                try:
+                    operations = open_blocks.get(part.block) or job.plan.read_block(part.block)
+                except PlanbalanceError as error:  # the plan file changed under the run
+                    self._failure = error
+                    return
+                left[part.block] -= part.stop - part.start
+                if left[part.block]:
+                    open_blocks[part.block] = operations
+                else:
+                    open_blocks.pop(part.block, None)
+                folder = job.plan.header.blocks[part.block].folder
+                pieces.append(Piece(part, folder, operations[part.start : part.stop], redo))
+            yield pieces
+
+    def _take_in(self, result: Result) -> None:
+        self._progress.advance(result.count, result.copied)
+        self._copied += result.copied
+        self._placed += sum(part.stop - part.start for part in result.done)
+        self._faults += result.faults
+        if any(fault.stale for fault in result.faults):
+            self._switches.only_check = True
+        full = any(fault.errno in words.FULL for fault in result.faults)
+        broken = sum(1 for fault in self._faults if not fault.stale) if result.faults else 0
+        if full or broken >= _FAULTS_KEPT_GOING:
+            self._stop = True
+
+    def _verdict(self) -> None:
+        """Raise what keeps this build from being published: a stale plan first, running again would not help there."""
+        stale = [fault for fault in self._faults if fault.stale]
+        if stale:
+            raise PlanError(
+                f"The plan is stale: {_listed(stale, 'source file')} not what was planned: {_examples(stale)}",
+                kind="plan-stale",
+                hint="make the plan anew (what was built so far is kept in the staging folder until --restart or clean)",
+                paths=[fault.path for fault in stale],
+            )
+        if self._faults:
+            raise IncompleteError(
+                f"{_listed(self._faults, 'file')} not placed: {_examples(self._faults)}",
+                kind="io-error",
+                hint=_advice(self._faults),
+                paths=[fault.path for fault in self._faults],
+            )
+        if self._stop:
+            raise self.interrupted()
+
+    # ---- ends
+
+    async def _dry_run(self, job: Job) -> Outcome:
+        ranges = missing_ranges(job.plan.header.blocks, {})
+        await self._place(job, Placer(job, self._options.mode, None, self._switches), ranges, redo=False)
+        self._verdict()
+        return self._outcome(job, self._options.mode, 0, 0, published=False)
+
+    def _outcome(self, job: Job, way: Mode, files: int, resumed: int, *, published: bool) -> Outcome:
+        commands, notes = handoff.train_commands(job.plan.header, job.output)
+        return Outcome(
+            output=job.output,
+            mode=way,
+            files=files,
+            bytes=self._copied,
+            seconds=time.monotonic() - self._began,
+            resumed=resumed,
+            published=published,
+            warnings=(*self._warnings, *notes),
+            train_commands=commands,
+        )
+
+
+class _Log:
+    """The journal while it is written: from the loop's thread, one line at a time."""
+
+    def __init__(self, raw: fs.AppendedFile, staging: Staging, *, safe: bool) -> None:
+        self.raw = raw
+        self.written = 0
+        self._staging = staging
+        self._safe = safe
+        self._file = wrap(io.BufferedWriter(raw))
+        self._synced_at = time.monotonic()
+        self._order = anyio.Lock()
+
+    async def begin(self) -> None:
+        """Write under which machine and boot the next lines are written."""
+        await self._append(run_line(here()))
+
+    async def record(self, record: Record) -> None:
+        """Write a finished batch; with durability safe, put on disk what there is from time to time."""
+        async with self._order:
+            await self._append(record_line(record))
+            self.written += 1
+            due = self._safe and time.monotonic() - self._synced_at > _SYNC_SECONDS
+        if due:
+            self._synced_at = time.monotonic()
+            await self.vouch(must=True)
+
+    async def vouch(self, *, must: bool) -> None:
+        """Put everything on disk and write that it is there, so that another boot (or node) can believe the lines."""
+        async with self._order:
+            try:
+                await anyio.to_thread.run_sync(lambda: fs.sync_file_system(self._staging.tree.fd))
+                await self._append(sync_line(self.written))
+                await anyio.to_thread.run_sync(self.raw.sync)
+            except OSError:
+                if must:
+                    raise
+
+    async def _append(self, data: bytes) -> None:
+        await self._file.write(data)
+        await self._file.flush()
+
+    def close(self) -> None:
+        """Close the file; what could not be written is lost, and done again."""
+        with suppress(OSError, ValueError):
+            self.raw.close()
+
+
+def _refuse_staging(job: Job) -> None:
+    """Say in a dry run what the real run would say about a partial build."""
+    if job.options.restart:
+        return
+    with suppress(FileNotFoundError):
+        tree = fs.Tree(job.staging)
+        try:
+            header = read_header(tree)
+        finally:
+            tree.close()
+        if header is not None:
+            refuse_other(job, header)
+
+
+def _refuse_rest(job: Job, way: Mode, resumed: int) -> None:
+    preflight.refuse_space(job, way, job.staging, share_left=1 - resumed / max(1, job.slices))
+
+
+def _without(ranges: list[Range], batches: list[tuple[Range, ...]]) -> list[Range]:
+    """Return ranges less what was handed out."""
+    out: dict[int, list[tuple[int, int]]] = {}
+    for part in chain.from_iterable(batches):
+        out.setdefault(part.block, []).append((part.start, part.stop))
+    kept = []
+    for part in ranges:
+        at = part.start
+        for start, stop in sorted(out.get(part.block, ())):
+            if part.start <= start < part.stop:
+                if start > at:
+                    kept.append(Range(part.block, at, start))
+                at = max(at, stop)
+        if at < part.stop:
+            kept.append(Range(part.block, at, part.stop))
+    return kept
+
+
+def _listed(faults: list[Fault], noun: str) -> str:
+    return f"1 {noun} is" if len(faults) == 1 else f"{len(faults):,} {noun}s are"
+
+
+def _examples(faults: list[Fault]) -> str:
+    said = "; ".join(f"{fault.path} {'' if fault.stale else '- '}{fault.reason}" for fault in faults[:3])
+    return f"{said}; and {len(faults) - 3:,} more" if len(faults) > 3 else said
+
+
+def _advice(faults: list[Fault]) -> str:
+    numbers = [fault.errno for fault in faults]
+    worst = next((number for number in numbers if number in words.FULL), numbers[0])
+    return words.advice(worst)
+
+
+def _broken_off(job: Job, error: OSError) -> IncompleteError:
+    return IncompleteError(
+        f"The build in {job.staging} broke off: {words.reason(error)}"
+        + (f" ({error.filename})" if error.filename else ""),
+        kind="io-error",
+        hint=words.advice(error.errno),
+        paths=[str(error.filename)] if error.filename else [job.staging],
+    )

@@ -1,0 +1,308 @@
+"""The staging folder: one per output, beside it, locked while somebody works in it, its options pinned by the first run.
+
+`<parent>/.<output name>.planbalance-partial/` holds `images/`, `labels/` and the rest of the new tree, and in its
+`.planbalance/` the files `staging.json`, `lock`, `journal` and `README`. It becomes the output by one rename.
+"""
+
+import os
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Final, Self
+
+import orjson
+
+from planbalance import fs
+from planbalance.engine import words
+from planbalance.engine.job import PINNED, Job, command
+from planbalance.engine.journal import Here
+from planbalance.errors import IncompleteError, PlanError, UsageError
+
+SCHEMA: Final = "planbalance/staging/1"
+_LIMIT: Final = 1 << 20
+_PREPARATIONS: Final = frozenset((fs.LOCK, fs.README, f"{fs.HEADER}.new", f"{fs.README}.new"))
+_README: Final = """\
+This folder is an unfinished data set. `planbalance apply` builds it here and renames it to
+
+    {output}
+
+once it is complete. Running the same command again resumes the work:
+
+    {command}
+
+To throw it away: `planbalance clean` (which refuses while somebody works on it). Do not train on it.
+"""
+
+
+def here() -> Here:
+    """Return this machine and boot."""
+    return Here(socket.gethostname(), fs.boot_id())
+
+
+def pins(job: Job) -> dict[str, Any]:
+    """Return what a staging folder is bound to: digest, pinned options, and for symlinks where they point."""
+    pinned: dict[str, Any] = {"schema": SCHEMA, "digest": job.plan.header.digest}
+    pinned |= {name: getattr(job.options, name) for name in PINNED}
+    pinned["shards"] = 1
+    pinned["map_input"] = [list(pair) for pair in job.options.map_input] if job.options.mode == "symlink" else []
+    return pinned
+
+
+def read_header(tree: fs.Tree) -> dict[str, Any] | None:
+    """Return a staging folder's header; None where there is none. Raises PlanError where it is not one."""
+    try:
+        own = tree.folder(fs.OWN)
+    except FileNotFoundError:
+        return None
+    try:
+        data = fs.read_source(fs.HEADER, own, _LIMIT)
+        header = orjson.loads(data)
+    except FileNotFoundError:
+        return None
+    except orjson.JSONDecodeError:
+        header = None
+    finally:
+        fs.close(own)
+    if not isinstance(header, dict) or header.get("schema") != SCHEMA:
+        raise _not_ours(tree.path, "its header is damaged")
+    return header
+
+
+def refuse_other(job: Job, header: Mapping[str, Any]) -> None:
+    """Refuse to go on with another plan's partial build (PlanError) or with other options than pinned (UsageError)."""
+    wanted = pins(job)
+    if header.get("digest") != wanted["digest"]:
+        raise PlanError(
+            f"{job.staging} holds a partial build of another plan (digest {str(header.get('digest'))[:12]}, "
+            f"this one is {wanted['digest'][:12]})",
+            kind="partial-build-of-another-plan",
+            hint="--restart throws it away and begins anew",
+            paths=[job.staging],
+        )
+    differing = [name for name in (*PINNED, "shards", "map_input") if header.get(name) != wanted[name]]
+    if differing:
+        named = ", ".join(f"--{name.replace('_', '-')} {_shown(header.get(name))}" for name in differing)
+        raise UsageError(
+            f"The build in {job.staging} was begun with {named}, which cannot change half way",
+            kind="pinned-options",
+            hint=f"resume it with: {pinned_command(job, header)}   (or throw it away with --restart)",
+        )
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return " ".join("=".join(map(str, pair)) for pair in value) or "(none)"
+    return str(value)
+
+
+def pinned_command(job: Job, header: Mapping[str, Any]) -> str:
+    """Return the command that goes on with a partial build."""
+    pinned = {name: header[name] for name in PINNED if isinstance(header.get(name), str)}
+    if header.get("mode") == "symlink":
+        pairs = header.get("map_input")
+        pinned["map_input"] = tuple((str(a), str(b)) for a, b in pairs) if isinstance(pairs, list) else ()
+    return command(job.plan.path, replace(job.options, **pinned))
+
+
+def _not_ours(path: str, why: str) -> PlanError:
+    return PlanError(
+        f"{path} is in the way: {why}",
+        kind="staging-damaged",
+        hint="look into it; --restart throws it away and begins anew",
+        paths=[path],
+    )
+
+
+class Staging:
+    """A staging folder, open and locked.
+
+    Attributes:
+        tree: the new tree.
+        own: descriptor of its `.planbalance`.
+        header: what the first run pinned; `way` is how images are really placed. None until `begin`.
+    """
+
+    def __init__(self, path: str, tree: fs.Tree, own: int, lock: fs.Lock) -> None:
+        self.path = path
+        self.tree = tree
+        self.own = own
+        self.header: dict[str, Any] | None = None
+        self._lock = lock
+        self._made: list[str] = []
+
+    @classmethod
+    def open(cls, job: Job) -> Self:
+        """Make or open the staging folder and lock it.
+
+        Raises PlanError where it cannot be made, is not ours or belongs to another plan; UsageError where the pinned options
+        differ; IncompleteError where somebody works in it.
+        """
+        made: list[str] = []
+        try:
+            staging = cls._locked(job, made)
+        except BaseException:
+            _unmake(made)
+            raise
+        staging._made = made  # noqa: SLF001 - its own class
+        try:
+            staging._take_over(job)  # noqa: SLF001 - its own class
+        except BaseException:
+            staging.leave()
+            raise
+        return staging
+
+    @classmethod
+    def _locked(cls, job: Job, made: list[str]) -> Self:
+        for _ in range(16):
+            try:
+                _make_with_parents(job.staging, made)
+                staging = cls._lock_once(job.staging)
+            except FileNotFoundError:
+                continue  # its last holder removed or published it this very moment
+            except NotADirectoryError:
+                raise _not_ours(job.staging, "it is not a folder") from None
+            except OSError as error:
+                raise _cannot_make(job.staging, error) from None
+            if staging is not None:
+                return staging
+        raise IncompleteError(f"{job.staging} comes and goes", kind="staging-unstable", hint="run it again")
+
+    @classmethod
+    def _lock_once(cls, path: str) -> Self | None:
+        """Lock a staging folder; None where it is not at `path` any more once the lock is ours."""
+        tree = fs.Tree(path)
+        own = -1
+        try:
+            own = tree.folder(fs.OWN, make=True)
+            lock = fs.Lock(own, _holder())
+        except fs.LockHeldError as held:
+            _close(tree, own)
+            raise held_error(path, held.holder) from None
+        except BaseException:
+            _close(tree, own)
+            raise
+        if fs.identity(path) == fs.open_identity(tree.fd):
+            return cls(path, tree, own, lock)
+        lock.release()
+        _close(tree, own)
+        return None
+
+    def _take_over(self, job: Job) -> None:
+        if job.options.restart:
+            self.clear()
+            return
+        self.header = read_header(self.tree)
+        if self.header is not None:
+            refuse_other(job, self.header)
+        elif self._anything_else():
+            raise _not_ours(self.path, "it holds files but no header of a partial build")
+
+    def _anything_else(self) -> bool:
+        return set(fs.list_folder(self.tree.fd)) != {fs.OWN} or not set(fs.list_folder(self.own)) <= _PREPARATIONS
+
+    def clear(self) -> None:
+        """Throw away everything but the lock; the header goes last, so that a cut-off removal is still known as ours."""
+        for name, kind in sorted(fs.list_folder(self.tree.fd).items()):
+            if name != fs.OWN:
+                if kind == "folder":
+                    fs.remove_tree(self.tree.fd, name)
+                else:
+                    fs.unlink(name, self.tree.fd)
+        fs.remove_tree(self.tree.fd, fs.OWN, spare=(fs.LOCK, fs.HEADER))
+        with suppress(FileNotFoundError):
+            fs.unlink(fs.HEADER, self.own)
+        self.header = None
+
+    @property
+    def resumed(self) -> bool:
+        """Whether an earlier run began this build."""
+        return self.header is not None
+
+    def begin(self, job: Job, way: str) -> None:
+        """Pin the options: from here on this is a partial build that is kept."""
+        header = {**pins(job), "way": way, **here()._asdict()}
+        text = _README.format(output=job.output, command=command(job.plan.path, job.options))
+        fs.write_replacing(fs.README, self.own, text.encode())
+        fs.write_replacing(fs.HEADER, self.own, orjson.dumps(header) + b"\n")
+        self.header = header
+
+    def leave(self) -> None:
+        """Give the lock up. Where nothing was begun, the folder and the parents made for it go again."""
+        if self.header is None and self.tree.fd >= 0 and not self._foreign():
+            with suppress(OSError):
+                fs.remove_tree(self.tree.fd, fs.OWN)
+                fs.remove_empty_folder(self.path)
+                _unmake([path for path in self._made if path != self.path])
+        self.close()
+
+    def _foreign(self) -> bool:
+        """Whether there is something that this run did not make and must not touch."""
+        try:
+            return self._anything_else()
+        except OSError:
+            return True
+
+    def close(self) -> None:
+        """Close everything; the lock is given up."""
+        self._lock.release()
+        if self.own >= 0:
+            fs.close(self.own)
+            self.own = -1
+        self.tree.close()
+
+
+def _make_with_parents(path: str, made: list[str]) -> None:
+    missing = []
+    at = path
+    while fs.look(at) is None and at != "/":
+        missing.append(at)
+        at = os.path.dirname(at)
+    made.extend(folder for folder in reversed(missing) if fs.make_folder(folder))
+
+
+def _unmake(made: list[str]) -> None:
+    for path in reversed(made):
+        with suppress(OSError):
+            fs.remove_empty_folder(path)
+
+
+def _close(tree: fs.Tree, own: int) -> None:
+    if own >= 0:
+        fs.close(own)
+    tree.close()
+
+
+def _cannot_make(path: str, error: OSError) -> PlanError:
+    return PlanError(
+        f"Cannot make the staging folder {path}: {words.reason(error)}",
+        kind="parent-not-writable",
+        hint=words.advice(error.errno),
+        paths=[path],
+    )
+
+
+def _holder() -> bytes:
+    job = os.environ.get("SLURM_ARRAY_JOB_ID") or os.environ.get("SLURM_JOB_ID")
+    who = {"host": socket.gethostname(), "pid": os.getpid(), "slurm_job": job}
+    return orjson.dumps(who)
+
+
+def held_error(path: str, holder: bytes) -> IncompleteError:
+    """Return what to say where somebody works in a staging folder."""
+    return IncompleteError(
+        f"Another apply is building {path}: {describe_holder(holder)}",
+        kind="locked",
+        hint="wait for it, or end it and run this command again",
+        paths=[path],
+    )
+
+
+def describe_holder(holder: bytes) -> str:
+    """Return who holds a lock, in words."""
+    try:
+        who = orjson.loads(holder)
+        text = f"process {who['pid']} on {who['host']}"
+        return f"{text} (Slurm job {who['slurm_job']})" if who.get("slurm_job") else text
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        return "a process that did not sign yet"

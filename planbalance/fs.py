@@ -1,0 +1,676 @@
+"""The only module that writes below an output: relative to open folders, never through a link, never over a name.
+
+Every call goes through this module's `os` and `_libc`, looked up at the moment of the call, so that a test can put a faulty
+or a recording one in their place; the production path pays nothing for it.
+
+Folders below the output are opened component by component with `O_NOFOLLOW` (openat(2)), each relative to the one before:
+whatever is swapped for a link in between, nothing is ever made outside.
+"""
+
+import ctypes
+import errno
+import fcntl
+import hashlib
+import io
+import os
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+# The folder of the tool's own files, in the staging folder and in the output.
+OWN: Final = ".planbalance"
+LOCK: Final = "lock"
+HEADER: Final = "staging.json"
+JOURNAL: Final = "journal"
+README: Final = "README"
+PLAN: Final = "plan.json"
+RECEIPT: Final = "receipt.json"
+PARTIAL_SUFFIX: Final = ".planbalance-partial"
+
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_SOURCE_FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+# A name that became a pipe must not block; for a file O_NONBLOCK means nothing (open(2)).
+_READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_CHUNK: Final = 1 << 19
+# A file system answers so where it does not know a call at all, or not between these two files.
+NOT_HERE: Final = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV, errno.EPERM, errno.ENOTTY))
+_RENAME_NOREPLACE: Final = 1  # renameat2(2)
+_AT_FDCWD: Final = -100
+_FICLONE: Final = 0x40049409  # ioctl_ficlone(2)
+
+
+class _Libc:
+    """System calls that Python's os module lacks, each raising OSError as os does."""
+
+    def __init__(self) -> None:
+        self._calls: Any = ctypes.CDLL(None, use_errno=True)
+
+    def renameat2(self, old: str, new: str, flags: int) -> None:
+        """Rename with flags; ENOSYS where the C library is too old for it."""
+        self._checked("renameat2", _AT_FDCWD, os.fsencode(old), _AT_FDCWD, os.fsencode(new), ctypes.c_uint(flags))
+
+    def syncfs(self, fd: int) -> None:
+        """Write the whole file system of `fd` to its device."""
+        self._checked("syncfs", fd)
+
+    def _checked(self, name: str, *arguments: object) -> None:
+        call = getattr(self._calls, name, None)
+        if call is None:
+            raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), name)
+        if call(*arguments) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), name)
+
+
+_libc = _Libc()
+
+
+# ---- folders --------------------------------------------------------------------------------------------------------
+
+
+def partial_path(output: str) -> str:
+    """Return the staging folder of an output: `<parent>/.<name>.planbalance-partial`."""
+    parent, name = os.path.split(output)
+    return os.path.join(parent, f".{name}{PARTIAL_SUFFIX}")
+
+
+class Tree:
+    """A folder opened once; what is made below it goes through its descriptor.
+
+    Raises OSError where `path` is not a folder (a link to one included).
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.fd = os.open(path, _FOLDER)
+
+    def folder(self, path: str, *, make: bool = False) -> int:
+        """Return a new descriptor of the folder `path` below the tree; with `make`, what is missing is made.
+
+        Raises OSError: ELOOP or ENOTDIR where a component is a link.
+        """
+        current = self.fd
+        for part in path.split("/"):
+            try:
+                following = _step(current, part, make=make)
+            finally:
+                if current != self.fd:
+                    os.close(current)
+            current = following
+        return current
+
+    def close(self) -> None:
+        """Close the descriptor; a second call does nothing."""
+        if self.fd >= 0:
+            fd, self.fd = self.fd, -1
+            os.close(fd)
+
+
+def _step(current: int, part: str, *, make: bool) -> int:
+    try:
+        return os.open(part, _FOLDER, dir_fd=current)
+    except FileNotFoundError:
+        if not make:
+            raise
+    with suppress(FileExistsError):  # another worker was faster
+        os.mkdir(part, dir_fd=current)  # 0777 less umask; setgid comes from the parent
+    return os.open(part, _FOLDER, dir_fd=current)
+
+
+def open_source_folder(path: str) -> int:
+    """Return a descriptor of a source folder, for relative calls only; links in an input are followed."""
+    return os.open(path, _SOURCE_FOLDER)
+
+
+def close(fd: int) -> None:
+    """Close a descriptor."""
+    os.close(fd)
+
+
+def list_folder(fd: int) -> dict[str, str]:
+    """Return the names in a folder with what they are: `file`, `link`, `folder` or `other`."""
+    with os.scandir(fd) as entries:
+        return {entry.name: _entry_type(entry) for entry in entries}
+
+
+def _entry_type(entry: "os.DirEntry[str]") -> str:
+    if entry.is_symlink():
+        return "link"
+    if entry.is_file(follow_symlinks=False):
+        return "file"
+    return "folder" if entry.is_dir(follow_symlinks=False) else "other"
+
+
+def remove_tree(dir_fd: int, name: str, *, keep_folder: bool = False, spare: tuple[str, ...] = ()) -> None:
+    """Remove a folder and what is in it, no link followed; `spare` names directly below it stay, and then it stays too."""
+    fd = os.open(name, _FOLDER, dir_fd=dir_fd)
+    try:
+        for entry, kind in sorted(list_folder(fd).items()):
+            if entry in spare:
+                continue
+            if kind == "folder":
+                remove_tree(fd, entry)
+            else:
+                os.unlink(entry, dir_fd=fd)
+    finally:
+        os.close(fd)
+    if not spare and not keep_folder:
+        os.rmdir(name, dir_fd=dir_fd)
+
+
+# ---- names ----------------------------------------------------------------------------------------------------------
+
+
+def facts(name: str, dir_fd: int) -> os.stat_result:
+    """Return the facts of a source file, links followed."""
+    return os.stat(name, dir_fd=dir_fd)
+
+
+def symlink(target: str, name: str, dir_fd: int) -> None:
+    """Make a symbolic link; FileExistsError where the name is taken."""
+    os.symlink(target, name, dir_fd=dir_fd)
+
+
+def hard_link(source: str, source_fd: int, name: str, dir_fd: int) -> None:
+    """Link the final file of a source name; FileExistsError where the name is taken.
+
+    Python 3.11 follows a link in `source` only where `src_dir_fd` is given (linkat(2), AT_SYMLINK_FOLLOW).
+    """
+    os.link(source, name, src_dir_fd=source_fd, dst_dir_fd=dir_fd, follow_symlinks=True)
+
+
+def has(name: str, dir_fd: int) -> bool:
+    """Return whether a name is taken, by a link too."""
+    try:
+        os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def unlink(name: str, dir_fd: int) -> None:
+    """Remove a name that is not a folder."""
+    os.unlink(name, dir_fd=dir_fd)
+
+
+def rename_within(old: str, new: str, dir_fd: int) -> None:
+    """Rename inside one folder, over what is there."""
+    os.rename(old, new, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
+
+
+def move_folder(old: str, new: str, *, onto_empty: bool) -> None:
+    """Rename a folder in one step: onto nothing, or with `onto_empty` onto nothing or an empty folder.
+
+    Without `onto_empty` by renameat2(RENAME_NOREPLACE). Where that is refused (NFS: EINVAL) plain rename is the fallback,
+    which takes an empty folder too and refuses a full one. Raises OSError: EEXIST or ENOTEMPTY where the name is taken.
+    """
+    if not onto_empty:
+        try:
+            _libc.renameat2(old, new, _RENAME_NOREPLACE)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+        else:
+            return
+    os.rename(old, new)
+
+
+# ---- content --------------------------------------------------------------------------------------------------------
+
+
+def open_source(name: str, dir_fd: int) -> int:
+    """Open a source file for reading only; links are followed."""
+    return os.open(name, _READ, dir_fd=dir_fd)
+
+
+def open_facts(fd: int) -> os.stat_result:
+    """Return the facts of an open file."""
+    return os.fstat(fd)
+
+
+def read_source(name: str, dir_fd: int, size: int) -> bytes:
+    """Return a small source file's bytes: at most `size` + 1 of them, so that growth shows."""
+    fd = os.open(name, _READ, dir_fd=dir_fd)
+    try:
+        return _read_up_to(fd, size)
+    finally:
+        os.close(fd)
+
+
+def read_dated(name: str, dir_fd: int, size: int) -> tuple[bytes, int]:
+    """Return a small source file's bytes as `read_source` does, and its mtime in ns."""
+    fd = os.open(name, _READ, dir_fd=dir_fd)
+    try:
+        return _read_up_to(fd, size), os.fstat(fd).st_mtime_ns
+    finally:
+        os.close(fd)
+
+
+def _read_up_to(fd: int, size: int) -> bytes:
+    data = os.read(fd, size + 1)
+    while 0 < len(data) < size:  # a short read, or a file that shrank
+        more = os.read(fd, size + 1 - len(data))
+        if not more:
+            break
+        data += more
+    return data
+
+
+def hash_source(name: str, dir_fd: int) -> str:
+    """Return the SHA-256 of a source file, hex."""
+    fd = os.open(name, _READ, dir_fd=dir_fd)
+    try:
+        return hash_open(fd)
+    finally:
+        os.close(fd)
+
+
+def hash_bytes(data: bytes) -> str:
+    """Return the SHA-256 of bytes, hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def hash_open(fd: int) -> str:
+    """Return the SHA-256 of what an open file holds from here on, hex."""
+    digest = hashlib.sha256()
+    while data := os.read(fd, _CHUNK):
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def write_new(name: str, dir_fd: int, data: bytes, mtime_ns: int | None = None) -> None:
+    """Write a new file (0666 less umask); FileExistsError where the name is taken."""
+    with new_file(name, dir_fd) as fd:
+        _write_all(fd, data)
+        if mtime_ns is not None:
+            set_mtime(fd, mtime_ns)
+
+
+def write_all_new(name: str, dir_fd: int, chunks: Iterator[bytes]) -> None:
+    """Write a new file from chunks."""
+    with new_file(name, dir_fd) as fd:
+        for chunk in chunks:
+            _write_all(fd, chunk)
+
+
+def write_replacing(name: str, dir_fd: int, data: bytes) -> None:
+    """Write a small file so that the name holds the old bytes or the new ones, never a part."""
+    temporary = f"{name}.new"
+    with suppress(FileNotFoundError):
+        os.unlink(temporary, dir_fd=dir_fd)
+    write_new(temporary, dir_fd, data)
+    rename_within(temporary, name, dir_fd)
+
+
+@contextmanager
+def new_file(name: str, dir_fd: int) -> Iterator[int]:
+    """Open a new file for writing; its close is part of the work, and an error there is an error of the write."""
+    fd = os.open(name, _NEW, 0o666, dir_fd=dir_fd)
+    try:
+        yield fd
+    except BaseException:
+        with suppress(OSError):
+            os.close(fd)
+        raise
+    os.close(fd)
+
+
+def set_mtime(fd: int, mtime_ns: int) -> None:
+    """Set the modification time of an open file (and the access time with it), in ns."""
+    os.utime(fd, ns=(mtime_ns, mtime_ns))
+
+
+def empty_new(name: str, dir_fd: int) -> None:
+    """Make an empty file in one call: mknod(2) takes S_IFREG from anybody. Two calls where the file system refuses that."""
+    try:
+        os.mknod(name, stat.S_IFREG | 0o666, dir_fd=dir_fd)
+    except OSError as error:
+        if error.errno not in NOT_HERE:
+            raise
+        os.close(os.open(name, _NEW, 0o666, dir_fd=dir_fd))
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    written = os.write(fd, data) if data else 0
+    while written < len(data):
+        written += os.write(fd, memoryview(data)[written:])
+
+
+def clone(source: int, target: int) -> None:
+    """Share the source's blocks with the target (reflink); OSError where the file system cannot."""
+    fcntl.ioctl(target, _FICLONE, source)
+
+
+class Copier:
+    """Copies bytes between open files by the best way that this pair of file systems takes, learnt once for a run."""
+
+    def __init__(self) -> None:
+        self._way = 0
+
+    def copy(self, source: int, target: int, size: int) -> int:
+        """Copy a whole file; return how many bytes there were, `size` + 1 standing for more than `size`."""
+        while True:
+            way = self._way
+            if way == 2:
+                return _by_hand(source, target, size, None)
+            try:
+                count = (_by_range, _by_sendfile)[way](source, target, size)
+            except OSError as error:
+                if error.errno not in NOT_HERE:
+                    raise
+            else:
+                if count or not size:  # nothing at all from a file with bytes: the call does not work here
+                    return count
+            self._way = max(self._way, way + 1)
+            os.lseek(source, 0, os.SEEK_SET)
+            os.lseek(target, 0, os.SEEK_SET)
+            os.ftruncate(target, 0)
+
+
+def copy_hashed(source: int, target: int, size: int) -> tuple[int, bytes]:
+    """Copy a whole file and hash it in the same pass; return the count as `Copier.copy` does, and the SHA-256."""
+    digest = hashlib.sha256()
+    return _by_hand(source, target, size, digest), digest.digest()
+
+
+def _by_range(source: int, target: int, size: int) -> int:
+    count = 0
+    while count <= size:
+        copied = os.copy_file_range(source, target, size + 1 - count)
+        count += copied
+        if copied == 0 or count == size:
+            break
+    return count
+
+
+def _by_sendfile(source: int, target: int, size: int) -> int:
+    count = 0
+    while count <= size:
+        copied = os.sendfile(target, source, None, size + 1 - count)
+        count += copied
+        if copied == 0 or count == size:
+            break
+    return count
+
+
+def _by_hand(source: int, target: int, size: int, digest: "hashlib._Hash | None") -> int:
+    count = 0
+    while count <= size:
+        data = os.read(source, min(_CHUNK, size + 1 - count))
+        if not data:
+            break
+        if digest is not None:
+            digest.update(data)
+        _write_all(target, data)
+        count += len(data)
+        if count == size:
+            break
+    return count
+
+
+# ---- disks ----------------------------------------------------------------------------------------------------------
+
+
+def sync_file_system(fd: int) -> None:
+    """Put everything of a file system on disk (syncfs(2)); a failure is final, it is never tried again."""
+    _libc.syncfs(fd)
+
+
+def sync(fd: int) -> None:
+    """Put an open file or folder on disk; a failure is final, it is never tried again."""
+    os.fsync(fd)
+
+
+class Room(NamedTuple):
+    """What a file system says is free: bytes and inodes (None where it does not count them), and its block size."""
+
+    free: int | None
+    inodes: int | None
+    block: int
+
+
+def room(path: str) -> Room:
+    """Return what is free for this user under `path`; quotas may hide from it (statvfs(3))."""
+    said = os.statvfs(path)
+    return Room(
+        said.f_bavail * said.f_frsize if said.f_blocks else None,
+        said.f_favail if said.f_files else None,
+        said.f_frsize or 4096,
+    )
+
+
+def look(path: str) -> os.stat_result | None:
+    """Return the facts of a path itself (a link is not followed), or None where there is nothing."""
+    try:
+        return os.lstat(path)
+    except FileNotFoundError:
+        return None
+
+
+def identity(path: str) -> tuple[int, int] | None:
+    """Return device and inode of what a path leads to, links followed, or None where it leads nowhere."""
+    try:
+        return _key(os.stat(path))
+    except OSError:
+        return None
+
+
+def open_identity(fd: int) -> tuple[int, int]:
+    """Return device and inode of an open file or folder."""
+    return _key(os.fstat(fd))
+
+
+def real_path(path: str) -> str:
+    """Return a path with every link resolved, as far as it exists."""
+    return os.path.realpath(path)
+
+
+def is_empty_folder(path: str) -> bool:
+    """Return whether a folder holds nothing."""
+    with os.scandir(path) as entries:
+        return next(entries, None) is None
+
+
+def may_make_names(path: str) -> bool:
+    """Return whether this user may make names in a folder (a read-only file system says no)."""
+    return os.access(path, os.W_OK | os.X_OK)
+
+
+def make_folder(path: str) -> bool:
+    """Make a folder (0777 less umask); return whether it was missing. The folders above it must be there."""
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        return False
+    return True
+
+
+def remove_empty_folder(path: str) -> None:
+    """Remove a folder that holds nothing."""
+    os.rmdir(path)
+
+
+def sync_folder(path: str) -> None:
+    """Put a folder's names on disk (fsync(2))."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def read_path(path: str, limit: int) -> bytes:
+    """Return a file's bytes, `limit` + 1 of them at most."""
+    fd = os.open(path, _READ)
+    try:
+        return _read_up_to(fd, limit)
+    finally:
+        os.close(fd)
+
+
+def chunks_of(path: str) -> Iterator[bytes]:
+    """Yield a file's bytes."""
+    fd = os.open(path, _READ)
+    try:
+        while data := os.read(fd, _CHUNK):
+            yield data
+    finally:
+        os.close(fd)
+
+
+def boot_id() -> str:
+    """Return the kernel's id of this boot; "" where it has none."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+class AppendedFile(io.RawIOBase):
+    """A file that is only ever appended to, its writes going through this module's `os`."""
+
+    def __init__(self, name: str, dir_fd: int) -> None:
+        super().__init__()
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._fd = os.open(name, flags, 0o666, dir_fd=dir_fd)
+
+    def readable(self) -> bool:
+        """No: `content` reads it."""
+        return False
+
+    def writable(self) -> bool:
+        """Yes."""
+        return True
+
+    def content(self) -> bytes:
+        """Return everything that is in it."""
+        parts = []
+        os.lseek(self._fd, 0, os.SEEK_SET)
+        while data := os.read(self._fd, 1 << 20):
+            parts.append(data)
+        return b"".join(parts)
+
+    def cut(self, length: int) -> None:
+        """Throw away what lies behind `length` bytes."""
+        os.ftruncate(self._fd, length)
+
+    def write(self, data: "ReadableBuffer") -> int:
+        """Append; the kernel has the bytes when this returns."""
+        return os.write(self._fd, data)
+
+    def sync(self) -> None:
+        """Put it on disk."""
+        os.fsync(self._fd)
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._fd
+
+    def close(self) -> None:
+        """Close it; a second call does nothing."""
+        if not self.closed:
+            super().close()
+            os.close(self._fd)
+
+
+# ---- locks ----------------------------------------------------------------------------------------------------------
+
+# POSIX locks belong to the process: they do not keep two threads of it apart, and closing ANY descriptor of the file
+# gives them up. So what this process holds is remembered here, and such a file is never opened a second time.
+_held: dict[tuple[int, int], bytes] = {}
+_held_guard = threading.Lock()
+
+
+class LockHeldError(Exception):
+    """Somebody alive holds the lock; `holder` is what they wrote about themselves."""
+
+    def __init__(self, holder: bytes) -> None:
+        super().__init__(holder.decode("utf-8", "replace"))
+        self.holder = holder
+
+
+class Lock:
+    """An fcntl lock on a file: it goes when its holder dies. (flock was seen node-local on GPFS where fcntl is coherent.)
+
+    Args:
+        dir_fd: the folder that holds the lock file.
+        holder: what the holder says about itself, for whoever is refused.
+        shared: several holders of this kind may stand side by side (shards).
+
+    Raises LockHeldError where it is held; OSError.
+    """
+
+    def __init__(self, dir_fd: int, holder: bytes, *, shared: bool = False) -> None:
+        with _held_guard:
+            _refuse_own(dir_fd)
+            self._fd = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=dir_fd)
+            try:
+                _take(self._fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+                os.ftruncate(self._fd, 0)
+                os.pwrite(self._fd, holder, 0)
+                self._key = _key(os.fstat(self._fd))
+            except BaseException:
+                os.close(self._fd)
+                raise
+            _held[self._key] = holder
+
+    def release(self) -> None:
+        """Give it up, and take the holder's name out; a second call does nothing."""
+        with _held_guard:
+            if self._fd >= 0:
+                fd, self._fd = self._fd, -1
+                del _held[self._key]
+                with suppress(OSError):
+                    os.ftruncate(fd, 0)
+                os.close(fd)
+
+
+def lock_holder(dir_fd: int) -> bytes | None:
+    """Return what the live holder of a lock wrote, or None where nobody holds it; changes nothing."""
+    with _held_guard:
+        try:
+            _refuse_own(dir_fd)
+            fd = os.open(LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
+        except FileNotFoundError:
+            return None
+        except LockHeldError as held:
+            return held.holder
+        try:
+            _take(fd, fcntl.LOCK_EX)
+        except LockHeldError as held:
+            return held.holder
+        finally:
+            os.close(fd)
+    return None
+
+
+def _key(now: os.stat_result) -> tuple[int, int]:
+    return now.st_dev, now.st_ino
+
+
+def _refuse_own(dir_fd: int) -> None:
+    """Raise LockHeldError where this very process holds the lock in another thread."""
+    with suppress(FileNotFoundError):
+        holder = _held.get(_key(os.stat(LOCK, dir_fd=dir_fd, follow_symlinks=False)))
+        if holder is not None:
+            raise LockHeldError(holder)
+
+
+def _take(fd: int, kind: int) -> None:
+    try:
+        fcntl.lockf(fd, kind | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN):
+            raise LockHeldError(os.pread(fd, 4096, 0)) from None
+        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
+        # No locks on this file system (Lustre without -o flock): a holder that signed and did not sign off is live.
+        if holder := os.pread(fd, 4096, 0):
+            raise LockHeldError(holder) from None
