@@ -13,7 +13,9 @@ from benchmarks import build
 @click.option("--root", default=None, help="Folder on the file system to measure (default: the temporary folder).")
 @click.option("--image-size", default=4096, show_default=True, help="Bytes of an image.")
 @click.option("--rounds", "count", default=3, show_default=True, help="Measured rounds, after one that warms up.")
-@click.option("--json", "json_file", default="benchmarks/results/build.json", show_default=True, help="Where figures go.")
+@click.option(
+    "--json", "json_file", default="benchmarks/results/build.json", show_default=True, help="Where figures go."
+)
 def main(root: str | None, image_size: int, count: int, json_file: str) -> None:
     """Measure plan, apply in each mode and verify beside cp and a copy loop, in one run."""
     result = build.measure(root or tempfile.gettempdir(), image_size=image_size, count=count)

@@ -76,7 +76,10 @@ def rows(cases: Sequence[Case], results: dict[str, list[Run]]) -> list[dict[str,
         }
         if case.peer:
             pairs = zip(runs, results[case.peer], strict=True)
-            row |= {"peer": case.peer, "ratio": round(median(ours.seconds / theirs.seconds for ours, theirs in pairs), 2)}
+            row |= {
+                "peer": case.peer,
+                "ratio": round(median(ours.seconds / theirs.seconds for ours, theirs in pairs), 2),
+            }
         table.append(row)
     return table
 

@@ -1,7 +1,7 @@
 """Batches handed to worker threads under anyio: the one way in which scan, apply and verify do things side by side.
 
-A hop to a thread costs as much as 35 to 100 small file operations, so work is handed over a batch at a time, never a file
-at a time.
+A hop to a thread costs as much as 35 to 100 small file operations, so work is handed over a batch at a time, never a
+file at a time.
 """
 
 import asyncio
@@ -51,8 +51,8 @@ async def for_each_batch(
 ) -> None:
     """Call `work` on every batch in up to `jobs` threads, and await `finished` in the loop after each.
 
-    `batches` is pulled from the loop's thread only, as workers become free. Once `stopping` answers true, running batches
-    finish and no new one starts. An exception from `work` or `finished` ends the others the same way and is raised.
+    `batches` is pulled from the loop's thread only, as workers become free. Once `stopping` answers true, running
+    batches finish and no new one starts. An exception from `work` or `finished` ends the others the same way and is raised.
     """
     limiter = anyio.CapacityLimiter(jobs)
     source = iter(batches)
@@ -65,7 +65,7 @@ async def for_each_batch(
                 return
             try:
                 await finished(batch, await anyio.to_thread.run_sync(work, batch, limiter=limiter))
-            except Exception as error:  # noqa: BLE001 - kept and raised once the others have finished their batch
+            except Exception as error:
                 failure = failure or error
                 return
 

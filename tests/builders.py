@@ -22,7 +22,7 @@ def image_bytes(key: str, size: int = 64) -> bytes:
     return (hashlib.sha256(key.encode()).digest() * (size // 32 + 1))[:size]
 
 
-def yolo_tree(  # noqa: PLR0913 - a vocabulary: every word has a default
+def yolo_tree(
     root: Path,
     volumes: Mapping[str, str],
     *,
@@ -34,8 +34,8 @@ def yolo_tree(  # noqa: PLR0913 - a vocabulary: every word has a default
 ) -> Path:
     """Write a data set and return its root.
 
-    `name` may hold `/` (a folder a volume). `images` is the image folder, `labels` by default the same path with `images`
-    replaced; with `split_of` a volume goes to `images/<split>`. A `dataset.yaml` carries `names`, None writes no yaml.
+    `name` may hold `/` (a folder a volume). `images` is the image folder, `labels` by default the same path with
+    `images` replaced; with `split_of` a volume goes to `images/<split>`. A `dataset.yaml` carries `names`, None writes no yaml.
     """
     for volume, letters in volumes.items():
         folder = f"images/{split_of[volume]}" if split_of is not None else images
@@ -59,7 +59,9 @@ def write(path: Path, data: bytes) -> Path:
     return path
 
 
-def mixed_volumes(positive: int, negative: int, *, seed: int = 0, smallest: int = 6, largest: int = 14) -> dict[str, str]:
+def mixed_volumes(
+    positive: int, negative: int, *, seed: int = 0, smallest: int = 6, largest: int = 14
+) -> dict[str, str]:
     """Return volumes of uneven size, ids as in the guide; positive ones hold negative slices too."""
     draw = random.Random(seed)
     volumes = {}
@@ -74,7 +76,9 @@ def mixed_volumes(positive: int, negative: int, *, seed: int = 0, smallest: int 
 def tree_state(root: Path, *, leave_out: tuple[str, ...] = ()) -> dict[str, tuple[object, ...]]:
     """Return what must not change: every name with its type, mode, owner, mtime and bytes or link target."""
     return {
-        path: _state(os.path.join(root, path)) for path in sorted(_walk(root)) if not path.startswith(leave_out or ("\0",))
+        path: _state(os.path.join(root, path))
+        for path in sorted(_walk(root))
+        if not path.startswith(leave_out or ("\0",))
     }
 
 
@@ -104,8 +108,9 @@ def tree_content(root: Path) -> dict[str, str]:
 
 
 def seed_shaped_volumes(seed: int = 0) -> dict[str, tuple[int, int]]:
-    """Return the guide's data set as volume -> (slices, positive slices): 93 positive volumes with 18,273 positive slices,
-    457 negative ones; 76,167 negative slices in all, sizes uneven (DOMAIN: the guide's tables).
+    """Return the guide's data set as volume -> (slices, positive slices), sizes uneven.
+
+    93 positive volumes with 18,273 positive slices, 457 negative ones, 76,167 negative slices in all.
     """
     draw = random.Random(seed)
     positives = spread(18_273, [draw.lognormvariate(0, 0.5) for _ in range(93)], draw, least=1)

@@ -88,7 +88,7 @@ def slice_counts() -> dict[str, int]:
 
 
 def knee_tree(root: Path, *, name: str, every_pathology: bool = False) -> Path:
-    """Write the knee set as a YOLO data set; `name` is a file name with `{volume}`, `{slice}` (from 1) and `{index}` (from 0)."""
+    """Write the knee set as a YOLO data set; `name` holds `{volume}` and `{slice}` (from 1) or `{index}` (from 0)."""
     texts = label_texts(every_pathology=every_pathology)
     os.makedirs(root / "images")
     os.makedirs(root / "labels")

@@ -25,7 +25,12 @@ def candidates(version: str) -> Iterator[str]:
 def interpreter(version: str) -> str | None:
     """Return an interpreter that really is this version (a pyenv shim may refuse to run)."""
     for path in candidates(version):
-        said = subprocess.run([path, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True)
+        said = subprocess.run(
+            [path, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if said.stdout.strip() == version:
             return path
     return None
@@ -38,7 +43,9 @@ def tested(version: str, python: str) -> bool:
     if not (venv / ".dev").exists():
         subprocess.run([python, "-m", "venv", "--clear", venv], check=True)
         subprocess.run([inside, "-m", "pip", "install", "--quiet", "--upgrade", "pip>=25.1"], check=True)
-        subprocess.run([inside, "-m", "pip", "install", "--quiet", "--editable", ".", "--group", "test"], cwd=HOME, check=True)
+        subprocess.run(
+            [inside, "-m", "pip", "install", "--quiet", "--editable", ".", "--group", "test"], cwd=HOME, check=True
+        )
         (venv / ".dev").touch()
     command = [inside, "-m", "pytest", "-n", "auto", "-q", "-m", "not torture and not full_size", *sys.argv[1:]]
     return subprocess.run(command, cwd=HOME, check=False).returncode == 0
@@ -53,7 +60,10 @@ def main() -> int:
             results[version] = tested(version, python)
         else:
             print(f"== Python {version}: not on this machine, skipped", flush=True)
-    print("pythons:", ", ".join(f"{version} {'passed' if ok else 'FAILED'}" for version, ok in results.items()) or "none found")
+    print(
+        "pythons:",
+        ", ".join(f"{version} {'passed' if ok else 'FAILED'}" for version, ok in results.items()) or "none found",
+    )
     return 0 if results and all(results.values()) else 1
 
 

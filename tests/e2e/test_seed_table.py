@@ -51,7 +51,11 @@ def test_the_guides_tables_come_out(tmp_path: Path) -> None:
     assert statistics["splits"]["val"] == statistics["splits"]["test"] == of(2_741, 11_425)
     assert statistics["train_balance_ratio"] == "12791:12791"
     assert statistics["val_balance_ratio"] == statistics["test_balance_ratio"] == "2741:11425"
-    assert (statistics["total_images"], statistics["total_tear"], statistics["total_no_tear"]) == (53_914, 18_273, 35_641)
+    assert (statistics["total_images"], statistics["total_tear"], statistics["total_no_tear"]) == (
+        53_914,
+        18_273,
+        35_641,
+    )
 
     counted = recount(output, r"IM\d+-(?P<volume>.+)")
     assert {split: (counted[split].positive, counted[split].negative) for split in SPLITS} == {
@@ -66,7 +70,13 @@ def test_the_guides_tables_come_out(tmp_path: Path) -> None:
 
 def of(positive: int, negative: int) -> dict[str, int]:
     """Return one split's counts in the metadata's shape."""
-    return {"total": positive + negative, "positive": positive, "negative": negative, "tear": positive, "no_tear": negative}
+    return {
+        "total": positive + negative,
+        "positive": positive,
+        "negative": negative,
+        "tear": positive,
+        "no_tear": negative,
+    }
 
 
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="sha256sum is not installed")
