@@ -1,8 +1,9 @@
 """Which negative slices of train stay: undersampling that never drops a positive.
 
 Two methods. `random` is uniform over all train negatives: it keeps those with the lowest SHA-256 of (sample seed,
-volume, slice, name), so that a volume that is added or removed changes no other volume's order, and no library's shuffle
-is relied on. `spread` gives every volume its share, evenly along the slice order, so that none loses all its negatives.
+volume, slice, name), so that a volume that is added or removed changes no other volume's order, and no library is
+relied on for its shuffle. `spread` gives every volume its share, evenly along the slice order, so that none loses all
+its negatives.
 """
 
 from bisect import bisect_left

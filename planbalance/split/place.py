@@ -1,13 +1,85 @@
-"""The way to an answer: at random, enumerated where that is cheap, else searched."""
+"""The way to an answer: a search; where it falls short, everything there is; at the end the ties."""
 
 from typing import Literal
 
+from planbalance.split.board import Board
 from planbalance.split.draws import Draws
+from planbalance.split.exhaustive import closest, nearby
+from planbalance.split.search import searched
 from planbalance.split.start import parts_of_members, shuffled_members
-from planbalance.split.task import Placement, Task
+from planbalance.split.task import Placement, Task, amount_per_part
+
+# Placements of the positive stratum that are completed with negative units, and restarts for each.
+COMPLETIONS = 24
+COMPLETION_RESTARTS = 3
 
 
 def place(task: Task, draws: Draws, method: Literal["optimal", "random"]) -> Placement:
     """Place every unit of the task so that its quotas are kept."""
-    members = shuffled_members(task, draws)
-    return Placement(parts_of_members(task, members), proven=False)
+    if method == "random":
+        return Placement(parts_of_members(task, shuffled_members(task, draws)), proven=False)
+    board = searched(task, draws)
+    part_of = parts_of_members(task, board.members)
+    if board.proven and task.features is None:
+        return Placement(part_of, proven=True)
+    answers = closest(task, board.distance, draws)
+    if answers:
+        return Placement(answers[0].part_of, proven=True)
+    if not board.proven and len(task.strata[1]) > 1:
+        return _positives_first(task, board, draws)
+    return Placement(part_of, board.proven)
+
+
+def _positives_first(task: Task, board: Board, draws: Draws) -> Placement:
+    """Return the closest placement found by completing the best placements of the positive stratum.
+
+    Negative units never change a positive count: what the positive units are off is a lower bound, and with many negative
+    units it is usually met.
+    """
+    part_of = parts_of_members(task, board.members)
+    distance = board.distance
+    ranked = (nearby(_positive_task(task), distance, draws) or [])[:COMPLETIONS]
+    for bound, positive_parts in ranked:
+        if bound >= distance:
+            break
+        rest = _negative_task(task, positive_parts)
+        completed = searched(rest, draws, COMPLETION_RESTARTS)
+        if bound + completed.distance < distance:
+            distance = bound + completed.distance
+            for units, parts in zip(
+                task.strata, (positive_parts, parts_of_members(rest, completed.members)), strict=True
+            ):
+                for unit, part in zip(units, parts, strict=True):
+                    part_of[unit] = part
+    return Placement(part_of, proven=bool(ranked) and distance == ranked[0].distance)
+
+
+def _positive_task(task: Task) -> Task:
+    """Return the task of the positive stratum alone, with positive slices alone."""
+    units = task.strata[0]
+    nothing = (0,) * task.parts
+    return Task(
+        positives=tuple(task.positives[unit] for unit in units),
+        negatives=(0,) * len(units),
+        strata=(tuple(range(len(units))), ()),
+        quotas=(task.quotas[0], nothing),
+        excess=(task.excess[0], nothing),
+        aim=(task.aim[0], nothing),
+        features=None,
+    )
+
+
+def _negative_task(task: Task, positive_parts: list[int]) -> Task:
+    """Return the task of the negative stratum alone, after the positive units were placed."""
+    units = task.strata[1]
+    nothing = (0,) * task.parts
+    placed = amount_per_part([task.negatives[unit] for unit in task.strata[0]], positive_parts, task.excess[1])
+    return Task(
+        positives=(0,) * len(units),
+        negatives=tuple(task.negatives[unit] for unit in units),
+        strata=((), tuple(range(len(units)))),
+        quotas=(nothing, task.quotas[1]),
+        excess=(nothing, tuple(placed)),
+        aim=(nothing, task.aim[1]),
+        features=None,
+    )

@@ -1,0 +1,80 @@
+"""Many units: a seeded start, a descent by random swaps, exact exchanges at the end, and all of it again where it stalls."""
+
+from planbalance.split.board import Board
+from planbalance.split.draws import Draws
+from planbalance.split.exchange import finish
+from planbalance.split.start import shuffled_members
+from planbalance.split.task import Task
+
+RESTARTS = 12
+STEPS = 40_000
+# Swaps in a row that bring nothing, at most: the descent has stalled.
+PATIENCE = 400
+
+
+def searched(task: Task, draws: Draws, restarts: int = RESTARTS) -> Board:
+    """Return the closest placement that the budget of steps finds."""
+    best: Board | None = None
+    for _ in range(restarts):
+        board = Board(task, shuffled_members(task, draws))
+        descend(board, draws)
+        finish(board, draws)
+        if best is None or (board.distance, board.cost) < (best.distance, best.cost):
+            best = board
+        if best.cost == 0:
+            break
+    assert best is not None
+    return best
+
+
+def descend(board: Board, draws: Draws) -> None:
+    """Swap at random within the strata, keeping every swap that comes closer, until that stalls."""
+    pairs = _pairs(board)
+    if not pairs:
+        return
+    random = draws.random
+    positives, negatives = board.task.positives, board.task.negatives
+    p, n = board.positive, board.negative
+    patience = min(PATIENCE, 3 * sum(len(cell) * len(other) for cell, _, other, _ in pairs))
+    stalled = 0
+    for _ in range(STEPS):
+        cell, here, other, there = pairs[int(random() * len(pairs))]
+        i = int(random() * len(cell))
+        j = int(random() * len(other))
+        a = cell[i]
+        b = other[j]
+        dp = positives[b] - positives[a]
+        dn = negatives[b] - negatives[a]
+        gain = (
+            abs(p[here])
+            + abs(p[there])
+            + abs(n[here])
+            + abs(n[there])
+            - abs(p[here] + dp)
+            - abs(p[there] - dp)
+            - abs(n[here] + dn)
+            - abs(n[there] - dn)
+        )
+        if gain > 0:
+            cell[i] = b
+            other[j] = a
+            p[here] += dp
+            p[there] -= dp
+            n[here] += dn
+            n[there] -= dn
+            stalled = 0
+        else:
+            stalled += 1
+            if stalled == patience:
+                break
+
+
+def _pairs(board: Board) -> list[tuple[list[int], int, list[int], int]]:
+    """Return (units, part, units, part) for every two parts that hold units of one stratum."""
+    return [
+        (cells[here], here, cells[there], there)
+        for cells in board.members
+        for there in range(len(cells))
+        for here in range(there)
+        if cells[here] and cells[there]
+    ]
