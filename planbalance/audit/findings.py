@@ -1,5 +1,6 @@
 """Problems as they come in, and the checks that they end in."""
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
@@ -17,7 +18,7 @@ class Findings:
         self.count = 0
         self.notes: list[str] = []
         self._problems: list[Problem] = []
-        self._errors = 0
+        self._errors: Counter[str] = Counter()
         self._beyond = 0
 
     def error(self, kind: str, path: str, message: str) -> None:
@@ -30,7 +31,8 @@ class Findings:
 
     def add(self, problem: Problem) -> None:
         """Note a problem; beyond the limit it is only counted."""
-        self._errors += problem.severity == "error"
+        if problem.severity == "error":
+            self._errors[problem.kind] += 1
         if len(self._problems) < SHOWN:
             self._problems.append(problem)
         else:
@@ -44,7 +46,11 @@ class Findings:
     @property
     def failed(self) -> bool:
         """Whether there is an error."""
-        return self._errors > 0
+        return bool(self._errors)
+
+    def errors_of(self, kind: str) -> int:
+        """Return how many errors of one kind there are."""
+        return self._errors[kind]
 
     def check(self) -> Check:
         """Return the finished check: problems sorted by path, ok unless there is an error."""
@@ -52,7 +58,7 @@ class Findings:
         if self._beyond:
             notes.append(f"{self._beyond} more problems are not listed")
         ordered = tuple(sorted(self._problems, key=_reading_order))
-        return Check(self.name, self._errors == 0, "; ".join(notes), self.count, ordered)
+        return Check(self.name, not self._errors, "; ".join(notes), self.count, ordered)
 
 
 def _reading_order(problem: Problem) -> tuple[bool, str, str, str]:

@@ -1,7 +1,24 @@
 """The story of an audit: find the plan, read the tree once, put the checks in the order in which people read them."""
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from planbalance.audit.findings import Findings
+from planbalance.audit.foreign import ForeignAudit, audit_foreign
+from planbalance.audit.leaks import Leak
 from planbalance.audit.options import VerifyOptions
-from planbalance.model import Audit, Progress, Silent
+from planbalance.audit.overlap import against_check
+from planbalance.audit.planned import PlannedAudit, audit_planned
+from planbalance.audit.subject import find_folder, find_subject, open_plan
+from planbalance.audit.summary import sentence
+from planbalance.errors import UsageError
+from planbalance.model import SPLITS, Audit, Check, Progress, Silent, Split
+from planbalance.planstore import PlanFile
+
+_DEFAULT_PLAN = "plan.json"
+# Volumes, groups, identical and similar images come first: what an evaluation rests on.
+_OVERLAPS = 4
 
 
 def verify(dataset: str | None, options: VerifyOptions, progress: Progress | None = None) -> Audit:
@@ -15,5 +32,72 @@ def verify(dataset: str | None, options: VerifyOptions, progress: Progress | Non
     Raises:
         InputError: the data set is not there, still a partial build, or its names are ambiguous.
         PlanError: the plan of `options.plan` is refused.
+        UsageError: the data set is to be compared with itself.
     """
-    raise NotImplementedError(dataset, options, progress or Silent())
+    shown = progress or Silent()
+    given = None
+    if options.plan is not None or dataset is None:
+        given = open_plan(options.plan or _DEFAULT_PLAN)
+    try:
+        path = find_folder(dataset if dataset is not None else given.header.output if given is not None else ".")
+        others = _others(path, options.against)
+        audited, plan = _audited(path, given, options, shown)
+    finally:
+        if given is not None:
+            given.close()
+    across, leaks = _against(others, audited, options, shown)
+    checks = [*audited.checks[:_OVERLAPS], *across, _plan_check(plan), *audited.checks[_OVERLAPS:]]
+    return _audit(checks, [*audited.leaks, *leaks], audited.totals)
+
+
+def _audited(
+    path: str, given: PlanFile | None, options: VerifyOptions, progress: Progress
+) -> tuple[PlannedAudit | ForeignAudit, Findings]:
+    """Audit a data set with its plan where it has one, else by what it is."""
+    subject, plan = find_subject(path, given)
+    if subject is None:
+        return audit_foreign(path, options, progress), plan
+    try:
+        return audit_planned(subject, options, progress), plan
+    finally:
+        if subject.plan is not given:
+            subject.plan.close()
+
+
+def _others(path: str, against: Sequence[str]) -> list[str]:
+    others = [find_folder(other) for other in against]
+    if path in others:
+        raise UsageError(
+            f"--against names the data set itself: {path}.", kind="against-itself", hint="Name another data set."
+        )
+    return others
+
+
+def _against(
+    others: Sequence[str], here: PlannedAudit | ForeignAudit, options: VerifyOptions, progress: Progress
+) -> tuple[list[Check], list[Leak]]:
+    """Compare with every other data set: each is read as if it were audited itself, by its own plan if it has one."""
+    checks: list[Check] = []
+    leaks: list[Leak] = []
+    for other in others:
+        there, _ = _audited(other, None, replace(options, plan=None, against=(), group_map=None), progress)
+        check, more = against_check(here.content, there.content, other, here.totals)
+        checks.append(check)
+        leaks += more
+    return checks, leaks
+
+
+def _plan_check(plan: Findings) -> Check:
+    """Return the check of the plan: a data set that never had one is not checked, and not at fault."""
+    check = plan.check()
+    return check if plan.count or plan.failed else replace(check, ok=None)
+
+
+def _audit(checks: Sequence[Check], leaks: Sequence[Leak], totals: Counter[Split]) -> Audit:
+    splits = [split for split in SPLITS if totals[split]]
+    return Audit(
+        ok=not any(check.ok is False for check in checks),
+        summary=sentence(checks, leaks, splits),
+        checks=tuple(checks),
+        leaks=tuple(leak.as_json() for leak in leaks),
+    )

@@ -1,0 +1,142 @@
+"""The documents of a data set against what the plan gives: parsed content, not bytes. Pure over bytes."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import orjson
+import yaml
+
+DATASET_YAML: Final = "dataset.yaml"
+METADATA: Final = "balanced_dataset_metadata.json"
+HYPS: Final = "hyps/hyp.balanced.yaml"
+MANIFEST: Final = "manifest-sha256.txt"
+OWN_FOLDER: Final = ".planbalance"
+PLAN: Final = f"{OWN_FOLDER}/plan.json"
+RECEIPT: Final = f"{OWN_FOLDER}/receipt.json"
+
+_SUM_LINE: Final = re.compile(rb"(\\?)([0-9a-f]{64}) [ *]([^\n]+)\Z")
+_ESCAPES: Final = {rb"\n": b"\n", rb"\r": b"\r", rb"\\": b"\\"}
+
+
+class UnreadableDocumentError(ValueError):
+    """A document is not what its name says; the message tells why in a few words."""
+
+
+def yaml_value(data: bytes) -> dict[str, object]:
+    """Return a YAML document's mapping.
+
+    Read by the loader in Python: the one in C overflows the stack, and with it the process, on 10,000 brackets.
+
+    Raises:
+        UnreadableDocumentError: it is no YAML mapping, or nests too deeply.
+    """
+    try:
+        return _mapping(yaml.safe_load(data))
+    except UnreadableDocumentError:
+        raise
+    except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" (line {mark.line + 1})" if mark is not None else ""
+        raise UnreadableDocumentError(f"is not YAML{where}") from None
+
+
+def json_value(data: bytes) -> dict[str, object]:
+    """Return a JSON document's object.
+
+    Raises:
+        UnreadableDocumentError: it is no JSON object.
+    """
+    try:
+        return _mapping(orjson.loads(data))
+    except orjson.JSONDecodeError as error:
+        raise UnreadableDocumentError(f"is not JSON ({error})") from None
+
+
+def _mapping(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise UnreadableDocumentError("holds no mapping of keys to values")
+    return value
+
+
+def difference(found: object, planned: object, where: str = "") -> str:
+    """Return the first place where two parsed documents differ, as a few words; `""` where they are equal.
+
+    Goes no deeper than `planned`, so that a document nested by a hostile hand ends where the plan's does.
+    """
+    if isinstance(planned, dict) and isinstance(found, dict):
+        return _different_mapping(found, planned, where)
+    if isinstance(planned, list) and isinstance(found, list):
+        if found == planned:
+            return ""
+        if len(planned) != len(found):
+            return f"{where or 'the list'} has {len(found)} entries, the plan gives {len(planned)}"
+        parts = (
+            difference(left, right, f"{where}[{i}]") for i, (left, right) in enumerate(zip(found, planned, strict=True))
+        )
+        return next((text for text in parts if text), "")
+    if type(found) is type(planned) and found == planned:
+        return ""
+    return f"{where or 'it'} is {_short(found)}, the plan gives {_short(planned)}"
+
+
+def _different_mapping(found: Mapping[Any, Any], planned: Mapping[Any, Any], where: str) -> str:
+    for key, value in planned.items():
+        place = f"{where}.{key}" if where else str(key)
+        if key not in found:
+            return f"{place} is missing"
+        if text := difference(found[key], value, place):
+            return text
+    surplus = [key for key in found if key not in planned]
+    return f"{where + '.' if where else ''}{_short(surplus[0])} is not of the plan" if surplus else ""
+
+
+def _short(value: object) -> str:
+    """Return a value for a sentence; never expands a document (aliases may make a small YAML text huge)."""
+    if isinstance(value, dict):
+        return f"a mapping of {len(value)}"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def without_path(document: dict[str, object]) -> tuple[dict[str, object], object]:
+    """Return a dataset.yaml's value without its `path:`, and the path."""
+    return {key: value for key, value in document.items() if key != "path"}, document.get("path")
+
+
+def manifest_sums(data: bytes) -> tuple[dict[str, bytes], list[int]]:
+    """Return SHA-256 by path from `sha256sum` text, and the numbers of lines that are none (or name a path again)."""
+    sums: dict[str, bytes] = {}
+    bad: list[int] = []
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        match = _SUM_LINE.match(line)
+        if match is None:
+            if line:
+                bad.append(number)
+            continue
+        name = match[3] if not match[1] else re.sub(rb"\\[nr\\]", lambda escape: _ESCAPES[escape[0]], match[3])
+        path = name.decode("utf-8", "surrogateescape")
+        if path in sums:
+            bad.append(number)
+        sums[path] = bytes.fromhex(match[2].decode("ascii"))
+    return sums, bad
+
+
+def listed_paths(data: bytes) -> Iterator[str]:
+    """Yield the image paths of a `train.txt`."""
+    for line in data.split(b"\n"):
+        if line.strip():
+            yield line.strip(b"\r").decode("utf-8", "surrogateescape")
+
+
+def counted_twice(paths: Iterable[str]) -> tuple[set[str], list[str]]:
+    """Return the paths as a set, and those that came more than once."""
+    seen: set[str] = set()
+    twice = []
+    for path in paths:
+        if path in seen:
+            twice.append(path)
+        seen.add(path)
+    return seen, twice

@@ -1,0 +1,240 @@
+"""The audit of a data set without a plan: anybody's, made by anything."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from planbalance.audit.blank import shows_nothing
+from planbalance.audit.findings import Findings, not_checked
+from planbalance.audit.leaks import Leak
+from planbalance.audit.lists import YamlSplits, read_yaml_splits
+from planbalance.audit.options import VerifyOptions
+from planbalance.audit.overlap import Content, content_of, overlap_checks
+from planbalance.audit.tally import Seen, SplitOf, Tally
+from planbalance.audit.trainers_view import foreign_view
+from planbalance.audit.tree import list_tree, read
+from planbalance.errors import InputError
+from planbalance.inputs import FoundInput, InputSpec, resolve_input
+from planbalance.model import IMAGE_SUFFIXES, Check, Problem, Progress, Snapshot, Split
+from planbalance.naming import Name, find_naming, reader
+from planbalance.scan import scan
+
+NO_PLAN: Final = "there is no plan to compare with"
+_QUICK: Final = "quick: neither images nor labels were read"
+# What only a plan can promise.
+_NEED_A_PLAN: Final = (
+    "files",
+    "links",
+    "image-checksums",
+    "label-checksums",
+    "counts",
+    "balance",
+    "metadata",
+    "manifest",
+)
+_PICTURE_BYTES: Final = 1 << 26
+
+
+@dataclass(slots=True)
+class Found:
+    """The images of a data set as an audit sees them, whoever built it.
+
+    Attributes:
+        tally: counts.
+        patients: group by volume where the names themselves tell the patient.
+        split_of: gives the splits of an image.
+        snapshot: what the scan found; None under `--quick`.
+        yaml: what the yaml says.
+        missing: images without a label file.
+        label_files: labels that were read.
+        outside: images that no split loads.
+    """
+
+    tally: Tally
+    patients: dict[str, str]
+    split_of: SplitOf
+    snapshot: Snapshot | None
+    yaml: YamlSplits | None
+    missing: list[str] = field(default_factory=list)
+    label_files: int = 0
+    outside: int = 0
+
+
+@dataclass(slots=True)
+class ForeignAudit:
+    """What came out: checks in reading order, leaks, totals by split, and what others can be compared with."""
+
+    checks: list[Check]
+    leaks: list[Leak]
+    totals: Counter[Split]
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    path: str  # absolute
+    below: str  # below its image folder
+    splits: tuple[Split, ...]
+    positive: bool | None = None
+    digest: bytes = b""
+    blank: bool = False
+
+
+def audit_foreign(path: str, options: VerifyOptions, progress: Progress) -> ForeignAudit:
+    """Audit a data set by what it is.
+
+    Raises:
+        InputError: no layout is recognised, names are ambiguous, the group map does not fit.
+    """
+    found = _gather(path, options, progress)
+    overlaps = overlap_checks(
+        found.tally,
+        groups=options.group_map.group_of if options.group_map is not None else found.patients or None,
+        split_of=found.split_of,
+        blank=blank_picture,
+        options=options,
+    )
+    checks = [
+        *overlaps.checks,
+        *(not_checked(name, NO_PLAN) for name in _NEED_A_PLAN),
+        _labels(found),
+        _view(found),
+    ]
+    content = content_of(found.tally, found.split_of, images=not options.quick)
+    return ForeignAudit(checks, overlaps.leaks, found.tally.totals, content)
+
+
+def _gather(path: str, options: VerifyOptions, progress: Progress) -> Found:
+    """Read a data set: its names under `--quick`, else names, labels and images.
+
+    Raises:
+        InputError: no layout is recognised, names are ambiguous or not read by the pattern.
+    """
+    yaml = read_yaml_splits(path)
+    snapshot = None
+    resolved = resolve_input(InputSpec(path))
+    # only then can an image be in more splits than its folder tells
+    also = yaml if any(problem.kind == "split-overlap" for problem in resolved.problems) else None
+    if options.quick:
+        images = list(_by_names(resolved, also))
+    else:
+        snapshot = scan([InputSpec(path)], hash_images=True, jobs=options.jobs, progress=progress)
+        images = list(_by_snapshot(snapshot, also))
+    in_splits = [image for image in images if image.splits]
+    if not images:
+        raise InputError(
+            f"No image was found in {path}.", kind="no-slices", hint="Give a YOLO data set or its yaml.", paths=(path,)
+        )
+    naming = find_naming([image.below for image in in_splits or images], options.volume_pattern or "auto")
+    found = Found(Tally(), {}, _split_of(in_splits), snapshot, yaml)
+    found.outside = len(images) - len(in_splits)
+    found.tally.add(_seen(in_splits, reader(naming), found.patients))
+    _add_labels(found, images)
+    return found
+
+
+def _by_snapshot(snapshot: Snapshot, also: YamlSplits | None) -> Iterator[_Image]:
+    for file in snapshot.images:
+        source = snapshot.inputs[file.input]
+        folder = source.folders[file.folder]
+        at = _at(source.root, file.path)
+        below = file.path[len(folder.images) + 1 :] if folder.images else file.path
+        splits = _splits(at, folder.split, also)
+        yield _Image(at, below, splits, file.annotations > 0, bytes.fromhex(file.image_sha256), file.blank)
+
+
+def _by_names(found: FoundInput, also: YamlSplits | None) -> Iterator[_Image]:
+    """Yield the images of an input by listing alone; of folders inside each other, the inner one counts."""
+    root, folders = found.input.root, found.input.folders
+    walked = [folders[index].images for index in found.walked]
+    for index in found.walked:
+        images = folders[index].images
+        start = len(images) + 1 if images else 0
+        inner = frozenset(other[start:] for other in walked if other != images and _below(other, images))
+        for below in list_tree(_at(root, images), leave_out=inner, follow=True).paths():
+            name = below.rpartition("/")[2]
+            path = f"{images}/{below}" if images else below
+            if (
+                not name.startswith(".")
+                and name.rpartition(".")[2].lower() in IMAGE_SUFFIXES
+                and path not in found.listed
+            ):
+                yield _Image(_at(root, path), below, _splits(_at(root, path), folders[index].split, also))
+    for path, index in found.listed.items():
+        images = folders[index].images
+        below = path[len(images) + 1 :] if images else path
+        yield _Image(_at(root, path), below, _splits(_at(root, path), folders[index].split, also))
+
+
+def _at(root: str, path: str) -> str:
+    return f"{root.rstrip('/')}/{path}" if path else root
+
+
+def _below(inner: str, outer: str) -> bool:
+    return not outer or inner.startswith(outer + "/")
+
+
+def _splits(path: str, folder_split: Split | None, also: YamlSplits | None) -> tuple[Split, ...]:
+    first = () if folder_split is None else (folder_split,)
+    return first if also is None else tuple(dict.fromkeys(first + also.of(path)))
+
+
+def _split_of(images: Iterable[_Image]) -> SplitOf:
+    known = {image.path: image.splits for image in images}
+    return lambda path: known[path]
+
+
+def _seen(
+    images: Iterable[_Image], read_name: Callable[[str], Name | None], patients: dict[str, str]
+) -> Iterator[Seen]:
+    for image in images:
+        name = read_name(image.below)
+        volume = name.volume if name is not None else ""
+        if name is not None and name.patient is not None:
+            patients[volume] = name.patient
+        for split in image.splits:
+            yield Seen(split, volume, image.path, image.positive, image.digest, image.blank)
+
+
+def _add_labels(found: Found, images: Iterable[_Image]) -> None:
+    if found.snapshot is None:
+        return
+    loaded = {image.path for image in images if image.splits}
+    for file in found.snapshot.images:
+        at = _at(found.snapshot.inputs[file.input].root, file.path)
+        if at in loaded:
+            if file.label is None:
+                found.missing.append(at)
+            else:
+                found.label_files += 1
+
+
+def blank_picture(_digest: bytes, path: str) -> bool:
+    """Return whether one of several identical images shows nothing."""
+    facts = read(path, follow=True, keep=True)
+    return facts.data is not None and len(facts.data) <= _PICTURE_BYTES and shows_nothing(facts.data)
+
+
+def _labels(found: Found) -> Check:
+    """Return the check of label lines."""
+    if found.snapshot is None:
+        return not_checked("labels", _QUICK)
+    labels = Findings("labels")
+    labels.count = found.label_files
+    labels.extend(problem for problem in found.snapshot.problems if problem.kind == "label-invalid")
+    return labels.check()
+
+
+def _view(found: Found) -> Check:
+    problems: list[Problem] = []
+    leftovers = 0
+    if found.snapshot is not None:
+        problems = [problem for problem in found.snapshot.problems if problem.kind != "label-invalid"]
+        leftovers = found.snapshot.leftovers
+    root = found.yaml.document.path if found.yaml is not None else None
+    check = foreign_view(found.tally, problems, found.missing, root, leftovers)
+    if not found.outside:
+        return check
+    note = f"{found.outside} images belong to no split: no trainer loads them"
+    return Check(check.name, check.ok, "; ".join(filter(None, (check.reason, note))), check.count, check.problems)

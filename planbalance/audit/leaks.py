@@ -1,0 +1,99 @@
+"""What two splits share, as shares of each: pure arithmetic over counts of slices.
+
+A leak is anything of one volume, patient or picture in two splits (DOMAIN, "Words"). Shares matter more than yes or
+no: a slice-level split touches all of test, one stray slice touches a thousandth.
+"""
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping
+from itertools import permutations
+from typing import Any, Final, NamedTuple, TypeVar
+
+from planbalance.model import SPLITS, Split
+
+Unit = TypeVar("Unit", bound=Hashable)
+# Slices of each unit (a volume, a group, an image's digest) by split.
+Spread = dict[Unit, Counter[Split]]
+
+_ORDER: Final = {split: index for index, split in enumerate(SPLITS)}
+
+
+class Leak(NamedTuple):
+    """The slices of one split whose unit is also elsewhere."""
+
+    kind: str
+    of: str  # the split that is touched
+    shared_with: str
+    slices: int
+    total: int  # all slices of `of`
+    units: int
+
+    @property
+    def share(self) -> float:
+        """Return the part of the split that is touched, 0 to 1."""
+        return self.slices / self.total if self.total else 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the contract's form."""
+        return {
+            "kind": self.kind,
+            "from": self.of,
+            "to": self.shared_with,
+            "slices": self.slices,
+            "share": round(self.share, 6),
+            "units": self.units,
+        }
+
+
+def spread_of(pairs: Iterable[tuple[Unit, Split]]) -> Spread[Unit]:
+    """Count slices by unit and split."""
+    spread: Spread[Unit] = {}
+    for unit, split in pairs:
+        counts = spread.get(unit)
+        if counts is None:
+            counts = spread[unit] = Counter()
+        counts[split] += 1
+    return spread
+
+
+def shared(spread: Spread[Unit]) -> Spread[Unit]:
+    """Return only what lies in two or more splits."""
+    return {unit: counts for unit, counts in spread.items() if len(counts) > 1}
+
+
+def regrouped(spread: Spread[str], group_of: Mapping[str, str]) -> Spread[str]:
+    """Return the counts by group; a unit without a group is its own."""
+    groups: Spread[str] = {}
+    for unit, counts in spread.items():
+        groups.setdefault(group_of.get(unit, unit), Counter()).update(counts)
+    return groups
+
+
+def overlaps(kind: str, spread: Spread[Unit], totals: Mapping[Split, int]) -> list[Leak]:
+    """Return, for every ordered pair of splits that share a unit, what part of the first one is touched."""
+    slices: Counter[tuple[Split, Split]] = Counter()
+    units: Counter[tuple[Split, Split]] = Counter()
+    for counts in shared(spread).values():
+        for pair in permutations(counts, 2):
+            slices[pair] += counts[pair[0]]
+            units[pair] += 1
+    ordered = sorted(slices, key=lambda pair: (-_ORDER[pair[0]], _ORDER[pair[1]]))
+    return [Leak(kind, of, other, slices[of, other], totals.get(of, 0), units[of, other]) for of, other in ordered]
+
+
+def touched(spread: Spread[Unit], other: Mapping[Unit, Counter[Split]], totals: Mapping[Split, int]) -> list[Leak]:
+    """Return what every split here shares with every split of another data set; `shared_with` is its split."""
+    slices: Counter[tuple[Split, Split]] = Counter()
+    units: Counter[tuple[Split, Split]] = Counter()
+    for unit, counts in spread.items():
+        for split in counts:
+            for there in other.get(unit, ()):
+                slices[split, there] += counts[split]
+                units[split, there] += 1
+    ordered = sorted(slices, key=lambda pair: (-_ORDER[pair[0]], _ORDER[pair[1]]))
+    return [Leak("", of, there, slices[of, there], totals.get(of, 0), units[of, there]) for of, there in ordered]
+
+
+def to_move(spread: Spread[Unit]) -> int:
+    """Return the least slices that would have to change their split for no unit to lie in two."""
+    return sum(counts.total() - max(counts.values()) for counts in spread.values())

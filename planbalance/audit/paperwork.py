@@ -1,0 +1,136 @@
+"""Reads dataset.yaml, metadata, hyperparameters and manifest, and holds them against what the plan gives."""
+
+from collections.abc import Callable
+
+from planbalance import handoff
+from planbalance.audit.documents import (
+    DATASET_YAML,
+    HYPS,
+    MANIFEST,
+    METADATA,
+    UnreadableDocumentError,
+    difference,
+    json_value,
+    manifest_sums,
+    without_path,
+    yaml_value,
+)
+from planbalance.audit.findings import Findings, not_checked
+from planbalance.audit.subject import Subject, same_place
+from planbalance.audit.tree import read_small
+from planbalance.model import Check
+
+_SLACK = 1 << 16
+# A line of the manifest: 64 digits, two spaces, a path, a newline.
+_LINE_BYTES = 67 + 4096
+
+
+def _document(subject: Subject, path: str, most: int, found: Findings, kind: str) -> bytes | None:
+    """Return a document's bytes, or None with the problem noted."""
+    facts = read_small(f"{subject.root}/{path}", most)
+    found.count = 1
+    if facts.data is None:
+        if facts.kind == "missing":
+            found.error("missing", path, "planned, and not there")
+        else:
+            found.error(kind, path, facts.error or f"a {facts.kind}, where the plan gives a file")
+    return facts.data
+
+
+def _compared(
+    subject: Subject, path: str, planned: bytes, kind: str, read: Callable[[bytes], dict[str, object]]
+) -> tuple[Findings, dict[str, object] | None, dict[str, object]]:
+    """Return the check of one document, and its value and the planned one where both could be read."""
+    found = Findings(kind)
+    data = _document(subject, path, len(planned) * 4 + _SLACK, found, kind)
+    if data is None:
+        return found, None, {}
+    try:
+        return found, read(data), read(planned)
+    except UnreadableDocumentError as error:
+        found.error(kind, path, str(error))
+        return found, None, {}
+
+
+def dataset_yaml_check(subject: Subject) -> Check:
+    """Check dataset.yaml: everything but `path:` as planned; `path:` here, or the place that was planned."""
+    planned = handoff.dataset_yaml(subject.header, subject.output)
+    found, value, expected = _compared(subject, DATASET_YAML, planned, "dataset-yaml", yaml_value)
+    if value is None:
+        return found.check()
+    rest, path = without_path(value)
+    wanted, _ = without_path(expected)
+    if subject.mode == "list":
+        wanted = {
+            key: f"{key}.txt" if key in ("train", "val", "test") and text else text for key, text in wanted.items()
+        }
+    if text := difference(rest, wanted):
+        found.error("dataset-yaml", DATASET_YAML, text)
+    elif not isinstance(path, str):
+        found.error("dataset-yaml", DATASET_YAML, "has no `path:`")
+    elif not same_place(path, subject.root):
+        if path in (subject.output, subject.header.output):
+            message = f"moved; trainers read {path} (planbalance relocate sets it right)"
+            found.warning("dataset-yaml", DATASET_YAML, message)
+        else:
+            found.error(
+                "dataset-yaml", DATASET_YAML, f"`path:` is {path[:200]}, neither this folder nor the planned one"
+            )
+    return found.check()
+
+
+def metadata_check(subject: Subject) -> tuple[Check, dict[str, object] | None]:
+    """Check the metadata file against the plan; return its value too, for the counts."""
+    planned = handoff.metadata_json(subject.header, subject.plan.operations())
+    found, value, expected = _compared(subject, METADATA, planned, "metadata", json_value)
+    if value is not None and (text := difference(value, expected)):
+        found.error("metadata", METADATA, text)
+    return found.check(), value
+
+
+def hyps_check(subject: Subject) -> Check:
+    """Check the hyperparameters that the plan gives, if it gives any."""
+    planned = handoff.hyp_yaml(subject.header)
+    if planned is None:
+        return not_checked("hyps", "the plan gives no hyperparameters")
+    found, value, expected = _compared(subject, HYPS, planned, "metadata", yaml_value)
+    found.name = "hyps"
+    if value is not None and (text := difference(value, expected)):
+        found.error("metadata", HYPS, text)
+    return found.check()
+
+
+def read_manifest(subject: Subject) -> tuple[dict[str, bytes] | None, Findings | None]:
+    """Return the manifest's sums by path, and its check so far; None and None where this mode writes none."""
+    receipt = subject.receipt
+    facts_wanted = subject.mode == "copy" and (receipt is None or receipt.checksum == "sha256")
+    if not facts_wanted:
+        return None, None
+    found = Findings("manifest")
+    lines = sum(block.count for block in subject.header.blocks) * 2 + 2
+    facts = read_small(f"{subject.root}/{MANIFEST}", lines * _LINE_BYTES)
+    if facts.kind == "missing" and receipt is None:
+        return None, None
+    if facts.data is None:
+        if facts.kind == "missing":
+            found.error("missing", MANIFEST, "planned, and not there")
+        else:
+            found.error("checksum", MANIFEST, facts.error or f"a {facts.kind}, where a file is planned")
+        return None, found
+    sums, bad = manifest_sums(facts.data)
+    for line in bad:
+        found.error("checksum", f"{MANIFEST}:{line}", "not a line that sha256sum writes, or a path named again")
+    return sums, found
+
+
+def document_sums(subject: Subject, sums: dict[str, bytes], found: Findings) -> None:
+    """Check the manifest's sums of metadata and hyperparameters, which the tool wrote."""
+    planned = {METADATA, HYPS} if handoff.hyp_yaml(subject.header) is not None else {METADATA}
+    for path in sorted(planned):
+        known = sums.get(path)
+        if known is None:
+            found.error("checksum", MANIFEST, f"does not name {path}")
+            continue
+        facts = read_small(f"{subject.root}/{path}", 1 << 30)
+        if facts.kind == "file" and facts.digest != known:
+            found.error("checksum", path, "has other bytes than the manifest says")

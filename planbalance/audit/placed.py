@@ -1,0 +1,103 @@
+"""One slice as planned and as found: read once, so that every check sees the same moment."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from planbalance.audit.tree import FileFacts, look, read
+from planbalance.destination import Destinations, label_of
+from planbalance.labels import LabelFacts, read_label
+from planbalance.model import Mode, Operation
+
+NOTHING = FileFacts("missing")
+
+
+class Placed(NamedTuple):
+    """A planned slice and what lies in its place. Paths are relative to the data set (absolute in list mode)."""
+
+    operation: Operation
+    image: str
+    label: str
+    image_facts: FileFacts
+    label_facts: FileFacts
+    source: (
+        FileFacts | None
+    )  # the image's source by stat; None where it was not looked at or is what `image_facts` tells
+    contents: LabelFacts | None  # None where the label was not read
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What to read of each slice.
+
+    Attributes:
+        root: the data set's folder.
+        inputs: absolute roots of the plan's inputs, as the data set uses them.
+        mode: how images were placed.
+        same_labels: labels were placed as the images were.
+        images: read images.
+        labels: read labels.
+        sources: look at the images' sources.
+        class_count: classes that a label may name; None: any.
+    """
+
+    root: str
+    inputs: tuple[str, ...]
+    mode: Mode
+    same_labels: bool
+    images: bool
+    labels: bool
+    sources: bool
+    class_count: int | None
+
+
+def read_slices(operations: Sequence[Operation], destinations: Destinations, reading: Reading) -> list[Placed]:
+    """Read what lies in the places of a batch of operations."""
+    if reading.mode == "list":
+        return [_listed(operation, reading) for operation in operations]
+    linked = reading.mode == "symlink"
+    look_at_source = reading.sources and not linked
+    placed = []
+    for operation in operations:
+        image = destinations.of(operation)
+        label = label_of(image)
+        image_path, label_path = f"{image.folder}/{image.name}", f"{label.folder}/{label.name}"
+        image_at, label_at = f"{reading.root}/{image_path}", f"{reading.root}/{label_path}"
+        image_facts = read(image_at, follow=linked) if reading.images else look(image_at, follow=linked)
+        follow = linked and reading.same_labels
+        label_facts = read(label_at, follow=follow, keep=True) if reading.labels else look(label_at, follow=follow)
+        if linked and reading.images and image_facts.target is None:
+            image_facts = with_target(image_at, image_facts)
+        if follow and reading.labels and label_facts.target is None:
+            label_facts = with_target(label_at, label_facts)
+        source = look(f"{reading.inputs[operation.input]}/{operation.image}", follow=True) if look_at_source else None
+        placed.append(_placed(operation, (image_path, label_path), (image_facts, label_facts), source, reading))
+    return placed
+
+
+def with_target(path: str, facts: FileFacts) -> FileFacts:
+    """Return facts that were read through a link, with the link's text (None where there is no link)."""
+    return facts._replace(target=look(path).target)
+
+
+def _listed(operation: Operation, reading: Reading) -> Placed:
+    """Read a slice where it lies in its input: list mode places nothing."""
+    root = reading.inputs[operation.input]
+    image_at = f"{root}/{operation.image}"
+    image = read(image_at, follow=True) if reading.images else look(image_at, follow=True)
+    label_at, label = f"{root}/{operation.label}" if operation.label is not None else "", NOTHING
+    if label_at:
+        label = read(label_at, follow=True, keep=True) if reading.labels else look(label_at, follow=True)
+    return _placed(operation, (image_at, label_at), (image, label), None, reading)
+
+
+def _placed(
+    operation: Operation,
+    paths: tuple[str, str],
+    facts: tuple[FileFacts, FileFacts],
+    source: FileFacts | None,
+    reading: Reading,
+) -> Placed:
+    label = facts[1]
+    contents = None if label.data is None else read_label(label.data, reading.class_count)
+    return Placed(operation, *paths, facts[0], label._replace(data=None) if label.data else label, source, contents)

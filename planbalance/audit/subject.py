@@ -1,0 +1,203 @@
+"""What is audited: a folder, its plan and how it was built, found before anything is checked."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from planbalance.audit.documents import DATASET_YAML, OWN_FOLDER, PLAN, RECEIPT, UnreadableDocumentError
+from planbalance.audit.findings import Findings
+from planbalance.audit.receipt import Receipt, moved, parse_receipt
+from planbalance.audit.tree import look, read_small
+from planbalance.destination import Destinations
+from planbalance.errors import InputError, PlanError
+from planbalance.model import SPLITS, Mode, PlanHeader
+from planbalance.planstore import PlanFile
+
+_PARTIAL = ".planbalance-partial"
+_RECEIPT_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A data set that has a plan.
+
+    Attributes:
+        root: its folder, absolute.
+        plan: checked.
+        receipt: None where there is none, or none that can be read.
+        mode: how images were placed: from the receipt, else as the tree shows.
+        inputs: roots of the inputs as links in the tree use them.
+        output: where it was published.
+    """
+
+    root: str
+    plan: PlanFile
+    receipt: Receipt | None
+    mode: Mode
+    inputs: tuple[str, ...]
+    output: str
+
+    @property
+    def header(self) -> PlanHeader:
+        """The plan's header."""
+        return self.plan.header
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the data set lies elsewhere than where it was published."""
+        return not same_place(self.root, self.output)
+
+    @property
+    def same_labels(self) -> bool:
+        """Whether labels were placed as the images were."""
+        return self.receipt is not None and self.receipt.labels == "same"
+
+
+def same_place(one: str, other: str) -> bool:
+    """Return whether two paths are one folder, through links too."""
+    if os.path.normpath(one) == os.path.normpath(other):
+        return True
+    try:
+        return os.path.samefile(one, other)
+    except (OSError, ValueError):
+        return False
+
+
+def find_folder(dataset: str) -> str:
+    """Return the absolute path of a data set that is there: of a folder, or of a yaml file.
+
+    Raises:
+        InputError: it is not there, or not published yet (kinds `input-not-found`, `not-published`).
+    """
+    path = os.path.abspath(dataset)
+    folder, name = os.path.split(path)
+    if name.startswith(".") and name.endswith(_PARTIAL):
+        raise _unpublished(f"{path} is a partial build, not a data set.", path)
+    found = look(path, follow=True)
+    if found.kind in ("folder", "file"):
+        return path
+    partial = f"{folder}/.{name}{_PARTIAL}"
+    if look(partial).kind == "folder":
+        raise _unpublished(f"{path} is not published yet: a partial build of it lies in {partial}.", partial)
+    reason = "not found" if found.kind == "missing" else found.error or "neither a folder nor a file"
+    raise InputError(
+        f"The data set {path} cannot be read: {reason}.",
+        kind="input-not-found",
+        hint="Give a folder or a data.yaml.",
+        paths=(path,),
+    )
+
+
+def _unpublished(message: str, path: str) -> InputError:
+    return InputError(
+        message,
+        kind="not-published",
+        hint="Run the same apply (or build) again: it resumes, and the data set appears when it is complete.",
+        paths=(path,),
+    )
+
+
+def open_plan(path: str) -> PlanFile:
+    """Return a plan that holds what every plan must hold.
+
+    Raises:
+        PlanError: it does not.
+    """
+    plan = PlanFile.open(path)
+    plan.check()
+    return plan
+
+
+def find_subject(path: str, given: PlanFile | None) -> tuple[Subject | None, Findings]:
+    """Return the data set with its plan, or None where it has none that can be used, and the check of the plan.
+
+    Args:
+        path: of a folder or yaml that is there.
+        given: the plan that the caller named; it is used even where the data set carries another.
+    """
+    found = Findings("plan")
+    root = path if look(path, follow=True).kind == "folder" else _folder_of_yaml(path)
+    if root is None:
+        found.notes.append("the data set carries no plan")
+        return None, found
+    plan = given or _embedded_plan(root, found)
+    receipt = _receipt(root, found)
+    if plan is None:
+        return None, found
+    if receipt is not None and receipt.digest != plan.header.digest:
+        found.error(
+            "metadata",
+            RECEIPT,
+            f"the data set was built from plan {receipt.digest[:12]}, not {plan.header.digest[:12]}",
+        )
+    found.count = 1
+    found.notes.append(f"plan {plan.header.digest}")
+    return _subject(root, plan, receipt), found
+
+
+def _folder_of_yaml(path: str) -> str | None:
+    """Return the folder of a yaml that this tool wrote, else None: somebody's yaml may lie beside anything."""
+    folder, name = os.path.split(path)
+    return folder if name == DATASET_YAML and look(f"{folder}/{OWN_FOLDER}").kind == "folder" else None
+
+
+def _embedded_plan(root: str, found: Findings) -> PlanFile | None:
+    at = f"{root}/{PLAN}"
+    facts = look(at)
+    if facts.kind == "missing":
+        if look(f"{root}/{OWN_FOLDER}").kind == "missing":
+            found.notes.append("the data set carries no plan")
+        else:
+            found.error("missing", PLAN, "the data set was built by this tool, and its plan is not there")
+        return None
+    if facts.kind != "file":
+        found.error("metadata", PLAN, f"not a regular file ({facts.error or facts.kind})")
+        return None
+    try:
+        return open_plan(at)
+    except PlanError as error:
+        found.error("metadata", PLAN, error.message)
+        return None
+
+
+def _receipt(root: str, found: Findings) -> Receipt | None:
+    facts = read_small(f"{root}/{RECEIPT}", _RECEIPT_BYTES)
+    if facts.data is None:
+        if look(f"{root}/{OWN_FOLDER}").kind == "folder":
+            message = "is not there" if facts.kind == "missing" else facts.error or "is not a regular file"
+            found.error("missing", RECEIPT, message)
+        return None
+    try:
+        return parse_receipt(facts.data)
+    except UnreadableDocumentError as error:
+        found.error("metadata", RECEIPT, str(error))
+        return None
+
+
+def _subject(root: str, plan: PlanFile, receipt: Receipt | None) -> Subject:
+    header = plan.header
+    pairs = receipt.moved_inputs if receipt is not None else ()
+    inputs = tuple(moved(one, pairs) for one in header.inputs)
+    mode: Mode
+    if receipt is not None and not (receipt.fallback == "copy" and receipt.mode != "copy"):
+        mode = receipt.mode
+    else:
+        mode = _mode_shown(root, plan, inputs)
+    return Subject(root, plan, receipt, mode, inputs, receipt.output if receipt and receipt.output else header.output)
+
+
+def _mode_shown(root: str, plan: PlanFile, inputs: Sequence[str]) -> Mode:
+    """Return the mode that the tree shows by the first image that is there."""
+    header = plan.header
+    if look(f"{root}/images").kind != "folder" and any(look(f"{root}/{split}.txt").kind == "file" for split in SPLITS):
+        return "list"
+    destinations = Destinations(header.sources, header.parameters["layout"])
+    for operation in plan.operations():
+        folder, name = destinations.of(operation)
+        facts = look(f"{root}/{folder}/{name}")
+        if facts.kind == "link":
+            return "symlink"
+        if facts.kind == "file":
+            source = look(f"{inputs[operation.input]}/{operation.image}", follow=True)
+            return "hardlink" if (source.device, source.inode) == (facts.device, facts.inode) else "copy"
+    return "copy"

@@ -1,0 +1,103 @@
+"""The one sentence that a reviewer can quote."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from planbalance.audit.leaks import Leak
+from planbalance.model import Check, Split
+
+_WHAT: Final = {"volume-overlap": "a volume", "group-overlap": "a patient", "duplicate-content": "identical images"}
+_CALLED: Final = {
+    "volume-overlap": "volumes",
+    "group-overlap": "patients",
+    "duplicate-content": "identical images",
+    "near-duplicates": "near-duplicates",
+    "files": "files",
+    "links": "links",
+    "image-checksums": "checksums of images",
+    "label-checksums": "checksums of labels",
+    "labels": "labels",
+    "counts": "counts",
+    "balance": "balance",
+    "plan": "the plan",
+}
+# What an evaluation rests on: without these a clean data set proves little, so the sentence names them.
+_ALWAYS: Final = (
+    "volume-overlap",
+    "group-overlap",
+    "duplicate-content",
+    "near-duplicates",
+    "image-checksums",
+    "labels",
+)
+
+
+def percent(share: float) -> str:
+    """Return a share as `12.3 %`; what is not nothing is never printed as nothing, what is not all never as all."""
+    text = f"{share * 100:.1f}"
+    if text == "0.0" and share > 0:
+        return "less than 0.1 %"
+    if text == "100.0" and share < 1:
+        return "more than 99.9 %"
+    return f"{text.removesuffix('.0')} %"
+
+
+def sentence(checks: Sequence[Check], leaks: Sequence[Leak], splits: Sequence[Split]) -> str:
+    """Return the audit in one sentence: what leaks into val and test, what else is wrong, and what was not checked."""
+    parts = [*_leak_clauses(leaks), *_clean_clause(checks, leaks, splits), *_error_clause(checks)]
+    unchecked = [_CALLED[check.name] for check in checks if check.ok is None and check.name in _ALWAYS]
+    text = "; ".join(parts)
+    text += f"; not checked: {', '.join(unchecked)}." if unchecked else "."
+    return text[:1].upper() + text[1:]
+
+
+def _leak_clauses(leaks: Sequence[Leak]) -> list[str]:
+    """Return a clause for every kind of leak and other split: the touched parts of test and val are what counts."""
+    clauses = []
+    for kind, what in _WHAT.items():
+        pairs = [leak for leak in leaks if leak.kind == kind and _evaluated(leak)]
+        for other in dict.fromkeys(leak.shared_with for leak in pairs):
+            shares = [f"{percent(leak.share)} of {leak.of} slices" for leak in pairs if leak.shared_with == other]
+            clauses.append(f"{' and '.join(shares)} share {what} with {other}")
+    return clauses
+
+
+def _evaluated(leak: Leak) -> bool:
+    """Whether a leak is one to quote: val or test against train, test against val, any against another data set."""
+    pair = (leak.of, leak.shared_with)
+    return pair in (("val", "train"), ("test", "train"), ("test", "val")) or ":" in leak.shared_with
+
+
+def _clean_clause(checks: Sequence[Check], leaks: Sequence[Leak], splits: Sequence[Split]) -> list[str]:
+    found = {leak.kind for leak in leaks if ":" not in leak.shared_with}
+    clean = [
+        what
+        for name, what in _WHAT.items()
+        if name not in found and any(check.name == name and check.ok is True for check in checks)
+    ]
+    if not clean:
+        return []
+    evaluated = [split for split in ("val", "test") if split in splits]
+    if not evaluated or len(splits) < 2:
+        return ["there are not two splits that could share anything"]
+    others = "train" if "train" in splits else "the other"
+    between = f"{others} or with each other" if len(evaluated) > 1 and "train" in splits else others
+    return [f"no slice of {' or '.join(evaluated)} shares {_joined_or(clean)} with {between}"]
+
+
+def _error_clause(checks: Iterable[Check]) -> list[str]:
+    """Return what else failed: errors by check, leaks apart."""
+    failed = [
+        check
+        for check in checks
+        if check.ok is False and check.name not in _WHAT and not check.name.startswith("against")
+    ]
+    if not failed:
+        return []
+    errors = sum(problem.severity == "error" for check in failed for problem in check.problems)
+    names = ", ".join(check.name for check in failed)
+    return [f"{errors} {'error' if errors == 1 else 'errors'} in {names}"]
+
+
+def _joined_or(texts: Sequence[str]) -> str:
+    return texts[0] if len(texts) == 1 else ", ".join(texts[:-1]) + " or " + texts[-1]

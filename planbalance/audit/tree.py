@@ -1,0 +1,193 @@
+"""The one reader: lists a data set and reads its files, and never writes, hangs or follows a link unasked.
+
+A data set under audit may be anybody's: a named pipe, a device, a link loop, an unreadable folder are facts, no errors.
+"""
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final, Literal, NamedTuple
+
+Kind = Literal["file", "link", "folder", "other", "missing", "unreadable"]
+
+# What trainers leave behind anywhere (contract, "verify"): never an intruder.
+LEFTOVERS: Final = (".cache", ".npy")
+_READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_PIECE: Final = 1 << 20
+
+
+class FileFacts(NamedTuple):
+    """What one file is. Of a link that was followed: what it leads to, with `target` kept."""
+
+    kind: Kind
+    size: int = 0
+    mtime_ns: int = 0
+    device: int = 0
+    inode: int = 0
+    target: str | None = None  # of a symbolic link, as stored
+    digest: bytes = b""  # SHA-256 where the content was read
+    flat: bool = False  # read, and without a byte or of one value only
+    data: bytes | None = None  # the content where it was asked for
+    error: str = ""  # why it is unreadable
+
+
+@dataclass(slots=True)
+class Listing:
+    """The names below one root, links to folders not followed.
+
+    Attributes:
+        folders: files (everything that is not a folder) by folder relative to the root, `""` the root itself.
+        kinds: what is not a regular file, by path.
+        unreadable: (path, reason) of folders that could not be listed.
+        leftovers: `*.cache` and `*.npy` passed over.
+    """
+
+    folders: dict[str, set[str]] = field(default_factory=dict)
+    kinds: dict[str, Kind] = field(default_factory=dict)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+    leftovers: int = 0
+
+    def paths(self) -> Iterator[str]:
+        """Yield what is still listed, sorted."""
+        for folder in sorted(self.folders):
+            for name in sorted(self.folders[folder]):
+                yield f"{folder}/{name}" if folder else name
+
+
+def list_tree(root: str, *, leave_out: frozenset[str] = frozenset(), follow: bool = False) -> Listing:
+    """List everything below root but the folders in `leave_out`.
+
+    Without `follow` there is no stat and no link is followed (the root itself may be one: the caller named it).
+    With it, links to folders and files are followed as trainers do, each folder once, so that loops end.
+    """
+    listing = Listing()
+    waiting = [""]
+    known: set[tuple[int, int]] = set()
+    while waiting:
+        folder = waiting.pop()
+        at = f"{root}/{folder}" if folder else root
+        try:
+            if follow and not _is_new(at, known):
+                continue
+            with os.scandir(at) as entries:
+                below = list(_listed(entries, folder, listing, follow=follow))
+        except OSError as error:
+            listing.unreadable.append((folder or ".", reason(error)))
+            continue
+        waiting += [name for name in below if name not in leave_out]
+    return listing
+
+
+def _is_new(folder: str, known: set[tuple[int, int]]) -> bool:
+    facts = os.stat(folder)
+    identity = facts.st_dev, facts.st_ino
+    if identity in known:
+        return False
+    known.add(identity)
+    return True
+
+
+def _listed(entries: Iterable[os.DirEntry[str]], folder: str, listing: Listing, *, follow: bool) -> Iterator[str]:
+    """Put the names of one folder into the listing and yield the folders below it."""
+    names = listing.folders[folder] = set()
+    prefix = folder + "/" if folder else ""
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=follow):
+            yield prefix + entry.name
+        elif entry.name.endswith(LEFTOVERS):
+            listing.leftovers += 1
+        else:
+            names.add(entry.name)
+            if not entry.is_file(follow_symlinks=follow):
+                listing.kinds[prefix + entry.name] = "link" if entry.is_symlink() else "other"
+
+
+def look(path: str, *, follow: bool = False) -> FileFacts:
+    """Return what is at a path by stat alone. With `follow`, a link's target is looked at, and the link's text kept."""
+    try:
+        facts = os.lstat(path)
+        if not stat.S_ISLNK(facts.st_mode):
+            return _facts(facts)
+        target = os.readlink(path)
+        if not follow:
+            return FileFacts("link", target=target)
+        return _facts(os.stat(path))._replace(target=target)
+    except FileNotFoundError:
+        return FileFacts("missing", target=_link_text(path) if follow else None)
+    except (OSError, ValueError) as error:
+        return FileFacts("unreadable", error=reason(error), target=_link_text(path) if follow else None)
+
+
+def read(path: str, *, follow: bool = False, keep: bool = False) -> FileFacts:
+    """Return what is at a path, its content hashed (and kept with `keep`) where it is a regular file.
+
+    Without `follow` a link is not opened; nothing but a regular file is ever read, and opening never blocks.
+    """
+    try:
+        descriptor = os.open(path, _READ if follow else _READ | os.O_NOFOLLOW)
+    except (OSError, ValueError) as error:
+        found = look(path, follow=follow)
+        return found._replace(kind="unreadable", error=reason(error)) if found.kind == "file" else found
+    try:
+        facts = _facts(os.fstat(descriptor))
+        return _content(descriptor, facts, keep=keep) if facts.kind == "file" else facts
+    except OSError as error:
+        return FileFacts("unreadable", error=reason(error))
+    finally:
+        os.close(descriptor)
+
+
+def read_small(path: str, most: int) -> FileFacts:
+    """Return a document's facts with its content; one of more than `most` bytes is `unreadable`. Follows no link."""
+    found = look(path)
+    if found.kind == "file" and found.size > most:
+        return found._replace(kind="unreadable", error=f"{found.size} bytes where at most {most} were expected")
+    return read(path, keep=True) if found.kind == "file" else found
+
+
+def _content(descriptor: int, facts: FileFacts, *, keep: bool) -> FileFacts:
+    data = os.read(descriptor, min(facts.size, _PIECE) + 1)
+    if len(data) == facts.size:
+        return facts._replace(digest=sha256(data).digest(), flat=_flat(data), data=data if keep else None)
+    return _large(descriptor, facts, data, keep=keep)
+
+
+def _large(descriptor: int, facts: FileFacts, data: bytes, *, keep: bool) -> FileFacts:
+    """Read on to the end, however long the file has become: what was read is what is judged."""
+    hashed, size, first, flat = sha256(), 0, data[:1], True
+    pieces = []
+    while data:
+        hashed.update(data)
+        size += len(data)
+        flat = flat and data[:1] == first and _flat(data)
+        if keep:
+            pieces.append(data)
+        data = os.read(descriptor, _PIECE)
+    return facts._replace(size=size, digest=hashed.digest(), flat=flat, data=b"".join(pieces) if keep else None)
+
+
+def _flat(data: bytes) -> bool:
+    """Return whether all bytes are one value (or there is none); cheap where the ends and the middle differ."""
+    if not data:
+        return True
+    return data[0] == data[-1] == data[len(data) // 2] and data.count(data[:1]) == len(data)
+
+
+def _facts(found: os.stat_result) -> FileFacts:
+    mode = found.st_mode
+    kind: Kind = "file" if stat.S_ISREG(mode) else "folder" if stat.S_ISDIR(mode) else "other"
+    return FileFacts(kind, found.st_size, found.st_mtime_ns, found.st_dev, found.st_ino)
+
+
+def _link_text(path: str) -> str | None:
+    try:
+        return os.readlink(path)
+    except (OSError, ValueError):
+        return None
+
+
+def reason(error: Exception) -> str:
+    """Return an error as a few words, without the path: `Permission denied`."""
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
