@@ -246,7 +246,12 @@ def _check_counts(header: PlanHeader) -> None:
     splits = object_of(header.statistics.get("splits"), "`statistics.splits`")
     for split in SPLITS:
         counted = object_of(splits.get(split), f"`statistics.splits.{split}`")
-        total = count_of(counted.get("total"), f"`statistics.splits.{split}.total`")
+        total, positive, negative = (
+            count_of(counted.get(key), f"`statistics.splits.{split}.{key}`")
+            for key in ("total", "positive", "negative")
+        )
+        if positive + negative != total:
+            malformed(f"`statistics.splits.{split}` does not add up")
         if not in_blocks[split] == in_volumes[split] == total:
             malformed(f"blocks, volumes and statistics do not agree on how many slices {split} holds")
     expected = volume_counts(header.volumes)
