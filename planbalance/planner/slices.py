@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from planbalance.destination import Destinations, collisions, fold, folder_clashes, label_path, text_fault
+from planbalance.destination import text_fault
 from planbalance.errors import InputError
 from planbalance.grouping import counted, look_like_one_patient, require_known, some
-from planbalance.model import ImageFile, Input, Layout, Naming, Slice, Snapshot, Volume
+from planbalance.model import ImageFile, Naming, Slice, Snapshot, Volume
 from planbalance.naming import find_naming
+from planbalance.planner.collisions import refuse_collisions
 from planbalance.planner.matching import Matcher, spellings
 from planbalance.planner.options import PlanOptions
 from planbalance.planner.volumes import (
@@ -17,7 +18,6 @@ from planbalance.planner.volumes import (
     place_of,
     read_slices,
     refuse_ids,
-    sources_of,
     with_equal_images_joined,
     with_groups,
 )
@@ -78,58 +78,6 @@ def usable(snapshot: Snapshot, options: PlanOptions) -> Selection:
     volumes, joined = with_equal_images_joined(volumes) if options.hash_images else (volumes, ())
     warnings += _warnings(volumes, grouped_by, joined, excluding)
     return Selection(volumes, naming, tuple(paths[:1000]), grouped_by, joined, excluded, tuple(warnings))
-
-
-def refuse_collisions(inputs: Sequence[Input], slices: Sequence[Slice], layout: Layout) -> None:
-    """Check that every slice has a destination of its own, whatever its split and the file system's case rules.
-
-    Raises:
-        InputError: two share a label file, or one needs the name of another's folder (kind `collision`).
-    """
-    destinations = Destinations(sources_of(inputs), layout)
-    below = destinations.below
-    groups = collisions((one.file.path, label_path(below(one.file.input, one.file.path, one.volume))) for one in slices)
-    if groups:  # once more, slowly, with whole paths to name
-        groups = collisions(
-            (place_of(inputs, one.file), label_path(below(one.file.input, one.file.path, one.volume))) for one in slices
-        )
-        raise _collision([" / ".join(group) for group in groups], "slices would share one place in the output")
-    shared = Counter((one.file.input, one.file.label) for one in slices if one.file.label is not None)
-    doubled = [f"{inputs[index].root.rstrip('/')}/{label}" for (index, label), count in shared.items() if count > 1]
-    if doubled:
-        raise _collision(sorted(doubled), "labels belong to two images each")
-    clashing = folder_clashes(_possible_folder_clashes(inputs, slices, destinations))
-    if clashing:
-        raise _collision(clashing, "slices would need the name of a folder in the output")
-
-
-def _possible_folder_clashes(
-    inputs: Sequence[Input], slices: Sequence[Slice], destinations: Destinations
-) -> Iterator[tuple[str, str]]:
-    """Yield one slice of every folder, and those whose image or label has the name of some folder."""
-    folders: set[str] = set()
-    names: set[str] = set()
-    pairs = [(one.file, destinations.below(one.file.input, one.file.path, one.volume)) for one in slices]
-    for file, path in pairs:
-        folder = path.rpartition("/")[0]
-        if folder and folder not in folders:
-            folders.add(folder)
-            names.update(fold(folder).split("/"))
-            yield place_of(inputs, file), path
-    if names:
-        for file, path in pairs:
-            name = fold(path.rpartition("/")[2])
-            if name in names or label_path(name) in names:
-                yield place_of(inputs, file), path
-
-
-def _collision(paths: list[str], what: str) -> InputError:
-    return InputError(
-        f"{len(paths):,} times {what}: {some(paths, 3)}.",
-        kind="collision",
-        hint="Rename the files, leave some out with --exclude, or tell inputs apart with --input NAME=DIR.",
-        paths=paths,
-    )
 
 
 def _refuse_problems(snapshot: Snapshot, excluding: Matcher) -> None:
@@ -194,7 +142,7 @@ def _refuse_ambiguous(snapshot: Snapshot, slices: list[Slice]) -> None:
         roots = [snapshot.inputs[index].root for index in unclear]
         absent, blank = (sum(counts[index] for index in unclear) for counts in (missing, empty))
         raise InputError(
-            f"{some(roots)} holds {counted(absent, 'image')} without a label file beside {counted(blank, 'empty one')}, "
+            f"{some(roots)} holds {counted(absent, 'image')} without label file beside {counted(blank, 'empty one')}, "
             "so it is unclear whether missing means background.",
             kind="missing-labels-ambiguous",
             hint="Say which: --missing-label empty (background) or --missing-label skip (leave these images out).",
@@ -237,6 +185,7 @@ def _grouped(
     volumes: tuple[Volume, ...], patients: dict[str, str], options: PlanOptions
 ) -> tuple[tuple[Volume, ...], str]:
     """Give groups: the map's, else the patients that names tell, else each volume its own."""
+    grouped: tuple[tuple[Volume, ...], str]
     if options.group_map is not None:
         require_known((volume.id for volume in volumes), options.group_map)
         grouped = with_groups(volumes, options.group_map.group_of), options.group_map.source

@@ -28,6 +28,30 @@ class Thinned:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """The negatives of one train volume.
+
+    Attributes:
+        volume: the volume.
+        candidates: one a slice, in its order; None for a positive.
+        open: those that may be drawn.
+        hard: those that are always kept.
+        earlier: those that an older plan kept.
+    """
+
+    volume: Volume
+    candidates: list[Candidate | None]
+    open: list[Candidate]
+    hard: set[Candidate]
+    earlier: set[Candidate]
+
+    def staying(self, chosen: Collection[Candidate]) -> tuple[Slice, ...]:
+        """Return the slices that stay when these candidates do."""
+        pairs = zip(self.volume.slices, self.candidates, strict=True)
+        return tuple(one for one, candidate in pairs if candidate is None or candidate in chosen)
+
+
 def undersample(
     inputs: Sequence[Input], volumes: Sequence[Volume], split_of: Mapping[str, Split], options: PlanOptions
 ) -> Thinned:
@@ -40,37 +64,29 @@ def undersample(
         options: ratio, method, seed, gap, what is always kept, and the plan to extend.
     """
     train = [volume for volume in volumes if split_of[volume.group] == "train"]
-    names = Destinations(sources_of(inputs), "keep").below
-    chosen, unmatched = _named(inputs, volumes, options.always_keep)
+    name_of = Destinations(sources_of(inputs), "keep").below
+    named, unmatched = _named(inputs, volumes, options.always_keep)
     known = _kept_before(options.extend)
-    pools: dict[str, list[Candidate]] = {}
-    always: set[Candidate] = set()
-    before: set[Candidate] = set()
-    unsure = 0
-    for volume in train:
-        candidates = {
-            Candidate(volume.id, one.number, names(one.file.input, one.file.path, volume.id)): one
-            for one in volume.slices
-            if not one.positive
-        }
-        hard = {candidate for candidate, one in candidates.items() if (one.file.input, one.file.path) in chosen}
-        earlier = {candidate for candidate in candidates if (volume.id, candidate.name) in known}
-        doubt = doubtful(_positive_numbers(volume), candidates, options.gap) - hard - earlier
-        always |= hard
-        before |= earlier
-        unsure += len(doubt)
-        pools[volume.id] = [candidate for candidate in candidates if candidate not in doubt]
-    available = sum(map(len, pools.values()))
+    pools = [_pool(volume, name_of, named, known, options.gap) for volume in train]
+    always: set[Candidate] = set().union(*(pool.hard for pool in pools))
+    before: set[Candidate] = set().union(*(pool.earlier for pool in pools))
+    available = sum(len(pool.open) for pool in pools)
     positives = sum(volume.positives for volume in train)
     ratio = options.negatives_per_positive
     wanted = available if ratio is None else quota(positives, ratio)
-    staying = sample_negatives(
-        pools, quota=wanted, method=options.sampling, seed=options.sample_seed, always=always, kept_before=before
+    chosen = sample_negatives(
+        {pool.volume.id: pool.open for pool in pools},
+        quota=wanted,
+        method=options.sampling,
+        seed=options.sample_seed,
+        always=always,
+        kept_before=before,
     )
-    kept = {volume.id: tuple(_staying(volume, names, staying)) for volume in train}
-    notes = _Numbers(positives, wanted, available, unsure, len(always), len(before), len(before & staying))
+    kept = {pool.volume.id: pool.staying(chosen) for pool in pools}
+    doubt = sum(len(volume.slices) - volume.positives for volume in train) - available
+    numbers = _Numbers(positives, wanted, available, doubt, len(always), len(before), len(before & chosen))
     emptied = [identity for identity, slices in kept.items() if not slices]
-    return Thinned(kept, len(always), tuple(_warnings(options, notes, emptied, unmatched)))
+    return Thinned(kept, len(always), tuple(_warnings(options, numbers, emptied, unmatched)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +102,29 @@ class _Numbers:
     still: int
 
 
-def _positive_numbers(volume: Volume) -> list[int]:
-    return [one.number for one in volume.slices if one.positive and one.number is not None]
-
-
-def _staying(volume: Volume, names: Callable[[int, str, str], str], staying: Collection[Candidate]) -> Iterator[Slice]:
-    for one in volume.slices:
-        if one.positive or (volume.id, one.number, names(one.file.input, one.file.path, volume.id)) in staying:
-            yield one
+def _pool(
+    volume: Volume,
+    name_of: Callable[[int, str, str], str],
+    named: Collection[tuple[int, str]],
+    known: Collection[tuple[str, str]],
+    gap: int,
+) -> _Pool:
+    identity = volume.id
+    candidates = [
+        None if one.positive else Candidate(identity, one.number, name_of(one.file.input, one.file.path, identity))
+        for one in volume.slices
+    ]
+    negatives = [candidate for candidate in candidates if candidate is not None]
+    hard: set[Candidate] = set()
+    if named:
+        pairs = zip(volume.slices, candidates, strict=True)
+        hard = {each for one, each in pairs if each is not None and (one.file.input, one.file.path) in named}
+    earlier = {each for each in negatives if (identity, each.name) in known} if known else set()
+    if gap:
+        tears = [one.number for one in volume.slices if one.positive and one.number is not None]
+        doubt = doubtful(tears, negatives, gap) - hard - earlier
+        negatives = [each for each in negatives if each not in doubt]
+    return _Pool(volume, candidates, negatives, hard, earlier)
 
 
 def _named(
@@ -144,8 +175,8 @@ def _warnings(
         )
     if numbers.still < numbers.before:
         yield (
-            f"The older plan kept {counted(numbers.before, 'negative')} of train that are still there; the quota leaves "
-            f"room for {numbers.still:,} of them."
+            f"The older plan kept {counted(numbers.before, 'negative')} of train that are still there; the quota "
+            f"leaves room for {numbers.still:,} of them."
         )
     if emptied:
         yield (

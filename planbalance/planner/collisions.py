@@ -1,0 +1,59 @@
+"""Every slice has a destination of its own, whatever its split and the file system's rules on case and Unicode form."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from planbalance.destination import Destinations, collisions, fold, folder_clashes, label_path
+from planbalance.errors import InputError
+from planbalance.grouping import some
+from planbalance.model import Input, Layout, Slice
+from planbalance.planner.volumes import place_of, sources_of
+
+
+def refuse_collisions(inputs: Sequence[Input], slices: Sequence[Slice], layout: Layout) -> None:
+    """Check that no two slices meet in the output. The common case, none do, is found out with sets alone.
+
+    Raises:
+        InputError: two share a label file, or one needs the name of another's folder (kind `collision`).
+    """
+    below = Destinations(sources_of(inputs), layout).below
+    paths = [below(one.file.input, one.file.path, one.volume) for one in slices]
+    if len({fold(label_path(path)) for path in paths}) < len(paths):
+        pairs = zip((place_of(inputs, one.file) for one in slices), map(label_path, paths), strict=True)
+        raise _collision(
+            [" / ".join(group) for group in collisions(pairs)], "slices would share one place in the output"
+        )
+    labels = [(one.file.input, one.file.label) for one in slices if one.file.label is not None]
+    if len(set(labels)) < len(labels):
+        doubled = sorted(key for key, count in Counter(labels).items() if count > 1)
+        listed = [f"{inputs[index].root.rstrip('/')}/{label}" for index, label in doubled]
+        raise _collision(listed, "a label file belongs to two images")
+    clashing = folder_clashes(_near_folders(inputs, slices, paths))
+    if clashing:
+        raise _collision(clashing, "a slice would need the name of a folder in the output")
+
+
+def _near_folders(inputs: Sequence[Input], slices: Sequence[Slice], paths: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield one slice of every sub-folder, and all whose image or label is called as some sub-folder."""
+    folders: set[str] = set()
+    names: set[str] = set()
+    for one, path in zip(slices, paths, strict=True):
+        cut = path.rfind("/")
+        if cut >= 0 and (folder := path[:cut]) not in folders:
+            folders.add(folder)
+            names.update(fold(folder).split("/"))
+            yield place_of(inputs, one.file), path
+    for one, path in zip(slices, paths, strict=True) if names else ():
+        name = fold(path[path.rfind("/") + 1 :])
+        if name in names or label_path(name) in names:
+            yield place_of(inputs, one.file), path
+
+
+def _collision(paths: list[str], what: str) -> InputError:
+    times = "Once" if len(paths) == 1 else f"{len(paths):,} times"
+    return InputError(
+        f"{times} {what}: {some(paths, 3)}.",
+        kind="collision",
+        hint="Rename the files, leave some out with --exclude, or tell inputs apart with --input NAME=DIR.",
+        paths=paths,
+    )
