@@ -1,0 +1,554 @@
+"""What the user names as input -> a root with image folders, label folders and class names.
+
+A folder is read by its layout, a yaml as the trainers read it (Ultralytics 8.4 `check_det_dataset`, YOLOv5
+`check_dataset`). Looks at a handful of folders and reads the yaml and its text lists; the images are the scan's.
+"""
+
+import difflib
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from planbalance.datayaml import SIZE_LIMIT, DatasetYaml, parse_dataset_yaml
+from planbalance.destination import text_fault
+from planbalance.errors import InputError, UsageError
+from planbalance.model import IMAGE_SUFFIXES, SPLITS, Folder, Input, Problem, Split
+
+SPLIT_FOLDERS: Final[Mapping[str, Split]] = {"train": "train", "val": "val", "valid": "val", "test": "test"}
+_YAML_NAMES: Final = ("data.yaml", "dataset.yaml")
+_YAML_SUFFIXES: Final = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """One input as the user gives it.
+
+    Attributes:
+        path: a folder or a yaml, absolute or below the working folder. With `images` and `labels` it only says where
+            the class names are, and may be `""`.
+        name: `NAME` of `--input NAME=DIR`.
+        images: image folder of `--images`, given together with `labels`.
+        labels: label folder of `--labels`.
+    """
+
+    path: str
+    name: str = ""
+    images: str | None = None
+    labels: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundInput:
+    """An input as resolved, before its folders are walked.
+
+    Attributes:
+        input: its folders may share one path and differ in split where text lists name images of one folder.
+        walked: indices of the folders that are taken whole, sub-folders included.
+        listed: images that text lists name: path relative to the root -> index of the folder. Of folders that are not
+            walked, only these belong to the input.
+        texts: the text lists, relative to the root, so that none is taken for a label.
+        problems: folders or images that are in two splits (`split-overlap`), splits that are not there (`missing`).
+    """
+
+    input: Input
+    walked: tuple[int, ...]
+    listed: Mapping[str, int]
+    texts: frozenset[str]
+    problems: tuple[Problem, ...]
+
+
+class Area(NamedTuple):
+    """An image folder with its label folder, both absolute."""
+
+    images: str
+    labels: str
+    split: Split | None
+
+
+@dataclass(slots=True)
+class _Draft:
+    """An input in absolute paths, while it grows."""
+
+    root: str
+    names: tuple[str, ...] | None = None
+    walked: list[Area] = field(default_factory=list)
+    listed: dict[str, Area] = field(default_factory=dict)
+    texts: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def resolve_inputs(specs: Sequence[InputSpec]) -> tuple[FoundInput, ...]:
+    """Return the inputs in the order given.
+
+    Raises:
+        UsageError: a name that no file name can begin with; `--images` without `--labels` or the reverse.
+        InputError: `input-not-found`, `no-layout`, `dataset-yaml`, `unreadable`, `name-refused`, `input-twice` where
+            two inputs hold the same image folder, or `class-names-disagree`.
+    """
+    found = tuple(resolve_input(spec) for spec in specs)
+    _refuse_shared_folders(found)
+    common_names(found_input.input for found_input in found)
+    return found
+
+
+def resolve_input(spec: InputSpec) -> FoundInput:
+    """Return one input. Raises as `resolve_inputs` does."""
+    prefix = _prefix(spec.name)
+    if spec.images is not None or spec.labels is not None:
+        return _finish(_from_roots_apart(spec), prefix)
+    if not spec.path:
+        raise UsageError("No input was given.", kind="usage", hint="Give the data set's folder or its yaml.")
+    path = absolute(spec.path)
+    if os.path.isdir(path):
+        draft = _from_folder(path)
+    elif os.path.isfile(path) and path.lower().endswith(_YAML_SUFFIXES):
+        draft = _from_yaml(path)
+    elif os.path.lexists(path):
+        raise InputError(
+            f"Input is neither a folder nor a yaml: {path}.",
+            kind="no-layout",
+            hint="Give the data set's folder, its data.yaml or its dataset.yaml.",
+            paths=(path,),
+        )
+    else:
+        raise _not_found("Input file" if path.lower().endswith(_YAML_SUFFIXES) else "Input directory", spec.path, path)
+    return _finish(draft, prefix)
+
+
+def common_names(inputs: Iterable[Input]) -> tuple[str, ...] | None:
+    """Return the class names of all inputs together; None where none of them has any.
+
+    Raises:
+        InputError: `class-names-disagree`.
+    """
+    first: Input | None = None
+    for found in inputs:
+        if found.names is not None:
+            if first is not None and first.names != found.names:
+                raise _names_disagree((first.root, first.names or ()), (found.root, found.names))
+            first = first or found
+    return None if first is None else first.names
+
+
+def absolute(path: str) -> str:
+    """Return a path made absolute, `.` and `..` taken out lexically, links not resolved.
+
+    Raises:
+        InputError: `name-refused`, for a name with control characters or one that is not UTF-8.
+    """
+    fault = text_fault(path)
+    if fault is not None:
+        raise InputError(
+            f"The path {path!a} {fault}.",
+            kind="name-refused",
+            hint="Rename the folder, or reach it by a link of another name.",
+            paths=(ascii(path)[1:-1],),
+        )
+    given = path if path.startswith("/") else f"{os.getcwd()}/{path}"
+    return "/" + os.path.normpath(given).lstrip("/")  # normpath keeps two leading slashes
+
+
+def label_folder(images: str) -> str:
+    """Return the label folder of an absolute image folder by the trainers' rule: the LAST `/images/` turns `/labels/`.
+
+    Where there is no such part, labels lie beside the images.
+    """
+    before, found, after = f"{images}/".rpartition("/images/")
+    return f"{before}/labels/{after}".rstrip("/") if found else images
+
+
+# ---- folders --------------------------------------------------------------------------------------------------------
+
+
+def _from_folder(root: str) -> _Draft:
+    """Read a folder by its layout: `images/` with or without splits, `train/images` and so on; else by its yaml."""
+    yamls = _yamls(root)
+    areas: list[Area] = []
+    if os.path.isdir(f"{_slash(root)}images"):
+        areas += _areas_with_splits(f"{_slash(root)}images", f"{_slash(root)}labels")
+    for name, split in SPLIT_FOLDERS.items():
+        folder = f"{_slash(root)}{name}"
+        if os.path.isdir(f"{folder}/images"):
+            areas.append(Area(f"{folder}/images", f"{folder}/labels", split))
+    if areas:
+        return _Draft(root, _names_of(yamls), areas)
+    if yamls:
+        return _from_yaml(yamls[0])
+    raise InputError(
+        f"No data set layout was recognised in {root}: neither images/, nor train/images, nor a data.yaml.",
+        kind="no-layout",
+        hint=_layout_hint(root),
+        paths=(root,),
+    )
+
+
+def _areas_with_splits(images: str, labels: str) -> list[Area]:
+    """Return an area for every split's folder, and last one for all that lies beside them."""
+    areas = [
+        Area(f"{_slash(images)}{name}", f"{_slash(labels)}{name}", split)
+        for name, split in SPLIT_FOLDERS.items()
+        if os.path.isdir(f"{_slash(images)}{name}")
+    ]
+    return [*areas, Area(images, labels, None)]
+
+
+def _yamls(root: str) -> list[str]:
+    """Return the data set's yaml: data.yaml, dataset.yaml (or both), or the only one at the root."""
+    try:
+        present = sorted(n for n in os.listdir(root) if n.lower().endswith(_YAML_SUFFIXES) and not n.startswith("."))
+    except OSError as error:
+        raise _unreadable(root, error) from error
+    present = [name for name in present if text_fault(name) is None]
+    usual = [name for name in _YAML_NAMES if name in present]
+    chosen = usual or (present if len(present) == 1 else [])
+    return [f"{_slash(root)}{name}" for name in chosen]
+
+
+def _names_of(yamls: Sequence[str]) -> tuple[str, ...] | None:
+    named = [(path, names) for path in yamls if (names := _read_yaml(path).names) is not None]
+    for path, names in named[1:]:
+        if names != named[0][1]:
+            raise _names_disagree(named[0], (path, names))
+    return named[0][1] if named else None
+
+
+def _layout_hint(root: str) -> str:
+    if os.path.basename(root) in ("images", "labels"):
+        return f"Give the folder above it: {os.path.dirname(root)}."
+    return "Give the folder that holds images/ and labels/, a yaml, or --images DIR --labels DIR."
+
+
+def _from_roots_apart(spec: InputSpec) -> _Draft:
+    """Read `--images` and `--labels`: labels are found by equal relative path."""
+    if spec.images is None or spec.labels is None:
+        raise UsageError("--images and --labels go together.", kind="usage", hint="Give both folders, or one INPUT.")
+    images, labels = absolute(spec.images), absolute(spec.labels)
+    for what, given, path in (("Image", spec.images, images), ("Label", spec.labels, labels)):
+        if not os.path.isdir(path):
+            raise _not_found(f"{what} directory", given, path)
+    root = os.path.commonpath((images, labels))
+    if not spec.path:
+        present = [f"{_slash(root)}{name}" for name in _YAML_NAMES if os.path.isfile(f"{_slash(root)}{name}")]
+        names = _names_of(present)
+    else:
+        path = absolute(spec.path)
+        names = _names_of(_yamls(path) if os.path.isdir(path) else [path])
+    return _Draft(root, names, _areas_with_splits(images, labels))
+
+
+# ---- yaml -----------------------------------------------------------------------------------------------------------
+
+
+def _from_yaml(path: str) -> _Draft:
+    """Read a yaml as the trainers do; a relative `path:` is looked for below the yaml's folder first."""
+    data = _read_yaml(path)
+    draft = _Draft(_yaml_root(path, data), data.names)
+    named: dict[str, list[Split]] = {}
+    texts: dict[str, list[Split]] = {}
+    not_there: list[tuple[Split, str]] = []
+    for split, places in data.splits.items():
+        for place in places:
+            found = _locate(draft.root, place)
+            if found is None:
+                not_there.append((split, place))
+            else:
+                (named if os.path.isdir(found) else texts).setdefault(found, []).append(split)
+    _judge_not_there(path, draft, not_there, nothing_found=not named and not texts)
+    _add_named_folders(draft, named)
+    for text, splits in texts.items():
+        _add_text(draft, text, splits)
+    return draft
+
+
+def _yaml_root(yaml: str, data: DatasetYaml) -> str:
+    folder = os.path.dirname(yaml)
+    if data.path is None:
+        return folder
+    root = _join(folder, data.path)
+    if not os.path.isdir(root) and not data.path.startswith("/") and os.path.isdir(absolute(data.path)):
+        root = absolute(data.path)  # Ultralytics: below the working folder
+    if not os.path.isdir(root):
+        raise InputError(
+            f"{yaml}: 'path' names {data.path}, and there is no folder {root}.",
+            kind="input-not-found",
+            hint="If the data set was moved, correct 'path' (planbalance relocate does), or give the folder as input.",
+            paths=(root,),
+        )
+    return root
+
+
+def _locate(root: str, place: str) -> str | None:
+    """Return where a split's folder or text file lies. Roboflow writes `../train/images` for `train/images`."""
+    found = _join(root, place)
+    if not os.path.exists(found) and place.startswith("../"):
+        found = _join(root, place[3:])
+    return found if os.path.exists(found) else None
+
+
+def _judge_not_there(yaml: str, draft: _Draft, not_there: list[tuple[Split, str]], *, nothing_found: bool) -> None:
+    """Refuse what is not there and would be left out unnoticed; a lone `test:` is common in exports: a warning."""
+    needed = [f"{split}: {place}" for split, place in not_there if split != "test" or nothing_found]
+    if needed:
+        raise InputError(
+            f"{yaml} names what is not there below {draft.root}: {', '.join(needed[:3])}.",
+            kind="input-not-found",
+            hint="Correct the yaml, or give the data set's folder as input.",
+            paths=[_join(draft.root, place) for _, place in not_there],
+        )
+    if nothing_found:
+        raise InputError(
+            f"{yaml} names no images: it has neither train, val nor test.",
+            kind="no-layout",
+            hint="Give the data set's folder as input, or its own yaml.",
+            paths=(yaml,),
+        )
+    for split, place in not_there:
+        path = _join(draft.root, place)
+        draft.problems.append(Problem("missing", "warning", path, f"{yaml} names it as {split}, but it is not there"))
+
+
+def _add_named_folders(draft: _Draft, named: Mapping[str, list[Split]]) -> None:
+    """Add the folders that a yaml names, and the split folders inside them, so that `train/` is no volume's name."""
+    inner: dict[str, Split] = {}
+    for folder in named:
+        if os.path.basename(folder) not in SPLIT_FOLDERS:
+            for area in _areas_with_splits(folder, folder)[:-1]:
+                if area.split is not None:
+                    inner[area.images] = area.split
+    for folder in sorted({*named, *inner}):
+        holders = {split for outer in _upwards(folder) for split in named.get(outer, ())}
+        split = _split_of(folder, named, inner, holders)
+        draft.walked.append(Area(folder, label_folder(folder), split))
+        if len(holders) > 1:
+            draft.problems.append(_overlap(folder, holders))
+
+
+def _split_of(
+    folder: str, named: Mapping[str, Sequence[Split]], inner: Mapping[str, Split], holders: Iterable[Split]
+) -> Split:
+    """Return the split of a folder: as named itself, else as the only split that holds it, else after its own name."""
+    if folder in named:
+        return named[folder][0]
+    first, *others = holders
+    return inner[folder] if others else first
+
+
+def _add_text(draft: _Draft, text: str, splits: Sequence[Split]) -> None:
+    """Add the images that a text list names; the first split keeps what two of them name."""
+    draft.texts.append(text)
+    if len(splits) > 1:
+        draft.problems.append(_overlap(text, splits))
+    without_images: list[str] = []
+    areas: dict[str, Area] = {}  # by the images' folder
+    for image in _listed_images(draft, text):
+        folder = os.path.dirname(image)
+        area = areas.get(folder)
+        if area is None:
+            area = areas[folder] = _listed_area(folder, splits[0])
+        if not area.images:
+            without_images.append(image)
+        else:
+            _add_listed(draft, image, area)
+    if without_images:
+        beside = os.path.commonpath([os.path.dirname(image) for image in without_images])
+        for image in without_images:
+            _add_listed(draft, image, Area(beside, beside, splits[0]))
+
+
+def _add_listed(draft: _Draft, image: str, area: Area) -> None:
+    first = draft.listed.setdefault(image, area)
+    if first.split is not None and area.split is not None and first.split != area.split:
+        draft.problems.append(_overlap(image, (first.split, area.split)))
+
+
+def _listed_images(draft: _Draft, text: str) -> list[str]:
+    """Return the absolute paths in a text list: `./` is the text's own folder, other relative paths are below the root.
+
+    A place that is itself an image is a list of one.
+    """
+    if _is_image(text):
+        return [text]
+    own = os.path.dirname(text)
+    images: list[str] = []
+    passed_over: list[int] = []
+    try:
+        with open(text, encoding="utf-8-sig", errors="surrogateescape") as file:
+            for number, line in enumerate(file, start=1):
+                place = line.strip()
+                if _is_image(place):
+                    images.append(_join(own if place.startswith("./") else draft.root, place))
+                elif place:
+                    passed_over.append(number)
+    except OSError as error:
+        raise _unreadable(text, error) from error
+    if passed_over:
+        what = f"{len(passed_over):,} lines passed over that name no image, the first of them this one"
+        draft.problems.append(Problem("missing", "warning", f"{text}:{passed_over[0]}", what))
+    return images
+
+
+def _is_image(place: str) -> bool:
+    return place.rpartition(".")[2].lower() in IMAGE_SUFFIXES
+
+
+def _listed_area(folder: str, split: Split) -> Area:
+    """Return the area of listed images in `folder`: up to the last `/images/` and a split's folder below it.
+
+    Without `/images/` the area is the common folder of the whole list, which is not known yet: empty paths.
+    """
+    before, found, after = f"{folder}/".rpartition("/images/")
+    if not found:
+        return Area("", "", split)
+    first = after.partition("/")[0]
+    images = f"{before}/images/{first}" if first in SPLIT_FOLDERS else f"{before}/images"
+    return Area(images, label_folder(images), split)
+
+
+# ---- from absolute paths to an Input --------------------------------------------------------------------------------
+
+
+def _finish(draft: _Draft, prefix: str) -> FoundInput:
+    """Make paths relative to the root: the given one, or where something lies outside it the common ancestor of all."""
+    areas = list(dict.fromkeys((*draft.walked, *draft.listed.values())))
+    used = [path for area in areas for path in (area.images, area.labels)]
+    root = draft.root
+    if not all(_holds(root, path) for path in used):
+        root = os.path.commonpath(used)
+    below = _cutter(root)
+    index = {area: number for number, area in enumerate(areas)}
+    return FoundInput(
+        Input(
+            root,
+            prefix,
+            tuple(Folder(below(area.images), below(area.labels), area.split) for area in areas),
+            draft.names,
+        ),
+        tuple(index[area] for area in draft.walked),
+        {below(image): index[area] for image, area in draft.listed.items()},
+        frozenset(below(text) for text in draft.texts if _holds(root, text)),
+        tuple(draft.problems),
+    )
+
+
+def _cutter(root: str) -> Callable[[str], str]:
+    """Return the function that makes a path below the root relative to it."""
+    start = len(_slash(root))
+    return lambda path: path[start:]
+
+
+def _slash(folder: str) -> str:
+    return folder if folder.endswith("/") else f"{folder}/"
+
+
+def _holds(outer: str, inner: str) -> bool:
+    return inner == outer or inner.startswith(_slash(outer))
+
+
+def _upwards(path: str) -> Iterator[str]:
+    """Yield an absolute path and every folder above it."""
+    while path not in ("", "/"):
+        yield path
+        path = path.rpartition("/")[0]
+    yield "/"
+
+
+def _join(folder: str, place: str) -> str:
+    """Return `place` below `folder`, `..` taken out lexically; a place that is absolute stays where it is."""
+    joined = place if place.startswith("/") else f"{_slash(folder)}{place}"
+    if "/." in joined or "//" in joined or joined.endswith("/"):
+        return "/" + os.path.normpath(joined).lstrip("/")
+    return joined
+
+
+def _prefix(name: str) -> str:
+    if not name:
+        return ""
+    if "/" in name or name.startswith(".") or text_fault(name) is not None:
+        raise UsageError(
+            f"An input cannot be called {name!a}: file names are to begin with it.",
+            kind="usage",
+            hint="Use letters and digits, as in --input knees=/data/knees.",
+        )
+    return f"{name}-"
+
+
+def _read_yaml(path: str) -> DatasetYaml:
+    try:
+        with open(path, "rb") as file:
+            text = file.read(SIZE_LIMIT + 1)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    try:
+        return parse_dataset_yaml(text)
+    except InputError as error:
+        raise InputError(f"{path}: {error.message}", kind=error.kind, hint=error.hint, paths=(path,)) from error
+
+
+# ---- what is refused ------------------------------------------------------------------------------------------------
+
+
+def _refuse_shared_folders(found: Sequence[FoundInput]) -> None:
+    """Refuse image folders that two inputs hold: every slice would be there twice, and could land in two splits."""
+    owners: dict[object, tuple[int, str]] = {}  # by path, and by device and inode
+    walked = [
+        (number, _join(one.input.root, one.input.folders[index].images))
+        for number, one in enumerate(found)
+        for index in one.walked
+    ]
+    for number, path in sorted(walked, key=lambda pair: (len(pair[1]), pair)):  # outer folders first
+        facts = os.stat(path)
+        identity = (facts.st_dev, facts.st_ino)
+        for known in (identity, *_upwards(path)):
+            owner, other = owners.get(known, (number, path))
+            if owner != number:
+                raise InputError(
+                    f"Two inputs hold the same images: {other} and {path}.",
+                    kind="input-twice",
+                    hint="Give every folder once.",
+                    paths=sorted((other, path)),
+                )
+        owners[path] = owners[identity] = (number, path)
+
+
+def _overlap(path: str, splits: Iterable[Split]) -> Problem:
+    named = " and ".join(split for split in SPLITS if split in set(splits))
+    return Problem("split-overlap", "warning", path, f"the data set names it as {named}")
+
+
+def _names_disagree(first: tuple[str, Sequence[str]], second: tuple[str, Sequence[str]]) -> InputError:
+    said = " and ".join(f"{path} has {_few(names)}" for path, names in (first, second))
+    return InputError(
+        f"Class names disagree: {said}.",
+        kind="class-names-disagree",
+        hint="Make the yaml files agree; an input without a yaml takes the names of the others.",
+        paths=(first[0], second[0]),
+    )
+
+
+def _few(names: Sequence[str]) -> str:
+    return f"[{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}] ({len(names)})"
+
+
+def _not_found(what: str, given: str, path: str) -> InputError:
+    """Say what was looked for, and how far down the path exists (the guide's troubleshooting: use absolute paths)."""
+    parent = os.path.dirname(path)
+    missing = os.path.basename(path)
+    while parent != "/" and not os.path.isdir(parent):
+        parent, missing = os.path.dirname(parent), os.path.basename(parent)
+    hint = f"{parent} exists, but holds no '{missing}'."
+    try:
+        close = difflib.get_close_matches(missing, sorted(os.listdir(parent)), n=1)
+    except OSError:
+        close = []
+    if close and text_fault(close[0]) is None:
+        hint += f" Did you mean {_slash(parent)}{close[0]}?"
+    if not given.startswith("/"):
+        hint += f' "{given}" was looked for in the working folder; give an absolute path.'
+    return InputError(f"{what} not found: {path}.", kind="input-not-found", hint=hint, paths=(path,))
+
+
+def _unreadable(path: str, error: OSError) -> InputError:
+    return InputError(
+        f"{path} cannot be read: {error.strerror}.", kind="unreadable", hint="Check its permissions.", paths=(path,)
+    )
