@@ -52,7 +52,8 @@ async def for_each_batch(
     """Call `work` on every batch in up to `jobs` threads, and await `finished` in the loop after each.
 
     `batches` is pulled from the loop's thread only, as workers become free. Once `stopping` answers true, running
-    batches finish and no new one starts. An exception from `work` or `finished` ends the others the same way and is raised.
+    batches finish and no new one starts. An exception from `work` or `finished` ends the others the same way and is
+    raised.
     """
     limiter = anyio.CapacityLimiter(jobs)
     source = iter(batches)

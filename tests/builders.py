@@ -35,7 +35,8 @@ def yolo_tree(
     """Write a data set and return its root.
 
     `name` may hold `/` (a folder a volume). `images` is the image folder, `labels` by default the same path with
-    `images` replaced; with `split_of` a volume goes to `images/<split>`. A `dataset.yaml` carries `names`, None writes no yaml.
+    `images` replaced; with `split_of` a volume goes to `images/<split>`. A `dataset.yaml` carries `names`; None writes
+    no yaml.
     """
     for volume, letters in volumes.items():
         folder = f"images/{split_of[volume]}" if split_of is not None else images
