@@ -6,13 +6,14 @@ column breaks it is the line looked for.
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from operator import ge, itemgetter
 from typing import Any, Final
 
 import orjson
 
-from planbalance.destination import PART_BYTES, Destination, Destinations, path_fault
+from planbalance.destination import PART_BYTES, Destinations, path_fault
 from planbalance.model import IMAGE_SUFFIXES, Block, Operation, PlanHeader, Split
 from planbalance.planfile.values import EDITED_HINT, LARGEST, damaged, hostile, loads, malformed, shown
 
@@ -22,6 +23,7 @@ FIXED_MEMBERS: Final = tuple(
 )
 HASHES: Final = ("label_sha256", "image_sha256")
 _SHAPES: Final = frozenset((FIXED_MEMBERS, (*FIXED_MEMBERS, *HASHES), *((*FIXED_MEMBERS, name) for name in HASHES)))
+_ABSENT: Final = ...  # stands for a hash that is not there; no JSON value is equal to it
 _TYPES: Final[dict[str, frozenset[type]]] = {
     "split": frozenset((str,)),
     "volume": frozenset((str,)),
@@ -32,8 +34,8 @@ _TYPES: Final[dict[str, frozenset[type]]] = {
     "image_size": frozenset((int,)),
     "image_mtime": frozenset((str,)),
     "label_size": frozenset((int,)),
-    "label_sha256": frozenset((str, type(None))),
-    "image_sha256": frozenset((str, type(None))),
+    "label_sha256": frozenset((str, type(_ABSENT))),
+    "image_sha256": frozenset((str, type(_ABSENT))),
 }
 # Seconds of up to 18 digits stay within 64 bits.
 _MTIME: Final = re.compile(r"(?!-0\.0{9}$)-?(?:0|[1-9][0-9]{0,17})\.[0-9]{9}")
@@ -48,7 +50,7 @@ class BlockReader:
     """Reads the blocks of one plan, each alone: so a shard reads only its own."""
 
     def __init__(self, header: PlanHeader) -> None:
-        self._sources = len(header.sources)
+        self._prefixes = [source.prefix for source in header.sources]
         self._splits: dict[str, Split] = {volume.id: volume.split for volume in header.volumes}
         self._destinations = Destinations(header.sources, header.parameters["layout"])
         self._end = sum(block.bytes for block in header.blocks)
@@ -84,8 +86,7 @@ class BlockReader:
         _check_values(columns, line)
         self._check_volumes(columns, line)
         columns[7] = _mtimes(columns[7], line)
-        columns[9] = [sha or "" for sha in columns[9]]
-        columns[10] = [sha or "" for sha in columns[10]]
+        columns[9:] = [["" if sha is _ABSENT else sha for sha in column] for column in columns[9:]]
         return list(map(_new_operation, zip(*columns, strict=True)))
 
     def _check_volumes(self, columns: Sequence[Sequence[Any]], line: int) -> None:
@@ -93,26 +94,36 @@ class BlockReader:
         for split, volume in set(zip(splits, volumes, strict=True)):
             if self._splits.get(volume) != split:
                 at = line + list(zip(splits, volumes, strict=True)).index((split, volume))
-                stated = self._splits.get(volume)
-                where = f"in {stated} as the header says" if stated else "in the header"
-                hostile(f"line {at}: {shown(volume)} is put into {split}, but it is not a volume {where}")
-        if max(inputs, default=0) >= self._sources:
-            at = line + _first(inputs, lambda index: index >= self._sources)
+                stated = self._splits.get(volume, "no split")
+                hostile(f"line {at}: {shown(volume)} is put into {shown(split)}, and into {stated} by the header")
+        if max(inputs, default=0) >= len(self._prefixes):
+            at = line + _first(inputs, lambda index: index >= len(self._prefixes))
             hostile(f"line {at}: there is no such input")
 
     def _check_order(self, operations: Sequence[Operation], block: Block, line: int) -> None:
-        placed = _placed(self._destinations, operations, line)
-        names = [destination.name for destination in placed]
-        for index, destination in enumerate(placed):
-            if destination.folder != block.folder:
-                hostile(f"line {line + index}: the slice does not go to {block.folder}, where its block says")
+        parts = [operation.image.rpartition("/") for operation in operations]
+        # one slice of each volume and source folder tells for all: nothing else decides the destination folder
+        alike = {(each.input, each.volume, part[0]): each for each, part in zip(operations, parts, strict=True)}
+        for operation in alike.values():
+            if self._folder_of(operation, line) != block.folder:
+                at = line + operations.index(operation)
+                hostile(f"line {at}: the slice does not go to {shown(block.folder)}, as its block says")
+        names = [part[2] for part in parts]
+        if any(self._prefixes):
+            names = [self._prefixes[each.input] + name for each, name in zip(operations, names, strict=True)]
         if any(map(ge, names, names[1:])):
             at = next(i for i in range(1, len(names)) if names[i - 1] >= names[i])
             hostile(f"line {line + at}: {shown(names[at])} is out of order, or there twice")
         _check_name_lengths(names, line)
 
+    def _folder_of(self, operation: Operation, line: int) -> str:
+        try:
+            return self._destinations.of(operation).folder
+        except ValueError:
+            hostile(f"from line {line} on, {shown(operation.image)} lies outside the image folders of its input")
 
-_new_operation: Final[Callable[[Iterable[Any]], Operation]] = Operation._make
+
+_new_operation: Final[Callable[[tuple[Any, ...]], Operation]] = partial(tuple.__new__, Operation)
 
 
 def _rows(data: bytes, count: int, *, last: bool, line: int) -> list[Any]:
@@ -135,14 +146,17 @@ _fixed: Final = itemgetter(*FIXED_MEMBERS)
 
 
 def _columns(rows: list[Any], line: int) -> list[Sequence[Any]]:
-    """Return one sequence per field of `Operation`, in its order; hashes that are not there are None."""
+    """Return one sequence per field of `Operation`, in its order; hashes that are not there are `_ABSENT`."""
     if set(map(type, rows)) - {dict}:
         malformed(f"line {line + _first(rows, lambda row: type(row) is not dict)} is not an object")
-    if not _SHAPES.issuperset(map(tuple, rows)):
+    shapes = set(map(tuple, rows))
+    if not shapes <= _SHAPES:
         at = line + _first(rows, lambda row: tuple(row) not in _SHAPES)
         malformed(f"line {at} has not the members of an operation, in their order")
     columns: list[Sequence[Any]] = list(zip(*map(_fixed, rows), strict=True))
-    columns += [[row.get(name) for row in rows] for name in HASHES]
+    for name in HASHES:
+        there = any(name in shape for shape in shapes)
+        columns.append([row.get(name, _ABSENT) for row in rows] if there else [_ABSENT] * len(rows))
     for (name, allowed), column in zip(_TYPES.items(), columns, strict=True):
         if set(map(type, column)) - allowed:
             at = line + _first(column, lambda value, allowed=allowed: type(value) not in allowed)  # type: ignore[misc]
@@ -162,25 +176,26 @@ def _check_values(columns: Sequence[Sequence[Any]], line: int) -> None:
             at = line + _first(numbers, lambda number: not 0 <= number <= LARGEST)
             malformed(f"line {at}: `{name}` is not from 0 to {LARGEST}")
     _check_paths("image", images, line)
-    _check_paths("label", [label for label in labels if label is not None], line)
+    _check_paths("label", labels, line)
     if not _SUFFIXES.issuperset({image[image.rfind(".") :] for image in images}):
         index = _first(images, lambda image: image[image.rfind(".") + 1 :].lower() not in IMAGE_SUFFIXES)
         if images[index][images[index].rfind(".") + 1 :].lower() not in IMAGE_SUFFIXES:
             hostile(f"line {line + index}: {shown(images[index])} has not the suffix of an image")
     for name, sums in zip(HASHES, (label_sums, image_sums), strict=True):
-        _check_sums(name, [each for each in sums if each is not None], line)
+        _check_sums(name, [each for each in sums if each is not _ABSENT], line)
     for index, (is_positive, label, size, label_sum) in enumerate(
         zip(positive, labels, label_sizes, label_sums, strict=True)
     ):
-        if bool(size) != (label_sum is not None) or (size and label is None) or (is_positive and not size):
+        if bool(size) != (label_sum is not _ABSENT) or (size and label is None) or (is_positive and not size):
             malformed(f"line {line + index}: label, its size and sum, and `positive` contradict each other")
 
 
 _SUFFIXES: Final = frozenset(f".{suffix}" for each in IMAGE_SUFFIXES for suffix in (each, each.upper()))
 
 
-def _check_paths(name: str, paths: Sequence[str], line: int) -> None:
+def _check_paths(name: str, paths_or_none: Sequence[str | None], line: int) -> None:
     """Refuse a path that `path_fault` finds fault with. One search over all of them lets the innocent pass."""
+    paths = [path for path in paths_or_none if path is not None]
     joined = f"/{'/ /'.join(paths)}/"  # a space between, so that the text is printable if every path is
     if (
         joined.isprintable()
@@ -188,10 +203,10 @@ def _check_paths(name: str, paths: Sequence[str], line: int) -> None:
         and max(map(len, paths), default=0) <= (PART_BYTES if joined.isascii() else PART_BYTES // 4)
     ):
         return
-    for path in paths:
-        fault = path_fault(path)
+    for index, path in enumerate(paths_or_none):
+        fault = path_fault(path) if path is not None else None
         if fault:
-            hostile(f"from line {line} on, the {name} path {shown(path)} {fault}")
+            hostile(f"line {line + index}: the {name} path {shown(path)} {fault}")
 
 
 def _check_sums(name: str, sums: Sequence[str], line: int) -> None:
@@ -205,13 +220,6 @@ def _mtimes(texts: Sequence[str], line: int) -> list[int]:
         at = line + _first(texts, lambda text: _MTIME.fullmatch(text) is None)
         malformed(f"line {at}: `image_mtime` is no time in seconds with nine decimals")
     return [int(text.replace(".", "", 1)) for text in texts]
-
-
-def _placed(destinations: Destinations, operations: Sequence[Operation], line: int) -> list[Destination]:
-    try:
-        return list(map(destinations.of, operations))
-    except ValueError as error:
-        hostile(f"from line {line} on, an image lies outside the image folders of its input: {error}")
 
 
 def _check_name_lengths(names: Sequence[str], line: int) -> None:

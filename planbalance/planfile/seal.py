@@ -77,17 +77,16 @@ def _runs(placed: Sequence[tuple[Destination, Operation]]) -> Iterator[tuple[str
 
 
 def _line(operation: Operation) -> bytes:
-    return orjson.dumps(_operation_members(operation))
-
-
-def _operation_members(operation: Operation) -> dict[str, Any]:
-    members = operation._asdict()
-    members["image_mtime_ns"] = format_mtime(operation.image_mtime_ns)
+    members: dict[str, Any] = dict(zip(_NAMES, operation, strict=True))
+    members["image_mtime"] = format_mtime(operation.image_mtime_ns)
     if not operation.label_sha256:
         del members["label_sha256"]
     if not operation.image_sha256:
         del members["image_sha256"]
-    return {"image_mtime" if key == "image_mtime_ns" else key: value for key, value in members.items()}
+    return orjson.dumps(members)
+
+
+_NAMES: Final = tuple("image_mtime" if name == "image_mtime_ns" else name for name in Operation._fields)
 
 
 def format_mtime(nanoseconds: int) -> str:
@@ -120,16 +119,15 @@ def _header_json(header: PlanHeader) -> bytes:
 
 
 def _split_digest(header: PlanHeader, operations: Iterable[Operation]) -> str:
-    """Return SHA-256 over what a paper would call the split: a line a volume (id, split), then a line a kept slice.
+    """Return SHA-256 over what a paper calls the split: volumes with their splits, then kept slices, a line each.
 
     A slice is its volume and its path below the image folder with the input's prefix, whatever the layout: no root, no
     input's number, no size and no time takes part, so that two clusters with the same data agree.
     """
     below = Destinations(header.sources, "keep").below
     slices = sorted((each.volume, below(each.input, each.image, each.volume)) for each in operations)
-    digest = hashlib.sha256()
-    for volume in sorted((volume.id, volume.split) for volume in header.volumes):
-        digest.update(orjson.dumps(volume) + b"\n")
-    for kept in slices:
-        digest.update(orjson.dumps(kept) + b"\n")
+    volumes = sorted((volume.id, volume.split) for volume in header.volumes)
+    digest = hashlib.sha256(b"\n".join(map(orjson.dumps, volumes)))
+    digest.update(b"\n\n")
+    digest.update(b"\n".join(map(orjson.dumps, slices)))
     return digest.hexdigest()

@@ -17,7 +17,7 @@ class WholePlan:
         self._header = header
         self._prefixes = [source.prefix for source in header.sources]
         self._folders = {parent for block in header.blocks for parent in _below_and_parents(block.folder)}
-        self._labels: set[str] = set()
+        self._stems: set[str] = set()  # an image and its label share it
         self._images: set[tuple[int, str]] | None = set() if header.parameters["layout"] == "by-volume" else None
         self._refused: list[str] = []
         self._counts: Counter[tuple[Split, bool]] = Counter()
@@ -26,17 +26,17 @@ class WholePlan:
 
     def add(self, folder: str, operations: Sequence[Operation]) -> None:
         """Take in the operations of one block, whose destination folder is `folder`."""
-        self._counts.update((each.split, each.positive) for each in operations)
-        self._kept.update((each.volume, each.positive) for each in operations)
-        self._bytes += sum(each.image_size + each.label_size for each in operations)
-        below = _below_split(folder)
-        images = [below + self._prefixes[each.input] + each.image[each.image.rfind("/") + 1 :] for each in operations]
-        labels = list(map(fold, map(label_path, images)))
-        distinct = set(labels)
-        if len(distinct) < len(labels) or not self._labels.isdisjoint(distinct):
-            self._refuse_repeated(labels, operations)
-        self._labels |= distinct
-        if not self._folders.isdisjoint(distinct) or not self._folders.isdisjoint(map(fold, images)):
+        splits, volumes, positive, _, _, _, image_sizes, _, label_sizes, *_ = zip(*operations, strict=True)
+        self._counts.update(zip(splits, positive, strict=True))
+        self._kept.update(zip(volumes, positive, strict=True))
+        self._bytes += sum(image_sizes) + sum(label_sizes)
+        images = self._folded(folder, operations)
+        stems = [image[: image.rfind(".")] for image in images]
+        distinct = set(stems)
+        if len(distinct) < len(stems) or not self._stems.isdisjoint(distinct):
+            self._refuse_repeated(stems, operations)
+        self._stems |= distinct
+        if self._folders and any(image in self._folders or label_path(image) in self._folders for image in images):
             self._refuse(each for each, image in zip(operations, images, strict=True) if self._is_folder(image))
         if self._images is not None:
             self._add_sources(operations, self._images)
@@ -50,8 +50,8 @@ class WholePlan:
         if self._refused:
             some = ", ".join(map(shown, sorted(self._refused)[:3]))
             hostile(
-                f"{len(self._refused)} slices have the destination of another one, or of a folder, whatever their"
-                f" split, case or Unicode form: {some}{', ...' if len(self._refused) > 3 else ''}",
+                f"slices have the destination of another slice or of a folder, whatever their split, case or Unicode"
+                f" form ({len(self._refused)} in all): {some}{', ...' if len(self._refused) > 3 else ''}",
                 paths=sorted(self._refused),
             )
         if self._bytes > LARGEST:
@@ -62,15 +62,23 @@ class WholePlan:
                 malformed(f"the operations of volume {shown(volume.id)} are not as many as its header says")
         check_statistics(self._header.statistics, self._counts)
 
-    def _refuse_repeated(self, labels: Sequence[str], operations: Sequence[Operation]) -> None:
+    def _folded(self, folder: str, operations: Sequence[Operation]) -> list[str]:
+        """Return the images' destinations below their split folder, folded: all in one go, newlines between them."""
+        below = _below_split(folder)
+        names = [each.image[each.image.rfind("/") + 1 :] for each in operations]
+        if below or any(self._prefixes):
+            names = [f"{below}{self._prefixes[each.input]}{name}" for each, name in zip(operations, names, strict=True)]
+        return fold("\n".join(names)).split("\n")
+
+    def _refuse_repeated(self, stems: Sequence[str], operations: Sequence[Operation]) -> None:
         seen: set[str] = set()
-        for label, operation in zip(labels, operations, strict=True):
-            if label in seen or label in self._labels:
+        for stem, operation in zip(stems, operations, strict=True):
+            if stem in seen or stem in self._stems:
                 self._refuse([operation])
-            seen.add(label)
+            seen.add(stem)
 
     def _is_folder(self, image: str) -> bool:
-        return fold(image) in self._folders or fold(label_path(image)) in self._folders
+        return image in self._folders or label_path(image) in self._folders
 
     def _add_sources(self, operations: Sequence[Operation], images: set[tuple[int, str]]) -> None:
         """Refuse an image that two volumes claim: by volume, its two destinations differ."""
