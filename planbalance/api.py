@@ -1,0 +1,803 @@
+"""What the commands do, as functions: the command line calls these and nothing else.
+
+    from planbalance import api
+
+    planned = api.plan("yolo_dataset", output="balanced", seed=42)
+    api.apply(planned.path, mode="symlink")
+    assert api.verify("balanced").ok
+
+All are synchronous and work where an event loop is running already (a notebook). Paths are texts; relative ones count
+from the working folder. What a user can cause is raised as a `PlanbalanceError` with an exit code.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from difflib import get_close_matches
+from typing import Any, Final, Literal, NamedTuple, TypedDict, TypeVar, Unpack
+
+from planbalance import audit, engine
+from planbalance.audit import VerifyOptions
+from planbalance.diff import PlanDiff, diff_plans
+from planbalance.engine import ApplyOptions
+from planbalance.errors import InputError, PlanError, UsageError
+from planbalance.grouping import GroupMap, csv_text, parse_group_map, parse_split_map
+from planbalance.inputs import FoundInput, InputSpec, resolve_inputs
+from planbalance.model import (
+    SPLITS,
+    Audit,
+    Layout,
+    Mode,
+    Naming,
+    Outcome,
+    PlanHeader,
+    PlannedVolume,
+    Progress,
+    Silent,
+    Snapshot,
+    Split,
+    Volume,
+)
+from planbalance.naming import find_naming, read_aloud
+from planbalance.planfile import SealedPlan
+from planbalance.planner import (
+    PlanOptions,
+    below_folders,
+    group_into_volumes,
+    make_folds,
+    make_plan,
+    options_from_plan,
+    parse_decimal,
+    parse_negatives,
+    parse_ratios,
+)
+from planbalance.planstore import PlanFile, save_plan
+from planbalance.scan import scan as scan_inputs
+
+Inputs = str | InputSpec | Sequence[str | InputSpec]
+Number = str | Decimal | float
+Given = TypeVar("Given")
+
+MODES: Final = ("copy", "hardlink", "symlink", "reflink")
+DEFAULT_PLAN: Final = "plan.json"
+DEFAULT_SEED: Final = 42
+__all__ = (
+    "MODES",
+    "ApplyKeywords",
+    "BuildKeywords",
+    "Built",
+    "InputSpec",
+    "PlanKeywords",
+    "Planned",
+    "Scanned",
+    "apply",
+    "build",
+    "diff",
+    "fold_file",
+    "open_plan",
+    "plan",
+    "plan_folds",
+    "scan",
+    "verify",
+)
+
+_LARGEST_SEED: Final = 2**63 - 1
+
+
+class PlanKeywords(TypedDict, total=False):
+    """The keywords that `plan` and `build` share; each is the command line's option of the same name.
+
+    Split: `train_ratio` 0.7, `val_ratio` 0.15, `test_ratio` 0.15 (two given: the third is the rest), `seed` 42 (sets
+    both `split_seed` and `sample_seed`), `split_method` "optimal", `keep_split` such as ("test",), `split_map` (a CSV's
+    path), `extend` (an older plan's path), `stratify` (columns of the group map).
+    Groups: `group_map` (a CSV's path), `volume_column` "volume", `group_column` "group".
+    Sampling: `negatives_per_positive` 1 (or "all"), `sampling` "random", `gap` 0, `always_keep` (a file's path),
+    `exclude` (files or globs).
+    Reading: `volume_pattern` "auto", `positive_classes` (class ids; none: any annotation), `missing_label`,
+    `invalid_label` "error", `hash_images` False. Output: `layout` "keep". Beside them: `jobs`, workers of the scan.
+    """
+
+    train_ratio: Number | None
+    val_ratio: Number | None
+    test_ratio: Number | None
+    seed: int | None
+    split_seed: int | None
+    sample_seed: int | None
+    split_method: Literal["optimal", "random"]
+    keep_split: Sequence[Split]
+    split_map: str | None
+    extend: str | None
+    stratify: Sequence[str]
+    group_map: str | None
+    volume_column: str
+    group_column: str
+    negatives_per_positive: Number
+    sampling: Literal["random", "spread"]
+    gap: int
+    always_keep: str | None
+    exclude: Sequence[str]
+    volume_pattern: str | None
+    positive_classes: Iterable[int]
+    missing_label: Literal["empty", "skip", "error"] | None
+    invalid_label: Literal["error", "skip", "keep"]
+    hash_images: bool
+    layout: Layout
+    jobs: int | None
+
+
+class ApplyKeywords(TypedDict, total=False):
+    """The keywords that `apply` and `build` share; each is the command line's option of the same name.
+
+    `mode` "copy", `labels` "copy", `fallback` "none", `jobs` None (what this process may use), `checksum` "sha256",
+    `dry_run` False, `restart` False, `durability` "fast".
+    """
+
+    mode: Mode
+    labels: Literal["copy", "same"]
+    fallback: Literal["none", "copy"]
+    jobs: int | None
+    checksum: Literal["sha256", "none"]
+    dry_run: bool
+    restart: bool
+    durability: Literal["fast", "safe"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """What lies in the inputs, read into volumes.
+
+    Attributes:
+        snapshot: images, labels and problems as found.
+        naming: the rule that reads the names.
+        examples: two names read aloud.
+        volumes: sorted by id; their groups are patients where a map or the names tell them.
+        grouped: whether patients are known, so that a unit of splitting is a patient.
+    """
+
+    snapshot: Snapshot
+    naming: Naming
+    examples: tuple[str, ...]
+    volumes: tuple[Volume, ...]
+    grouped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan that was made.
+
+    Attributes:
+        path: where it was saved; "" where it was not (`build`).
+        plan: the plan, ready to be applied.
+        replaced: digest of a different plan that stood at `path` before, else "".
+        warnings: the plan's own, and what concerns only this place (an output that is not empty).
+    """
+
+    path: str
+    plan: PlanFile
+    replaced: str
+    warnings: tuple[str, ...]
+
+    @property
+    def header(self) -> PlanHeader:
+        """The plan's first line."""
+        return self.plan.header
+
+
+class Built(NamedTuple):
+    """What `build` did: `audit` is None after a dry run."""
+
+    planned: Planned
+    outcome: Outcome
+    audit: Audit | None
+
+
+# ---- scan -----------------------------------------------------------------------------------------------------------
+
+
+def scan(  # noqa: PLR0913 - keywords of the contract
+    inputs: Inputs,
+    *,
+    volume_pattern: str = "auto",
+    positive_classes: Iterable[int] = (),
+    group_map: str | None = None,
+    volume_column: str = "volume",
+    group_column: str = "group",
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> Scanned:
+    """Say what is there and touch nothing.
+
+    Example:
+        `scan("yolo_dataset").volumes[0].positives`
+
+    Raises:
+        InputError: not found, no images, names ambiguous or unmatched, a volume that the group map does not know.
+    """
+    _check_counts({"--jobs": jobs}, least=1)
+    classes = _class_ids(positive_classes)
+    snapshot = scan_inputs(_specs(inputs), jobs=jobs, progress=progress or Silent())
+    paths = list(map(below_folders(snapshot.inputs), snapshot.images))
+    if not paths:
+        roots = [source.root for source in snapshot.inputs]
+        raise InputError(
+            f"No images found in {', '.join(roots)}.",
+            kind="no-slices",
+            hint="Images are looked for in images/, images/<split>/ and <split>/images/.",
+            paths=roots,
+        )
+    groups = None if group_map is None else read_group_map(group_map, volume_column, group_column)
+    naming = find_naming(paths, volume_pattern)
+    volumes = group_into_volumes(snapshot, naming, positive_classes=classes, group_map=groups)
+    grouped = groups is not None or any(volume.group != volume.id for volume in volumes)
+    return Scanned(snapshot, naming, read_aloud(naming, paths), volumes, grouped)
+
+
+# ---- plan -----------------------------------------------------------------------------------------------------------
+
+
+def plan(
+    inputs: Inputs,
+    *,
+    output: str,
+    plan_file: str = DEFAULT_PLAN,
+    progress: Progress | None = None,
+    **keywords: Unpack[PlanKeywords],
+) -> Planned:
+    """Decide what goes where, save it, and touch neither input nor output.
+
+    Example:
+        `plan("yolo_dataset", output="balanced", train_ratio="0.8", test_ratio="0.1").header.statistics["splits"]`
+
+    Args:
+        inputs: a folder, a yaml, or several; `InputSpec` gives a prefix or roots apart.
+        output: the data set to make later.
+        plan_file: where the plan is written; an older one there is replaced.
+        progress: where to report to.
+        keywords: see `PlanKeywords`.
+
+    Raises:
+        UsageError, InputError: as the contract's exit codes 2 and 3 say.
+        PlanError: the plan to extend is refused, or the plan cannot be written.
+    """
+    sealed, warnings = _sealed(inputs, output, plan_file, make_plan_as_list, progress, keywords)
+    return _saved(sealed[0], os.path.abspath(plan_file), warnings)
+
+
+def plan_folds(
+    inputs: Inputs,
+    *,
+    output: str,
+    folds: int,
+    plan_file: str = DEFAULT_PLAN,
+    progress: Progress | None = None,
+    **keywords: Unpack[PlanKeywords],
+) -> list[Planned]:
+    """Plan `folds` data sets in which every group is in test exactly once: `<output>/fold1` and so on.
+
+    Example:
+        `[apply(fold.path) for fold in plan_folds("yolo_dataset", output="folds", folds=5)]`
+
+    Raises:
+        UsageError: also with `test_ratio` or `extend`, which folds decide themselves.
+    """
+    for name in ("test_ratio", "extend"):
+        if keywords.get(name) is not None:
+            option = "--" + name.replace("_", "-")
+            raise UsageError(
+                f"--folds and {option} exclude each other: each fold's test split is 1/{folds} of the groups.",
+                kind="folds-exclude",
+                hint=f"Leave {option} out.",
+            )
+    _check_counts({"--folds": folds}, least=2)
+    sealed, warnings = _sealed(
+        inputs, output, plan_file, lambda snapshot, options: make_folds(snapshot, options, folds), progress, keywords
+    )
+    path = os.path.abspath(plan_file)
+    return [_saved(one, fold_file(path, number), warnings) for number, one in enumerate(sealed, start=1)]
+
+
+def fold_file(plan_file: str, fold: int) -> str:
+    """Return the plan file of one fold, `plan-fold1.json` for `plan.json`; folds count from 1."""
+    stem, suffix = os.path.splitext(plan_file)
+    return f"{stem}-fold{fold}{suffix}"
+
+
+def make_plan_as_list(snapshot: Snapshot, options: PlanOptions) -> list[SealedPlan]:
+    """Return the one plan, in the shape in which folds come."""
+    return [make_plan(snapshot, options)]
+
+
+def _sealed(
+    inputs: Inputs,
+    output: str,
+    plan_file: str | None,
+    make: Callable[[Snapshot, PlanOptions], list[SealedPlan]],
+    progress: Progress | None,
+    keywords: PlanKeywords,
+) -> tuple[list[SealedPlan], tuple[str, ...]]:
+    """Return the plans, and warnings that concern this place only."""
+    _check_keywords(keywords, PlanKeywords)
+    specs = _specs(inputs)
+    output = os.path.abspath(output)
+    written = {} if plan_file is None else {"plan file": os.path.abspath(plan_file)}
+    options = _plan_options(output, keywords)
+    places = [
+        place for spec, found in zip(specs, resolve_inputs(specs), strict=True) for place in _places_of(spec, found)
+    ]
+    check_places(places, output=output, inside_refused=written)
+    snapshot = scan_inputs(
+        specs, hash_images=options.hash_images, jobs=keywords.get("jobs"), progress=progress or Silent()
+    )
+    sealed = make(snapshot, options)
+    return sealed, tuple(_place_warnings(output))
+
+
+def _place_warnings(output: str) -> Iterable[str]:
+    try:
+        if os.listdir(output):
+            yield f"The output {output} exists and is not empty: apply will refuse it."
+    except NotADirectoryError:
+        yield f"The output {output} is a file: apply will refuse it."
+    except OSError:
+        return
+
+
+def _saved(sealed: SealedPlan, path: str, warnings: tuple[str, ...]) -> Planned:
+    replaced = _digest_at(path)
+    save_plan(path, sealed)
+    plan_file = PlanFile.of(sealed)
+    header = plan_file.header
+    return Planned(path, plan_file, "" if replaced == header.digest else replaced, (*header.warnings, *warnings))
+
+
+def _digest_at(path: str) -> str:
+    """Return the digest of the plan that stands there, "" where there is none that can be read."""
+    try:
+        return PlanFile.open(path).header.digest
+    except PlanError:
+        return ""
+
+
+def _plan_options(output: str, keywords: PlanKeywords) -> PlanOptions:
+    given = {name: value for name, value in keywords.items() if value is not None}
+    _check_counts({"--gap": keywords.get("gap")}, least=0)
+    _check_counts({"--jobs": keywords.get("jobs")}, least=1)
+    stratify = tuple(keywords.get("stratify", ()))
+    if stratify and "group_map" not in given:
+        raise UsageError(
+            "--stratify names columns of the group map: give --group-map too.", kind="stratify-without-map"
+        )
+    straight = ("split_method", "sampling", "gap", "missing_label", "invalid_label", "layout", "hash_images")
+    options: dict[str, Any] = {name: given[name] for name in straight if name in given}
+    options |= _decided(keywords)
+    if "negatives_per_positive" in given:
+        options["negatives_per_positive"] = parse_negatives(_text(given["negatives_per_positive"]))
+    if "group_map" in given:
+        columns = keywords.get("volume_column", "volume"), keywords.get("group_column", "group")
+        options["group_map"] = read_group_map(str(given["group_map"]), *columns, stratify)
+    if "split_map" in given:
+        path = str(given["split_map"])
+        options["split_map"] = parse_split_map(csv_text(_read_input(path, "split map"), path), name=path)
+    if "always_keep" in given:
+        options["always_keep"] = _lines(str(given["always_keep"]), "list of slices to keep")
+    excluded = tuple(word for one in keywords.get("exclude", ()) for word in _file_or_glob(one))
+    return PlanOptions(
+        output=output,
+        stratify=stratify,
+        keep_split=_splits(keywords.get("keep_split", ())),
+        exclude=excluded,
+        **options,
+    )
+
+
+def _decided(keywords: PlanKeywords) -> dict[str, Any]:
+    """Return ratios, seeds, positive classes and naming rule: what `extend` takes from the older plan."""
+    given = _decided_here(keywords)
+    if keywords.get("extend") is None:
+        train, val, test = parse_ratios(*(None if text is None else str(text) for text in _ratio_texts(keywords)))
+        defaults = {"train_ratio": train, "val_ratio": val, "test_ratio": test}
+        return {"split_seed": DEFAULT_SEED, "sample_seed": DEFAULT_SEED} | given | defaults
+    older = PlanFile.open(str(keywords["extend"]))
+    older.check()
+    inherited = options_from_plan(older.header)
+    others = [name for name, value in given.items() if value != inherited[name]]
+    if others:
+        spelled = ", ".join("--" + _OPTION_OF.get(name, name).replace("_", "-") for name in others)
+        raise UsageError(
+            f"--extend takes {spelled} from the older plan, which says otherwise.",
+            kind="extend-differs",
+            hint="Leave these options out: naming rule, positive classes, ratios and seeds stay as they were.",
+            paths=[older.path],
+        )
+    return inherited | {"extend": older}
+
+
+_OPTION_OF: Final = {"positive_classes": "positive_class"}
+
+
+def _decided_here(keywords: PlanKeywords) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for name, text in zip(("train_ratio", "val_ratio", "test_ratio"), _ratio_texts(keywords), strict=True):
+        if text is not None:
+            given[name] = parse_decimal(text, "--" + name.replace("_", "-"))
+    for name in ("split_seed", "sample_seed"):
+        own = keywords.get(name)
+        value = own if isinstance(own, int) else keywords.get("seed")
+        if value is not None:
+            given[name] = value
+    _check_counts(
+        {"--seed": keywords.get("seed")}
+        | {"--" + n.replace("_", "-"): given.get(n) for n in ("split_seed", "sample_seed")},
+        least=0,
+    )
+    classes = _class_ids(keywords.get("positive_classes", ()))
+    if classes is not None:
+        given["positive_classes"] = classes
+    if keywords.get("volume_pattern") is not None:
+        given["volume_pattern"] = keywords["volume_pattern"]
+    return given
+
+
+def _ratio_texts(keywords: PlanKeywords) -> tuple[str | None, str | None, str | None]:
+    train, val, test = (keywords.get(f"{split}_ratio") for split in SPLITS)
+    return _text_or_none(train), _text_or_none(val), _text_or_none(test)
+
+
+def _text_or_none(number: object) -> str | None:
+    return None if number is None else _text(number)
+
+
+def _text(number: object) -> str:
+    """Return the decimal that a person would write: 0.1 is 0.1, not the binary number nearest to it."""
+    return format(Decimal(repr(number)), "f") if isinstance(number, float) else str(number)
+
+
+def read_group_map(
+    path: str, volume_column: str = "volume", group_column: str = "group", columns: Sequence[str] = ()
+) -> GroupMap:
+    """Read a group map from a CSV file.
+
+    Raises:
+        InputError: not found, or not a map.
+    """
+    text = csv_text(_read_input(path, "group map"), path)
+    return parse_group_map(text, volume_column=volume_column, group_column=group_column, columns=columns, name=path)
+
+
+def _file_or_glob(text: str) -> tuple[str, ...]:
+    return _lines(text, "list to exclude") if os.path.isfile(text) else (text,)
+
+
+def _lines(path: str, what: str) -> tuple[str, ...]:
+    try:
+        text = _read_input(path, what).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"The {what} {path} is not UTF-8 text.", kind="bad-list", paths=[path]) from error
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _read_input(path: str, what: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise InputError(
+            f"The {what} {path} cannot be read: {error.strerror}.", kind="input-not-found", paths=[path]
+        ) from error
+
+
+# ---- places ---------------------------------------------------------------------------------------------------------
+
+
+def check_places(
+    inputs: Iterable[str], *, output: str | None = None, inside_refused: Mapping[str, str] | None = None
+) -> None:
+    """Check that nothing is written into an input: by path as written, and by device and inode.
+
+    Args:
+        inputs: absolute paths that are only read.
+        output: must not be an input, lie in one, or hold one.
+        inside_refused: files to write, by what they are; they must not lie in an input.
+
+    Raises:
+        UsageError: something would be written into an input.
+    """
+    for source in dict.fromkeys(inputs):
+        if output is not None:
+            relation = "inside" if _lies_in(output, source) else "around" if _lies_in(source, output) else ""
+            if relation:
+                relation = "equal to" if _same(output, source) else relation
+                raise UsageError(
+                    f"The output {output} is {relation} the input {source}.",
+                    kind="output-overlaps-input",
+                    hint="Choose an --output outside the inputs: they are never written to.",
+                    paths=[output, source],
+                )
+        for what, path in (inside_refused or {}).items():
+            if _lies_in(path, source):
+                raise UsageError(
+                    f"The {what} {path} is inside the input {source}.",
+                    kind="file-inside-input",
+                    hint="Choose a place outside the inputs: they are never written to.",
+                    paths=[path, source],
+                )
+
+
+def _lies_in(path: str, folder: str) -> bool:
+    """Answer whether `path` is `folder` or lies in it, as written or as the file system resolves it."""
+    if path == folder or path.startswith(folder.rstrip("/") + "/"):
+        return True
+    identity = _identity(folder)
+    if identity is None:
+        return False
+    place = os.path.realpath(path)
+    while True:
+        if _identity(place) == identity:
+            return True
+        parent = os.path.dirname(place)
+        if parent == place:
+            return False
+        place = parent
+
+
+def _same(path: str, other: str) -> bool:
+    return path == other or (_identity(path) is not None and _identity(path) == _identity(other))
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        facts = os.stat(path)
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
+
+
+def _specs(inputs: Inputs) -> list[InputSpec]:
+    several = [inputs] if isinstance(inputs, str | InputSpec) else list(inputs)
+    if not several:
+        raise UsageError("No input given.", kind="no-input", hint="Name a data set folder or its dataset.yaml.")
+    return [InputSpec(path=one) if isinstance(one, str) else one for one in several]
+
+
+def _places_of(spec: InputSpec, found: FoundInput) -> Iterable[str]:
+    """Yield what is only read: image and label folders, the folder that was named, and a yaml's where it holds them."""
+    folders = [
+        os.path.join(found.input.root, path).rstrip("/")
+        for folder in found.input.folders
+        for path in (folder.images, folder.labels)
+    ]
+    if spec.path and spec.images is None:
+        path = os.path.abspath(spec.path)
+        named = os.path.dirname(path) if os.path.isfile(path) else path
+        if named == path or any(folder.startswith(named.rstrip("/") + "/") for folder in folders):
+            yield named
+    yield from folders
+
+
+# ---- apply ----------------------------------------------------------------------------------------------------------
+
+
+def apply(
+    plan: str | PlanFile = DEFAULT_PLAN,
+    *,
+    output: str | None = None,
+    map_input: Sequence[tuple[str, str]] = (),
+    allow_edited: bool = False,
+    progress: Progress | None = None,
+    **keywords: Unpack[ApplyKeywords],
+) -> Outcome:
+    """Build what the plan says; called again after an interruption it resumes.
+
+    Example:
+        `apply("plan.json", mode="symlink").train_commands["yolov5"]`
+
+    Args:
+        plan: the plan's path, or a plan in memory.
+        output: another place than the planned one.
+        map_input: (planned input, where it is here) pairs.
+        allow_edited: take a plan that was edited by hand.
+        progress: where to report to.
+        keywords: see `ApplyKeywords`.
+
+    Raises:
+        UsageError, PlanError, IncompleteError, InterruptedRunError: as the contract's exit codes 2, 4, 5 and 130 say.
+    """
+    _check_keywords(keywords, ApplyKeywords)
+    _check_counts({"--jobs": keywords.get("jobs")}, least=1)
+    options = ApplyOptions(output=output, map_input=tuple(map_input), **keywords)
+    plan_file = open_plan(plan, allow_edited=allow_edited) if isinstance(plan, str) else plan
+    return engine.apply_plan(plan_file, options, progress or Silent())
+
+
+def open_plan(path: str = DEFAULT_PLAN, *, allow_edited: bool = False) -> PlanFile:
+    """Open a plan file and check its header.
+
+    Example:
+        `open_plan("plan.json").header.statistics["splits"]["train"]`
+
+    Raises:
+        PlanError: not found, damaged or hostile.
+    """
+    return PlanFile.open(path, allow_edited=allow_edited)
+
+
+def planned_volume(header: PlanHeader, volume: str) -> PlannedVolume:
+    """Return one volume of a plan.
+
+    Raises:
+        UsageError: the plan has no such volume.
+    """
+    found = next((one for one in header.volumes if one.id == volume), None)
+    if found is None:
+        close = get_close_matches(volume, [one.id for one in header.volumes], n=3)
+        hint = f"Did you mean {', '.join(close)}?" if close else "`planbalance show --csv` lists all volumes."
+        raise UsageError(f"The plan has no volume {volume}.", kind="unknown-volume", hint=hint)
+    return found
+
+
+def diff(old: str, new: str) -> PlanDiff:
+    """Compare two plan files.
+
+    Example:
+        `diff("plan.json", "plan-new.json")`
+
+    Raises:
+        PlanError: one of them is refused.
+    """
+    return diff_plans(open_plan(old), open_plan(new))
+
+
+# ---- verify ---------------------------------------------------------------------------------------------------------
+
+
+def verify(  # noqa: PLR0913 - keywords of the contract
+    dataset: str | None = None,
+    *,
+    plan: str | None = None,
+    quick: bool = False,
+    near_duplicates: bool = False,
+    against: Sequence[str] = (),
+    group_map: str | None = None,
+    volume_column: str = "volume",
+    group_column: str = "group",
+    volume_pattern: str | None = None,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> Audit:
+    """Audit a data set, one that planbalance never built included.
+
+    Example:
+        `verify("somebody/yolo_dataset").summary`
+
+    Args:
+        dataset: a folder or a yaml; None: the output of `plan`, or of `plan.json`.
+        plan: what to compare with; None: the plan inside the data set, if there is one.
+        quick: read only what planbalance itself wrote, neither images nor labels.
+        near_duplicates: look for similar pictures across splits too.
+        against: other data sets that must share nothing with this one.
+        group_map: volume -> patient, as in `plan`.
+        volume_column: its column of volumes.
+        group_column: its column of groups.
+        volume_pattern: naming rule; None: the plan's, else `auto`.
+        jobs: worker threads.
+        progress: where to report to.
+
+    Raises:
+        InputError: not found, or names ambiguous. PlanError: the plan is refused.
+    """
+    _check_counts({"--jobs": jobs}, least=1)
+    if dataset is None and plan is None:
+        plan = DEFAULT_PLAN
+    groups = None if group_map is None else read_group_map(group_map, volume_column, group_column)
+    options = VerifyOptions(
+        plan=plan,
+        quick=quick,
+        near_duplicates=near_duplicates,
+        against=tuple(against),
+        group_map=groups,
+        volume_pattern=volume_pattern,
+        jobs=jobs,
+    )
+    return audit.verify(dataset, options, progress or Silent())
+
+
+def check_report(report: str, dataset: str | None, plan: str | None, against: Sequence[str] = ()) -> None:
+    """Check, before a long audit, that its report can be written and lies in none of the data sets that are read.
+
+    Raises:
+        UsageError: it lies in one, has another suffix than `.md`, or its folder is not there.
+    """
+    if not report.endswith(".md"):
+        raise UsageError(
+            f"--report {report}: the report is written as Markdown.", kind="report-format", hint="Name a file FILE.md."
+        )
+    if not os.path.isdir(os.path.dirname(os.path.abspath(report))):
+        raise UsageError(f"The folder of the report {report} does not exist.", kind="report-place", paths=[report])
+    if dataset is None:
+        dataset = open_plan(plan or DEFAULT_PLAN).header.output
+    places = [os.path.abspath(one) for one in (dataset, *against)]
+    folders = [os.path.dirname(place) if os.path.isfile(place) else place for place in places]
+    check_places(folders, inside_refused={"report": os.path.abspath(report)})
+
+
+# ---- build ----------------------------------------------------------------------------------------------------------
+
+
+class BuildKeywords(PlanKeywords, ApplyKeywords, total=False):
+    """The keywords of `plan` and of `apply` together; `jobs` counts for both."""
+
+
+def build(
+    inputs: Inputs,
+    *,
+    output: str,
+    plan_file: str | None = None,
+    progress: Progress | None = None,
+    planned: Callable[[Planned], None] = lambda _: None,
+    **keywords: Unpack[BuildKeywords],
+) -> Built:
+    """Plan, apply, and verify what was written (`quick`, and labels by content): images are not read again.
+
+    The same call again resumes an unfinished build: the plan comes out the same, and the partial build knows it.
+
+    Example:
+        `build("yolo_dataset", output="balanced", mode="symlink", seed=42).audit.ok`
+
+    Args:
+        inputs: as in `plan`.
+        output: the data set to make.
+        plan_file: where to keep the plan besides; None: only in the output.
+        progress: where to report to.
+        planned: called with the plan before anything is built.
+        keywords: see `PlanKeywords` and `ApplyKeywords`.
+
+    Raises:
+        PlanbalanceError: as `plan`, `apply` and `verify` do.
+    """
+    _check_keywords(keywords, BuildKeywords)
+    for_plan: Any = {name: value for name, value in keywords.items() if name in PlanKeywords.__annotations__}
+    for_apply: Any = {name: value for name, value in keywords.items() if name in ApplyKeywords.__annotations__}
+    sealed, warnings = _sealed(inputs, output, plan_file, make_plan_as_list, progress, for_plan)
+    if plan_file is None:
+        plan_in_memory = PlanFile.of(sealed[0])
+        made = Planned("", plan_in_memory, "", (*plan_in_memory.header.warnings, *warnings))
+    else:
+        made = _saved(sealed[0], os.path.abspath(plan_file), warnings)
+    planned(made)
+    outcome = apply(made.plan, progress=progress, **for_apply)
+    if keywords.get("dry_run"):
+        return Built(made, outcome, None)
+    options = VerifyOptions(quick=True, labels_by_content=True, jobs=keywords.get("jobs"))
+    return Built(made, outcome, audit.verify(outcome.output, options, progress or Silent()))
+
+
+# ---- keywords -------------------------------------------------------------------------------------------------------
+
+
+def _check_keywords(keywords: Mapping[str, Any], known: type) -> None:
+    names: set[str] = set()
+    for kind in (known, *getattr(known, "__orig_bases__", ())):
+        names |= set(getattr(kind, "__annotations__", ()))
+    unknown = sorted(set(keywords) - names)
+    if unknown:
+        raise TypeError(f"unknown keyword: {', '.join(unknown)}")
+
+
+def _check_counts(values: Mapping[str, int | None], *, least: int) -> None:
+    for option, value in values.items():
+        if value is not None and not least <= value <= _LARGEST_SEED:
+            raise UsageError(f"{option} is {value}: give a whole number from {least} up.", kind="number-out-of-range")
+
+
+def _class_ids(classes: Iterable[int]) -> frozenset[int] | None:
+    ids = frozenset(classes)
+    _check_counts({"--positive-class": min(ids, default=0)}, least=0)
+    return ids or None
+
+
+def _splits(names: Sequence[Split]) -> tuple[Split, ...]:
+    unknown = [name for name in names if name not in SPLITS]
+    if unknown:
+        raise UsageError(f"--keep-split {unknown[0]}: a split is one of {', '.join(SPLITS)}.", kind="unknown-split")
+    return tuple(dict.fromkeys(names))

@@ -1,0 +1,42 @@
+"""The command line: parse, call the api, print, exit code. Nothing else."""
+
+import click
+
+from planbalance.cli.apply import apply
+from planbalance.cli.build import build
+from planbalance.cli.demo import demo
+from planbalance.cli.diff import diff
+from planbalance.cli.plan import plan
+from planbalance.cli.scan import scan
+from planbalance.cli.shell import Shell, print_version
+from planbalance.cli.show import show
+from planbalance.cli.verify import verify
+
+# In the order in which people meet them.
+COMMANDS = (scan, plan, show, diff, apply, verify, build, demo)
+
+
+@click.group(cls=Shell, invoke_without_command=True, context_settings={"help_option_names": ["--help", "-h"]})
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=print_version,
+    help="Show versions, for a bug report.",
+)  # fmt: skip
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Split a detection data set of medical slices into train, val and test without a leak.
+
+    A volume (or a patient, with a map) is never in two splits; only train is undersampled; what is there, what will
+    be, and what came out is counted and shown. First `plan`, look at it, then `apply`, then `verify`.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(2)
+
+
+for command in COMMANDS:
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the program and exit."""
+    cli.main()

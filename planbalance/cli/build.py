@@ -1,0 +1,92 @@
+"""`planbalance build`: plan, apply and verify in one go, as the guide's script does."""
+
+import shlex
+from collections.abc import Sequence
+from typing import Any, Literal, Unpack
+
+import click
+from rich.console import Group
+
+from planbalance import api
+from planbalance.api import BuildKeywords, InputSpec, Planned
+from planbalance.cli.options import (
+    PATH,
+    apply_options,
+    command,
+    input_specs,
+    inputs_options_without_labels,
+    option,
+    plan_options,
+)
+from planbalance.cli.plan import document_of
+from planbalance.cli.terminal import Answer, Terminal
+from planbalance.cli.verify import AUDIT_FAILED
+from planbalance.report import apply_document, apply_text, plan_text, verify_document, verify_text
+from planbalance.report.table import heading, line, prose
+
+
+@command(
+    "build",
+    about="Plan, apply and verify in one go.",
+    example="planbalance build --input yolo_dataset --output balanced_yolo_dataset --seed 42",
+)
+@inputs_options_without_labels
+@option(
+    "--labels", "label_words", type=PATH, multiple=True, metavar="copy|same|DIR", heading="Input",
+    help="With --images: the root of the labels. The words copy and same say how labels are placed (default copy; "
+    "same: as the images); a folder of that name is ./copy. May be given twice.",
+)  # fmt: skip
+@plan_options
+@apply_options
+@option("--plan-file", type=PATH, heading="Output", help="Keep the plan here too.  [default: only in the output]")
+@option("--folds", hidden=True)
+@click.pass_obj
+def build(  # noqa: PLR0913, PLR0917 - click passes options by name
+    terminal: Terminal,
+    inputs: Sequence[str],
+    named: Sequence[InputSpec],
+    images: str | None,
+    label_words: Sequence[str],
+    output: str,
+    plan_file: str | None,
+    folds: str | None,
+    **keywords: Unpack[BuildKeywords],
+) -> Answer:
+    """Plan, apply and verify in one go: the guide's create_balanced_dataset.py.
+
+    The same call again resumes an unfinished build.
+    """
+    if folds is not None:
+        raise click.UsageError("--folds makes several plans: use `planbalance plan --folds`, then apply them.")
+    label_root, keywords["labels"] = _label_root_and_mode(label_words)
+    specs = input_specs(inputs, named, images, label_root)
+    documents: dict[str, Any] = {}
+
+    def show_plan(made: Planned) -> None:
+        documents["plan"] = document_of(made)
+        terminal.show(plan_text(documents["plan"]))
+        terminal.show(heading("Build"))
+
+    built = api.build(
+        specs, output=output, plan_file=plan_file, progress=terminal.progress, planned=show_plan, **keywords
+    )
+    documents["apply"] = apply_document(built.outcome)
+    documents["verify"] = None if built.audit is None else verify_document(built.audit)
+    if built.audit is None:
+        return Answer(documents, apply_text(documents["apply"], dry_run=True))
+    text = Group(
+        heading("Verify (what was written, and labels by content; images were not read again)"),
+        verify_text(documents["verify"]),
+        prose("To read every image again too:"),
+        line(f"planbalance verify {shlex.quote(built.outcome.output)}"),
+        apply_text(documents["apply"], next_step=False),
+    )
+    return Answer(documents, text, 0 if built.audit.ok else AUDIT_FAILED)
+
+
+def _label_root_and_mode(words: Sequence[str]) -> tuple[str | None, Literal["copy", "same"]]:
+    modes = [word for word in words if word in {"copy", "same"}]
+    roots = [word for word in words if word not in modes]
+    if len(modes) > 1 or len(roots) > 1:
+        raise click.UsageError("--labels may be given once as copy or same, and once as a folder.")
+    return (roots[0] if roots else None), ("same" if modes == ["same"] else "copy")

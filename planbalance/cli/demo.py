@@ -1,0 +1,74 @@
+"""`planbalance demo`: the whole job on a small data set that it draws itself."""
+
+import os
+import shlex
+from collections.abc import Iterable
+from typing import Any
+
+import click
+from rich.console import Group
+from rich.text import Text
+
+from planbalance import demo as drawn
+from planbalance.cli.apply import apply
+from planbalance.cli.options import PATH, Command, command, option
+from planbalance.cli.plan import plan
+from planbalance.cli.scan import scan
+from planbalance.cli.terminal import Answer, Terminal
+from planbalance.cli.verify import verify
+from planbalance.report.table import heading, line, prose
+
+
+@command("demo", about="Try it all on a data set drawn here.", example="planbalance demo")
+@click.argument("folder", metavar="[DIR]", default="planbalance-demo", type=PATH)
+@option("--seed", type=int, default=42, show_default=True, help="Another seed draws other knees.")
+@click.pass_context
+def demo(ctx: click.Context, folder: str, seed: int) -> Answer:
+    """Draw a small MRI-like data set and run scan, plan, apply and verify on it, each command shown as typed.
+
+    DIR is made; one that an earlier demo made is made afresh.
+    """
+    terminal: Terminal = ctx.obj
+    drawn.prepare_folder(folder)
+    dataset, output, plan_file = (os.path.join(folder, name) for name in (drawn.DATASET, drawn.OUTPUT, drawn.PLAN))
+    terminal.show(prose(f"Drawing a data set of {drawn.VOLUMES} knees with seed {seed} ..."))
+    drawn.write_dataset(dataset, seed=seed)
+    steps: tuple[tuple[Command, list[str]], ...] = (
+        (scan, [dataset]),
+        (plan, [dataset, "--output", output, "--plan-file", plan_file]),
+        (apply, [plan_file, "--mode", "symlink"]),
+        (verify, [output]),
+    )
+    answers: dict[str, Answer] = {}
+    for step, words in steps:
+        terminal.show(
+            Group(Text(""), line(("$ ", "dim"), (shlex.join(["planbalance", str(step.name), *words]), "bold")))
+        )
+        terminal.show(Text(""))
+        answers[str(step.name)] = _run(step, words, ctx, terminal)
+        terminal.show(answers[str(step.name)].text)
+    documents: dict[str, Any] = {name: answers[name].document for name in ("plan", "apply", "verify")}
+    return Answer(documents, Group(*_what_next(dataset, output, plan_file)), answers["verify"].exit_code)
+
+
+def _run(step: Command, words: list[str], ctx: click.Context, terminal: Terminal) -> Answer:
+    with step.make_context(str(step.name), list(words), parent=ctx.parent) as own:
+        return step.answer(own, terminal)
+
+
+def _what_next(dataset: str, output: str, plan_file: str) -> Iterable[Text]:
+    yield heading("What to try next")
+    other = os.path.join(os.path.dirname(plan_file), "spread.json")
+    for words, why in (
+        (["show", plan_file, "--volume", "01-02-00001"], "one volume, slice by slice"),
+        (["show", plan_file, "--csv"], "every volume's split, for a paper's appendix"),
+        (["verify", dataset], "audit the drawn data set itself, which no plan made"),
+        (
+            ["plan", dataset, "--output", output + "-spread", "--sampling", "spread", "--plan-file", other],
+            "another sampling",
+        ),
+        (["diff", plan_file, other], "and what it changes"),
+        (["plan", "--help"], "all options"),
+    ):
+        yield line(shlex.join(["planbalance", *words]))
+        yield line(("    " + why, "dim"))

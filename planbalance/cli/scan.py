@@ -1,0 +1,45 @@
+"""`planbalance scan`: what is there."""
+
+from collections.abc import Sequence
+
+import click
+
+from planbalance import api
+from planbalance.api import InputSpec
+from planbalance.cli.options import command, group_options, input_specs, inputs_options, reading_options
+from planbalance.cli.terminal import Answer, Terminal
+from planbalance.report import scan_document, scan_text
+
+
+@command("scan", about="Show what is there.", example="planbalance scan yolo_dataset", printing=True)
+@inputs_options
+@group_options
+@reading_options
+@click.pass_obj
+def scan(  # noqa: PLR0913, PLR0917 - click passes options by name
+    terminal: Terminal,
+    inputs: Sequence[str],
+    named: Sequence[InputSpec],
+    images: str | None,
+    label_root: str | None,
+    group_map: str | None,
+    volume_column: str,
+    group_column: str,
+    volume_pattern: str | None,
+    positive_classes: Sequence[int],
+) -> Answer:
+    """Show what is in one or several data sets: volumes, slices, labels, how names are read, what is wrong.
+
+    INPUT is a folder or its dataset.yaml. Nothing is written.
+    """
+    found = api.scan(
+        input_specs(inputs, named, images, label_root),
+        volume_pattern=volume_pattern or "auto",
+        positive_classes=positive_classes,
+        group_map=group_map,
+        volume_column=volume_column,
+        group_column=group_column,
+        progress=terminal.progress,
+    )
+    document = scan_document(found.snapshot, found.naming, found.examples, found.volumes, grouped=found.grouped)
+    return Answer(document, scan_text(document))

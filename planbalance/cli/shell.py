@@ -1,0 +1,111 @@
+"""The group of commands: one place that turns signals and exceptions into exit codes."""
+
+import platform
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from types import FrameType
+from typing import Final, NoReturn
+
+import click
+
+from planbalance.cli.failures import Failure, debug_trace, failure_of, leave_quietly, tell
+from planbalance.cli.terminal import Terminal
+
+DEPENDENCIES: Final = ("click", "anyio", "aiofiles", "orjson", "pyyaml", "rich", "pydicom")
+
+
+class Shell(click.Group):
+    """The program: runs one command and exits with the contract's codes."""
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **_: object) -> NoReturn:  # type: ignore[override]
+        """Run the command line and exit."""
+        words = list(sys.argv[1:] if args is None else args)
+        sys.exit(self._exit_code(words, prog_name or "planbalance"))
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the commands in the order in which people meet them."""
+        return list(self.commands)
+
+    def _exit_code(self, words: list[str], program: str) -> int:
+        command = next((word for word in words if word in self.commands), "")
+        asked = words[: words.index("--")] if "--" in words else words
+        try:
+            with _sigterm_as_interrupt():
+                code = super().main(words, program, standalone_mode=False)
+                _flush()
+                return code if isinstance(code, int) else 0
+        except BaseException as error:  # the one place where exceptions end
+            if isinstance(error, SystemExit):
+                return error.code if isinstance(error.code, int) else 1
+            terminal = Terminal(as_json="--json" in asked)
+            failure = failure_of(error, command)
+            _tell_or_give_up(failure, terminal)
+            debug_trace(error, terminal)
+            return failure.exit_code
+        finally:
+            leave_quietly()
+
+
+def _tell_or_give_up(failure: Failure, terminal: Terminal) -> None:
+    """Say it where anybody can be told; a full disk behind stdout must not become a traceback."""
+    try:
+        tell(failure, terminal)
+        terminal.flush()
+    except OSError:
+        terminal.as_json = False
+        tell(failure, terminal)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            try:
+                stream.flush()
+            except BrokenPipeError:
+                continue
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Treat SIGTERM (Slurm's warning, systemd, kill) as Ctrl-C: exit 130, bars taken away, workers ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def version_text() -> str:
+    """Return what a bug report needs."""
+    lines = [
+        f"planbalance {_version('planbalance')}",
+        f"Python {platform.python_version()} ({sys.executable})",
+        platform.platform(),
+    ]
+    lines.append(", ".join(f"{name} {_version(name)}" for name in DEPENDENCIES))
+    return "\n".join(lines)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's signature
+    """Print the versions and exit."""
+    if wanted:
+        click.echo(version_text())
+        ctx.exit()

@@ -1,0 +1,70 @@
+"""`planbalance verify`: the audit."""
+
+import os
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+import click
+
+from planbalance import api
+from planbalance.cli.options import PATH, command, group_options, option
+from planbalance.cli.terminal import Answer, Terminal
+from planbalance.report import verify_document, verify_markdown, verify_text
+
+AUDIT_FAILED = 6
+
+
+@command("verify", about="Audit a data set.", example="planbalance verify balanced_yolo_dataset")
+@click.argument("dataset", required=False, type=PATH)
+@option("--plan", type=PATH, help="Compare with this plan.  [default: the one inside the data set]")
+@option("--quick", is_flag=True, help="Read only what planbalance itself wrote, neither images nor labels.")
+@option(
+    "--against", type=PATH, multiple=True, metavar="DATASET", help="Must share nothing with this data set (repeatable)."
+)
+@option("--report", type=PATH, metavar="FILE.md", help="Write the audit as Markdown too.")
+@group_options
+@option(
+    "--volume-pattern", metavar="RULE", heading="Reading", help="As in plan.  [default: the plan's rule, else auto]"
+)
+@click.pass_obj
+def verify(  # noqa: PLR0913, PLR0917 - click passes options by name
+    terminal: Terminal,
+    dataset: str | None,
+    plan: str | None,
+    quick: bool,  # noqa: FBT001 - an option
+    against: Sequence[str],
+    report: str | None,
+    group_map: str | None,
+    volume_column: str,
+    group_column: str,
+    volume_pattern: str | None,
+) -> Answer:
+    """Audit a data set: leaks between splits, files, labels, counts. Any YOLO data set will do, planbalance's or not.
+
+    DATASET is a folder or a yaml; without it, the output of plan.json. Opens with a sentence to quote; what was not
+    checked is said. Exit code 6 where something is wrong.
+    """
+    if report is not None:
+        api.check_report(report, dataset, plan, against)
+    audit = api.verify(
+        dataset,
+        plan=plan,
+        quick=quick,
+        against=against,
+        group_map=group_map,
+        volume_column=volume_column,
+        group_column=group_column,
+        volume_pattern=volume_pattern,
+        progress=terminal.progress,
+    )
+    document = verify_document(audit)
+    if report is not None:
+        _write_report(report, document, dataset or plan or api.DEFAULT_PLAN)
+    return Answer(document, verify_text(document), 0 if audit.ok else AUDIT_FAILED)
+
+
+def _write_report(path: str, document: Mapping[str, Any], subject: str) -> None:
+    text = verify_markdown(document, dataset=os.path.abspath(subject), tool=f"planbalance {version('planbalance')}")
+    with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(text)

@@ -1,0 +1,48 @@
+"""What each mode would put on the disk: files, bytes and inodes of images, labels and their folders."""
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from planbalance.model import Operation, PlanHeader
+
+MODES: Final = ("copy", "hardlink", "symlink", "reflink")
+
+
+class Footprint(NamedTuple):
+    """One mode's need of the file system.
+
+    Attributes:
+        files: names in the output.
+        bytes: written anew.
+        inodes: taken anew, folders included.
+    """
+
+    files: int
+    bytes: int
+    inodes: int
+
+
+def footprint(header: PlanHeader, operations: Iterable[Operation]) -> dict[str, Footprint]:
+    """Return the need of every mode, labels copied; the few files at the output's root are not counted."""
+    slices = images = labels = 0
+    for operation in operations:
+        slices += 1
+        images += operation.image_size
+        labels += operation.label_size
+    folders = _folders(block.folder for block in header.blocks)
+    inodes = 2 * slices + folders
+    return {
+        "copy": Footprint(2 * slices, images + labels, inodes),
+        "hardlink": Footprint(2 * slices, labels, slices + folders),
+        "symlink": Footprint(2 * slices, labels, inodes),
+        "reflink": Footprint(2 * slices, labels, inodes),
+    }
+
+
+def _folders(image_folders: Iterable[str]) -> int:
+    """Count the folders, their parents included, of images and as many of labels."""
+    found = {"images"}
+    for folder in image_folders:
+        parts = folder.split("/")
+        found.update("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
+    return 2 * len(found)

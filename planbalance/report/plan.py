@@ -1,0 +1,184 @@
+"""What `plan` says: the guide's Step 3 statistics, what apply would do, and that nothing was touched."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from rich.console import Group, RenderableType
+
+from planbalance.model import SPLITS, PlanHeader
+from planbalance.report.apply import warnings_text
+from planbalance.report.footprint import Footprint
+from planbalance.report.table import Grid, count, heading, line, prose, share, size
+from planbalance.report.words import Words, words_of_statistics
+
+_KEYS: Final = ("digest", "split_digest", "statistics", "volume_statistics", "targets", "naming")
+
+
+def plan_document(
+    header: PlanHeader,
+    needs: Mapping[str, Footprint],
+    *,
+    plan_file: str | None,
+    replaced: str = "",
+    warnings: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """Return the plan's outcome with the contract's keys, and beside them what it would take on the disk."""
+    return {
+        "plan_file": plan_file,
+        **{key: getattr(header, key) for key in _KEYS},
+        "warnings": list(header.warnings if warnings is None else warnings),
+        "inputs": list(header.inputs),
+        "output": header.output,
+        "parameters": header.parameters,
+        "replaced": replaced or None,
+        "modes": {mode: need._asdict() for mode, need in needs.items()},
+    }
+
+
+def plan_text(document: Mapping[str, Any], *, command: str = "") -> RenderableType:
+    """Return the plan for a person; `command` is what would build it, "" where nothing is to be said of it."""
+    return Group(*_text(document, command))
+
+
+def _text(document: Mapping[str, Any], command: str) -> Iterable[RenderableType]:
+    words = words_of_statistics(document["statistics"])
+    yield from _where(document)
+    yield from _pooled(document, words)
+    yield from _volumes(document, words)
+    yield from _before(document["statistics"], words)
+    yield from _undersampling(document, words)
+    yield from _final(document["statistics"], words)
+    yield from _reduction(document["statistics"], words)
+    yield from _disk(document["modes"])
+    yield from warnings_text(document["warnings"])
+    yield from _digests(document)
+    if command:
+        yield heading("Nothing was touched but the plan file. To build it:")
+        yield line(command)
+
+
+def _where(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+    for root in document["inputs"]:
+        yield line(("Input   ", "dim"), root)
+    yield line(("Output  ", "dim"), document["output"])
+    naming = document["naming"]
+    pattern = f" {naming['pattern']}" if naming.get("pattern") else ""
+    yield line(("Names   ", "dim"), f"read by the rule {naming.get('rule')}{pattern}")
+    for example in naming.get("examples", ()):
+        yield line("        ", example)
+    yield line(("Unit    ", "dim"), _unit(document["parameters"].get("groups", {})))
+
+
+def _unit(groups: Mapping[str, Any]) -> str:
+    if groups.get("by", "volume") == "volume":
+        return "volume (patients NOT checked: no --group-map)"
+    return f"patient or group: {count(groups.get('count', 0))} groups"
+
+
+def _pooled(document: Mapping[str, Any], words: Words) -> Iterable[RenderableType]:
+    before, volumes = document["statistics"]["before"], document["volume_statistics"]
+    yield heading("Pooled totals")
+    grid = Grid(["", "volumes", "slices"])
+    for name, key in ((f"with {words.positive}", "positive"), (f"without {words.positive}", "negative")):
+        grid.add(f"volumes {name}", count(sum(volumes[split][key] for split in SPLITS)), "")
+    for name, key in ((words.positive, "positive"), (words.negative, "negative")):
+        grid.add(f"{name} slices", "", count(sum(before[split][key] for split in SPLITS)))
+    grid.add("all", count(volumes["total_volumes"]), count(sum(before[split]["total"] for split in SPLITS)))
+    yield grid
+
+
+def _volumes(document: Mapping[str, Any], words: Words) -> Iterable[RenderableType]:
+    volumes = document["volume_statistics"]
+    parameters = document["parameters"]
+    ratios = "/".join(str(parameters.get(f"{split}_ratio") or "-") for split in SPLITS)
+    yield heading(f"Split of volumes ({ratios}, none in two splits)")
+    grid = Grid(["", f"with {words.positive}", "without", "all"])
+    for split in SPLITS:
+        grid.add(
+            split, *map(count, (volumes[split]["positive"], volumes[split]["negative"], volumes[f"{split}_volumes"]))
+        )
+    sums = [sum(volumes[split][key] for split in SPLITS) for key in ("positive", "negative")]
+    yield grid.add("all", *map(count, (*sums, volumes["total_volumes"])))
+    targets = document["targets"]
+    if targets.get("exact"):
+        yield prose("  Every slice target is met exactly.")
+    elif "distance" in targets:
+        yield prose(f"  The slice targets are missed by {count(targets['distance'])} slices in all.")
+
+
+def _slices(counts: Mapping[str, Mapping[str, int]], words: Words) -> Grid:
+    grid = Grid(["", words.positive, words.negative, "all", f"{words.positive} share"])
+    for split in SPLITS:
+        grid.add(split, *_cells(counts[split]))
+    sums = {key: sum(counts[split][key] for split in SPLITS) for key in ("positive", "negative", "total")}
+    return grid.add("all", *_cells(sums))
+
+
+def _cells(counts: Mapping[str, int]) -> list[str]:
+    numbers = [count(counts[key]) for key in ("positive", "negative", "total")]
+    return [*numbers, share(counts["positive"], counts["total"])]
+
+
+def _before(statistics: Mapping[str, Any], words: Words) -> Iterable[RenderableType]:
+    yield heading("Slices of these volumes, before undersampling")
+    yield _slices(statistics["before"], words)
+
+
+def _undersampling(document: Mapping[str, Any], words: Words) -> Iterable[RenderableType]:
+    statistics = document["statistics"]
+    before, after = statistics["before"]["train"], statistics["splits"]["train"]
+    wanted = document["parameters"].get("negatives_per_positive")
+    goal = (
+        "all negatives kept" if wanted is None else f"{wanted} {words.negative} slices for each {words.positive} slice"
+    )
+    yield heading(f"Undersampling of train ({goal})")
+    grid = Grid(["", "before", "after", "removed"])
+    for name, key in ((words.positive, "positive"), (words.negative, "negative")):
+        grid.add(f"{name} slices", *map(count, (before[key], after[key], before[key] - after[key])))
+    grid.add(f"{words.negative} : {words.positive}", _ratio(before), _ratio(after), "")
+    yield grid
+
+
+def _ratio(counts: Mapping[str, int]) -> str:
+    return f"{counts['negative'] / counts['positive']:.1f}:1" if counts["positive"] else "-"
+
+
+def _final(statistics: Mapping[str, Any], words: Words) -> Iterable[RenderableType]:
+    train = statistics["splits"]["train"]
+    balanced = "train 1:1, " if train["positive"] == train["negative"] else ""
+    yield heading(f"Final splits ({balanced}val and test as in life)")
+    yield _slices(statistics["splits"], words)
+
+
+def _reduction(statistics: Mapping[str, Any], words: Words) -> Iterable[RenderableType]:
+    yield heading("Reduction")
+    grid = Grid(["", words.positive, words.negative, "all"])
+    rows = {
+        name: [sum(statistics[part][split][key] for split in SPLITS) for key in ("positive", "negative", "total")]
+        for name, part in (("before", "before"), ("after", "splits"))
+    }
+    rows["removed"] = [was - left for was, left in zip(rows["before"], rows["after"], strict=True)]
+    for name, numbers in rows.items():
+        grid.add(name, *map(count, numbers))
+    yield grid
+
+
+def _disk(modes: Mapping[str, Mapping[str, int]]) -> Iterable[RenderableType]:
+    if modes:
+        yield heading("What apply would put on the disk, by --mode")
+        grid = Grid(["", "files", "bytes", "inodes"])
+        for mode, need in modes.items():
+            grid.add(mode, count(need["files"]), size(need["bytes"]), count(need["inodes"]))
+        yield grid
+
+
+def _digests(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+    yield heading("Plan")
+    if document["plan_file"]:
+        yield line("  ", ("file    ", "dim"), document["plan_file"])
+    yield line("  ", ("digest  ", "dim"), document["digest"])
+    yield line("  ", ("split   ", "dim"), document["split_digest"])
+    if document["replaced"]:
+        yield prose("  A different plan stood here and was replaced:")
+        yield line("  ", ("was     ", "dim"), document["replaced"])
+        yield line("  ", ("is      ", "dim"), document["digest"])

@@ -1,0 +1,172 @@
+"""What `scan` says: what is there, how its names are read, and what does not look right (the guide's Step 1)."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from rich.console import Group, RenderableType
+
+from planbalance.model import SPLITS, TRAINER_SUFFIXES, Naming, Problem, Snapshot, Volume
+from planbalance.report.table import Grid, count, heading, item, line, prose, share
+from planbalance.report.words import words_of_names
+
+_PROBLEMS_SHOWN: Final = 20
+_NO_SPLIT: Final = "none"
+
+
+def scan_document(
+    snapshot: Snapshot, naming: Naming, examples: Sequence[str], volumes: Sequence[Volume], *, grouped: bool
+) -> dict[str, Any]:
+    """Return the findings of a scan as JSON values."""
+    positive = sum(volume.positives for volume in volumes)
+    positive_volumes = sum(volume.positives > 0 for volume in volumes)
+    slices = len(snapshot.images)
+    kinds = Counter(problem.kind for problem in snapshot.problems)
+    suffixes = Counter(image.path.rpartition(".")[2].lower() for image in snapshot.images)
+    return {
+        "inputs": [
+            {"root": source.root, "prefix": source.prefix, "folders": [folder.images for folder in source.folders]}
+            for source in snapshot.inputs
+        ],
+        "names": next((source.names for source in snapshot.inputs if source.names is not None), None),
+        "naming": {"rule": naming.rule, "pattern": naming.pattern, "examples": list(examples)},
+        "unit": "patient" if grouped else "volume",
+        "groups": len({volume.group for volume in volumes}),
+        "volumes": len(volumes),
+        "positive_volumes": positive_volumes,
+        "negative_volumes": len(volumes) - positive_volumes,
+        "slices": slices,
+        "positive": positive,
+        "negative": slices - positive,
+        "splits": _by_split(snapshot, volumes),
+        "labels": {
+            "missing": sum(snapshot.missing),
+            "empty": sum(snapshot.empty),
+            "orphans": kinds["orphan-label"],
+            "invalid_files": sum(image.invalid for image in snapshot.images),
+            "invalid_lines": kinds["label-invalid"],
+        },
+        "classes": {str(one): lines for one, lines in sorted(_classes(snapshot).items())},
+        "suffixes": dict(sorted(suffixes.items())),
+        "suffixes_not_read_by_trainers": sorted(set(suffixes) - TRAINER_SUFFIXES),
+        "leftovers": snapshot.leftovers,
+        "problems": [_problem(problem) for problem in snapshot.problems],
+    }
+
+
+def _problem(problem: Problem) -> dict[str, str]:
+    return {"kind": problem.kind, "severity": problem.severity, "path": problem.path, "message": problem.message}
+
+
+def _classes(snapshot: Snapshot) -> Counter[int]:
+    counts: Counter[int] = Counter()
+    for image in snapshot.images:
+        counts.update(image.classes)
+    return counts
+
+
+def _by_split(snapshot: Snapshot, volumes: Iterable[Volume]) -> dict[str, dict[str, int]]:
+    """Count what the input's own folders hold, volumes by every split in which they have a slice."""
+    folders = [[folder.split or _NO_SPLIT for folder in source.folders] for source in snapshot.inputs]
+    names = {one for several in folders for one in several}
+    counts = {
+        split: {"slices": 0, "positive": 0, "negative": 0, "volumes": 0}
+        for split in (*SPLITS, _NO_SPLIT)
+        if split in names
+    }
+    for volume in volumes:
+        seen = set()
+        for one in volume.slices:
+            split = folders[one.file.input][one.file.folder]
+            seen.add(split)
+            counts[split]["slices"] += 1
+            counts[split]["positive" if one.positive else "negative"] += 1
+        for split in seen:
+            counts[split]["volumes"] += 1
+    return {split: found for split, found in counts.items() if found["slices"]}
+
+
+# ---- for people -----------------------------------------------------------------------------------------------------
+
+
+def scan_text(document: Mapping[str, Any]) -> RenderableType:
+    """Return the findings for a person."""
+    return Group(*_where(document), *_counts(document), *_labels(document), *_remarks(document), *_problems(document))
+
+
+def _where(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+    for source in document["inputs"]:
+        prefix = f"  (names get {source['prefix']})" if source["prefix"] else ""
+        yield line(("Input   ", "dim"), source["root"], prefix)
+    naming = document["naming"]
+    pattern = f" {naming['pattern']}" if naming["pattern"] else ""
+    yield line(("Names   ", "dim"), f"read by the rule {naming['rule']}{pattern}")
+    for example in naming["examples"]:
+        yield line("        ", example)
+    known = "patient" if document["unit"] == "patient" else "volume (patients NOT checked: no --group-map)"
+    yield line(("Unit    ", "dim"), known)
+
+
+def _counts(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+    words = words_of_names(document["names"])
+    yield heading("What is there")
+    grid = Grid(["", "volumes", "slices", words.positive, words.negative, "share"])
+    for split, found in document["splits"].items():
+        name = "without a split" if split == _NO_SPLIT else split
+        grid.add(name, *_cells(found))
+    if len(document["splits"]) > 1:
+        grid.add("all", *_cells(document))
+    yield grid
+    yield prose(
+        f"  {count(document['positive_volumes'])} volumes with {words.positive}, "
+        f"{count(document['negative_volumes'])} without"
+        + (f"; {count(document['groups'])} patients" if document["unit"] == "patient" else "")
+    )
+
+
+def _cells(found: Mapping[str, int]) -> list[str]:
+    numbers = [count(found[key]) for key in ("volumes", "slices", "positive", "negative")]
+    return [*numbers, share(found["positive"], found["slices"])]
+
+
+def _labels(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+    yield heading("Labels")
+    labels = document["labels"]
+    grid = Grid(["", "files"])
+    grid.add("missing (image without label file)", count(labels["missing"]))
+    grid.add("empty (background)", count(labels["empty"]))
+    grid.add("orphans (label without image)", count(labels["orphans"]))
+    grid.add("with an invalid line", count(labels["invalid_files"]))
+    yield grid
+    if len(document["classes"]) > 1 or len(document["names"] or ()) > 1:
+        names = dict(enumerate(document["names"] or ()))
+        classes = Grid(["class", "name", "annotations"], words=frozenset({1}))
+        for one, lines in document["classes"].items():
+            classes.add(one, names.get(int(one), "-"), count(lines))
+        yield classes
+
+
+def _remarks(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+    labels, remarks = document["labels"], []
+    if labels["missing"] and labels["empty"]:
+        remarks.append("Missing and empty label files are both there: plan will ask for --missing-label.")
+    if document["suffixes_not_read_by_trainers"]:
+        suffixes = ", ".join("." + suffix for suffix in document["suffixes_not_read_by_trainers"])
+        remarks.append(f"Stock YOLOv5 and Ultralytics do not read {suffixes}; forks do.")
+    if document["leftovers"]:
+        remarks.append(f"{count(document['leftovers'])} leftovers of trainers (*.cache, *.npy) passed over.")
+    if not document["positive"]:
+        remarks.append("No slice is positive: there is nothing to balance.")
+    if remarks:
+        yield heading("To know")
+        yield from (item("-", remark) for remark in remarks)
+
+
+def _problems(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+    problems = document["problems"]
+    if problems:
+        yield heading(f"Problems ({count(len(problems))})")
+        for problem in problems[:_PROBLEMS_SHOWN]:
+            yield line(f"  {problem['path']}: {problem['message']}")
+        if len(problems) > _PROBLEMS_SHOWN:
+            yield line(f"  and {count(len(problems) - _PROBLEMS_SHOWN)} more (--json lists all)")

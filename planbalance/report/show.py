@@ -1,0 +1,106 @@
+"""What `show` says beside the plan's statistics: one volume slice by slice, or all volumes as a table for a paper."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from rich.console import Group, RenderableType
+
+from planbalance.model import Naming, Operation, PlanHeader, PlannedVolume
+from planbalance.naming import reader
+from planbalance.report.table import Grid, count, heading, line, prose
+from planbalance.runlength import decode, encode
+
+# A volume's slices as letters, and what each letter stands for.
+_STRIP: Final = {"positive": "#", "kept": ".", "dropped": "x", "missing": "_"}
+# A longer strip is no picture (numbers may be dates), and a hostile plan must not fill the memory.
+_STRIP_LIMIT: Final = 2_000
+
+
+def volume_document(header: PlanHeader, volume: PlannedVolume, operations: Iterable[Operation]) -> dict[str, Any]:
+    """Return one volume: where it goes, and its slices as run-length text.
+
+    Args:
+        header: the plan's first line.
+        volume: one of its volumes.
+        operations: the plan's operations; those of other volumes are passed over.
+    """
+    read = reader(Naming(header.naming["rule"], header.naming.get("pattern")))
+    folders = [sorted((f.images for f in source.folders), key=len, reverse=True) for source in header.sources]
+    numbers: dict[bool, list[int]] = {True: [], False: []}
+    images = []
+    for operation in operations:
+        if operation.volume == volume.id:
+            images.append(f"{header.inputs[operation.input].rstrip('/')}/{operation.image}")
+            name = read(_below(operation.image, folders[operation.input]))
+            if name is not None and name.number is not None:
+                numbers[operation.positive].append(name.number)
+    return {
+        "volume": volume.id,
+        "group": volume.group,
+        "split": volume.split,
+        "slices": volume.slices,
+        "positive": volume.positives,
+        "kept": volume.kept,
+        "positive_slices": encode(sorted(set(numbers[True]))),
+        "kept_negative_slices": encode(sorted(set(numbers[False]) - set(numbers[True]))),
+        "dropped_slices": volume.dropped,
+        "missing_slices": volume.missing,
+        "images": images,
+    }
+
+
+def _below(path: str, folders: Sequence[str]) -> str:
+    for folder in folders:
+        if folder and path.startswith(folder + "/"):
+            return path[len(folder) + 1 :]
+    return path
+
+
+def volume_text(document: Mapping[str, Any]) -> RenderableType:
+    """Return one volume for a person, its slices as a strip of letters."""
+    grid = Grid(["slices", "", "numbers"], words=frozenset({2}))
+    negatives = document["kept"] - document["positive"]
+    dropped = document["slices"] - document["kept"]
+    grid.add("positive", count(document["positive"]), document["positive_slices"])
+    grid.add("negative, kept", count(negatives), document["kept_negative_slices"])
+    grid.add("negative, dropped", count(dropped), document["dropped_slices"])
+    grid.add("not there (gaps)", "", document["missing_slices"])
+    strip = _strip(document)
+    return Group(
+        line(("Volume  ", "dim"), document["volume"]),
+        line(("Group   ", "dim"), document["group"]),
+        line(("Split   ", "dim"), document["split"]),
+        heading("Slices"),
+        grid,
+        *([prose(""), prose("  " + strip), prose("  # positive  . kept  x dropped  _ not there")] if strip else []),
+        heading("Images kept"),
+        *(line("  " + image) for image in document["images"]),
+    )
+
+
+def _strip(document: Mapping[str, Any]) -> str:
+    """Return a letter a slice number, from the first to the last; `""` where there are too many."""
+    letters: dict[int, str] = {}
+    for key, kind in (
+        ("missing", "missing"),
+        ("dropped", "dropped"),
+        ("kept_negative", "kept"),
+        ("positive", "positive"),
+    ):
+        try:
+            numbers = decode(document[f"{key}_slices"], limit=_STRIP_LIMIT)
+        except ValueError:
+            return ""
+        letters.update(dict.fromkeys(numbers, _STRIP[kind]))
+    return "".join(letters[number] for number in sorted(letters))
+
+
+def volumes_csv(volumes: Iterable[PlannedVolume]) -> str:
+    """Return volume, group and split of every volume as CSV, for a paper's appendix or a later `--split-map`."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("volume", "group", "split"))
+    rows.writerows((volume.id, volume.group, volume.split) for volume in volumes)
+    return text.getvalue()

@@ -1,0 +1,143 @@
+"""What `verify` says: the sentence to quote, each check, what was found, and what was not checked."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from planbalance.model import Audit
+from planbalance.report.table import Grid, count, heading, item, line, plain, prose
+
+_SHOWN: Final = 10  # problems of one check; --json has all
+_STATES: Final = {True: "ok", False: "FAILED", None: "NOT CHECKED"}
+
+
+def verify_document(audit: Audit) -> dict[str, Any]:
+    """Return the audit with the contract's keys."""
+    return {
+        "ok": audit.ok,
+        "summary": audit.summary,
+        "checks": [
+            {
+                "name": check.name,
+                "ok": check.ok,
+                "reason": check.reason,
+                "count": check.count,
+                "problems": [
+                    {"kind": one.kind, "severity": one.severity, "path": one.path, "message": one.message}
+                    for one in check.problems
+                ],
+            }
+            for check in audit.checks
+        ],
+        "leaks": [dict(leak) for leak in audit.leaks],
+    }
+
+
+def verify_text(document: Mapping[str, Any]) -> RenderableType:
+    """Return the audit for a person."""
+    verdict = ("OK  ", "bold green") if document["ok"] else ("FAILED  ", "bold red")
+    return Group(
+        prose(document["summary"]),
+        heading("Checks"),
+        *_checks(document["checks"]),
+        *_problems(document["checks"]),
+        *_leaks(document["leaks"]),
+        Text(""),
+        prose(verdict, _verdict(document["checks"])),
+    )
+
+
+def _checks(checks: Sequence[Mapping[str, Any]]) -> Iterable[RenderableType]:
+    grid = Grid(["check", "result", "looked at"], words=frozenset({1}))
+    for check in checks:
+        grid.add(check["name"], _STATES[check["ok"]], count(check["count"]) if check["ok"] is not None else "")
+    yield grid
+    noted = [check for check in checks if check["reason"]]
+    if noted:
+        yield heading("Notes")
+    for check in noted:
+        yield item("-", f"{check['name']}: {check['reason']}")
+
+
+def _problems(checks: Iterable[Mapping[str, Any]]) -> Iterable[RenderableType]:
+    for check in checks:
+        problems = check["problems"]
+        if problems:
+            counts = Counter(problem["severity"] for problem in problems)
+            told = ", ".join(
+                f"{count(counts[severity])} {severity}s" for severity in ("error", "warning") if counts[severity]
+            )
+            yield heading(f"{check['name']}: {told}")
+            for problem in problems[:_SHOWN]:
+                mark = ("x ", "red") if problem["severity"] == "error" else ("! ", "yellow")
+                where = f"{problem['path']}: " if problem["path"] else ""
+                yield line("  ", mark, f"{where}{problem['message']}")
+            if len(problems) > _SHOWN:
+                yield line(f"  and {count(len(problems) - _SHOWN)} more (--json lists all)")
+
+
+def _leaks(leaks: Sequence[Mapping[str, Any]]) -> Iterable[RenderableType]:
+    if leaks:
+        yield heading("Leaks")
+        columns = list(leaks[0])
+        grid = Grid([column.replace("_", " ") for column in columns], words=frozenset(_word_columns(leaks, columns)))
+        for leak in leaks:
+            grid.add(*(_cell(column, leak.get(column, "")) for column in columns))
+        yield grid
+
+
+def _word_columns(leaks: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Iterable[int]:
+    return (index for index, column in enumerate(columns) if isinstance(leaks[0][column], str))
+
+
+def _cell(column: str, value: object) -> str:
+    if column == "share" and isinstance(value, int | float):
+        return f"{100 * value:.1f} %"
+    return count(value) if isinstance(value, int) else plain(value)
+
+
+def _verdict(checks: Iterable[Mapping[str, Any]]) -> str:
+    states = Counter(_STATES[check["ok"]] for check in checks)
+    parts = [f"{states['ok']} checks ok"]
+    if states["FAILED"]:
+        parts.append(f"{states['FAILED']} failed")
+    if states["NOT CHECKED"]:
+        parts.append(f"{states['NOT CHECKED']} not checked")
+    return ", ".join(parts) + "."
+
+
+# ---- a page for a paper's appendix ---------------------------------------------------------------------------------
+
+
+def verify_markdown(document: Mapping[str, Any], *, dataset: str, tool: str) -> str:
+    """Return the audit as Markdown: the statement first, then what it rests on."""
+    lines = [f"# Audit of {_code(dataset)}", "", f"> {_escaped(document['summary'])}", ""]
+    lines += [f"Result: **{'ok' if document['ok'] else 'FAILED'}**. {_verdict(document['checks'])}", ""]
+    lines += [f"Made by {tool}.", ""]
+    lines += ["| check | result | looked at | note |", "|---|---|---:|---|"]
+    for check in document["checks"]:
+        looked_at = "" if check["ok"] is None else count(check["count"])
+        lines.append(f"| {check['name']} | {_STATES[check['ok']]} | {looked_at} | {_escaped(check['reason'])} |")
+    for check in document["checks"]:
+        if check["problems"]:
+            lines += ["", f"## {check['name']}", ""]
+            lines += [
+                f"* {one['severity']} {_code(one['path'])}: {_escaped(one['message'])}" for one in check["problems"]
+            ]
+    if document["leaks"]:
+        columns = list(document["leaks"][0])
+        lines += ["", "## Leaks", "", "| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+        for leak in document["leaks"]:
+            lines.append("| " + " | ".join(_escaped(_cell(column, leak.get(column, ""))) for column in columns) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _escaped(text: str) -> str:
+    return "".join("\\" + letter if letter in "\\|*_`<>[]#" else letter for letter in plain(text))
+
+
+def _code(text: str) -> str:
+    return f"`` {plain(text)} ``" if "`" in text else f"`{plain(text)}`"
