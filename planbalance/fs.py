@@ -1,10 +1,10 @@
 """The only module that writes below an output: relative to open folders, never through a link, never over a name.
 
-Every call goes through this module's `os` and `_libc`, looked up at the moment of the call, so that a test can put a faulty
-or a recording one in their place; the production path pays nothing for it.
+Every call goes through this module's `os` and `_libc`, looked up at the moment of the call, so that a test can put a
+faulty or a recording one in their place; the production path pays nothing for it.
 
-Folders below the output are opened component by component with `O_NOFOLLOW` (openat(2)), each relative to the one before:
-whatever is swapped for a link in between, nothing is ever made outside.
+Folders below the output are opened component by component with `O_NOFOLLOW` (openat(2)), each relative to the one
+before: whatever is swapped for a link in between, nothing is ever made outside.
 """
 
 import ctypes
@@ -147,21 +147,55 @@ def _entry_type(entry: "os.DirEntry[str]") -> str:
     return "folder" if entry.is_dir(follow_symlinks=False) else "other"
 
 
-def remove_tree(dir_fd: int, name: str, *, keep_folder: bool = False, spare: tuple[str, ...] = ()) -> None:
-    """Remove a folder and what is in it, no link followed; `spare` names directly below it stay, and then it stays too."""
-    fd = os.open(name, _FOLDER, dir_fd=dir_fd)
+def remove_tree(dir_fd: int, name: str, *, spare: tuple[str, ...] = ()) -> None:
+    """Remove a folder and what is in it, no link followed; with `spare`, it and these names in it stay."""
+    fd = open_below(dir_fd, name)
     try:
-        for entry, kind in sorted(list_folder(fd).items()):
-            if entry in spare:
-                continue
-            if kind == "folder":
-                remove_tree(fd, entry)
-            else:
-                os.unlink(entry, dir_fd=fd)
+        remove_below(fd, spare=spare)
     finally:
         os.close(fd)
-    if not spare and not keep_folder:
+    if not spare:
         os.rmdir(name, dir_fd=dir_fd)
+
+
+def remove_below(fd: int, *, spare: tuple[str, ...] = ()) -> None:
+    """Remove what is in an open folder but for the names in `spare`, no link followed."""
+    for name, kind in sorted(list_folder(fd).items()):
+        if name in spare:
+            continue
+        if kind == "folder":
+            remove_tree(fd, name)
+        else:
+            os.unlink(name, dir_fd=fd)
+
+
+def open_below(dir_fd: int, name: str) -> int:
+    """Return a descriptor of a folder in an open one; OSError where it is a link."""
+    return os.open(name, _FOLDER, dir_fd=dir_fd)
+
+
+def count_below(fd: int, *, leave_out: tuple[str, ...] = ()) -> tuple[int, int]:
+    """Return how many names that are not folders stand in an open folder and below, and their sizes, summed."""
+    files = size = 0
+    for name, kind in list_folder(fd).items():
+        if name in leave_out:
+            continue
+        if kind != "folder":
+            files += 1
+            size += os.stat(name, dir_fd=fd, follow_symlinks=False).st_size
+            continue
+        inner = open_below(fd, name)
+        try:
+            more = count_below(inner)
+        finally:
+            os.close(inner)
+        files, size = files + more[0], size + more[1]
+    return files, size
+
+
+def link_target(name: str, dir_fd: int) -> str:
+    """Return what a symbolic link says."""
+    return os.readlink(name, dir_fd=dir_fd)
 
 
 # ---- names ----------------------------------------------------------------------------------------------------------
@@ -207,8 +241,9 @@ def rename_within(old: str, new: str, dir_fd: int) -> None:
 def move_folder(old: str, new: str, *, onto_empty: bool) -> None:
     """Rename a folder in one step: onto nothing, or with `onto_empty` onto nothing or an empty folder.
 
-    Without `onto_empty` by renameat2(RENAME_NOREPLACE). Where that is refused (NFS: EINVAL) plain rename is the fallback,
-    which takes an empty folder too and refuses a full one. Raises OSError: EEXIST or ENOTEMPTY where the name is taken.
+    Without `onto_empty` by renameat2(RENAME_NOREPLACE). Where that is refused (NFS: EINVAL) plain rename is the
+    fallback, which takes an empty folder too and refuses a full one. Raises OSError: EEXIST or ENOTEMPTY where the name
+    is taken.
     """
     if not onto_empty:
         try:
@@ -286,10 +321,26 @@ def hash_open(fd: int) -> str:
 
 def write_new(name: str, dir_fd: int, data: bytes, mtime_ns: int | None = None) -> None:
     """Write a new file (0666 less umask); FileExistsError where the name is taken."""
-    with new_file(name, dir_fd) as fd:
+    fd = os.open(name, _NEW, 0o666, dir_fd=dir_fd)
+    try:
         _write_all(fd, data)
         if mtime_ns is not None:
-            set_mtime(fd, mtime_ns)
+            os.utime(fd, ns=(mtime_ns, mtime_ns))
+    except BaseException:
+        close_broken(fd)
+        raise
+    os.close(fd)  # its failure is a failure of the write
+
+
+def open_new(name: str, dir_fd: int) -> int:
+    """Open a new file for writing (0666 less umask); FileExistsError where the name is taken."""
+    return os.open(name, _NEW, 0o666, dir_fd=dir_fd)
+
+
+def close_broken(fd: int) -> None:
+    """Close a file that could not be written; what its close says does not matter any more."""
+    with suppress(OSError):
+        os.close(fd)
 
 
 def write_all_new(name: str, dir_fd: int, chunks: Iterator[bytes]) -> None:
@@ -311,12 +362,11 @@ def write_replacing(name: str, dir_fd: int, data: bytes) -> None:
 @contextmanager
 def new_file(name: str, dir_fd: int) -> Iterator[int]:
     """Open a new file for writing; its close is part of the work, and an error there is an error of the write."""
-    fd = os.open(name, _NEW, 0o666, dir_fd=dir_fd)
+    fd = open_new(name, dir_fd)
     try:
         yield fd
     except BaseException:
-        with suppress(OSError):
-            os.close(fd)
+        close_broken(fd)
         raise
     os.close(fd)
 
@@ -327,7 +377,7 @@ def set_mtime(fd: int, mtime_ns: int) -> None:
 
 
 def empty_new(name: str, dir_fd: int) -> None:
-    """Make an empty file in one call: mknod(2) takes S_IFREG from anybody. Two calls where the file system refuses that."""
+    """Make an empty file in one call: mknod(2) takes S_IFREG from anybody. In two where the file system refuses it."""
     try:
         os.mknod(name, stat.S_IFREG | 0o666, dir_fd=dir_fd)
     except OSError as error:
@@ -471,6 +521,11 @@ def real_path(path: str) -> str:
     return os.path.realpath(path)
 
 
+def real_if_link(path: str) -> str:
+    """Return where a folder really is, if its last component is a link; else the path as it is."""
+    return os.path.realpath(path) if os.path.islink(path) else path
+
+
 def is_empty_folder(path: str) -> bool:
     """Return whether a folder holds nothing."""
     with os.scandir(path) as entries:
@@ -597,7 +652,9 @@ class LockHeldError(Exception):
 
 
 class Lock:
-    """An fcntl lock on a file: it goes when its holder dies. (flock was seen node-local on GPFS where fcntl is coherent.)
+    """An fcntl lock on a file: it goes when its holder dies.
+
+    Not flock, which was seen node-local on GPFS where fcntl was coherent.
 
     Args:
         dir_fd: the folder that holds the lock file.

@@ -28,6 +28,8 @@ def image_size(operation: Operation, now: stat_result) -> None:
 
 def needs_content(operation: Operation, now: stat_result, *, mapped: bool) -> bool:
     """Return whether only the content can tell. Raises StaleError where an image is not the planned one."""
+    if now.st_size == operation.image_size and now.st_mtime_ns == operation.image_mtime_ns and now.st_size:
+        return False
     image_size(operation, now)
     if now.st_mtime_ns == operation.image_mtime_ns:
         return False
@@ -70,7 +72,7 @@ class AbsentLabels:
         self._folders: dict[tuple[int, str], str | None] = {}
 
     def of(self, operation: Operation) -> tuple[str, str] | None:
-        """Return folder (relative to the input's root) and name of that label, or None where no folder holds the image."""
+        """Return folder (relative to the input's root) and name of that label; None where no folder holds the image."""
         folder, _, name = operation.image.rpartition("/")
         key = (operation.input, folder)
         if key not in self._folders:

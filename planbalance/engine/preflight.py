@@ -1,4 +1,4 @@
-"""What is refused before a byte is written: overlapping paths, an output that exists, no space, a mode that does not work."""
+"""What is refused before a byte is written: overlapping paths, an existing output, no space, a mode that fails."""
 
 import errno
 import os.path
@@ -144,7 +144,7 @@ def refuse_space(job: Job, way: Mode, at: str, *, share_left: float = 1.0) -> No
     for wanted, free, what in ((size, room.free, "bytes"), (inodes, room.inodes, "inodes")):
         if free is not None and wanted > free:
             raise PlanError(
-                f"Not enough room for {job.output}: about {wanted:,} {what} are needed (an estimate), {free:,} are free",
+                f"Not enough room for {job.output}: about {wanted:,} {what} are needed (an estimate), {free:,} free",
                 kind=f"no-{'space' if what == 'bytes' else what}",
                 hint="make room, choose another output, or use --mode symlink" if way != "symlink" else "make room",
                 paths=[at],
@@ -184,7 +184,7 @@ def settle_mode(job: Job, staging: Staging) -> tuple[Mode, str | None]:
     if job.options.fallback == "copy":
         return "copy", _fallback_warning(job, refusal)
     raise PlanError(
-        f"--mode {mode} does not work here, from {refusal[0]} to {os.path.dirname(job.output)}: {words.reason(refusal[1])}",
+        f"--mode {mode} does not work from {refusal[0]} to {os.path.dirname(job.output)}: {words.reason(refusal[1])}",
         kind="mode-refused",
         hint=f"{words.advice(refusal[1].errno)}; or give --fallback copy",
         paths=[refusal[0]],

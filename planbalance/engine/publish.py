@@ -29,7 +29,7 @@ Sums = Mapping[int, bytes | bytearray]
 
 
 def write_root_files(job: Job, staging: Staging, way: Mode, sums: Sums | None) -> int:
-    """Write what stands at the output's root, and plan and receipt; return how many files stand outside `.planbalance/`.
+    """Write what stands at the root, and plan and receipt; return how many files stand outside `.planbalance/` then.
 
     `sums` of every image make the manifest; None makes none.
     """
@@ -69,6 +69,7 @@ def _write_own(job: Job, staging: Staging, way: Mode) -> None:
         "fallback": options.fallback,
         "durability": options.durability,
         "output": job.output,
+        "map_input": [list(pair) for pair in options.map_input],
         "tool": "planbalance",
     }
     _write_anew(fs.PLAN, staging.own, job.plan.parts())
@@ -99,7 +100,7 @@ def _pair(destinations: Destinations, operation: Operation, image_sum: str) -> I
 
 
 def manifest_line(path: bytes, digest: str) -> bytes:
-    r"""Return one line; a backslash in a name is doubled and the line begins with one (GNU coreutils, cksum output modes)."""
+    r"""Return one line; a backslash in a name is doubled, and the line begins with one (GNU coreutils, cksum)."""
     if b"\\" in path:
         return b"\\%b  %b\n" % (digest.encode(), path.replace(b"\\", b"\\\\"))
     return b"%b  %b\n" % (digest.encode(), path)

@@ -64,7 +64,7 @@ class _Look:
         self._listed: tuple[str, dict[str, str], dict[str, str]] = ("", {}, {})
 
     def there(self, folder: str, operations: Sequence[Operation]) -> list[bool]:
-        """Return for each operation of one folder whether its image and its label stand there as what they should be."""
+        """Return for each operation of one folder whether image and label stand there as what they should be."""
         if self._listed[0] != folder:
             labels = label_of(Destination(folder, "x")).folder
             self._listed = (folder, self._list(folder), self._list(labels))

@@ -1,4 +1,4 @@
-"""The story of one apply: check, stage, place, write the root files, publish. Run again, it goes on where it stopped."""
+"""The story of one apply: check, stage, place, write the root files, publish. Run again, it goes on from there."""
 
 import io
 import signal
@@ -17,7 +17,7 @@ from planbalance import fs, handoff, pool
 from planbalance.engine import preflight, words
 from planbalance.engine.job import ApplyOptions, Job, command, make_job
 from planbalance.engine.journal import Record, read_journal, record_line, run_line, sync_line
-from planbalance.engine.pace import FIRST_BATCH, pace
+from planbalance.engine.pace import FIRST_BATCH, Measured, pace
 from planbalance.engine.publish import publish, write_root_files
 from planbalance.engine.resume import Sums, proven
 from planbalance.engine.schedule import Range, in_batches, missing_ranges
@@ -40,9 +40,9 @@ _LINK_WARNING: Final = (
 def apply_plan(plan: PlanFile, options: ApplyOptions, progress: Progress | None = None) -> Outcome:
     """Build the data set that a plan describes; publish it in one step, or not at all.
 
-    Raises UsageError (options, overlap with an input, other options than the first run pinned), PlanError (damaged, stale,
-    output exists, no room, mode refused), IncompleteError (I/O errors, locked), InterruptedRunError (SIGINT, SIGTERM); after
-    the last two the same call resumes.
+    Raises UsageError (options, overlap with an input, other options than the first run pinned), PlanError (damaged,
+    stale, output exists, no room, mode refused), IncompleteError (I/O errors, locked), InterruptedRunError (SIGINT,
+    SIGTERM); after the last two the same call resumes.
     """
     run = _Run(plan, options, progress or Silent())
     try:
@@ -232,12 +232,8 @@ class _Run:
             started = time.monotonic()
             await run(first, ranges, 1)
             count = sum(part.stop - part.start for batch in first for part in batch)
-            speed = pace(
-                self._options.mode,
-                (time.monotonic() - started) / max(1, count),
-                pool.available_cores(),
-                self._options.jobs,
-            )
+            taken = Measured((time.monotonic() - started) / max(1, count), self._copied / max(1, count))
+            speed = pace(placer.way, taken, pool.available_cores(), self._options.jobs)
             left = _without(ranges, first)
             await run(in_batches(blocks, left, speed.batch), left, speed.jobs)
         finally:
@@ -289,7 +285,7 @@ class _Run:
             raise PlanError(
                 f"The plan is stale: {_listed(stale, 'source file')} not what was planned: {_examples(stale)}",
                 kind="plan-stale",
-                hint="make the plan anew (what was built so far is kept in the staging folder until --restart or clean)",
+                hint="make the plan anew; what was built so far is kept until --restart or `planbalance clean`",
                 paths=[fault.path for fault in stale],
             )
         if self._faults:

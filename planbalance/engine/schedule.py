@@ -23,7 +23,7 @@ Done = Mapping[int, Sequence[tuple[int, int]]]
 
 
 def missing_ranges(blocks: Sequence[Block], done: Done) -> list[Range]:
-    """Return what is left of every block when the ranges in `done` (per block, in any order, overlapping or not) are taken out."""
+    """Return what is left of every block without the ranges in `done` (per block; in any order, overlapping or not)."""
     left = []
     for index, block in enumerate(blocks):
         start = 0

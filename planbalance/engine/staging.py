@@ -1,4 +1,4 @@
-"""The staging folder: one per output, beside it, locked while somebody works in it, its options pinned by the first run.
+"""The staging folder: one per output, locked while somebody works in it, its options pinned by the first run.
 
 `<parent>/.<output name>.planbalance-partial/` holds `images/`, `labels/` and the rest of the new tree, and in its
 `.planbalance/` the files `staging.json`, `lock`, `journal` and `README`. It becomes the output by one rename.
@@ -135,8 +135,8 @@ class Staging:
     def open(cls, job: Job) -> Self:
         """Make or open the staging folder and lock it.
 
-        Raises PlanError where it cannot be made, is not ours or belongs to another plan; UsageError where the pinned options
-        differ; IncompleteError where somebody works in it.
+        Raises PlanError where it cannot be made, is not ours or belongs to another plan; UsageError where the pinned
+        options differ; IncompleteError where somebody works in it.
         """
         made: list[str] = []
         try:
@@ -202,13 +202,8 @@ class Staging:
         return set(fs.list_folder(self.tree.fd)) != {fs.OWN} or not set(fs.list_folder(self.own)) <= _PREPARATIONS
 
     def clear(self) -> None:
-        """Throw away everything but the lock; the header goes last, so that a cut-off removal is still known as ours."""
-        for name, kind in sorted(fs.list_folder(self.tree.fd).items()):
-            if name != fs.OWN:
-                if kind == "folder":
-                    fs.remove_tree(self.tree.fd, name)
-                else:
-                    fs.unlink(name, self.tree.fd)
+        """Throw away everything but the lock; the header last: a removal that is cut off is still known as ours."""
+        fs.remove_below(self.tree.fd, spare=(fs.OWN,))
         fs.remove_tree(self.tree.fd, fs.OWN, spare=(fs.LOCK, fs.HEADER))
         with suppress(FileNotFoundError):
             fs.unlink(fs.HEADER, self.own)

@@ -1,16 +1,16 @@
 """One batch: a plain loop over operations that checks each source file and puts image and label in place.
 
-A file that fails is a `Fault` in the result, not an exception: the rest of the batch goes on. Every system call is relative
-to an open folder, and no file is asked for its facts twice.
+A file that fails is a `Fault` in the result, not an exception: the rest of the batch goes on. Every system call is
+relative to an open folder, and no file is asked for its facts twice.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from os import stat_result
 from typing import Final, NamedTuple
 
 from planbalance import fs
-from planbalance.destination import Destination, Destinations, label_of
+from planbalance.destination import Destination, label_of
 from planbalance.engine import check, words
 from planbalance.engine.check import StaleError
 from planbalance.engine.job import Job
@@ -75,51 +75,52 @@ class Switches:
 
 
 class _Folders:
-    """The folders that one batch has open."""
+    """The source folders that one batch has open."""
 
-    def __init__(self, tree: fs.Tree | None) -> None:
-        self._tree = tree
-        self._sources: dict[str, int] = {}
-        self._targets: dict[str, int] = {}
+    def __init__(self) -> None:
+        self._open: dict[str, int] = {}
 
     def source(self, path: str) -> int:
         """Return a descriptor of a source folder. Raises StaleError where it is gone."""
-        fd = self._sources.get(path)
+        fd = self._open.get(path)
         if fd is None:
-            if len(self._sources) >= _KEPT_OPEN:
-                fs.close(self._sources.pop(next(iter(self._sources))))
+            if len(self._open) >= _KEPT_OPEN:
+                fs.close(self._open.pop(next(iter(self._open))))
             try:
-                fd = self._sources[path] = fs.open_source_folder(path)
+                fd = self._open[path] = fs.open_source_folder(path)
             except (FileNotFoundError, NotADirectoryError):
                 raise StaleError("is gone") from None
         return fd
 
-    def target(self, path: str) -> int:
-        """Return a descriptor of a folder below the output, made where it is missing."""
-        fd = self._targets.get(path)
-        if fd is None:
-            assert self._tree is not None
-            if len(self._targets) >= _KEPT_OPEN:
-                fs.close(self._targets.pop(next(iter(self._targets))))
-            fd = self._targets[path] = self._tree.folder(path, make=True)
-        return fd
-
     def close(self) -> None:
-        for fd in (*self._sources.values(), *self._targets.values()):
+        """Close them all."""
+        for fd in self._open.values():
             fs.close(fd)
 
 
-class _Spot(NamedTuple):
-    """One source file and the name that it gets."""
+class _Targets:
+    """The two folders below the output that a piece fills. Raises OSError where they cannot be made."""
 
-    source_fd: int
-    source: str
-    target_fd: int
-    target: str
+    def __init__(self, tree: fs.Tree, folder: str) -> None:
+        self.images = tree.folder(folder, make=True)
+        try:
+            self.labels = tree.folder(label_of(Destination(folder, "")).folder, make=True)
+        except BaseException:
+            fs.close(self.images)
+            raise
+
+    def close(self) -> None:
+        """Close both."""
+        fs.close(self.images)
+        fs.close(self.labels)
 
 
-_Fill = Callable[[Operation, int, int, bool], bytes | None]
-_Place = Callable[[Operation, _Spot, Result], bytes | None]
+# (operation, source folder, source name, target folder, target name) -> the image's sum, where sums are taken
+_PlaceImage = Callable[[Operation, int, str, int, str], bytes | None]
+# (operation, source folder, source name, target folder, target name)
+_PlaceLabel = Callable[[Operation, int, str, int, str], None]
+# (operation, source, target, facts of the source) -> the image's sum, where sums are taken
+_Fill = Callable[[Operation, int, int, stat_result], bytes | None]
 
 
 class Placer:
@@ -134,141 +135,176 @@ class Placer:
 
     def __init__(self, job: Job, way: Mode, tree: fs.Tree | None, switches: Switches) -> None:
         header = job.plan.header
-        self._job = job
+        self.way = way
         self._tree = tree
         self._switches = switches
+        self._mapped = job.mapped
         self._copier = fs.Copier()
-        self._destinations = Destinations(header.sources, header.parameters["layout"])
+        self._prefixes = [source.prefix for source in header.sources]
         self._absent = check.AbsentLabels(header.sources)
         self._roots = [root.rstrip("/") + "/" for root in job.roots]
         self._hashed = way == "copy" and job.options.checksum == "sha256"
-        self._dated = way == "copy"  # in link modes a label is made, not copied: its time would cost two calls of six
-        places: dict[Mode, _Place] = {
+        images: dict[Mode, _PlaceImage] = {
             "copy": self._copy_image,
             "hardlink": self._link_image,
             "symlink": self._symlink_image,
             "reflink": self._clone_image,
         }
-        self._place_image = places[way]
-        same = job.options.labels == "same" and way != "copy"
-        same_labels: dict[Mode, Callable[[Operation, _Spot], None]] = {
+        same: dict[Mode, _PlaceLabel] = {
+            "copy": self._copy_label,
             "hardlink": self._link_label,
             "symlink": self._symlink_label,
             "reflink": self._clone_label,
         }
-        self._place_label = same_labels[way] if same else None
+        self._place_image = images[way]
+        self._copies_images = way == "copy"
+        self._copies_labels = way == "copy" or job.options.labels == "copy"
+        # In link modes a copied label is written anew: to keep its time would cost two calls of six.
+        written = self._copy_label if way == "copy" else self._write_label
+        self._place_label = same[way] if job.options.labels == "same" else written
 
     def place(self, batch: list[Piece]) -> Result:
         """Place a batch's images and labels."""
         result = Result()
-        folders = _Folders(self._tree)
+        folders = _Folders()
         try:
             for piece in batch:
-                self._piece(piece, folders, result)
+                if self._tree is None or self._switches.only_check:
+                    self._look_at(piece, folders, result)
+                else:
+                    self._fill_in(self._tree, piece, folders, result)
         finally:
             folders.close()
         return result
 
-    def _piece(self, piece: Piece, folders: _Folders, result: Result) -> None:
-        done: list[Range] = []
-        for position, operation in enumerate(piece.operations, piece.where.start):
+    def _fill_in(self, tree: fs.Tree, piece: Piece, folders: _Folders, result: Result) -> None:
+        try:
+            targets = _Targets(tree, piece.folder)
+        except OSError as error:
+            result.count += len(piece.operations)
+            for operation in piece.operations:
+                self._report(result, operation, operation.image, error)
+            return
+        try:
+            result.done += joined(list(self._each(piece, targets, folders, result)))
+        finally:
+            targets.close()
+
+    def _each(self, piece: Piece, targets: _Targets, folders: _Folders, result: Result) -> Iterator[Range]:
+        """Place slice after slice; yield the runs that are in place."""
+        block, start, stop = piece.where
+        good = start
+        for position, operation in enumerate(piece.operations, start):
             if self._switches.halt:
+                stop = position
                 break
             result.count += 1
-            if self._tree is None or self._switches.only_check:
-                self._check(operation, folders, result)
-                continue
-            summed = self._slice(operation, piece, folders, result)
-            if summed is not None:
-                result.sums += summed
-                done.append(Range(piece.where.block, position, position + 1))
-        result.done += joined(done)
+            at = operation.image
+            try:
+                summed = self._image(operation, targets.images, folders, redo=piece.redo)
+                at = operation.label or at
+                self._label(operation, targets.labels, folders, redo=piece.redo)
+            except (StaleError, OSError) as error:
+                self._report(result, operation, at, error)
+                if good < position:
+                    yield Range(block, good, position)
+                good = position + 1
+            else:
+                result.copied += (operation.label_size if self._copies_labels else 0) + (
+                    operation.image_size if self._copies_images else 0
+                )
+                if summed is not None:
+                    result.sums += summed
+        if good < stop:
+            yield Range(block, good, stop)
+
+    def _report(self, result: Result, operation: Operation, path: str, error: Exception) -> None:
+        if isinstance(error, OSError):
+            reason, number = words.reason(error), error.errno
+        else:
+            reason, number = str(error), None
+        result.faults.append(Fault(number is None, self._roots[operation.input] + path, reason, number))
 
     # ---- one slice
 
-    def _slice(self, operation: Operation, piece: Piece, folders: _Folders, result: Result) -> bytes | None:
-        """Place image and label; return the image's sum (b"" where none is taken), or None after a fault."""
-        path = operation.image
+    def _image(self, operation: Operation, target_fd: int, folders: _Folders, *, redo: bool) -> bytes | None:
+        path = self._roots[operation.input] + operation.image
+        cut = path.rfind("/")
+        name = path[cut + 1 :]
+        source_fd = folders.source(path[:cut])
+        target = self._prefixes[operation.input] + name  # the folder is the block's: see destination.Destinations.of
         try:
-            destination = self._destinations.of(operation)
-            summed = self._image(operation, destination, piece, folders, result)
-            path = operation.label or path
-            self._label(operation, label_of(destination), piece, folders, result)
-        except StaleError as stale:
-            self._report(result, operation, path, str(stale), None)
-        except OSError as error:
-            self._report(result, operation, path, words.reason(error), error.errno)
-        else:
-            return summed or b""
-        return None
-
-    def _report(self, result: Result, operation: Operation, path: str, reason: str, number: int | None) -> None:
-        result.faults.append(Fault(number is None, self._roots[operation.input] + path, reason, number))
-
-    def _image(
-        self, operation: Operation, destination: Destination, piece: Piece, folders: _Folders, result: Result
-    ) -> bytes | None:
-        folder, _, name = operation.image.rpartition("/")
-        spot = _Spot(
-            folders.source(self._roots[operation.input] + folder),
-            name,
-            folders.target(destination.folder),
-            destination.name,
-        )
-        try:
-            return self._place_image(operation, spot, result)
+            return self._place_image(operation, source_fd, name, target_fd, target)
         except FileExistsError:
-            if not piece.redo:
+            if not redo:
                 raise
-        fs.unlink(spot.target, spot.target_fd)
-        return self._place_image(operation, spot, result)
+        fs.unlink(target, target_fd)
+        return self._place_image(operation, source_fd, name, target_fd, target)
 
-    def _label(
-        self, operation: Operation, destination: Destination, piece: Piece, folders: _Folders, result: Result
-    ) -> None:
-        target_fd = folders.target(destination.folder)
+    def _label(self, operation: Operation, target_fd: int, folders: _Folders, *, redo: bool) -> None:
+        image = operation.image
+        stem = image[image.rfind("/") + 1 :]
+        dot = stem.rfind(".")
+        target = f"{self._prefixes[operation.input]}{stem[:dot] if dot >= 0 else stem}.txt"  # see destination.label_of
         try:
-            self._make_label(operation, target_fd, destination.name, folders, result)
+            self._make_label(operation, target_fd, target, folders)
         except FileExistsError:
-            if not piece.redo:
+            if not redo:
                 raise
-            fs.unlink(destination.name, target_fd)
-            self._make_label(operation, target_fd, destination.name, folders, result)
+            fs.unlink(target, target_fd)
+            self._make_label(operation, target_fd, target, folders)
+
+    def _make_label(self, operation: Operation, target_fd: int, target: str, folders: _Folders) -> None:
+        if operation.label is None:
+            self._check_absent(operation, folders)
+            fs.empty_new(target, target_fd)
+            return
+        path = self._roots[operation.input] + operation.label
+        cut = path.rfind("/")
+        self._place_label(operation, folders.source(path[:cut]), path[cut + 1 :], target_fd, target)
 
     # ---- images
 
-    def _symlink_image(self, operation: Operation, spot: _Spot, _result: Result) -> None:
-        self._check_image(operation, spot.source, spot.source_fd)
-        fs.symlink(self._roots[operation.input] + operation.image, spot.target, spot.target_fd)
+    def _symlink_image(self, operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> None:
+        self._check_image(operation, source_fd, name)
+        fs.symlink(self._roots[operation.input] + operation.image, target, target_fd)
 
-    def _link_image(self, operation: Operation, spot: _Spot, _result: Result) -> None:
-        self._check_image(operation, spot.source, spot.source_fd)
-        fs.hard_link(spot.source, spot.source_fd, spot.target, spot.target_fd)
+    def _link_image(self, operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> None:
+        self._check_image(operation, source_fd, name)
+        fs.hard_link(name, source_fd, target, target_fd)
 
-    def _check_image(self, operation: Operation, name: str, dir_fd: int) -> None:
-        if check.needs_content(operation, _facts(name, dir_fd), mapped=self._job.mapped):
-            check.image_content(operation, fs.hash_source(name, dir_fd))
+    def _check_image(self, operation: Operation, source_fd: int, name: str) -> None:
+        if check.needs_content(operation, _facts(name, source_fd), mapped=self._mapped):
+            check.image_content(operation, fs.hash_source(name, source_fd))
 
-    def _copy_image(self, operation: Operation, spot: _Spot, result: Result) -> bytes | None:
-        return self._from_open(operation, spot, result, self._copy_open)
+    def _copy_image(self, operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> bytes | None:
+        return self._from_open(operation, (source_fd, name), (target_fd, target), self._copy_open)
 
-    def _clone_image(self, operation: Operation, spot: _Spot, result: Result) -> bytes | None:
-        return self._from_open(operation, spot, result, self._clone_open)
+    def _clone_image(
+        self, operation: Operation, source_fd: int, name: str, target_fd: int, target: str
+    ) -> bytes | None:
+        return self._from_open(operation, (source_fd, name), (target_fd, target), self._clone_open)
 
-    def _from_open(self, operation: Operation, spot: _Spot, result: Result, fill: _Fill) -> bytes | None:
-        source = _open(spot.source, spot.source_fd)
+    def _from_open(
+        self, operation: Operation, source_at: tuple[int, str], target_at: tuple[int, str], fill: _Fill
+    ) -> bytes | None:
+        source = _open(source_at[1], source_at[0])
         try:
             now = fs.open_facts(source)
-            must_match = check.needs_content(operation, now, mapped=self._job.mapped)
-            with fs.new_file(spot.target, spot.target_fd) as target:
-                summed: bytes | None = fill(operation, source, target, must_match)
+            check.needs_content(operation, now, mapped=self._mapped)
+            target = fs.open_new(target_at[1], target_at[0])
+            try:
+                summed = fill(operation, source, target, now)
                 fs.set_mtime(target, now.st_mtime_ns)
+            except BaseException:
+                fs.close_broken(target)
+                raise
+            fs.close(target)  # its failure is a failure of the copy
         finally:
             fs.close(source)
-        result.copied += now.st_size
         return summed
 
-    def _copy_open(self, operation: Operation, source: int, target: int, _must_match: bool) -> bytes | None:
+    def _copy_open(self, operation: Operation, source: int, target: int, _now: stat_result) -> bytes | None:
         summed = None
         if self._hashed or operation.image_sha256:
             count, summed = fs.copy_hashed(source, target, operation.image_size)
@@ -280,70 +316,61 @@ class Placer:
             check.image_content(operation, summed.hex())
         return summed if self._hashed else None
 
-    def _clone_open(self, operation: Operation, source: int, target: int, must_match: bool) -> None:
+    def _clone_open(self, operation: Operation, source: int, target: int, now: stat_result) -> None:
         fs.clone(source, target)
-        if must_match:
+        if check.needs_content(operation, now, mapped=self._mapped):
             check.image_content(operation, fs.hash_open(source))
 
     # ---- labels
 
-    def _make_label(self, operation: Operation, target_fd: int, target: str, folders: _Folders, result: Result) -> None:
-        if operation.label is None:
-            self._check_absent(operation, folders)
-            fs.empty_new(target, target_fd)
-            return
-        folder, _, name = operation.label.rpartition("/")
-        source_fd = folders.source(self._roots[operation.input] + folder)
-        if self._place_label is not None:
-            self._read_label(operation, name, source_fd)
-            self._place_label(operation, _Spot(source_fd, name, target_fd, target))
-        elif self._dated:
-            self._write_dated(operation, _Spot(source_fd, name, target_fd, target))
-        elif operation.label_size:
-            fs.write_new(target, target_fd, self._read_label(operation, name, source_fd))
+    def _write_label(self, operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> None:
+        data = self._read_label(operation, source_fd, name)
+        if data:
+            fs.write_new(target, target_fd, data)
         else:
-            check.label_empty(_facts(name, source_fd))
             fs.empty_new(target, target_fd)
-        result.copied += operation.label_size
 
-    def _read_label(self, operation: Operation, name: str, dir_fd: int) -> bytes:
-        """Return a label's bytes, which are the planned ones. Raises StaleError."""
-        if not operation.label_size:
-            check.label_empty(_facts(name, dir_fd))
-            return b""
+    def _copy_label(self, operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> None:
         try:
-            data = fs.read_source(name, dir_fd, operation.label_size)
+            if operation.label_size:
+                data, mtime_ns = fs.read_dated(name, source_fd, operation.label_size)
+                check.label_content(operation, data)
+            else:
+                now = fs.facts(name, source_fd)
+                check.label_empty(now)
+                data, mtime_ns = b"", now.st_mtime_ns
+        except (FileNotFoundError, NotADirectoryError):
+            raise StaleError("is gone") from None
+        fs.write_new(target, target_fd, data, mtime_ns)
+
+    def _link_label(self, operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> None:
+        self._read_label(operation, source_fd, name)
+        fs.hard_link(name, source_fd, target, target_fd)
+
+    def _symlink_label(self, operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> None:
+        self._read_label(operation, source_fd, name)
+        fs.symlink(f"{self._roots[operation.input]}{operation.label}", target, target_fd)
+
+    def _clone_label(self, operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> None:
+        self._read_label(operation, source_fd, name)
+        source = _open(name, source_fd)
+        try:
+            with fs.new_file(target, target_fd) as opened:
+                fs.clone(source, opened)
+        finally:
+            fs.close(source)
+
+    def _read_label(self, operation: Operation, source_fd: int, name: str) -> bytes:
+        """Return a label's bytes, which are the planned ones. Raises StaleError."""
+        try:
+            if not operation.label_size:
+                check.label_empty(fs.facts(name, source_fd))
+                return b""
+            data = fs.read_source(name, source_fd, operation.label_size)
         except (FileNotFoundError, NotADirectoryError):
             raise StaleError("is gone") from None
         check.label_content(operation, data)
         return data
-
-    def _write_dated(self, operation: Operation, spot: _Spot) -> None:
-        if operation.label_size:
-            try:
-                data, mtime_ns = fs.read_dated(spot.source, spot.source_fd, operation.label_size)
-            except (FileNotFoundError, NotADirectoryError):
-                raise StaleError("is gone") from None
-            check.label_content(operation, data)
-        else:
-            now = _facts(spot.source, spot.source_fd)
-            check.label_empty(now)
-            data, mtime_ns = b"", now.st_mtime_ns
-        fs.write_new(spot.target, spot.target_fd, data, mtime_ns)
-
-    def _link_label(self, _operation: Operation, spot: _Spot) -> None:
-        fs.hard_link(spot.source, spot.source_fd, spot.target, spot.target_fd)
-
-    def _symlink_label(self, operation: Operation, spot: _Spot) -> None:
-        fs.symlink(f"{self._roots[operation.input]}{operation.label}", spot.target, spot.target_fd)
-
-    def _clone_label(self, _operation: Operation, spot: _Spot) -> None:
-        source = _open(spot.source, spot.source_fd)
-        try:
-            with fs.new_file(spot.target, spot.target_fd) as target:
-                fs.clone(source, target)
-        finally:
-            fs.close(source)
 
     def _check_absent(self, operation: Operation, folders: _Folders) -> None:
         place = self._absent.of(operation)
@@ -351,28 +378,30 @@ class Placer:
             return
         folder, name = place
         try:
-            fs.facts(name, folders.source(self._roots[operation.input] + folder))
+            fs.facts(name, folders.source((self._roots[operation.input] + folder).rstrip("/")))
         except (FileNotFoundError, NotADirectoryError, StaleError):
             return  # no folder, no label
         raise StaleError(f"has a label now ({folder}/{name}), none was planned")
 
     # ---- looking only
 
-    def _check(self, operation: Operation, folders: _Folders, result: Result) -> None:
-        path = operation.image
-        try:
-            folder, _, name = path.rpartition("/")
-            self._check_image(operation, name, folders.source(self._roots[operation.input] + folder))
-            if operation.label is None:
-                self._check_absent(operation, folders)
+    def _look_at(self, piece: Piece, folders: _Folders, result: Result) -> None:
+        for operation in piece.operations:
+            if self._switches.halt:
                 return
-            path = operation.label
-            folder, _, name = path.rpartition("/")
-            self._read_label(operation, name, folders.source(self._roots[operation.input] + folder))
-        except StaleError as stale:
-            self._report(result, operation, path, str(stale), None)
-        except OSError as error:
-            self._report(result, operation, path, words.reason(error), error.errno)
+            result.count += 1
+            at = operation.image
+            try:
+                path = self._roots[operation.input] + at
+                self._check_image(operation, folders.source(path[: path.rfind("/")]), path[path.rfind("/") + 1 :])
+                at = operation.label or at
+                if operation.label is None:
+                    self._check_absent(operation, folders)
+                else:
+                    path = self._roots[operation.input] + at
+                    self._read_label(operation, folders.source(path[: path.rfind("/")]), path[path.rfind("/") + 1 :])
+            except (StaleError, OSError) as error:
+                self._report(result, operation, at, error)
 
 
 def _facts(name: str, dir_fd: int) -> stat_result:

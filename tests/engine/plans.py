@@ -1,6 +1,7 @@
 """Plans made by hand from tiny trees, so that the engine's tests need neither scan nor splitter.
 
-Every slice of `builders.yolo_tree` is kept; a volume goes where its place in the alphabet sends it (train, val, test in turn).
+Every slice of `builders.yolo_tree` is kept; a volume goes where its place in the alphabet sends it (train, val, test in
+turn).
 """
 
 import hashlib
