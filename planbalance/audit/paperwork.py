@@ -54,16 +54,12 @@ def _compared(
 
 def dataset_yaml_check(subject: Subject) -> Check:
     """Check dataset.yaml: everything but `path:` as planned; `path:` here, or the place that was planned."""
-    planned = handoff.dataset_yaml(subject.header, subject.output)
+    planned = handoff.dataset_yaml(subject.header, subject.output, listed=subject.mode == "list")
     found, value, expected = _compared(subject, DATASET_YAML, planned, "dataset-yaml", yaml_value)
     if value is None:
         return found.check()
     rest, path = without_path(value)
     wanted, _ = without_path(expected)
-    if subject.mode == "list":
-        wanted = {
-            key: f"{key}.txt" if key in ("train", "val", "test") and text else text for key, text in wanted.items()
-        }
     if text := difference(rest, wanted):
         found.error("dataset-yaml", DATASET_YAML, text)
     elif not isinstance(path, str):

@@ -66,7 +66,8 @@ def audit_planned(subject: Subject, options: VerifyOptions, progress: Progress) 
     sums, manifest = read_manifest(subject)
     reading, absent = _reading(subject, options)
     invalid: Any = "warning" if header.parameters.get("invalid_label") == "keep" else "error"
-    expected = Expected(reading, sums, invalid)
+    times = subject.receipt is None or not subject.receipt.moved_inputs
+    expected = Expected(reading, sums, invalid, times=times)
     findings = {
         name: Findings(name)
         for name in (
@@ -128,7 +129,7 @@ def audit_planned(subject: Subject, options: VerifyOptions, progress: Progress) 
 
 def _reading(subject: Subject, options: VerifyOptions) -> tuple[Reading, tuple[str, ...]]:
     """Return what to read, and the inputs that are not on this machine."""
-    absent = tuple(root for root in subject.inputs if not os.path.isdir(root))
+    absent = tuple(root for root in subject.inputs if not os.path.isdir(root or "/"))
     sources = subject.mode == "hardlink" or (subject.mode in ("copy", "reflink") and not options.quick)
     names = subject.header.names
     return (
@@ -373,7 +374,7 @@ class _State:
 
     def _image_reason(self, found: Findings) -> str:
         if self.options.quick:
-            return _QUICK
+            return "quick: images were not read"
         if found.failed or self.subject.header.parameters.get("hash_images") or self.expected.sums is not None:
             return ""
         if self.expected.linked:
@@ -447,8 +448,10 @@ def _groups(subject: Subject, options: VerifyOptions) -> dict[str, str] | None:
     """Return group by volume where groups are known: the caller's map first, else the plan's."""
     if options.group_map is not None:
         return dict(options.group_map.group_of)
-    groups = {volume.id: volume.group for volume in subject.header.volumes}
-    return groups if any(volume != group for volume, group in groups.items()) else None
+    told = subject.header.parameters.get("groups")
+    if not isinstance(told, dict) or told.get("by") not in ("map", "patient", "dicom"):
+        return None
+    return {volume.id: volume.group for volume in subject.header.volumes}
 
 
 def _split_of(subject: Subject) -> Callable[[str], tuple[Split, ...]]:

@@ -28,11 +28,13 @@ class Expected:
         reading: how it was read.
         sums: SHA-256 by path from the manifest; None where there is none.
         invalid_labels: severity of an invalid line (a warning where the plan keeps them).
+        times: whether a source's time tells anything; not where the inputs were read in another place.
     """
 
     reading: Reading
     sums: Mapping[str, bytes] | None
     invalid_labels: Severity
+    times: bool = True
 
     @property
     def linked(self) -> bool:
@@ -64,31 +66,30 @@ def _image(placed: Placed, expected: Expected) -> Iterator[Found]:
     if expected.reading.mode == "symlink":
         target = f"{expected.reading.inputs[operation.input]}/{operation.image}"
     wrong = _wrong_kind(placed.image, facts, target)
-    if wrong is not None:
-        yield wrong
-        return
-    if expected.linked:
+    if wrong:
+        yield from wrong
+    elif expected.linked:
         yield from _linked_image(placed, expected)
     else:
         yield from _own_image(placed, expected)
 
 
-def _wrong_kind(path: str, facts: FileFacts, target: str | None) -> Found | None:
-    """Return the problem where there is no regular file, or no link to `target` (None: no link is planned)."""
-    if facts.kind == "unreadable":
-        return _error(FILES, "unreadable", path, facts.error)
+def _wrong_kind(path: str, facts: FileFacts, target: str | None) -> list[Found]:
+    """Return the problems where there is no regular file, or no link to `target` (None: no link is planned)."""
+    if facts.kind == "unreadable" and facts.target is None:
+        return [_error(FILES, "unreadable", path, facts.error)]
     if target is None:
-        return None if facts.kind == "file" else _no_file(path, facts)
+        return [] if facts.kind == "file" else [_no_file(path, facts)]
     if facts.target is None:
-        return (
-            _no_file(path, facts) if facts.kind != "file" else _error(LINKS, "link-target", path, "a file, not a link")
-        )
+        other = _error(LINKS, "link-target", path, "a file, not a link")
+        return [other] if facts.kind == "file" else [_no_file(path, facts)]
+    wrong = []
     if facts.target != target:
-        return _error(LINKS, "link-target", path, f"leads to {facts.target}, the plan says {target}")
+        wrong.append(_error(LINKS, "link-target", path, f"leads to {facts.target}, the plan says {target}"))
     if facts.kind != "file":
-        what = "is gone" if facts.kind == "missing" else "is not a file"
-        return _error(LINKS, "dangling", path, f"leads to {target}, which {what}")
-    return None
+        what = {"missing": "is gone", "unreadable": f"cannot be read ({facts.error})"}.get(facts.kind, "is not a file")
+        wrong.append(_error(LINKS, "dangling", path, f"leads to {facts.target}, which {what}"))
+    return wrong
 
 
 def _no_file(path: str, facts: FileFacts) -> Found:
@@ -136,7 +137,7 @@ def _changed_source(operation: Operation, source: FileFacts, expected: Expected)
             "" if source.digest.hex() == operation.image_sha256 else "has other bytes than planned",
             IMAGE_SUMS,
         )
-    elif source.mtime_ns != operation.image_mtime_ns:
+    elif expected.times and source.mtime_ns != operation.image_mtime_ns:
         message = "was modified after it was planned"
     if message:
         severity: Severity = "error" if expected.linked else "warning"
@@ -170,8 +171,8 @@ def _label(placed: Placed, expected: Expected) -> Iterator[Found]:
     if reading.same_labels and reading.mode == "symlink" and operation.label is not None:
         target = f"{reading.inputs[operation.input]}/{operation.label}"
     wrong = _wrong_kind(placed.label, facts, target)
-    if wrong is not None:
-        yield wrong
+    if wrong:
+        yield from wrong
     elif facts.size != operation.label_size:
         yield _error(FILES, "size", placed.label, f"{facts.size} bytes, {operation.label_size} were planned")
     elif facts.digest and (message := _other_bytes(placed.label, facts, operation.label_sha256, expected)):

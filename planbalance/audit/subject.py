@@ -26,7 +26,7 @@ class Subject:
         plan: checked.
         receipt: None where there is none, or none that can be read.
         mode: how images were placed: from the receipt, else as the tree shows.
-        inputs: roots of the inputs as links in the tree use them.
+        inputs: roots of the inputs as links in the tree use them, without a `/` at the end.
         output: where it was published.
     """
 
@@ -177,7 +177,7 @@ def _receipt(root: str, found: Findings) -> Receipt | None:
 def _subject(root: str, plan: PlanFile, receipt: Receipt | None) -> Subject:
     header = plan.header
     pairs = receipt.moved_inputs if receipt is not None else ()
-    inputs = tuple(moved(one, pairs) for one in header.inputs)
+    inputs = tuple(moved(one, pairs).rstrip("/") for one in header.inputs)
     mode: Mode
     if receipt is not None and not (receipt.fallback == "copy" and receipt.mode != "copy"):
         mode = receipt.mode

@@ -38,13 +38,9 @@ def verify(dataset: str | None, options: VerifyOptions, progress: Progress | Non
     given = None
     if options.plan is not None or dataset is None:
         given = open_plan(options.plan or _DEFAULT_PLAN)
-    try:
-        path = find_folder(dataset if dataset is not None else given.header.output if given is not None else ".")
-        others = _others(path, options.against)
-        audited, plan = _audited(path, given, options, shown)
-    finally:
-        if given is not None:
-            given.close()
+    path = find_folder(dataset if dataset is not None else given.header.output if given is not None else ".")
+    others = _others(path, options.against)
+    audited, plan = _audited(path, given, options, shown)
     across, leaks = _against(others, audited, options, shown)
     checks = [*audited.checks[:_OVERLAPS], *across, _plan_check(plan), *audited.checks[_OVERLAPS:]]
     return _audit(checks, [*audited.leaks, *leaks], audited.totals)
@@ -57,11 +53,7 @@ def _audited(
     subject, plan = find_subject(path, given)
     if subject is None:
         return audit_foreign(path, options, progress), plan
-    try:
-        return audit_planned(subject, options, progress), plan
-    finally:
-        if subject.plan is not given:
-            subject.plan.close()
+    return audit_planned(subject, options, progress), plan
 
 
 def _others(path: str, against: Sequence[str]) -> list[str]:

@@ -1,0 +1,289 @@
+"""FAULTS, row 5: all damage is found and named with its file, and nothing else is called damage."""
+
+import os
+import random
+import shutil
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from planbalance.errors import InputError, PlanError
+from planbalance.model import Mode
+from tests.audit.built import Built, built, found
+from tests.audit.damages import DAMAGES
+from tests.builders import LABELS, tree_state, write
+
+MODES: tuple[tuple[Mode, bool], ...] = (
+    ("copy", False),
+    ("hardlink", False),
+    ("hardlink", True),
+    ("symlink", False),
+    ("symlink", True),
+)
+FOUND_QUICKLY = {"missing", "extra", "size", "link-target", "dangling", "not-same-inode", "dataset-yaml", "metadata"}
+
+
+def damaged_and_found(where: Path, kind: str, mode: Mode, seed: int, *, hashed: bool) -> None:
+    draw = random.Random(f"{kind} {mode} {seed}")
+    layout = draw.choice(("keep", "by-volume"))
+    made = built(where, mode=mode, hashed=hashed, seed=seed, layout=layout)
+    assert made.audit().ok
+    wanted = DAMAGES[kind](made, draw)
+    if wanted is None:
+        return
+    before = tree_state(made.output)
+    audit = made.audit()
+    if mode == "copy" and kind == "source edited under a link":
+        assert audit.ok
+        assert wanted <= found(audit, "warning")
+        return
+    assert not audit.ok
+    assert wanted <= found(audit, "error"), (seed, audit.checks)
+    assert tree_state(made.output) == before
+    quick = made.audit(quick=True)
+    assert {pair for pair in wanted if pair[0] in FOUND_QUICKLY} <= found(quick, "error")
+    assert {check.name for check in quick.checks if check.ok is None} >= {"image-checksums", "labels", "balance"}
+
+
+@pytest.mark.parametrize(("mode", "hashed"), MODES)
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_damage_is_found_and_named(tmp_path: Path, kind: str, mode: Mode, hashed: bool) -> None:
+    damaged_and_found(tmp_path, kind, mode, 1, hashed=hashed)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("seed", range(2, 22))
+@pytest.mark.parametrize(("mode", "hashed"), MODES)
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_damage_is_found_every_time(tmp_path: Path, kind: str, mode: Mode, hashed: bool, seed: int) -> None:
+    damaged_and_found(tmp_path, kind, mode, seed, hashed=hashed)
+
+
+def clean_tree(where: Path, seed: int) -> Built:
+    draw = random.Random(seed)
+    mode, hashed = draw.choice(MODES)
+    letters = "".join(draw.choice((".", "_", "+")) for _ in range(7))
+    tree = {f"{draw.randrange(100):02d}-{index:04d}": "." + letters[index % 7 :] + "+." for index in range(9)}
+    tree |= {f"{draw.randrange(100):02d}-{index:04d}": "." * draw.randint(1, 9) for index in range(9, 18)}
+    options: dict[str, Any] = {
+        "layout": draw.choice(("keep", "by-volume")),
+        "negatives_per_positive": draw.choice((None, Decimal(1), Decimal(2))),
+        "volumes": tree,
+        "apply": {"labels": draw.choice(("copy", "same"))} | ({"checksum": "none"} if draw.random() < 0.3 else {}),
+    }
+    return built(where, mode=mode, hashed=hashed, **options)
+
+
+def used_by_a_trainer(made: Built, draw: random.Random) -> None:
+    for folder, _, _ in list(os.walk(made.output)):
+        if draw.random() < 0.5:
+            write(Path(f"{folder}.cache"), b"cache") if folder != str(made.output) else None
+            write(Path(folder) / "IM1.npy", b"array")
+
+
+def no_false_alarm(where: Path, seed: int) -> None:
+    made = clean_tree(where, seed)
+    assert found(made.audit()) == set()
+    used_by_a_trainer(made, random.Random(seed))
+    for quick in (False, True):
+        audit = made.audit(quick=quick)
+        assert audit.ok, (seed, [check for check in audit.checks if check.problems])
+        assert found(audit) == set()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_clean_tree_is_clean_also_after_a_trainer_used_it(tmp_path: Path, seed: int) -> None:
+    no_false_alarm(tmp_path, seed)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("seed", range(100, 600))
+def test_no_clean_tree_is_called_damaged(tmp_path: Path, seed: int) -> None:
+    no_false_alarm(tmp_path, seed)
+
+
+@pytest.mark.parametrize(("mode", "hashed"), MODES)
+def test_a_moved_tree_is_a_warning_that_says_where_trainers_read(tmp_path: Path, mode: Mode, hashed: bool) -> None:
+    made = built(tmp_path, mode=mode, hashed=hashed)
+    moved = Built(made.source, tmp_path / "moved", made.plan, mode, hashed)
+    os.rename(made.output, moved.output)
+    audit = moved.audit()
+    assert audit.ok
+    assert found(audit) == {("dataset-yaml", "dataset.yaml")}
+    said = next(problem.message for check in audit.checks for problem in check.problems)
+    assert said.startswith(f"moved; trainers read {made.output}")
+
+
+def test_a_copy_of_a_tree_of_hard_links_is_no_tree_of_broken_ones(tmp_path: Path) -> None:
+    made = built(tmp_path, mode="hardlink")
+    shutil.copytree(made.output, tmp_path / "copy")
+    audit = Built(made.source, tmp_path / "copy", made.plan, "hardlink", hashed=False).audit()
+    assert audit.ok
+    links = next(check for check in audit.checks if check.name == "links")
+    assert (links.ok, links.problems) == (None, ())
+    assert "moved or copied" in links.reason
+
+
+def test_a_tree_whose_inputs_are_gone_is_checked_as_far_as_it_can_be(tmp_path: Path) -> None:
+    for mode in ("copy", "hardlink"):
+        made = built(tmp_path / mode, mode=mode)
+        shutil.rmtree(made.source)
+        audit = made.audit()
+        assert audit.ok
+        by_name = {check.name: check for check in audit.checks}
+        assert by_name["sources"].ok is None
+        assert (by_name["links"].ok, by_name["files"].ok) == (None, True)
+    made = built(tmp_path / "symlink", mode="symlink")
+    shutil.rmtree(made.source)
+    audit = made.audit()
+    assert {path for kind, path in found(audit) if kind == "dangling"} == set(made.images())
+
+
+def test_a_pipe_in_the_place_of_an_image_is_named_and_never_waited_for(tmp_path: Path) -> None:
+    made = built(tmp_path)
+    image, other = made.images()[:2]
+    for path in (image, made.label_of(other)):
+        (made.output / path).unlink()
+        os.mkfifo(made.output / path)
+    assert {("missing", image), ("missing", made.label_of(other))} <= found(made.audit(), "error")
+
+
+def test_a_folder_of_links_is_not_walked(tmp_path: Path) -> None:
+    made = built(tmp_path)
+    os.symlink("/", made.output / "images" / "root")
+    os.symlink("..", made.output / "images" / "train" / "up")
+    assert found(made.audit(), "error") == {("extra", "images/root"), ("extra", "images/train/up")}
+
+
+def test_hidden_files_are_a_warning_since_trainers_pass_over_them(tmp_path: Path) -> None:
+    made = built(tmp_path)
+    write(made.output / "images/train/._IM1.png", b"1")
+    audit = made.audit()
+    assert (audit.ok, found(audit)) == (True, {("extra", "images/train/._IM1.png")})
+
+
+def test_a_damaged_plan_in_the_data_set_fails_and_the_rest_is_audited_without_one(tmp_path: Path) -> None:
+    made = built(tmp_path)
+    plan = made.output / ".planbalance/plan.json"
+    text = plan.read_bytes()
+    for damaged in (
+        text.replace(b'"train"', b'"val"', 1),
+        text[:200],
+        b"",
+        b"{" * 100_000,
+        text.replace(b"IM1", b"../", 1),
+    ):
+        plan.write_bytes(damaged)
+        audit = made.audit()
+        assert not audit.ok
+        assert ("metadata", ".planbalance/plan.json") in found(audit, "error")
+        assert next(check for check in audit.checks if check.name == "volume-overlap").ok is True
+    plan.unlink()
+    assert ("missing", ".planbalance/plan.json") in found(made.audit(), "error")
+    os.mkfifo(plan)
+    assert ("metadata", ".planbalance/plan.json") in found(made.audit(), "error")
+
+
+def test_a_plan_that_the_caller_names_and_that_is_damaged_is_refused(tmp_path: Path) -> None:
+    made = built(tmp_path)
+    text = Path(made.plan.path).read_bytes()
+    Path(made.plan.path).write_bytes(text[:-300])
+    with pytest.raises(PlanError):
+        made.audit(plan=made.plan.path)
+    with pytest.raises(PlanError):
+        made.audit(plan=str(tmp_path / "none.json"))
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [b"", b"[]", b"{}", b'{"schema":"planbalance/receipt/1"}', b'{"schema":"planbalance/receipt/1","mode":"x"}'],
+)
+def test_a_damaged_receipt_is_an_error_and_the_tree_tells_the_mode(tmp_path: Path, damaged: bytes) -> None:
+    for mode in ("copy", "hardlink", "symlink"):
+        made = built(tmp_path / mode, mode=mode)
+        write(made.output / ".planbalance/receipt.json", damaged)
+        assert found(made.audit()) == {("metadata", ".planbalance/receipt.json")}
+
+
+def test_another_plan_than_the_one_that_was_built(tmp_path: Path) -> None:
+    made = built(tmp_path / "one")
+    other = built(tmp_path / "two", seed=5)
+    audit = made.audit(plan=other.plan.path)
+    assert {("metadata", ".planbalance/receipt.json"), ("dataset-yaml", "dataset.yaml")} <= found(audit, "error")
+
+
+def test_without_its_own_folder_a_tree_is_audited_by_the_plan_that_is_named(tmp_path: Path) -> None:
+    for mode in ("copy", "hardlink", "symlink"):
+        made = built(tmp_path / mode, mode=mode)
+        shutil.rmtree(made.output / ".planbalance")
+        assert found(made.audit(plan=made.plan.path)) == set()
+
+
+@pytest.mark.parametrize(
+    ("what", "change"),
+    [
+        ("a line is gone", lambda text: text.partition(b"\n")[2]),
+        ("a line is twice", lambda text: text.partition(b"\n")[0] + b"\n" + text),
+        ("a line is none", lambda text: b"no sum\n" + text),
+        ("a file more", lambda text: text + b"0" * 64 + b"  images/train/ghost.png\n"),
+        ("another sum", lambda text: text.replace(text[:4], b"0000", 1)),
+        ("empty", lambda _: b""),
+    ],
+)
+def test_a_manifest_that_was_changed(tmp_path: Path, what: str, change: Any) -> None:
+    made = built(tmp_path)
+    manifest = made.output / "manifest-sha256.txt"
+    manifest.write_bytes(change(manifest.read_bytes()))
+    audit = made.audit()
+    assert not audit.ok, what
+    assert {kind for kind, _ in found(audit)} == {"checksum"}
+
+
+def test_hyperparameters_are_held_against_the_plan(tmp_path: Path) -> None:
+    for mode in ("copy", "symlink"):
+        made = built(tmp_path / mode, mode=mode, negatives_per_positive=Decimal(1))
+        hyps = made.output / "hyps/hyp.balanced.yaml"
+        hyps.write_text(hyps.read_text().replace("lr0: 0.005", "lr0: 0.5"))
+        assert ("metadata", "hyps/hyp.balanced.yaml") in found(made.audit(), "error")
+        hyps.unlink()
+        assert ("missing", "hyps/hyp.balanced.yaml") in found(made.audit(), "error")
+
+
+def test_invalid_lines_that_the_plan_keeps_are_warnings(tmp_path: Path) -> None:
+    tree = {"01-1": ".+!", "01-2": ".+.", "01-3": "..+", "01-4": "...", "01-5": "....", "01-6": ".."}
+    made = built(tmp_path, volumes=tree, invalid_label="keep")
+    audit = made.audit()
+    assert audit.ok
+    assert [kind for kind, _ in found(audit, "warning")] == ["label-invalid"]
+    write(made.output / made.label_of(made.images()[0]), LABELS["!"])
+    assert not made.audit().ok
+
+
+def test_a_data_set_that_is_not_published(tmp_path: Path) -> None:
+    made = built(tmp_path)
+    partial = tmp_path / ".later.planbalance-partial"
+    partial.mkdir()
+    for path, kind in (
+        (tmp_path / "later", "not-published"),
+        (partial, "not-published"),
+        (tmp_path / "no", "input-not-found"),
+    ):
+        with pytest.raises(InputError) as refused:
+            Built(made.source, path, made.plan, "copy", hashed=False).audit()
+        assert refused.value.kind == kind
+        assert str(path) in refused.value.message
+
+
+def test_labels_are_read_by_build_though_images_are_not(tmp_path: Path) -> None:
+    made = built(tmp_path)
+    label = next(path for path in map(made.label_of, made.images()) if (made.output / path).stat().st_size)
+    text = (made.output / label).read_bytes()
+    (made.output / label).write_bytes(text.replace(b"0.1", b"0.2"))
+    assert made.audit(quick=True).ok
+    audit = made.audit(quick=True, labels_by_content=True)
+    assert found(audit) == {("checksum", label)}
+    unread = {check.name for check in audit.checks if check.ok is None}
+    assert "image-checksums" in unread
+    assert not {"labels", "balance", "label-checksums"} & unread
