@@ -1,7 +1,7 @@
 """What changes between two plans: volumes that moved, slices in and out, labels that changed, other options.
 
-A slice is known by its path below the image folder with its input's prefix, which is unique in a plan whatever the layout;
-so plans of data that were moved, or laid out otherwise, compare as equal where they are.
+A slice is known by its path below the image folder with its input's prefix, which is unique in a plan whatever the
+layout; so plans of data that were moved, or laid out otherwise, compare as equal where they are.
 """
 
 from collections import Counter

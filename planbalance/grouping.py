@@ -1,7 +1,7 @@
-"""Which volumes belong together: the groups that a split never cuts, by a CSV map, a name's `patient`, or equal images.
+"""Which volumes belong together: the groups that no split cuts, by a CSV map, a name's `patient`, or equal images.
 
-A volume is not a patient: two knees of one patient must be able to stay together (Yagis et al. 2021, Sci. Rep. 11:22544).
-Texts come in as values; reading files is the caller's work.
+A volume is not a patient: two knees of one patient must be able to stay together (Yagis et al. 2021, Scientific Reports
+11:22544). Texts come in as values; reading files is the caller's work.
 """
 
 import csv
@@ -235,9 +235,9 @@ def _bad_map(message: str, hint: str, *paths: str) -> InputError:
     return InputError(message, kind="bad-map", hint=hint, paths=paths)
 
 
-def counted(count: int, noun: str) -> str:
-    """Return `1 volume` or `2,000 volumes`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def counted(count: int, noun: str, nouns: str = "") -> str:
+    """Return `1 volume` or `2,000 volumes`; `nouns` is the plural where it is not `noun` with an s."""
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
 
 
 def some(names: Iterable[str], most: int = 5) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from planbalance.destination import text_fault
 from planbalance.errors import InputError
 from planbalance.grouping import counted, look_like_one_patient, require_known, some
-from planbalance.model import ImageFile, Naming, Slice, Snapshot, Volume
+from planbalance.model import ImageFile, Naming, Problem, Slice, Snapshot, Volume
 from planbalance.naming import find_naming
 from planbalance.planner.collisions import refuse_collisions
 from planbalance.planner.matching import Matcher, spellings
@@ -64,7 +64,7 @@ def usable(snapshot: Snapshot, options: PlanOptions) -> Selection:
     read, patients = read_slices(snapshot.inputs, images, naming, options.positive_classes)
     slices, volumes_excluded = _without_excluded_volumes(read, excluding)
     excluded = {"volumes": volumes_excluded, "slices": len(snapshot.images) - len(slices)}
-    warnings: list[str] = []
+    warnings = list(_scan_warnings(snapshot))
     slices = _by_missing_label(snapshot, slices, options.missing_label, warnings)
     slices = _by_invalid_label(snapshot, slices, options.invalid_label, warnings)
     if not slices:
@@ -81,21 +81,37 @@ def usable(snapshot: Snapshot, options: PlanOptions) -> Selection:
 
 
 def _refuse_problems(snapshot: Snapshot, excluding: Matcher) -> None:
-    """Refuse what the scan could not read or name, unless it is excluded."""
-    for kind, what in (("unreadable", "could not be read"), ("name-refused", "cannot be used under this name")):
-        found = [
-            problem
-            for problem in snapshot.problems
-            if problem.kind == kind and problem.severity == "error" and not excluding.matches((problem.path,))
-        ]
-        if found:
-            listed = [f"{problem.path} ({problem.message})" for problem in found]
-            raise InputError(
-                f"{counted(len(found), 'place')} {what}: {some(listed, 3)}.",
-                kind=kind,
-                hint="Correct them, or leave them out with --exclude.",
-                paths=(problem.path for problem in found),
-            )
+    """Refuse what the scan found wrong, unless it is excluded; invalid label lines have an option of their own."""
+    errors = [
+        problem
+        for problem in snapshot.problems
+        if problem.severity == "error" and problem.kind != "label-invalid" and not _is_excluded(problem, excluding)
+    ]
+    if errors:
+        listed = [f"{problem.path} ({problem.message})" for problem in errors]
+        raise InputError(
+            f"{counted(len(errors), 'file or folder', 'files or folders')} cannot be used: {some(listed, 3)}.",
+            kind=errors[0].kind,
+            hint="Correct them, or leave them out with --exclude.",
+            paths=(problem.path for problem in errors),
+        )
+
+
+def _is_excluded(problem: Problem, excluding: Matcher) -> bool:
+    name = problem.path.rpartition("/")[2]
+    return excluding.matches((problem.path, name, name.rpartition(".")[0] or name))
+
+
+def _scan_warnings(snapshot: Snapshot) -> Iterator[str]:
+    """Say what the scan warned of, a sentence a kind."""
+    found: dict[str, list[Problem]] = {}
+    for problem in snapshot.problems:
+        if problem.severity == "warning":
+            found.setdefault(problem.kind, []).append(problem)
+    for kind in sorted(found):
+        first = found[kind][0]
+        more = f" and {len(found[kind]) - 1:,} more" if len(found[kind]) > 1 else ""
+        yield f"{kind}: {first.path} ({first.message}){more}."
 
 
 def _without_excluded_paths(snapshot: Snapshot, excluding: Matcher) -> Sequence[ImageFile]:

@@ -228,7 +228,7 @@ def _split_warnings(decided: Decided) -> Iterator[str]:
         for what, target in (("positive", result.positives), ("negative", result.negatives)):
             if wanted and not target.reached[index]:
                 units = sum(result.quotas["positive"].reached) if what == "positive" else 0
-                why = f" (there are {counted(units, 'positive group')} in all)" if units else ""
+                why = f" ({counted(units, 'positive group')} in all)" if units else ""
                 yield f"{split} holds no {what} slice{why}."
     if result.distance:
         parts = [
