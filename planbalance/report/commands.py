@@ -1,0 +1,147 @@
+"""The command lines that repeat what a page shows, quoted for a shell, with no path or option left out."""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from planbalance.model import PlanHeader
+
+
+class Step(NamedTuple):
+    """One command with what it does, and what the page cannot know of it."""
+
+    title: str
+    command: str
+    note: str = ""
+
+
+# Parameters that are options with a value of their own name; the defaults are left out.
+_PLAIN: Final = {
+    "split_method": "optimal",
+    "sampling": "random",
+    "gap": 0,
+    "missing_label": None,
+    "invalid_label": "error",
+    "layout": "keep",
+}
+
+
+def steps(header: PlanHeader, plan_path: str) -> tuple[Step, ...]:
+    """Return the commands that make the plan again, look at it, build it and audit it."""
+    path = plan_path or "plan.json"
+    output = header.output
+    return (
+        Step("Make the same plan", _line(["plan", *_plan_words(header)]), _plan_note(header)),
+        Step("Look at it", _line(["show", path])),
+        Step("Build it", _line(["apply", path])),
+        Step("Audit what was built", _line(["verify", output])),
+        Step("Make this page again", _line(["report", path, "--html", "report.html"])),
+    )
+
+
+_WIDE: Final = 88
+_CONTINUED: Final = " \\\n    "
+
+
+def _line(words: Sequence[str]) -> str:
+    """Return a command line; a long one is continued before each option, as a shell reads it too."""
+    line = shlex.join(["planbalance", *words])
+    if len(line) <= _WIDE:
+        return line
+    broken = (f"{_CONTINUED if word.startswith('--') else ' '}{shlex.quote(word)}" for word in words)
+    return "planbalance" + "".join(broken)
+
+
+def _plan_words(header: PlanHeader) -> Iterator[str]:
+    parameters = header.parameters
+    for root, source in zip(header.inputs, header.sources, strict=True):
+        if source.prefix:
+            yield from ("--input", f"{source.prefix[:-1]}={root}")
+        else:
+            yield root
+    yield from ("--output", _output(header))
+    yield from _ratios(parameters)
+    yield from _seeds(parameters)
+    yield from _naming(header)
+    yield from _sampling(parameters)
+    yield from _plain_options(parameters)
+    yield from _lists(parameters)
+
+
+def _output(header: PlanHeader) -> str:
+    fold = header.parameters.get("fold")
+    return header.output.rpartition("/")[0] if isinstance(fold, Mapping) else header.output
+
+
+def _ratios(parameters: Mapping[str, Any]) -> Iterator[str]:
+    for split in ("train", "val", "test"):
+        ratio = parameters.get(f"{split}_ratio")
+        if isinstance(ratio, str):
+            yield from (f"--{split}-ratio", ratio)
+
+
+def _seeds(parameters: Mapping[str, Any]) -> Iterator[str]:
+    split, sample = parameters.get("split_seed"), parameters.get("sample_seed")
+    if split == sample and split is not None:
+        yield from ("--seed", str(split))
+    else:
+        for name, seed in (("--split-seed", split), ("--sample-seed", sample)):
+            if seed is not None:
+                yield from (name, str(seed))
+
+
+def _naming(header: PlanHeader) -> Iterator[str]:
+    """Yield the rule that was found rather than `auto`: it then cannot be found otherwise."""
+    pattern = header.naming.get("pattern") if header.naming.get("rule") == "regex" else header.naming.get("rule")
+    if isinstance(pattern, str):
+        yield from ("--volume-pattern", pattern)
+
+
+def _sampling(parameters: Mapping[str, Any]) -> Iterator[str]:
+    negatives = parameters.get("negatives_per_positive", "1")
+    if negatives != "1":
+        yield from ("--negatives-per-positive", "all" if negatives is None else str(negatives))
+
+
+def _plain_options(parameters: Mapping[str, Any]) -> Iterator[str]:
+    for name, default in _PLAIN.items():
+        value = parameters.get(name, default)
+        if value != default:
+            yield from (f"--{name.replace('_', '-')}", str(value))
+    if parameters.get("hash_images") is True:
+        yield "--hash-images"
+
+
+def _lists(parameters: Mapping[str, Any]) -> Iterator[str]:
+    for class_id in _listed(parameters.get("positive_classes")):
+        yield from ("--positive-class", str(class_id))
+    kept = _listed(parameters.get("keep_split"))
+    if kept:
+        yield from ("--keep-split", ",".join(map(str, kept)))
+    exclude = parameters.get("exclude")
+    for entry in _listed(exclude.get("entries") if isinstance(exclude, Mapping) else None):
+        yield from ("--exclude", str(entry))
+    for column in _listed(parameters.get("stratify")):
+        yield from ("--stratify", str(column))
+    fold = parameters.get("fold")
+    if isinstance(fold, Mapping):
+        yield from ("--folds", str(fold.get("of")))
+
+
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _plan_note(header: PlanHeader) -> str:
+    """Name the files that went into the plan whose paths the plan does not hold."""
+    parameters = header.parameters
+    groups, keep = parameters.get("groups"), parameters.get("always_keep")
+    lacking = [
+        ("--group-map", isinstance(groups, Mapping) and groups.get("by") == "map"),
+        ("--group-from", isinstance(groups, Mapping) and groups.get("by") == "dicom"),
+        ("--split-map", parameters.get("split_map") is not None),
+        ("--always-keep", isinstance(keep, Mapping) and bool(keep.get("entries"))),
+        ("--extend", parameters.get("extend") is not None),
+    ]
+    named = [name for name, used in lacking if used]
+    return f"Add the files that were given with {', '.join(named)}: a plan does not hold their paths." if named else ""

@@ -1,0 +1,341 @@
+"""The page to review: one HTML file that opens offline, of a plan (before) or of a data set (after).
+
+Everything is in the file: style, script, volumes as compact JSON, pictures as data URIs. Its own policy forbids every
+request to the network and every script but its own, so that a class name or volume id can be nothing but text.
+"""
+
+import base64
+import hashlib
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from itertools import chain
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from planbalance.errors import UsageError
+from planbalance.model import Audit, Check, PlanHeader, Problem, Progress, Silent
+from planbalance.planstore import PlanFile
+from planbalance.report import facts
+from planbalance.report.boxes import box_facts
+from planbalance.report.commands import Step, steps
+from planbalance.report.drawing import shares
+from planbalance.report.footprint import Footprint, footprint
+from planbalance.report.samples import Places, count_all_boxes, draw_samples
+from planbalance.report.table import plain, size
+
+_MOST_PROBLEMS: Final = 200  # of one check on the page; `verify --json` has all
+
+
+@dataclass(frozen=True, slots=True)
+class PageOptions:
+    """What the page shall show.
+
+    Attributes:
+        dataset: absolute path of the data set built from the plan, or None for a plan alone.
+        audit: its audit, where one was run.
+        samples: positive slices of each split to draw with their boxes; a negative one comes with them. 0: none.
+    """
+
+    dataset: str | None = None
+    audit: Audit | None = None
+    samples: int = 4
+
+
+class Written(NamedTuple):
+    """A page that was written: where, and how large."""
+
+    path: str
+    bytes: int
+
+
+class ModeRow(NamedTuple):
+    """What `apply --mode` would do: new files, links among the names, and the file system's need."""
+
+    mode: str
+    does: str
+    files: int
+    links: int
+    bytes: int
+    inodes: int
+
+
+_MODES: Final = {
+    "copy": "copies images and labels, with a checksum of each",
+    "hardlink": "links images, copies labels; one file system only",
+    "symlink": "links images by absolute path, copies labels; the inputs must stay where they are",
+    "reflink": "images share their blocks with the input (btrfs, XFS)",
+    "list": "writes paths into train.txt, val.txt and test.txt; nothing is copied",
+}
+
+
+def write_page(
+    path: str, plan: PlanFile | None, options: PageOptions | None = None, progress: Progress | None = None
+) -> Written:
+    """Write the page in one step: whoever looks finds the old one or the new one, whole.
+
+    Args:
+        path: of the HTML file.
+        plan: what it shows; None: only the audit of `options`, of a data set that has no plan.
+        options: beside the plan.
+        progress: where reading labels and pictures is reported to.
+
+    Raises:
+        UsageError: the file lies in an input or in the data set, cannot be written, or jinja2 is not installed.
+        PlanError: the plan is damaged or does not add up.
+    """
+    options = options or PageOptions()
+    path = os.path.abspath(path)
+    check_page(path, plan, options.dataset)
+    data = render(plan, options, progress or Silent())
+    try:
+        _replace(path, data)
+    except OSError as error:
+        raise UsageError(
+            f"The page cannot be written to {path}: {error.strerror or error}.",
+            kind="report-not-written",
+            hint="Choose another file; its folder must exist.",
+            paths=[path],
+        ) from error
+    return Written(path, len(data))
+
+
+def check_page(path: str, plan: PlanFile | None, dataset: str | None) -> None:
+    """Check, before long work, that a page can be made and that its file is in no input and in no data set.
+
+    Raises:
+        UsageError: it cannot, or it is (contract, exit code 2).
+    """
+    path = os.path.abspath(path)
+    _jinja2()
+    if not os.path.isdir(os.path.dirname(path)) or os.path.isdir(path):
+        raise UsageError(
+            f"The page cannot be written to {path}: "
+            + ("it is a folder." if os.path.isdir(path) else "its folder does not exist."),
+            kind="report-not-written",
+            hint="Give a file name in a folder that exists.",
+            paths=[path],
+        )
+    inputs = plan.header.inputs if plan is not None else ()
+    outputs = [folder for folder in (dataset, plan.header.output if plan is not None else None) if folder]
+    # The file itself may be a link; what counts is where its name is.
+    real = f"{os.path.realpath(os.path.dirname(path))}/{os.path.basename(path)}"
+    for what, folder in chain((("input", root) for root in inputs), (("data set", root) for root in outputs)):
+        if _within(path, folder) or _within(real, os.path.realpath(folder)):
+            raise UsageError(
+                f"The page {path} is inside the {what} {folder}.",
+                kind="file-inside-input",
+                hint="Choose a place outside: inputs are never written to, and a data set holds what its plan says.",
+                paths=[path, folder],
+            )
+
+
+def _within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def _replace(path: str, data: bytes) -> None:
+    temporary = f"{os.path.dirname(path)}/.planbalance-{os.getpid()}-{os.urandom(4).hex()}.tmp"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+# ---- rendering ------------------------------------------------------------------------------------------------------
+
+
+def render(plan: PlanFile | None, options: PageOptions, progress: Progress) -> bytes:
+    """Return the page's bytes: the same for the same plan, files and audit; no clock, no host.
+
+    Raises:
+        UsageError: jinja2 is not installed. PlanError: the plan is damaged or does not add up.
+    """
+    template = _environment().get_template("page.html")
+    style, script = _asset("page.css"), _asset("page.js")
+    context: dict[str, Any] = {
+        "style": style,
+        "script": script,
+        "policy": (
+            f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+            "base-uri 'none'; form-action 'none'"
+        ),
+        "version": _version(),
+        "dataset": options.dataset,
+        "audit": None if options.audit is None else _audit(options.audit),
+        "plan": None,
+    }
+    if plan is not None:
+        context |= _plan_context(plan, options, progress)
+    return str(template.render(context)).encode("utf-8", "backslashreplace")
+
+
+def _jinja2() -> Any:  # noqa: ANN401 - jinja2 is an extra
+    try:
+        import jinja2  # noqa: PLC0415 - an extra: only pages need it
+    except ImportError:
+        raise UsageError(
+            "The page needs jinja2, which is not installed.",
+            kind="extra-missing",
+            hint="pip install 'planbalance[report]'",
+        ) from None
+    return jinja2
+
+
+def _environment() -> Any:  # noqa: ANN401 - jinja2 is an extra
+    jinja2 = _jinja2()
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("planbalance.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "count": "{:,}".format,
+        "bytes": size,
+        "plain": plain,
+        "percent": percent,
+        "signed": "{:+,}".format,
+    }
+    environment.globals |= {"shares": shares}
+    return environment
+
+
+def percent(part: int, whole: int) -> str:
+    """Return a share such as `19.4 %`, with a space that does not break; `–` of nothing."""
+    return f"{100 * part / whole:.1f}\u00a0%" if whole else "–"
+
+
+def _asset(name: str) -> str:
+    return (files("planbalance.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """Return a hash source of Content Security Policy Level 3, 6.6.2.2."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"
+
+
+def _version() -> str:
+    try:
+        return version("planbalance")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def embedded_json(value: object) -> str:
+    """Return JSON that can stand in a `script` element: no `<`, so neither `</script` nor `<!--`."""
+    return orjson.dumps(value).decode().replace("<", "\\u003c")
+
+
+# ---- the plan -------------------------------------------------------------------------------------------------------
+
+
+def _plan_context(plan: PlanFile, options: PageOptions, progress: Progress) -> dict[str, Any]:
+    header = plan.header
+    tally = facts.Tally(header, options.samples)
+    needs = footprint(header, tally.watching(plan.operations()))
+    places = Places(header, options.dataset)
+    splits = facts.split_facts(header, tally)
+    return {
+        "plan": header,
+        "plan_path": plan.path,
+        "splits": splits,
+        "widest": max(split.slices for split in splits),
+        "total": _total(splits),
+        "distance": facts.distance(header),
+        "grouped": facts.is_grouped(header),
+        "examples": facts.examples(header),
+        "slices_a_volume": facts.slices_a_volume(header.volumes),
+        "positives_a_volume": facts.positives_a_volume(header.volumes),
+        "volumes_json": embedded_json(facts.volume_rows(tally)),
+        "labels_from": places.of,
+        "boxes": box_facts(header.names, count_all_boxes(plan, tally.labelled, places, progress)),
+        "samples": draw_samples(tally.picked(), places, header.names, progress),
+        "modes": _modes(needs, tally),
+        "steps": _steps(header, plan.path, options),
+    }
+
+
+def _modes(needs: Mapping[str, Footprint], tally: facts.Tally) -> tuple[ModeRow, ...]:
+    slices = sum(volume.kept for volume in tally.header.volumes)
+    rows = []
+    for mode, need in needs.items():
+        links = slices if mode in {"hardlink", "symlink"} else 0
+        rows.append(ModeRow(mode, _MODES[mode], need.files - links, links, need.bytes, need.inodes))
+    return (*rows, ModeRow("list", _MODES["list"], 3, 0, tally.path_bytes, 3))
+
+
+class Total(NamedTuple):
+    """All splits together."""
+
+    volumes: int
+    positive_volumes: int
+    slices: int
+    positives: int
+    kept: int
+    kept_positives: int
+
+
+def _total(splits: Sequence[facts.SplitFacts]) -> Total:
+    return Total(*(sum(getattr(split, name) for split in splits) for name in Total._fields))
+
+
+def _steps(header: PlanHeader, path: str, options: PageOptions) -> tuple[Step, ...]:
+    found = steps(header, path)
+    if options.dataset is None:
+        return found
+    return (
+        *found[:-1],
+        found[-1]._replace(command=f"planbalance report {shlex.quote(options.dataset)} --html report.html"),
+    )
+
+
+# ---- the audit ------------------------------------------------------------------------------------------------------
+
+
+class AuditedCheck(NamedTuple):
+    """A check as the page shows it: the first problems, and how many more there are."""
+
+    name: str
+    ok: bool | None
+    reason: str
+    looked_at: int
+    problems: tuple[Problem, ...]
+    errors: int
+    warnings: int
+    more: int
+
+
+def _audit(audit: Audit) -> dict[str, Any]:
+    columns = list(dict.fromkeys(key for leak in audit.leaks for key in leak))
+    return {
+        "ok": audit.ok,
+        "summary": audit.summary,
+        "checks": tuple(map(_check, audit.checks)),
+        "columns": [column.replace("_", " ") for column in columns],
+        "leaks": [[_cell(column, leak.get(column, "")) for column in columns] for leak in audit.leaks],
+    }
+
+
+def _check(check: Check) -> AuditedCheck:
+    errors = sum(problem.severity == "error" for problem in check.problems)
+    shown = check.problems[:_MOST_PROBLEMS]
+    more = len(check.problems) - len(shown)
+    return AuditedCheck(
+        check.name, check.ok, check.reason, check.count, shown, errors, len(check.problems) - errors, more
+    )
+
+
+def _cell(column: str, value: object) -> str:
+    if column == "share" and isinstance(value, int | float):
+        return f"{100 * value:.1f}\u00a0%"
+    return f"{value:,}" if type(value) is int else plain(value)
