@@ -258,6 +258,7 @@ def _from_yaml(path: str) -> _Draft:
     _add_named_folders(draft, named)
     for text, splits in texts.items():
         _add_text(draft, text, splits)
+    _judge_listed_in_named(draft)
     return draft
 
 
@@ -354,6 +355,21 @@ def _add_text(draft: _Draft, text: str, splits: Sequence[Split]) -> None:
         beside = os.path.commonpath([os.path.dirname(image) for image in without_images])
         for image in without_images:
             _add_listed(draft, image, Area(beside, beside, splits[0]))
+
+
+def _judge_listed_in_named(draft: _Draft) -> None:
+    """Note images that a text list names for one split while the folder they lie in is named for another."""
+    walked = {area.images: area.split for area in draft.walked}
+    if not walked:
+        return
+    holders: dict[str, Split | None] = {}
+    for image, area in draft.listed.items():
+        folder = image.rpartition("/")[0]
+        if folder not in holders:
+            holders[folder] = next((walked[outer] for outer in _upwards(folder) if outer in walked), None)
+        other = holders[folder]
+        if other is not None and area.split is not None and other != area.split:
+            draft.problems.append(_overlap(image, (other, area.split)))
 
 
 def _add_listed(draft: _Draft, image: str, area: Area) -> None:
