@@ -12,7 +12,7 @@ from tests.builders import seed_shaped_volumes
 POOLED = Source("", tuple(Folder(f"images/{s}", f"labels/{s}", s) for s in ("train", "val", "test")))
 
 
-def operation(image: str = "images/train/IM1-01.png", **changes: Any) -> Operation:  # noqa: ANN401 - any field
+def operation(image: str = "images/train/IM1-01.png", **changes: Any) -> Operation:
     """Return a negative slice of volume `01`; `tears=1` makes it positive."""
     tears = changes.pop("tears", 0)
     label = b"0 0.5 0.5 0.1 0.2\n" * tears
@@ -48,7 +48,7 @@ def small_operations() -> list[Operation]:
     ]
 
 
-def draft(operations: Iterable[Operation], *, layout: Layout = "keep", **changes: Any) -> PlanHeader:  # noqa: ANN401 - any field
+def draft(operations: Iterable[Operation], *, layout: Layout = "keep", **changes: Any) -> PlanHeader:
     """Return an unsealed header whose counts are those of the operations."""
     operations = list(operations)
     kept = Counter(each.volume for each in operations)
@@ -77,7 +77,7 @@ def draft(operations: Iterable[Operation], *, layout: Layout = "keep", **changes
     return PlanHeader(**{**values, **changes})
 
 
-def small_plan(**changes: Any) -> SealedPlan:  # noqa: ANN401 - any field
+def small_plan(**changes: Any) -> SealedPlan:
     """Return a sealed plan of `small_operations`."""
     operations = small_operations()
     return seal(draft(operations, **changes), operations)

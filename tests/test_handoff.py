@@ -30,15 +30,37 @@ _KEYS = """
     perspective flipud fliplr mosaic mixup copy_paste
 """
 ULTRALYTICS_KEYS = set(_KEYS.split())
-)
 # The guide's Step 5, as numbers.
 STEP_5 = {
-    "lr0": 0.005, "lrf": 0.00001, "momentum": 0.95, "weight_decay": 0.001,
-    "warmup_epochs": 5.0, "warmup_momentum": 0.8, "warmup_bias_lr": 0.1,
-    "box": 0.03, "cls": 0.5, "obj": 3.0, "cls_pw": 1.0, "obj_pw": 2.5,
-    "iou_t": 0.1, "anchor_t": 5.0, "label_smoothing": 0.1, "fl_gamma": 0.0,
-    "hsv_h": 0.03, "hsv_s": 0.9, "hsv_v": 0.6, "degrees": 15.0, "translate": 0.2, "scale": 0.7, "shear": 5.0,
-    "perspective": 0.0005, "flipud": 0.1, "fliplr": 0.5, "mosaic": 1.0, "mixup": 0.3, "copy_paste": 0.5,
+    "lr0": 0.005,
+    "lrf": 0.00001,
+    "momentum": 0.95,
+    "weight_decay": 0.001,
+    "warmup_epochs": 5.0,
+    "warmup_momentum": 0.8,
+    "warmup_bias_lr": 0.1,
+    "box": 0.03,
+    "cls": 0.5,
+    "obj": 3.0,
+    "cls_pw": 1.0,
+    "obj_pw": 2.5,
+    "iou_t": 0.1,
+    "anchor_t": 5.0,
+    "label_smoothing": 0.1,
+    "fl_gamma": 0.0,
+    "hsv_h": 0.03,
+    "hsv_s": 0.9,
+    "hsv_v": 0.6,
+    "degrees": 15.0,
+    "translate": 0.2,
+    "scale": 0.7,
+    "shear": 5.0,
+    "perspective": 0.0005,
+    "flipud": 0.1,
+    "fliplr": 0.5,
+    "mosaic": 1.0,
+    "mixup": 0.3,
+    "copy_paste": 0.5,
 }
 
 
@@ -185,8 +207,14 @@ def test_the_metadata_have_the_guides_keys() -> None:
     rest = {"total": 3, "positive": 1, "negative": 2, "tear": 1, "no_tear": 2}
     assert found["statistics"] == {
         "splits": {"train": train, "val": rest, "test": rest},
-        "total_images": 14, "total_positive": 5, "total_negative": 9, "total_tear": 5, "total_no_tear": 9,
-        "train_balance_ratio": "3:5", "val_balance_ratio": "1:2", "test_balance_ratio": "1:2",
+        "total_images": 14,
+        "total_positive": 5,
+        "total_negative": 9,
+        "total_tear": 5,
+        "total_no_tear": 9,
+        "train_balance_ratio": "3:5",
+        "val_balance_ratio": "1:2",
+        "test_balance_ratio": "1:2",
     }
     assert found["slice_details"] == {
         "train": {
@@ -220,7 +248,8 @@ def test_the_hyperparameters_are_the_guides_step_5_as_numbers() -> None:
 
 
 def test_the_hyperparameters_are_those_of_the_guide_itself(shared_guide: str) -> None:
-    block = shared_guide.split("Create `data/hyps/hyp.balanced.yaml`")[1].split("```yaml")[1].split("```", maxsplit=1)[0]
+    step_5 = shared_guide.split("Create `data/hyps/hyp.balanced.yaml`")[1]
+    block = step_5.split("```yaml")[1].split("```", maxsplit=1)[0]
     assert yaml.safe_load(block) == STEP_5
 
 
