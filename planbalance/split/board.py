@@ -60,7 +60,7 @@ class Board:
 
     @property
     def proven(self) -> bool:
-        """Whether no placement that keeps the quotas is closer: the aims are met, and are the best that could be met."""
+        """Whether no placement that keeps the quotas is closer: the aims are met, and none were better."""
         return self.cost == 0 and all(
             not any(wanted) or list(wanted) == reachable
             for wanted, reachable in zip(self.task.aim, self._aims, strict=True)

@@ -1,7 +1,7 @@
 """Exchanges of an exact amount, found by looking sums up in a table instead of trying.
 
-A random descent ends a few slices off: the last steps are one swap, or two at once, whose gain must be exact. All sums of
-one or two units of a part are tabled, and the units of the other part say which sum they need.
+A random descent ends a few slices off: the last steps are one swap, or two or three at once, whose gain must be exact.
+The sums of one, two or three units of a part are tabled, and the units of the other part say which sum they need.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,7 +33,7 @@ class Exchange:
         depth: how many swaps at once.
     """
 
-    def __init__(  # noqa: PLR0913 - what is exchanged, between whom, and how far to look
+    def __init__(
         self, weights: Sequence[int], here: Sequence[int], there: Sequence[int], draws: Draws, *, depth: int
     ) -> None:
         self._weights = weights
@@ -44,7 +44,7 @@ class Exchange:
         self._tables: dict[int, tuple[list[tuple[int, Units]], dict[int, list[Units]]]] = {}
 
     def of(self, gain: int) -> Iterator[Swaps]:
-        """Yield exchanges with exactly this gain: none at all where it is 0, then single swaps, then two at once."""
+        """Yield exchanges with exactly this gain: none at all where it is 0, then single swaps, then several."""
         if gain == 0:
             yield []
         for count in range(1, self._depth + 1):

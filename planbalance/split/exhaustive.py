@@ -1,14 +1,13 @@
 """Few units: every placement that could be closer than what a search found, and the proof that there is no other.
 
-All ways to fill one part (a bundle of positive and of negative units) are listed by their sums. Excesses sum to 0 over the
-parts, so a placement is at least twice as far off as any of its parts: the distance that a search reached leaves short lists,
-and a closest placement is a choice of one bundle a part, disjoint; the largest part takes the rest.
+All ways to fill one part (a bundle of positive and of negative units) are listed by their sums. Excesses sum to 0 over
+the parts, so a placement is at least twice as far off as any of its parts: the distance that a search reached leaves
+short lists. A closest placement is a choice of one bundle a part, disjoint; the largest part takes the rest.
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import combinations
-from math import comb
 from typing import NamedTuple
 
 from planbalance.split.draws import Draws
@@ -53,12 +52,12 @@ class _Bundle(NamedTuple):
     units: int
 
 
-def closest(task: Task, bound: int, draws: Draws) -> list[Answer] | None:
+def closest(task: Task, bound: int, draws: Draws, fillings: int) -> list[Answer] | None:
     """Return the closest placements no farther than `bound`, in random order; None where there is too much to look at.
 
     All of them up to `ANSWERS`; none if the bound is lower than what can be had.
     """
-    answers = _answers(task, _Closest(bound), draws)
+    answers = _answers(task, _Closest(bound), draws, fillings)
     if answers is not None:
         order = list(range(len(answers)))
         draws.shuffle(order)
@@ -66,12 +65,12 @@ def closest(task: Task, bound: int, draws: Draws) -> list[Answer] | None:
     return None
 
 
-def nearby(task: Task, bound: int, draws: Draws) -> list[Answer] | None:
+def nearby(task: Task, bound: int, draws: Draws, fillings: int) -> list[Answer] | None:
     """Return the placements no farther than `bound`, the closest first; None where there is too much to look at.
 
     Up to `ANSWERS` of them: what is left out is not closer than the last one.
     """
-    return _answers(task, _Nearby(bound), draws)
+    return _answers(task, _Nearby(bound), draws, fillings)
 
 
 class _Closest:
@@ -102,13 +101,13 @@ class _Nearby(_Closest):
             self.bound = self.found[-1][0]
 
 
-def _answers(task: Task, kept: _Closest, draws: Draws) -> list[Answer] | None:
+def _answers(task: Task, kept: _Closest, draws: Draws, fillings: int) -> list[Answer] | None:
     sizes = [sum(quotas[part] for quotas in task.quotas) for part in range(task.parts)]
     rest = sizes.index(max(sizes))
     lists = []
     for part in range(task.parts):
         if part != rest:
-            bundles = _bundles(task, part, kept.bound, draws)
+            bundles = _bundles(task, part, kept.bound, draws, fillings)
             if bundles is None:
                 return None
             lists.append((part, bundles))
@@ -127,9 +126,9 @@ def _answers(task: Task, kept: _Closest, draws: Draws) -> list[Answer] | None:
     return answers
 
 
-def _bundles(task: Task, part: int, bound: int, draws: Draws) -> list[_Bundle] | None:
-    """Return the ways to fill a part that are off by at most half the bound, the nearest first, ties in random order."""
-    positive, negative = (_fillings(task, stratum, part) for stratum in (0, 1))
+def _bundles(task: Task, part: int, bound: int, draws: Draws, fillings: int) -> list[_Bundle] | None:
+    """Return the ways to fill a part that are off by half the bound at most, the nearest first, ties at random."""
+    positive, negative = (_fillings(task, stratum, part, fillings) for stratum in (0, 1))
     if positive is None or negative is None:
         return None
     negative.sort()
@@ -152,15 +151,25 @@ def _bundles(task: Task, part: int, bound: int, draws: Draws) -> list[_Bundle] |
     return sorted((bundles[index] for index in order), key=lambda bundle: bundle.off)
 
 
-def _fillings(task: Task, stratum: int, part: int) -> list[tuple[int, int]] | None:
+def _fillings(task: Task, stratum: int, part: int, limit: int) -> list[tuple[int, int]] | None:
     """Return (sums, units) for every choice of as many units of the stratum as the part wants."""
     units = task.strata[stratum]
     quota = task.quotas[stratum][part]
-    if comb(len(units), quota) > FILLINGS:
+    if _more_choices(len(units), quota, limit):
         return None
     weights = [(task.positives[unit] << _SHIFT) + task.negatives[unit] for unit in units]
     bits = [1 << unit for unit in units]
     return list(zip(map(sum, combinations(weights, quota)), map(sum, combinations(bits, quota)), strict=True))
+
+
+def _more_choices(count: int, chosen: int, limit: int) -> bool:
+    """Return whether there are more than `limit` ways, without the number itself, which may have 20,000 digits."""
+    ways = 1
+    for step in range(min(chosen, count - chosen)):
+        ways = ways * (count - step) // (step + 1)
+        if ways > limit:
+            return True
+    return False
 
 
 class _Walk:

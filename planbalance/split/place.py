@@ -1,17 +1,24 @@
 """The way to an answer: a search; where it falls short, everything there is; at the end the ties."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from planbalance.split.board import Board
 from planbalance.split.draws import Draws
-from planbalance.split.exhaustive import closest, nearby
+from planbalance.split.exhaustive import FILLINGS, Answer, closest, nearby
+from planbalance.split.polish import polish
 from planbalance.split.search import searched
+from planbalance.split.shares import Shares, ZonedShares
 from planbalance.split.start import parts_of_members, shuffled_members
-from planbalance.split.task import Placement, Task, amount_per_part
+from planbalance.split.task import Features, Placement, Task, amount_per_part, distance_to_targets
 
 # Placements of the positive stratum that are completed with negative units, and restarts for each.
 COMPLETIONS = 24
 COMPLETION_RESTARTS = 3
+# Placements that are polished where class shares are not met.
+ATTEMPTS = 4
+# Ways to fill a part from a stratum up to which all placements are looked at although none can be closer.
+FEW = 2_000
 
 
 def place(task: Task, draws: Draws, method: Literal["optimal", "random"]) -> Placement:
@@ -19,26 +26,53 @@ def place(task: Task, draws: Draws, method: Literal["optimal", "random"]) -> Pla
     if method == "random":
         return Placement(parts_of_members(task, shuffled_members(task, draws)), proven=False)
     board = searched(task, draws)
-    part_of = parts_of_members(task, board.members)
+    placement = Placement(parts_of_members(task, board.members), board.proven)
     if board.proven and task.features is None:
-        return Placement(part_of, proven=True)
-    answers = closest(task, board.distance, draws)
+        return placement
+    answers = closest(task, board.distance, draws, FEW if board.proven else FILLINGS)
     if answers:
-        return Placement(answers[0].part_of, proven=True)
+        return Placement(_best_shared(task, answers), proven=True)
     if not board.proven and len(task.strata[1]) > 1:
-        return _positives_first(task, board, draws)
-    return Placement(part_of, board.proven)
+        placement = _positives_first(task, board, draws)
+    return placement if task.features is None else _polished(task, task.features, placement, draws)
+
+
+def _polished(task: Task, features: Features, placement: Placement, draws: Draws) -> Placement:
+    """Return the placement with better shares; where classes stay off, the best of several searched anew."""
+    best = placement
+    best_key = None
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            board = searched(task, draws)
+            if board.distance > distance_to_targets(task, best.part_of):
+                continue
+            placement = Placement(parts_of_members(task, board.members), board.proven)
+        met = polish(task, features, placement.part_of, draws)
+        key = (not met, ZonedShares(Shares(features, placement.part_of)).cost())
+        if best_key is None or key < best_key:
+            best, best_key = placement, key
+        if met:
+            break
+    return best
+
+
+def _best_shared(task: Task, answers: Sequence[Answer]) -> list[int]:
+    """Return the answer with the best class shares, then traits; the first of equals, and their order is random."""
+    features = task.features
+    if features is None:
+        return answers[0].part_of
+    return min((answer.part_of for answer in answers), key=lambda part_of: Shares(features, part_of).cost())
 
 
 def _positives_first(task: Task, board: Board, draws: Draws) -> Placement:
     """Return the closest placement found by completing the best placements of the positive stratum.
 
-    Negative units never change a positive count: what the positive units are off is a lower bound, and with many negative
-    units it is usually met.
+    Negative units never change a positive count: what the positive units are off is a lower bound, and with many
+    negative units it is usually met.
     """
     part_of = parts_of_members(task, board.members)
     distance = board.distance
-    ranked = (nearby(_positive_task(task), distance, draws) or [])[:COMPLETIONS]
+    ranked = (nearby(_positive_task(task), distance, draws, FILLINGS) or [])[:COMPLETIONS]
     for bound, positive_parts in ranked:
         if bound >= distance:
             break

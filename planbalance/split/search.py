@@ -1,15 +1,19 @@
-"""Many units: a seeded start, a descent by random swaps, exact exchanges at the end, and all of it again where it stalls."""
+"""Many units: a seeded start, a descent by random swaps, exact exchanges at the end; all again where it stalls."""
 
 from planbalance.split.board import Board
 from planbalance.split.draws import Draws
 from planbalance.split.exchange import finish
-from planbalance.split.start import shuffled_members
-from planbalance.split.task import Task
+from planbalance.split.shares import Shares, share_weight
+from planbalance.split.start import parts_of_members, shuffled_members
+from planbalance.split.task import Features, Task
 
 RESTARTS = 12
 STEPS = 40_000
 # Swaps in a row that bring nothing, at most: the descent has stalled.
 PATIENCE = 400
+APPROACH_PATIENCE = 2_000
+# Slices count as much as this many classes while shares are approached.
+SLICES_COUNT = 4
 
 
 def searched(task: Task, draws: Draws, restarts: int = RESTARTS) -> Board:
@@ -17,6 +21,8 @@ def searched(task: Task, draws: Draws, restarts: int = RESTARTS) -> Board:
     best: Board | None = None
     for _ in range(restarts):
         board = Board(task, shuffled_members(task, draws))
+        if task.features is not None:
+            approach(board, task.features, draws)
         descend(board, draws)
         finish(board, draws)
         if best is None or (board.distance, board.cost) < (best.distance, best.cost):
@@ -67,6 +73,45 @@ def descend(board: Board, draws: Draws) -> None:
             stalled += 1
             if stalled == patience:
                 break
+
+
+def approach(board: Board, features: Features, draws: Draws) -> None:
+    """Swap at random within the strata for better class and trait shares, slices being one more share to keep.
+
+    What follows for the slices alone is then a few swaps, and undoes little of it.
+    """
+    task = board.task
+    pairs = _pairs(board)
+    if not pairs:
+        return
+    shares = Shares(features, parts_of_members(task, board.members))
+    random = draws.random
+    weight_p, weight_n = (2 * SLICES_COUNT * share_weight(sum(amounts)) for amounts in (task.positives, task.negatives))
+    idle = 0
+    for _ in range(STEPS):
+        cell, here, other, there = pairs[int(random() * len(pairs))]
+        i = int(random() * len(cell))
+        j = int(random() * len(other))
+        a, b = cell[i], other[j]
+        gains = shares.gains([(a, b)])
+        p = task.positives[b] - task.positives[a]
+        n = task.negatives[b] - task.negatives[a]
+        change = (
+            sum(shares.change(gains, here, there))
+            + weight_p * p * (board.positive[here] - board.positive[there] + p)
+            + weight_n * n * (board.negative[here] - board.negative[there] + n)
+        )
+        idle += 1
+        if change < 0:
+            shares.take(gains, here, there)
+            cell[i], other[j] = b, a
+            board.positive[here] += p
+            board.positive[there] -= p
+            board.negative[here] += n
+            board.negative[there] -= n
+            idle = 0
+        elif idle == APPROACH_PATIENCE:
+            break
 
 
 def _pairs(board: Board) -> list[tuple[list[int], int, list[int], int]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from itertools import compress
+from math import ceil, floor
 from typing import Literal
 
 from planbalance.apportion import largest_remainder
@@ -13,10 +14,17 @@ from planbalance.model import SPLITS
 from planbalance.split.draws import Draws
 from planbalance.split.place import place
 from planbalance.split.quotas import Ratios, amounts_left, quotas_left, unit_quotas
-from planbalance.split.task import Placement, Task, amount_per_part
+from planbalance.split.shares import share_weight
+from planbalance.split.task import Features, Placement, Task, amount_per_part
 from planbalance.split.values import STRATA, Share, SplitRequest, SplitResult, Target, Unit
 
 Method = Literal["optimal", "random"]
+
+# Boxes below which a class share is not asked to be within a percentage point.
+RARE = 100
+
+Feature = tuple[int, int, str]
+"""(0, class id, "") or (1, column, value): classes sort before traits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +174,54 @@ def _task(units: Sequence[Unit], wanted: _Wanted, fixed: Sequence[int | None], f
         quotas=(left[0], left[1]),
         excess=(tuple(excess[0]), tuple(excess[1])),
         aim=(tuple(aim[0]), tuple(aim[1])),
-        features=None,
+        features=_features(units, wanted, fixed, free),
+    )
+
+
+def _features(
+    units: Sequence[Unit], wanted: _Wanted, fixed: Sequence[int | None], free: Sequence[int]
+) -> Features | None:
+    """Return what ties are broken by: classes where there are several, traits where a column has several values."""
+    classes = {class_id for unit in units for class_id, _ in unit.classes}
+    columns = [column for column in range(len(units[0].traits)) if len({unit.traits[column] for unit in units}) > 1]
+    amounts: list[dict[Feature, int]] = [
+        {(0, class_id, ""): boxes for class_id, boxes in unit.classes if boxes and len(classes) > 1}
+        | {(1, column, unit.traits[column]): 1 for column in columns}
+        for unit in units
+    ]
+    totals: dict[Feature, int] = {}
+    for unit_amounts in amounts:
+        for feature, amount in unit_amounts.items():
+            totals[feature] = totals.get(feature, 0) + amount
+    if not totals:
+        return None
+    order = sorted(totals)
+    number = {feature: index for index, feature in enumerate(order)}
+    excess = [[-count for count in largest_remainder(totals[feature], wanted.ratios)] for feature in order]
+    for unit_amounts, part in zip(amounts, fixed, strict=True):
+        if part is not None:
+            for feature, amount in unit_amounts.items():
+                excess[number[feature]][part] += amount
+    return Features(
+        of=tuple(tuple((number[feature], amount) for feature, amount in amounts[index].items()) for index in free),
+        weights=tuple(share_weight(totals[feature]) for feature in order),
+        classes=sum(kind == 0 for kind, _, _ in order),
+        excess=tuple(tuple(parts) for parts in excess),
+        rare=tuple(totals[feature] < RARE for feature in order),
+        zones=tuple(_zone(totals[feature], wanted.ratios, exact=feature[0] == 1) for feature in order),
+    )
+
+
+def _zone(total: int, ratios: Ratios, *, exact: bool) -> tuple[tuple[int, int], ...]:
+    """Return part -> (least, most) excess within a percentage point of its ratio, or five where boxes are few."""
+    if exact:
+        return ((0, 0),) * len(ratios)
+    width = Fraction(total, 100 if total >= RARE else 20)
+    whole = sum(Fraction(ratio) for ratio in ratios)
+    ideals = [Fraction(ratio) * total / whole for ratio in ratios]
+    return tuple(
+        (min(0, ceil(ideal - width) - want), max(0, floor(ideal + width) - want))
+        for ideal, want in zip(ideals, largest_remainder(total, ratios), strict=True)
     )
 
 

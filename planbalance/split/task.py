@@ -14,12 +14,16 @@ class Features:
         weights: feature -> weight of a squared deviation.
         classes: how many of the features are classes; they come first, the rest are trait values.
         excess: feature -> part -> amount of the fixed units less the wanted amount.
+        rare: feature -> whether there is too little of it to ask for its share to be met.
+        zones: feature -> part -> (least, most) excess that is as good as none.
     """
 
     of: tuple[tuple[tuple[int, int], ...], ...]
     weights: tuple[int, ...]
     classes: int
     excess: tuple[tuple[int, ...], ...]
+    rare: tuple[bool, ...]
+    zones: tuple[tuple[tuple[int, int], ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +73,12 @@ def amount_per_part(amounts: Sequence[int], part_of: Iterable[int], start: Seque
     for amount, part in zip(amounts, part_of, strict=True):
         totals[part] += amount
     return totals
+
+
+def distance_to_targets(task: Task, part_of: Sequence[int]) -> int:
+    """Return how many slices a placement is off, positive and negative ones, summed over the parts."""
+    excess = (
+        amount_per_part(amounts, part_of, start)
+        for amounts, start in zip((task.positives, task.negatives), task.excess, strict=True)
+    )
+    return sum(sum(map(abs, parts)) for parts in excess)
