@@ -33,7 +33,13 @@ class ImageContent(NamedTuple):
 def read_label_file(path: str, class_count: int | None) -> LabelContent:
     """Read one label."""
     try:
-        data = b"".join(_chunks(path, _LABEL_CHUNK))
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            data = os.read(handle, _LABEL_CHUNK)
+            while more := os.read(handle, _IMAGE_CHUNK if len(data) >= _LABEL_CHUNK else _LABEL_CHUNK):
+                data += more
+        finally:
+            os.close(handle)
     except OSError as error:
         return LabelContent(0, "", EMPTY, f"cannot be read: {error.strerror}")
     return LabelContent(len(data), hashlib.sha256(data).hexdigest() if data else "", read_label(data, class_count), "")

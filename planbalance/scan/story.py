@@ -1,12 +1,12 @@
 """The scan as a story: walk, read labels, hash images, put together."""
 
+import gc
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from operator import itemgetter
-from typing import Final
+from typing import NamedTuple
 
 from planbalance.inputs import FoundInput, InputSpec, common_names, resolve_inputs
 from planbalance.model import TRAINER_SUFFIXES, ImageFile, Problem, Progress, Silent, Snapshot
@@ -22,11 +22,7 @@ from planbalance.scan.content import (
 from planbalance.scan.crew import Crew
 from planbalance.scan.walk import ImageRecord, Labels, Place, Tree, below_folder, walk
 
-_image_file: Final = partial(tuple.__new__, ImageFile)  # a third of the constructor's time, once for each slice
-# The fields of an ImageFile from `label`, from `label_sha256` and from `label_size` on.
-_NO_LABEL: Final = (None, 0, "", 0, (), False, "", False)
-_NOT_READ_YET: Final = ("", 0, (), False, "", False)
-_UNREAD: Final = (0, "", 0, (), True, "", False)
+_image_file = tuple.__new__  # a third of the constructor's time, once for each slice
 
 
 def scan(
@@ -56,7 +52,8 @@ def scan(
         # handed out of the loop by hand: asyncio formats a task's result once, which takes a second for this one
         snapshots.append(await _scan(found, hash_images=hash_images, jobs=jobs, progress=progress or Silent()))
 
-    run_blocking(main)
+    with _without_collecting():
+        run_blocking(main)
     return snapshots[0]
 
 
@@ -67,6 +64,18 @@ def unread_suffixes(images: Iterable[ImageFile]) -> dict[str, int]:
         suffix = image.path.rpartition(".")[2].lower()
         counts[suffix] = counts.get(suffix, 0) + 1
     return {suffix: counts[suffix] for suffix in sorted(counts.keys() - TRAINER_SUFFIXES)}
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Keep the garbage collector from walking the growing snapshot over and over: nothing here makes cycles."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 async def _scan(found: Sequence[FoundInput], *, hash_images: bool, jobs: int | None, progress: Progress) -> Snapshot:
@@ -127,9 +136,11 @@ def _pair(tree: Tree) -> _Paired:
         taken.update(tree.others.get((index, place), ()))
         if records:
             labels = tree.labels.get(label_place) or Labels()
-            make = _maker(index, used[index].index(folder), place, label_place[1], labels)
-            files[index] += map(make, records)
-            taken.update(name[: name.rfind(".")] for name, _, _ in records)
+            images, found = _image_files(
+                _Group(index, used[index].index(folder), place, label_place[1], labels), records
+            )
+            files[index] += images
+            taken.update(found)
     for images in files:
         images.sort(key=itemgetter(2))  # by path: the order of code points is the order of UTF-8 bytes
     paired = _Paired([image for images in files for image in images], used)
@@ -140,25 +151,34 @@ def _pair(tree: Tree) -> _Paired:
     return paired
 
 
-def _maker(
-    index: int, folder: int, place: str, label_folder: str, labels: Labels
-) -> Callable[[ImageRecord], ImageFile]:
-    """Return what makes the images of one folder. It runs once a slice: nothing is looked up twice."""
-    start, label_start = below_folder(place, ""), below_folder(label_folder, "")
-    sizes, names, unread = labels.sizes, labels.names, labels.unread
+class _Group(NamedTuple):
+    """The images of one folder, and where their labels lie."""
 
-    def make(record: ImageRecord) -> ImageFile:
-        name, size, mtime_ns = record
+    input: int
+    folder: int  # index among the image folders that are used
+    place: str
+    label_folder: str
+    labels: Labels
+
+
+def _image_files(group: _Group, records: Sequence[ImageRecord]) -> tuple[list[ImageFile], list[str]]:
+    """Return the images of one folder and their stems. The loop runs once a slice: nothing is looked up twice."""
+    index, folder = group.input, group.folder
+    start, label_start = below_folder(group.place, ""), below_folder(group.label_folder, "")
+    sizes, names, unread = group.labels.sizes, group.labels.names, group.labels.unread
+    images: list[ImageFile] = []
+    stems: list[str] = []
+    for name, size, mtime_ns in records:
         stem = name[: name.rfind(".")]
-        label_size = sizes.get(stem, -1)
-        if label_size < 0:
-            return _image_file((index, folder, start + name, size, mtime_ns, *_NO_LABEL))
-        label = f"{label_start}{names.get(stem) or stem + '.txt'}"
-        if stem in unread:
-            return _image_file((index, folder, start + name, size, mtime_ns, label, *_UNREAD))
-        return _image_file((index, folder, start + name, size, mtime_ns, label, label_size, *_NOT_READ_YET))
-
-    return make
+        stems.append(stem)
+        path = start + name
+        label: str | None = None
+        label_size = sizes.get(stem, 0)
+        if label_size or stem in sizes:
+            label = label_start + (names.get(stem) or f"{stem}.txt") if names else f"{label_start}{stem}.txt"
+        fields = (index, folder, path, size, mtime_ns, label, label_size, "", 0, (), stem in unread, "", False)
+        images.append(_image_file(ImageFile, fields))
+    return images, stems
 
 
 def _report_orphans(tree: Tree, stems: Mapping[Place, set[str]]) -> None:
@@ -185,7 +205,7 @@ async def _read_labels(paired: _Paired, crew: Crew, class_count: int | None) -> 
             paired.problems.append((path, line, Problem("label-invalid", "error", f"{path}:{line}", reason)))
         said = (size, sha256, facts.annotations, facts.classes, bool(facts.problems or fault), "", False)
         for position in positions:
-            paired.images[position] = _image_file((*paired.images[position][:6], *said))
+            paired.images[position] = _image_file(ImageFile, (*paired.images[position][:6], *said))
 
 
 async def _hash_images(tree: Tree, paired: _Paired, crew: Crew) -> None:
@@ -198,7 +218,7 @@ async def _hash_images(tree: Tree, paired: _Paired, crew: Crew) -> None:
     for position, (path, content) in enumerate(zip(paths, contents, strict=True)):
         if content.fault:
             paired.problems.append((path, 0, Problem("unreadable", "error", path, content.fault)))
-        paired.images[position] = _image_file((*paired.images[position][:11], content.sha256, content.blank))
+        paired.images[position] = _image_file(ImageFile, (*paired.images[position][:11], content.sha256, content.blank))
 
 
 # ---- the result -----------------------------------------------------------------------------------------------------

@@ -283,13 +283,17 @@ def _sort_entries(listing: _Listing, entries: "Iterable[os.DirEntry[str]]", list
     """Sort a folder's entries into images, labels, folders and leftovers, by the name where the name says it."""
     visit = listing.visit
     wanted = {_IMAGE: listing.images if visit.images else None, _LABEL: listing.labels if visit.labels else None}
+    last, kind, place = "", 0, wanted.get(0)
     for entry in entries:
         name = entry.name
         stem, _, suffix = name.rpartition(".")
-        kind = (_KINDS.get(suffix) or _KINDS.get(suffix.lower(), 0)) if stem else 0
+        if not stem:
+            suffix = ""  # a name without a dot, or hidden
+        if suffix != last:  # a folder's files mostly have one suffix
+            last, kind = suffix, _KINDS.get(suffix.lower(), 0)
+            place = wanted.get(kind)
         if name[0] == "." and below_folder(visit.path, name) not in listed:
             continue
-        place = wanted.get(kind)
         if kind == _LEFTOVER:
             listing.leftovers += 1
         elif place is None and not (visit.deep and _is_folder(entry)):
