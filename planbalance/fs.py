@@ -101,7 +101,7 @@ class Tree:
                 following = _step(current, part, make=make)
             finally:
                 if current != self.fd:
-                    os.close(current)
+                    close(current)
             current = following
         return current
 
@@ -109,7 +109,7 @@ class Tree:
         """Close the descriptor; a second call does nothing."""
         if self.fd >= 0:
             fd, self.fd = self.fd, -1
-            os.close(fd)
+            close(fd)
 
 
 def _step(current: int, part: str, *, make: bool) -> int:
@@ -129,7 +129,13 @@ def open_source_folder(path: str) -> int:
 
 
 def close(fd: int) -> None:
-    """Close a descriptor."""
+    """Close what was only read, or could not be written: what its close says does not matter (any more)."""
+    with suppress(OSError):
+        os.close(fd)
+
+
+def close_written(fd: int) -> None:
+    """Close what was written: a file system may say only now that it could not keep it."""
     os.close(fd)
 
 
@@ -153,7 +159,7 @@ def remove_tree(dir_fd: int, name: str, *, spare: tuple[str, ...] = ()) -> None:
     try:
         remove_below(fd, spare=spare)
     finally:
-        os.close(fd)
+        close(fd)
     if not spare:
         os.rmdir(name, dir_fd=dir_fd)
 
@@ -188,7 +194,7 @@ def count_below(fd: int, *, leave_out: tuple[str, ...] = ()) -> tuple[int, int]:
         try:
             more = count_below(inner)
         finally:
-            os.close(inner)
+            close(inner)
         files, size = files + more[0], size + more[1]
     return files, size
 
@@ -275,7 +281,7 @@ def read_source(name: str, dir_fd: int, size: int) -> bytes:
     try:
         return _read_up_to(fd, size)
     finally:
-        os.close(fd)
+        close(fd)
 
 
 def read_dated(name: str, dir_fd: int, size: int) -> tuple[bytes, int]:
@@ -284,7 +290,7 @@ def read_dated(name: str, dir_fd: int, size: int) -> tuple[bytes, int]:
     try:
         return _read_up_to(fd, size), os.fstat(fd).st_mtime_ns
     finally:
-        os.close(fd)
+        close(fd)
 
 
 def _read_up_to(fd: int, size: int) -> bytes:
@@ -303,7 +309,7 @@ def hash_source(name: str, dir_fd: int) -> str:
     try:
         return hash_open(fd)
     finally:
-        os.close(fd)
+        close(fd)
 
 
 def hash_bytes(data: bytes) -> str:
@@ -327,20 +333,14 @@ def write_new(name: str, dir_fd: int, data: bytes, mtime_ns: int | None = None) 
         if mtime_ns is not None:
             os.utime(fd, ns=(mtime_ns, mtime_ns))
     except BaseException:
-        close_broken(fd)
+        close(fd)
         raise
-    os.close(fd)  # its failure is a failure of the write
+    close_written(fd)
 
 
 def open_new(name: str, dir_fd: int) -> int:
     """Open a new file for writing (0666 less umask); FileExistsError where the name is taken."""
     return os.open(name, _NEW, 0o666, dir_fd=dir_fd)
-
-
-def close_broken(fd: int) -> None:
-    """Close a file that could not be written; what its close says does not matter any more."""
-    with suppress(OSError):
-        os.close(fd)
 
 
 def write_all_new(name: str, dir_fd: int, chunks: Iterator[bytes]) -> None:
@@ -366,9 +366,9 @@ def new_file(name: str, dir_fd: int) -> Iterator[int]:
     try:
         yield fd
     except BaseException:
-        close_broken(fd)
+        close(fd)
         raise
-    os.close(fd)
+    close_written(fd)
 
 
 def set_mtime(fd: int, mtime_ns: int) -> None:
@@ -383,7 +383,7 @@ def empty_new(name: str, dir_fd: int) -> None:
     except OSError as error:
         if error.errno not in NOT_HERE:
             raise
-        os.close(os.open(name, _NEW, 0o666, dir_fd=dir_fd))
+        close_written(os.open(name, _NEW, 0o666, dir_fd=dir_fd))
 
 
 def _write_all(fd: int, data: bytes) -> None:
@@ -557,7 +557,7 @@ def sync_folder(path: str) -> None:
     try:
         os.fsync(fd)
     finally:
-        os.close(fd)
+        close(fd)
 
 
 def read_path(path: str, limit: int) -> bytes:
@@ -566,7 +566,7 @@ def read_path(path: str, limit: int) -> bytes:
     try:
         return _read_up_to(fd, limit)
     finally:
-        os.close(fd)
+        close(fd)
 
 
 def chunks_of(path: str) -> Iterator[bytes]:
@@ -576,7 +576,7 @@ def chunks_of(path: str) -> Iterator[bytes]:
         while data := os.read(fd, _CHUNK):
             yield data
     finally:
-        os.close(fd)
+        close(fd)
 
 
 def boot_id() -> str:
@@ -632,7 +632,7 @@ class AppendedFile(io.RawIOBase):
         """Close it; a second call does nothing."""
         if not self.closed:
             super().close()
-            os.close(self._fd)
+            close_written(self._fd)
 
 
 # ---- locks ----------------------------------------------------------------------------------------------------------
@@ -674,7 +674,7 @@ class Lock:
                 os.pwrite(self._fd, holder, 0)
                 self._key = _key(os.fstat(self._fd))
             except BaseException:
-                os.close(self._fd)
+                close(self._fd)
                 raise
             _held[self._key] = holder
 
@@ -686,7 +686,7 @@ class Lock:
                 del _held[self._key]
                 with suppress(OSError):
                     os.ftruncate(fd, 0)
-                os.close(fd)
+                close(fd)
 
 
 def lock_holder(dir_fd: int) -> bytes | None:
@@ -704,7 +704,7 @@ def lock_holder(dir_fd: int) -> bytes | None:
         except LockHeldError as held:
             return held.holder
         finally:
-            os.close(fd)
+            close(fd)
     return None
 
 

@@ -11,11 +11,10 @@ import orjson
 from planbalance import fs
 from planbalance.engine import words
 from planbalance.engine.job import Job
-from planbalance.engine.staging import Staging
+from planbalance.engine.staging import PROBE, PROBE_MOVED, Staging
 from planbalance.errors import PlanError, UsageError
 from planbalance.model import Mode, Operation
 
-_PROBE: Final = "probe"
 _RECEIPT_LIMIT: Final = 1 << 20
 # Files at the root, in hyps/ and in .planbalance/, and the folders that hold them.
 _FIXED_INODES: Final = 20
@@ -226,12 +225,17 @@ def _probe(mode: Mode, folder: str, name: str, own: int) -> OSError | None:
     except OSError:
         return None  # a stale plan, which is found and said later
     try:
+        _clear_probes(own)  # of a run that was killed right here
         return _refusal(mode, source, f"{folder}/{name}", name, own)
     finally:
         fs.close(source)
-        for left in (_PROBE, f"{_PROBE}.moved"):
-            with suppress(FileNotFoundError):
-                fs.unlink(left, own)
+        _clear_probes(own)
+
+
+def _clear_probes(own: int) -> None:
+    for left in (PROBE, PROBE_MOVED):
+        with suppress(FileNotFoundError):
+            fs.unlink(left, own)
 
 
 def _refusal(mode: Mode, source: int, path: str, name: str, own: int) -> OSError | None:
@@ -241,12 +245,12 @@ def _refusal(mode: Mode, source: int, path: str, name: str, own: int) -> OSError
         return None
     try:
         if mode == "symlink":
-            fs.symlink(path, _PROBE, own)
+            fs.symlink(path, PROBE, own)
         elif mode == "hardlink":
-            fs.hard_link(name, source, _PROBE, own)
+            fs.hard_link(name, source, PROBE, own)
         else:
             _probe_clone(name, source, own)
-        fs.rename_within(_PROBE, f"{_PROBE}.moved", own)
+        fs.rename_within(PROBE, PROBE_MOVED, own)
     except OSError as error:
         if error.errno in words.FULL:
             raise PlanError(
@@ -261,7 +265,7 @@ def _refusal(mode: Mode, source: int, path: str, name: str, own: int) -> OSError
 def _probe_clone(name: str, source: int, own: int) -> None:
     opened = fs.open_source(name, source)
     try:
-        with fs.new_file(_PROBE, own) as target:
+        with fs.new_file(PROBE, own) as target:
             fs.clone(opened, target)
     finally:
         fs.close(opened)

@@ -118,6 +118,12 @@ class _Run:
     # ---- the story
 
     async def _story(self) -> Outcome:
+        try:
+            return await self._told()
+        except OSError as error:
+            raise _broken_off(self._options.output or self._plan.header.output, error) from error
+
+    async def _told(self) -> Outcome:
         job = await self._step(self._prepare)
         if self._options.dry_run:
             return await self._dry_run(job)
@@ -127,8 +133,6 @@ class _Run:
             resumed, sums = await self._build(job, staging, way)
             files = await self._step(lambda: write_root_files(job, staging, way, sums))
             warning = await anyio.to_thread.run_sync(lambda: publish(job, staging, onto_empty=onto_empty))
-        except OSError as error:
-            raise _broken_off(job, error) from error
         finally:
             staging.leave()
         if warning is not None:
@@ -419,11 +423,10 @@ def _advice(faults: list[Fault]) -> str:
     return words.advice(worst)
 
 
-def _broken_off(job: Job, error: OSError) -> IncompleteError:
+def _broken_off(output: str, error: OSError) -> IncompleteError:
     return IncompleteError(
-        f"The build in {job.staging} broke off: {words.reason(error)}"
-        + (f" ({error.filename})" if error.filename else ""),
+        f"The build of {output} broke off: {words.reason(error)}" + (f" ({error.filename})" if error.filename else ""),
         kind="io-error",
         hint=words.advice(error.errno),
-        paths=[str(error.filename)] if error.filename else [job.staging],
+        paths=[str(error.filename)] if error.filename else [output],
     )

@@ -21,7 +21,9 @@ from planbalance.errors import IncompleteError, PlanError, UsageError
 
 SCHEMA: Final = "planbalance/staging/1"
 _LIMIT: Final = 1 << 20
-_PREPARATIONS: Final = frozenset((fs.LOCK, fs.README, f"{fs.HEADER}.new", f"{fs.README}.new"))
+PROBE: Final = "probe"
+PROBE_MOVED: Final = "probe.moved"
+_PREPARATIONS: Final = frozenset((fs.LOCK, fs.README, f"{fs.HEADER}.new", f"{fs.README}.new", PROBE, PROBE_MOVED))
 _README: Final = """\
 This folder is an unfinished data set. `planbalance apply` builds it here and renames it to
 

@@ -297,9 +297,9 @@ class Placer:
                 summed = fill(operation, source, target, now)
                 fs.set_mtime(target, now.st_mtime_ns)
             except BaseException:
-                fs.close_broken(target)
+                fs.close(target)
                 raise
-            fs.close(target)  # its failure is a failure of the copy
+            fs.close_written(target)
         finally:
             fs.close(source)
         return summed

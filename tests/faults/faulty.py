@@ -1,0 +1,142 @@
+"""An `os` that counts its calls and does something at the n-th: fails, shortens, or kills the process.
+
+    with faulty.calls(fail(17, errno.EIO)) as seen: apply_plan(...)
+
+Only what can fail on a disk is counted; `os.path` and plain constants pass through.
+"""
+
+import errno
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from planbalance import fs
+
+COUNTED = frozenset(
+    ["open", "close", "read", "write", "pread", "pwrite", "stat", "lstat", "fstat", "symlink", "link", "unlink", "rename", "mkdir", "rmdir", "mknod", "utime", "fsync", "ftruncate", "lseek", "copy_file_range", "sendfile", "scandir", "readlink", "statvfs"]
+)
+Act = Callable[[int, str, Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
+
+
+class FaultyOs:
+    """Stands in for the os module in `planbalance.fs`."""
+
+    def __init__(self, act: Act) -> None:
+        self._act = act
+        self._guard = threading.Lock()
+        self.seen: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(os, name)
+        if name not in COUNTED:
+            return real
+
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            return self.call(name, real, args, kwargs)
+
+        return counted
+
+    def call(self, name: str, real: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        with self._guard:
+            self.seen.append(name)
+            number = len(self.seen)
+        return self._act(number, name, real, args, kwargs)
+
+
+class _FaultyLibc:
+    """Stands in for the C library's calls, counted with the others."""
+
+    def __init__(self, counter: FaultyOs, real: Any) -> None:
+        self._counter = counter
+        self._real = real
+
+    def renameat2(self, *args: Any) -> None:
+        self._counter.call("renameat2", self._real.renameat2, args, {})
+
+    def syncfs(self, *args: Any) -> None:
+        self._counter.call("syncfs", self._real.syncfs, args, {})
+
+
+@contextmanager
+def calls(act: Act) -> Iterator[FaultyOs]:
+    """Put a counting os in place."""
+    counter = FaultyOs(act)
+    real_os, real_libc = fs.os, fs._libc
+    fs.os, fs._libc = counter, _FaultyLibc(counter, real_libc)  # type: ignore[assignment]  # a stand-in
+    try:
+        yield counter
+    finally:
+        fs.os, fs._libc = real_os, real_libc  # type: ignore[assignment]  # back again
+
+
+def only_count(
+    _number: int, _name: str, real: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Do what is asked."""
+    return real(*args, **kwargs)
+
+
+def fail(at: int, number: int, *, for_good: bool = False) -> Act:
+    """Fail the call number `at`, once or for good. A failing close closes, as the kernel does."""
+
+    def act(count: int, name: str, real: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if count == at or (for_good and count > at and name != "close"):
+            if name == "close":
+                real(*args, **kwargs)
+            raise OSError(number, os.strerror(number))
+        return real(*args, **kwargs)
+
+    return act
+
+
+def kill(at: int, *, after: bool) -> Act:
+    """Kill this process before or after the call number `at`."""
+
+    def act(count: int, _name: str, real: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if count == at and not after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        try:
+            return real(*args, **kwargs)
+        finally:
+            if count == at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return act
+
+
+def short(every: int) -> Act:
+    """Read and write at most one byte, or half, of what is asked at every `every`-th call."""
+
+    def act(count: int, name: str, real: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if count % every:
+            return real(*args, **kwargs)
+        if name == "read":
+            return real(args[0], max(1, args[1] // 2))
+        if name == "write":
+            return real(args[0], bytes(args[1])[: max(1, len(args[1]) // 2)])
+        if name in ("copy_file_range", "sendfile"):
+            return real(*args[:-1], max(1, args[-1] // 2))
+        return real(*args, **kwargs)
+
+    return act
+
+
+ERRNOS = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EIO,
+    errno.EMFILE,
+    errno.EACCES,
+    errno.EXDEV,
+    errno.EMLINK,
+    errno.ESTALE,
+    errno.EINTR,
+    errno.ETIMEDOUT,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EINVAL,
+    errno.EOPNOTSUPP,
+)
