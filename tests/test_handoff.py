@@ -177,7 +177,7 @@ def test_without_class_names_there_are_none() -> None:
 
 
 def test_a_seed_that_is_no_number_is_not_written() -> None:
-    found = loaded(small_plan(parameters={"layout": "keep", "split_seed": "1\nevil: 2", "sample_seed": True}).header)
+    found = loaded(draft([operation()], parameters={"split_seed": "1\nevil: 2", "sample_seed": True}))
     assert found["planbalance"]["split_seed"] is None
     assert found["planbalance"]["sample_seed"] is None
 

@@ -132,11 +132,13 @@ def test_the_header_comes_back_as_it_was() -> None:
     assert first_line_of(sealed.header) == sealed.first_line
 
 
-def test_a_plan_without_an_operation_is_written_but_not_read() -> None:
-    sealed = seal(draft([]), [])
-    assert json.loads(document(sealed))["operations"] == []
+def test_what_could_not_be_read_back_is_not_written() -> None:
     with pytest.raises(PlanError, match="no operation"):
-        parse_header(sealed.first_line)
+        seal(draft([]), [])
+    with pytest.raises(PlanError, match="control character"):
+        small_plan(parameters={"layout": "keep", "exclude": ["a\tb"]})
+    with pytest.raises(PlanError, match="do not agree"):
+        seal(draft(small_operations()), small_operations()[1:])
 
 
 def test_an_image_outside_its_image_folders_is_a_mistake_of_the_caller() -> None:
@@ -274,6 +276,12 @@ def test_the_split_digest_is_equal_on_every_cluster() -> None:
     assert seal(draft(elsewhere, sources=flat), elsewhere).header.split_digest == digest
 
 
+def with_a_volume_more(header: PlanHeader) -> PlanHeader:
+    """Assign a volume of which nothing is kept."""
+    volumes = (*header.volumes, replace(header.volumes[0], id="07", kept=0))
+    return replace(header, volumes=volumes, volume_statistics=volume_counts(volumes))
+
+
 def test_the_split_digest_tells_volumes_splits_and_slices() -> None:
     digest = small_plan().header.split_digest
     digests = {
@@ -282,7 +290,7 @@ def test_the_split_digest_tells_volumes_splits_and_slices() -> None:
         moved(lambda header: header, lambda ops: [*ops[:-1], ops[-1]._replace(volume="06")]),
         moved(lambda header: header, lambda ops: [each._replace(split="val") for each in ops]),
         moved(lambda header: header, lambda ops: [*ops[:-1], ops[-1]._replace(image="images/test/other.png")]),
-        moved(lambda header: replace(header, volumes=(*header.volumes, replace(header.volumes[0], id="07")))),
+        moved(with_a_volume_more),
         moved(lambda header: replace(header, sources=(replace(POOLED, prefix="N-"),))),
     }
     assert len(digests) == 7

@@ -12,7 +12,7 @@ import orjson
 from planbalance.destination import Destination, Destinations
 from planbalance.errors import PlanError
 from planbalance.model import Block, Operation, PlanHeader
-from planbalance.planfile.header import BLOCK_OPERATIONS, HEADER_BYTES, OPENING, SCHEMA, header_digest
+from planbalance.planfile.header import BLOCK_OPERATIONS, HEADER_BYTES, OPENING, SCHEMA, header_digest, parse_header
 
 TAIL: Final = b"]}\n"
 
@@ -37,7 +37,11 @@ class SealedPlan:
 def seal(draft: PlanHeader, operations: Iterable[Operation]) -> SealedPlan:
     """Sort the operations by destination, cut them into blocks and compute every digest.
 
-    Raises ValueError where an image lies below no image folder of its source. Nothing else is checked: reading does.
+    Operations are not checked: reading does that.
+
+    Raises:
+        ValueError: an image lies below no image folder of its source.
+        PlanError: the header could not be read back: too large, no operation, control characters, counts that disagree.
     """
     destinations = Destinations(draft.sources, draft.parameters["layout"])
     placed = sorted(((destinations.of(operation), operation) for operation in operations), key=itemgetter(0))
@@ -61,6 +65,7 @@ def seal(draft: PlanHeader, operations: Iterable[Operation]) -> SealedPlan:
             kind="plan-too-large",
             hint="Fewer volumes or folders in one data set: build it in parts.",
         )
+    parse_header(first_line)  # what cannot be read must not be written
     return SealedPlan(header, first_line, tuple(body))
 
 
