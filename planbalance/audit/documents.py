@@ -16,6 +16,7 @@ PLAN: Final = f"{OWN_FOLDER}/plan.json"
 RECEIPT: Final = f"{OWN_FOLDER}/receipt.json"
 
 _SUM_LINE: Final = re.compile(rb"(\\?)([0-9a-f]{64}) [ *]([^\n]+)\Z")
+_PLAIN_LINES: Final = re.compile(rb"(?:[0-9a-f]{64}  [^\r\n]++\n)*+")
 _ESCAPES: Final = {rb"\n": b"\n", rb"\r": b"\r", rb"\\": b"\\"}
 
 
@@ -106,9 +107,21 @@ def without_path(document: dict[str, object]) -> tuple[dict[str, object], object
     return {key: value for key, value in document.items() if key != "path"}, document.get("path")
 
 
-def manifest_sums(data: bytes) -> tuple[dict[str, bytes], list[int]]:
-    """Return SHA-256 by path from `sha256sum` text, and the numbers of lines that are none (or name a path again)."""
-    sums: dict[str, bytes] = {}
+def manifest_sums(data: bytes) -> tuple[dict[str, str], list[int]]:
+    """Return SHA-256 (hex) by path from `sha256sum` text, and the numbers of lines that are none (or name a path again).
+
+    The common case, plain lines in the tool's own spelling, is one search and one cut: 100,000 lines in little time.
+    """
+    if _PLAIN_LINES.fullmatch(data):
+        lines = data.decode("utf-8", "surrogateescape").split("\n")[:-1]
+        sums = {line[66:]: line[:64] for line in lines}
+        if len(sums) == len(lines):
+            return sums, []
+    return _sums_line_by_line(data)
+
+
+def _sums_line_by_line(data: bytes) -> tuple[dict[str, str], list[int]]:
+    sums: dict[str, str] = {}
     bad: list[int] = []
     for number, line in enumerate(data.split(b"\n"), start=1):
         match = _SUM_LINE.match(line)
@@ -120,7 +133,7 @@ def manifest_sums(data: bytes) -> tuple[dict[str, bytes], list[int]]:
         path = name.decode("utf-8", "surrogateescape")
         if path in sums:
             bad.append(number)
-        sums[path] = bytes.fromhex(match[2].decode("ascii"))
+        sums[path] = match[2].decode("ascii")
     return sums, bad
 
 

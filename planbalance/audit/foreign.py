@@ -129,7 +129,7 @@ def _gather(path: str, options: VerifyOptions, progress: Progress) -> Found:
     naming = find_naming([image.below for image in in_splits or images], options.volume_pattern or "auto")
     found = Found(Tally(), {}, _split_of(in_splits), snapshot, yaml)
     found.outside = len(images) - len(in_splits)
-    found.tally.add(_seen(in_splits, reader(naming), found.patients))
+    found.tally.add(list(_seen(in_splits, reader(naming), found.patients)))
     _add_labels(found, images)
     return found
 

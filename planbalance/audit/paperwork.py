@@ -96,16 +96,19 @@ def hyps_check(subject: Subject) -> Check:
     return found.check()
 
 
-def read_manifest(subject: Subject) -> tuple[dict[str, bytes] | None, Findings | None]:
+def wants_manifest(subject: Subject) -> bool:
+    """Return whether the build wrote a manifest."""
+    return subject.mode == "copy" and (subject.receipt is None or subject.receipt.checksum == "sha256")
+
+
+def read_manifest(subject: Subject) -> tuple[dict[str, str] | None, Findings | None]:
     """Return the manifest's sums by path, and its check so far; None and None where this mode writes none."""
-    receipt = subject.receipt
-    facts_wanted = subject.mode == "copy" and (receipt is None or receipt.checksum == "sha256")
-    if not facts_wanted:
+    if not wants_manifest(subject):
         return None, None
     found = Findings("manifest")
     lines = sum(block.count for block in subject.header.blocks) * 2 + 2
     facts = read_small(f"{subject.root}/{MANIFEST}", lines * _LINE_BYTES)
-    if facts.kind == "missing" and receipt is None:
+    if facts.kind == "missing" and subject.receipt is None:
         return None, None
     if facts.data is None:
         if facts.kind == "missing":
@@ -119,7 +122,7 @@ def read_manifest(subject: Subject) -> tuple[dict[str, bytes] | None, Findings |
     return sums, found
 
 
-def document_sums(subject: Subject, sums: dict[str, bytes], found: Findings) -> None:
+def document_sums(subject: Subject, sums: dict[str, str], found: Findings) -> None:
     """Check the manifest's sums of metadata and hyperparameters, which the tool wrote."""
     planned = {METADATA, HYPS} if handoff.hyp_yaml(subject.header) is not None else {METADATA}
     for path in sorted(planned):
@@ -128,5 +131,5 @@ def document_sums(subject: Subject, sums: dict[str, bytes], found: Findings) -> 
             found.error("checksum", MANIFEST, f"does not name {path}")
             continue
         facts = read_small(f"{subject.root}/{path}", 1 << 30)
-        if facts.kind == "file" and facts.digest != known:
+        if facts.kind == "file" and facts.digest.hex() != known:
             found.error("checksum", path, "has other bytes than the manifest says")

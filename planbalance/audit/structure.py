@@ -17,6 +17,8 @@ FILES, LINKS, IMAGE_SUMS, LABEL_SUMS, LABELS, SOURCES = (
     "sources",
 )
 
+CHECKS = (FILES, LINKS, IMAGE_SUMS, LABEL_SUMS, LABELS, SOURCES)
+
 Found = tuple[str, Problem]  # the check that a problem belongs to, and the problem
 
 
@@ -28,13 +30,11 @@ class Expected:
         reading: how it was read.
         sums: SHA-256 by path from the manifest; None where there is none.
         invalid_labels: severity of an invalid line (a warning where the plan keeps them).
-        times: whether a source's time tells anything; not where the inputs were read in another place.
     """
 
     reading: Reading
-    sums: Mapping[str, bytes] | None
+    sums: Mapping[str, str] | None
     invalid_labels: Severity
-    times: bool = True
 
     @property
     def linked(self) -> bool:
@@ -137,7 +137,7 @@ def _changed_source(operation: Operation, source: FileFacts, expected: Expected)
             "" if source.digest.hex() == operation.image_sha256 else "has other bytes than planned",
             IMAGE_SUMS,
         )
-    elif expected.times and source.mtime_ns != operation.image_mtime_ns:
+    elif expected.reading.times and source.mtime_ns != operation.image_mtime_ns:
         message = "was modified after it was planned"
     if message:
         severity: Severity = "error" if expected.linked else "warning"
@@ -156,10 +156,11 @@ def _own_image(placed: Placed, expected: Expected) -> Iterator[Found]:
 
 def _other_bytes(path: str, facts: FileFacts, planned: str, expected: Expected) -> str:
     """Return what content differs from: the plan's sum first, then the manifest's."""
-    if planned and facts.digest.hex() != planned:
+    found = facts.digest.hex()
+    if planned and found != planned:
         return "has other bytes than planned"
-    known = expected.sums.get(path) if expected.sums is not None else None
-    return "has other bytes than the manifest says" if known is not None and known != facts.digest else ""
+    known = found if expected.sums is None else expected.sums.get(path, found)
+    return "" if known == found else "has other bytes than the manifest says"
 
 
 # ---- labels ---------------------------------------------------------------------------------------------------------

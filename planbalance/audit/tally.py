@@ -1,12 +1,13 @@
 """What adds up over all slices: counts, volumes, identical images by split. Pure: fed in batches, read at the end."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from planbalance.audit.findings import Findings
 from planbalance.audit.leaks import Leak, Spread, overlaps, spread_of, to_move
+from planbalance.grouping import counted
 from planbalance.model import Split
 
 # The splits that an image belongs to, by its path: one, but for lists that name it twice.
@@ -31,15 +32,13 @@ class Tally:
     Attributes:
         totals: slices by split.
         positives: positive slices by split, of those whose label was read.
-        unread: slices whose label was not read.
         unnamed: slices that the naming rule does not read.
         volumes: slices of each volume by split.
-        suffixes: images by suffix, lower case.
+        suffixes: images by suffix, as written.
     """
 
     totals: Counter[Split] = field(default_factory=Counter)
     positives: Counter[Split] = field(default_factory=Counter)
-    unread: int = 0
     unnamed: int = 0
     volumes: Spread[str] = field(default_factory=dict)
     suffixes: Counter[str] = field(default_factory=Counter)
@@ -47,31 +46,32 @@ class Tally:
     _same: dict[bytes, list[str]] = field(default_factory=dict)
     _flat: set[bytes] = field(default_factory=set)
 
-    def add(self, seen: Iterable[Seen]) -> None:
+    def add(self, seen: Sequence[Seen]) -> None:
         """Count a batch."""
+        for (volume, split), count in Counter((one.volume, one.split) for one in seen).items():
+            self.totals[split] += count
+            if not volume:
+                self.unnamed += count
+                continue
+            counts = self.volumes.get(volume)
+            if counts is None:
+                counts = self.volumes[volume] = Counter()
+            counts[split] += count
+        self.suffixes.update(one.path[one.path.rfind(".") + 1 :] for one in seen)
         for one in seen:
-            self.totals[one.split] += 1
-            self.suffixes[one.path[one.path.rfind(".") + 1 :].lower()] += 1
-            if one.positive is None:
-                self.unread += 1
-            else:
-                self.positives[one.split] += one.positive
-            if one.volume:
-                counts = self.volumes.get(one.volume)
-                if counts is None:
-                    counts = self.volumes[one.volume] = Counter()
-                counts[one.split] += 1
-            else:
-                self.unnamed += 1
+            if one.positive:
+                self.positives[one.split] += 1
             if one.digest:
                 self._add_image(one)
 
     def _add_image(self, one: Seen) -> None:
         """Remember an image's content; in the common case, content that is there once, that is one entry."""
-        first = self._first.setdefault(one.digest, one.path)
-        if one.flat:
-            self._flat.add(one.digest)
-        if first is not one.path:
+        first = self._first.get(one.digest)
+        if first is None:
+            self._first[one.digest] = one.path
+            if one.flat:
+                self._flat.add(one.digest)
+        else:
             self._same.setdefault(one.digest, [first]).append(one.path)
 
     def images(self, split_of: SplitOf) -> Iterator[tuple[bytes, list[tuple[str, Split]]]]:
@@ -102,11 +102,13 @@ def overlap_findings(kind: str, what: str, spread: Spread[str], totals: Counter[
     found.count = len(spread)
     for unit, counts in spread.items():
         if len(counts) > 1:
-            parts = ", ".join(f"{count} slices in {split}" for split, count in sorted(counts.items(), key=_most_first))
+            parts = ", ".join(
+                f"{counted(count, 'slice')} in {split}" for split, count in sorted(counts.items(), key=_most_first)
+            )
             found.error(kind, unit, f"{what} in {len(counts)} splits: {parts}")
     leaks = overlaps(kind, spread, totals)
     if leaks:
-        found.notes.append(f"{to_move(spread):,} slices would have to change their split for this to be clean")
+        found.notes.append(f"{counted(to_move(spread), 'slice')} would have to change their split to make this clean")
     return found, leaks
 
 
@@ -133,5 +135,5 @@ def duplicate_findings(
                 same = f"the same bytes as {first}" if path != first else f"in {home} and in {split}"
                 found.error("duplicate-content", path, same)
     if blanks:
-        found.notes.append(f"{blanks:,} blank images that are the same in two splits are not counted")
+        found.notes.append(f"{counted(blanks, 'blank image')} that are the same in two splits are not counted")
     return found, overlaps("duplicate-content", spread_of(pairs), tally.totals)

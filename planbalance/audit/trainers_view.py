@@ -3,18 +3,23 @@
 The rules were read in YOLOv5 7.0 and Ultralytics 8.4 (DOMAIN, "What trainers do with a data set"). Pure.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 
 from planbalance.audit.findings import Findings
 from planbalance.audit.tally import Tally
+from planbalance.grouping import counted
 from planbalance.model import TRAINER_SUFFIXES, Check, Mode, PlanHeader, Problem
 
 
 def suffix_warnings(found: Findings, tally: Tally) -> None:
     """Note the suffixes that stock trainers skip: their images are silently left out of the training."""
-    for suffix, count in sorted(tally.suffixes.items()):
-        if suffix not in TRAINER_SUFFIXES:
-            found.warning("suffix", f"*.{suffix}", f"{count} images that stock YOLOv5 and Ultralytics pass over")
+    unread = Counter[str]()
+    for suffix, count in tally.suffixes.items():
+        if suffix.lower() not in TRAINER_SUFFIXES:
+            unread[suffix.lower()] += count
+    for suffix, count in sorted(unread.items()):
+        found.warning("suffix", f"*.{suffix}", f"{counted(count, 'image')} that stock YOLOv5 and Ultralytics pass over")
 
 
 def planned_view(header: PlanHeader, tally: Tally, mode: Mode) -> Check:

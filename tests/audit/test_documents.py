@@ -67,11 +67,22 @@ def test_a_manifest_is_read_as_sha256sum_writes_it() -> None:
     data = one + b"  images/train/a b.png\n" + two + b" *x\n\\" + one + b"  odd\\\\name\\n\n"
     sums, bad = manifest_sums(data)
     assert sums == {
-        "images/train/a b.png": bytes.fromhex(one.decode()),
-        "x": bytes.fromhex(two.decode()),
-        "odd\\name\n": bytes.fromhex(one.decode()),
+        "images/train/a b.png": one.decode(),
+        "x": two.decode(),
+        "odd\\name\n": one.decode(),
     }
     assert bad == []
+
+
+def test_plain_lines_and_lines_one_by_one_are_read_alike() -> None:
+    lines = [
+        hashlib.sha256(name).hexdigest().encode() + b"  " + name for name in (b"a", b"b  c", b"\xff\xfe", b" d\x85")
+    ]
+    sums, bad = manifest_sums(b"\n".join(lines) + b"\n")
+    assert (len(sums), bad) == (4, [])
+    assert manifest_sums(b"\n".join(lines)) == (sums, [])
+    assert manifest_sums(b"") == ({}, [])
+    assert manifest_sums(b"\n".join(lines) + b"\nx\n") == (sums, [5])
 
 
 def test_lines_that_are_none_and_paths_named_again_are_numbered() -> None:
