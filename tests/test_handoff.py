@@ -20,7 +20,11 @@ from planbalance.handoff import (
     metadata_json,
     train_commands,
 )
+from planbalance.inputs import InputSpec
 from planbalance.model import TRAINER_SUFFIXES, Operation, PlanHeader
+from planbalance.planner import PlanOptions, make_plan
+from planbalance.scan import scan
+from tests.builders import yolo_tree
 from tests.plans import POOLED, draft, operation, small_operations, small_plan
 
 # What `cfg/default.yaml` of Ultralytics 8.4 has among the settings of training; other keys it refuses.
@@ -343,3 +347,14 @@ def test_without_class_names_there_is_no_command(names: tuple[str, ...] | None) 
     commands, warnings = train_commands(balanced(names=names), "/data/out")
     assert set(commands.values()) == {None}
     assert "class names" in warnings[0]
+
+
+@pytest.mark.parametrize(("suffix", "runs"), [("dcm", False), ("png", True)])
+def test_the_planners_warning_is_understood(tmp_path: Path, suffix: str, runs: bool) -> None:
+    volumes = {f"01-02-{number:05d}": "+..+." for number in range(6)}
+    yolo_tree(tmp_path / "in", volumes, name=f"IM{{slice}}-{{volume}}.{suffix}")
+    snapshot = scan([InputSpec(str(tmp_path / "in"))])
+    header = make_plan(snapshot, PlanOptions(output=str(tmp_path / "out"))).header
+    commands, warnings = train_commands(header, header.output)
+    assert [command is not None for command in commands.values()] == [runs, runs]
+    assert any(".dcm" in warning for warning in warnings) is not runs
