@@ -18,7 +18,8 @@ def refuse_collisions(inputs: Sequence[Input], slices: Sequence[Slice], layout: 
     """
     below = Destinations(sources_of(inputs), layout).below
     paths = [below(one.file.input, one.file.path, one.volume) for one in slices]
-    if len({fold(label_path(path)) for path in paths}) < len(paths):
+    stems = [path.rpartition(".")[0] for path in paths]  # of equal labels; `fold` of ASCII is `lower`
+    if len({stem.lower() if stem.isascii() else fold(stem) for stem in stems}) < len(paths):
         pairs = zip((place_of(inputs, one.file) for one in slices), map(label_path, paths), strict=True)
         raise _collision(
             [" / ".join(group) for group in collisions(pairs)], "slices would share one place in the output"

@@ -49,10 +49,10 @@ def read_slices(
             (kind `two-patients`).
     """
     read, below = reader(naming), below_folders(inputs)
-    prefixes = [source.prefix for source in inputs]
+    any_class = positive_classes is None
+    ids: list[dict[str, str]] = [{} for _ in inputs]  # one string a volume, not one a slice
     slices: list[Slice] = []
     unmatched: list[ImageFile] = []
-    volumes: dict[tuple[str, str], str] = {}
     patients: dict[str, str] = {}
     disagreeing: dict[str, None] = {}
     for file in images:
@@ -60,11 +60,14 @@ def read_slices(
         if name is None:
             unmatched.append(file)
             continue
-        key = prefixes[file.input], name.volume
-        volume = volumes.setdefault(key, key[0] + key[1])  # one string a volume, not one a slice
+        known = ids[file.input]
+        volume = known.get(name.volume)
+        if volume is None:
+            volume = known[name.volume] = inputs[file.input].prefix + name.volume
         if name.patient is not None and patients.setdefault(volume, name.patient) != name.patient:
             disagreeing[f"{volume}: {patients[volume]} and {name.patient}"] = None
-        slices.append(Slice(file, volume, name.number, is_positive(file, positive_classes)))
+        positive = file.annotations > 0 if any_class else is_positive(file, positive_classes)
+        slices.append(Slice(file, volume, name.number, positive))
     _refuse_unread(inputs, unmatched, naming)
     if disagreeing:
         message = f"The names of {counted(len(disagreeing), 'volume')} tell two patients: {some(disagreeing)}."
