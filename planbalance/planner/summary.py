@@ -237,7 +237,10 @@ def _split_warnings(decided: Decided) -> Iterator[str]:
             for split, wanted, reached in zip(SPLITS, target.wanted, target.reached, strict=True)
             if reached != wanted
         ]
-        best = "; no placement of whole groups comes closer" if result.proven else ""
+        options = decided.options
+        fixed = options.extend is not None or options.keep_split or options.split_map is not None
+        what = "placement that keeps what is fixed" if fixed else "placement of whole groups"
+        best = f"; no {what} comes closer" if result.proven else ""
         yield f"The split misses its slice targets by {result.distance:,} in all ({', '.join(parts)}){best}."
 
 
