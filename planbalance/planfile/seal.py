@@ -124,7 +124,7 @@ def _header_json(header: PlanHeader) -> bytes:
 
 
 def _split_digest(header: PlanHeader, operations: Iterable[Operation]) -> str:
-    """Return SHA-256 over what a paper calls the split: volumes with their splits, then kept slices, a line each.
+    """Return SHA-256 over what a paper calls the split: volumes with splits, then kept slices, a line each.
 
     A slice is its volume and its path below the image folder with the input's prefix, whatever the layout: no root, no
     input's number, no size and no time takes part, so that two clusters with the same data agree.
@@ -132,7 +132,9 @@ def _split_digest(header: PlanHeader, operations: Iterable[Operation]) -> str:
     below = Destinations(header.sources, "keep").below
     slices = sorted((each.volume, below(each.input, each.image, each.volume)) for each in operations)
     volumes = sorted((volume.id, volume.split) for volume in header.volumes)
-    digest = hashlib.sha256(b"\n".join(map(orjson.dumps, volumes)))
-    digest.update(b"\n\n")
-    digest.update(b"\n".join(map(orjson.dumps, slices)))
+    digest = hashlib.sha256()
+    for lines in (volumes, slices):
+        for start in range(0, len(lines), BLOCK_OPERATIONS):  # a million lines at once would hold a gigabyte
+            digest.update(b"\n".join((*map(orjson.dumps, lines[start : start + BLOCK_OPERATIONS]), b"")))
+        digest.update(b"\n")
     return digest.hexdigest()
