@@ -1,4 +1,4 @@
-"""What lies in a planned data set and no slice has claimed: strangers, and lines too many or too few in lists of files."""
+"""What lies in a planned data set and no slice has claimed: strangers, and lines too many or too few in lists."""
 
 from collections.abc import Iterable
 from typing import Final

@@ -4,14 +4,15 @@ import os
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from planbalance.audit.tree import FileFacts, look, read
 from planbalance.destination import Destinations, label_of
 from planbalance.labels import LabelFacts, read_label
 from planbalance.model import Mode, Operation
 
-NOTHING = FileFacts("missing")
+NOTHING: Final = FileFacts("missing")
+_LABEL_BYTES: Final = 1 << 20
 
 
 class Placed(NamedTuple):
@@ -67,9 +68,9 @@ def read_slices(operations: Sequence[Operation], destinations: Destinations, rea
         label = label_of(image)
         image_path, label_path = f"{image.folder}/{image.name}", f"{label.folder}/{label.name}"
         image_at, label_at = f"{reading.root}/{image_path}", f"{reading.root}/{label_path}"
-        image_facts = read(image_at, follow=linked) if reading.images else look(image_at, follow=linked)
+        image_facts = _image(operation, image_at, reading, follow=linked)
         follow = linked and reading.same_labels
-        label_facts = read(label_at, follow=follow, keep=True) if reading.labels else look(label_at, follow=follow)
+        label_facts = _label(operation, label_at, reading, follow=follow)
         if linked and reading.images and image_facts.target is None:
             image_facts = with_target(image_at, image_facts)
         if follow and reading.labels and label_facts.target is None:
@@ -77,6 +78,16 @@ def read_slices(operations: Sequence[Operation], destinations: Destinations, rea
         source = look(f"{reading.inputs[operation.input]}/{operation.image}", follow=True) if look_at_source else None
         placed.append(_placed(operation, (image_path, label_path), (image_facts, label_facts), source, reading))
     return placed
+
+
+def _image(operation: Operation, path: str, reading: Reading, *, follow: bool) -> FileFacts:
+    return read(path, follow=follow, most=operation.image_size) if reading.images else look(path, follow=follow)
+
+
+def _label(operation: Operation, path: str, reading: Reading, *, follow: bool) -> FileFacts:
+    """Return a label with its content; one that has grown beyond all labels is known by its size."""
+    most = max(operation.label_size, _LABEL_BYTES)
+    return read(path, follow=follow, keep=True, most=most) if reading.labels else look(path, follow=follow)
 
 
 def as_planned(operation: Operation, image_at: str, label_at: str, reading: Reading) -> bool:
@@ -112,10 +123,10 @@ def _listed(operation: Operation, reading: Reading) -> Placed:
     """Read a slice where it lies in its input: list mode places nothing."""
     root = reading.inputs[operation.input]
     image_at = f"{root}/{operation.image}"
-    image = read(image_at, follow=True) if reading.images else look(image_at, follow=True)
+    image = _image(operation, image_at, reading, follow=True)
     label_at, label = f"{root}/{operation.label}" if operation.label is not None else "", NOTHING
     if label_at:
-        label = read(label_at, follow=True, keep=True) if reading.labels else look(label_at, follow=True)
+        label = _label(operation, label_at, reading, follow=True)
     return _placed(operation, (image_at, label_at), (image, label), None, reading)
 
 

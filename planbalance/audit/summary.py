@@ -46,8 +46,9 @@ def sentence(checks: Sequence[Check], leaks: Sequence[Leak], splits: Sequence[Sp
     """Return the audit in one sentence: what leaks into val and test, what else is wrong, and what was not checked."""
     parts = [*_leak_clauses(leaks), *_clean_clause(checks, leaks, splits), *_error_clause(checks)]
     unchecked = [_CALLED[check.name] for check in checks if check.ok is None and check.name in _ALWAYS]
-    text = "; ".join(parts)
-    text += f"; not checked: {', '.join(unchecked)}." if unchecked else "."
+    if unchecked:
+        parts.append(f"not checked: {', '.join(unchecked)}")
+    text = "; ".join(parts) + "."
     return text[:1].upper() + text[1:]
 
 

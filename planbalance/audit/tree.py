@@ -120,10 +120,11 @@ def look(path: str, *, follow: bool = False) -> FileFacts:
         return FileFacts("unreadable", error=reason(error), target=_link_text(path) if follow else None)
 
 
-def read(path: str, *, follow: bool = False, keep: bool = False) -> FileFacts:
+def read(path: str, *, follow: bool = False, keep: bool = False, most: int | None = None) -> FileFacts:
     """Return what is at a path, its content hashed (and kept with `keep`) where it is a regular file.
 
-    Without `follow` a link is not opened; nothing but a regular file is ever read, and opening never blocks.
+    Without `follow` a link is not opened; nothing but a regular file is ever read, and opening never blocks. A file of
+    more than `most` bytes is not read either: its size alone says that it is wrong.
     """
     try:
         descriptor = os.open(path, _READ if follow else _READ | os.O_NOFOLLOW)
@@ -132,7 +133,8 @@ def read(path: str, *, follow: bool = False, keep: bool = False) -> FileFacts:
         return found._replace(kind="unreadable", error=reason(error)) if found.kind == "file" else found
     try:
         facts = _facts(os.fstat(descriptor))
-        return _content(descriptor, facts, keep=keep) if facts.kind == "file" else facts
+        wanted = facts.kind == "file" and (most is None or facts.size <= most)
+        return _content(descriptor, facts, keep=keep) if wanted else facts
     except OSError as error:
         return FileFacts("unreadable", error=reason(error))
     finally:

@@ -55,7 +55,7 @@ def built(
     **planned: Any,
 ) -> Built:
     """Make a source with labels that all differ, plan it and build it."""
-    tree = mixed_volumes(4, 6, seed=seed, smallest=5, largest=7) if volumes is None else volumes
+    tree = mixed_volumes(3, 4, seed=seed, smallest=4, largest=6) if volumes is None else volumes
     source = yolo_tree(where / "source", tree, name=name)
     distinct_labels(source)
     output = where / "built"

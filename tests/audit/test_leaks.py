@@ -11,9 +11,8 @@ pairs_of = st.lists(st.tuples(st.sampled_from("abcdefg"), st.sampled_from(SPLITS
 
 
 def test_shares_are_of_the_split_that_is_touched() -> None:
-    pairs: list[tuple[str, Split]] = (
-        [("a", "train")] * 6 + [("a", "test")] * 2 + [("b", "test")] * 6 + [("c", "val")] * 4
-    )
+    counts: list[tuple[str, Split, int]] = [("a", "train", 6), ("a", "test", 2), ("b", "test", 6), ("c", "val", 4)]
+    pairs = [(unit, split) for unit, split, count in counts for _ in range(count)]
     leaks = overlaps("volume-overlap", spread_of(pairs), Counter(split for _, split in pairs))
     assert [(leak.of, leak.shared_with, leak.slices, leak.share, leak.units) for leak in leaks] == [
         ("test", "train", 2, 0.25, 1),
@@ -30,7 +29,7 @@ def test_groups_leak_where_their_volumes_do_not() -> None:
 def test_another_data_set_touches_by_its_splits() -> None:
     here = spread_of([("a", "train"), ("a", "train"), ("b", "test")])
     there = spread_of([("a", "val"), ("a", "test")])
-    found = touched(here, there, Counter(train=2, test=1))
+    found = touched(here, there, {"train": 2, "test": 1})
     assert [(leak.of, leak.shared_with, leak.slices, leak.share) for leak in found] == [
         ("train", "val", 2, 1.0),
         ("train", "test", 2, 1.0),

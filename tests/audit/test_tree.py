@@ -84,6 +84,12 @@ def test_a_pipe_a_device_a_folder_and_nothing_are_facts_and_never_wait(tmp_path:
     assert read("a\0b").kind == "unreadable"
 
 
+def test_a_file_beyond_its_limit_is_not_read(tmp_path: Path) -> None:
+    path = str(write(tmp_path / "a", b"123"))
+    assert read(path, most=3, keep=True).data == b"123"
+    assert (read(path, most=2, keep=True).data, read(path, most=2).digest, read(path, most=2).size) == (None, b"", 3)
+
+
 def test_links_are_looked_at_or_through(tmp_path: Path) -> None:
     write(tmp_path / "a", b"123")
     os.symlink("a", tmp_path / "link")
