@@ -116,7 +116,8 @@ def with_path(data: bytes, path: str, where: str) -> tuple[bytes, str | None]:
     elif value.value == path:
         return data, path
     else:
-        text = text[: value.start_mark.index] + quoted + text[value.end_mark.index :]
+        before = text[: value.start_mark.index]
+        text = before + (" " if before.endswith(":") else "") + quoted + text[value.end_mark.index :]
         old = str(value.value)
     if not _says(text, path):
         raise _bad_yaml(where, "its `path:` is written in a way that cannot be replaced")

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from planbalance.model import Mode
 
 FIRST_BATCH: Final = 64
+_SMALLEST_BATCH: Final = 16
 _LARGEST_BATCH: Final = 512
 _BATCH_SECONDS: Final = 0.25  # a batch is what an interrupt waits for
 _FAST_LINK: Final = 100e-6  # seconds a slice (image and label); measured: 6 us on tmpfs, 8,000 us at 2 ms a call
@@ -34,7 +35,7 @@ class Measured(NamedTuple):
 def pace(way: Mode, first: Measured, cores: int, jobs: int | None) -> Pace:
     """Return the pace for a run whose first operations were measured; `jobs` is the user's wish or None."""
     seconds = first.seconds
-    batch = max(16, min(_LARGEST_BATCH, int(_BATCH_SECONDS / max(seconds, 1e-6))))
+    batch = max(_SMALLEST_BATCH, min(_LARGEST_BATCH, int(_BATCH_SECONDS / max(seconds, 1e-6))))
     if jobs is not None:
         return Pace(jobs, batch)
     if way in ("copy", "reflink"):

@@ -156,19 +156,21 @@ class Staging:
 
     @classmethod
     def _locked(cls, job: Job, made: list[str]) -> Self:
+        gone: OSError | None = None
         for _ in range(16):
             try:
                 _make_with_parents(job.staging, made)
                 staging = cls._lock_once(job.staging)
-            except FileNotFoundError:
-                continue  # its last holder removed or published it this very moment
+            except FileNotFoundError as error:  # its last holder removed or published it this very moment
+                gone = error
+                continue
             except NotADirectoryError:
                 raise _not_ours(job.staging, "it is not a folder") from None
             except OSError as error:
                 raise _cannot_make(job.staging, error) from None
             if staging is not None:
                 return staging
-        raise IncompleteError(f"{job.staging} comes and goes", kind="staging-unstable", hint="run it again")
+        raise _cannot_make(job.staging, gone or OSError("it comes and goes"))
 
     @classmethod
     def _lock_once(cls, path: str) -> Self | None:

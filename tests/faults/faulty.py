@@ -13,11 +13,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from planbalance import fs
 
-COUNTED = frozenset(
-    ["open", "close", "read", "write", "pread", "pwrite", "stat", "lstat", "fstat", "symlink", "link", "unlink", "rename", "mkdir", "rmdir", "mknod", "utime", "fsync", "ftruncate", "lseek", "copy_file_range", "sendfile", "scandir", "readlink", "statvfs"]
+_FILES = (
+    "open",
+    "close",
+    "read",
+    "write",
+    "pread",
+    "pwrite",
+    "lseek",
+    "ftruncate",
+    "fsync",
+    "copy_file_range",
+    "sendfile",
 )
+_NAMES = ("symlink", "link", "unlink", "rename", "mkdir", "rmdir", "mknod", "utime", "readlink", "scandir")
+_FACTS = ("stat", "lstat", "fstat", "statvfs")
+COUNTED = frozenset((*_FILES, *_NAMES, *_FACTS))
 Act = Callable[[int, str, Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 
 
@@ -64,12 +79,10 @@ class _FaultyLibc:
 def calls(act: Act) -> Iterator[FaultyOs]:
     """Put a counting os in place."""
     counter = FaultyOs(act)
-    real_os, real_libc = fs.os, fs._libc
-    fs.os, fs._libc = counter, _FaultyLibc(counter, real_libc)  # type: ignore[assignment]  # a stand-in
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fs, "os", counter)
+        patch.setattr(fs, "_libc", _FaultyLibc(counter, fs._libc))
         yield counter
-    finally:
-        fs.os, fs._libc = real_os, real_libc  # type: ignore[assignment]  # back again
 
 
 def only_count(
