@@ -1,7 +1,6 @@
 """The audit: whether what was planned is what is there, and what leaks between splits, on any YOLO data set."""
 
 from planbalance.audit.options import VerifyOptions
-from planbalance.audit.report import markdown
 from planbalance.audit.verify import verify
 
-__all__ = ["VerifyOptions", "markdown", "verify"]
+__all__ = ["VerifyOptions", "verify"]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from planbalance.audit.receipt import Pairs
 from planbalance.audit.tree import FileFacts, look, read
 from planbalance.destination import Destinations, label_of
 from planbalance.labels import LabelFacts, read_label
@@ -35,7 +36,9 @@ class Reading:
 
     Attributes:
         root: the data set's folder.
-        inputs: absolute roots of the plan's inputs, as the data set uses them.
+        inputs: absolute roots of the plan's inputs, where they are now.
+        planned_inputs: the same where they were planned.
+        moved: (old, new) pairs that lead from there to here.
         mode: how images were placed.
         same_labels: labels were placed as the images were.
         images: read images.
@@ -47,6 +50,8 @@ class Reading:
 
     root: str
     inputs: tuple[str, ...]
+    planned_inputs: tuple[str, ...]
+    moved: Pairs
     mode: Mode
     same_labels: bool
     images: bool

@@ -100,6 +100,8 @@ def _reading(subject: Subject, options: VerifyOptions, absent: Sequence[str]) ->
     return Reading(
         root=subject.root,
         inputs=subject.inputs,
+        planned_inputs=tuple(root.rstrip("/") for root in subject.header.inputs),
+        moved=subject.receipt.moved_inputs if subject.receipt is not None else (),
         mode=subject.mode,
         same_labels=subject.same_labels,
         images=not options.quick,

@@ -6,6 +6,10 @@ from typing import Final, get_args
 from planbalance.audit.documents import UnreadableDocumentError, json_value
 from planbalance.model import Mode
 
+Pairs = tuple[tuple[str, str], ...]
+
+# A pair such as (/a, /a/a) leads on for ever.
+_MOST_PLACES: Final = 64
 _MODES: Final[tuple[Mode, ...]] = get_args(Mode)
 
 
@@ -15,10 +19,9 @@ class Receipt:
 
     Attributes:
         digest: of the plan.
-        mode: how images were placed.
+        mode: how images were placed, as really used.
         labels: `copy` or `same`.
         checksum: `sha256` or `none`.
-        fallback: `none`, or `copy`: images may be copies after all.
         output: where the data set was published.
         moved_inputs: (old, new) prefixes of input paths that links follow (`--map-input`, `relocate --source`).
     """
@@ -27,9 +30,8 @@ class Receipt:
     mode: Mode
     labels: str
     checksum: str
-    fallback: str
     output: str
-    moved_inputs: tuple[tuple[str, str], ...] = ()
+    moved_inputs: Pairs = ()
 
 
 def parse_receipt(data: bytes) -> Receipt:
@@ -44,7 +46,7 @@ def parse_receipt(data: bytes) -> Receipt:
     mode = next((mode for mode in _MODES if mode == value.get("mode")), None)
     if mode is None:
         raise UnreadableDocumentError("names no mode that is known")
-    texts = {key: _text(value.get(key, "")) for key in ("digest", "labels", "checksum", "fallback", "output")}
+    texts = {key: _text(value.get(key, "")) for key in ("digest", "labels", "checksum", "output")}
     return Receipt(mode=mode, moved_inputs=_moved(value.get("map_input")), **texts)
 
 
@@ -54,7 +56,7 @@ def _text(value: object) -> str:
     return value
 
 
-def _moved(value: object) -> tuple[tuple[str, str], ...]:
+def _moved(value: object) -> Pairs:
     if value is None:
         return ()
     pairs = (
@@ -65,9 +67,28 @@ def _moved(value: object) -> tuple[tuple[str, str], ...]:
     return tuple((old, new) for old, new in pairs)
 
 
-def moved(root: str, pairs: tuple[tuple[str, str], ...]) -> str:
-    """Return an input's root with the first prefix that fits replaced."""
+def moved(path: str, pairs: Pairs) -> str:
+    """Return where a source is read now: every (old, new) that it lies at or below applied in turn."""
     for old, new in pairs:
-        if root == old or root.startswith(old.rstrip("/") + "/"):
-            return new.rstrip("/") + root[len(old.rstrip("/")) :]
-    return root
+        path = _replaced(path, old, new)
+    return path
+
+
+def reachable(path: str, pairs: Pairs) -> set[str]:
+    """Return all places that a source's path may have come to by pairs in any order, the planned one included.
+
+    A data set may be relocated to and fro, and a link that was passed over still leads where it was planned to.
+    """
+    places = {path}
+    waiting = [path]
+    while waiting and len(places) < _MOST_PLACES:
+        place = waiting.pop()
+        new_places = {_replaced(place, old, new) for old, new in pairs} - places
+        places |= new_places
+        waiting += new_places
+    return places
+
+
+def _replaced(path: str, old: str, new: str) -> str:
+    old = old.rstrip("/")
+    return new.rstrip("/") + path[len(old) :] if path == old or path.startswith(old + "/") else path

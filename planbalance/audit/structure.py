@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from planbalance.audit.placed import Placed, Reading
+from planbalance.audit.receipt import Pairs, reachable
 from planbalance.audit.tree import FileFacts
 from planbalance.model import Operation, Problem, Severity
 
@@ -64,8 +65,8 @@ def _image(placed: Placed, expected: Expected) -> Iterator[Found]:
     facts, operation = placed.image_facts, placed.operation
     target = None
     if expected.reading.mode == "symlink":
-        target = f"{expected.reading.inputs[operation.input]}/{operation.image}"
-    wrong = _wrong_kind(placed.image, facts, target)
+        target = f"{expected.reading.planned_inputs[operation.input]}/{operation.image}"
+    wrong = _wrong_kind(placed.image, facts, target, expected.reading.moved)
     if wrong:
         yield from wrong
     elif expected.linked:
@@ -74,8 +75,11 @@ def _image(placed: Placed, expected: Expected) -> Iterator[Found]:
         yield from _own_image(placed, expected)
 
 
-def _wrong_kind(path: str, facts: FileFacts, target: str | None) -> list[Found]:
-    """Return the problems where there is no regular file, or no link to `target` (None: no link is planned)."""
+def _wrong_kind(path: str, facts: FileFacts, target: str | None, moved: Pairs) -> list[Found]:
+    """Return the problems where there is no regular file, or no link to `target` (None: no link is planned).
+
+    A target that the pairs of a recorded move explain is as good as the planned one.
+    """
     if facts.kind == "unreadable" and facts.target is None:
         return [_error(FILES, "unreadable", path, facts.error)]
     if target is None:
@@ -84,7 +88,7 @@ def _wrong_kind(path: str, facts: FileFacts, target: str | None) -> list[Found]:
         other = _error(LINKS, "link-target", path, "a file, not a link")
         return [other] if facts.kind == "file" else [_no_file(path, facts)]
     wrong = []
-    if facts.target != target:
+    if facts.target != target and not (moved and facts.target in reachable(target, moved)):
         wrong.append(_error(LINKS, "link-target", path, f"leads to {facts.target}, the plan says {target}"))
     if facts.kind != "file":
         what = {"missing": "is gone", "unreadable": f"cannot be read ({facts.error})"}.get(facts.kind, "is not a file")
@@ -170,8 +174,8 @@ def _label(placed: Placed, expected: Expected) -> Iterator[Found]:
     operation, facts, reading = placed.operation, placed.label_facts, expected.reading
     target = None
     if reading.same_labels and reading.mode == "symlink" and operation.label is not None:
-        target = f"{reading.inputs[operation.input]}/{operation.label}"
-    wrong = _wrong_kind(placed.label, facts, target)
+        target = f"{reading.planned_inputs[operation.input]}/{operation.label}"
+    wrong = _wrong_kind(placed.label, facts, target, reading.moved)
     if wrong:
         yield from wrong
     elif facts.size != operation.label_size:

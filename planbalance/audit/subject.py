@@ -178,11 +178,7 @@ def _subject(root: str, plan: PlanFile, receipt: Receipt | None) -> Subject:
     header = plan.header
     pairs = receipt.moved_inputs if receipt is not None else ()
     inputs = tuple(moved(one, pairs).rstrip("/") for one in header.inputs)
-    mode: Mode
-    if receipt is not None and not (receipt.fallback == "copy" and receipt.mode != "copy"):
-        mode = receipt.mode
-    else:
-        mode = _mode_shown(root, plan, inputs)
+    mode = receipt.mode if receipt is not None else _mode_shown(root, plan, inputs)
     return Subject(root, plan, receipt, mode, inputs, receipt.output if receipt and receipt.output else header.output)
 
 

@@ -1,5 +1,6 @@
 """FAULTS, row 5: all damage is found and named with its file, and nothing else is called damage."""
 
+import itertools
 import os
 import random
 import shutil
@@ -9,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from planbalance.engine import ApplyOptions, apply_plan
 from planbalance.errors import InputError, PlanError
 from planbalance.model import Mode
+from planbalance.relocate import relocate
 from tests.audit.built import Built, built, found
 from tests.audit.damages import DAMAGES
 from tests.builders import LABELS, tree_state, write
@@ -114,6 +117,35 @@ def test_a_moved_tree_is_a_warning_that_says_where_trainers_read(tmp_path: Path,
     assert found(audit) == {("dataset-yaml", "dataset.yaml")}
     said = next(problem.message for check in audit.checks for problem in check.problems)
     assert said.startswith(f"moved; trainers read {made.output}")
+
+
+@pytest.mark.parametrize("mode", ["copy", "hardlink", "symlink"])
+@pytest.mark.parametrize("hashed", [False, True])
+def test_a_build_from_inputs_in_another_place_than_planned(tmp_path: Path, mode: Mode, hashed: bool) -> None:
+    """`apply --map-input` and `relocate --source` record where links lead; times prove nothing there."""
+    made = built(tmp_path, hashed=hashed)
+    shutil.rmtree(made.output)
+    shutil.copytree(made.source, tmp_path / "scratch", copy_function=shutil.copy)
+    shutil.rmtree(made.source)
+    pair = (str(made.source), str(tmp_path / "scratch"))
+    apply_plan(made.plan, ApplyOptions(mode=mode, map_input=(pair,)))
+    for quick in (False, True):
+        assert found(made.audit(quick=quick)) == set()
+    if mode == "symlink":
+        one, other = made.images()[:2]
+        (made.output / one).unlink()
+        os.symlink(os.readlink(made.output / other), made.output / one)
+        assert ("link-target", one) in found(made.audit(), "error")
+
+
+def test_links_that_were_relocated_and_brought_back(tmp_path: Path) -> None:
+    made = built(tmp_path, mode="symlink")
+    places = [str(made.source), str(tmp_path / "elsewhere"), str(tmp_path / "third"), str(made.source)]
+    for old, new in itertools.pairwise(places):
+        os.rename(old, new)
+        relocate(str(made.output), ((old, new),))
+        for quick in (False, True):
+            assert found(made.audit(quick=quick)) == set()
 
 
 def test_a_copy_of_a_tree_of_hard_links_is_no_tree_of_broken_ones(tmp_path: Path) -> None:

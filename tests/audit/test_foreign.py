@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from planbalance.audit import VerifyOptions, markdown, verify
+from planbalance.audit import VerifyOptions, verify
 from planbalance.errors import InputError, UsageError
 from planbalance.grouping import GroupMap
 from planbalance.model import Audit, Check
@@ -300,18 +300,6 @@ def test_a_hostile_data_set_is_judged_and_not_obeyed(tmp_path: Path) -> None:
     os.symlink("IM7-1.png", root / "images/train/IM7-1.png")
     for quick in (False, True):
         assert audit(root, quick=quick).checks
-
-
-def test_the_page_states_what_was_and_was_not_checked(tmp_path: Path) -> None:
-    root = yolo_tree(tmp_path / "set", {"1": "..+", "2_<b>": "..!"}, split_of={"1": "train", "2_<b>": "val"})
-    page = markdown(audit(root), dataset=str(root), tool="planbalance 1.2.3", digest="ab" * 32)
-    lines = page.splitlines()
-    assert lines[0].startswith("# Audit of ")
-    assert any(line.startswith("* Not checked: group-overlap, near-duplicates") for line in lines)
-    assert "planbalance 1.2.3" in page
-    assert "ab" * 32 in page
-    assert "| labels | FAILED | 6 |" in page
-    assert "<b>" not in page
 
 
 def test_the_same_data_set_gives_the_same_audit_whatever_the_jobs(tmp_path: Path) -> None:
