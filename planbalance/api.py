@@ -19,6 +19,7 @@ from typing import Any, Final, Literal, NamedTuple, TypedDict, TypeVar, Unpack
 
 from planbalance import audit, engine
 from planbalance.audit import VerifyOptions
+from planbalance.clean import PartialBuild, find_partial, remove_partial
 from planbalance.diff import PlanDiff, diff_plans
 from planbalance.engine import ApplyOptions
 from planbalance.errors import InputError, PlanError, UsageError
@@ -53,6 +54,8 @@ from planbalance.planner import (
     parse_ratios,
 )
 from planbalance.planstore import PlanFile, save_plan
+from planbalance.relocate import RelocateOutcome
+from planbalance.relocate import relocate as relocate_dataset
 from planbalance.scan import scan as scan_inputs
 
 Inputs = str | InputSpec | Sequence[str | InputSpec]
@@ -73,11 +76,13 @@ __all__ = (
     "Scanned",
     "apply",
     "build",
+    "clean",
     "diff",
     "fold_file",
     "open_plan",
     "plan",
     "plan_folds",
+    "relocate",
     "scan",
     "verify",
 )
@@ -648,6 +653,28 @@ def diff(old: str, new: str) -> PlanDiff:
     return diff_plans(open_plan(old), open_plan(new))
 
 
+def relocate(dataset: str, *, source: Sequence[tuple[str, str]] = ()) -> RelocateOutcome:
+    """Set the absolute `path:` of a data set that was moved right, and with (old, new) sources its symlinks.
+
+    Raises:
+        InputError, PlanError: not found, or no data set that can be put right.
+    """
+    return relocate_dataset(dataset, tuple(source))
+
+
+def clean(folder: str, *, remove: bool = False) -> list[PartialBuild]:
+    """Return the partial builds below a folder, and with `remove` throw them away.
+
+    Raises:
+        InputError: not found. IncompleteError: one is being built right now.
+    """
+    found = find_partial(folder)
+    if remove:
+        for partial in found:
+            remove_partial(partial)
+    return found
+
+
 # ---- verify ---------------------------------------------------------------------------------------------------------
 
 
@@ -656,7 +683,6 @@ def verify(  # noqa: PLR0913 - keywords of the contract
     *,
     plan: str | None = None,
     quick: bool = False,
-    near_duplicates: bool = False,
     against: Sequence[str] = (),
     group_map: str | None = None,
     volume_column: str = "volume",
@@ -674,7 +700,6 @@ def verify(  # noqa: PLR0913 - keywords of the contract
         dataset: a folder or a yaml; None: the output of `plan`, or of `plan.json`.
         plan: what to compare with; None: the plan inside the data set, if there is one.
         quick: read only what planbalance itself wrote, neither images nor labels.
-        near_duplicates: look for similar pictures across splits too.
         against: other data sets that must share nothing with this one.
         group_map: volume -> patient, as in `plan`.
         volume_column: its column of volumes.
@@ -693,7 +718,6 @@ def verify(  # noqa: PLR0913 - keywords of the contract
     options = VerifyOptions(
         plan=plan,
         quick=quick,
-        near_duplicates=near_duplicates,
         against=tuple(against),
         group_map=groups,
         volume_pattern=volume_pattern,
@@ -706,11 +730,13 @@ def check_report(report: str, dataset: str | None, plan: str | None, against: Se
     """Check, before a long audit, that its report can be written and lies in none of the data sets that are read.
 
     Raises:
-        UsageError: it lies in one, has another suffix than `.md`, or its folder is not there.
+        UsageError: it lies in one, has another suffix than `.md` or `.html`, or its folder is not there.
     """
-    if not report.endswith(".md"):
+    if not report.endswith((".md", ".html")):
         raise UsageError(
-            f"--report {report}: the report is written as Markdown.", kind="report-format", hint="Name a file FILE.md."
+            f"--report {report}: the report is written as Markdown or HTML.",
+            kind="report-format",
+            hint="Name a file FILE.md or FILE.html.",
         )
     if not os.path.isdir(os.path.dirname(os.path.abspath(report))):
         raise UsageError(f"The folder of the report {report} does not exist.", kind="report-place", paths=[report])
@@ -749,7 +775,7 @@ def build(
         output: the data set to make.
         plan_file: where to keep the plan besides; None: only in the output.
         progress: where to report to.
-        planned: called with the plan before anything is built.
+        planned: called with the plan before anything is built, unless the output is there already.
         keywords: see `PlanKeywords` and `ApplyKeywords`.
 
     Raises:
@@ -764,7 +790,8 @@ def build(
         made = Planned("", plan_in_memory, "", (*plan_in_memory.header.warnings, *warnings))
     else:
         made = _saved(sealed[0], os.path.abspath(plan_file), warnings)
-    planned(made)
+    if not warnings:  # an output that is there already is refused next, so nobody needs to see what would have been
+        planned(made)
     outcome = apply(made.plan, progress=progress, **for_apply)
     if keywords.get("dry_run"):
         return Built(made, outcome, None)

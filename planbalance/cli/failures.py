@@ -1,7 +1,6 @@
 """Every exception becomes one sentence, a hint and an exit code; a traceback only with PLANBALANCE_DEBUG=1."""
 
 import os
-import sys
 import traceback
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
@@ -72,7 +71,7 @@ def tell(failure: Failure, terminal: Terminal) -> None:
     if terminal.as_json:
         terminal.document(failure.document)
         return
-    terminal.complain(line(("Error: ", "bold red"), failure.message))
+    terminal.complain(line(("Error: ", "bold red"), _sentence(failure.message)))
     more = [path for path in failure.paths if path not in failure.message]
     for path in more[:_PATHS_SHOWN]:
         terminal.complain(line("  " + path))
@@ -82,21 +81,11 @@ def tell(failure: Failure, terminal: Terminal) -> None:
         terminal.complain(line(("Hint: ", "bold"), failure.hint))
 
 
+def _sentence(message: str) -> str:
+    return message if message.endswith((".", "?", "!")) else message + "."
+
+
 def debug_trace(error: BaseException, terminal: Terminal) -> None:
     """Show where it happened, where the user asked for it."""
     if os.environ.get("PLANBALANCE_DEBUG") == "1":
         terminal.complain(Text("".join(traceback.format_exception(error)), no_wrap=True, overflow="ignore"))
-
-
-def leave_quietly() -> None:
-    """Keep Python from complaining, after the end, about a stdout that nobody reads."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            if stream is not None:
-                stream.flush()
-        except BrokenPipeError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, stream.fileno())
-            os.close(nowhere)
-        except (OSError, ValueError):
-            continue

@@ -43,6 +43,10 @@ class Command(click.Command):
         self.example = example
         self.printing = printing
 
+    def get_help_option(self, ctx: click.Context) -> click.Option:  # noqa: ARG002 - click's signature
+        """Return the `--help` that all commands have."""
+        return help_option()
+
     def invoke(self, ctx: click.Context) -> None:
         """Run the command, say its answer, and exit with its code."""
         with Terminal(as_json=ctx.params["json"], quiet=ctx.params["quiet"] and not self.printing) as terminal:
@@ -72,6 +76,24 @@ class Command(click.Command):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """Write the example as it would be typed."""
         formatter.write(f"\nExample:\n  {self.example}\n")
+
+
+def help_option() -> click.Option:
+    """Return `--help`, printed as everything else is: to a reader that may leave."""
+    return Option(
+        ["--help", "-h"],
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=_print_help,
+        help="Show this message and exit.",
+    )
+
+
+def _print_help(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's signature
+    if wanted:
+        Terminal().insist(lines(ctx.get_help()))
+        ctx.exit()
 
 
 def _common_options() -> list[click.Parameter]:

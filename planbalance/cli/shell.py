@@ -12,8 +12,10 @@ from typing import Final, NoReturn
 
 import click
 
-from planbalance.cli.failures import Failure, debug_trace, failure_of, leave_quietly, tell
+from planbalance.cli.failures import debug_trace, failure_of, tell
+from planbalance.cli.options import help_option, lines
 from planbalance.cli.terminal import Terminal
+from planbalance.errors import IncompleteError
 
 DEPENDENCIES: Final = ("click", "anyio", "aiofiles", "orjson", "pyyaml", "rich", "pydicom")
 
@@ -26,6 +28,10 @@ class Shell(click.Group):
         words = list(sys.argv[1:] if args is None else args)
         sys.exit(self._exit_code(words, prog_name or "planbalance"))
 
+    def get_help_option(self, ctx: click.Context) -> click.Option:  # noqa: ARG002 - click's signature
+        """Return the `--help` that all commands have."""
+        return help_option()
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the commands in the order in which people meet them."""
         return list(self.commands)
@@ -36,37 +42,20 @@ class Shell(click.Group):
         try:
             with _sigterm_as_interrupt():
                 code = super().main(words, program, standalone_mode=False)
-                _flush()
+                Terminal().flush()
                 return code if isinstance(code, int) else 0
         except BaseException as error:  # the one place where exceptions end
-            if isinstance(error, SystemExit):
-                return error.code if isinstance(error.code, int) else 1
+            if isinstance(error, SystemExit):  # shell completion
+                return int(error.code or 0)
             terminal = Terminal(as_json="--json" in asked)
             failure = failure_of(error, command)
-            _tell_or_give_up(failure, terminal)
+            try:
+                tell(failure, terminal)
+                terminal.flush()
+            except IncompleteError:  # nowhere to tell it
+                return failure.exit_code
             debug_trace(error, terminal)
             return failure.exit_code
-        finally:
-            leave_quietly()
-
-
-def _tell_or_give_up(failure: Failure, terminal: Terminal) -> None:
-    """Say it where anybody can be told; a full disk behind stdout must not become a traceback."""
-    try:
-        tell(failure, terminal)
-        terminal.flush()
-    except OSError:
-        terminal.as_json = False
-        tell(failure, terminal)
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            try:
-                stream.flush()
-            except BrokenPipeError:
-                continue
 
 
 @contextmanager
@@ -107,5 +96,5 @@ def _version(package: str) -> str:
 def print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's signature
     """Print the versions and exit."""
     if wanted:
-        click.echo(version_text())
+        Terminal().insist(lines(version_text()))
         ctx.exit()

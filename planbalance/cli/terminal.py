@@ -4,7 +4,8 @@ import io
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import IO, Any, Final, NamedTuple, Self, TextIO, cast
 
@@ -13,6 +14,7 @@ from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from planbalance.errors import IncompleteError
 from planbalance.model import Silent
 from planbalance.report.table import count, line, size
 
@@ -79,7 +81,7 @@ class Terminal:
             self.show(answer.text)
 
     def flush(self) -> None:
-        """Hand everything to the streams; raises OSError where stdout takes no more (a full disk)."""
+        """Hand everything to the streams. Raises IncompleteError where one takes no more (a full disk)."""
         self._out.flush()
         self._err.flush()
 
@@ -154,35 +156,44 @@ class Pipe(io.TextIOBase):
 
     def write(self, text: str) -> int:
         """Write text, or drop it where nobody reads."""
-        try:
-            return self._stream.write(text)
-        except BrokenPipeError:
-            self._abandon()
-            return len(text)
+        with self._readers_may_leave():
+            self._stream.write(text)
+        return len(text)
 
     def write_bytes(self, data: bytes) -> None:
         """Write UTF-8 bytes, whatever the stream's encoding is."""
-        try:
+        with self._readers_may_leave():
             self._stream.flush()
             buffer = getattr(self._stream, "buffer", None)
             if buffer is None:
                 self._stream.write(data.decode())
             else:
                 buffer.write(data)
-        except BrokenPipeError:
-            self._abandon()
 
     def flush(self) -> None:
         """Flush, or drop what nobody reads."""
-        try:
+        with self._readers_may_leave():
             self._stream.flush()
+
+    @contextmanager
+    def _readers_may_leave(self) -> Iterator[None]:
+        """Drop what nobody reads; raise IncompleteError where the stream takes no more (a full disk)."""
+        try:
+            yield
         except BrokenPipeError:
             self._abandon()
+        except OSError as error:
+            self._abandon()
+            message = f"The output of this command cannot be written: {error.strerror}."
+            raise IncompleteError(message, kind="output-not-written", hint="Make room, or print elsewhere.") from error
 
     def _abandon(self) -> None:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self._stream.fileno())
-        os.close(nowhere)
+        """Send the rest, and what Python flushes at the end, to nowhere."""
+        with suppress(io.UnsupportedOperation):
+            descriptor = self._stream.fileno()
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, descriptor)
+            os.close(nowhere)
 
 
 def _console(stream: Pipe) -> Console:

@@ -10,7 +10,12 @@ import click
 from planbalance import api
 from planbalance.cli.options import PATH, command, group_options, option
 from planbalance.cli.terminal import Answer, Terminal
+from planbalance.errors import PlanError
+from planbalance.model import Audit
+from planbalance.planstore import PlanFile
 from planbalance.report import verify_document, verify_markdown, verify_text
+from planbalance.report.page import PageOptions, check_page, write_page
+from planbalance.report.subject import folder_of, open_subject
 
 AUDIT_FAILED = 6
 
@@ -22,7 +27,7 @@ AUDIT_FAILED = 6
 @option(
     "--against", type=PATH, multiple=True, metavar="DATASET", help="Must share nothing with this data set (repeatable)."
 )
-@option("--report", type=PATH, metavar="FILE.md", help="Write the audit as Markdown too.")
+@option("--report", type=PATH, metavar="FILE.html|.md", help="Write the audit as a page or as Markdown too.")
 @group_options
 @option(
     "--volume-pattern", metavar="RULE", heading="Reading", help="As in plan.  [default: the plan's rule, else auto]"
@@ -47,6 +52,8 @@ def verify(  # noqa: PLR0913, PLR0917 - click passes options by name
     """
     if report is not None:
         api.check_report(report, dataset, plan, against)
+        if report.endswith(".html"):
+            check_page(report, *_audited(dataset, plan))
     audit = api.verify(
         dataset,
         plan=plan,
@@ -60,11 +67,26 @@ def verify(  # noqa: PLR0913, PLR0917 - click passes options by name
     )
     document = verify_document(audit)
     if report is not None:
-        _write_report(report, document, dataset or plan or api.DEFAULT_PLAN)
+        _write_report(report, audit, document, _audited(dataset, plan))
     return Answer(document, verify_text(document), 0 if audit.ok else AUDIT_FAILED)
 
 
-def _write_report(path: str, document: Mapping[str, Any], subject: str) -> None:
-    text = verify_markdown(document, dataset=os.path.abspath(subject), tool=f"planbalance {version('planbalance')}")
+def _audited(dataset: str | None, plan: str | None) -> tuple[PlanFile | None, str]:
+    """Return what a page shows beside the audit: the data set's own plan where it has one, and its folder."""
+    if dataset is None:
+        dataset = api.open_plan(plan or api.DEFAULT_PLAN).header.output
+    found = os.path.abspath(dataset)
+    try:
+        return open_subject(found).plan, folder_of(found)
+    except PlanError:
+        return None, folder_of(found)  # the audit says what is wrong with its plan
+
+
+def _write_report(path: str, audit: Audit, document: Mapping[str, Any], audited: tuple[PlanFile | None, str]) -> None:
+    plan, dataset = audited
+    if path.endswith(".html"):
+        write_page(path, plan, PageOptions(dataset=dataset, audit=audit))
+        return
+    text = verify_markdown(document, dataset=dataset, tool=f"planbalance {version('planbalance')}")
     with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(text)

@@ -5,11 +5,14 @@ Everything that comes from a user's files goes through `plain`, so that a file n
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
+
+_ANY_WIDTH: Final = 10_000
 
 
 def plain(value: object) -> str:
@@ -103,13 +106,11 @@ class Grid:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         table = self._table()
-        if Measurement.get(console, options, table).minimum <= options.max_width:
+        # Its natural width: rich would sooner cut words than say that a table does not fit.
+        if Measurement.get(console, options.update(width=_ANY_WIDTH), table).maximum <= options.max_width:
             yield table
         else:
             yield from self._records()
-
-    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        return Measurement.get(console, options, self._table())
 
     def _table(self) -> Table:
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")

@@ -1,0 +1,20 @@
+"""`planbalance clean`: partial builds, shown or removed."""
+
+from dataclasses import asdict
+
+import click
+
+from planbalance import api
+from planbalance.cli.options import PATH, command, option
+from planbalance.cli.terminal import Answer, Terminal
+from planbalance.report import clean_text
+
+
+@command("clean", about="Show or remove partial builds.", example="planbalance clean /scratch --yes", printing=True)
+@click.argument("folder", metavar="DIR", type=PATH)
+@option("--yes", is_flag=True, help="Remove them; without it they are only shown.")
+@click.pass_obj
+def clean(_terminal: Terminal, folder: str, yes: bool) -> Answer:  # noqa: FBT001 - an option
+    """Show the partial builds that interrupted runs left under DIR, and with --yes remove them."""
+    document = {"removed": yes, "partial_builds": [asdict(one) for one in api.clean(folder, remove=yes)]}
+    return Answer(document, clean_text(document))

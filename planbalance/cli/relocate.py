@@ -1,0 +1,31 @@
+"""`planbalance relocate`: a data set that was moved or copied works again."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import click
+
+from planbalance import api
+from planbalance.cli.options import OLD_NEW, PATH, command, option
+from planbalance.cli.terminal import Answer, Terminal
+from planbalance.report import relocate_text
+
+
+@command(
+    "relocate",
+    about="Put a moved data set right.",
+    example="planbalance relocate /scratch/balanced --source /gpfs/data=/scratch/data",
+)
+@click.argument("dataset", type=PATH)
+@option(
+    "--source", type=OLD_NEW, multiple=True, metavar="OLD=NEW",
+    help="Symlinks that point below OLD shall point below NEW (repeatable).",
+)  # fmt: skip
+@click.pass_obj
+def relocate(_terminal: Terminal, dataset: str, source: Sequence[tuple[str, str]]) -> Answer:
+    """Put a data set right that was moved or copied: the absolute path in dataset.yaml, with --source its symlinks too.
+
+    Images and labels stay as they are.
+    """
+    document = asdict(api.relocate(dataset, source=source))
+    return Answer(document, relocate_text(document))

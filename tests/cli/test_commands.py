@@ -1,0 +1,299 @@
+"""What each command does and says, with the contract's keys."""
+
+import csv
+import io
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.builders import mixed_volumes, tree_content, tree_state, write, yolo_tree
+from tests.cli.command import KNEES, knees, run, run_json
+from tests.cli.terminal import PROGRAM
+
+PLAN_KEYS = {"plan_file", "digest", "split_digest", "statistics", "volume_statistics", "targets", "naming", "warnings"}
+APPLY_KEYS = {"output", "mode", "files", "bytes", "seconds", "resumed", "published", "train_commands"}
+VERIFY_KEYS = {"ok", "summary", "checks", "leaks"}
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    knees(tmp_path / "in")
+    return tmp_path
+
+
+def test_scan_counts_what_is_there(here: Path) -> None:
+    found = run_json("scan", "in")
+    assert (found["volumes"], found["positive_volumes"], found["negative_volumes"]) == (12, 4, 8)
+    assert (found["slices"], found["positive"], found["negative"]) == (36, 4, 32)
+    assert found["naming"]["rule"] == "im-dash"
+    assert found["unit"] == "volume"
+    said = run("scan", "in").stdout
+    assert "IM1-01-02-00000.png is slice 1 of volume 01-02-00000" in said
+    assert "patients NOT checked" in said
+    assert "4 volumes with tear, 8 without" in said
+
+
+def test_scan_knows_patients_by_a_map(here: Path) -> None:
+    rows = "".join(f"{volume},p{number // 2}\n" for number, volume in enumerate(KNEES))
+    write(here / "map.csv", f"volume,group\n{rows}".encode())
+    found = run_json("scan", "in", "--group-map", "map.csv")
+    assert (found["unit"], found["groups"]) == ("patient", 6)
+    assert "NOT checked" not in run("scan", "in", "--group-map", "map.csv").stdout
+
+
+def test_scan_tells_missing_from_empty_labels_and_what_is_odd(here: Path) -> None:
+    (here / "in/labels/train/IM1-01-02-00001.txt").unlink()
+    write(here / "in/labels/train/IM9-01-02-00001.txt", b"")
+    write(here / "in/labels/train.cache", b"x")
+    write(here / "in/images/train/IM4-01-02-00001.dcm", b"x")
+    write(here / "in/labels/train/IM4-01-02-00001.txt", b"0 0.5 0.5 9 9\n")
+    found = run_json("scan", "in")
+    assert found["labels"] == {"missing": 1, "empty": 31, "orphans": 1, "invalid_files": 1, "invalid_lines": 1}
+    assert found["suffixes_not_read_by_trainers"] == ["dcm"]
+    said = run("scan", "in").stdout
+    assert "plan will ask for --missing-label" in said
+    assert "do not read .dcm" in said
+    assert "IM4-01-02-00001.txt:1" in said
+
+
+def test_inputs_are_pooled_and_named(here: Path) -> None:
+    knees(here / "normal")
+    knees(here / "a=b")
+    assert run_json("scan", "--input", "in", "--input", "right=normal")["volumes"] == 24
+    assert run_json("scan", "--input", "a=b")["inputs"][0] == {
+        "root": str(here / "a=b"), "prefix": "", "folders": ["images/train"],
+    }  # fmt: skip
+    assert run_json("scan", "in", "--input", "x=a=b")["volumes"] == 24
+
+
+def test_images_and_labels_apart(here: Path) -> None:
+    found = run_json("scan", "--images", "in/images", "--labels", "in/labels")
+    assert (found["volumes"], found["positive"]) == (12, 4)
+
+
+def test_plan_has_the_contracts_keys_and_touches_nothing_else(here: Path) -> None:
+    before = tree_state(here / "in")
+    planned = run_json("plan", "in", "--output", "out")
+    assert set(planned) >= PLAN_KEYS
+    assert planned["plan_file"] == str(here / "plan.json")
+    assert sorted(os.listdir(here)) == ["in", "plan.json"]
+    assert tree_state(here / "in") == before
+
+
+def test_every_sum_that_plan_prints_adds_up(here: Path) -> None:
+    """Each table's last row is the sum of the rows above it, or what is left of them."""
+    yolo_tree(here / "mixed", mixed_volumes(9, 25, seed=3))
+    said = run("plan", "mixed", "--output", "out").stdout
+    for title in ("Split of volumes", "Slices of these volumes", "Final splits"):
+        rows = numbers(said, title)
+        assert rows["all"][:3] == [
+            sum(column) for column in zip(*(rows[s][:3] for s in ("train", "val", "test")), strict=True)
+        ]
+        assert all(row[0] + row[1] == row[2] for row in rows.values())
+    reduction = numbers(said, "Reduction")
+    assert reduction["removed"] == [
+        was - left for was, left in zip(reduction["before"], reduction["after"], strict=True)
+    ]
+    assert numbers(said, "Slices of these volumes")["all"][:3] == reduction["before"]
+    assert numbers(said, "Final splits")["all"][:3] == reduction["after"]
+
+
+def numbers(said: str, title: str) -> dict[str, list[int]]:
+    """Return the rows of the table under a title, their whole numbers only."""
+    lines = said.split(f"\n{title}", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
+    rows = {
+        line.split()[0]: [int(word.replace(",", "")) for word in line.split()[1:] if word.replace(",", "").isdigit()]
+        for line in lines
+    }
+    return {name: row for name, row in rows.items() if row}
+
+
+def test_a_replaced_plan_is_said_with_both_digests(here: Path) -> None:
+    first = run_json("plan", "in", "--output", "out")
+    assert run_json("plan", "in", "--output", "out")["replaced"] is None  # the same plan
+    said = run("plan", "in", "--output", "out", "--sample-seed", "1").stdout
+    second = run_json("show")
+    assert first["digest"] != second["digest"]
+    assert first["split_digest"] != "" != second["split_digest"]
+    assert said.count(first["digest"]) == 1
+    assert said.count(second["digest"]) == 2
+
+
+def test_an_output_that_is_not_empty_is_a_warning_for_plan(here: Path) -> None:
+    write(here / "out/mine.txt", b"")
+    assert any("not empty" in warning for warning in run_json("plan", "in", "--output", "out")["warnings"])
+
+
+def test_apply_is_complete_and_its_commands_stand_on_lines_of_their_own(here: Path) -> None:
+    run("plan", "in", "--output", "my out")
+    said = run("apply").stdout.splitlines()
+    done = run_json("apply", "--output", "other")
+    assert set(done) >= APPLY_KEYS
+    assert done["published"] is True
+    for name in ("yolov5", "ultralytics"):
+        command = done["train_commands"][name].replace("/other", "/my out")
+        assert sum(line.startswith(command.split()[0] + " ") for line in said) == 1
+        assert all("'" in line for line in said if line.startswith(("python", "yolo ")))  # quoted: the blank is kept
+    assert f"planbalance verify '{here}/my out'" in said
+
+
+def test_dry_run_writes_nothing(here: Path) -> None:
+    run("plan", "in", "--output", "out")
+    before = tree_state(here)
+    done = run_json("apply", "--dry-run")
+    assert done["published"] is False
+    assert "nothing was written" in run("apply", "--dry-run").stdout
+    assert run_json("build", "in", "--output", "out", "--dry-run")["verify"] is None
+    assert tree_state(here) == before
+
+
+@pytest.mark.parametrize("mode", ["copy", "hardlink", "symlink"])
+def test_build_is_plan_apply_and_verify(here: Path, mode: str) -> None:
+    before = tree_state(here / "in") if mode != "hardlink" else None
+    built = run_json("build", "in", "--output", "out", "--mode", mode)
+    assert set(built) == {"plan", "apply", "verify"}
+    assert set(built["plan"]) >= PLAN_KEYS
+    assert built["plan"]["plan_file"] is None
+    assert set(built["apply"]) >= APPLY_KEYS
+    assert set(built["verify"]) >= VERIFY_KEYS
+    assert built["verify"]["ok"] is True
+    assert sorted(os.listdir(here)) == ["in", "out"]  # nothing beside the output, no plan file either
+    assert before is None or tree_state(here / "in") == before
+    run("verify", "out", "--quiet")
+
+
+def test_build_says_that_images_were_not_read_again_and_how_to(here: Path) -> None:
+    said = run("build", "in", "--output", "out").stdout
+    assert "images were not read again" in said
+    assert f"planbalance verify {here}/out" in said.splitlines()
+
+
+def test_builds_labels_option_is_a_root_or_a_mode(here: Path) -> None:
+    run(
+        "build",
+        "--images",
+        "in/images",
+        "--labels",
+        "in/labels",
+        "--labels",
+        "same",
+        "--mode",
+        "symlink",
+        "--output",
+        "out",
+    )
+    label = next(iter((here / "out/labels/test").iterdir()))
+    assert label.is_symlink()
+    run("build", "in", "--output", "other", "--labels", "a", "--labels", "b", code=2)
+
+
+def test_plan_apply_and_build_give_the_same_tree(here: Path) -> None:
+    run("plan", "in", "--output", "out")
+    run("apply")
+    built = tree_content(here / "out")
+    os.rename(here / "out", here / "kept")
+    run("build", "in", "--output", "out")
+    assert tree_content(here / "out") == built
+
+
+def test_verify_without_a_plan_and_its_report(here: Path) -> None:
+    """A data set that planbalance never built: slices of one volume in two splits are a leak."""
+    for index, image in enumerate(sorted((here / "in/images/train").iterdir())):
+        if index % 5 == 0:
+            label = here / f"in/labels/train/{image.stem}.txt"
+            write(here / f"in/images/test/{image.name}", image.read_bytes())
+            write(here / f"in/labels/test/{image.stem}.txt", label.read_bytes())
+            image.unlink()
+            label.unlink()
+    audit = run_json("verify", "in", "--report", "audit.md", code=6)
+    assert set(audit) == VERIFY_KEYS
+    assert {leak["kind"] for leak in audit["leaks"]} == {"volume-overlap"}
+    page = (here / "audit.md").read_text()
+    assert audit["summary"].split(";")[0][:30] in page.replace("\\", "")
+    assert "| volume-overlap | FAILED |" in page
+    said = run("verify", "in", code=6).stdout
+    assert said.replace("\n", " ").startswith(audit["summary"][:60])
+    assert "Leaks" in said
+    assert "NOT CHECKED" in said
+
+
+def test_show_a_volume_and_all_volumes(here: Path) -> None:
+    planned = run_json("plan", "in", "--output", "out")
+    rows = list(csv.DictReader(io.StringIO(run("show", "--csv").stdout)))
+    assert [row["volume"] for row in rows] == sorted(KNEES)
+    splits = {row["volume"]: row["split"] for row in rows}
+    assert list(splits.values()).count("train") == planned["volume_statistics"]["train_volumes"]
+    volume = run_json("show", "--volume", "01-02-00000")
+    assert (volume["positive_slices"], volume["split"]) == ("2", splits["01-02-00000"])
+    assert volume["kept"] == len(volume["images"])
+    assert all(Path(image).is_file() for image in volume["images"])
+    assert "Slices" in run("show", "--volume", "01-02-00000").stdout
+    assert set(run_json("show", "plan.json")) >= PLAN_KEYS
+    again = run_json("plan", "in", "--output", "out", "--split-map", csv_file(here, rows))
+    assert again["split_digest"] == planned["split_digest"]
+
+
+def csv_file(here: Path, rows: list[Any]) -> str:
+    text = "volume,split\n" + "".join(f"{row['volume']},{row['split']}\n" for row in rows)
+    return str(write(here / "splits.csv", text.encode()))
+
+
+def test_diff_says_what_moved(here: Path) -> None:
+    run("plan", "in", "--output", "out")
+    run("plan", "in", "--output", "out", "--seed", "5", "--plan-file", "new.json")
+    found = run_json("diff", "plan.json", "new.json")
+    said = run("diff", "plan.json", "new.json").stdout
+    assert found["moved"] or found["same_split"]
+    for one in found["moved"]:
+        assert f"{one['volume']}: {one['old']} -> {one['new']}" in said
+    assert "The plans are the same" in run("diff", "plan.json", "plan.json").stdout
+
+
+def test_folds_put_every_volume_in_test_once(here: Path) -> None:
+    planned = run_json("plan", "in", "--output", "folds", "--folds", "3")["folds"]
+    assert [one["plan_file"] for one in planned] == [str(here / f"plan-fold{k}.json") for k in (1, 2, 3)]
+    assert [one["output"] for one in planned] == [str(here / f"folds/fold{k}") for k in (1, 2, 3)]
+    tested = [
+        row["volume"]
+        for one in planned
+        for row in run_json("show", one["plan_file"], "--csv")["volumes"]
+        if row["split"] == "test"
+    ]
+    assert sorted(tested) == sorted(KNEES)
+    (here / "folds").mkdir()
+    files = [one["plan_file"] for one in planned]
+    assert [one["published"] for one in run_json("apply", *files, "--mode", "symlink")["folds"]] == [True] * 3
+    said = run("plan", "in", "--output", "folds2", "--folds", "2").stdout
+    assert "planbalance apply plan-fold1.json plan-fold2.json" in said
+
+
+def test_relocate_after_a_move(here: Path) -> None:
+    run("build", "in", "--output", "out", "--mode", "symlink")
+    os.rename(here / "out", here / "moved")
+    os.rename(here / "in", here / "source")
+    done = run_json("relocate", "moved", "--source", f"{here}/in={here}/source")
+    assert (done["changed"], done["old_path"], done["dangling"]) == (True, str(here / "out"), [])
+    assert f"path: {here}/moved" in (here / "moved/dataset.yaml").read_text().replace('"', "")
+    assert "was right already" in run("relocate", "moved").stdout
+
+
+def test_demo_runs_the_whole_job_and_says_how(here: Path) -> None:
+    said = run("demo").stdout
+    for command in ("scan", "plan", "apply", "verify"):
+        assert f"$ planbalance {command} planbalance-demo/" in said
+    assert "What to try next" in said
+    done = run_json("demo")  # its own folder: made afresh
+    assert set(done) == {"plan", "apply", "verify"}
+    assert done["verify"]["ok"] is True
+    tried = [line for line in said.split("What to try next")[1].splitlines() if line.startswith("planbalance ")]
+    for line in tried:
+        run(*line.split()[1:])
+
+
+def test_python_dash_m_is_the_program(here: Path) -> None:
+    done = subprocess.run([*PROGRAM, "scan", "in", "--json"], capture_output=True, check=True)
+    assert done.stdout.startswith(b"{")

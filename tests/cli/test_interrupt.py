@@ -1,0 +1,125 @@
+"""Signals: every command ends with 130 and says so; what is half built stays, and the same command goes on."""
+
+import fcntl
+import json
+import os
+import resource
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.builders import tree_content, tree_state
+from tests.cli.command import knees, run, run_json
+from tests.cli.terminal import PROGRAM
+
+WAITING = {  # commands that come to read the group map, which is a pipe here
+    "scan": ["scan", "in", "--group-map", "map.csv"],
+    "plan": ["plan", "in", "--output", "out", "--group-map", "map.csv"],
+    "build": ["build", "in", "--output", "out", "--group-map", "map.csv"],
+    "verify": ["verify", "in", "--group-map", "map.csv"],
+}
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    knees(tmp_path / "in")
+    return tmp_path
+
+
+@pytest.mark.parametrize("signal_sent", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("words", WAITING.values(), ids=WAITING)
+def test_interrupted_is_130(here: Path, words: list[str], signal_sent: signal.Signals) -> None:
+    os.mkfifo(here / "map.csv")
+    before = tree_state(here / "in")
+    process = subprocess.Popen(
+        [*PROGRAM, *words, "--json"], cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with open(here / "map.csv", "wb"):  # opens once the command has opened its end: it waits for the map now
+        process.send_signal(signal_sent)
+        said, complained = process.communicate()
+    assert process.returncode == 130
+    assert json.loads(said)["exit"] == 130
+    assert "Traceback" not in complained
+    assert sorted(os.listdir(here)) == ["in", "map.csv"]
+    assert tree_state(here / "in") == before
+
+
+BIG, LIMIT = 300_000, 100_000  # bytes of one image, and what the kernel lets a file have while the disk is "full"
+STAGING = ".out.planbalance-partial"
+
+
+@pytest.fixture
+def half_built(here: Path) -> Path:
+    """A build that ended midway, because one image could not be written."""
+    (here / "in/images/train/IM2-01-02-00000.png").write_bytes(b"tear" * (BIG // 4))
+    run("plan", "in", "--output", "out")
+    failed = subprocess.run(
+        [*PROGRAM, "apply", "--json"], preexec_fn=full_disk, stdout=subprocess.PIPE, text=True, check=False
+    )
+    document = json.loads(failed.stdout)
+    assert (failed.returncode, document["exit"]) == (5, 5)
+    assert "IM2-01-02-00000.png" in document["error"]["message"] + "".join(document["error"]["paths"])
+    assert sorted(os.listdir(here)) == [STAGING, "in", "plan.json"]
+    return here
+
+
+def full_disk() -> None:
+    """Let no file of this process grow beyond the limit: EFBIG (setrlimit(2)), as a full disk gives ENOSPC."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, LIMIT))
+
+
+def test_the_same_call_resumes(half_built: Path) -> None:
+    """The tree is that of an undisturbed run, and nothing is done twice."""
+    resumed = run_json("apply")
+    assert resumed["published"] is True
+    assert resumed["resumed"] > 0
+    run("verify", "--quiet")
+    run("apply", "--output", "undisturbed")
+    ours, theirs = tree_content(half_built / "out"), tree_content(half_built / "undisturbed")
+    assert {path for path in ours if ours[path] != theirs.get(path)} == {"dataset.yaml"}  # its path: differs
+    assert ours.keys() == theirs.keys()
+
+
+def test_build_resumes_what_a_plan_began(half_built: Path) -> None:
+    """`build` keeps no plan: it makes the same one again and knows the partial build by its digest."""
+    built = run_json("build", "in", "--output", "out")
+    assert built["apply"]["resumed"] > 0
+    assert built["verify"]["ok"] is True
+
+
+def test_other_options_than_the_pinned_ones_are_wrong_usage(half_built: Path) -> None:
+    before = tree_state(half_built / STAGING, leave_out=(".planbalance",))
+    refused = run("apply", "--mode", "symlink", code=2).stderr
+    assert "planbalance apply" in refused  # the command that goes on
+    assert tree_state(half_built / STAGING, leave_out=(".planbalance",)) == before
+
+
+def test_another_plans_partial_build_is_never_adopted(half_built: Path) -> None:
+    run("plan", "in", "--output", "out", "--seed", "7", "--quiet")
+    assert "--restart" in run("apply", code=4).stderr
+    assert run_json("apply", "--restart")["resumed"] == 0
+    run("verify", "--quiet")
+
+
+def test_a_live_holder_is_respected(half_built: Path) -> None:
+    """Another process holds the lock: apply, --restart and clean all leave the partial build alone."""
+    before = tree_state(half_built / STAGING / "images")
+    with open(half_built / STAGING / ".planbalance/lock", "r+b") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        for words in (["apply"], ["apply", "--restart"], ["clean", ".", "--yes"]):
+            refused = subprocess.run([*PROGRAM, *words], capture_output=True, text=True, check=False)
+            assert refused.returncode == 5, refused.stderr
+    assert tree_state(half_built / STAGING / "images") == before
+
+
+def test_clean_shows_and_removes(half_built: Path) -> None:
+    shown = run_json("clean", ".")
+    assert [one["output"] for one in shown["partial_builds"]] == [str(half_built / "out")]
+    assert str(half_built / STAGING) in run("clean", ".").stdout
+    assert (half_built / STAGING).exists()
+    assert run_json("clean", ".", "--yes")["removed"] is True
+    assert sorted(os.listdir(half_built)) == ["in", "plan.json"]
+    assert "No partial builds" in run("clean", ".").stdout
