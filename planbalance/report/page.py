@@ -321,9 +321,13 @@ def _audit(audit: Audit) -> dict[str, Any]:
         "ok": audit.ok,
         "summary": audit.summary,
         "checks": tuple(map(_check, audit.checks)),
-        "columns": [column.replace("_", " ") for column in columns],
+        "columns": [(column.replace("_", " "), _are_words(audit.leaks, column)) for column in columns],
         "leaks": [[_cell(column, leak.get(column, "")) for column in columns] for leak in audit.leaks],
     }
+
+
+def _are_words(leaks: Sequence[Mapping[str, Any]], column: str) -> bool:
+    return all(isinstance(leak.get(column, ""), str) for leak in leaks)
 
 
 def _check(check: Check) -> AuditedCheck:

@@ -37,6 +37,12 @@ def open_subject(path: str) -> Subject:
     return Subject(PlanFile.open(inside), folder)
 
 
+def folder_of(dataset: str) -> str:
+    """Return the absolute folder of a data set that is named by its folder or its yaml."""
+    path = os.path.abspath(dataset)
+    return _dataset_folder(path) or os.path.dirname(path)
+
+
 def _dataset_folder(path: str) -> str | None:
     """Return the data set that a path names, or None where it names a plan file."""
     if os.path.isdir(path):

@@ -1,0 +1,39 @@
+"""Plans for the page's tests: from words and letters, and as large as the guide's."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from planbalance.inputs import InputSpec
+from planbalance.model import Folder, ImageFile, Input, Snapshot
+from planbalance.planfile import SealedPlan
+from planbalance.planner import PlanOptions, make_plan
+from planbalance.planstore import PlanFile, save_plan
+from planbalance.scan import scan
+from tests.builders import seed_shaped_volumes
+
+
+def saved_plan(tmp_path: Path, source: Path, **options: Any) -> PlanFile:
+    """Plan a data set and open the plan file."""
+    snapshot = scan([InputSpec(path=str(source))])
+    sealed = make_plan(snapshot, PlanOptions(output=str(tmp_path / "out"), **options))
+    path = os.fspath(tmp_path / "plan.json")
+    save_plan(path, sealed)
+    return PlanFile.open(path)
+
+
+def seed_shaped_plan() -> SealedPlan:
+    """Plan the guide's 94,440 slices in 550 volumes without a file on disk."""
+    images = [
+        ImageFile(0, 0, f"images/IM{number}-{volume}.dcm", 16, 0, f"labels/IM{number}-{volume}.txt", *_label(tear))
+        for volume, (slices, tears) in seed_shaped_volumes().items()
+        for number in range(1, slices + 1)
+        for tear in [0 <= number - 1 - (slices - tears) // 2 < tears]
+    ]
+    images.sort(key=lambda image: image.path.encode())
+    source = Input("/nowhere/yolo_dataset", "", (Folder("images", "labels", None),), ("tear",))
+    return make_plan(Snapshot((source,), images, (0,), (0,), (), 0), PlanOptions(output="/nowhere/balanced"))
+
+
+def _label(tear: bool) -> tuple[int, str, int, tuple[int, ...], bool, str, bool]:
+    return (18, "0" * 64, 1, (0,), False, "", False) if tear else (0, "", 0, (), False, "", False)

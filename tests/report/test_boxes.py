@@ -1,0 +1,53 @@
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from planbalance.report.boxes import BoxCounts, Wanted, box_facts, boxes_of, class_name, count_boxes
+from tests.builders import write
+
+
+def test_boxes_and_polygons_are_outlines_and_what_is_not_valid_is_left_out() -> None:
+    found = boxes_of(b"\xef\xbb\xbf0 0.5 0.5 0.2 0.4\r\n\n2 0.1 0.1 0.3 0.1 0.2 0.5\n1 0.5 0.5 1.7 0.2\nnonsense\n")
+    assert [box.class_id for box in found] == [0, 2]
+    assert sum(found[0].outline, ()) == pytest.approx((0.4, 0.3, 0.6, 0.3, 0.6, 0.7, 0.4, 0.7))
+    assert found[1].outline == ((0.1, 0.1), (0.3, 0.1), (0.2, 0.5))
+    assert found[0].size == pytest.approx((0.2 * 0.4) ** 0.5)
+    assert found[1].size == pytest.approx((0.2 * 0.4) ** 0.5)
+
+
+def test_boxes_are_counted_by_class_and_split_and_what_was_not_is_said(tmp_path: Path) -> None:
+    data = b"0 0.5 0.5 0.1 0.1\n0 0.2 0.2 0.1 0.1\n1 0.5 0.5 0.3 0.3\n"
+    path = str(write(tmp_path / "a.txt", data))
+    os.mkfifo(tmp_path / "pipe")
+    right = hashlib.sha256(data).hexdigest()
+    counts = count_boxes(
+        [
+            Wanted(path, "train", right),
+            Wanted(path, "test", right),
+            Wanted(path, "test", "0" * 64),
+            Wanted(str(tmp_path / "nowhere.txt"), "val", right),
+            Wanted(str(tmp_path), "val", right),
+        ]
+    )
+    found = box_facts(("tear",), counts)
+    assert [(row.name, row.boxes, row.slices) for row in found.rows] == [
+        ("tear", (2, 0, 2), (1, 0, 1)),
+        ("class 1", (1, 0, 1), (1, 0, 1)),
+    ]
+    assert found.sizes is not None
+    assert [row.total for row in found.sizes.rows] == [3, 0, 3]
+    assert found.note == (
+        "Not counted: 2 label files could not be read here; 1 label files are not the ones that were planned."
+    )
+
+
+def test_nothing_read_is_nothing_known() -> None:
+    found = box_facts(None, BoxCounts())
+    assert (found.rows, found.sizes, found.note) == ((), None, "")
+
+
+def test_a_class_without_a_name_is_its_number() -> None:
+    assert [class_name(("a", ""), index) for index in (-1, 0, 1, 2)] == ["class -1", "a", "class 1", "class 2"]
+    assert class_name(None, 0) == "class 0"

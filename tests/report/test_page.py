@@ -1,0 +1,290 @@
+"""The page as text: what it says is counted here a second time, and nothing in a plan can be more than text in it."""
+
+import json
+import os
+import re
+import shutil
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from planbalance.errors import PlanError, UsageError
+from planbalance.model import Audit, Check, Problem
+from planbalance.planstore import PlanFile
+from planbalance.report.page import PageOptions, write_page
+from planbalance.report.subject import open_subject
+from tests.builders import mixed_volumes, tree_state, write, yolo_tree
+from tests.cli.command import run_json
+from tests.report.made import saved_plan, seed_shaped_plan
+
+pytest.importorskip("jinja2")
+
+KNEES = mixed_volumes(5, 11, smallest=3, largest=7)
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}\u202e\u2028"
+
+
+class Page(HTMLParser):
+    """A page taken apart: its text, its elements with their attributes, and the content of its scripts."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.words: list[str] = []
+        self._raw = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self._raw = tag if tag in {"script", "style"} else ""
+        if tag == "script":
+            self.scripts.append("")
+
+    def handle_endtag(self, tag: str) -> None:  # noqa: ARG002 - html.parser's signature
+        self._raw = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._raw == "script":
+            self.scripts[-1] += data
+        elif not self._raw:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    @property
+    def volumes(self) -> dict[str, list[Any]]:
+        return {row[0]: row for row in json.loads(self.scripts[0])["rows"]}
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return yolo_tree(tmp_path / "in", KNEES)
+
+
+def page_of(path: Path, plan: PlanFile | None, **options: Any) -> Page:
+    written = write_page(str(path), plan, PageOptions(**options))
+    assert written.bytes == path.stat().st_size
+    return Page(path.read_text(encoding="utf-8"))
+
+
+def test_every_slice_of_every_volume_is_on_the_page_once(tmp_path: Path, source: Path) -> None:
+    """The strips, put together from what the plan keeps, drops and misses, are the letters the data set was made of."""
+    letters = {**KNEES, "01-02-00040": "..  +.", "01-02-00041": ".+"}
+    yolo_tree(source, letters)
+    plan = saved_plan(tmp_path, source)
+    page = page_of(tmp_path / "page.html", plan)
+    kept = {(op.volume, op.image.rpartition("/")[2]) for op in plan.operations()}
+    for volume, word in letters.items():
+        expected = "".join(
+            "m" if letter == " " else "p" if letter == "+" else "k" if (volume, f"IM{i}-{volume}.png") in kept else "d"
+            for i, letter in enumerate(word, start=1)
+        )
+        _, group, _, slices, positives, of_kept, first, runs = page.volumes[volume]
+        assert "".join(s * int(n or 1) for n, s in re.findall(r"(\d*)(\w)", runs)) == expected
+        assert (group, slices, positives, first) == ("", len(word.replace(" ", "")), word.count("+"), 1)
+        assert of_kept == expected.count("p") + expected.count("k")
+    assert "d" in "".join(row[-1] for row in page.volumes.values())
+
+
+def test_what_the_page_says_is_what_is_there(tmp_path: Path, source: Path) -> None:
+    letters = "".join(KNEES.values())
+    plan = saved_plan(tmp_path, source)
+    page = page_of(tmp_path / "page.html", plan)
+    train = plan.header.statistics["splits"]["train"]
+    assert f"{len(letters):,} slices of 16 volumes." in page.text
+    assert f"{train['positive']:,} : {train['negative']:,}" in page.text
+    assert "IM1-01-02-00000.png is slice 1 of volume 01-02-00000" in page.text
+    assert "patients were not given" in page.text
+    assert f"{letters.count('+'):,}" in page.text[page.text.index("all boxes") :][:200]
+    assert "planbalance apply" in page.text
+    for warning in plan.header.warnings:
+        assert " ".join(warning.split()) in page.text
+
+
+def test_the_same_plan_gives_the_same_page(tmp_path: Path, source: Path) -> None:
+    plan = saved_plan(tmp_path, source)
+    page_of(tmp_path / "a.html", plan)
+    page_of(tmp_path / "b.html", plan)
+    assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
+
+
+def test_inputs_are_only_read(tmp_path: Path, source: Path) -> None:
+    before = tree_state(source)
+    page_of(tmp_path / "page.html", saved_plan(tmp_path, source))
+    assert tree_state(source) == before
+
+
+def test_the_page_asks_the_network_for_nothing(tmp_path: Path, source: Path) -> None:
+    page = page_of(tmp_path / "page.html", saved_plan(tmp_path, source))
+    links = [value for _, attributes in page.elements for name, value in attributes.items() if name in {"href", "src"}]
+    assert links
+    assert not [link for link in links if link and not link.startswith(("#", "data:"))]
+    assert not [name for name, _ in page.elements if name in {"iframe", "object", "embed", "base", "form"}]
+    policy = next(
+        attributes["content"]
+        for _, attributes in page.elements
+        if attributes.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert policy is not None
+    assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
+    assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize("where", ["volume", "class", "folder"])
+def test_names_are_nothing_but_text(tmp_path: Path, where: str) -> None:
+    """Whatever a volume, a class or a folder is called, the page has the same elements as with plain names."""
+
+    def shape(name: str) -> list[tuple[str, list[str]]]:
+        root = tmp_path / str(len(name)) / (name.replace("/", "\\") if where == "folder" else "in")
+        volume = name.replace("/", "\\") if where == "volume" else "v"
+        letters = {f"{volume}{i:03d}": word for i, word in enumerate(KNEES.values())}
+        yolo_tree(root, letters, name="IM{slice}-{volume}.png", names=None)
+        quoted = json.dumps(name if where == "class" else "tear")
+        write(root / "dataset.yaml", f"path: .\ntrain: images/train\nnames: [{quoted}]\n".encode())
+        os.makedirs(tmp_path / str(len(name)) / "work")
+        page = page_of(tmp_path / f"{len(name)}.html", saved_plan(tmp_path / str(len(name)) / "work", root))
+        assert len(page.volumes) == 16
+        return [(tag, sorted(attributes)) for tag, attributes in page.elements]
+
+    hostile = HOSTILE.replace("\u2028", "") if where != "class" else HOSTILE
+    assert [tag for tag, _ in shape(hostile)].count("script") == [tag for tag, _ in shape("plain")].count("script") == 2
+    assert not [names for _, names in shape(hostile + "x") if any(name.startswith("on") for name in names)]
+
+
+def test_an_audit_is_shown_with_what_was_not_checked(tmp_path: Path, source: Path) -> None:
+    problems = tuple(Problem("duplicate-content", "error", f"images/test/{i}.png", HOSTILE) for i in range(500))
+    audit = Audit(
+        ok=False,
+        summary="12.3 % of test slices share a volume with train; not checked: patients.",
+        checks=(
+            Check("volumes", False, "", 550, problems),
+            Check("patients", None, "no map was given", 0, ()),
+            Check("labels", True, "", 94440, ()),
+        ),
+        leaks=({"kind": "volume", "splits": "train/test", "slices": 12, "share": 0.123},),
+    )
+    for plan in (None, saved_plan(tmp_path, source)):
+        page = page_of(tmp_path / "page.html", plan, dataset=str(tmp_path / "built"), audit=audit)
+        assert "Audit: failed" in page.text
+        assert audit.summary in page.text
+        assert re.search(r"patients – not checked .*no map was given", page.text)
+        assert re.search(r"labels ✓ ok 94,440", page.text)
+        assert "volumes: 500 found" in page.text
+        assert "and 300 more" in page.text
+        assert "12.3\u00a0%" in " ".join(page.words)
+
+
+def test_a_built_data_set_is_read_instead_of_its_inputs(tmp_path: Path, source: Path) -> None:
+    """The page of a moved data set needs the inputs no more."""
+    built = tmp_path / "built"
+    plan = saved_plan(tmp_path, source)
+    for operation in plan.operations():
+        target = built / "images" / operation.split / operation.image.rpartition("/")[2]
+        write(target, (source / operation.image).read_bytes())
+        assert operation.label is not None
+        write(built / "labels" / operation.split / (target.stem + ".txt"), (source / operation.label).read_bytes())
+    write(built / ".planbalance/plan.json", (tmp_path / "plan.json").read_bytes())
+    shutil.rmtree(source)
+    for path in (built, built / ".planbalance/plan.json", write(built / "dataset.yaml", b"names: [tear]\n")):
+        subject = open_subject(str(path))
+        assert subject.dataset == str(built)
+        page = page_of(tmp_path / "page.html", subject.plan, dataset=subject.dataset)
+        assert "read from the labels of the data set" in page.text
+        assert "Not counted" not in page.text
+
+
+def test_labels_out_of_reach_are_said(tmp_path: Path, source: Path) -> None:
+    plan = saved_plan(tmp_path, source)
+    shutil.rmtree(source)
+    page = page_of(tmp_path / "page.html", plan)
+    assert re.search(r"Not available: Not counted: \d+ label files could not be read here\.", page.text)
+    assert "No picture could be made" in page.text
+
+
+@pytest.mark.parametrize("place", ["in/page.html", "in/images/train/page.html", "out/page.html", "link/page.html"])
+def test_a_page_inside_an_input_or_the_data_set_is_refused(tmp_path: Path, source: Path, place: str) -> None:
+    plan = saved_plan(tmp_path, source)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "link").symlink_to(source)
+    with pytest.raises(UsageError, match="is inside the"):
+        write_page(str(tmp_path / place), plan)
+
+
+@pytest.mark.parametrize("place", ["nowhere/page.html", "folder"])
+def test_a_place_that_takes_no_page_is_refused(tmp_path: Path, source: Path, place: str) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UsageError, match="cannot be written"):
+        write_page(str(tmp_path / place), saved_plan(tmp_path, source))
+
+
+def test_a_page_that_fails_leaves_the_old_one(tmp_path: Path, source: Path) -> None:
+    plan = saved_plan(tmp_path, source)
+    page = write(tmp_path / "page.html", b"old")
+    data = bytearray((tmp_path / "plan.json").read_bytes())
+    data[data.index(b'"operations":[') + 40] ^= 1
+    (tmp_path / "plan.json").write_bytes(data)
+    with pytest.raises(PlanError):
+        write_page(str(page), PlanFile.open(plan.path))
+    assert page.read_bytes() == b"old"
+    assert sorted(os.listdir(tmp_path)) == ["in", "page.html", "plan.json"]
+
+
+def test_without_jinja2_the_extra_is_named(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = saved_plan(tmp_path, source)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(UsageError) as refused:
+        write_page(str(tmp_path / "page.html"), plan)
+    assert refused.value.hint == "pip install 'planbalance[report]'"
+
+
+def test_a_folder_without_a_plan_is_refused(tmp_path: Path, source: Path) -> None:
+    with pytest.raises(PlanError, match="There is no plan in"):
+        open_subject(str(source))
+
+
+def test_the_command_says_where_the_page_is(tmp_path: Path, source: Path) -> None:
+    plan = saved_plan(tmp_path, source)
+    document = run_json("report", plan.path, "--html", tmp_path / "page.html")
+    page = tmp_path / "page.html"
+    assert document == {
+        "report": str(page),
+        "bytes": page.stat().st_size,
+        "digest": plan.header.digest,
+        "dataset": None,
+        "audit_ok": None,
+    }
+
+
+def test_verify_writes_a_page_of_any_data_set(tmp_path: Path) -> None:
+    """Of one that planbalance did not build, the audit; of one that it built, the plan too."""
+    split_of = {volume: ("train", "val", "test")[index % 3] for index, volume in enumerate(KNEES)}
+    foreign = yolo_tree(tmp_path / "foreign", KNEES, split_of=split_of)
+    page = tmp_path / "audit.html"
+    document = run_json("verify", foreign, "--report", page, code=0)
+    text = Page(page.read_text(encoding="utf-8")).text
+    assert document["summary"] in text
+    assert "The audit of a data set" in text
+    assert "Splits against their targets" not in text
+    run_json("verify", foreign, "--report", foreign / "audit.html", code=2)
+    run_json("build", foreign, "--output", tmp_path / "built", "--mode", "symlink")
+    document = run_json("verify", tmp_path / "built", "--quick", "--report", page)
+    text = Page(page.read_text(encoding="utf-8")).text
+    assert document["summary"] in text
+    assert "Splits against their targets" in text
+    document = run_json("report", tmp_path / "built", "--html", page)
+    assert document["audit_ok"] is True
+    assert document["dataset"] == str(tmp_path / "built")
+
+
+@pytest.mark.full_size
+def test_the_guides_data_set_stays_far_below_eight_megabytes(tmp_path: Path) -> None:
+    page = page_of(tmp_path / "page.html", PlanFile.of(seed_shaped_plan()))
+    assert "94,440 slices of 550 volumes. 53,914 are kept; 40,526 negative slices" in page.text
+    assert len(page.volumes) == 550
+    assert (tmp_path / "page.html").stat().st_size < 1_000_000

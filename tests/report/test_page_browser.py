@@ -1,0 +1,174 @@
+"""The page in a real Chromium: clicked, sorted, searched, printed; silent on the console and the network; WCAG AA.
+
+Needs node, Debian's chromium, and a folder with playwright-core and axe-core from npm:
+
+    npm install --prefix /tmp/npm playwright-core axe-core
+    PLANBALANCE_NODE_MODULES=/tmp/npm/node_modules pytest tests/report/test_page_browser.py
+
+Screenshots stay where PLANBALANCE_SCREENSHOTS says, if it does.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from planbalance.model import Audit, Check, Problem
+from planbalance.planstore import PlanFile
+from planbalance.report.page import PageOptions, write_page
+from tests.builders import mixed_volumes, yolo_tree
+from tests.report.made import saved_plan, seed_shaped_plan
+
+pytest.importorskip("jinja2")
+
+MODULES = os.environ.get("PLANBALANCE_NODE_MODULES", "")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
+DRIVER = Path(__file__).with_name("browse.cjs")
+
+pytestmark = [
+    pytest.mark.skipif(not CHROMIUM, reason="there is no chromium here"),
+    pytest.mark.skipif(shutil.which("node") is None, reason="there is no node here"),
+    pytest.mark.skipif(
+        not all(os.path.isdir(f"{MODULES}/{name}") for name in ("playwright-core", "axe-core")),
+        reason="PLANBALANCE_NODE_MODULES names no folder with playwright-core and axe-core",
+    ),
+    # One worker of xdist for all of them: each result is made once.
+    pytest.mark.xdist_group("browser"),
+]
+
+
+def browsed(page: Path, name: str, tmp_path: Path) -> dict[str, Any]:
+    shots = Path(os.environ.get("PLANBALANCE_SCREENSHOTS") or tmp_path) / name
+    shots.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        ["node", str(DRIVER), str(page), str(shots), CHROMIUM],
+        env={**os.environ, "NODE_PATH": MODULES},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture(scope="module")
+def knees(tmp_path_factory: pytest.TempPathFactory) -> tuple[PlanFile, dict[str, Any]]:
+    """A plan of 150 volumes with groups, pictures and an audit that found something."""
+    tmp_path = tmp_path_factory.mktemp("knees")
+    source = yolo_tree(tmp_path / "in", mixed_volumes(40, 110), names=("Meniscus <Tear>",))
+    _draw_some(source)
+    plan = saved_plan(tmp_path, source, gap=1)
+    page = tmp_path / "page.html"
+    write_page(str(page), plan, PageOptions(audit=AUDIT, samples=2))
+    return plan, browsed(page, "knees", tmp_path)
+
+
+AUDIT = Audit(
+    ok=False,
+    summary="12.3 % of test slices share a volume with train; not checked: patients.",
+    checks=(
+        Check("volumes", False, "", 150, (Problem("volume-overlap", "error", "images/test/a.png", "also in train"),)),
+        Check("patients", None, "no map was given", 0, ()),
+        Check("labels", True, "", 940, (Problem("label-missing", "warning", "labels/test/a.txt", "is missing"),)),
+    ),
+    leaks=({"kind": "volume", "splits": "train/test", "slices": 12, "share": 0.123},),
+)
+
+
+def _draw_some(source: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    for path in sorted((source / "images/train").iterdir()):
+        image.new("L", (48, 32), 60).save(path)
+
+
+def test_nothing_on_the_console_and_nothing_from_the_network(knees: tuple[PlanFile, dict[str, Any]]) -> None:
+    assert knees[1]["messages"] == []
+    assert knees[1]["requests"] == []
+
+
+def test_no_accessibility_violation_in_any_window(knees: tuple[PlanFile, dict[str, Any]]) -> None:
+    assert knees[1]["violations"] == {"light": [], "dark": [], "phone": []}
+
+
+def test_nothing_is_wider_than_the_window(knees: tuple[PlanFile, dict[str, Any]]) -> None:
+    assert knees[1]["overflow"] == {"light": 0, "dark": 0, "phone": 0}
+
+
+def test_screenshots_and_print_were_made(knees: tuple[PlanFile, dict[str, Any]]) -> None:
+    assert [Path(shot).name for shot in knees[1]["shots"]] == ["light.png", "print.pdf", "dark.png", "phone.png"]
+    assert all(os.path.getsize(shot) > 20_000 for shot in knees[1]["shots"])
+
+
+def test_volumes_are_shown_a_hundred_at_first_then_all_in_order(knees: tuple[PlanFile, dict[str, Any]]) -> None:
+    plan, seen = knees
+    assert (seen["first"]["status"], seen["first"]["rows"]) == ("100 shown, 150 volumes", 100)
+    assert seen["all"]["status"] == "150 volumes"
+    assert seen["all"]["ids"] == sorted(volume.id for volume in plan.header.volumes)
+    assert seen["all"]["sorted"] == [["volume", "ascending"]]
+
+
+def test_a_click_sorts_and_another_turns_it_round(knees: tuple[PlanFile, dict[str, Any]]) -> None:
+    plan, seen = knees
+    slices = sorted(volume.slices for volume in plan.header.volumes)
+    assert list(map(int, seen["bySlices"]["values"])) == slices[::-1]
+    assert seen["bySlices"]["sorted"] == [["slices", "descending"]]
+    assert list(map(int, seen["bySlicesAgain"]["values"])) == slices
+    assert seen["bySlicesAgain"]["sorted"] == [["slices", "ascending"]]
+    assert seen["bySlicesAgain"]["focus"] == "slices", "sorting by keyboard keeps the focus"
+    assert list(map(int, seen["phone"])) == sorted((v.positives for v in plan.header.volumes), reverse=True)[:100]
+
+
+def test_the_search_finds_a_volume_whatever_its_case(knees: tuple[PlanFile, dict[str, Any]]) -> None:
+    seen = knees[1]
+    assert seen["search"] == {"ids": [seen["all"]["ids"][3]], "status": "1 found of 150 volumes"}
+    assert seen["nothing"] == "0 found of 150 volumes"
+
+
+def test_filters_leave_what_they_say(knees: tuple[PlanFile, dict[str, Any]]) -> None:
+    plan, seen = knees
+    assert set(seen["onlyVal"]) == {"val"}
+    assert len(seen["onlyVal"]) == plan.header.volume_statistics["val_volumes"]
+    assert min(map(int, seen["positiveOnly"])) > 0
+    assert len(seen["positiveOnly"]) == 40
+
+
+def test_a_volume_opens_and_closes_by_keyboard(knees: tuple[PlanFile, dict[str, Any]]) -> None:
+    plan, seen = knees
+    assert seen["detail"]["open"] == "true"
+    assert "slice 1" in seen["detail"]["text"]
+    assert "positive" in seen["detail"]["text"]
+    assert seen["closed"] == {"open": "false", "rows": 0}
+    smallest = min(volume.slices for volume in plan.header.volumes if volume.positives)
+    assert seen["ownScale"] == f"0 0 {smallest} 18"
+
+
+def test_the_theme_goes_round_and_changes_the_colours(knees: tuple[PlanFile, dict[str, Any]]) -> None:
+    themes = knees[1]["themes"]
+    assert [name for name, _ in themes] == ["system", "light", "dark", "system"]
+    assert themes[0][1] == themes[1][1] == themes[3][1] != themes[2][1]
+
+
+def test_the_keyboard_skips_to_the_content_and_copies_a_command(knees: tuple[PlanFile, dict[str, Any]]) -> None:
+    seen = knees[1]
+    assert seen["skip"] == ["Skip to the content", True]
+    assert seen["skipped"] == "content"
+    assert seen["copied"] in {"Copied.", "Selected: copy it with the keyboard."}
+
+
+@pytest.mark.full_size
+def test_the_guides_data_set_in_a_browser(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+    page = tmp_path / "page.html"
+    write_page(str(page), PlanFile.of(seed_shaped_plan()))
+    seen = browsed(page, "seed-shaped", tmp_path)
+    record_property("load", seen["load"])
+    assert (seen["messages"], seen["requests"]) == ([], [])
+    assert seen["violations"] == {"light": [], "dark": [], "phone": []}
+    assert seen["overflow"] == {"light": 0, "dark": 0, "phone": 0}
+    assert seen["all"]["status"] == "550 volumes"
