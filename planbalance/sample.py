@@ -93,15 +93,18 @@ def sample_negatives(
 
 def _lowest(candidates: Iterable[Candidate], count: int, seed: int) -> list[Candidate]:
     """Return the `count` candidates whose SHA-256 with the seed is lowest."""
-    begin = sha256(f"{seed}\0".encode())
-    ranked = []
-    for candidate in candidates:
-        volume, number, name = candidate
-        digest = begin.copy()
-        digest.update(f"{volume}\0{'' if number is None else number}\0{name}".encode("utf-8", "surrogateescape"))
-        ranked.append((digest.digest(), candidate))
-    ranked.sort()
-    return [candidate for _, candidate in ranked[:count]]
+    by_digest = {_digest(f"{seed}\0{_text(candidate)}"): candidate for candidate in candidates}
+    return [by_digest[digest] for digest in sorted(by_digest)[:count]]
+
+
+def _text(candidate: Candidate) -> str:
+    """Return what is hashed; no part of a file name holds the separator."""
+    volume, number, name = candidate
+    return f"{volume}\0{'' if number is None else number}\0{name}"
+
+
+def _digest(text: str) -> bytes:
+    return sha256(text.encode("utf-8", "surrogateescape")).digest()
 
 
 def _spread(
@@ -149,5 +152,5 @@ def _slice_order(candidate: Candidate) -> tuple[int, str]:
 
 def _evenly(candidates: Sequence[Candidate], count: int, phase_seed: str) -> list[Candidate]:
     """Return `count` of the candidates at equal steps; where the first one lies follows the seed."""
-    phase = int.from_bytes(sha256(phase_seed.encode("utf-8", "surrogateescape")).digest()[:8])
+    phase = int.from_bytes(_digest(phase_seed)[:8])
     return [candidates[((index << 64) + phase) * len(candidates) // (count << 64)] for index in range(count)]

@@ -1,7 +1,7 @@
 """Among placements that are equally close: better class shares, then better trait shares.
 
-Every move leaves the slices of each part as they are: a swap of two units of equal size, or two swaps that make up for
-each other.
+Every move leaves the slices of each part as they are: a swap of two units of equal size, or up to three swaps that make
+up for each other.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,10 +10,9 @@ from planbalance.split.draws import Draws
 from planbalance.split.shares import POINT, Shares, ZonedShares
 from planbalance.split.task import Features, Task
 
-# Moves tried: for every share as close as it gets; for classes that are still off; for what is left, traits above all.
-PLAIN_STEPS = 20_000
-HOT_STEPS = 50_000
-COOL_STEPS = 20_000
+# Moves tried for each unit, and at most: for every share as close as it gets, and for classes that are still off.
+COOL_MOVES = 40, 20_000
+HOT_MOVES = 100, 50_000
 # Worsening that a hot move may bring at first.
 HEAT = 10 * POINT
 # Hot moves between two looks at whether all is met.
@@ -32,7 +31,8 @@ def polish(task: Task, features: Features, part_of: list[int], draws: Draws) -> 
     """
     shares = Shares(features, part_of)
     moves = _Moves(task, part_of, shares, draws)
-    for _ in range(PLAIN_STEPS):
+    cool_steps = min(COOL_MOVES[0] * len(part_of), COOL_MOVES[1])
+    for _ in range(cool_steps):
         moves.try_one(lambda classes, traits: (classes, traits) < (0, 0))
     zoned = ZonedShares(shares)
     moves.count = zoned
@@ -40,20 +40,21 @@ def polish(task: Task, features: Features, part_of: list[int], draws: Draws) -> 
     if hot:
         _heat(moves, zoned, draws)
     if hot or features.classes < len(features.weights):
-        for _ in range(COOL_STEPS):
+        for _ in range(cool_steps):
             moves.try_one(lambda classes, traits: (classes, traits) <= (0, 0))
         moves.count = shares
-        for _ in range(COOL_STEPS):
+        for _ in range(cool_steps):
             moves.try_one(lambda classes, traits: classes < 0 and traits <= 0)
     return zoned.met()
 
 
 def _heat(moves: "_Moves", zoned: ZonedShares, draws: Draws) -> None:
     """Let classes leave where strict improvement holds them, less and less, until they are in their zones."""
-    for step in range(HOT_STEPS):
+    steps = min(HOT_MOVES[0] * len(zoned.features.of), HOT_MOVES[1])
+    for step in range(steps):
         if step % GLANCE == 0 and zoned.met():
             break
-        left = 1 - step / HOT_STEPS
+        left = 1 - step / steps
         heat = int(HEAT * left * left * left * draws.random())
         moves.try_one(lambda classes, _, heat=heat: classes <= heat)  # type: ignore[misc]
 

@@ -1,5 +1,7 @@
 """Many units: a seeded start, a descent by random swaps, exact exchanges at the end; all again where it stalls."""
 
+from collections.abc import Sequence
+
 from planbalance.split.board import Board
 from planbalance.split.draws import Draws
 from planbalance.split.exchange import finish
@@ -41,7 +43,7 @@ def descend(board: Board, draws: Draws) -> None:
     random = draws.random
     positives, negatives = board.task.positives, board.task.negatives
     p, n = board.positive, board.negative
-    patience = min(PATIENCE, 3 * sum(len(cell) * len(other) for cell, _, other, _ in pairs))
+    patience = _patience(pairs, PATIENCE)
     stalled = 0
     for _ in range(STEPS):
         cell, here, other, there = pairs[int(random() * len(pairs))]
@@ -87,6 +89,7 @@ def approach(board: Board, features: Features, draws: Draws) -> None:
     shares = Shares(features, parts_of_members(task, board.members))
     random = draws.random
     weight_p, weight_n = (2 * SLICES_COUNT * share_weight(sum(amounts)) for amounts in (task.positives, task.negatives))
+    patience = _patience(pairs, APPROACH_PATIENCE)
     idle = 0
     for _ in range(STEPS):
         cell, here, other, there = pairs[int(random() * len(pairs))]
@@ -110,8 +113,13 @@ def approach(board: Board, features: Features, draws: Draws) -> None:
             board.negative[here] += n
             board.negative[there] -= n
             idle = 0
-        elif idle == APPROACH_PATIENCE:
+        elif idle == patience:
             break
+
+
+def _patience(pairs: Sequence[tuple[list[int], int, list[int], int]], most: int) -> int:
+    """Return how many swaps in a row may bring nothing: fewer where there are few to draw."""
+    return min(most, 2 * sum(len(cell) * len(other) for cell, _, other, _ in pairs))
 
 
 def _pairs(board: Board) -> list[tuple[list[int], int, list[int], int]]:
