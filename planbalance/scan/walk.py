@@ -116,11 +116,24 @@ async def walk(tree: Tree, crew: Crew) -> None:
     while level:
         level = await _visit_level(tree, crew, level)
     await _visit_level(tree, crew, _visits_of_lists(tree))
+    for index, one in enumerate(tree.found):
+        for text in one.texts:
+            _forget_text(tree, index, text)
     for place, labels in tree.labels.items():
         _settle_twins(tree, place, labels)
     for index, one in enumerate(tree.found):
         if one.listed:
             _judge_listed(tree, index, one.listed)
+
+
+def _forget_text(tree: Tree, index: int, text: str) -> None:
+    """Take a text list that lies beside labels out of them."""
+    place, _, name = text.rpartition("/")
+    labels = tree.labels.get((index, place))
+    if labels is not None:
+        labels.twins.pop(name, None)
+        if name.endswith(".txt"):
+            labels.sizes.pop(name[:-4], None)
 
 
 def _settle_twins(tree: Tree, place: Place, labels: Labels) -> None:

@@ -1,0 +1,120 @@
+"""YOLO label text: which lines count, and what is said about those that do not."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from planbalance.labels import EMPTY, LabelFacts, read_label
+
+BOX = b"0 0.5 0.5 0.1 0.2"
+TRIANGLE = b"1 0.1 0.1 0.2 0.2 0.3 0.3"
+
+VALID = [
+    ("a box", BOX + b"\n", (0,)),
+    ("without a newline", BOX, (0,)),
+    ("a polygon of 3 points", TRIANGLE, (1,)),
+    ("a polygon of 5 points", b"0" + b" 0.5" * 10, (0,)),
+    ("two lines", BOX + b"\n" + TRIANGLE + b"\n", (0, 1)),
+    ("the same twice", BOX + b"\n" + BOX + b"\n", (0, 0)),
+    ("CRLF", BOX + b"\r\n" + BOX + b"\r\n", (0, 0)),
+    ("byte order mark", b"\xef\xbb\xbf" + BOX, (0,)),
+    ("tabs and blanks", b"\t 0\t0.5  0.5 0.1\t0.2 \t\n", (0,)),
+    ("blank lines between", b"\n" + BOX + b"\n\n \n" + BOX, (0, 0)),
+    ("class as a float", b"2.0 0.5 0.5 0.1 0.2", (2,)),
+    ("bounds", b"0 0 1 1.0 0.0", (0,)),
+    ("exponent", b"0 5e-1 0.5 1E-3 0.2", (0,)),
+    ("no-break space between", "0\u00a00.5 0.5 0.1 0.2\u00a0\n".encode(), (0,)),
+]
+
+
+@pytest.mark.parametrize(("data", "classes"), [case[1:] for case in VALID], ids=[case[0] for case in VALID])
+def test_valid_lines(data: bytes, classes: tuple[int, ...]) -> None:
+    assert read_label(data, 3) == LabelFacts(len(classes), classes, ())
+    assert read_label(data, None) == LabelFacts(len(classes), classes, ())
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b" ", b"\n", b" \n\t\r\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n", "\u00a0\n\u3000".encode()]
+)
+def test_white_space_only_is_a_negative(data: bytes) -> None:
+    assert read_label(data, 1) == EMPTY
+
+
+INVALID = [
+    ("too few numbers", b"0 0.5 0.5 0.1", "3 follow the class"),
+    ("too many for a box", b"0 0.5 0.5 0.1 0.2 0.3", "5 follow the class"),
+    ("an odd polygon", b"0" + b" 0.5" * 7, "7 follow the class"),
+    ("class alone", b"0", "0 follow the class"),
+    ("above 1", b"0 0.5 0.5 1.7 0.2", "width 1.7 is not between 0 and 1"),
+    ("below 0", b"0 -0.1 0.5 0.7 0.2", "x centre -0.1 is not between 0 and 1"),
+    ("just above 1", b"0 0.5 1.0000001 0.7 0.2", "y centre 1.0000001 is not"),
+    ("polygon above 1", b"0 0.1 0.1 0.2 0.2 0.3 3", "number 6 3 is not between"),
+    ("nan", b"0 nan 0.5 0.5 0.5", "x centre nan is not between"),
+    ("inf", b"0 inf 0.5 0.5 0.5", "x centre inf is not between"),
+    ("a word", b"0 0.5 0.5 0.5 tear", "height is not a number: tear"),
+    ("a comma", b"0,0.5,0.5,0.5,0.5", "0 follow the class"),
+    ("an underscore", b"0 0_5 0.5 0.5 0.5", "x centre is not a number: 0_5"),
+    ("a negative class", b"-1 0.5 0.5 0.5 0.5", "not a whole number from 0: -1"),
+    ("half a class", b"0.5 0.5 0.5 0.5 0.5", "not a whole number from 0: 0.5"),
+    ("a class by name", b"tear 0.5 0.5 0.5 0.5", "not a whole number from 0: tear"),
+    ("a class with an underscore", b"0_0 0.5 0.5 0.5 0.5", "not a whole number from 0: 0_0"),
+    ("a class nan", b"nan 0.5 0.5 0.5 0.5", "not a whole number from 0: nan"),
+    ("a class beyond the names", b"1 0.5 0.5 0.5 0.5", "class 1 is not one of the data set's 1"),
+    ("a huge class", b"9" * 5000 + b" 0.5 0.5 0.5 0.5", "not a whole number from 0: 9999"),
+    ("bytes that are no text", b"\xff\xfe0\x00", "other characters"),
+    ("another alphabet", "0 ٠ 0.5 0.5 0.5".encode(), "other characters"),
+    ("a NUL", b"0 0.5 0.5 0.5 \x00", "height is not a number: \\x00"),
+]
+
+
+@pytest.mark.parametrize(("line", "reason"), [case[1:] for case in INVALID], ids=[case[0] for case in INVALID])
+def test_invalid_lines_are_named_with_their_number(line: bytes, reason: str) -> None:
+    facts = read_label(BOX + b"\n\n" + line + b"\n" + BOX, 1)
+    assert facts.annotations == 3
+    assert facts.classes == (0, 0)
+    assert [number for number, _ in facts.problems] == [3]
+    assert reason in facts.problems[0][1]
+    assert facts.problems[0][1].isprintable()
+    assert len(facts.problems[0][1]) < 120
+
+
+def test_a_class_has_no_limit_without_names_but_that_of_integers() -> None:
+    assert read_label(b"77 0.5 0.5 0.5 0.5", None).classes == (77,)
+    facts = read_label(b"4294967296 0.5 0.5 0.5 0.5", None)
+    assert facts.classes == ()
+    assert "too large" in facts.problems[0][1]
+
+
+def test_all_invalid_lines_are_found_in_one_pass() -> None:
+    assert [number for number, _ in read_label(b"x\n" * 4, 1).problems] == [1, 2, 3, 4]
+
+
+def test_a_line_of_another_alphabet_spoils_itself_only() -> None:
+    facts = read_label(BOX + b"\n\xff\xff\n" + BOX + b"\n", 1)
+    assert (facts.annotations, facts.classes, [number for number, _ in facts.problems]) == (3, (0, 0), [2])
+
+
+@given(
+    st.binary(max_size=80) | st.text("0123456789.-+eE_ \n\r\tnai\u00a0", max_size=80).map(str.encode),
+    st.sampled_from([None, 1, 5]),
+)
+def test_nothing_in_a_file_raises_and_the_counts_add_up(data: bytes, class_count: int | None) -> None:
+    facts = read_label(data, class_count)
+    assert facts.annotations == len(facts.classes) + len(facts.problems)
+    assert all(0 <= class_id < (class_count or 2**31) for class_id in facts.classes)
+    assert facts.annotations <= data.count(b"\n") + data.count(b"\r") + 1
+
+
+numbers = st.floats(0, 1).map(lambda value: f"{value:.6f}")
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 4), st.sampled_from([4, 6, 8]).flatmap(lambda n: st.lists(numbers, min_size=n, max_size=n))
+        )
+    )
+)
+def test_what_is_written_as_valid_is_read_as_such(lines: list[tuple[int, list[str]]]) -> None:
+    text = "".join(f"{class_id} {' '.join(fields)}\n" for class_id, fields in lines)
+    assert read_label(text.encode(), 5) == LabelFacts(len(lines), tuple(class_id for class_id, _ in lines), ())
