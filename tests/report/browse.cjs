@@ -50,6 +50,7 @@ const look = async (browser, name) => {
   );
   const shot = path.join(shots, `${name}.png`);
   await tab.reload({ waitUntil: "load" });
+  await tab.evaluate(() => dispatchEvent(new Event("beforeprint"))); // draws what is out of sight too
   await tab.screenshot({ path: shot, fullPage: true });
   said.shots.push(shot);
   if (name === "light") {

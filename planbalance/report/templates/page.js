@@ -187,7 +187,17 @@
     }
     button.addEventListener("click", () => toggle(button, row, volume));
     waiting.set(strip, volume);
-    nearby.observe(strip);
+    return row;
+  };
+
+  // Rows are made once: sorting a thousand of them moves them only. A volume that is sorted away closes.
+  const made = new Map();
+  const keptRowOf = (volume) => {
+    if (!made.has(volume)) made.set(volume, rowOf(volume));
+    const row = made.get(volume);
+    row.querySelector("button").setAttribute("aria-expanded", "false");
+    const strip = row.querySelector("td.strip");
+    if (waiting.has(strip)) nearby.observe(strip);
     return row;
   };
 
@@ -220,7 +230,7 @@
     const rows = found();
     const shown = rows.slice(0, view.limit);
     nearby.disconnect();
-    body.replaceChildren(...shown.map(rowOf));
+    body.replaceChildren(...shown.map(keptRowOf));
     const of = rows.length === volumes.length ? `${number.format(rows.length)} volumes` : `${number.format(rows.length)} found of ${number.format(volumes.length)} volumes`;
     byId("status").textContent = shown.length < rows.length ? `${number.format(shown.length)} shown, ${of}` : of;
     byId("more").hidden = shown.length === rows.length;
@@ -271,7 +281,7 @@
     });
   }
   byId("positive-only").addEventListener("change", (event) => { view.positiveOnly = event.target.checked; again(); });
-  byId("scale").addEventListener("change", (event) => { view.oneScale = event.target.checked; show(); });
+  byId("scale").addEventListener("change", (event) => { view.oneScale = event.target.checked; made.clear(); show(); });
   byId("show-more").addEventListener("click", () => { view.limit += PAGE; show(); });
   byId("show-all").addEventListener("click", () => { view.limit = Infinity; show(); });
   byId("volume-tools").hidden = false;
