@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from planbalance.audit.blank import shows_nothing
@@ -68,7 +69,7 @@ class ForeignAudit:
     checks: list[Check]
     leaks: list[Leak]
     totals: Counter[Split]
-    content: Content
+    content: Callable[[], Content]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ def audit_foreign(path: str, options: VerifyOptions, progress: Progress) -> Fore
         _labels(found),
         _view(found),
     ]
-    content = content_of(found.tally, found.split_of, images=not options.quick)
+    content = partial(content_of, found.tally, found.split_of, images=not options.quick)
     return ForeignAudit(checks, overlaps.leaks, found.tally.totals, content)
 
 

@@ -40,6 +40,12 @@ class Leftovers:
             self._unnamed += unnamed
             self._named += len(paths) - len(unnamed)
 
+    def forget(self) -> None:
+        """Let all names and sums go."""
+        self._listing.folders.clear()
+        if self._sums is not None:
+            self._sums.clear()
+
     def check_manifest(self, found: Findings) -> None:
         """Note planned paths that the manifest does not name, and that it names more than is planned."""
         assert self._sums is not None

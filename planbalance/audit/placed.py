@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from planbalance.audit.receipt import Pairs
 from planbalance.audit.tree import FileFacts, look, read
 from planbalance.destination import Destinations, label_of
-from planbalance.labels import LabelFacts, read_label
+from planbalance.labels import EMPTY, LabelFacts, read_label
 from planbalance.model import Mode, Operation
 
 NOTHING: Final = FileFacts("missing")
@@ -143,5 +143,7 @@ def _placed(
     reading: Reading,
 ) -> Placed:
     label = facts[1]
-    contents = None if label.data is None else read_label(label.data, reading.class_count)
+    contents = None if label.data is None else EMPTY
+    if label.data:
+        contents = read_label(label.data, reading.class_count)
     return Placed(operation, *paths, facts[0], label._replace(data=None) if label.data else label, source, contents)

@@ -4,8 +4,10 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
+from planbalance import handoff
 from planbalance.audit import structure
 from planbalance.audit.blank import shows_nothing
 from planbalance.audit.documents import DATASET_YAML, HYPS, MANIFEST, METADATA, OWN_FOLDER
@@ -44,7 +46,7 @@ class PlannedAudit:
     checks: list[Check]
     leaks: list[Leak]
     totals: Counter[Split]
-    content: Content
+    content: Callable[[], Content]
 
 
 def audit_planned(subject: Subject, options: VerifyOptions, progress: Progress) -> PlannedAudit:
@@ -71,11 +73,13 @@ def audit_planned(subject: Subject, options: VerifyOptions, progress: Progress) 
 
     judge = SliceJudge(subject, expected, volumes)
     judge_all(subject.plan, judge, finished, reading=expected.reading, jobs=options.jobs, progress=progress)
-    documents, metadata = _documents(subject, leftovers)
+    _claim_documents(subject, leftovers)
     leftovers.check_strangers(volumes, findings[structure.FILES], tally)
     if subject.mode == "list":
         check_lists(subject, findings[structure.FILES])
-    documents.append(_manifest_check(subject, sums, manifest, leftovers))
+    manifest_check = _manifest_check(subject, sums, manifest, leftovers)
+    leftovers.forget()  # names and sums of all files: not needed beside the metadata
+    metadata_checked, metadata = metadata_check(subject)
     verdicts = Verdicts(subject, options, absent, expected, sum(block.count for block in subject.header.blocks))
     split_of = _split_of(subject)
     overlaps = overlap_checks(
@@ -85,11 +89,14 @@ def audit_planned(subject: Subject, options: VerifyOptions, progress: Progress) 
         *overlaps.checks,
         *verdicts.file_checks(findings),
         *count_checks(subject, tally, metadata, options),
-        *documents,
+        dataset_yaml_check(subject),
+        metadata_checked,
+        hyps_check(subject),
+        manifest_check,
         verdicts.sources(findings[structure.SOURCES]),
         planned_view(subject.header, tally, subject.mode),
     ]
-    content = content_of(tally, split_of, images=not options.quick)
+    content = partial(content_of, tally, split_of, images=not options.quick)
     return PlannedAudit(checks, overlaps.leaks, tally.totals, content)
 
 
@@ -121,18 +128,15 @@ def _paths_below(subject: Subject) -> Callable[[], list[str]]:
     return paths
 
 
-def _documents(subject: Subject, leftovers: Leftovers) -> tuple[list[Check], dict[str, object] | None]:
-    """Return the checks of what stands at the root, and the metadata; what is planned there is no stranger."""
-    metadata, value = metadata_check(subject)
-    hyps = hyps_check(subject)
+def _claim_documents(subject: Subject, leftovers: Leftovers) -> None:
+    """Say what stands at the root by plan."""
     leftovers.claim([DATASET_YAML, METADATA])
-    if hyps.ok is not None:
+    if handoff.hyp_yaml(subject.header) is not None:
         leftovers.claim([HYPS])
     if wants_manifest(subject):
         leftovers.claim([MANIFEST])
     if subject.mode == "list":
         leftovers.claim(f"{split}.txt" for split in SPLITS)
-    return [dataset_yaml_check(subject), metadata, hyps], value
 
 
 def _manifest_check(

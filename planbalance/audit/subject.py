@@ -1,7 +1,7 @@
 """What is audited: a folder, its plan and how it was built, found before anything is checked."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from planbalance.audit.documents import DATASET_YAML, OWN_FOLDER, PLAN, RECEIPT, UnreadableDocumentError
@@ -10,11 +10,34 @@ from planbalance.audit.receipt import Receipt, moved, parse_receipt
 from planbalance.audit.tree import look, read_small
 from planbalance.destination import Destinations
 from planbalance.errors import InputError, PlanError
-from planbalance.model import SPLITS, Mode, PlanHeader
+from planbalance.model import SPLITS, Mode, Operation, PlanHeader
 from planbalance.planstore import PlanFile
 
 _PARTIAL = ".planbalance-partial"
 _RECEIPT_BYTES = 1 << 20
+_REMEMBERED = 1 << 17  # operations, of about 400 bytes
+
+
+class RememberedPlan(PlanFile):
+    """A plan whose blocks are read and checked once, as far as they fit into little memory.
+
+    An audit goes over the plan three times: to check it, to look at the slices, and for the metadata.
+    """
+
+    def __init__(self, path: str, header: PlanHeader, read: Callable[[int, int], bytes]) -> None:
+        super().__init__(path, header, read)
+        self._known: dict[int, list[Operation]] = {}
+        self._room = _REMEMBERED
+
+    def read_block(self, index: int) -> list[Operation]:
+        """Return the operations of one block. Raises as `PlanFile.read_block`."""
+        known = self._known.get(index)
+        if known is None:
+            known = super().read_block(index)
+            if len(known) <= self._room:
+                self._room -= len(known)
+                self._known[index] = known
+        return known
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +126,7 @@ def open_plan(path: str) -> PlanFile:
     Raises:
         PlanError: it does not.
     """
-    plan = PlanFile.open(path)
+    plan = RememberedPlan.open(path)
     plan.check()
     return plan
 

@@ -71,9 +71,12 @@ def _against(
     """Compare with every other data set: each is read as if it were audited itself, by its own plan if it has one."""
     checks: list[Check] = []
     leaks: list[Leak] = []
+    if not others:
+        return checks, leaks
+    content = here.content()
     for other in others:
         there, _ = _audited(other, None, replace(options, plan=None, against=(), group_map=None), progress)
-        check, more = against_check(here.content, there.content, other, here.totals)
+        check, more = against_check(content, there.content(), other, here.totals)
         checks.append(check)
         leaks += more
     return checks, leaks
