@@ -319,3 +319,18 @@ def test_labels_are_read_by_build_though_images_are_not(tmp_path: Path) -> None:
     unread = {check.name for check in audit.checks if check.ok is None}
     assert "image-checksums" in unread
     assert not {"labels", "balance", "label-checksums"} & unread
+
+
+@pytest.mark.parametrize("hashed", [False, True])
+def test_clones_have_no_manifest_and_are_files_of_their_own(tmp_path: Path, hashed: bool) -> None:
+    """Reflinks need a file system that has them: a copy whose receipt says so stands in for them."""
+    made = built(tmp_path, hashed=hashed)
+    (made.output / "manifest-sha256.txt").unlink()
+    receipt = made.output / ".planbalance/receipt.json"
+    receipt.write_text(receipt.read_text().replace('"mode": "copy"', '"mode": "reflink"'))
+    clean = made.audit()
+    assert found(clean) == set()
+    assert next(check for check in clean.checks if check.name == "image-checksums").ok is (True if hashed else None)
+    image = made.images()[0]
+    (made.output / image).write_bytes(bytes(64))
+    assert made.audit().ok is not hashed
