@@ -143,7 +143,8 @@ def _manifest_check(
     subject: Subject, sums: dict[str, str] | None, found: Findings | None, leftovers: Leftovers
 ) -> Check:
     if found is None:
-        return not_checked("manifest", f"{subject.mode} mode without sums has none")
+        without = "built with --checksum none" if subject.mode == "copy" else f"{subject.mode} mode writes none"
+        return not_checked("manifest", without)
     if sums is not None:
         leftovers.check_manifest(found)
         document_sums(subject, sums, found)
