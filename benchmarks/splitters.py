@@ -1,9 +1,9 @@
 """`python -m benchmarks.splitters`: how close splitters come to 70/15/15, and how long they take.
 
 550 volumes, 93 of them positive, lognormal sizes from 20 to 600 slices, 5 to 40 % positive slices in positive volumes;
-a new set for each of 20 seeds. Deviations are |share - ratio| in percentage points of a split's volumes, positive slices
-and negative slices, against the real-valued ratios: rounding alone leaves some. Times are of the split itself, inputs
-ready. Peers are measured in the same run where they can be imported (`pip install --group bench`, and `datasail`).
+a new set for each of 20 seeds. Deviations are |share - ratio| in percentage points of a split's volumes, positive
+slices and negative slices, against the real-valued ratios: rounding alone leaves some. Times are of the split itself,
+inputs ready. Peers are measured in the same run where they can be imported (`pip install --group bench`, `datasail`).
 """
 
 import contextlib
