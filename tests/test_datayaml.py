@@ -124,7 +124,9 @@ texts = st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=8)
     mapping=st.booleans(),
 )
 def test_what_pyyaml_writes_is_read_back(names: list[str], places: dict[Split, list[str]], mapping: bool) -> None:
-    document = {**places, "names": dict(enumerate(names)) if mapping else names, "nc": len(names)}
+    listed_names: object = dict(enumerate(names)) if mapping else names
+    document: dict[str, object] = {"names": listed_names, "nc": len(names)}
+    document.update((str(split), listed) for split, listed in places.items())
     read = parse_dataset_yaml(yaml.safe_dump(document, allow_unicode=True).encode())
     assert read == DatasetYaml(None, {split: tuple(listed) for split, listed in places.items()}, tuple(names))
 
