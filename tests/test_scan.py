@@ -603,6 +603,23 @@ def test_a_long_label_is_read_whole(tmp_path: Path) -> None:
     assert image.label_sha256 == hashlib.sha256(BOX * 5000).hexdigest()
 
 
+@pytest.mark.parametrize("told", [1, 10**6], ids=["grown", "shrunk"])
+def test_a_label_that_changed_since_its_stat_is_read_whole(tmp_path: Path, told: int) -> None:
+    read = content.read_label_file(str(write(tmp_path / "a.txt", BOX * 3)), told, 1)
+    assert (read.size, read.facts.annotations, read.fault) == (len(BOX) * 3, 3, "")
+    assert read.sha256 == hashlib.sha256(BOX * 3).hexdigest()
+
+
+def test_a_file_too_large_for_a_label_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "images" / "a.png", b"x")
+    with open(write(tmp_path / "labels" / "a.txt", BOX), "r+b") as label:
+        label.truncate(content.LABEL_LIMIT + 1)  # no block is written
+    monkeypatch.setattr(content, "os", Watched(open=failing("open", "a.txt")))
+    snapshot = scanned(tmp_path)
+    assert said(snapshot, tmp_path) == [("unreadable", "error", "labels/a.txt")]
+    assert "67,108,865 bytes" in snapshot.problems[0].message
+
+
 def test_a_running_loop_is_no_obstacle(tmp_path: Path) -> None:
     """A notebook runs an event loop already."""
     import anyio  # noqa: PLC0415 - only here

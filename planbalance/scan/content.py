@@ -9,8 +9,8 @@ from planbalance.labels import EMPTY, LabelFacts, read_label
 
 LABELS_A_BATCH: Final = 512
 IMAGES_A_BATCH: Final = 32
-_LABEL_CHUNK: Final = 1 << 13  # larger than nearly every label, small enough to cost nothing
-_IMAGE_CHUNK: Final = 1 << 20
+LABEL_LIMIT: Final = 1 << 26  # bytes: a million boxes
+_CHUNK: Final = 1 << 20
 
 
 class LabelContent(NamedTuple):
@@ -30,14 +30,16 @@ class ImageContent(NamedTuple):
     fault: str  # "" or why it could not be read
 
 
-def read_label_file(path: str, class_count: int | None) -> LabelContent:
-    """Read one label."""
+def read_label_file(path: str, size: int, class_count: int | None) -> LabelContent:
+    """Read one label to its end; where that is at the `size` that `stat` told, one call is enough."""
+    if size > LABEL_LIMIT:
+        return LabelContent(0, "", EMPTY, f"has {size:,} bytes: no label file has more than {LABEL_LIMIT:,}")
     try:
         handle = os.open(path, os.O_RDONLY)
         try:
-            data = os.read(handle, _LABEL_CHUNK)
-            while more := os.read(handle, _IMAGE_CHUNK if len(data) >= _LABEL_CHUNK else _LABEL_CHUNK):
-                data += more
+            data = os.read(handle, min(size, _CHUNK) + 1)
+            if len(data) != size:  # it has changed since, or came in parts
+                data = b"".join((data, *iter(lambda: os.read(handle, _CHUNK), b"")))
         finally:
             os.close(handle)
     except OSError as error:
@@ -51,7 +53,7 @@ def read_image_file(path: str) -> ImageContent:
     value = b""
     blank = True
     try:
-        for chunk in _chunks(path, _IMAGE_CHUNK):
+        for chunk in _chunks(path):
             digest.update(chunk)
             value = value or chunk[:1]
             blank = blank and chunk.count(value) == len(chunk)
@@ -60,10 +62,10 @@ def read_image_file(path: str) -> ImageContent:
     return ImageContent(digest.hexdigest(), blank, "")
 
 
-def _chunks(path: str, size: int) -> Iterator[bytes]:
+def _chunks(path: str) -> Iterator[bytes]:
     handle = os.open(path, os.O_RDONLY)
     try:
-        while chunk := os.read(handle, size):
+        while chunk := os.read(handle, _CHUNK):
             yield chunk
     finally:
         os.close(handle)

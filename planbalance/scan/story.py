@@ -193,10 +193,11 @@ def _report_orphans(tree: Tree, stems: Mapping[Place, set[str]]) -> None:
 
 
 async def _read_labels(paired: _Paired, crew: Crew, class_count: int | None) -> None:
-    def read(paths: list[str]) -> list[LabelContent]:
-        return [read_label_file(path, class_count) for path in paths]
+    def read(labels: list[tuple[str, int]]) -> list[LabelContent]:
+        return [read_label_file(path, size, class_count) for path, size in labels]
 
-    contents = await crew.do(read, batched(paired.to_read, LABELS_A_BATCH))
+    labels = ((path, paired.images[positions[0]].label_size) for path, positions in paired.to_read.items())
+    contents = await crew.do(read, batched(labels, LABELS_A_BATCH))
     for (path, positions), content in zip(paired.to_read.items(), contents, strict=True):
         size, sha256, facts, fault = content
         if fault:
