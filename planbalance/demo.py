@@ -149,22 +149,22 @@ class Canvas:
     def polygon(self, corners: Sequence[tuple[float, float]], grey: int) -> None:
         """Fill a convex polygon."""
         points = [self.place(x, y) for x, y in corners]
-        edges = list(zip(points, [*points[1:], points[0]], strict=True))
-        for row in range(
-            max(0, math.ceil(min(y for _, y in points))), min(_FINE, math.floor(max(y for _, y in points)) + 1)
-        ):
-            cuts = [
-                x0 + (row - y0) * (x1 - x0) / (y1 - y0)
-                for (x0, y0), (x1, y1) in edges
-                if y0 != y1 and min(y0, y1) <= row <= max(y0, y1)
-            ]
-            if cuts:
-                self._span(row, min(cuts), max(cuts), grey)
+        reach: dict[int, tuple[float, float]] = {}
+        for (x0, y0), (x1, y1) in zip(points, [*points[1:], points[0]], strict=True):
+            if y0 == y1:
+                continue
+            slope = (x1 - x0) / (y1 - y0)
+            for row in range(max(0, math.ceil(min(y0, y1))), min(_FINE, math.floor(max(y0, y1)) + 1)):
+                cut = x0 + (row - y0) * slope
+                left, right = reach.get(row, (cut, cut))
+                reach[row] = (min(left, cut), max(right, cut))
+        for row, (left, right) in reach.items():
+            self._span(row, left, right, grey)
 
     def _span(self, row: int, left: float, right: float, grey: int) -> None:
-        first, last = max(0, math.ceil(left)), min(_FINE - 1, math.floor(right))
-        if first <= last:
-            self.rows[row][first : last + 1] = bytes((grey,)) * (last - first + 1)
+        first, after = max(0, math.ceil(left)), min(_FINE, math.floor(right) + 1)
+        if first < after:
+            self.rows[row][first:after] = _SHADES[grey][: after - first]
 
     def finished(self, key: str) -> bytes:
         """Return the image: averaged to half the size, with the noise of a scanner."""
@@ -179,6 +179,7 @@ class Canvas:
         return bytes(pixels)
 
 
+_SHADES: Final = [bytes((grey,)) * _FINE for grey in range(256)]
 _GREY: Final = bytes(min(255, max(0, value - 16)) for value in range(256 + 32))
 
 

@@ -1,0 +1,204 @@
+"""The functions that the commands call: keywords, places that are never written to, and a running event loop."""
+
+import asyncio
+import os
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from planbalance import api
+from planbalance.errors import PlanbalanceError, UsageError
+from planbalance.model import Silent
+from tests.builders import mixed_volumes, tree_state, yolo_tree
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    yolo_tree(tmp_path / "in", mixed_volumes(6, 12))
+    return tmp_path
+
+
+class Counting(Silent):
+    """A progress that counts what it is told."""
+
+    def __init__(self) -> None:
+        self.stages: list[tuple[str, int | None]] = []
+        self.counts: list[int] = []
+        self.open = 0
+
+    def begin(self, what: str, total: int | None, unit: str) -> None:  # noqa: ARG002 - Progress
+        self.stages.append((what, total))
+        self.counts.append(0)
+        self.open += 1
+
+    def advance(self, count: int, size: int = 0) -> None:  # noqa: ARG002 - Progress
+        self.counts[-1] += count
+
+    def end(self) -> None:
+        self.open -= 1
+
+
+def test_the_whole_job(here: Path) -> None:
+    before = tree_state(here / "in")
+    found = api.scan("in")
+    assert (len(found.volumes), found.grouped) == (18, False)
+    planned = api.plan("in", output="out", seed=7)
+    assert planned.path == str(here / "plan.json")
+    done = api.apply(planned.path, mode="symlink")
+    assert done.published
+    assert api.verify("out").ok
+    assert api.verify().ok  # the output of plan.json
+    assert tree_state(here / "in") == before
+
+
+def test_inside_a_running_event_loop(here: Path) -> None:
+    """As in a notebook."""
+
+    async def cell() -> api.Built:
+        return api.build("in", output="out", mode="hardlink")
+
+    built = asyncio.run(cell())
+    assert built.audit is not None
+    assert built.audit.ok
+    assert built.planned.path == ""
+
+
+def test_progress_is_told_and_every_stage_ends(here: Path) -> None:
+    progress = Counting()
+    api.build("in", output="out", progress=progress)
+    assert len(progress.stages) >= 3
+    assert progress.open == 0
+    for (_, total), count in zip(progress.stages, progress.counts, strict=True):
+        assert total is None or count == total
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (
+            {"train_ratio": 0.7, "val_ratio": 0.1},
+            {"train_ratio": "0.70", "val_ratio": Decimal("0.1"), "test_ratio": "0.2"},
+        ),
+        ({}, {"train_ratio": "0.7", "val_ratio": "0.15", "test_ratio": "0.15", "seed": 42}),
+        ({"seed": 3}, {"split_seed": 3, "sample_seed": 3}),
+        ({"seed": 3, "sample_seed": 9}, {"split_seed": 3, "sample_seed": 9}),
+        ({"negatives_per_positive": 2}, {"negatives_per_positive": "2.0"}),
+        ({"negatives_per_positive": 0.5}, {"negatives_per_positive": Decimal("0.5")}),
+    ],
+)
+def test_two_spellings_of_one_plan(here: Path, one: dict[str, Any], other: dict[str, Any]) -> None:
+    """Ratios are exact decimals, not the binary numbers nearest to them."""
+    digests = {api.plan("in", output="out", **keywords).header.digest for keywords in (one, other)}
+    assert len(digests) == 1
+
+
+def test_relative_paths_count_from_the_working_folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = api.plan("in", output="out", plan_file="a.json")
+    (here / "sub").mkdir()
+    monkeypatch.chdir(here / "sub")
+    second = api.plan("../in", output=f"{here}/x/../out", plan_file="../b.json")
+    assert first.header.digest == second.header.digest
+    assert (here / "a.json").read_bytes() == (here / "b.json").read_bytes()
+
+
+def test_extend_takes_over_what_decided_the_older_plan(here: Path) -> None:
+    older = api.plan("in", output="out", train_ratio="0.6", val_ratio="0.2", seed=9, plan_file="old.json")
+    yolo_tree(here / "in", {"01-02-90001": "..+.", "01-02-90002": "...."})
+    newer = api.plan("in", output="out2", extend="old.json")
+    assert newer.header.parameters["train_ratio"] == "0.6"
+    assert newer.header.parameters["split_seed"] == 9
+    before = {volume.id: volume.split for volume in older.header.volumes}
+    assert all(before.get(volume.id, volume.split) == volume.split for volume in newer.header.volumes)
+    assert len(newer.header.volumes) == len(before) + 2
+    same = api.plan("in", output="out2", extend="old.json", seed=9, train_ratio=0.6)  # given again, as it was
+    assert same.header.digest == newer.header.digest
+
+
+def test_lists_come_from_files_or_are_patterns(here: Path) -> None:
+    (here / "out.txt").write_text("01-02-00000\n\n01-02-00007\n")
+    by_file = api.plan("in", output="out", exclude=["out.txt", "01-02-0000[12]"])
+    gone = {volume.id for volume in api.scan("in").volumes} - {volume.id for volume in by_file.header.volumes}
+    assert gone == {"01-02-00000", "01-02-00001", "01-02-00002", "01-02-00007"}
+
+
+def test_an_unknown_keyword_is_no_silence(here: Path) -> None:
+    for call in (api.plan, api.build):
+        with pytest.raises(TypeError, match="traain_ratio"):
+            call("in", output="out", traain_ratio=0.7)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="mood"):
+        api.apply("plan.json", mood="copy")  # type: ignore[call-arg]
+
+
+PLACES = [  # input, output, what is said; below a folder that holds data/in, and link -> data/in
+    ("data/in", "data/in", "equal to"),
+    ("data/in", "link", "equal to"),
+    ("link", "data/in", "equal to"),
+    ("data/in", "data/in/a/b", "inside"),
+    ("data/in", "link/a/b", "inside"),
+    ("link", "data/in/images/train", "inside"),
+    ("data/in", "data", "around"),
+    ("link", "data", "around"),
+    ("data/in", "data/in2", None),
+    ("data/in", "data/i", None),
+    ("link", "link2", None),
+]
+
+
+@pytest.mark.parametrize(("source", "output", "relation"), PLACES)
+def test_outputs_that_would_touch_an_input(tmp_path: Path, source: str, output: str, relation: str | None) -> None:
+    (tmp_path / "data/in/images/train").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("data/in")
+    places = [str(tmp_path / source)]
+    if relation is None:
+        api.check_places(places, output=str(tmp_path / output))
+    else:
+        with pytest.raises(UsageError, match=relation):
+            api.check_places(places, output=str(tmp_path / output))
+
+
+def test_a_second_name_of_an_input_folder_is_found_by_device_and_inode(tmp_path: Path) -> None:
+    """A bind mount has another path, and no link tells of it: stood in for by a stat that says so."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "mounted").mkdir()
+    real = os.stat
+
+    def bound(path: Any, *rest: Any, **more: Any) -> os.stat_result:
+        return real(tmp_path / "in" if str(path) == str(tmp_path / "mounted") else path, *rest, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("planbalance.api.os.stat", bound)
+        with pytest.raises(UsageError, match="inside"):
+            api.check_places([str(tmp_path / "in")], output=str(tmp_path / "mounted/out"))
+
+
+def test_docstrings_have_examples_that_run(here: Path) -> None:
+    """Every example in a docstring, in an order that works."""
+    known: dict[str, Any] = {name: getattr(api, name) for name in api.__all__}
+    yolo_tree(here / "yolo_dataset", mixed_volumes(6, 12))
+    yolo_tree(here / "somebody/yolo_dataset", mixed_volumes(3, 3))
+    for name in ("scan", "plan", "open_plan", "apply", "verify", "plan_folds"):
+        if name == "plan_folds":
+            (here / "folds").mkdir()
+        if name == "apply":
+            os.rename(here / "plan.json", here / "plan-new.json")
+            api.plan("yolo_dataset", output="elsewhere")
+        for example in examples(getattr(api, name).__doc__):
+            assert eval(example, known) is not None
+    for example in examples(api.diff.__doc__) + examples(api.build.__doc__):
+        assert eval(example.replace('"balanced"', '"built"'), known) is not None
+
+
+def examples(text: str | None) -> list[str]:
+    assert text is not None
+    return re.findall(r"Example:\n +`([^`]+)`", text)
+
+
+def test_what_a_user_can_cause_has_an_exit_code(here: Path) -> None:
+    with pytest.raises(PlanbalanceError) as refused:
+        api.plan("nowhere", output="out")
+    assert refused.value.exit_code == 3
+    assert refused.value.paths
