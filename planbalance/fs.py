@@ -618,7 +618,10 @@ class AppendedFile(io.RawIOBase):
 
     def write(self, data: "ReadableBuffer") -> int:
         """Append; the kernel has the bytes when this returns."""
-        return os.write(self._fd, data)
+        try:
+            return os.write(self._fd, data)
+        except InterruptedError as error:  # io.BufferedWriter would try again without end; os.write did so already
+            raise OSError(errno.EIO, "interrupted for good") from error
 
     def sync(self) -> None:
         """Put it on disk."""

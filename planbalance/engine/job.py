@@ -2,16 +2,19 @@
 
 import os.path
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Final, Literal
 
 from planbalance import fs
 from planbalance.errors import UsageError
-from planbalance.model import Mode
+from planbalance.model import Mode, Operation, PlanHeader
 from planbalance.planstore import PlanFile
 
 # What the first run pins in the staging header; a later run must ask for the same.
 PINNED: Final = ("mode", "labels", "checksum", "fallback", "durability")
+# About 0.7 KB each: 90 MB at most.
+_KEPT_OPERATIONS: Final = 131_072
 AVAILABLE: Final = ("copy", "hardlink", "symlink", "reflink")
 
 
@@ -44,6 +47,38 @@ class ApplyOptions:
     durability: Literal["fast", "safe"] = "fast"
 
 
+class KeptPlan:
+    """A plan whose blocks are parsed once and kept, as long as it is not too large for that.
+
+    An apply goes through the operations up to four times: estimate, work, metadata, manifest.
+    """
+
+    def __init__(self, plan: PlanFile) -> None:
+        self._plan = plan
+        self.header: PlanHeader = plan.header
+        self.path: str = plan.path
+        self._kept: dict[int, list[Operation]] = {}
+        self._keeps = sum(block.count for block in plan.header.blocks) <= _KEPT_OPERATIONS
+
+    def read_block(self, index: int) -> list[Operation]:
+        """Return one block's operations; callers must not change the list. Raises PlanError."""
+        kept = self._kept.get(index)
+        if kept is None:
+            kept = self._plan.read_block(index)
+            if self._keeps:
+                self._kept[index] = kept
+        return kept
+
+    def operations(self) -> Iterator[Operation]:
+        """Yield every operation, in the order of the plan. Raises PlanError."""
+        for index in range(len(self.header.blocks)):
+            yield from self.read_block(index)
+
+    def parts(self) -> Iterator[bytes]:
+        """Yield the bytes of the plan file. Raises PlanError."""
+        return self._plan.parts()
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """One apply, resolved.
@@ -56,7 +91,7 @@ class Job:
         roots: the inputs' roots, mapped.
     """
 
-    plan: PlanFile
+    plan: KeptPlan
     options: ApplyOptions
     output: str
     staging: str
@@ -79,7 +114,8 @@ def make_job(plan: PlanFile, options: ApplyOptions) -> Job:
     output = os.path.abspath(options.output) if options.output is not None else plan.header.output
     if output == "/":
         raise UsageError("The output cannot be the root folder", kind="output-refused", hint="name a new folder")
-    return Job(plan, options, output, fs.partial_path(output), _mapped_roots(plan.header.inputs, options.map_input))
+    roots = _mapped_roots(plan.header.inputs, options.map_input)
+    return Job(KeptPlan(plan), options, output, fs.partial_path(output), roots)
 
 
 def _refuse_options(options: ApplyOptions) -> None:

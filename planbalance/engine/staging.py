@@ -186,10 +186,15 @@ class Staging:
         except BaseException:
             _close(tree, own)
             raise
-        if fs.identity(path) == fs.open_identity(tree.fd):
-            return cls(path, tree, own, lock)
-        lock.release()
-        _close(tree, own)
+        staging = cls(path, tree, own, lock)
+        try:
+            still_there = fs.identity(path) == fs.open_identity(tree.fd)
+        except BaseException:
+            staging.close()
+            raise
+        if still_there:
+            return staging
+        staging.close()
         return None
 
     def _take_over(self, job: Job) -> None:

@@ -621,3 +621,16 @@ def test_two_inputs_are_pooled(tmp_path: Path) -> None:
 
 def test_options_are_a_value() -> None:
     assert replace(ApplyOptions(), mode="symlink") == ApplyOptions(mode="symlink")
+
+
+def test_a_lock_is_given_up_where_the_run_fails_right_after_taking_it(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_fd: int) -> tuple[int, int]:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fs, "open_identity", broken)
+        with pytest.raises(PlanbalanceError):
+            apply(scene)
+    assert apply(scene).published

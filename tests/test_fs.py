@@ -1,0 +1,321 @@
+"""The one module that writes below an output: never through a link, never over a name, never more than it says."""
+
+import errno
+import os
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from planbalance import fs
+from tests.builders import tree_state, write
+from tests.faults import faulty
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[fs.Tree]:
+    (tmp_path / "tree").mkdir()
+    opened = fs.Tree(str(tmp_path / "tree"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[int]:
+    fd = os.open(tmp_path, os.O_RDONLY)
+    yield fd
+    os.close(fd)
+
+
+# ---- folders --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [("/a/b/set", "/a/b/.set.planbalance-partial"), ("/set", "/.set.planbalance-partial")],
+)
+def test_the_staging_folder_stands_beside_the_output(output: str, expected: str) -> None:
+    assert fs.partial_path(output) == expected
+
+
+def test_missing_folders_are_made_only_where_asked(tree: fs.Tree) -> None:
+    with pytest.raises(FileNotFoundError):
+        tree.folder("images/train")
+    os.close(tree.folder("images/train", make=True))
+    os.close(tree.folder("images/train"))
+    assert Path(tree.path, "images/train").is_dir()
+
+
+@pytest.mark.parametrize("link", ["images", "images/train"])
+def test_a_link_in_the_place_of_a_folder_is_never_followed(tree: fs.Tree, tmp_path: Path, link: str) -> None:
+    (tmp_path / "outside/train").mkdir(parents=True)
+    Path(tree.path, link).parent.mkdir(exist_ok=True)
+    Path(tree.path, link).symlink_to(tmp_path / "outside")
+    for make in (False, True):
+        with pytest.raises(OSError) as caught:  # noqa: PT011 - which errno depends on the kernel
+            tree.folder("images/train/x", make=make)
+        assert caught.value.errno in (errno.ELOOP, errno.ENOTDIR)
+    assert os.listdir(tmp_path / "outside/train") == []
+
+
+def test_a_parent_swapped_for_a_link_again_and_again_leads_nowhere(tree: fs.Tree, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    (outside / "b").mkdir(parents=True)
+    inside, aside, stop = Path(tree.path, "a"), Path(tree.path, "aside"), threading.Event()
+    (inside / "b").mkdir(parents=True)
+
+    def swap() -> None:
+        while not stop.is_set():
+            inside.rename(aside)
+            inside.symlink_to(outside)
+            inside.unlink()
+            aside.rename(inside)
+
+    swapper = threading.Thread(target=swap)
+    swapper.start()
+    try:
+        for number in range(1_000):
+            try:
+                fd = tree.folder("a/b")
+            except OSError:
+                continue
+            fs.write_new(f"{number}", fd, b"x")
+            os.close(fd)
+    finally:
+        stop.set()
+        swapper.join()
+    assert os.listdir(outside / "b") == []
+
+
+def test_a_tree_is_not_opened_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with pytest.raises(OSError, match="link"):
+        fs.Tree(str(tmp_path / "link"))
+
+
+def test_removing_follows_no_link_and_spares_what_it_should(tmp_path: Path, folder: int) -> None:
+    write(tmp_path / "keep/a", b"1")
+    write(tmp_path / "old/deep/er/b", b"1")
+    write(tmp_path / "old/spared", b"1")
+    (tmp_path / "old/way").symlink_to(tmp_path / "keep")
+    (tmp_path / "old/deep/way").symlink_to("../../keep")
+    before = tree_state(tmp_path / "keep")
+    fs.remove_tree(folder, "old", spare=("spared",))
+    assert os.listdir(tmp_path / "old") == ["spared"]
+    fs.remove_tree(folder, "old")
+    assert sorted(os.listdir(tmp_path)) == ["keep"]
+    assert tree_state(tmp_path / "keep") == before
+
+
+# ---- publication ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("refuses", [None, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP])
+@pytest.mark.parametrize("there", ["nothing", "empty", "full"])
+def test_a_folder_is_moved_in_one_step_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refuses: int | None, there: str
+) -> None:
+    write(tmp_path / "new/file", b"1")
+    if there != "nothing":
+        (tmp_path / "out").mkdir()
+    if there == "full":
+        write(tmp_path / "out/precious", b"1")
+    if refuses is not None:
+        monkeypatch.setattr(fs, "_libc", _Refusing(refuses))
+    onto_empty = there == "empty"
+    if there == "full":
+        with pytest.raises(OSError) as caught:  # noqa: PT011 - which errno depends on the call
+            fs.move_folder(str(tmp_path / "new"), str(tmp_path / "out"), onto_empty=onto_empty)
+        assert caught.value.errno in (errno.EEXIST, errno.ENOTEMPTY)
+        assert os.listdir(tmp_path / "out") == ["precious"]
+    else:
+        fs.move_folder(str(tmp_path / "new"), str(tmp_path / "out"), onto_empty=onto_empty)
+        assert os.listdir(tmp_path / "out") == ["file"]
+        assert not (tmp_path / "new").exists()
+
+
+class _Refusing:
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def renameat2(self, *_: object) -> None:
+        raise OSError(self._number, os.strerror(self._number))
+
+
+def test_an_empty_folder_that_appeared_meanwhile_is_not_taken(tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    (tmp_path / "out").mkdir()
+    with pytest.raises(FileExistsError):
+        fs.move_folder(str(tmp_path / "new"), str(tmp_path / "out"), onto_empty=False)
+
+
+# ---- content --------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_written_over_a_name(tmp_path: Path, folder: int) -> None:
+    write(tmp_path / "there", b"old")
+    (tmp_path / "link").symlink_to("there")
+    for name in ("there", "link"):
+        makes: tuple[Callable[[str], object], ...] = (
+            lambda n: fs.write_new(n, folder, b"new"),
+            lambda n: fs.empty_new(n, folder),
+            lambda n: fs.symlink("x", n, folder),
+            lambda n: fs.hard_link("there", folder, n, folder),
+            lambda n: os.close(fs.open_new(n, folder)),
+        )
+        for make in makes:
+            with pytest.raises(FileExistsError):
+                make(name)
+    assert (tmp_path / "there").read_bytes() == b"old"
+
+
+def test_replacing_goes_by_way_of_another_name(tmp_path: Path, folder: int) -> None:
+    write(tmp_path / "file", b"old")
+    write(tmp_path / "file.new", b"a leftover of a killed run")
+    with faulty.calls(faulty.fail(4, errno.EIO)), pytest.raises(OSError, match="Input/output"):
+        fs.write_replacing("file", folder, b"new")
+    assert (tmp_path / "file").read_bytes() == b"old"
+    fs.write_replacing("file", folder, b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("size", [0, 1, 4096, (1 << 19) - 1, 1 << 19, (1 << 19) + 1, 3 << 19])
+@pytest.mark.parametrize("refused", ["", "copy_file_range", "copy_file_range sendfile"])
+def test_a_copy_is_equal_by_every_way(tmp_path: Path, size: int, refused: str) -> None:
+    data = os.urandom(size)
+    write(tmp_path / "a", data)
+
+    def act(count: int, name: str, real: object, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+        if name in refused.split():
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return faulty.only_count(count, name, real, args, kwargs)  # type: ignore[arg-type]  # a callable
+
+    with open(tmp_path / "a", "rb") as source, open(tmp_path / "b", "wb") as target, faulty.calls(act):
+        assert fs.Copier().copy(source.fileno(), target.fileno(), size) == size
+    assert (tmp_path / "b").read_bytes() == data
+
+
+@pytest.mark.parametrize(("real", "planned", "told"), [(10, 9, 10), (10, 11, 10), (5000, 10, 11)])
+def test_a_file_of_another_size_than_planned_shows(tmp_path: Path, real: int, planned: int, told: int) -> None:
+    write(tmp_path / "a", b"x" * real)
+    for way in range(4):
+        copier = fs.Copier()
+        copier._way = min(way, 2)
+        with open(tmp_path / "a", "rb") as source, open(tmp_path / "b", "wb") as target:
+            if way == 3:
+                count = fs.copy_hashed(source.fileno(), target.fileno(), planned)[0]
+            else:
+                count = copier.copy(source.fileno(), target.fileno(), planned)
+        assert count == told
+
+
+def test_a_small_file_is_read_with_one_byte_more_than_planned(tmp_path: Path, folder: int) -> None:
+    write(tmp_path / "a", b"12345")
+    assert fs.read_source("a", folder, 5) == b"12345"
+    assert fs.read_source("a", folder, 3) == b"1234"
+    assert fs.read_source("a", folder, 9) == b"12345"
+
+
+def test_a_close_that_fails_fails_the_write(tmp_path: Path, folder: int) -> None:
+    with faulty.calls(faulty.fail(3, errno.EDQUOT)) as seen, pytest.raises(OSError, match="quota"):
+        fs.write_new("a", folder, b"x")
+    assert seen.seen == ["open", "write", "close"]
+
+
+def test_an_empty_file_is_one_call_and_takes_the_umask(tmp_path: Path, folder: int) -> None:
+    old = os.umask(0o027)
+    try:
+        with faulty.calls(faulty.only_count) as seen:
+            fs.empty_new("a", folder)
+    finally:
+        os.umask(old)
+    facts = (tmp_path / "a").stat()
+    assert seen.seen == ["mknod"]
+    assert (stat.S_IMODE(facts.st_mode), facts.st_size) == (0o640, 0)
+
+
+def test_a_hard_link_is_made_to_what_a_link_leads_to(tmp_path: Path, folder: int) -> None:
+    write(tmp_path / "real", b"1")
+    (tmp_path / "link").symlink_to("real")
+    fs.hard_link("link", folder, "made", folder)
+    assert os.path.samefile(tmp_path / "made", tmp_path / "real")
+    assert not (tmp_path / "made").is_symlink()
+
+
+def test_appended_bytes_are_read_back_and_a_tail_is_cut(folder: int) -> None:
+    file = fs.AppendedFile("journal", folder)
+    file.write(b"one\n")
+    file.write(b"two\nto")
+    assert file.content() == b"one\ntwo\nto"
+    file.cut(8)
+    file.write(b"three\n")
+    assert file.content() == b"one\ntwo\nthree\n"
+    file.close()
+    file.close()
+
+
+# ---- locks ----------------------------------------------------------------------------------------------------------
+
+_TRY = """
+import os, sys
+from planbalance import fs
+try:
+    fs.Lock(os.open(sys.argv[1], os.O_RDONLY), b"child", shared=sys.argv[2] == "shared")
+except fs.LockHeldError as held:
+    print(held.holder.decode())
+else:
+    print("free")
+"""
+
+
+def in_another_process(folder: Path, kind: str = "alone") -> str:
+    told = subprocess.run([sys.executable, "-c", _TRY, str(folder), kind], capture_output=True, text=True, check=True)
+    return told.stdout.strip()
+
+
+def test_a_lock_keeps_out_threads_and_processes_and_is_not_lost_by_looking(tmp_path: Path, folder: int) -> None:
+    lock = fs.Lock(folder, b"me")
+    with pytest.raises(fs.LockHeldError) as caught:
+        fs.Lock(folder, b"another thread")
+    assert caught.value.holder == b"me"
+    assert fs.lock_holder(folder) == b"me"
+    assert in_another_process(tmp_path) == "me"
+    lock.release()
+    lock.release()
+    assert fs.lock_holder(folder) is None
+    assert in_another_process(tmp_path) == "free"
+
+
+def test_a_dead_holder_holds_nothing(tmp_path: Path, folder: int) -> None:
+    assert in_another_process(tmp_path) == "free"  # it died with its name in the file
+    fs.Lock(folder, b"me").release()
+
+
+def test_shared_holders_stand_side_by_side_and_keep_out_one_alone(tmp_path: Path, folder: int) -> None:
+    lock = fs.Lock(folder, b"shard 1", shared=True)
+    assert in_another_process(tmp_path, "shared") == "free"
+    assert in_another_process(tmp_path, "alone") != "free"
+    lock.release()
+
+
+@pytest.mark.parametrize(("written", "free"), [(b"", True), (b"somebody", False)])
+def test_without_locks_a_signature_counts_as_a_live_holder(
+    tmp_path: Path, folder: int, monkeypatch: pytest.MonkeyPatch, written: bytes, free: bool
+) -> None:
+    (tmp_path / fs.LOCK).write_bytes(written)
+
+    def none_here(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fs.fcntl, "lockf", none_here)  # type: ignore[attr-defined]  # the module's own import
+    if free:
+        fs.Lock(folder, b"me").release()
+    else:
+        with pytest.raises(fs.LockHeldError):
+            fs.Lock(folder, b"me")
