@@ -33,12 +33,19 @@ def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 
 def run_blocking(main: Callable[[], Awaitable[Result]]) -> Result:
     """Run `main` to its end; in a thread of its own where this thread already runs an event loop (a notebook)."""
+    results: list[Result] = []
+
+    async def keep() -> None:  # asyncio formats a task's result when it closes: a second, for a whole snapshot
+        results.append(await main())
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return anyio.run(main)
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        return thread.submit(anyio.run, main).result()
+        anyio.run(keep)
+    else:
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            thread.submit(anyio.run, keep).result()
+    return results[0]
 
 
 async def for_each_batch(
@@ -57,21 +64,20 @@ async def for_each_batch(
     """
     limiter = anyio.CapacityLimiter(jobs)
     source = iter(batches)
-    failure: Exception | None = None
+    failures: list[Exception] = []
 
     async def worker() -> None:
-        nonlocal failure
         for batch in source:
-            if failure is not None or stopping():
+            if failures or stopping():
                 return
             try:
                 await finished(batch, await anyio.to_thread.run_sync(work, batch, limiter=limiter))
             except Exception as error:
-                failure = failure or error
+                failures.append(error)
                 return
 
     async with anyio.create_task_group() as tasks:
         for _ in range(jobs):
             tasks.start_soon(worker)
-    if failure is not None:
-        raise failure
+    if failures:
+        raise failures[0]
