@@ -78,15 +78,16 @@ def _sigterm_as_interrupt() -> Iterator[None]:
 def version_text() -> str:
     """Return what a bug report needs."""
     lines = [
-        f"planbalance {_version('planbalance')}",
+        f"planbalance {package_version('planbalance')}",
         f"Python {platform.python_version()} ({sys.executable})",
         platform.platform(),
     ]
-    lines.append(", ".join(f"{name} {_version(name)}" for name in DEPENDENCIES))
+    lines.append(", ".join(f"{name} {package_version(name)}" for name in DEPENDENCIES))
     return "\n".join(lines)
 
 
-def _version(package: str) -> str:
+def package_version(package: str) -> str:
+    """Return the installed version, `not installed` where there is none (a checkout on the path)."""
     try:
         return version(package)
     except PackageNotFoundError:

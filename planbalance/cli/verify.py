@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from typing import Any
 
 import click
 
 from planbalance import api
 from planbalance.cli.options import PATH, command, group_options, option
+from planbalance.cli.shell import package_version
 from planbalance.cli.terminal import Answer, Terminal
 from planbalance.errors import PlanError
 from planbalance.model import Audit
@@ -87,6 +87,6 @@ def _write_report(path: str, audit: Audit, document: Mapping[str, Any], audited:
     if path.endswith(".html"):
         write_page(path, plan, PageOptions(dataset=dataset, audit=audit))
         return
-    text = verify_markdown(document, dataset=dataset, tool=f"planbalance {version('planbalance')}")
+    text = verify_markdown(document, dataset=dataset, tool=f"planbalance {package_version('planbalance')}")
     with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(text)

@@ -133,9 +133,9 @@ def _labels(document: Mapping[str, Any]) -> Iterable[RenderableType]:
     yield heading("Labels")
     labels = document["labels"]
     grid = Grid(["", "files"])
-    grid.add("missing (image without label file)", count(labels["missing"]))
+    grid.add("missing (no label file)", count(labels["missing"]))
     grid.add("empty (background)", count(labels["empty"]))
-    grid.add("orphans (label without image)", count(labels["orphans"]))
+    grid.add("orphans (no image)", count(labels["orphans"]))
     grid.add("with an invalid line", count(labels["invalid_files"]))
     yield grid
     if len(document["classes"]) > 1 or len(document["names"] or ()) > 1:

@@ -60,7 +60,7 @@ def _below(path: str, folders: Sequence[str]) -> str:
 
 def volume_text(document: Mapping[str, Any]) -> RenderableType:
     """Return one volume for a person, its slices as a strip of letters."""
-    grid = Grid(["slices", "", "numbers"], words=frozenset({2}))
+    grid = Grid(["", "count", "numbers"], words=frozenset({2}))
     negatives = document["kept"] - document["positive"]
     dropped = document["slices"] - document["kept"]
     grid.add("positive", count(document["positive"]), document["positive_slices"])

@@ -105,15 +105,16 @@ class Grid:
         return self
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        table = self._table()
-        # Its natural width: rich would sooner cut words than say that a table does not fit.
-        if Measurement.get(console, options.update(width=_ANY_WIDTH), table).maximum <= options.max_width:
-            yield table
-        else:
-            yield from self._records()
+        for gap in (2, 1):
+            table = self._table(gap)
+            # Its natural width: rich would sooner cut words than say that a table does not fit.
+            if Measurement.get(console, options.update(width=_ANY_WIDTH), table).maximum <= options.max_width:
+                yield table
+                return
+        yield from self._records()
 
-    def _table(self) -> Table:
-        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    def _table(self, gap: int) -> Table:
+        table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="dim")
         table.add_column("  " + self.columns[0], no_wrap=True)
         for index, name in enumerate(self.columns[1:], start=1):
             justify = "left" if index in self.words else "right"

@@ -51,7 +51,7 @@ def verify_text(document: Mapping[str, Any]) -> RenderableType:
 
 
 def _checks(checks: Sequence[Mapping[str, Any]]) -> Iterable[RenderableType]:
-    grid = Grid(["check", "result", "looked at"], words=frozenset({1}))
+    grid = Grid(["check", "result", "count"], words=frozenset({1}))
     for check in checks:
         grid.add(check["name"], _STATES[check["ok"]], count(check["count"]) if check["ok"] is not None else "")
     yield grid
