@@ -1,6 +1,6 @@
-"""Run the quick tests on every supported Python that this machine has: `make test-pythons`.
+"""Run the quick tests on every other supported Python that this machine has: `make test-pythons`.
 
-Found on the PATH and among pyenv's versions; each gets an environment of its own, `.venv-<version>`.
+The Python that runs this is left to `make test`. Others are found on the PATH and among pyenv's versions; each gets an environment of its own, `.venv-<version>`.
 """
 
 import os
@@ -54,7 +54,10 @@ def tested(version: str, python: str) -> bool:
 def main() -> int:
     """Test every Python found; 1 if one failed or none was there."""
     results = {}
+    own = ".".join(map(str, sys.version_info[:2]))
     for version in SUPPORTED:
+        if version == own:
+            continue
         if python := interpreter(version):
             print(f"== Python {version}: {python}", flush=True)
             results[version] = tested(version, python)
