@@ -1,6 +1,7 @@
 """Run the quick tests on every other supported Python that this machine has: `make test-pythons`.
 
-The Python that runs this is left to `make test`. Others are found on the PATH and among pyenv's versions; each gets an environment of its own, `.venv-<version>`.
+The Python that runs this is left to `make test`. Others are found on the PATH and among pyenv's versions; each gets an
+environment of its own, `.venv-<version>`.
 """
 
 import os
