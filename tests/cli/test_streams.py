@@ -55,7 +55,7 @@ def test_a_pipe_gets_no_control_character_and_a_fixed_width(here: Path) -> None:
 
 def test_json_is_one_document_and_nothing_else(here: Path) -> None:
     for words in (("scan", "in"), ("plan", "in", "--output", "out"), ("show",), ("apply",), ("verify",)):
-        done = process(*words, "--json", cwd=here)
+        done = run(*words, "--json")
         assert isinstance(json.loads(done.stdout), dict)
         assert done.stderr == ""
 
@@ -69,7 +69,7 @@ def test_json_bars_go_to_the_terminal_and_the_document_to_the_file(here: Path) -
 
 def test_json_on_wrong_usage(here: Path) -> None:
     for words in (("plan", "in", "--no-such"), ("plan",), ("nothing",)):
-        document = json.loads(process(*words, "--json", cwd=here, code=2).stdout)
+        document = run_json(*words, code=2)
         assert document["exit"] == 2
         assert document["error"]["kind"] == "usage"
         assert document["error"]["hint"]
