@@ -4,6 +4,7 @@ A file that fails is a `Fault` in the result, not an exception: the rest of the 
 relative to an open folder, and no file is asked for its facts twice.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from os import stat_result
@@ -51,6 +52,7 @@ class Result:
         sums: SHA-256 of their images, end to end; empty where none are taken.
         count: operations looked at.
         copied: bytes of content written.
+        seconds: what the worker took; reading the plan is not in it.
         faults: what was not placed.
     """
 
@@ -58,6 +60,7 @@ class Result:
     sums: bytearray = field(default_factory=bytearray)
     count: int = 0
     copied: int = 0
+    seconds: float = 0.0
     faults: list[Fault] = field(default_factory=list)
 
 
@@ -159,13 +162,12 @@ class Placer:
         self._place_image = images[way]
         self._copies_images = way == "copy"
         self._copies_labels = way == "copy" or job.options.labels == "copy"
-        # In link modes a copied label is written anew: to keep its time would cost two calls of six.
-        written = self._copy_label if way == "copy" else self._write_label
-        self._place_label = same[way] if job.options.labels == "same" else written
+        self._place_label = same[way] if job.options.labels == "same" else self._copy_label
 
     def place(self, batch: list[Piece]) -> Result:
         """Place a batch's images and labels."""
         result = Result()
+        began = time.monotonic()
         folders = _Folders()
         try:
             for piece in batch:
@@ -175,6 +177,7 @@ class Placer:
                     self._fill_in(self._tree, piece, folders, result)
         finally:
             folders.close()
+        result.seconds = time.monotonic() - began
         return result
 
     def _fill_in(self, tree: fs.Tree, piece: Piece, folders: _Folders, result: Result) -> None:
@@ -322,13 +325,6 @@ class Placer:
             check.image_content(operation, fs.hash_open(source))
 
     # ---- labels
-
-    def _write_label(self, operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> None:
-        data = self._read_label(operation, source_fd, name)
-        if data:
-            fs.write_new(target, target_fd, data)
-        else:
-            fs.empty_new(target, target_fd)
 
     def _copy_label(self, operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> None:
         try:

@@ -113,6 +113,16 @@ def test_a_hard_link_is_to_the_final_file_of_a_linked_source(tmp_path: Path) -> 
     assert os.path.samefile(made, tmp_path / "elsewhere.png")
 
 
+@pytest.mark.parametrize("mode", ["copy", "hardlink", "symlink"])
+def test_copied_labels_keep_the_time_in_every_mode(scene: Scene, mode: str) -> None:
+    full, empty = "labels/train/IM2-01-a.txt", "labels/train/IM1-01-a.txt"
+    for path, time in ((full, 1_500_000_000_000_000_001), (empty, 1_400_000_000_000_000_002)):
+        os.utime(scene.source / path, ns=(time, time))
+    apply(scene, mode=mode)
+    assert (scene.output / full).stat().st_mtime_ns == 1_500_000_000_000_000_001
+    assert (scene.output / empty).stat().st_mtime_ns == 1_400_000_000_000_000_002
+
+
 def test_copies_keep_the_time_and_take_the_umask(scene: Scene) -> None:
     image, label = scene.source / "images/train/IM1-01-a.png", scene.source / "labels/train/IM2-01-a.txt"
     for path, time in ((image, 1_600_000_000_123_456_789), (label, 1_500_000_000_000_000_001)):
