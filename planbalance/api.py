@@ -12,7 +12,7 @@ from the working folder. What a user can cause is raised as a `PlanbalanceError`
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any, Final, Literal, NamedTuple, TypedDict, TypeVar, Unpack
@@ -20,6 +20,7 @@ from typing import Any, Final, Literal, NamedTuple, TypedDict, TypeVar, Unpack
 from planbalance import audit, engine
 from planbalance.audit import VerifyOptions
 from planbalance.clean import PartialBuild, find_partial, remove_partial
+from planbalance.dicom import group_key, groups_from_headers
 from planbalance.diff import PlanDiff, diff_plans
 from planbalance.engine import ApplyOptions
 from planbalance.errors import InputError, PlanError, UsageError
@@ -52,6 +53,7 @@ from planbalance.planner import (
     parse_decimal,
     parse_negatives,
     parse_ratios,
+    usable,
 )
 from planbalance.planstore import PlanFile, save_plan
 from planbalance.relocate import RelocateOutcome
@@ -96,7 +98,8 @@ class PlanKeywords(TypedDict, total=False):
     Split: `train_ratio` 0.7, `val_ratio` 0.15, `test_ratio` 0.15 (two given: the third is the rest), `seed` 42 (sets
     both `split_seed` and `sample_seed`), `split_method` "optimal", `keep_split` such as ("test",), `split_map` (a CSV's
     path), `extend` (an older plan's path), `stratify` (columns of the group map).
-    Groups: `group_map` (a CSV's path), `volume_column` "volume", `group_column` "group".
+    Groups: `group_map` (a CSV's path), `volume_column` "volume", `group_column` "group"; or `group_from`
+    "dicom:PatientID" with `group_key` (the file of the key that hashes patients; default `default_group_key()`).
     Sampling: `negatives_per_positive` 1 (or "all"), `sampling` "random", `gap` 0, `always_keep` (a file's path),
     `exclude` (files or globs).
     Reading: `volume_pattern` "auto", `positive_classes` (class ids; none: any annotation), `missing_label`,
@@ -117,6 +120,8 @@ class PlanKeywords(TypedDict, total=False):
     group_map: str | None
     volume_column: str
     group_column: str
+    group_from: Literal["dicom:PatientID"] | None
+    group_key: str | None
     negatives_per_positive: Number
     sampling: Literal["random", "spread"]
     gap: int
@@ -334,8 +339,25 @@ def _sealed(
     snapshot = scan_inputs(
         specs, hash_images=options.hash_images, jobs=keywords.get("jobs"), progress=progress or Silent()
     )
+    if keywords.get("group_from") is not None:
+        options = _with_patients(snapshot, options, keywords.get("group_key"), progress)
     sealed = make(snapshot, options)
     return sealed, tuple(_place_warnings(output))
+
+
+def default_group_key() -> str:
+    """Return where this user's key for `--group-from` lies, in the folder of settings (XDG base directories)."""
+    settings = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
+    return os.path.join(settings, "planbalance", "group-key")
+
+
+def _with_patients(snapshot: Snapshot, options: PlanOptions, key: str | None, progress: Progress | None) -> PlanOptions:
+    """Read the patients of the volumes that the options choose, and make them the groups."""
+    volumes = usable(snapshot, options).volumes
+    return replace(
+        options,
+        group_map=groups_from_headers(snapshot.inputs, volumes, group_key(key or default_group_key()), progress),
+    )
 
 
 def _place_warnings(output: str) -> Iterable[str]:
@@ -372,6 +394,12 @@ def _plan_options(output: str, keywords: PlanKeywords) -> PlanOptions:
     if stratify and "group_map" not in given:
         raise UsageError(
             "--stratify names columns of the group map: give --group-map too.", kind="stratify-without-map"
+        )
+    if "group_from" in given and "group_map" in given:
+        raise UsageError(
+            "--group-from and --group-map exclude each other: both say which volumes belong together.",
+            kind="two-groupings",
+            hint="Leave one of them out.",
         )
     straight = ("split_method", "sampling", "gap", "missing_label", "invalid_label", "layout", "hash_images")
     options: dict[str, Any] = {name: given[name] for name in straight if name in given}

@@ -252,6 +252,22 @@ group_options = together(
     option("--group-column", default="group", show_default=True, heading="Groups", help="Its column of groups."),
 )  # fmt: skip
 
+patient_options = together(
+    option(
+        "--group-from",
+        type=click.Choice(["dicom:PatientID"]),
+        heading="Groups",
+        help="Read patients from the DICOM headers (extra [dicom]); only a keyed hash is stored.",
+    ),
+    option(
+        "--group-key",
+        type=PATH,
+        metavar="FILE",
+        heading=ADVANCED,
+        help="The key of --group-from; made where it is not there.  [default: group-key in your settings]",
+    ),
+)
+
 seed_options = together(
     option("--seed", type=int, heading="Split", help="Sets --split-seed and --sample-seed.  [default: 42]"),
     option("--split-seed", type=int, heading=ADVANCED, help="Which volume goes where."),
@@ -323,6 +339,7 @@ plan_options = together(
     output_options,
     split_options,
     group_options,
+    patient_options,
     sampling_options,
     reading_options,
     label_options,
