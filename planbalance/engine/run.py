@@ -65,6 +65,7 @@ class _Run:
         self._stop = False
         self._failure: PlanbalanceError | None = None
         self._copied = 0
+        self._worked = 0.0
         self._placed = 0
         self._warnings: list[str] = []
 
@@ -233,10 +234,9 @@ class _Run:
         try:
             self._progress.advance(self._placed)
             first = list(islice(in_batches(blocks, ranges, FIRST_BATCH), 1))
-            started = time.monotonic()
             await run(first, ranges, 1)
             count = sum(part.stop - part.start for batch in first for part in batch)
-            taken = Measured((time.monotonic() - started) / max(1, count), self._copied / max(1, count))
+            taken = Measured(self._worked / max(1, count), self._copied / max(1, count))
             speed = pace(placer.way, taken, pool.available_cores(), self._options.jobs)
             left = _without(ranges, first)
             await run(in_batches(blocks, left, speed.batch), left, speed.jobs)
@@ -273,6 +273,7 @@ class _Run:
     def _take_in(self, result: Result) -> None:
         self._progress.advance(result.count, result.copied)
         self._copied += result.copied
+        self._worked += result.seconds
         self._placed += sum(part.stop - part.start for part in result.done)
         self._faults += result.faults
         if any(fault.stale for fault in result.faults):
