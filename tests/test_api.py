@@ -126,9 +126,10 @@ def test_lists_come_from_files_or_are_patterns(here: Path) -> None:
 
 
 def test_an_unknown_keyword_is_no_silence(here: Path) -> None:
+    mistyped: dict[str, Any] = {"traain_ratio": 0.7}
     for call in (api.plan, api.build):
         with pytest.raises(TypeError, match="traain_ratio"):
-            call("in", output="out", traain_ratio=0.7)  # type: ignore[call-arg]
+            call("in", output="out", **mistyped)
     with pytest.raises(TypeError, match="mood"):
         api.apply("plan.json", mood="copy")  # type: ignore[call-arg]
 
