@@ -40,7 +40,10 @@ def run_blocking(main: Callable[[], Awaitable[Result]]) -> Result:
 
     try:
         asyncio.get_running_loop()
+        looping = True
     except RuntimeError:
+        looping = False
+    if not looping:
         anyio.run(keep)
     else:
         with ThreadPoolExecutor(max_workers=1) as thread:
