@@ -62,22 +62,21 @@ async def for_each_batch(
     """Call `work` on every batch in up to `jobs` threads, and await `finished` in the loop after each.
 
     `batches` is pulled from the loop's thread only, as workers become free. Once `stopping` answers true, running
-    batches finish and no new one starts. An exception from `work` or `finished` ends the others the same way and is
-    raised.
+    batches finish and no new one starts. An exception from `work`, `finished` or `batches` ends the others the same
+    way and is raised.
     """
     limiter = anyio.CapacityLimiter(jobs)
     source = iter(batches)
     failures: list[Exception] = []
 
     async def worker() -> None:
-        for batch in source:
-            if failures or stopping():
-                return
-            try:
+        try:
+            for batch in source:
+                if failures or stopping():
+                    return
                 await finished(batch, await anyio.to_thread.run_sync(work, batch, limiter=limiter))
-            except Exception as error:
-                failures.append(error)
-                return
+        except Exception as error:
+            failures.append(error)  # raised once the others have finished their batch
 
     async with anyio.create_task_group() as tasks:
         for _ in range(jobs):
