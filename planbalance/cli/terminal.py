@@ -130,7 +130,7 @@ def _unicode(value: object) -> object:
     return value
 
 
-class Pipe(io.TextIOBase):
+class Pipe:
     """A standard stream whose reader may go away (`| head -1`) and whose encoding may be small.
 
     Once nobody reads, the rest is dropped and the command goes on: a build does not die with its pager.
@@ -142,7 +142,7 @@ class Pipe(io.TextIOBase):
             self._stream.reconfigure(errors="backslashreplace")
 
     @property
-    def encoding(self) -> str:  # type: ignore[override]
+    def encoding(self) -> str:
         """The stream's encoding: rich draws ASCII where it is not a Unicode one."""
         return getattr(self._stream, "encoding", None) or "utf-8"
 
