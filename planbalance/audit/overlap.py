@@ -68,7 +68,9 @@ def overlap_checks(
         found, leaks = duplicate_findings(tally, split_of, blank)
         result.checks.append(found.check())
         result.leaks += leaks
-    reason = "not available in this version" if options.near_duplicates else "not asked for (--near-duplicates)"
+    reason = (
+        "not available in this version" if options.near_duplicates else "not asked for, nor available in this version"
+    )
     result.checks.append(
         not_checked("near-duplicates", f"{reason}; the same pixels in another encoding count here too")
     )

@@ -91,7 +91,7 @@ def refuse_output(job: Job) -> bool:
         return True
     if _receipt_digest(job.output) == job.plan.header.digest:
         raise PlanError(
-            f"{job.output} is already built from this very plan",
+            f"{job.output} is already built, run verify",
             kind="already-built",
             hint=f"run verify: planbalance verify {job.output}",
             paths=[job.output],
