@@ -1,11 +1,7 @@
 """The page in a real Chromium: clicked, sorted, searched, printed; silent on the console and the network; WCAG AA.
 
-Needs node, Debian's chromium, and a folder with playwright-core and axe-core from npm:
-
-    npm install --prefix /tmp/npm playwright-core axe-core
-    PLANBALANCE_NODE_MODULES=/tmp/npm/node_modules pytest tests/report/test_page_browser.py
-
-Screenshots stay where PLANBALANCE_SCREENSHOTS says, if it does.
+Needs node, chromium, and a folder with playwright-core and axe-core from npm: `.ci/browser` gets them, into .browser
+here or where PLANBALANCE_NODE_MODULES says. Screenshots stay where PLANBALANCE_SCREENSHOTS says, if it does.
 """
 
 import json
@@ -26,7 +22,8 @@ from tests.report.made import saved_plan, seed_shaped_plan
 
 pytest.importorskip("jinja2")
 
-MODULES = os.environ.get("PLANBALANCE_NODE_MODULES", "")
+REPOSITORY = Path(__file__).parents[2]
+MODULES = os.environ.get("PLANBALANCE_NODE_MODULES") or os.fspath(REPOSITORY / ".browser/node_modules")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
 DRIVER = Path(__file__).with_name("browse.cjs")
 
@@ -35,7 +32,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("node") is None, reason="there is no node here"),
     pytest.mark.skipif(
         not all(os.path.isdir(f"{MODULES}/{name}") for name in ("playwright-core", "axe-core")),
-        reason="PLANBALANCE_NODE_MODULES names no folder with playwright-core and axe-core",
+        reason="there is no playwright-core and axe-core here: run .ci/browser",
     ),
     # One worker of xdist for all of them: each result is made once.
     pytest.mark.xdist_group("browser"),
