@@ -8,21 +8,16 @@
 
 All are synchronous and work where an event loop is running already (a notebook). Paths are texts; relative ones count
 from the working folder. What a user can cause is raised as a `PlanbalanceError` with an exit code.
+
+Rooms that not every command works in are imported by the functions that do: start-up is part of a command's time.
 """
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from difflib import get_close_matches
-from typing import Any, Final, Literal, NamedTuple, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypedDict, TypeVar, Unpack
 
-from planbalance import audit, engine
-from planbalance.audit import VerifyOptions
-from planbalance.clean import PartialBuild, find_partial, remove_partial
-from planbalance.dicom import group_key, groups_from_headers
-from planbalance.diff import PlanDiff, diff_plans
-from planbalance.engine import ApplyOptions
 from planbalance.errors import InputError, PlanError, UsageError
 from planbalance.grouping import GroupMap, csv_text, parse_group_map, parse_split_map
 from planbalance.inputs import FoundInput, InputSpec, resolve_inputs
@@ -56,9 +51,12 @@ from planbalance.planner import (
     usable,
 )
 from planbalance.planstore import PlanFile, save_plan
-from planbalance.relocate import RelocateOutcome
-from planbalance.relocate import relocate as relocate_dataset
 from planbalance.scan import scan as scan_inputs
+
+if TYPE_CHECKING:
+    from planbalance.clean import PartialBuild
+    from planbalance.diff import PlanDiff
+    from planbalance.relocate import RelocateOutcome
 
 Inputs = str | InputSpec | Sequence[str | InputSpec]
 Number = str | Decimal | float
@@ -353,6 +351,8 @@ def default_group_key() -> str:
 
 def _with_patients(snapshot: Snapshot, options: PlanOptions, key: str | None, progress: Progress | None) -> PlanOptions:
     """Read the patients of the volumes that the options choose, and make them the groups."""
+    from planbalance.dicom import group_key, groups_from_headers
+
     volumes = usable(snapshot, options).volumes
     return replace(
         options,
@@ -636,9 +636,11 @@ def apply(
     Raises:
         UsageError, PlanError, IncompleteError, InterruptedRunError: as the contract's exit codes 2, 4, 5 and 130 say.
     """
+    from planbalance import engine
+
     _check_keywords(keywords, ApplyKeywords)
     _check_counts({"--jobs": keywords.get("jobs")}, least=1)
-    options = ApplyOptions(output=output, map_input=tuple(map_input), **keywords)
+    options = engine.ApplyOptions(output=output, map_input=tuple(map_input), **keywords)
     plan_file = open_plan(plan, allow_edited=allow_edited) if isinstance(plan, str) else plan
     return engine.apply_plan(plan_file, options, progress or Silent())
 
@@ -663,13 +665,15 @@ def planned_volume(header: PlanHeader, volume: str) -> PlannedVolume:
     """
     found = next((one for one in header.volumes if one.id == volume), None)
     if found is None:
+        from difflib import get_close_matches
+
         close = get_close_matches(volume, [one.id for one in header.volumes], n=3)
         hint = f"Did you mean {', '.join(close)}?" if close else "`planbalance show --csv` lists all volumes."
         raise UsageError(f"The plan has no volume {volume}.", kind="unknown-volume", hint=hint)
     return found
 
 
-def diff(old: str, new: str) -> PlanDiff:
+def diff(old: str, new: str) -> "PlanDiff":
     """Compare two plan files.
 
     Example:
@@ -678,24 +682,30 @@ def diff(old: str, new: str) -> PlanDiff:
     Raises:
         PlanError: one of them is refused.
     """
+    from planbalance.diff import diff_plans
+
     return diff_plans(open_plan(old), open_plan(new))
 
 
-def relocate(dataset: str, *, source: Sequence[tuple[str, str]] = ()) -> RelocateOutcome:
+def relocate(dataset: str, *, source: Sequence[tuple[str, str]] = ()) -> "RelocateOutcome":
     """Set the absolute `path:` of a data set that was moved right, and with (old, new) sources its symlinks.
 
     Raises:
         InputError, PlanError: not found, or no data set that can be put right.
     """
+    from planbalance.relocate import relocate as relocate_dataset
+
     return relocate_dataset(dataset, tuple(source))
 
 
-def clean(folder: str, *, remove: bool = False) -> list[PartialBuild]:
+def clean(folder: str, *, remove: bool = False) -> "list[PartialBuild]":
     """Return the partial builds below a folder, and with `remove` throw them away.
 
     Raises:
         InputError: not found. IncompleteError: one is being built right now.
     """
+    from planbalance.clean import find_partial, remove_partial
+
     found = find_partial(folder)
     if remove:
         for partial in found:
@@ -739,11 +749,13 @@ def verify(  # noqa: PLR0913 - keywords of the contract
     Raises:
         InputError: not found, or names ambiguous. PlanError: the plan is refused.
     """
+    from planbalance import audit
+
     _check_counts({"--jobs": jobs}, least=1)
     if dataset is None and plan is None:
         plan = DEFAULT_PLAN
     groups = None if group_map is None else read_group_map(group_map, volume_column, group_column)
-    options = VerifyOptions(
+    options = audit.VerifyOptions(
         plan=plan,
         quick=quick,
         against=tuple(against),
@@ -809,6 +821,8 @@ def build(
     Raises:
         PlanbalanceError: as `plan`, `apply` and `verify` do.
     """
+    from planbalance import audit
+
     _check_keywords(keywords, BuildKeywords)
     for_plan: Any = {name: value for name, value in keywords.items() if name in PlanKeywords.__annotations__}
     for_apply: Any = {name: value for name, value in keywords.items() if name in ApplyKeywords.__annotations__}
@@ -823,7 +837,7 @@ def build(
     outcome = apply(made.plan, progress=progress, **for_apply)
     if keywords.get("dry_run"):
         return Built(made, outcome, None)
-    options = VerifyOptions(quick=True, labels_by_content=True, jobs=keywords.get("jobs"))
+    options = audit.VerifyOptions(quick=True, labels_by_content=True, jobs=keywords.get("jobs"))
     return Built(made, outcome, audit.verify(outcome.output, options, progress or Silent()))
 
 

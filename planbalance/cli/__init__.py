@@ -2,24 +2,13 @@
 
 import click
 
-from planbalance.cli.apply import apply
-from planbalance.cli.build import build
-from planbalance.cli.clean import clean
-from planbalance.cli.demo import demo
-from planbalance.cli.diff import diff
-from planbalance.cli.plan import plan
-from planbalance.cli.relocate import relocate
-from planbalance.cli.report import report
-from planbalance.cli.scan import scan
 from planbalance.cli.shell import Shell, print_version
-from planbalance.cli.show import show
-from planbalance.cli.verify import verify
 
-# In the order in which people meet them.
-COMMANDS = (scan, plan, show, diff, apply, verify, build, report, relocate, clean, demo)
+# In the order in which people meet them. Each is a function of that name in a module of that name here.
+COMMANDS = ("scan", "plan", "show", "diff", "apply", "verify", "build", "report", "relocate", "clean", "demo")
 
 
-@click.group(cls=Shell, invoke_without_command=True)
+@click.group(cls=Shell, names=COMMANDS, invoke_without_command=True)
 @click.option(
     "--version", is_flag=True, expose_value=False, is_eager=True, callback=print_version,
     help="Show versions, for a bug report.",
@@ -34,10 +23,6 @@ def cli(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)
         ctx.exit(2)
-
-
-for command in COMMANDS:
-    cli.add_command(command)
 
 
 def main() -> None:

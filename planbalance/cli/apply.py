@@ -10,7 +10,7 @@ from planbalance import api
 from planbalance.api import DEFAULT_PLAN, ApplyKeywords
 from planbalance.cli.options import ADVANCED, OLD_NEW, PATH, apply_options, command, label_mode_option, option
 from planbalance.cli.terminal import Answer, Terminal
-from planbalance.report import apply_document, apply_text
+from planbalance.report.apply import apply_document, apply_text
 
 
 @command(

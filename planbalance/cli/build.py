@@ -21,8 +21,10 @@ from planbalance.cli.options import (
 from planbalance.cli.plan import document_of
 from planbalance.cli.terminal import Answer, Terminal
 from planbalance.cli.verify import AUDIT_FAILED
-from planbalance.report import apply_document, apply_text, plan_text, verify_document, verify_text
+from planbalance.report.apply import apply_document, apply_text
+from planbalance.report.plan import plan_text
 from planbalance.report.table import heading, line, prose
+from planbalance.report.verify import verify_document, verify_text
 
 
 @command(

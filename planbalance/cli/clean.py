@@ -7,7 +7,7 @@ import click
 from planbalance import api
 from planbalance.cli.options import PATH, command, option
 from planbalance.cli.terminal import Answer, Terminal
-from planbalance.report import clean_text
+from planbalance.report.moved import clean_text
 
 
 @command("clean", about="Show or remove partial builds.", example="planbalance clean /scratch --yes", printing=True)

@@ -5,7 +5,7 @@ import click
 from planbalance import api
 from planbalance.cli.options import PATH, command
 from planbalance.cli.terminal import Answer, Terminal
-from planbalance.report import diff_text
+from planbalance.report.diff import diff_text
 
 
 @command(

@@ -18,7 +18,8 @@ from planbalance.cli.options import (
     plan_options,
 )
 from planbalance.cli.terminal import Answer, Terminal
-from planbalance.report import footprint, plan_document, plan_text
+from planbalance.report.footprint import footprint
+from planbalance.report.plan import plan_document, plan_text
 from planbalance.report.table import heading, line
 
 

@@ -8,7 +8,7 @@ from planbalance import api
 from planbalance.api import InputSpec
 from planbalance.cli.options import command, group_options, input_specs, inputs_options, reading_options
 from planbalance.cli.terminal import Answer, Terminal
-from planbalance.report import scan_document, scan_text
+from planbalance.report.scan import scan_document, scan_text
 
 
 @command("scan", about="Show what is there.", example="planbalance scan yolo_dataset", printing=True)

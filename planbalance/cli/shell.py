@@ -1,14 +1,13 @@
 """The group of commands: one place that turns signals and exceptions into exit codes."""
 
-import platform
 import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
+from importlib import import_module
 from types import FrameType
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -21,7 +20,14 @@ DEPENDENCIES: Final = ("click", "anyio", "aiofiles", "orjson", "pyyaml", "rich",
 
 
 class Shell(click.Group):
-    """The program: runs one command and exits with the contract's codes."""
+    """The program: runs one command and exits with the contract's codes.
+
+    A command's module is read when somebody asks for the command: start-up is part of the time that each one takes.
+    """
+
+    def __init__(self, *args: Any, names: Sequence[str] = (), **settings: Any) -> None:  # noqa: ANN401 - click's signature
+        super().__init__(*args, **settings)
+        self._names = tuple(names)
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **_: object) -> NoReturn:  # type: ignore[override]
         """Run the command line and exit."""
@@ -34,10 +40,17 @@ class Shell(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the commands in the order in which people meet them."""
-        return list(self.commands)
+        return list(self._names)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Return a command, its module read now."""
+        if cmd_name not in self._names:
+            return None
+        found: click.Command = getattr(import_module(f"planbalance.cli.{cmd_name}"), cmd_name)
+        return found
 
     def _exit_code(self, words: list[str], program: str) -> int:
-        command = next((word for word in words if word in self.commands), "")
+        command = next((word for word in words if word in self._names), "")
         asked = words[: words.index("--")] if "--" in words else words
         try:
             with _sigterm_as_interrupt():
@@ -77,6 +90,8 @@ def _sigterm_as_interrupt() -> Iterator[None]:
 
 def version_text() -> str:
     """Return what a bug report needs."""
+    import platform  # noqa: PLC0415 - start-up: only who asks needs it
+
     lines = [
         f"planbalance {package_version('planbalance')}",
         f"Python {platform.python_version()} ({sys.executable})",
@@ -88,6 +103,8 @@ def version_text() -> str:
 
 def package_version(package: str) -> str:
     """Return the installed version, `not installed` where there is none (a checkout on the path)."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - start-up: it reads mail parsers
+
     try:
         return version(package)
     except PackageNotFoundError:

@@ -6,14 +6,9 @@ from planbalance import api
 from planbalance.api import DEFAULT_PLAN
 from planbalance.cli.options import PATH, command, lines, option
 from planbalance.cli.terminal import Answer, Terminal
-from planbalance.report import (
-    footprint,
-    plan_document,
-    plan_text,
-    volume_document,
-    volume_text,
-    volumes_csv,
-)
+from planbalance.report.footprint import footprint
+from planbalance.report.plan import plan_document, plan_text
+from planbalance.report.show import volume_document, volume_text, volumes_csv
 
 
 @command(

@@ -13,9 +13,9 @@ from planbalance.cli.terminal import Answer, Terminal
 from planbalance.errors import PlanError
 from planbalance.model import Audit
 from planbalance.planstore import PlanFile
-from planbalance.report import verify_document, verify_markdown, verify_text
 from planbalance.report.page import PageOptions, check_page, write_page
 from planbalance.report.subject import folder_of, open_subject
+from planbalance.report.verify import verify_document, verify_markdown, verify_text
 
 AUDIT_FAILED = 6
 

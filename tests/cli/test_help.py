@@ -4,13 +4,14 @@ import re
 import shlex
 from pathlib import Path
 
+import click
 import pytest
 
 from planbalance.cli import COMMANDS, cli
 from planbalance.cli.options import Command
 from tests.cli.command import knees, run, run_json
 
-NAMES = [str(command.name) for command in COMMANDS]
+NAMES = list(COMMANDS)
 
 
 def test_commands_in_the_order_in_which_people_meet_them() -> None:
@@ -30,7 +31,7 @@ def test_help_ends_with_an_example_that_parses(name: str) -> None:
     assert said.rstrip().splitlines()[-2] == "Example:"
     words = shlex.split(example)
     assert words[:2] == ["planbalance", name]
-    command = cli.commands[name]
+    command = cli.get_command(click.Context(cli), name)
     assert isinstance(command, Command)
     command.make_context(name, words[2:])  # raises where an option is unknown or a value refused
     assert "--json" in said
