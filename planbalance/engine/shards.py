@@ -1,0 +1,102 @@
+"""Which blocks of a plan a shard executes: pure, the same on every node, so that shards need no talk among themselves.
+
+A folder that many nodes fill at once is slow on a cluster file system (its token travels), so a folder stays whole as
+long as it is no larger than a shard's share. Shards are runs of the plan, in its order: a node reads one stretch of it.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Final, NamedTuple
+
+from planbalance.errors import UsageError
+from planbalance.model import Block
+
+# The rule below, by number: shards that were cut by different rules must not meet in one build.
+RULE: Final = 1
+_MOST: Final = 1_000_000
+_SLURM: Final = "SLURM_ARRAY_TASK_"
+
+
+class Shard(NamedTuple):
+    """Part `number` of `total`, counted from 1."""
+
+    number: int
+    total: int
+
+    def __str__(self) -> str:
+        """Return it as it is given on the command line."""
+        return f"{self.number}/{self.total}"
+
+
+def parse_shard(text: str) -> Shard:
+    """Read `I/N`. Raises ValueError where it is not that, or I is not within 1 and N."""
+    number, slash, total = text.partition("/")
+    if not (slash and number.isascii() and number.isdigit() and total.isascii() and total.isdigit()):
+        raise ValueError(text)
+    shard = Shard(int(number), int(total))
+    if not 1 <= shard.number <= shard.total <= _MOST:
+        raise ValueError(text)
+    return shard
+
+
+def shard_of_array(environment: Mapping[str, str]) -> Shard:
+    """Return the shard of a task of a Slurm array: any range, any step.
+
+    Raises UsageError outside of an array, and for a list such as `--array=1,5,9`, which has no step.
+    """
+    try:
+        task, count, first, step = (int(environment[_SLURM + name]) for name in ("ID", "COUNT", "MIN", "STEP"))
+    except (KeyError, ValueError):
+        raise UsageError(
+            "--shard auto needs a Slurm array task: its variables are not set here",
+            kind="shard",
+            hint="submit with sbatch --array, or give --shard I/N",
+        ) from None
+    index, off = divmod(task - first, max(1, step))
+    if off or not 0 <= index < count:
+        raise UsageError(
+            f"--shard auto: array task {task} is not number 1 to {count} of a range that begins with {first} in "
+            f"steps of {step}",
+            kind="shard",
+            hint="give the array as a range (--array=1-8), or the shard as --shard I/N",
+        )
+    return Shard(index + 1, count)
+
+
+def cut(blocks: Sequence[Block], count: int) -> list[range]:
+    """Return the blocks of every shard, as ranges of block numbers; a shard may be empty.
+
+    The weight of a block is its share of the operations and its share of the bytes, one half each. A unit (a folder,
+    or a block of a folder that is larger than a shard) goes to the shard in whose share of the whole weight its middle
+    lies: no shard is heavier than its share and one unit.
+    """
+    operations = sum(block.count for block in blocks)
+    size = sum(block.bytes for block in blocks)
+    weights = [block.count * size + block.bytes * operations for block in blocks]
+    whole = sum(weights)
+    stops = [0] * count
+    before = 0
+    for unit in _units(blocks, weights, count):
+        weight = sum(weights[unit.start : unit.stop])
+        stops[(2 * before + weight) * count // (2 * whole)] = unit.stop
+        before += weight
+    ranges = []
+    start = 0
+    for stop in stops:
+        ranges.append(range(start, max(start, stop)))
+        start = ranges[-1].stop
+    return ranges
+
+
+def _units(blocks: Sequence[Block], weights: Sequence[int], count: int) -> list[range]:
+    """Return what is not cut further, in the order of the plan, which holds a folder's blocks side by side."""
+    whole = sum(weights)
+    units = []
+    for _, group in groupby(range(len(blocks)), key=lambda index: blocks[index].folder):
+        members = list(group)
+        run = range(members[0], members[-1] + 1)
+        if sum(weights[run.start : run.stop]) * count <= whole:
+            units.append(run)
+        else:
+            units += [range(index, index + 1) for index in run]
+    return units
