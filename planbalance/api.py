@@ -55,6 +55,7 @@ from planbalance.scan import scan as scan_inputs
 
 if TYPE_CHECKING:
     from planbalance.clean import PartialBuild
+    from planbalance.cluster.slurm import BatchFiles
     from planbalance.diff import PlanDiff
     from planbalance.relocate import RelocateOutcome
 
@@ -84,6 +85,7 @@ __all__ = (
     "plan_folds",
     "relocate",
     "scan",
+    "slurm",
     "verify",
 )
 
@@ -643,6 +645,59 @@ def apply(
     options = engine.ApplyOptions(output=output, map_input=tuple(map_input), **keywords)
     plan_file = open_plan(plan, allow_edited=allow_edited) if isinstance(plan, str) else plan
     return engine.apply_plan(plan_file, options, progress or Silent())
+
+
+def slurm(
+    plan: str,
+    *,
+    nodes: int,
+    into: str = ".",
+    output: str | None = None,
+    map_input: Sequence[tuple[str, str]] = (),
+    **keywords: Unpack[ApplyKeywords],
+) -> "BatchFiles":
+    """Write the two batch files that apply a plan on many nodes: an array of shards, and the finish after it.
+
+    Example:
+        `slurm("plan.json", nodes=8, mode="symlink").submit`
+
+    Args:
+        plan: the plan's path.
+        nodes: how many shards.
+        into: the folder to write into.
+        output: another place than the planned one.
+        map_input: (planned input, where it is on the nodes) pairs.
+        keywords: see `ApplyKeywords`; they are carried over.
+
+    Raises:
+        UsageError: options; a batch file is there already and was edited. PlanError: as `open_plan`; not written.
+    """
+    from planbalance import engine
+    from planbalance.cluster.slurm import batch_files, own_program, save_batch_files
+
+    _check_keywords(keywords, ApplyKeywords)
+    _check_counts({"--jobs": keywords.get("jobs"), "--nodes": nodes}, least=1)
+    refused = [name for name in ("dry_run", "restart") if keywords.get(name)]
+    if refused:
+        raise UsageError(f"--{refused[0].replace('_', '-')} is for a run by hand, not for a batch file.", kind="usage")
+    plan_file = open_plan(plan)
+    header = plan_file.header
+    if nodes > len(header.blocks):
+        raise UsageError(
+            f"--nodes {nodes}: this plan has {len(header.blocks)} blocks to share out; more nodes would have no work.",
+            kind="number-out-of-range",
+            hint=f"give --nodes {len(header.blocks)} or less",
+        )
+    where = None if output is None else os.path.abspath(output)
+    pairs = tuple((os.path.abspath(old), os.path.abspath(new)) for old, new in map_input)
+    options = engine.ApplyOptions(output=where, map_input=pairs, **keywords)
+    engine.make_job(plan_file, options)  # refuses options that contradict each other or the plan
+    files = batch_files(os.path.abspath(plan), options, nodes, own_program())
+    folder = os.path.abspath(into)
+    paths = {f"batch file {name}": os.path.join(folder, name) for name in (files.array_name, files.finish_name)}
+    check_places(header.inputs, inside_refused=paths)
+    save_batch_files(files, folder)
+    return files
 
 
 def open_plan(path: str = DEFAULT_PLAN, *, allow_edited: bool = False) -> PlanFile:

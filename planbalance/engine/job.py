@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Final, Literal
 
 from planbalance import fs
+from planbalance.engine.shards import Shard
 from planbalance.errors import UsageError
 from planbalance.model import Mode, Operation, PlanHeader
 from planbalance.planstore import PlanFile
@@ -33,6 +34,8 @@ class ApplyOptions:
         output: instead of the planned one.
         map_input: pairs (old, new): input roots at or below `old` are read below `new`.
         durability: `fast` survives a killed process, `safe` a lost machine.
+        shard: build this part only, and publish nothing.
+        finish: publish what shards have built.
     """
 
     mode: Mode = "copy"
@@ -45,6 +48,8 @@ class ApplyOptions:
     output: str | None = None
     map_input: tuple[tuple[str, str], ...] = ()
     durability: Literal["fast", "safe"] = "fast"
+    shard: Shard | None = None
+    finish: bool = False
 
 
 class KeptPlan:
@@ -158,6 +163,8 @@ def command(plan_path: str, options: ApplyOptions) -> str:
         if field.name == "map_input":
             for old, new in value:
                 words += [flag, f"{old}={new}"]
+        elif value is True:
+            words.append(flag)
         else:
             words += [flag, str(value)]
     return shlex.join(words)

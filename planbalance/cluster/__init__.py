@@ -1,0 +1,1 @@
+"""Past one machine: the scripts and the engines that run the shards of a plan on many nodes."""
