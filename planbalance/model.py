@@ -323,6 +323,35 @@ class Check:
     problems: tuple[Problem, ...]
 
 
+class Look(NamedTuple):
+    """One picture of a pair that looks alike.
+
+    Attributes:
+        split: where it is, such as `test`; of another data set (`--against`) as that is called.
+        name: of the image, as the audit's problems call it.
+        path: absolute, to read the picture from.
+    """
+
+    split: str
+    name: str
+    path: str
+
+
+class LookAlike(NamedTuple):
+    """Two images in different splits that look alike.
+
+    Attributes:
+        left, right: the two, the one in the earlier split first.
+        likeness: 1 for equal pixels, less the less alike they are; above 0.
+        measure: what was compared, for a person, such as `correlation 0.998`; may be empty.
+    """
+
+    left: Look
+    right: Look
+    likeness: float
+    measure: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Audit:
     """The result of `verify`.
@@ -332,12 +361,14 @@ class Audit:
         summary: the sentence that a reviewer can quote.
         checks: in the order in which people read them.
         leaks: per kind and split pair: slices touched and their share.
+        look_alikes: the worst pairs of near-duplicates first; a few dozen at most, for a person to look at.
     """
 
     ok: bool
     summary: str
     checks: tuple[Check, ...]
     leaks: Sequence[Mapping[str, Any]]
+    look_alikes: tuple[LookAlike, ...] = ()
 
 
 class Progress(Protocol):

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from planbalance.model import PlanHeader
+from planbalance.report.subject import HowBuilt, how_built
 
 
 class Step(NamedTuple):
@@ -26,17 +27,29 @@ _PLAIN: Final = {
 }
 
 
-def steps(header: PlanHeader, plan_path: str) -> tuple[Step, ...]:
-    """Return the commands that make the plan again, look at it, build it and audit it."""
+def steps(header: PlanHeader, plan_path: str, dataset: str | None = None) -> tuple[Step, ...]:
+    """Return the commands that make the plan again, look at it, build it and audit it.
+
+    Args:
+        header: of the plan.
+        plan_path: where it lies; "" where it lies nowhere.
+        dataset: the data set that was built from it, or None where it is not built yet.
+    """
     path = plan_path or "plan.json"
-    output = header.output
     return (
         Step("Make the same plan", _line(["plan", *_plan_words(header)]), _plan_note(header)),
         Step("Look at it", _line(["show", path])),
-        Step("Build it", _line(["apply", path])),
-        Step("Audit what was built", _line(["verify", output])),
-        Step("Make this page again", _line(["report", path, "--html", "report.html"])),
+        Step("Build it", _line(["apply", path]))
+        if dataset is None
+        else Step("Build it once more, beside this one", _line(_apply_words(path, dataset, how_built(dataset)))),
+        Step("Audit what was built", _line(["verify", dataset or header.output])),
+        Step("Make this page again", _line(["report", dataset or path, "--html", "report.html"])),
     )
+
+
+def _apply_words(path: str, dataset: str, how: HowBuilt) -> list[str]:
+    labels = [] if how.labels == "copy" or how.mode == "list" else ["--labels", how.labels]
+    return ["apply", path, "--mode", how.mode, *labels, "--output", f"{dataset.rstrip('/')}-again"]
 
 
 _WIDE: Final = 88

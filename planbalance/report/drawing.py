@@ -40,12 +40,12 @@ class Histogram:
 
     Attributes:
         bins: how many there are.
-        ticks: where bins begin and end, a few of them, as (position in bins, value).
+        ticks: a few values with their places, in bins: the edges between bins, or the middle of bins of one value.
         rows: one a split.
     """
 
     bins: int
-    ticks: tuple[tuple[int, int], ...]
+    ticks: tuple[tuple[float, int], ...]
     rows: tuple[Row, ...]
 
 
@@ -58,9 +58,14 @@ def histogram(values: Mapping[str, Sequence[int]]) -> Histogram | None:
     counts = {name: _counted(each, low, width, bins) for name, each in values.items()}
     tallest = max(max(counts[name]) / len(each) for name, each in values.items() if each)
     rows = tuple(_row(name, values[name], counts[name], tallest, (low, width)) for name in values)
+    return Histogram(bins, _ticks(low, width, bins), rows)
+
+
+def _ticks(low: int, width: int, bins: int) -> tuple[tuple[float, int], ...]:
     step = max(1, -(-bins // 6))
-    ticks = tuple((index, low + index * width) for index in range(0, bins + 1, step))
-    return Histogram(bins, ticks, rows)
+    if width == 1:
+        return tuple((index + 0.5, low + index) for index in range(0, bins, step))
+    return tuple((index, low + index * width) for index in range(0, bins + 1, step))
 
 
 def _counted(values: Sequence[int], low: int, width: int, bins: int) -> list[int]:

@@ -7,7 +7,6 @@ request to the network and every script but its own, so that a class name or vol
 import base64
 import hashlib
 import os
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -18,17 +17,17 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from planbalance.errors import UsageError
-from planbalance.model import Audit, Check, PlanHeader, Problem, Progress, Silent
+from planbalance.model import Audit, Progress, Silent
 from planbalance.planstore import PlanFile
 from planbalance.report import facts
+from planbalance.report.audited import audited
 from planbalance.report.boxes import box_facts
-from planbalance.report.commands import Step, steps
+from planbalance.report.commands import steps
 from planbalance.report.drawing import shares
 from planbalance.report.footprint import Footprint, footprint
 from planbalance.report.samples import Places, count_all_boxes, draw_samples
+from planbalance.report.subject import how_built
 from planbalance.report.table import plain, size
-
-_MOST_PROBLEMS: Final = 200  # of one check on the page; `verify --json` has all
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +169,7 @@ def render(plan: PlanFile | None, options: PageOptions, progress: Progress) -> b
         ),
         "version": _version(),
         "dataset": options.dataset,
-        "audit": None if options.audit is None else _audit(options.audit),
+        "audit": None if options.audit is None else audited(options.audit, progress),
         "plan": None,
     }
     if plan is not None:
@@ -261,7 +260,8 @@ def _plan_context(plan: PlanFile, options: PageOptions, progress: Progress) -> d
         "boxes": box_facts(header.names, count_all_boxes(plan, tally.labelled, places, progress)),
         "samples": draw_samples(tally.picked(), places, header.names, progress),
         "modes": _modes(needs, tally),
-        "steps": _steps(header, plan.path, options),
+        "built_mode": "" if options.dataset is None else how_built(options.dataset).mode,
+        "steps": steps(header, plan.path, options.dataset),
     }
 
 
@@ -287,59 +287,3 @@ class Total(NamedTuple):
 
 def _total(splits: Sequence[facts.SplitFacts]) -> Total:
     return Total(*(sum(getattr(split, name) for split in splits) for name in Total._fields))
-
-
-def _steps(header: PlanHeader, path: str, options: PageOptions) -> tuple[Step, ...]:
-    found = steps(header, path)
-    if options.dataset is None:
-        return found
-    return (
-        *found[:-1],
-        found[-1]._replace(command=f"planbalance report {shlex.quote(options.dataset)} --html report.html"),
-    )
-
-
-# ---- the audit ------------------------------------------------------------------------------------------------------
-
-
-class AuditedCheck(NamedTuple):
-    """A check as the page shows it: the first problems, and how many more there are."""
-
-    name: str
-    ok: bool | None
-    reason: str
-    looked_at: int
-    problems: tuple[Problem, ...]
-    errors: int
-    warnings: int
-    more: int
-
-
-def _audit(audit: Audit) -> dict[str, Any]:
-    columns = list(dict.fromkeys(key for leak in audit.leaks for key in leak))
-    return {
-        "ok": audit.ok,
-        "summary": audit.summary,
-        "checks": tuple(map(_check, audit.checks)),
-        "columns": [(column.replace("_", " "), _are_words(audit.leaks, column)) for column in columns],
-        "leaks": [[_cell(column, leak.get(column, "")) for column in columns] for leak in audit.leaks],
-    }
-
-
-def _are_words(leaks: Sequence[Mapping[str, Any]], column: str) -> bool:
-    return all(isinstance(leak.get(column, ""), str) for leak in leaks)
-
-
-def _check(check: Check) -> AuditedCheck:
-    errors = sum(problem.severity == "error" for problem in check.problems)
-    shown = check.problems[:_MOST_PROBLEMS]
-    more = len(check.problems) - len(shown)
-    return AuditedCheck(
-        check.name, check.ok, check.reason, check.count, shown, errors, len(check.problems) - errors, more
-    )
-
-
-def _cell(column: str, value: object) -> str:
-    if column == "share" and isinstance(value, int | float):
-        return f"{100 * value:.1f}\u00a0%"
-    return f"{value:,}" if type(value) is int else plain(value)

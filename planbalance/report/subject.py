@@ -1,12 +1,17 @@
 """What a page is made of: a plan file, or a data set with the plan that lies in it."""
 
 import os
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, get_args
+
+import orjson
 
 from planbalance.errors import PlanError
+from planbalance.model import Mode
 from planbalance.planstore import PlanFile
 
 PLAN_INSIDE: Final = ".planbalance/plan.json"
+_RECEIPT_INSIDE: Final = ".planbalance/receipt.json"
+_RECEIPT_LIMIT: Final = 1 << 20  # bytes; a receipt is a few lines
 
 
 class Subject(NamedTuple):
@@ -41,6 +46,26 @@ def folder_of(dataset: str) -> str:
     """Return the absolute folder of a data set that is named by its folder or its yaml."""
     path = os.path.abspath(dataset)
     return _dataset_folder(path) or os.path.dirname(path)
+
+
+class HowBuilt(NamedTuple):
+    """How a data set was built, as its receipt says; `copy` for all that it does not say."""
+
+    mode: str = "copy"
+    labels: str = "copy"
+
+
+def how_built(dataset: str) -> HowBuilt:
+    """Return how a data set was built. Its receipt is as untrusted as the rest of it: unknown words are not told."""
+    try:
+        with open(f"{dataset}/{_RECEIPT_INSIDE}", "rb") as file:
+            found = orjson.loads(file.read(_RECEIPT_LIMIT))
+    except (OSError, ValueError):
+        return HowBuilt()
+    if not isinstance(found, dict):
+        return HowBuilt()
+    mode = next((mode for mode in get_args(Mode) if mode == found.get("mode")), "copy")
+    return HowBuilt(mode, "same" if found.get("labels") == "same" else "copy")
 
 
 def _dataset_folder(path: str) -> str | None:

@@ -1,3 +1,4 @@
+import json
 import subprocess
 from decimal import Decimal
 from pathlib import Path
@@ -6,7 +7,7 @@ from typing import Any
 import pytest
 
 from planbalance.report.commands import steps
-from tests.builders import mixed_volumes, yolo_tree
+from tests.builders import mixed_volumes, write, yolo_tree
 from tests.report.made import saved_plan
 
 
@@ -60,3 +61,30 @@ def test_the_command_is_the_one_that_makes_the_plan(
 def test_what_a_plan_does_not_hold_is_said(tmp_path: Path, source: Path) -> None:
     plan = saved_plan(tmp_path, source, split_map={"01-02-00003": "test"})
     assert "--split-map" in steps(plan.header, "plan.json")[0].note
+
+
+@pytest.mark.parametrize(
+    ("receipt", "words"),
+    [
+        pytest.param({"mode": "symlink", "labels": "same"}, "--mode symlink --labels same", id="as the receipt says"),
+        pytest.param({"mode": "list", "labels": "copy"}, "--mode list", id="lists"),
+        pytest.param({"mode": "; rm -rf /", "labels": 3}, "--mode copy", id="words unknown"),
+        pytest.param([], "--mode copy", id="no receipt"),
+        pytest.param(None, "--mode copy", id="none at all"),
+    ],
+)
+def test_a_data_set_is_built_once_more_as_it_was_and_beside_itself(
+    tmp_path: Path, source: Path, receipt: Any, words: str
+) -> None:
+    built = tmp_path / "built it"
+    if receipt is not None:
+        write(built / ".planbalance/receipt.json", json.dumps(receipt).encode())
+    command = steps(saved_plan(tmp_path, source).header, "plan.json", str(built))[2].command
+    assert as_a_shell_reads(command) == [
+        "planbalance",
+        "apply",
+        "plan.json",
+        *words.split(),
+        "--output",
+        f"{built}-again",
+    ]

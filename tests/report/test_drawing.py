@@ -30,6 +30,14 @@ def test_no_value_at_all_is_no_histogram() -> None:
     assert histogram({"train": [], "val": []}) is None
 
 
+def test_a_bin_of_one_value_is_named_in_its_middle_and_wider_ones_at_their_edges() -> None:
+    narrow, wide = histogram({"train": [4, 6]}), histogram({"train": [0, 100]})
+    assert narrow is not None
+    assert wide is not None
+    assert narrow.ticks == ((0.5, 4), (1.5, 5), (2.5, 6))
+    assert wide.ticks[:2] == ((0, 0), (4, 20))
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from planbalance.errors import PlanError, UsageError
-from planbalance.model import Audit, Check, Problem
+from planbalance.model import Audit, Check, Look, LookAlike, Problem
 from planbalance.planstore import PlanFile
 from planbalance.report.page import PageOptions, write_page
 from planbalance.report.subject import open_subject
@@ -178,6 +178,22 @@ def test_an_audit_is_shown_with_what_was_not_checked(tmp_path: Path, source: Pat
         assert "volumes: 500 found" in page.text
         assert "and 300 more" in page.text
         assert "12.3\u00a0%" in " ".join(page.words)
+
+
+def test_pairs_that_look_alike_are_shown_side_by_side(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    image.new("L", (8, 6), 60).save(tmp_path / "a.png")
+    here, gone = (
+        Look(split, f"{split}/{HOSTILE}", str(tmp_path / name))
+        for split, name in (("train", "a.png"), ("test", "b.png"))
+    )
+    pairs = tuple(LookAlike(here, gone, 0.99 - i / 100, "correlation") for i in range(30))
+    audit = Audit(ok=True, summary="", checks=(), leaks=(), look_alikes=pairs)
+    page = page_of(tmp_path / "page.html", None, audit=audit)
+    assert "train and test , alike 0.990 (correlation)" in page.text
+    assert page.text.count("No picture: not readable: No such file or directory") == 12
+    assert sum(name == "image" for name, _ in page.elements) == 12
+    assert "and 18 more." in page.text
 
 
 def test_a_built_data_set_is_read_instead_of_its_inputs(tmp_path: Path, source: Path) -> None:

@@ -9,12 +9,13 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from planbalance.model import Audit, Check, Problem
+from planbalance.model import SPLITS, Audit, Check, Look, LookAlike, Problem
 from planbalance.planstore import PlanFile
 from planbalance.report.page import PageOptions, write_page
 from tests.builders import mixed_volumes, yolo_tree
@@ -60,10 +61,10 @@ def knees(tmp_path_factory: pytest.TempPathFactory) -> tuple[PlanFile, dict[str,
     """A plan of 150 volumes with groups, pictures and an audit that found something."""
     tmp_path = tmp_path_factory.mktemp("knees")
     source = yolo_tree(tmp_path / "in", mixed_volumes(40, 110), names=("Meniscus <Tear>",))
-    _draw_some(source)
+    drawn = _draw_some(source)
     plan = saved_plan(tmp_path, source, gap=1)
     page = tmp_path / "page.html"
-    write_page(str(page), plan, PageOptions(audit=AUDIT, samples=2))
+    write_page(str(page), plan, PageOptions(audit=replace(AUDIT, look_alikes=_alike(drawn)), samples=2))
     return plan, browsed(page, "knees", tmp_path)
 
 
@@ -79,10 +80,18 @@ AUDIT = Audit(
 )
 
 
-def _draw_some(source: Path) -> None:
+def _draw_some(source: Path) -> list[Path]:
     image = pytest.importorskip("PIL.Image")
-    for path in sorted((source / "images/train").iterdir()):
+    paths = sorted((source / "images/train").iterdir())
+    for path in paths:
         image.new("L", (48, 32), 60).save(path)
+    return paths
+
+
+def _alike(images: list[Path]) -> tuple[LookAlike, ...]:
+    looks = [Look(split, f"images/{split}/{path.name}", str(path)) for split, path in zip(SPLITS, images, strict=False)]
+    gone = Look("test", "images/test/gone.png", "/nowhere/gone.png")
+    return LookAlike(looks[0], looks[1], 0.9987, "correlation"), LookAlike(looks[1], gone, 0.97)
 
 
 def test_nothing_on_the_console_and_nothing_from_the_network(knees: tuple[PlanFile, dict[str, Any]]) -> None:
