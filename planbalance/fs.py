@@ -17,6 +17,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ README: Final = "README"
 PLAN: Final = "plan.json"
 RECEIPT: Final = "receipt.json"
 PARTIAL_SUFFIX: Final = ".planbalance-partial"
+# How the name of a shard's file begins until it is whole. No suffix: no trainer takes it for an image.
+TEMPORARY: Final = ".planbalance-new-"
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _SOURCE_FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
@@ -43,6 +46,8 @@ NOT_HERE: Final = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno
 _RENAME_NOREPLACE: Final = 1  # renameat2(2)
 _AT_FDCWD: Final = -100
 _FICLONE: Final = 0x40049409  # ioctl_ficlone(2)
+# How the signature of a shared lock's holder begins in the lock file.
+_SHARED: Final = b"shared "
 
 
 class _Libc:
@@ -359,6 +364,43 @@ def write_replacing(name: str, dir_fd: int, data: bytes) -> None:
     rename_within(temporary, name, dir_fd)
 
 
+def write_once(name: str, dir_fd: int, data: bytes) -> bool:
+    """Write a small file that many nodes may want to write at once; return whether this one was the first.
+
+    Whoever looks finds it whole or not at all. Where the file system knows no hard links, and no rename that spares
+    what is there, the last of several that write at the very same moment wins.
+    """
+    temporary = f"{name}.new.{os.urandom(8).hex()}"
+    write_new(temporary, dir_fd, data)
+    try:
+        os.link(temporary, name, src_dir_fd=dir_fd, dst_dir_fd=dir_fd, follow_symlinks=False)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in NOT_HERE:
+            raise
+        if has(name, dir_fd):
+            return False
+        rename_within(temporary, name, dir_fd)
+        return True
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=dir_fd)
+    return True
+
+
+def temporary_names() -> Iterator[str]:
+    """Yield names for files in the making that no other process on any node yields; `is_temporary` knows them."""
+    attempt = os.urandom(8).hex()
+    for number in count():
+        yield f"{TEMPORARY}{attempt}-{number:x}"
+
+
+def is_temporary(name: str) -> bool:
+    """Return whether a name is one of `temporary_names`."""
+    return name.startswith(TEMPORARY)
+
+
 @contextmanager
 def new_file(name: str, dir_fd: int) -> Iterator[int]:
     """Open a new file for writing; its close is part of the work, and an error there is an error of the write."""
@@ -642,8 +684,19 @@ class AppendedFile(io.RawIOBase):
 
 # POSIX locks belong to the process: they do not keep two threads of it apart, and closing ANY descriptor of the file
 # gives them up. So what this process holds is remembered here, and such a file is never opened a second time.
-_held: dict[tuple[int, int], bytes] = {}
+_held: dict[tuple[int, int], "_Held"] = {}
 _held_guard = threading.Lock()
+
+
+class _Held:
+    """A lock file that this process has open: what the holder says, and how many in this process share it."""
+
+    def __init__(self, fd: int, holder: bytes, *, shared: bool) -> None:
+        self.fd = fd
+        self.key = _key(os.fstat(fd))
+        self.holder = holder
+        self.shared = shared
+        self.count = 1
 
 
 class LockHeldError(Exception):
@@ -662,48 +715,73 @@ class Lock:
     Args:
         dir_fd: the folder that holds the lock file.
         holder: what the holder says about itself, for whoever is refused.
-        shared: several holders of this kind may stand side by side (shards).
+        shared: several holders of this kind may stand side by side (shards), in one process too.
 
     Raises LockHeldError where it is held; OSError.
     """
 
     def __init__(self, dir_fd: int, holder: bytes, *, shared: bool = False) -> None:
         with _held_guard:
-            _refuse_own(dir_fd)
-            self._fd = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=dir_fd)
+            own = _own(dir_fd)
+            if own is not None:
+                if not (shared and own.shared):
+                    raise LockHeldError(own.holder)
+                own.count += 1
+                self._held: _Held | None = own
+                return
+            fd = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=dir_fd)
             try:
-                _take(self._fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
-                os.ftruncate(self._fd, 0)
-                os.pwrite(self._fd, holder, 0)
-                self._key = _key(os.fstat(self._fd))
+                _take(fd, shared=shared)
+                signature = _SHARED + holder if shared else holder
+                os.ftruncate(fd, 0)
+                os.pwrite(fd, signature, 0)
+                self._held = _Held(fd, holder, shared=shared)
+                _held[self._held.key] = self._held
             except BaseException:
-                close(self._fd)
+                close(fd)
                 raise
-            _held[self._key] = holder
+
+    def alone(self) -> bool:
+        """Make a shared lock one that nobody shares, if nobody does; return whether it is one now."""
+        with _held_guard:
+            held = self._held
+            if held is None or held.count > 1:
+                return False
+            try:
+                fcntl.lockf(held.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:  # shared, or no locks here: then nobody knows
+                return not held.shared
+            held.shared = False
+            return True
 
     def release(self) -> None:
         """Give it up, and take the holder's name out; a second call does nothing."""
         with _held_guard:
-            if self._fd >= 0:
-                fd, self._fd = self._fd, -1
-                del _held[self._key]
-                with suppress(OSError):
-                    os.ftruncate(fd, 0)
-                close(fd)
+            held, self._held = self._held, None
+            if held is None:
+                return
+            held.count -= 1
+            if held.count:
+                return
+            del _held[held.key]
+            with suppress(OSError):
+                if os.pread(held.fd, 4096, 0) in {held.holder, _SHARED + held.holder}:  # not another sharer's
+                    os.ftruncate(held.fd, 0)
+            close(held.fd)
 
 
 def lock_holder(dir_fd: int) -> bytes | None:
     """Return what the live holder of a lock wrote, or None where nobody holds it; changes nothing."""
     with _held_guard:
+        own = _own(dir_fd)
+        if own is not None:
+            return own.holder
         try:
-            _refuse_own(dir_fd)
             fd = os.open(LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
         except FileNotFoundError:
             return None
-        except LockHeldError as held:
-            return held.holder
         try:
-            _take(fd, fcntl.LOCK_EX)
+            _take(fd, shared=False)
         except LockHeldError as held:
             return held.holder
         finally:
@@ -715,22 +793,24 @@ def _key(now: os.stat_result) -> tuple[int, int]:
     return now.st_dev, now.st_ino
 
 
-def _refuse_own(dir_fd: int) -> None:
-    """Raise LockHeldError where this very process holds the lock in another thread."""
-    with suppress(FileNotFoundError):
-        holder = _held.get(_key(os.stat(LOCK, dir_fd=dir_fd, follow_symlinks=False)))
-        if holder is not None:
-            raise LockHeldError(holder)
-
-
-def _take(fd: int, kind: int) -> None:
+def _own(dir_fd: int) -> _Held | None:
+    """Return the lock if this very process holds it."""
     try:
-        fcntl.lockf(fd, kind | fcntl.LOCK_NB)
+        return _held.get(_key(os.stat(LOCK, dir_fd=dir_fd, follow_symlinks=False)))
+    except FileNotFoundError:
+        return None
+
+
+def _take(fd: int, *, shared: bool) -> None:
+    try:
+        fcntl.lockf(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError as error:
+        written = os.pread(fd, 4096, 0)
+        holder = written.removeprefix(_SHARED)
         if error.errno in (errno.EACCES, errno.EAGAIN):
-            raise LockHeldError(os.pread(fd, 4096, 0)) from None
+            raise LockHeldError(holder) from None
         if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
             raise
         # No locks on this file system (Lustre without -o flock): a holder that signed and did not sign off is live.
-        if holder := os.pread(fd, 4096, 0):
+        if written and not (shared and written.startswith(_SHARED)):
             raise LockHeldError(holder) from None

@@ -6,6 +6,7 @@ import stat
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Final
 
 from planbalance.errors import PlanError, UsageError
@@ -136,6 +137,12 @@ class PlanFile:
         parts = {block.offset: data for block, data in zip(sealed.header.blocks, sealed.body, strict=True)}
         parts[sum(map(len, sealed.body))] = sealed.tail
         return cls(path, sealed.header, lambda offset, size: parts[offset][:size])
+
+    def stretch(self, blocks: range) -> "PlanFile":
+        """Return the plan of these blocks alone: nothing else is read. Its header is not one to write."""
+        return PlanFile(
+            self.path, replace(self.header, blocks=self.header.blocks[blocks.start : blocks.stop]), self._read
+        )
 
     def read_block(self, index: int) -> list[Operation]:
         """Return the operations of one block, checked as `BlockReader.read` does.

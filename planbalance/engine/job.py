@@ -124,6 +124,17 @@ def make_job(plan: PlanFile, options: ApplyOptions) -> Job:
 
 
 def _refuse_options(options: ApplyOptions) -> None:
+    part = "--finish" if options.finish else f"--shard {options.shard}" if options.shard is not None else ""
+    if options.finish and options.shard is not None:
+        raise UsageError("--shard and --finish exclude each other", kind="shard", hint="finish after all shards")
+    if part and options.restart:
+        raise UsageError(
+            f"{part} does not go with --restart, which would throw away what other shards have built",
+            kind="shard",
+            hint="`planbalance clean` removes a partial build that nobody works on",
+        )
+    if options.finish and options.dry_run:
+        raise UsageError("--finish does not go with --dry-run", kind="shard", hint="--finish says what is missing")
     if options.jobs is not None and options.jobs < 1:
         raise UsageError(
             f"--jobs {options.jobs} is not a number of workers", kind="jobs", hint="give 1 or more, or auto"

@@ -2,6 +2,7 @@
 
 import errno
 import os.path
+import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Final
@@ -11,8 +12,8 @@ import orjson
 from planbalance import fs
 from planbalance.engine import words
 from planbalance.engine.job import Job
-from planbalance.engine.staging import PROBE, PROBE_MOVED, Staging
-from planbalance.errors import PlanError, UsageError
+from planbalance.engine.staging import PROBE, Staging
+from planbalance.errors import IncompleteError, PlanError, UsageError
 from planbalance.model import Mode, Operation
 
 _RECEIPT_LIMIT: Final = 1 << 20
@@ -129,6 +130,19 @@ def refuse_parent(job: Job) -> str:
     return at
 
 
+def refuse_absent_inputs(job: Job) -> None:
+    """Refuse a shard on a node that does not see an input (IncompleteError): on another node it can be done."""
+    absent = [root for root in job.roots if fs.identity(root) is None]
+    if absent:
+        raise IncompleteError(
+            f"This node ({socket.gethostname()}) does not see the input {absent[0]}; shard {job.options.shard} was not "
+            "done here",
+            kind="input-not-here",
+            hint="mount it here, say where it is here with --map-input, or run this shard on another node",
+            paths=absent,
+        )
+
+
 # ---- how much -----------------------------------------------------------------------------------------------------
 
 
@@ -224,33 +238,29 @@ def _probe(mode: Mode, folder: str, name: str, own: int) -> OSError | None:
         source = fs.open_source_folder(folder)
     except OSError:
         return None  # a stale plan, which is found and said later
+    probe = f"{PROBE}-{next(fs.temporary_names())}"  # of its own: other shards may probe at the same moment
     try:
-        _clear_probes(own)  # of a run that was killed right here
-        return _refusal(mode, source, f"{folder}/{name}", name, own)
+        return _refusal(mode, source, f"{folder}/{name}", name, own, probe)
     finally:
         fs.close(source)
-        _clear_probes(own)
+        for left in (probe, f"{probe}.moved"):
+            with suppress(FileNotFoundError):
+                fs.unlink(left, own)
 
 
-def _clear_probes(own: int) -> None:
-    for left in (PROBE, PROBE_MOVED):
-        with suppress(FileNotFoundError):
-            fs.unlink(left, own)
-
-
-def _refusal(mode: Mode, source: int, path: str, name: str, own: int) -> OSError | None:
+def _refusal(mode: Mode, source: int, path: str, name: str, own: int, probe: str) -> OSError | None:
     try:
         fs.facts(name, source)
     except OSError:
         return None
     try:
         if mode == "symlink":
-            fs.symlink(path, PROBE, own)
+            fs.symlink(path, probe, own)
         elif mode == "hardlink":
-            fs.hard_link(name, source, PROBE, own)
+            fs.hard_link(name, source, probe, own)
         else:
-            _probe_clone(name, source, own)
-        fs.rename_within(PROBE, PROBE_MOVED, own)
+            _probe_clone(name, source, own, probe)
+        fs.rename_within(probe, f"{probe}.moved", own)
     except OSError as error:
         if error.errno in words.FULL:
             raise PlanError(
@@ -262,10 +272,10 @@ def _refusal(mode: Mode, source: int, path: str, name: str, own: int) -> OSError
     return None
 
 
-def _probe_clone(name: str, source: int, own: int) -> None:
+def _probe_clone(name: str, source: int, own: int, probe: str) -> None:
     opened = fs.open_source(name, source)
     try:
-        with fs.new_file(PROBE, own) as target:
+        with fs.new_file(probe, own) as target:
             fs.clone(opened, target)
     finally:
         fs.close(opened)

@@ -149,6 +149,7 @@ def _sync_parent(job: Job, *, safe: bool) -> str | None:
 
 def _tidy(staging: Staging) -> None:
     """Take the working files out of the published folder; what a kill leaves there is harmless."""
-    for name in (fs.JOURNAL, fs.README, fs.HEADER, fs.LOCK):
-        with suppress(OSError):
-            fs.unlink(name, staging.own)
+    with suppress(OSError):
+        for name in sorted(fs.list_folder(staging.own).keys() - {fs.PLAN, fs.RECEIPT}):
+            with suppress(OSError):
+                fs.unlink(name, staging.own)

@@ -6,6 +6,7 @@
 
 import os
 import socket
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -17,13 +18,14 @@ from planbalance import fs
 from planbalance.engine import words
 from planbalance.engine.job import PINNED, Job, command
 from planbalance.engine.journal import Here
+from planbalance.engine.shards import RULE, Shard
 from planbalance.errors import IncompleteError, PlanError, UsageError
 
 SCHEMA: Final = "planbalance/staging/1"
 _LIMIT: Final = 1 << 20
 PROBE: Final = "probe"
-PROBE_MOVED: Final = "probe.moved"
-_PREPARATIONS: Final = frozenset((fs.LOCK, fs.README, f"{fs.HEADER}.new", f"{fs.README}.new", PROBE, PROBE_MOVED))
+_PREPARATIONS: Final = (fs.LOCK, fs.README, f"{fs.HEADER}.new", PROBE)  # beginnings of names
+SEEN_SECONDS: Final = 60.0  # NFS may show another node's new name so late (acdirmax, nfs(5))
 _README: Final = """\
 This folder is an unfinished data set. `planbalance apply` builds it here and renames it to
 
@@ -33,6 +35,18 @@ once it is complete. Running the same command again resumes the work:
 
     {command}
 
+To throw it away: `planbalance clean` (which refuses while somebody works on it). Do not train on it.
+"""
+_README_SHARDS: Final = """\
+This folder is an unfinished data set. Shards of `planbalance apply` build it here, perhaps on many nodes, and
+
+    {command}
+
+renames it to
+
+    {output}
+
+once all of them are done; before that it says which are missing and how to run them.
 To throw it away: `planbalance clean` (which refuses while somebody works on it). Do not train on it.
 """
 
@@ -46,7 +60,8 @@ def pins(job: Job) -> dict[str, Any]:
     """Return what a staging folder is bound to: digest, pinned options, and for symlinks where they point."""
     pinned: dict[str, Any] = {"schema": SCHEMA, "digest": job.plan.header.digest}
     pinned |= {name: getattr(job.options, name) for name in PINNED}
-    pinned["shards"] = 1
+    pinned["shards"] = job.options.shard.total if job.options.shard is not None else None
+    pinned["shard_rule"] = RULE
     pinned["map_input"] = [list(pair) for pair in job.options.map_input] if job.options.mode == "symlink" else []
     return pinned
 
@@ -82,14 +97,35 @@ def refuse_other(job: Job, header: Mapping[str, Any]) -> None:
             hint="--restart throws it away and begins anew",
             paths=[job.staging],
         )
-    differing = [name for name in (*PINNED, "shards", "map_input") if header.get(name) != wanted[name]]
-    if differing:
-        named = ", ".join(f"--{name.replace('_', '-')} {_shown(header.get(name))}" for name in differing)
+    _refuse_other_rule(job, header)
+    differing = [name for name in (*PINNED, "map_input") if header.get(name) != wanted[name]]
+    named = [f"--{name.replace('_', '-')} {_shown(header.get(name))}" for name in differing]
+    if not (job.options.finish and shards_of(header)) and header.get("shards") != wanted["shards"]:
+        named.append(f"--shard I/{header.get('shards')}" if shards_of(header) else "no --shard")
+    if named:
+        throw_away = "planbalance clean" if job.options.shard or job.options.finish else "--restart"
         raise UsageError(
-            f"The build in {job.staging} was begun with {named}, which cannot change half way",
+            f"The build in {job.staging} was begun with {', '.join(named)}, which cannot change half way",
             kind="pinned-options",
-            hint=f"resume it with: {pinned_command(job, header)}   (or throw it away with --restart)",
+            hint=f"resume it with: {pinned_command(job, header)}   (or throw it away with {throw_away})",
         )
+
+
+def _refuse_other_rule(job: Job, header: Mapping[str, Any]) -> None:
+    if shards_of(header) and header.get("shard_rule") != RULE:
+        raise UsageError(
+            f"The shards in {job.staging} were cut by another version of planbalance (rule {header.get('shard_rule')}, "
+            f"this version cuts by rule {RULE})",
+            kind="mixed-versions",
+            hint="use the version that began this build on every node",
+            paths=[job.staging],
+        )
+
+
+def shards_of(header: Mapping[str, Any]) -> int:
+    """Return into how many shards a partial build is cut; 0 where it is not."""
+    total = header.get("shards")
+    return total if isinstance(total, int) and total > 0 else 0
 
 
 def _shown(value: object) -> str:
@@ -104,6 +140,10 @@ def pinned_command(job: Job, header: Mapping[str, Any]) -> str:
     if header.get("mode") == "symlink":
         pairs = header.get("map_input")
         pinned["map_input"] = tuple((str(a), str(b)) for a, b in pairs) if isinstance(pairs, list) else ()
+    total = shards_of(header)
+    own = job.options.shard
+    pinned["shard"] = Shard(min(own.number, total), total) if own is not None and total else None
+    pinned["finish"] = total > 0 and own is None
     return command(job.plan.path, replace(job.options, **pinned))
 
 
@@ -114,6 +154,21 @@ def _not_ours(path: str, why: str) -> PlanError:
         hint="look into it; --restart throws it away and begins anew",
         paths=[path],
     )
+
+
+def _seen(tree: fs.Tree) -> dict[str, Any]:
+    """Return a header that is known to be there, waiting for this node to see it. Raises IncompleteError."""
+    until = time.monotonic() + SEEN_SECONDS
+    while (header := read_header(tree)) is None:
+        if time.monotonic() > until:
+            raise IncompleteError(
+                f"Another node began the build in {tree.path}; {socket.gethostname()} does not see its header yet",
+                kind="seen-late",
+                hint="run this shard again",
+                paths=[tree.path],
+            )
+        time.sleep(0.2)
+    return header
 
 
 class Staging:
@@ -160,7 +215,7 @@ class Staging:
         for _ in range(16):
             try:
                 _make_with_parents(job.staging, made)
-                staging = cls._lock_once(job.staging)
+                staging = cls._lock_once(job)
             except FileNotFoundError as error:  # its last holder removed or published it this very moment
                 gone = error
                 continue
@@ -173,13 +228,14 @@ class Staging:
         raise _cannot_make(job.staging, gone or OSError("it comes and goes"))
 
     @classmethod
-    def _lock_once(cls, path: str) -> Self | None:
-        """Lock a staging folder; None where it is not at `path` any more once the lock is ours."""
+    def _lock_once(cls, job: Job) -> Self | None:
+        """Lock a staging folder, a shard together with others; None where it is gone once the lock is ours."""
+        path = job.staging
         tree = fs.Tree(path)
         own = -1
         try:
             own = tree.folder(fs.OWN, make=True)
-            lock = fs.Lock(own, _holder())
+            lock = fs.Lock(own, _holder(job), shared=job.options.shard is not None)
         except fs.LockHeldError as held:
             _close(tree, own)
             raise held_error(path, held.holder) from None
@@ -208,7 +264,9 @@ class Staging:
             raise _not_ours(self.path, "it holds files but no header of a partial build")
 
     def _anything_else(self) -> bool:
-        return set(fs.list_folder(self.tree.fd)) != {fs.OWN} or not set(fs.list_folder(self.own)) <= _PREPARATIONS
+        return set(fs.list_folder(self.tree.fd)) != {fs.OWN} or any(
+            not name.startswith(_PREPARATIONS) for name in fs.list_folder(self.own)
+        )
 
     def clear(self) -> None:
         """Throw away everything but the lock; the header last: a removal that is cut off is still known as ours."""
@@ -226,14 +284,27 @@ class Staging:
     def begin(self, job: Job, way: str) -> None:
         """Pin the options: from here on this is a partial build that is kept."""
         header = {**pins(job), "way": way, **here()._asdict()}
+        if job.options.shard is not None:
+            self._begin_together(job, header)
+            return
         text = _README.format(output=job.output, command=command(job.plan.path, job.options))
         fs.write_replacing(fs.README, self.own, text.encode())
         fs.write_replacing(fs.HEADER, self.own, orjson.dumps(header) + b"\n")
         self.header = header
 
+    def _begin_together(self, job: Job, header: dict[str, Any]) -> None:
+        """Pin the options for all shards, or take over what another shard pinned at the same moment."""
+        finish = command(job.plan.path, replace(job.options, shard=None, finish=True))
+        fs.write_once(fs.README, self.own, _README_SHARDS.format(output=job.output, command=finish).encode())
+        if fs.write_once(fs.HEADER, self.own, orjson.dumps(header) + b"\n"):
+            self.header = header
+            return
+        self.header = _seen(self.tree)
+        refuse_other(job, self.header)
+
     def leave(self) -> None:
         """Give the lock up. Where nothing was begun, the folder and the parents made for it go again."""
-        if self.header is None and self.tree.fd >= 0 and not self._foreign():
+        if self.header is None and self.tree.fd >= 0 and self._lock.alone() and not self._foreign():
             with suppress(OSError):
                 fs.remove_tree(self.tree.fd, fs.OWN)
                 fs.remove_empty_folder(self.path)
@@ -286,9 +357,11 @@ def _cannot_make(path: str, error: OSError) -> PlanError:
     )
 
 
-def _holder() -> bytes:
-    job = os.environ.get("SLURM_ARRAY_JOB_ID") or os.environ.get("SLURM_JOB_ID")
-    who = {"host": socket.gethostname(), "pid": os.getpid(), "slurm_job": job}
+def _holder(job: Job) -> bytes:
+    slurm = os.environ.get("SLURM_ARRAY_JOB_ID") or os.environ.get("SLURM_JOB_ID")
+    who = {"host": socket.gethostname(), "pid": os.getpid(), "slurm_job": slurm}
+    if job.options.shard is not None:
+        who["shard"] = str(job.options.shard)
     return orjson.dumps(who)
 
 
@@ -307,6 +380,8 @@ def describe_holder(holder: bytes) -> str:
     try:
         who = orjson.loads(holder)
         text = f"process {who['pid']} on {who['host']}"
+        if who.get("shard"):
+            text = f"shard {who['shard']}, {text}"
         return f"{text} (Slurm job {who['slurm_job']})" if who.get("slurm_job") else text
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         return "a process that did not sign yet"

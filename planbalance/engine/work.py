@@ -6,9 +6,10 @@ relative to an open folder, and no file is asked for its facts twice.
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from os import stat_result
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from planbalance import fs
 from planbalance.destination import Destination, label_of
@@ -118,6 +119,7 @@ class _Targets:
         fs.close(self.labels)
 
 
+Placed = TypeVar("Placed")
 # (operation, source folder, source name, target folder, target name) -> the image's sum, where sums are taken
 _PlaceImage = Callable[[Operation, int, str, int, str], bytes | None]
 # (operation, source folder, source name, target folder, target name)
@@ -147,6 +149,8 @@ class Placer:
         self._absent = check.AbsentLabels(header.sources)
         self._roots = [root.rstrip("/") + "/" for root in job.roots]
         self._hashed = way == "copy" and job.options.checksum == "sha256"
+        self._shared = job.options.shard is not None  # another process may place the very same names, right now
+        self._temporary = fs.temporary_names()
         images: dict[Mode, _PlaceImage] = {
             "copy": self._copy_image,
             "hardlink": self._link_image,
@@ -161,6 +165,8 @@ class Placer:
         }
         self._place_image = images[way]
         self._copies_images = way == "copy"
+        self._links_images = way in ("hardlink", "symlink")
+        self._links_labels = self._links_images and job.options.labels == "same"
         self._copies_labels = way == "copy" or job.options.labels == "copy"
         self._place_label = same[way] if job.options.labels == "same" else self._copy_label
 
@@ -236,26 +242,61 @@ class Placer:
         name = path[cut + 1 :]
         source_fd = folders.source(path[:cut])
         target = self._prefixes[operation.input] + name  # the folder is the block's: see destination.Destinations.of
+
+        def place(as_name: str) -> bytes | None:
+            return self._place_image(operation, source_fd, name, target_fd, as_name)
+
+        if self._shared:
+            return self._beside(place, target, target_fd, at_once=self._links_images)
         try:
-            return self._place_image(operation, source_fd, name, target_fd, target)
+            return place(target)
         except FileExistsError:
             if not redo:
                 raise
         fs.unlink(target, target_fd)
-        return self._place_image(operation, source_fd, name, target_fd, target)
+        return place(target)
 
     def _label(self, operation: Operation, target_fd: int, folders: _Folders, *, redo: bool) -> None:
         image = operation.image
         stem = image[image.rfind("/") + 1 :]
         dot = stem.rfind(".")
         target = f"{self._prefixes[operation.input]}{stem[:dot] if dot >= 0 else stem}.txt"  # see destination.label_of
+
+        def make(as_name: str) -> None:
+            self._make_label(operation, target_fd, as_name, folders)
+
+        if self._shared:
+            at_once = operation.label is None or not operation.label_size or self._links_labels
+            self._beside(make, target, target_fd, at_once=at_once)
+            return
         try:
-            self._make_label(operation, target_fd, target, folders)
+            make(target)
         except FileExistsError:
             if not redo:
                 raise
             fs.unlink(target, target_fd)
-            self._make_label(operation, target_fd, target, folders)
+            make(target)
+
+    def _beside(self, place: Callable[[str], Placed], target: str, target_fd: int, *, at_once: bool) -> Placed:
+        """Place a file so that its name holds the whole of it or nothing, over what a twin of this shard has placed.
+
+        `at_once`: the file system makes it in one call, so the name may be taken directly where it is free.
+        """
+        if at_once:
+            with suppress(FileExistsError):
+                return place(target)
+        temporary = next(self._temporary)
+        try:
+            placed = place(temporary)
+            fs.rename_within(temporary, target, target_fd)
+        except BaseException:
+            with suppress(OSError):
+                fs.unlink(temporary, target_fd)
+            raise
+        if at_once:  # rename(2) does nothing between two hard links to one file
+            with suppress(FileNotFoundError):
+                fs.unlink(temporary, target_fd)
+        return placed
 
     def _make_label(self, operation: Operation, target_fd: int, target: str, folders: _Folders) -> None:
         if operation.label is None:
