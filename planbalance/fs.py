@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import io
 import os
+import re
 import stat
 import threading
 from collections.abc import Iterator
@@ -48,6 +49,7 @@ _AT_FDCWD: Final = -100
 _FICLONE: Final = 0x40049409  # ioctl_ficlone(2)
 # How the signature of a shared lock's holder begins in the lock file.
 _SHARED: Final = b"shared "
+_SYNCFS_TELLS: Final = (5, 8)  # syncfs(2), errors
 
 
 class _Libc:
@@ -330,13 +332,15 @@ def hash_open(fd: int) -> str:
     return digest.hexdigest()
 
 
-def write_new(name: str, dir_fd: int, data: bytes, mtime_ns: int | None = None) -> None:
+def write_new(name: str, dir_fd: int, data: bytes, mtime_ns: int | None = None, *, on_disk: bool = False) -> None:
     """Write a new file (0666 less umask); FileExistsError where the name is taken."""
     fd = os.open(name, _NEW, 0o666, dir_fd=dir_fd)
     try:
         _write_all(fd, data)
         if mtime_ns is not None:
             os.utime(fd, ns=(mtime_ns, mtime_ns))
+        if on_disk:
+            os.fsync(fd)
     except BaseException:
         close(fd)
         raise
@@ -355,23 +359,26 @@ def write_all_new(name: str, dir_fd: int, chunks: Iterator[bytes]) -> None:
             _write_all(fd, chunk)
 
 
-def write_replacing(name: str, dir_fd: int, data: bytes) -> None:
-    """Write a small file so that the name holds the old bytes or the new ones, never a part."""
+def write_replacing(name: str, dir_fd: int, data: bytes, *, on_disk: bool = False) -> None:
+    """Write a small file so that the name holds the old bytes or the new ones, never a part.
+
+    With `on_disk` that holds for a machine that loses its power too: the bytes are there before the name leads to them.
+    """
     temporary = f"{name}.new"
     with suppress(FileNotFoundError):
         os.unlink(temporary, dir_fd=dir_fd)
-    write_new(temporary, dir_fd, data)
+    write_new(temporary, dir_fd, data, on_disk=on_disk)
     rename_within(temporary, name, dir_fd)
 
 
-def write_once(name: str, dir_fd: int, data: bytes) -> bool:
+def write_once(name: str, dir_fd: int, data: bytes, *, on_disk: bool = False) -> bool:
     """Write a small file that many nodes may want to write at once; return whether this one was the first.
 
-    Whoever looks finds it whole or not at all. Where the file system knows no hard links, and no rename that spares
-    what is there, the last of several that write at the very same moment wins.
+    Whoever looks finds it whole or not at all, with `on_disk` after a lost machine too. Where the file system knows no
+    hard links, and no rename that spares what is there, the last of several that write at the very same moment wins.
     """
     temporary = f"{name}.new.{os.urandom(8).hex()}"
-    write_new(temporary, dir_fd, data)
+    write_new(temporary, dir_fd, data, on_disk=on_disk)
     try:
         os.link(temporary, name, src_dir_fd=dir_fd, dst_dir_fd=dir_fd, follow_symlinks=False)
     except FileExistsError:
@@ -509,9 +516,42 @@ def _by_hand(source: int, target: int, size: int, digest: "hashlib._Hash | None"
 # ---- disks ----------------------------------------------------------------------------------------------------------
 
 
-def sync_file_system(fd: int) -> None:
-    """Put everything of a file system on disk (syncfs(2)); a failure is final, it is never tried again."""
-    _libc.syncfs(fd)
+def sync_below(fd: int) -> None:
+    """Put everything in an open folder and below on disk; a failure is final, it is never tried again.
+
+    One syncfs(2) of the whole file system. Before Linux 5.8 it does not tell of data that could not be written, and
+    some C libraries lack it: there, fsync(2) of every file and folder.
+    """
+    if _kernel() >= _SYNCFS_TELLS:
+        try:
+            _libc.syncfs(fd)
+        except OSError as error:
+            if error.errno != errno.ENOSYS:
+                raise
+        else:
+            return
+    _sync_each(fd)
+
+
+def _kernel() -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", os.uname().release)[:2])
+
+
+def _sync_each(fd: int) -> None:
+    for name, kind in list_folder(fd).items():
+        if kind == "folder":
+            inner = open_below(fd, name)
+            try:
+                _sync_each(inner)
+            finally:
+                close(inner)
+        elif kind == "file":  # a link has no bytes of its own
+            file = os.open(name, _READ | os.O_NOFOLLOW, dir_fd=fd)
+            try:
+                os.fsync(file)
+            finally:
+                close(file)
+    os.fsync(fd)
 
 
 def sync(fd: int) -> None:

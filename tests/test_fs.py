@@ -240,6 +240,37 @@ def test_an_empty_file_is_one_call_and_takes_the_umask(tmp_path: Path, folder: i
     assert (stat.S_IMODE(facts.st_mode), facts.st_size) == (0o640, 0)
 
 
+@pytest.mark.parametrize(("release", "each"), [("5.8.0-generic", False), ("6.18.1", False), ("4.18.0-553.el8", True)])
+def test_everything_is_put_on_disk_by_one_call_or_file_by_file(
+    tmp_path: Path, folder: int, monkeypatch: pytest.MonkeyPatch, release: str, each: bool
+) -> None:
+    """Before Linux 5.8 syncfs tells nobody that data could not be written."""
+    write(tmp_path / "images/train/a", b"1")
+    write(tmp_path / "images/train/b", b"1")
+    (tmp_path / "images/link").symlink_to("/nowhere")
+    uname = os.uname()
+    monkeypatch.setattr(os, "uname", lambda: os.uname_result((*uname[:2], release, *uname[3:])))
+    with faulty.calls(faulty.only_count) as seen:
+        fs.sync_below(folder)
+    assert ("syncfs" in seen.seen, seen.seen.count("fsync")) == ((False, 5) if each else (True, 0))
+
+
+def test_where_the_c_library_lacks_syncfs_every_file_is_put_on_disk(tmp_path: Path, folder: int) -> None:
+    write(tmp_path / "a", b"1")
+
+    def act(count: int, name: str, real: object, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+        if name == "syncfs":
+            raise OSError(errno.ENOSYS, "Function not implemented")
+        return faulty.only_count(count, name, real, args, kwargs)  # type: ignore[arg-type]  # a callable
+
+    with faulty.calls(act) as seen:
+        fs.sync_below(folder)
+    assert seen.seen.count("fsync") == 2
+    with faulty.calls(faulty.fail(1, errno.EIO)) as seen, pytest.raises(OSError, match="Input/output"):
+        fs.sync_below(folder)
+    assert seen.seen == ["syncfs"], "a sync that failed was tried another way"
+
+
 def test_a_hard_link_is_made_to_what_a_link_leads_to(tmp_path: Path, folder: int) -> None:
     write(tmp_path / "real", b"1")
     (tmp_path / "link").symlink_to("real")

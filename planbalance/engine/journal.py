@@ -1,13 +1,14 @@
 """The journal: one appended line a finished batch, with what proves it; a torn tail is cut off.
 
 A killed process loses nothing that the kernel has, so its lines stand. A lost machine may keep the journal and lose the
-data: lines written under another boot count only as far as a later sync line vouches for them.
+data: lines written under another boot count only as far as a later sync line vouches for them. What a run did not
+believe it makes again, so from that run's line on nobody may believe it any more: its files may be half made now.
 """
 
 import base64
 import binascii
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -48,6 +49,20 @@ def record_line(record: Record) -> bytes:
     return line({"done": [list(part) for part in record.ranges], "sums": base64.b64encode(record.sums).decode("ascii")})
 
 
+def gone_line(ranges: Iterable[Range]) -> bytes:
+    """Return the line that takes earlier claims back: these names were not there, and are made again."""
+    return line({"gone": [list(part) for part in ranges]})
+
+
+def syncing_line(records: int) -> bytes:
+    """Return the line that says: the first `records` batches are being put on disk.
+
+    Where no sync line follows, that failed or was cut off. Data that a sync could not keep may still be seen and never
+    reach the disk (fsync(2)), so those batches are made again rather than synced again.
+    """
+    return line({"syncing": records})
+
+
 def sync_line(records: int) -> bytes:
     """Return the line that says: the first `records` batches of this journal are on disk."""
     return line({"synced": records})
@@ -72,23 +87,82 @@ def read_journal(data: bytes, blocks: Sequence[Block], here: Here, *, with_sums:
 
     Lines with ranges outside `blocks`, or without the sums that `with_sums` asks for, do not count.
     """
-    found: list[tuple[Here, Record | None]] = []
-    synced = length = 0
-    under = Here("", "")
+    reading = _Reading(blocks, with_sums=with_sums)
+    length = 0
     for value, end in _whole_lines(data):
         length = end
+        reading.take(value)
+    reading.believe(here.boot)
+    records = tuple(record for record in reading.records if record is not None)
+    return Journal(records, len(reading.records), length)
+
+
+class _Reading:
+    """A journal as far as it was read; a record that does not count (any more) is None."""
+
+    def __init__(self, blocks: Sequence[Block], *, with_sums: bool) -> None:
+        self.records: list[Record | None] = []
+        self._blocks = blocks
+        self._with_sums = with_sums
+        self._boots: list[str] = []  # per record
+        self._boot = ""
+        self._synced = 0  # so many records are on disk
+        self._syncing = 0  # so many were on their way when the next line was written
+
+    def take(self, value: Mapping[str, Any]) -> None:
+        """Take in the next line."""
         if "run" in value:
-            under = _here(value["run"])
+            self._boot = _here(value["run"]).boot
+            self.believe(self._boot)
+        elif "syncing" in value:
+            self._syncing = _count(value["syncing"])
         elif "synced" in value:
-            synced = max(synced, _count(value["synced"]))
+            self._synced, self._syncing = max(self._synced, _count(value["synced"])), 0
+        elif "gone" in value:
+            gone = _ranges(value["gone"], self._blocks)
+            self.records = [None if record is None else without(record, gone) for record in self.records]
         elif "done" in value:
-            found.append((under, _record(value, blocks, with_sums=with_sums)))
-    proven = (
-        record
-        for number, (written_under, record) in enumerate(found)
-        if record is not None and (number < synced or (here.boot and written_under.boot == here.boot))
-    )
-    return Journal(tuple(proven), len(found), length)
+            self.records.append(_record(value, self._blocks, with_sums=self._with_sums))
+            self._boots.append(self._boot)
+
+    def believe(self, boot: str) -> None:
+        """Drop, for good, what a run under `boot` does not believe.
+
+        That is what is not known to be on disk, and was written under another boot or did not reach the disk when it
+        should have.
+        """
+        for at in range(self._synced, len(self.records)):
+            if not boot or self._boots[at] != boot or at < self._syncing:
+                self.records[at] = None
+        self._syncing = 0
+
+
+def without(record: Record, gone: Sequence[Range]) -> Record:
+    """Return a record that claims nothing of `gone`, its sums cut to what is left."""
+    summed = bool(record.sums)
+    ranges: list[Range] = []
+    sums = bytearray()
+    at = 0
+    for part in record.ranges:
+        for start, stop in _left(part, gone):
+            ranges.append(Range(part.block, start, stop))
+            if summed:
+                first = at + SUM_BYTES * (start - part.start)
+                sums += record.sums[first : first + SUM_BYTES * (stop - start)]
+        at += SUM_BYTES * (part.stop - part.start)
+    return Record(tuple(ranges), bytes(sums))
+
+
+def _left(part: Range, gone: Sequence[Range]) -> Iterator[tuple[int, int]]:
+    start = part.start
+    for hole in sorted(each for each in gone if each.block == part.block):
+        if hole.stop <= start or hole.start >= part.stop:
+            continue
+        if hole.start > start:
+            yield start, hole.start
+        start = max(start, hole.stop)
+    if start < part.stop:
+        yield start, part.stop
 
 
 def _whole_lines(data: bytes) -> Iterator[tuple[dict[str, Any], int]]:
@@ -119,13 +193,21 @@ def _count(value: object) -> int:
 
 
 def _record(value: Mapping[str, Any], blocks: Sequence[Block], *, with_sums: bool) -> Record | None:
+    ranges = _ranges(value["done"], blocks)
     try:
-        ranges = tuple(Range(*map(int, part)) for part in value["done"])
         sums = base64.b64decode(value["sums"], validate=True)
     except (KeyError, TypeError, ValueError, binascii.Error):
         return None
-    if not all(0 <= r.block < len(blocks) and 0 <= r.start < r.stop <= blocks[r.block].count for r in ranges):
-        return None
-    if with_sums and len(sums) != SUM_BYTES * sum(r.stop - r.start for r in ranges):
+    if not ranges or (with_sums and len(sums) != SUM_BYTES * sum(r.stop - r.start for r in ranges)):
         return None
     return Record(ranges, sums)
+
+
+def _ranges(value: object, blocks: Sequence[Block]) -> tuple[Range, ...]:
+    """Return ranges; none at all where one is not within a block."""
+    try:
+        ranges = tuple(Range(*map(int, part)) for part in value)  # type: ignore[attr-defined]  # TypeError says so
+    except (TypeError, ValueError):
+        return ()
+    within = all(0 <= r.block < len(blocks) and 0 <= r.start < r.stop <= blocks[r.block].count for r in ranges)
+    return ranges if within else ()

@@ -1,4 +1,4 @@
-"""The end of a build: the files at the root, the tool's own files, everything on disk where asked, then one rename."""
+"""The end of a build: the files at the root, the tool's own files, then one rename."""
 
 import errno
 import os.path
@@ -112,11 +112,9 @@ def manifest_line(path: bytes, digest: str) -> bytes:
 def publish(job: Job, staging: Staging, *, onto_empty: bool) -> str | None:
     """Let the output appear in one step; return a warning where its name could not be put on disk.
 
-    Raises PlanError where the output exists by now; OSError where the rename or, with durability safe, a sync fails.
+    With durability safe everything below is on disk already (`JournalFile.vouch`). Raises PlanError where the output
+    exists by now; IncompleteError where, with durability safe, its name could not be put on disk; OSError.
     """
-    safe = job.options.durability == "safe"
-    if safe:
-        fs.sync_file_system(staging.tree.fd)
     try:
         fs.move_folder(job.staging, job.output, onto_empty=onto_empty)
     except OSError as error:
@@ -128,7 +126,7 @@ def publish(job: Job, staging: Staging, *, onto_empty: bool) -> str | None:
             hint=f"move it away and run the same command again; the build is kept in {job.staging}",
             paths=[job.output],
         ) from None
-    warning = _sync_parent(job, safe=safe)
+    warning = _sync_parent(job, safe=job.options.durability == "safe")
     _tidy(staging)
     return warning
 

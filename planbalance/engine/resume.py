@@ -1,6 +1,7 @@
 """What an earlier run has done: only what journal and file system together prove."""
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from planbalance import fs
 from planbalance.destination import Destination, Destinations, label_of
@@ -26,20 +27,35 @@ class Sums:
             at += length
 
 
-def proven(job: Job, way: Mode, tree: fs.Tree, records: Sequence[Record]) -> dict[int, list[tuple[int, int]]]:
-    """Return, per block, the ranges that a record claims and whose names a fresh look at the folders finds."""
+class Proven(NamedTuple):
+    """What the records claim.
+
+    Attributes:
+        done: per block, the ranges whose names a fresh look at the folders finds.
+        gone: the ranges whose names it does not find. They are made again, and must not be claimed while that lasts.
+    """
+
+    done: dict[int, list[tuple[int, int]]]
+    gone: list[Range]
+
+
+def proven(job: Job, way: Mode, tree: fs.Tree, records: Sequence[Record]) -> Proven:
+    """Hold what the records claim against the file system."""
     claimed: dict[int, list[Range]] = {}
     for record in records:
         for part in record.ranges:
             claimed.setdefault(part.block, []).append(part)
     look = _Look(job, way, tree)
-    result = {}
+    done: dict[int, list[tuple[int, int]]] = {}
+    gone: list[Range] = []
     for block, parts in sorted(claimed.items()):
         there = look.there(job.plan.header.blocks[block].folder, job.plan.read_block(block))
-        runs = _runs({at for part in parts for at in range(part.start, part.stop) if there[at]})
+        positions = {at for part in parts for at in range(part.start, part.stop)}
+        runs = _runs({at for at in positions if there[at]})
         if runs:
-            result[block] = runs
-    return result
+            done[block] = runs
+        gone += [Range(block, *run) for run in _runs({at for at in positions if not there[at]})]
+    return Proven(done, gone)
 
 
 def _runs(positions: set[int]) -> list[tuple[int, int]]:

@@ -1,6 +1,5 @@
 """The story of one apply: check, stage, place, write the root files, publish. Run again, it goes on from there."""
 
-import io
 import signal
 import threading
 import time
@@ -11,15 +10,15 @@ from typing import Final, TypeVar
 
 import anyio
 import anyio.to_thread
-from aiofiles.threadpool import wrap
 
 from planbalance import fs, handoff, pool
 from planbalance.engine import preflight, words
 from planbalance.engine.job import ApplyOptions, Job, command, make_job
-from planbalance.engine.journal import Record, read_journal, record_line, run_line, sync_line
+from planbalance.engine.journal import Record, read_journal
+from planbalance.engine.journal_file import JournalFile
 from planbalance.engine.pace import FIRST_BATCH, Measured, pace
 from planbalance.engine.publish import publish, write_root_files
-from planbalance.engine.resume import Sums, proven
+from planbalance.engine.resume import Proven, Sums, proven
 from planbalance.engine.schedule import Range, in_batches, missing_ranges
 from planbalance.engine.staging import Staging, here, read_header, refuse_other
 from planbalance.engine.work import Fault, Piece, Placer, Result, Switches
@@ -30,7 +29,6 @@ from planbalance.planstore import PlanFile
 Value = TypeVar("Value")
 
 _FAULTS_KEPT_GOING: Final = 1_000  # after so many I/O errors the rest is not tried
-_SYNC_SECONDS: Final = 30.0  # durability safe: how much work a lost machine may cost
 _LINK_WARNING: Final = (
     "Images are {kind}s to the source: whatever writes through one changes the source. Ultralytics before 8.4.175 and "
     "YOLOv5 re-save JPEGs that do not end in FF D9, in place"
@@ -131,8 +129,7 @@ class _Run:
         staging = await anyio.to_thread.run_sync(lambda: Staging.open(job))
         try:
             way, onto_empty = await self._step(lambda: self._begin(job, staging))
-            resumed, sums = await self._build(job, staging, way)
-            files = await self._step(lambda: write_root_files(job, staging, way, sums))
+            resumed, files = await self._build(job, staging, way)
             warning = await anyio.to_thread.run_sync(lambda: publish(job, staging, onto_empty=onto_empty))
         finally:
             staging.leave()
@@ -162,34 +159,42 @@ class _Run:
                 preflight.refuse_space(job, way, job.staging)
         if way in ("hardlink", "symlink"):
             self._warnings.append(_LINK_WARNING.format(kind="hard link" if way == "hardlink" else "symbolic link"))
-        if not staging.resumed:
+        if not staging.resumed or job.options.durability == "safe":
             staging.begin(job, way)
         return way, onto_empty
 
-    async def _build(self, job: Job, staging: Staging, way: Mode) -> tuple[int, dict[int, bytearray] | None]:
-        """Place everything that no earlier run did; return how many operations one did, and the images' sums."""
-        again = staging.resumed and fs.has(fs.JOURNAL, staging.own)
-        log = fs.AppendedFile(fs.JOURNAL, staging.own)
-        journal = _Log(log, staging, safe=job.options.durability == "safe")
+    async def _build(self, job: Job, staging: Staging, way: Mode) -> tuple[int, int]:
+        """Place everything that no earlier run did; return how many operations one did, and how many files there are.
+
+        With durability safe it is all on disk then.
+        """
+        safe = job.options.durability == "safe"
+        journal = JournalFile(staging, safe=safe)
         sums = Sums(job) if way == "copy" and job.options.checksum == "sha256" else None
         try:
-            done = await self._step(lambda: self._resume(job, staging, way, journal, sums))
-            self._placed = job.slices - sum(part.stop - part.start for part in done)
-            resumed = self._placed
+            known = await self._step(lambda: self._resume(job, staging, way, journal, sums))
+            left = missing_ranges(job.plan.header.blocks, known.done)
+            resumed = self._placed = job.slices - sum(part.stop - part.start for part in left)
             if resumed:
                 await self._step(lambda: _refuse_rest(job, way, resumed))
-            await journal.begin()
+            await journal.begin(known.gone)
             placer = Placer(job, way, staging.tree, self._switches)
-            await self._place(job, placer, done, redo=again, journal=journal, sums=sums)
+            await self._place(job, placer, left, redo=staging.resumed, journal=journal, sums=sums)
             if self._stop or self._faults:
-                await journal.vouch(must=False)
+                with suppress(OSError):
+                    await journal.vouch()
+            self._verdict()
+            files = await self._step(
+                lambda: write_root_files(job, staging, way, None if sums is None else sums.by_block)
+            )
+            if safe:
+                await journal.vouch()
         finally:
             journal.close()
-        self._verdict()
-        return resumed, sums.by_block if sums is not None else None
+        return resumed, files
 
-    def _resume(self, job: Job, staging: Staging, way: Mode, journal: "_Log", sums: Sums | None) -> list[Range]:
-        """Return what is left to do."""
+    def _resume(self, job: Job, staging: Staging, way: Mode, journal: JournalFile, sums: Sums | None) -> Proven:
+        """Return what earlier runs have done."""
         blocks = job.plan.header.blocks
         known = read_journal(journal.raw.content(), blocks, here(), with_sums=sums is not None)
         journal.raw.cut(known.length)
@@ -197,7 +202,7 @@ class _Run:
         for record in known.records:
             if sums is not None:
                 sums.add(record.ranges, record.sums)
-        return missing_ranges(blocks, proven(job, way, staging.tree, known.records))
+        return proven(job, way, staging.tree, known.records)
 
     # ---- placing
 
@@ -208,7 +213,7 @@ class _Run:
         ranges: list[Range],
         *,
         redo: bool,
-        journal: "_Log | None" = None,
+        journal: JournalFile | None = None,
         sums: Sums | None = None,
     ) -> None:
         blocks = job.plan.header.blocks
@@ -324,53 +329,6 @@ class _Run:
             warnings=(*self._warnings, *notes),
             train_commands=commands,
         )
-
-
-class _Log:
-    """The journal while it is written: from the loop's thread, one line at a time."""
-
-    def __init__(self, raw: fs.AppendedFile, staging: Staging, *, safe: bool) -> None:
-        self.raw = raw
-        self.written = 0
-        self._staging = staging
-        self._safe = safe
-        self._file = wrap(io.BufferedWriter(raw))
-        self._synced_at = time.monotonic()
-        self._order = anyio.Lock()
-
-    async def begin(self) -> None:
-        """Write under which machine and boot the next lines are written."""
-        await self._append(run_line(here()))
-
-    async def record(self, record: Record) -> None:
-        """Write a finished batch; with durability safe, put on disk what there is from time to time."""
-        async with self._order:
-            await self._append(record_line(record))
-            self.written += 1
-            due = self._safe and time.monotonic() - self._synced_at > _SYNC_SECONDS
-        if due:
-            self._synced_at = time.monotonic()
-            await self.vouch(must=True)
-
-    async def vouch(self, *, must: bool) -> None:
-        """Put everything on disk and write that it is there, so that another boot (or node) can believe the lines."""
-        async with self._order:
-            try:
-                await anyio.to_thread.run_sync(lambda: fs.sync_file_system(self._staging.tree.fd))
-                await self._append(sync_line(self.written))
-                await anyio.to_thread.run_sync(self.raw.sync)
-            except OSError:
-                if must:
-                    raise
-
-    async def _append(self, data: bytes) -> None:
-        await self._file.write(data)
-        await self._file.flush()
-
-    def close(self) -> None:
-        """Close the file; what could not be written is lost, and done again."""
-        with suppress(OSError, ValueError):
-            self.raw.close()
 
 
 def _refuse_staging(job: Job) -> None:

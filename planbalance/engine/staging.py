@@ -178,6 +178,7 @@ class Staging:
         tree: the new tree.
         own: descriptor of its `.planbalance`.
         header: what the first run pinned; `way` is how images are really placed. None until `begin`.
+        resumed: whether an earlier run began this build.
     """
 
     def __init__(self, path: str, tree: fs.Tree, own: int, lock: fs.Lock) -> None:
@@ -185,6 +186,7 @@ class Staging:
         self.tree = tree
         self.own = own
         self.header: dict[str, Any] | None = None
+        self.resumed = False
         self._lock = lock
         self._made: list[str] = []
 
@@ -256,10 +258,13 @@ class Staging:
     def _take_over(self, job: Job) -> None:
         if job.options.restart:
             self.clear()
+            if job.options.durability == "safe":  # before a new header stands over what may come back
+                fs.sync_below(self.tree.fd)
             return
         self.header = read_header(self.tree)
         if self.header is not None:
             refuse_other(job, self.header)
+            self.resumed = True
         elif self._anything_else():
             raise _not_ours(self.path, "it holds files but no header of a partial build")
 
@@ -276,27 +281,29 @@ class Staging:
             fs.unlink(fs.HEADER, self.own)
         self.header = None
 
-    @property
-    def resumed(self) -> bool:
-        """Whether an earlier run began this build."""
-        return self.header is not None
-
     def begin(self, job: Job, way: str) -> None:
-        """Pin the options: from here on this is a partial build that is kept."""
-        header = {**pins(job), "way": way, **here()._asdict()}
-        if job.options.shard is not None:
-            self._begin_together(job, header)
-            return
-        text = _README.format(output=job.output, command=command(job.plan.path, job.options))
-        fs.write_replacing(fs.README, self.own, text.encode())
-        fs.write_replacing(fs.HEADER, self.own, orjson.dumps(header) + b"\n")
-        self.header = header
+        """Pin the options: from here on this is a partial build that is kept. Raises OSError.
 
-    def _begin_together(self, job: Job, header: dict[str, Any]) -> None:
+        With durability safe the header is on disk before anything else is made, so that no lost machine leaves files
+        without it; a resume writes it once more, for the sync of the run before may have failed or never been reached.
+        """
+        safe = job.options.durability == "safe"
+        header = self.header or {**pins(job), "way": way, **here()._asdict()}
+        if job.options.shard is not None:
+            self._begin_together(job, header, on_disk=safe)
+        else:
+            text = _README.format(output=job.output, command=command(job.plan.path, job.options))
+            fs.write_replacing(fs.README, self.own, text.encode())
+            fs.write_replacing(fs.HEADER, self.own, orjson.dumps(header) + b"\n", on_disk=safe)
+            self.header = header
+        if safe:
+            fs.sync_below(self.tree.fd)
+
+    def _begin_together(self, job: Job, header: dict[str, Any], *, on_disk: bool) -> None:
         """Pin the options for all shards, or take over what another shard pinned at the same moment."""
         finish = command(job.plan.path, replace(job.options, shard=None, finish=True))
         fs.write_once(fs.README, self.own, _README_SHARDS.format(output=job.output, command=finish).encode())
-        if fs.write_once(fs.HEADER, self.own, orjson.dumps(header) + b"\n"):
+        if fs.write_once(fs.HEADER, self.own, orjson.dumps(header) + b"\n", on_disk=on_disk):
             self.header = header
             return
         self.header = _seen(self.tree)

@@ -458,6 +458,20 @@ def test_a_name_that_vanished_is_made_again_whatever_the_journal_says(cut_off: S
     assert (cut_off.output / "images/train/IM1-01-a.png").read_bytes() == image_bytes("01-a/1")
 
 
+def test_a_name_that_vanished_and_is_half_made_again_is_not_believed(
+    cut_off: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runs claim it: the first had it, the second lost it half way through."""
+    image = cut_off.staging / "images/train/IM1-01-a.png"
+    image.unlink()
+    with monkeypatch.context() as patch:
+        _fail_images(patch, cut_off, lambda _: True)
+        refused(IncompleteError, cut_off)
+    image.write_bytes(b"torn")
+    assert apply(cut_off).resumed == 0
+    assert (cut_off.output / "images/train/IM1-01-a.png").read_bytes() == image_bytes("01-a/1")
+
+
 def test_what_the_journal_does_not_claim_is_made_again(cut_off: Scene) -> None:
     half = cut_off.staging / "images/train/IM2-01-a.png"
     half.parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planbalance.engine.journal import Here, Record, line, read_journal, record_line, run_line, sync_line
+from planbalance.engine.journal import (
+    Here,
+    Record,
+    gone_line,
+    line,
+    read_journal,
+    record_line,
+    run_line,
+    sync_line,
+    syncing_line,
+    without,
+)
 from planbalance.engine.schedule import Range
 from planbalance.model import Block
 
@@ -61,6 +72,61 @@ def test_lines_of_another_boot_count_only_where_a_sync_line_vouches(
     assert read(b"".join(lines)) == expected
 
 
+BOOTS = [run_line(Here("node", f"boot-{number}")) for number in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([BOOTS[0], record_line(FIRST), BOOTS[1], record_line(SECOND), sync_line(2)], (SECOND,)),
+        ([BOOTS[0], record_line(FIRST), BOOTS[1], BOOTS[0]], ()),
+        ([BOOTS[0], record_line(FIRST), sync_line(1), BOOTS[1], BOOTS[0]], (FIRST,)),
+        ([BOOTS[2], record_line(FIRST), BOOTS[2], record_line(SECOND)], (FIRST, SECOND)),
+    ],
+    ids=["another boot's sync", "back on the first node", "synced before", "one boot"],
+)
+def test_what_a_run_did_not_believe_nobody_believes_after_it(lines: list[bytes], expected: tuple[Record, ...]) -> None:
+    """That run makes the files again, and may have been cut off in the middle of one."""
+    assert read(b"".join(lines), Here("node", "boot-2" if lines[0] == BOOTS[2] else "boot-0")) == expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([syncing_line(1)], ()),
+        ([syncing_line(1), sync_line(1)], (FIRST,)),
+        ([sync_line(1), syncing_line(1)], (FIRST,)),
+        ([syncing_line(1), run_line(HERE)], ()),
+        ([syncing_line(1), run_line(HERE), sync_line(1)], ()),
+        ([syncing_line(1), sync_line(1), record_line(SECOND), syncing_line(2)], (FIRST,)),
+    ],
+)
+def test_a_sync_that_did_not_come_to_its_end_is_no_proof(lines: list[bytes], expected: tuple[Record, ...]) -> None:
+    """Linux may call data clean that it could not write: a second sync would succeed and prove nothing."""
+    assert read(run_line(HERE) + record_line(FIRST) + b"".join(lines)) == expected
+
+
+def test_a_claim_that_does_not_hold_any_more_is_taken_back() -> None:
+    data = run_line(HERE) + record_line(FIRST) + record_line(SECOND) + gone_line([Range(0, 2, 5), Range(1, 0, 1)])
+    assert read(data) == (Record((Range(0, 0, 2),), b"a" * 64), Record((Range(0, 5, 10),), b"b" * 160))
+    again = Record((Range(0, 2, 5),), b"c" * 96)
+    assert read(data + record_line(again))[-1] == again
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 9), st.integers(1, 9)), max_size=4))
+def test_what_is_left_of_a_record_is_what_was_not_taken(gone: list[tuple[int, int, int]]) -> None:
+    sums = b"".join(bytes([number]) * 32 for number in range(7))
+    holes = [Range(block, start, start + length) for block, start, length in gone]
+    left = without(Record((Range(0, 4, 10), Range(1, 0, 1)), sums), holes)
+    expected = {(0, at): at - 4 for at in range(4, 10)} | {(1, 0): 6}
+    for hole in holes:
+        for at in range(hole.start, hole.stop):
+            expected.pop((hole.block, at), None)
+    places = [(part.block, at) for part in left.ranges for at in range(part.start, part.stop)]
+    assert dict(zip(places, left.sums[::32], strict=True)) == expected
+    assert len(places) == len(expected)
+
+
 def test_without_a_boot_id_nothing_unsynced_counts() -> None:
     assert read(run_line(Here("node1", "")) + record_line(FIRST), Here("node1", "")) == ()
 
@@ -78,6 +144,11 @@ def test_without_a_boot_id_nothing_unsynced_counts() -> None:
         {"done": [[0, 0, 1]], "sums": "%%%"},
         {"done": [[0, 0, 1]], "sums": "YQ=="},
         {"done": [[0, 0, 1]]},
+        {"gone": 7},
+        {"gone": [[0, 0, 11]]},
+        {"gone": [[0]]},
+        {"synced": "1"},
+        {"syncing": None},
     ],
 )
 def test_a_line_that_says_nonsense_counts_for_nothing(value: dict[str, object]) -> None:

@@ -1,0 +1,74 @@
+"""The journal while it is written: from the loop's thread, one line at a time."""
+
+import io
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
+
+import anyio
+import anyio.to_thread
+from aiofiles.threadpool import wrap
+
+from planbalance import fs
+from planbalance.engine.journal import Record, gone_line, record_line, run_line, sync_line, syncing_line
+from planbalance.engine.schedule import Range
+from planbalance.engine.staging import Staging, here
+
+SYNC_SECONDS: Final = 30.0  # durability safe: how much work a lost machine may cost
+
+
+class JournalFile:
+    """A journal that is open for appending.
+
+    Attributes:
+        raw: the file.
+        written: how many batch lines it has.
+    """
+
+    def __init__(self, staging: Staging, *, safe: bool) -> None:
+        self.raw = fs.AppendedFile(fs.JOURNAL, staging.own)
+        self.written = 0
+        self._staging = staging
+        self._safe = safe
+        self._file = wrap(io.BufferedWriter(self.raw))
+        self._synced_at = time.monotonic()
+        self._order = anyio.Lock()
+
+    async def begin(self, gone: Sequence[Range]) -> None:
+        """Write under which machine and boot the next lines are written, and which claims do not hold any more."""
+        await self._append(run_line(here()))
+        if gone:
+            await self._append(gone_line(gone))
+            if self._safe:
+                await anyio.to_thread.run_sync(self.raw.sync)
+
+    async def record(self, record: Record) -> None:
+        """Write a finished batch; with durability safe, put on disk what there is from time to time."""
+        async with self._order:
+            await self._append(record_line(record))
+            self.written += 1
+            due = self._safe and time.monotonic() - self._synced_at > SYNC_SECONDS
+        if due:
+            self._synced_at = time.monotonic()
+            await self.vouch()
+
+    async def vouch(self) -> None:
+        """Put everything on disk and write that it is there, so that another boot (or node) can believe the lines.
+
+        Raises OSError; then nobody believes the batches that should have been put on disk, and they are made again.
+        """
+        async with self._order:
+            await self._append(syncing_line(self.written))
+            await anyio.to_thread.run_sync(lambda: fs.sync_below(self._staging.tree.fd))
+            await self._append(sync_line(self.written))
+            await anyio.to_thread.run_sync(self.raw.sync)
+
+    async def _append(self, data: bytes) -> None:
+        await self._file.write(data)
+        await self._file.flush()
+
+    def close(self) -> None:
+        """Close the file; what could not be written is lost, and done again."""
+        with suppress(OSError, ValueError):
+            self.raw.close()

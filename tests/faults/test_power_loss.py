@@ -1,0 +1,215 @@
+"""Power loss under `--durability safe`: whatever the disk kept, the same apply again ends in an equal tree."""
+
+import os
+import random
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from planbalance import fs
+from planbalance.engine import ApplyOptions, apply_plan
+from planbalance.errors import IncompleteError, InterruptedRunError, PlanError
+from planbalance.model import Silent
+from tests.builders import tree_content, tree_state, yolo_tree
+from tests.engine.plans import saved_plan
+from tests.faults import faulty, powerloss
+from tests.faults.scene import VOLUMES, Scene
+
+
+class Machine:
+    """A scene on a machine that loses its power."""
+
+    def __init__(self, root: Path, mode: str, patch: pytest.MonkeyPatch) -> None:
+        self.scene = Scene(root)
+        self.options = ApplyOptions(mode=mode, jobs=1, durability="safe")  # type: ignore[arg-type]  # parametrized
+        self.out = self.scene.output.parent
+        self.boot = 0
+        self.tried: set[int] = set()
+        self.whole = self.scene.undisturbed(self.options)
+        patch.setattr(fs, "boot_id", lambda: f"boot-{self.boot}")
+
+    def apply(self, progress: Silent | None = None) -> None:
+        apply_plan(self.scene.plan(), self.options, progress)
+
+    def record(self, work: Callable[[], object], *, fail_sync: int = 0) -> powerloss.Log:
+        return powerloss.record(self.out, work, fail_sync=fail_sync)
+
+    def crash(self, state: powerloss.State) -> bool:
+        """Put a state on disk and boot; return False where it was tried before."""
+        key = hash(tuple(sorted(state.items())))
+        if key in self.tried:
+            return False
+        self.tried.add(key)
+        self.scene.remove_output()
+        powerloss.materialise(state, self.out)
+        self.boot += 1
+        return True
+
+    def other_build(self) -> None:
+        """Leave a partial build of another plan, with files that this plan does not have."""
+        scene = self.scene
+        source = yolo_tree(scene.root / "other", {"09-x": "+.", **VOLUMES})
+        plan = saved_plan([source], scene.output, scene.root / "other.json")
+        with pytest.raises(InterruptedRunError):
+            apply_plan(plan, self.options, StopAfter(4))
+
+    def check_whole(self) -> None:
+        assert tree_content(self.scene.output) == self.whole
+
+    def recover(self) -> None:
+        """The output is absent or whole, and the same apply again ends in an equal tree with nothing beside it."""
+        if self.scene.output.exists():
+            self.check_whole()
+            with pytest.raises(PlanError, match="already built"):
+                self.apply()
+        else:
+            with faulty.calls(_no_sync):
+                self.apply()
+            self.check_whole()
+        assert [path.name for path in self.out.iterdir()] == [self.scene.output.name]
+
+
+def _no_sync(
+    _: int, name: str, real: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]
+) -> object:
+    """The states are on a real disk already: that disk need not be synced for us."""
+    return None if name in ("fsync", "syncfs") else real(*args, **kwargs)
+
+
+class StopAfter(Silent):
+    """A progress that interrupts the run once `count` slices are reported."""
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+
+    def advance(self, count: int, size: int = 0) -> None:
+        del size
+        self.left -= count
+        if self.left <= 0 and count:
+            self.left = 1 << 60
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of two slices, each followed by a sync and its line in the journal."""
+    monkeypatch.setattr("planbalance.engine.run.FIRST_BATCH", 2)
+    monkeypatch.setattr("planbalance.engine.pace._SMALLEST_BATCH", 2)
+    monkeypatch.setattr("planbalance.engine.pace._LARGEST_BATCH", 2)
+    monkeypatch.setattr("planbalance.engine.journal_file.SYNC_SECONDS", -1.0)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How many states are tried: at every `step`-th moment of each log, `most` at a moment; `again` second losses."""
+
+    seed: int
+    step: int
+    most: int
+    again: int
+
+
+QUICK = Effort(seed=4, step=12, most=3, again=2)
+
+
+def lose_power(machine: Machine, log: powerloss.Log, effort: Effort, recover: Callable[[], None]) -> int:
+    """Put state after state on disk and recover from it; return how many there were."""
+    draw = random.Random(effort.seed)
+    count = 0
+    for at in range(draw.randrange(effort.step), len(log.ops) + 1, effort.step):
+        for state in powerloss.crash_states(log, at, draw, effort.most):
+            if machine.crash(state):
+                recover()
+                count += 1
+    return count
+
+
+def some_states(machine: Machine, log: powerloss.Log, draw: random.Random, count: int) -> Iterator[None]:
+    """Put some states on disk in which the build is under way."""
+    while count:
+        states = list(powerloss.crash_states(log, draw.randint(len(log.ops) // 4, len(log.ops) - 4), draw, 40))
+        machine.tried.clear()  # a state may be a beginning and an end
+        machine.crash(draw.choice(states))
+        if not machine.scene.output.exists():
+            yield
+            count -= 1
+
+
+def interrupted(machine: Machine, slices: int) -> Callable[[], None]:
+    def work() -> None:
+        with suppress(InterruptedRunError):  # the signal may come too late to stop anything
+            machine.apply(StopAfter(slices))
+
+    return work
+
+
+# ---- the ways in which a machine can be lost ------------------------------------------------------------------------
+
+
+def during_a_build(machine: Machine, effort: Effort) -> int:
+    return lose_power(machine, machine.record(machine.apply), effort, machine.recover)
+
+
+def during_a_resume(machine: Machine, effort: Effort) -> int:
+    """Power is lost, the machine resumes, and power is lost again; what the first boot claimed may be half redone."""
+    draw = random.Random(effort.seed)
+    first = machine.record(machine.apply)
+    count = 0
+    for _ in some_states(machine, first, draw, effort.again):
+        second = machine.record(interrupted(machine, 4) if draw.random() < 0.5 else machine.apply)
+        count += lose_power(machine, second, effort, machine.recover)
+    return count
+
+
+def after_an_interrupt(machine: Machine, effort: Effort) -> int:
+    """An orderly end vouches for what is done, to another boot too."""
+    return lose_power(machine, machine.record(interrupted(machine, 2)), effort, machine.recover)
+
+
+def after_a_restart(machine: Machine, effort: Effort) -> int:
+    """What --restart threw away may come back; it must not get into the new tree."""
+    machine.other_build()
+    machine.options = replace(machine.options, restart=True)
+    return lose_power(machine, machine.record(machine.apply), effort, machine.recover)
+
+
+def after_a_failed_sync(machine: Machine, effort: Effort) -> int:
+    """A sync fails: exit 5, and what it should have kept is not in a data set that a second try calls safe."""
+    count = 0
+    syncs = sum(isinstance(op, powerloss.Sync) for op in machine.record(machine.apply).ops)
+    for failing in range(1, syncs + 1):
+        machine.scene.remove_output()
+
+        def work() -> None:
+            with pytest.raises((IncompleteError, PlanError)):
+                machine.apply()
+            with suppress(PlanError):  # "already built": the sync that failed was that of the output's own name
+                machine.apply()
+
+        log = machine.record(work, fail_sync=failing)
+        count += lose_power(machine, log, replace(effort, seed=effort.seed + failing), machine.recover)
+    return count
+
+
+WAYS = (during_a_build, during_a_resume, after_an_interrupt, after_a_restart, after_a_failed_sync)
+
+
+def trials(
+    root: Path, patch: pytest.MonkeyPatch, mode: str, way: Callable[[Machine, Effort], int], effort: Effort
+) -> int:
+    machine = Machine(root, mode, patch)
+    before = tree_state(machine.scene.source)
+    count = way(machine, effort)
+    assert tree_state(machine.scene.source) == before
+    return count
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_sample_of_states(
+    in_memory: Path, monkeypatch: pytest.MonkeyPatch, often: None, way: Callable[[Machine, Effort], int]
+) -> None:
+    assert trials(in_memory, monkeypatch, "copy", way, QUICK) >= 10
