@@ -130,7 +130,7 @@ def judge_all(
         workers = jobs or _workers(plan, reading)
         await for_each_batch(judge, batches(), jobs=workers, finished=after)
 
-    progress.begin("Verify", sum(block.count for block in plan.header.blocks), "slices")
+    progress.begin("verify", sum(block.count for block in plan.header.blocks), "slices")
     try:
         run_blocking(main)
     finally:

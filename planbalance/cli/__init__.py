@@ -5,7 +5,10 @@ import click
 from planbalance.cli.shell import Shell, print_version
 
 # In the order in which people meet them. Each is a function of that name in a module of that name here.
-COMMANDS = ("scan", "plan", "show", "diff", "apply", "verify", "build", "report", "relocate", "clean", "slurm", "demo")
+COMMANDS = (
+    *("scan", "plan", "show", "diff", "apply", "verify", "build", "report"),
+    *("relocate", "clean", "slurm", "demo", "completion"),
+)
 
 
 @click.group(cls=Shell, names=COMMANDS, invoke_without_command=True)

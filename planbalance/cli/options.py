@@ -2,10 +2,11 @@
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 from rich.console import Group as Lines
 
 from planbalance.api import MODES, InputSpec
@@ -140,10 +141,15 @@ else:  # older clicks know no type arguments
 
 
 class _Value(_ParamType):
-    """A value with its own name in the help."""
+    """A value with its own name in the help.
 
-    def __init__(self, name: str, parse: Callable[[str], Any], what: str) -> None:
+    Attributes:
+        completion: words that a shell offers; `file` or `dir` alone: what lies in the folder.
+    """
+
+    def __init__(self, name: str, parse: Callable[[str], Any], what: str, completion: Sequence[str] = ()) -> None:
         self.name = name
+        self.completion = completion
         self._parse = parse
         self._what = what
 
@@ -156,6 +162,21 @@ class _Value(_ParamType):
         except ValueError:
             self.fail(f"{value!r} is not {self._what}.", param, ctx)
 
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - click's signature
+        """Return what a shell offers for a word that is begun."""
+        if self.completion in (FILES, FOLDERS):
+            return [CompletionItem(incomplete, type=self.completion[0])]
+        return offered(self.completion, incomplete)
+
+
+FILES: Final = ("file",)
+FOLDERS: Final = ("dir",)
+
+
+def offered(words: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    """Return those of the words that go on as a word is begun."""
+    return [CompletionItem(word) for word in words if word.startswith(incomplete)]
+
 
 def _pair(text: str) -> tuple[str, str]:
     old, equals, new = text.partition("=")
@@ -164,9 +185,10 @@ def _pair(text: str) -> tuple[str, str]:
     return old, new
 
 
-JOBS = _Value("auto|N", lambda text: None if text == "auto" else int(text), "a whole number or 'auto'")
-OLD_NEW = _Value("OLD=NEW", _pair, "of the form OLD=NEW")
-PATH = _Value("PATH", lambda text: text or _refuse_empty(), "a path")
+JOBS = _Value("auto|N", lambda text: None if text == "auto" else int(text), "a whole number or 'auto'", ("auto",))
+OLD_NEW = _Value("OLD=NEW", _pair, "of the form OLD=NEW", FILES)
+PATH = _Value("PATH", lambda text: text or _refuse_empty(), "a path", FILES)
+FOLDER = _Value("PATH", lambda text: text or _refuse_empty(), "a path", FOLDERS)
 
 
 def _splits(text: str) -> tuple[str, ...]:
@@ -176,7 +198,9 @@ def _splits(text: str) -> tuple[str, ...]:
     return words
 
 
-SPLIT_LIST = _Value("SPLIT[,SPLIT]", _splits, f"one or more of {', '.join(SPLITS)} with a comma between")
+SPLIT_LIST = _Value(
+    "SPLIT[,SPLIT]", _splits, f"one or more of {', '.join(SPLITS)} with a comma between", ("test", "test,val", "val")
+)
 
 
 def _refuse_empty() -> str:
@@ -196,7 +220,8 @@ def named_input(text: str) -> InputSpec:
     return InputSpec(path=path, name=name)
 
 
-INPUT = _Value("[NAME=]DIR", named_input, "DIR or NAME=DIR, the name made of letters, digits and . _ + -")
+INPUT = _Value("[NAME=]DIR", named_input, "DIR or NAME=DIR, the name made of letters, digits and . _ + -", FILES)
+RULE = _Value("RULE", str, "a rule", ("auto", "im-dash", "trailing-number", "parent-dir"))
 
 
 # ---- options that several commands have ----------------------------------------------------------------------------
@@ -208,13 +233,13 @@ inputs_options_without_labels = together(
         help="An input as in the guide, any number of times; NAME= puts NAME- before its volumes and file names. "
         "A path that exists is taken as a path, even with '=' in it.",
     ),
-    option("--images", type=PATH, metavar="DIR", heading="Input", help="Root of the images, with --labels."),
+    option("--images", type=FOLDER, metavar="DIR", heading="Input", help="Root of the images, with --labels."),
 )  # fmt: skip
 
 inputs_options = together(
     inputs_options_without_labels,
     option(
-        "--labels", "label_root", type=PATH, metavar="DIR", heading="Input", help="Root of the labels, with --images."
+        "--labels", "label_root", type=FOLDER, metavar="DIR", heading="Input", help="Root of the labels, with --images."
     ),
 )
 
@@ -236,7 +261,7 @@ def input_specs(
 
 reading_options = together(
     option(
-        "--volume-pattern", metavar="RULE", heading="Reading",
+        "--volume-pattern", type=RULE, metavar="RULE", heading="Reading",
         help="How names are read: auto, im-dash, trailing-number, parent-dir, or a regular expression with the groups "
         "(?P<volume>), (?P<slice>) and perhaps (?P<patient>).  [default: auto]",
     ),
@@ -328,7 +353,7 @@ label_options = together(
 )  # fmt: skip
 
 output_options = together(
-    option("--output", type=PATH, metavar="DIR", required=True, heading="Output", help="The data set to build."),
+    option("--output", type=FOLDER, metavar="DIR", required=True, heading="Output", help="The data set to build."),
     option(
         "--layout", type=click.Choice(["keep", "by-volume"]), default="keep", show_default=True, heading="Output",
         help="File paths as in the input, or a folder a volume (fast on cluster file systems).",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from types import FrameType
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -15,8 +15,6 @@ from planbalance.cli.failures import debug_trace, failure_of, tell
 from planbalance.cli.options import help_option, lines
 from planbalance.cli.terminal import Terminal
 from planbalance.errors import IncompleteError
-
-DEPENDENCIES: Final = ("click", "anyio", "aiofiles", "orjson", "pyyaml", "rich", "pydicom")
 
 
 class Shell(click.Group):
@@ -88,31 +86,10 @@ def _sigterm_as_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def version_text() -> str:
-    """Return what a bug report needs."""
-    import platform  # noqa: PLC0415 - start-up: only who asks needs it
-
-    lines = [
-        f"planbalance {package_version('planbalance')}",
-        f"Python {platform.python_version()} ({sys.executable})",
-        platform.platform(),
-    ]
-    lines.append(", ".join(f"{name} {package_version(name)}" for name in DEPENDENCIES))
-    return "\n".join(lines)
-
-
-def package_version(package: str) -> str:
-    """Return the installed version, `not installed` where there is none (a checkout on the path)."""
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - start-up: it reads mail parsers
-
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
-
-
 def print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's signature
     """Print the versions and exit."""
     if wanted:
+        from planbalance.cli.version import version_text  # noqa: PLC0415 - reading metadata takes longer than parsing
+
         Terminal().insist(lines(version_text()))
         ctx.exit()

@@ -1,36 +1,62 @@
 """`planbalance show`: a plan for a person."""
 
 import click
+from click.shell_completion import CompletionItem
 
 from planbalance import api
 from planbalance.api import DEFAULT_PLAN
-from planbalance.cli.options import PATH, command, lines, option
+from planbalance.cli.options import PATH, command, lines, offered, option
 from planbalance.cli.terminal import Answer, Terminal
+from planbalance.errors import PlanbalanceError, UsageError
+from planbalance.planstore import PlanFile
 from planbalance.report.footprint import footprint
 from planbalance.report.plan import plan_document, plan_text
 from planbalance.report.show import volume_document, volume_text, volumes_csv
+from planbalance.report.slice import Asked, slice_documents, slice_text
+
+
+def _volumes(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer the volumes of the plan that the command line names."""
+    try:
+        header = api.open_plan(ctx.params.get("plan") or DEFAULT_PLAN).header
+    except (PlanbalanceError, OSError):
+        return []
+    return offered((volume.id for volume in header.volumes), incomplete)
 
 
 @command(
     "show",
-    about="Show a plan, or one volume of it.",
+    about="Show a plan, or one volume or slice of it.",
     example="planbalance show plan.json --volume 01-02-00011",
     printing=True,
 )
 @click.argument("plan", default=DEFAULT_PLAN, type=PATH)
-@option("--volume", metavar="ID", help="One volume, slice by slice.")
+@option("--volume", metavar="ID", shell_complete=_volumes, help="One volume, slice by slice.")
+@option(
+    "--slice", "name", metavar="NAME",
+    help="One slice: where it goes and why. A file's name or path; with --volume, its number.",
+)  # fmt: skip
 @option("--csv", "as_csv", is_flag=True, help="All volumes as CSV (volume, group, split), for a paper's appendix.")
 @option("--allow-edited", is_flag=True, heading="Advanced", help="Read a plan that was edited by hand.")
 @click.pass_obj
-def show(_terminal: Terminal, plan: str, volume: str | None, as_csv: bool, allow_edited: bool) -> Answer:  # noqa: FBT001 - options
-    """Show a plan: its statistics, one volume, or all volumes as CSV.
+def show(
+    _terminal: Terminal,
+    plan: str,
+    volume: str | None,
+    name: str | None,
+    as_csv: bool,  # noqa: FBT001 - an option
+    allow_edited: bool,  # noqa: FBT001 - an option
+) -> Answer:
+    """Show a plan: its statistics, one volume, one slice, or all volumes as CSV.
 
     PLAN defaults to plan.json.
     """
-    if as_csv and volume is not None:
-        raise click.UsageError("--csv lists all volumes: leave --volume out.")
+    if as_csv and (volume, name) != (None, None):
+        raise click.UsageError("--csv lists all volumes: leave --volume and --slice out.")
     opened = api.open_plan(plan, allow_edited=allow_edited)
     header = opened.header
+    if name is not None:
+        return _slice(opened, Asked(name, None if volume is None else api.planned_volume(header, volume).id))
     if as_csv:
         rows = [{"volume": one.id, "group": one.group, "split": one.split} for one in header.volumes]
         return Answer({"volumes": rows}, lines(volumes_csv(header.volumes)))
@@ -39,3 +65,15 @@ def show(_terminal: Terminal, plan: str, volume: str | None, as_csv: bool, allow
         return Answer(document, volume_text(document))
     document = plan_document(header, footprint(header, opened.operations()), plan_file=plan)
     return Answer(document, plan_text(document))
+
+
+def _slice(plan: PlanFile, asked: Asked) -> Answer:
+    found = slice_documents(plan.header, plan.operations(), asked)
+    if not found:
+        of = "" if asked.volume is None else f" of volume {asked.volume}"
+        raise UsageError(
+            f"The plan has no slice {asked.slice}{of}.",
+            kind="unknown-slice",
+            hint="Give a file's name or its path, or with --volume a slice number: `--volume ID` alone shows them all.",
+        )
+    return Answer({"slices": found}, slice_text(found))

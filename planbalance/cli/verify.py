@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from planbalance import api
-from planbalance.cli.options import PATH, command, group_options, option
-from planbalance.cli.shell import package_version
+from planbalance.cli.options import PATH, RULE, command, group_options, option
 from planbalance.cli.terminal import Answer, Terminal
+from planbalance.cli.version import package_version
 from planbalance.errors import PlanError
 from planbalance.model import Audit
 from planbalance.planstore import PlanFile
@@ -30,7 +30,11 @@ AUDIT_FAILED = 6
 @option("--report", type=PATH, metavar="FILE.html|.md", help="Write the audit as a page or as Markdown too.")
 @group_options
 @option(
-    "--volume-pattern", metavar="RULE", heading="Reading", help="As in plan.  [default: the plan's rule, else auto]"
+    "--volume-pattern",
+    type=RULE,
+    metavar="RULE",
+    heading="Reading",
+    help="As in plan.  [default: the plan's rule, else auto]",
 )
 @click.pass_obj
 def verify(  # noqa: PLR0913, PLR0917 - click passes options by name

@@ -237,6 +237,26 @@ def test_show_a_volume_and_all_volumes(here: Path) -> None:
     assert again["split_digest"] == planned["split_digest"]
 
 
+def test_show_a_slice_by_any_of_its_names(here: Path) -> None:
+    """Of every slice of a volume in train: kept, with its places, or left out; and whatever it is called."""
+    run("plan", "in", "--output", "out", "--layout", "by-volume", "--quiet")
+    train = next(row["volume"] for row in run_json("show", "--csv")["volumes"] if row["split"] == "train")
+    volume = run_json("show", "--volume", train)
+    for number in (1, 2, 3):
+        (one,) = run_json("show", "--volume", train, "--slice", number)["slices"]
+        image = here / f"in/images/train/IM{number}-{train}.png"
+        assert (one["slice"], one["split"]) == (number, "train")
+        assert one["kept"] == (str(image) in volume["images"])
+        if one["kept"]:
+            assert (one["image"], one["to_image"]) == (str(image), f"images/train/{train}/{image.name}")
+            assert one["positive"] == (Path(one["label"]).stat().st_size > 0)
+        for name in (image.stem, image.name, f"images/train/{image.name}", image):
+            assert run_json("show", "--slice", name)["slices"] == [one]
+        said = run("show", "--slice", image.name).stdout
+        assert ("left out" in said) != one["kept"]
+    assert len(volume["images"]) < 3, "one of them is left out"
+
+
 def csv_file(here: Path, rows: list[Any]) -> str:
     text = "volume,split\n" + "".join(f"{row['volume']},{row['split']}\n" for row in rows)
     return str(write(here / "splits.csv", text.encode()))

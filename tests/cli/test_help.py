@@ -9,6 +9,7 @@ import pytest
 
 from planbalance.cli import COMMANDS, cli
 from planbalance.cli.options import Command
+from planbalance.cli.version import sorted_by_extra
 from tests.cli.command import knees, run, run_json
 
 NAMES = list(COMMANDS)
@@ -61,5 +62,16 @@ def test_the_guides_spellings_are_at_home(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_version_says_what_a_bug_report_needs() -> None:
     said = run("--version").stdout
-    for word in ("planbalance ", "Python 3.", "Linux", "click ", "anyio ", "orjson ", "rich "):
+    for word in ("planbalance ", "Python 3.", "Linux", "cores", "click ", "anyio ", "orjson ", "rich "):
         assert word in said
+    assert "extra [dicom]: pydicom " in said
+
+
+def test_extras_are_told_apart_as_a_wheels_metadata_has_them() -> None:
+    lines = (
+        "click>=8.1.7",
+        "pydicom>=2.4.4 ; extra == 'dicom'",
+        'jinja2>=3.1.2; extra == "report"',
+        "planbalance[dicom]",
+    )
+    assert sorted_by_extra(lines) == {"": ["click"], "dicom": ["pydicom"], "report": ["jinja2"]}
