@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypedDict, TypeVar, Unpack
 
+from planbalance import guard
 from planbalance.errors import InputError, PlanError, UsageError
 from planbalance.grouping import GroupMap, csv_text, parse_group_map, parse_split_map
 from planbalance.inputs import FoundInput, InputSpec, resolve_inputs
@@ -37,6 +38,7 @@ from planbalance.model import (
     Volume,
 )
 from planbalance.naming import find_naming, read_aloud
+from planbalance.places import all_guarded, guarded, is_within
 from planbalance.planfile import SealedPlan
 from planbalance.planner import (
     PlanOptions,
@@ -335,7 +337,8 @@ def _sealed(
     places = [
         place for spec, found in zip(specs, resolve_inputs(specs), strict=True) for place in _places_of(spec, found)
     ]
-    check_places(places, output=output, inside_refused=written)
+    guard.refuse_output(output, places)
+    guard.refuse_files(written, places)
     snapshot = scan_inputs(
         specs, hash_images=options.hash_images, jobs=keywords.get("jobs"), progress=progress or Silent()
     )
@@ -525,69 +528,6 @@ def _read_input(path: str, what: str) -> bytes:
 # ---- places ---------------------------------------------------------------------------------------------------------
 
 
-def check_places(
-    inputs: Iterable[str], *, output: str | None = None, inside_refused: Mapping[str, str] | None = None
-) -> None:
-    """Check that nothing is written into an input: by path as written, and by device and inode.
-
-    Args:
-        inputs: absolute paths that are only read.
-        output: must not be an input, lie in one, or hold one.
-        inside_refused: files to write, by what they are; they must not lie in an input.
-
-    Raises:
-        UsageError: something would be written into an input.
-    """
-    for source in dict.fromkeys(inputs):
-        if output is not None:
-            relation = "inside" if _lies_in(output, source) else "around" if _lies_in(source, output) else ""
-            if relation:
-                relation = "equal to" if _same(output, source) else relation
-                raise UsageError(
-                    f"The output {output} is {relation} the input {source}.",
-                    kind="output-overlaps-input",
-                    hint="Choose an --output outside the inputs: they are never written to.",
-                    paths=[output, source],
-                )
-        for what, path in (inside_refused or {}).items():
-            if _lies_in(path, source):
-                raise UsageError(
-                    f"The {what} {path} is inside the input {source}.",
-                    kind="file-inside-input",
-                    hint="Choose a place outside the inputs: they are never written to.",
-                    paths=[path, source],
-                )
-
-
-def _lies_in(path: str, folder: str) -> bool:
-    """Answer whether `path` is `folder` or lies in it, as written or as the file system resolves it."""
-    if path == folder or path.startswith(folder.rstrip("/") + "/"):
-        return True
-    identity = _identity(folder)
-    if identity is None:
-        return False
-    place = os.path.realpath(path)
-    while True:
-        if _identity(place) == identity:
-            return True
-        parent = os.path.dirname(place)
-        if parent == place:
-            return False
-        place = parent
-
-
-def _same(path: str, other: str) -> bool:
-    return path == other or (_identity(path) is not None and _identity(path) == _identity(other))
-
-
-def _identity(path: str) -> tuple[int, int] | None:
-    try:
-        facts = os.stat(path)
-    except OSError:
-        return None
-    return facts.st_dev, facts.st_ino
-
-
 def _specs(inputs: Inputs) -> list[InputSpec]:
     several = [inputs] if isinstance(inputs, str | InputSpec) else list(inputs)
     if not several:
@@ -596,18 +536,14 @@ def _specs(inputs: Inputs) -> list[InputSpec]:
 
 
 def _places_of(spec: InputSpec, found: FoundInput) -> Iterable[str]:
-    """Yield what is only read: image and label folders, the folder that was named, and a yaml's where it holds them."""
-    folders = [
-        os.path.join(found.input.root, path).rstrip("/")
-        for folder in found.input.folders
-        for path in (folder.images, folder.labels)
-    ]
+    """Yield what is only read: the input's own places, and the folder that was named (a yaml's where it holds them)."""
+    places = list(guarded(found.input.root, found.input))
+    yield from places
     if spec.path and spec.images is None:
         path = os.path.abspath(spec.path)
         named = os.path.dirname(path) if os.path.isfile(path) else path
-        if named == path or any(folder.startswith(named.rstrip("/") + "/") for folder in folders):
+        if named == path or any(is_within(place, named) for place in places):
             yield named
-    yield from folders
 
 
 # ---- apply ----------------------------------------------------------------------------------------------------------
@@ -695,7 +631,7 @@ def slurm(
     files = batch_files(os.path.abspath(plan), options, nodes, own_program())
     folder = os.path.abspath(into)
     paths = {f"batch file {name}": os.path.join(folder, name) for name in (files.array_name, files.finish_name)}
-    check_places(header.inputs, inside_refused=paths)
+    guard.refuse_files(paths, all_guarded(header.inputs, header.sources))
     save_batch_files(files, folder)
     return files
 
@@ -839,7 +775,7 @@ def check_report(report: str, dataset: str | None, plan: str | None, against: Se
         dataset = open_plan(plan or DEFAULT_PLAN).header.output
     places = [os.path.abspath(one) for one in (dataset, *against)]
     folders = [os.path.dirname(place) if os.path.isfile(place) else place for place in places]
-    check_places(folders, inside_refused={"report": os.path.abspath(report)})
+    guard.refuse_files({"report": os.path.abspath(report)}, folders, what="data set")
 
 
 # ---- build ----------------------------------------------------------------------------------------------------------

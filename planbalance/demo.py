@@ -21,6 +21,7 @@ MARKER: Final = ".planbalance-demo"
 DATASET: Final = "knee_mri"
 OUTPUT: Final = "balanced_knee_mri"
 PLAN: Final = "plan.json"
+PAGE: Final = "report.html"
 VOLUMES: Final = 36
 _POSITIVE_VOLUMES: Final = 12
 _FINE: Final = 2 * SIZE  # drawn twice as large, then averaged: smooth edges
@@ -67,8 +68,9 @@ def prepare_folder(folder: str) -> None:
             path = os.path.join(folder, name)
             if os.path.isdir(path) and not os.path.islink(path):
                 shutil.rmtree(path)
-        if os.path.lexists(os.path.join(folder, PLAN)):
-            os.unlink(os.path.join(folder, PLAN))
+        for name in (PLAN, PAGE):
+            if os.path.lexists(os.path.join(folder, name)):
+                os.unlink(os.path.join(folder, name))
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, MARKER), "w", encoding="ascii") as marker:
         marker.write("Made by `planbalance demo`, which may replace what it put here.\n")

@@ -14,6 +14,7 @@ from planbalance.datayaml import SIZE_LIMIT, DatasetYaml, parse_dataset_yaml
 from planbalance.destination import text_fault
 from planbalance.errors import InputError, UsageError
 from planbalance.model import IMAGE_SUFFIXES, SPLITS, Folder, Input, Problem, Split
+from planbalance.places import is_within
 
 SPLIT_FOLDERS: Final[Mapping[str, Split]] = {"train": "train", "val": "val", "valid": "val", "test": "test"}
 _YAML_NAMES: Final = ("data.yaml", "dataset.yaml")
@@ -68,7 +69,7 @@ class Area(NamedTuple):
 
 @dataclass(slots=True)
 class _Draft:
-    """An input in absolute paths, while it grows."""
+    """An input in absolute paths, while it grows. `guarded`: its folders, where its root is not all the user's."""
 
     root: str
     names: tuple[str, ...] | None = None
@@ -76,6 +77,7 @@ class _Draft:
     listed: dict[str, Area] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    guarded: tuple[str, ...] = ()
 
 
 def resolve_inputs(specs: Sequence[InputSpec]) -> tuple[FoundInput, ...]:
@@ -234,7 +236,7 @@ def _from_roots_apart(spec: InputSpec) -> _Draft:
     else:
         path = absolute(spec.path)
         names = _names_of(_yamls(path) if os.path.isdir(path) else [path])
-    return _Draft(root, names, _areas_with_splits(images, labels))
+    return _Draft(root, names, _areas_with_splits(images, labels), guarded=(images, labels))
 
 
 # ---- yaml -----------------------------------------------------------------------------------------------------------
@@ -428,9 +430,9 @@ def _finish(draft: _Draft, prefix: str) -> FoundInput:
     """Make paths relative to the root: the given one, or where something lies outside it the common ancestor of all."""
     areas = list(dict.fromkeys((*draft.walked, *draft.listed.values())))
     used = [path for area in areas for path in (area.images, area.labels)]
-    root = draft.root
-    if not all(_holds(root, path) for path in used):
-        root = os.path.commonpath(used)
+    root, guarded = draft.root, draft.guarded or (draft.root,)
+    if not all(is_within(path, root) for path in used):
+        root, guarded = os.path.commonpath(used), tuple(dict.fromkeys(used))
     below = _cutter(root)
     index = {area: number for number, area in enumerate(areas)}
     return FoundInput(
@@ -439,10 +441,11 @@ def _finish(draft: _Draft, prefix: str) -> FoundInput:
             prefix,
             tuple(Folder(below(area.images), below(area.labels), area.split) for area in areas),
             draft.names,
+            tuple(map(below, guarded)),
         ),
         tuple(index[area] for area in draft.walked),
         {below(image): index[area] for image, area in draft.listed.items()},
-        frozenset(below(text) for text in draft.texts if _holds(root, text)),
+        frozenset(below(text) for text in draft.texts if is_within(text, root)),
         tuple(draft.problems),
     )
 
@@ -455,10 +458,6 @@ def _cutter(root: str) -> Callable[[str], str]:
 
 def _slash(folder: str) -> str:
     return folder if folder.endswith("/") else f"{folder}/"
-
-
-def _holds(outer: str, inner: str) -> bool:
-    return inner == outer or inner.startswith(_slash(outer))
 
 
 def _upwards(path: str) -> Iterator[str]:

@@ -52,12 +52,15 @@ class Input:
         prefix: `""`, or `NAME-` of `--input NAME=DIR`: put before volume ids and file names.
         folders: its image folders, none of them inside another unless the outer one excludes the inner by name.
         names: class names by id, or None where the input has no yaml.
+        guarded: what of it nothing is ever written to, relative to the root: `""` (all of it), or where the root is
+            only what folders named apart have in common, those folders.
     """
 
     root: str
     prefix: str
     folders: tuple[Folder, ...]
     names: tuple[str, ...] | None
+    guarded: tuple[str, ...] = ("",)
 
 
 class ImageFile(NamedTuple):
@@ -206,10 +209,12 @@ class Source:
     Attributes:
         prefix: put before file names.
         folders: the image folders; the longest one that holds an image gives the part of its path that is kept.
+        guarded: as of `Input`.
     """
 
     prefix: str
     folders: tuple[Folder, ...]
+    guarded: tuple[str, ...] = ("",)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from planbalance import api
-from planbalance.errors import PlanbalanceError, UsageError
+from planbalance.errors import PlanbalanceError
 from planbalance.model import Silent
 from tests.builders import mixed_volumes, tree_state, yolo_tree
 
@@ -132,48 +132,6 @@ def test_an_unknown_keyword_is_no_silence(here: Path) -> None:
             call("in", output="out", **mistyped)
     with pytest.raises(TypeError, match="mood"):
         api.apply("plan.json", mood="copy")  # type: ignore[call-arg]
-
-
-PLACES = [  # input, output, what is said; below a folder that holds data/in, and link -> data/in
-    ("data/in", "data/in", "equal to"),
-    ("data/in", "link", "equal to"),
-    ("link", "data/in", "equal to"),
-    ("data/in", "data/in/a/b", "inside"),
-    ("data/in", "link/a/b", "inside"),
-    ("link", "data/in/images/train", "inside"),
-    ("data/in", "data", "around"),
-    ("link", "data", "around"),
-    ("data/in", "data/in2", None),
-    ("data/in", "data/i", None),
-    ("link", "link2", None),
-]
-
-
-@pytest.mark.parametrize(("source", "output", "relation"), PLACES)
-def test_outputs_that_would_touch_an_input(tmp_path: Path, source: str, output: str, relation: str | None) -> None:
-    (tmp_path / "data/in/images/train").mkdir(parents=True)
-    (tmp_path / "link").symlink_to("data/in")
-    places = [str(tmp_path / source)]
-    if relation is None:
-        api.check_places(places, output=str(tmp_path / output))
-    else:
-        with pytest.raises(UsageError, match=relation):
-            api.check_places(places, output=str(tmp_path / output))
-
-
-def test_a_second_name_of_an_input_folder_is_found_by_device_and_inode(tmp_path: Path) -> None:
-    """A bind mount has another path, and no link tells of it: stood in for by a stat that says so."""
-    (tmp_path / "in").mkdir()
-    (tmp_path / "mounted").mkdir()
-    real = os.stat
-
-    def bound(path: Any, *rest: Any, **more: Any) -> os.stat_result:
-        return real(tmp_path / "in" if str(path) == str(tmp_path / "mounted") else path, *rest, **more)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("planbalance.api.os.stat", bound)
-        with pytest.raises(UsageError, match="inside"):
-            api.check_places([str(tmp_path / "in")], output=str(tmp_path / "mounted/out"))
 
 
 def test_docstrings_have_examples_that_run(here: Path) -> None:

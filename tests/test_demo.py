@@ -102,6 +102,7 @@ def test_its_own_folder_is_made_afresh_and_what_is_not_its_own_stays(tmp_path: P
     demo.prepare_folder(str(folder))
     write(folder / demo.DATASET / "images/old.png", b"x")
     write(folder / demo.PLAN, b"x")
+    write(folder / demo.PAGE, b"x")
     write(folder / "notes.txt", b"mine")
     write(tmp_path / "elsewhere/kept.txt", b"mine")
     (folder / demo.OUTPUT).symlink_to(tmp_path / "elsewhere")

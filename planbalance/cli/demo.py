@@ -13,9 +13,11 @@ from planbalance import demo as drawn
 from planbalance.cli.apply import apply
 from planbalance.cli.options import PATH, Command, command, option
 from planbalance.cli.plan import plan
+from planbalance.cli.report import report
 from planbalance.cli.scan import scan
 from planbalance.cli.terminal import Answer, Terminal
 from planbalance.cli.verify import verify
+from planbalance.errors import UsageError
 from planbalance.report.table import heading, line, prose
 
 
@@ -24,7 +26,7 @@ from planbalance.report.table import heading, line, prose
 @option("--seed", type=int, default=42, show_default=True, help="Another seed draws other knees.")
 @click.pass_context
 def demo(ctx: click.Context, folder: str, seed: int) -> Answer:
-    """Draw a small MRI-like data set and run scan, plan, apply and verify on it, each command shown as typed.
+    """Draw a small MRI-like data set and run scan, plan, apply, verify and report on it, each command shown as typed.
 
     DIR is made; one that an earlier demo made is made afresh.
     """
@@ -39,21 +41,28 @@ def demo(ctx: click.Context, folder: str, seed: int) -> Answer:
         (apply, [plan_file, "--mode", "symlink"]),
         (verify, [output]),
     )
-    answers: dict[str, Answer] = {}
-    for step, words in steps:
-        terminal.show(
-            Group(Text(""), line(("$ ", "dim"), (shlex.join(["planbalance", str(step.name), *words]), "bold")))
-        )
-        terminal.show(Text(""))
-        answers[str(step.name)] = _run(step, words, ctx, terminal)
-        terminal.show(answers[str(step.name)].text)
+    answers = {str(step.name): _shown(step, words, ctx) for step, words in steps}
+    page = os.path.join(folder, drawn.PAGE)
+    try:
+        _shown(report, [output, "--html", page], ctx)
+    except UsageError as error:  # the page is an extra; the job is done without it
+        if error.kind != "extra-missing":
+            raise
+        terminal.show(prose(f"{error.message} {error.hint}"))
     documents: dict[str, Any] = {name: answers[name].document for name in ("plan", "apply", "verify")}
     return Answer(documents, Group(*_what_next(dataset, output, plan_file)), answers["verify"].exit_code)
 
 
-def _run(step: Command, words: list[str], ctx: click.Context, terminal: Terminal) -> Answer:
-    with step.make_context(str(step.name), list(words), parent=ctx.parent) as own:
-        return step.answer(own, terminal)
+def _shown(step: Command, words: list[str], ctx: click.Context) -> Answer:
+    """Show a command as typed, run it, and show what it answers."""
+    terminal: Terminal = ctx.obj
+    name = str(step.name)
+    terminal.show(Group(Text(""), line(("$ ", "dim"), (shlex.join(["planbalance", name, *words]), "bold"))))
+    terminal.show(Text(""))
+    with step.make_context(name, list(words), parent=ctx.parent) as own:
+        answer = step.answer(own, terminal)
+    terminal.show(answer.text)
+    return answer
 
 
 def _what_next(dataset: str, output: str, plan_file: str) -> Iterable[Text]:

@@ -9,12 +9,13 @@ from typing import Any, Final
 
 import orjson
 
-from planbalance import fs
+from planbalance import fs, guard
 from planbalance.engine import words
 from planbalance.engine.job import Job
 from planbalance.engine.staging import PROBE, Staging
-from planbalance.errors import IncompleteError, PlanError, UsageError
+from planbalance.errors import IncompleteError, PlanError
 from planbalance.model import Mode, Operation
+from planbalance.places import all_guarded
 
 _RECEIPT_LIMIT: Final = 1 << 20
 # Files at the root, in hyps/ and in .planbalance/, and the folders that hold them.
@@ -26,50 +27,7 @@ _FIXED_INODES: Final = 20
 
 def refuse_overlap(job: Job) -> None:
     """Refuse an output equal to, inside or around an input, by name and by device and inode (UsageError)."""
-    inputs = list(_input_folders(job))
-    for root in inputs:
-        relation = _relation(job.output, root) or _relation(fs.real_path(job.output), fs.real_path(root))
-        if relation is None and (found := fs.identity(root)) is not None:
-            relation = "inside" if found in _identities(job.output) else None
-        if relation is None and (found := fs.identity(job.output)) is not None:
-            relation = "around" if found in _identities(root) else None
-        if relation is not None:
-            raise UsageError(
-                f"The output {job.output} is {relation} the input {root}",
-                kind="output-overlaps-input",
-                hint="choose an output apart from every input",
-                paths=[job.output],
-            )
-
-
-def _input_folders(job: Job) -> Iterator[str]:
-    for root, source in zip(job.roots, job.plan.header.sources, strict=True):
-        yield root
-        for folder in source.folders:  # image and label folders may be links that lead elsewhere
-            for path in (folder.images, folder.labels):
-                if path:
-                    yield os.path.join(root, path)
-
-
-def _relation(output: str, root: str) -> str | None:
-    if output == root:
-        return "the same as"
-    if output.startswith(root.rstrip("/") + "/"):
-        return "inside"
-    return "around" if root.startswith(output.rstrip("/") + "/") else None
-
-
-def _identities(path: str) -> set[tuple[int, int]]:
-    """Return device and inode of a path and of everything above it, as far as it exists."""
-    found = set()
-    at = fs.real_path(path)
-    while True:
-        identity = fs.identity(at)
-        if identity is not None:
-            found.add(identity)
-        if at == "/":
-            return found
-        at = os.path.dirname(at)
+    guard.refuse_output(job.output, all_guarded(job.roots, job.plan.header.sources))
 
 
 def refuse_output(job: Job) -> bool:

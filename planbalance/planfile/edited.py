@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from planbalance.errors import PlanError
-from planbalance.model import Folder, Operation, PlanHeader, PlannedVolume
+from planbalance.model import Folder, Operation, PlanHeader, PlannedVolume, Source
 from planbalance.planfile.counts import slice_counts, volume_counts
 from planbalance.planfile.header import HEADER_MEMBERS, check_schema, header_of, parse_header
 from planbalance.planfile.lines import FIXED_MEMBERS, HASHES, BlockReader
@@ -84,7 +84,7 @@ def _in_order(members: Mapping[str, Any]) -> dict[str, Any]:
     if unknown:
         malformed(f"it has the unknown member {shown(min(unknown))}")
     ordered = {name: members[name] for name in _EXPECTED if name in members}
-    sources = [_ordered(each, ("prefix", "folders")) for each in list_of(members.get("sources"), "sources")]
+    sources = [_ordered(each, Source.__slots__) for each in list_of(members.get("sources"), "sources")]
     for source in sources:
         if isinstance(source, dict) and isinstance(source.get("folders"), list):
             source["folders"] = [_ordered(folder, Folder.__slots__) for folder in source["folders"]]

@@ -12,6 +12,7 @@ import orjson
 from planbalance.destination import fold, id_fault, path_fault
 from planbalance.errors import PlanError
 from planbalance.model import SPLITS, Block, Folder, PlanHeader, PlannedVolume, Source, Split
+from planbalance.places import all_guarded, is_within, relation
 from planbalance.planfile.counts import volume_counts
 from planbalance.planfile.values import (
     EDITED_HINT,
@@ -132,24 +133,33 @@ def _names(value: object) -> tuple[str, ...] | None:
 
 
 def _source(value: object) -> Source:
-    members = exact_members(value, ("prefix", "folders"), "a source")
+    members = exact_members(value, Source.__slots__, "a source")
     prefix = text_of(members["prefix"], "a prefix")
     if prefix and (not prefix.endswith("-") or "/" in prefix or path_fault(prefix)):
         hostile(f"the prefix {shown(prefix)} is no `NAME-`")
     folders = tuple(map(_folder, list_of(members["folders"], "a source's folders")))
     if not folders:
         malformed("a source has no image folder")
-    return Source(prefix, folders)
+    guarded = tuple(_below_root(path, "a guarded folder") for path in list_of(members["guarded"], "guarded folders"))
+    for path in (path for folder in folders for path in (folder.images, folder.labels)):
+        if not any(not place or is_within(path, place) for place in guarded):
+            hostile(f"the folder {shown(path)} is not among those that nothing is written to")
+    return Source(prefix, folders, guarded)
 
 
 def _folder(value: object) -> Folder:
     members = exact_members(value, ("images", "labels", "split"), "an image folder")
-    for name in ("images", "labels"):
-        path = text_of(members[name], f"the {name} folder")
-        fault = path_fault(path) if path else None
-        if fault:
-            hostile(f"the {name} folder {shown(path)} {fault}")
-    return Folder(members["images"], members["labels"], one_of(members["split"], (*SPLITS, None), "a folder's split"))
+    images, labels = (_below_root(members[name], f"the {name} folder") for name in ("images", "labels"))
+    return Folder(images, labels, one_of(members["split"], (*SPLITS, None), "a folder's split"))
+
+
+def _below_root(value: object, what: str) -> str:
+    """Return a path relative to an input's root; `""` is the root itself."""
+    path = text_of(value, what)
+    fault = path_fault(path) if path else None
+    if fault:
+        hostile(f"{what} {shown(path)} {fault}")
+    return path
 
 
 def _volume(value: object) -> PlannedVolume:
@@ -189,13 +199,9 @@ def _block(value: object) -> Block:
 def _check_places(header: PlanHeader) -> None:
     if not header.inputs or len(header.inputs) != len(header.sources):
         malformed("it has not one source for each input, and at least one")
-    for root in header.inputs:
-        if _within(header.output, root) or _within(root, header.output):
-            hostile(f"the output {shown(header.output)} and the input {shown(root)} are not apart")
-
-
-def _within(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
+    for place in all_guarded(header.inputs, header.sources):
+        if relation(header.output, place) is not None:
+            hostile(f"the output {shown(header.output)} and the input {shown(place)} are not apart")
 
 
 def _check_options(header: PlanHeader) -> None:

@@ -8,7 +8,8 @@ from typing import Any, Final, Literal, Protocol
 
 from planbalance.errors import PlanError, UsageError
 from planbalance.grouping import GroupMap
-from planbalance.model import Layout, Operation, PlanHeader, Split
+from planbalance.model import Input, Layout, Operation, PlanHeader, Split
+from planbalance.places import all_guarded, overlap_refused, relation
 
 # The guide's command lines (Step 2): 70/15/15.
 DEFAULT_RATIOS: Final = (Decimal("0.7"), Decimal("0.15"), Decimal("0.15"))
@@ -169,23 +170,17 @@ def plain(number: Decimal) -> str:
     return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
 
 
-def check_output(output: str, roots: Iterable[str]) -> None:
-    """Check by their names alone that the output is not, and does not hold or lie in, an input.
+def check_output(output: str, inputs: Iterable[Input]) -> None:
+    """Check by names alone that the output is not, and does not hold or lie in, an input.
 
     Raises:
         UsageError: it does (kind `output-overlaps-input`).
     """
-    place = output.rstrip("/") + "/"
-    for root in roots:
-        source = root.rstrip("/") + "/"
-        if place.startswith(source) or source.startswith(place):
-            how = "is" if place == source else "lies inside" if place.startswith(source) else "contains"
-            raise UsageError(
-                f"The output {output} {how} the input {root}.",
-                kind="output-overlaps-input",
-                hint="Choose an --output outside the inputs: they are never written to.",
-                paths=(output, root),
-            )
+    inputs = tuple(inputs)
+    for place in all_guarded((each.root for each in inputs), inputs):
+        how = relation(output, place)
+        if how is not None:
+            raise overlap_refused(output, how, place)
 
 
 def options_from_plan(header: PlanHeader) -> dict[str, Any]:

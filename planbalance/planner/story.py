@@ -72,7 +72,7 @@ def make_folds(snapshot: Snapshot, options: PlanOptions, folds: int) -> list[Sea
 
 def _check(snapshot: Snapshot, options: PlanOptions) -> None:
     check_ratios(options.ratios)
-    check_output(options.output, (source.root for source in snapshot.inputs))
+    check_output(options.output, snapshot.inputs)
     if not snapshot.inputs:
         raise InputError("There is no input.", kind="no-slices")
     for seed in (options.split_seed, options.sample_seed):

@@ -21,7 +21,7 @@ def below_folders(inputs: Sequence[Input]) -> Callable[[ImageFile], str]:
 
 def sources_of(inputs: Iterable[Input]) -> tuple[Source, ...]:
     """Return what destinations are derived from, one an input."""
-    return tuple(Source(source.prefix, source.folders) for source in inputs)
+    return tuple(Source(source.prefix, source.folders, source.guarded) for source in inputs)
 
 
 def place_of(inputs: Sequence[Input], file: ImageFile) -> str:

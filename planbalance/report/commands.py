@@ -4,7 +4,8 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from planbalance.model import PlanHeader
+from planbalance.model import PlanHeader, Source
+from planbalance.places import guarded
 from planbalance.report.subject import HowBuilt, how_built
 
 
@@ -68,10 +69,7 @@ def _line(words: Sequence[str]) -> str:
 def _plan_words(header: PlanHeader) -> Iterator[str]:
     parameters = header.parameters
     for root, source in zip(header.inputs, header.sources, strict=True):
-        if source.prefix:
-            yield from ("--input", f"{source.prefix[:-1]}={root}")
-        else:
-            yield root
+        yield from _input_words(root, source)
     yield from ("--output", _output(header))
     yield from _ratios(parameters)
     yield from _seeds(parameters)
@@ -79,6 +77,16 @@ def _plan_words(header: PlanHeader) -> Iterator[str]:
     yield from _sampling(parameters)
     yield from _plain_options(parameters)
     yield from _lists(parameters)
+
+
+def _input_words(root: str, source: Source) -> Iterator[str]:
+    if len(source.guarded) == 2:  # image folder and label folder
+        for option, path in zip(("--images", "--labels"), guarded(root, source), strict=False):
+            yield from (option, path)
+    elif source.prefix:
+        yield from ("--input", f"{source.prefix[:-1]}={root}")
+    else:
+        yield root
 
 
 def _output(header: PlanHeader) -> str:
@@ -150,6 +158,10 @@ def _plan_note(header: PlanHeader) -> str:
     parameters = header.parameters
     groups, keep = parameters.get("groups"), parameters.get("always_keep")
     lacking = [
+        (
+            "INPUT (where it was a yaml)",
+            any(source.guarded != ("",) for source in header.sources) and bool(header.names),
+        ),
         ("--group-map", isinstance(groups, Mapping) and groups.get("by") == "map"),
         ("--group-from", isinstance(groups, Mapping) and groups.get("by") == "dicom"),
         ("--split-map", parameters.get("split_map") is not None),

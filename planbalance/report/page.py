@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
-from itertools import chain
 from typing import Any, Final, NamedTuple
 
 import orjson
 
+from planbalance import guard
 from planbalance.errors import UsageError
 from planbalance.model import Audit, Progress, Silent
+from planbalance.places import all_guarded
 from planbalance.planstore import PlanFile
 from planbalance.report import facts
 from planbalance.report.audited import audited
@@ -119,22 +120,12 @@ def check_page(path: str, plan: PlanFile | None, dataset: str | None) -> None:
             hint="Give a file name in a folder that exists.",
             paths=[path],
         )
-    inputs = plan.header.inputs if plan is not None else ()
     outputs = [folder for folder in (dataset, plan.header.output if plan is not None else None) if folder]
     # The file itself may be a link; what counts is where its name is.
-    real = f"{os.path.realpath(os.path.dirname(path))}/{os.path.basename(path)}"
-    for what, folder in chain((("input", root) for root in inputs), (("data set", root) for root in outputs)):
-        if _within(path, folder) or _within(real, os.path.realpath(folder)):
-            raise UsageError(
-                f"The page {path} is inside the {what} {folder}.",
-                kind="file-inside-input",
-                hint="Choose a place outside: inputs are never written to, and a data set holds what its plan says.",
-                paths=[path, folder],
-            )
-
-
-def _within(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
+    page = {"page": f"{os.path.realpath(os.path.dirname(path))}/{os.path.basename(path)}"}
+    if plan is not None:
+        guard.refuse_files(page, all_guarded(plan.header.inputs, plan.header.sources))
+    guard.refuse_files(page, outputs, what="data set")
 
 
 def _replace(path: str, data: bytes) -> None:

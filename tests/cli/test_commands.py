@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,23 @@ def test_inputs_are_pooled_and_named(here: Path) -> None:
 def test_images_and_labels_apart(here: Path) -> None:
     found = run_json("scan", "--images", "in/images", "--labels", "in/labels")
     assert (found["volumes"], found["positive"]) == (12, 4)
+
+
+def test_an_output_may_stand_beside_image_and_label_roots_that_were_named_apart(here: Path) -> None:
+    """Their common ancestor is not the input: in it, but in none of the two roots, anything may be built."""
+    (here / "x").mkdir()
+    (here / "in/images").rename(here / "x/imgs")
+    (here / "in/labels").rename(here / "x/lbls")
+    source = tree_state(here / "x")
+    roots = ("--images", "x/imgs", "--labels", "x/lbls")
+    run("plan", *roots, "--output", "x/out")
+    assert run_json("apply")["published"]
+    assert run_json("verify", "x/out")["ok"]
+    for inside in ("x/imgs/out", "x/lbls/train/out", "x"):
+        assert "input" in run("plan", *roots, "--output", inside, code=2).stderr
+    assert "inside" in run("apply", "--output", "x/lbls/out", code=2).stderr
+    assert "inside" in run("report", "--html", "x/lbls/page.html", code=2).stderr
+    assert tree_state(here / "x", leave_out=("out",)) == source
 
 
 def test_plan_has_the_contracts_keys_and_touches_nothing_else(here: Path) -> None:
@@ -303,8 +321,9 @@ def test_relocate_after_a_move(here: Path) -> None:
 
 def test_demo_runs_the_whole_job_and_says_how(here: Path) -> None:
     said = run("demo").stdout
-    for command in ("scan", "plan", "apply", "verify"):
+    for command in ("scan", "plan", "apply", "verify", "report"):
         assert f"$ planbalance {command} planbalance-demo/" in said
+    assert (here / "planbalance-demo/report.html").stat().st_size > 50_000
     assert "What to try next" in said
     done = run_json("demo")  # its own folder: made afresh
     assert set(done) == {"plan", "apply", "verify"}
@@ -312,6 +331,12 @@ def test_demo_runs_the_whole_job_and_says_how(here: Path) -> None:
     tried = [line for line in said.split("What to try next")[1].splitlines() if line.startswith("planbalance ")]
     for line in tried:
         run(*line.split()[1:])
+
+
+def test_demo_without_the_report_extra_says_what_the_page_needs(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    assert "The page needs jinja2" in run("demo").stdout
+    assert not (here / "planbalance-demo/report.html").exists()
 
 
 def test_python_dash_m_is_the_program(here: Path) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from planbalance import api
+from planbalance.inputs import InputSpec
 from planbalance.report.commands import steps
 from tests.builders import mixed_volumes, write, yolo_tree
 from tests.report.made import saved_plan
@@ -56,6 +58,15 @@ def test_the_command_is_the_one_that_makes_the_plan(
     words = ["planbalance", "plan", str(source), "--output", str(tmp_path / "out"), *ratios.split(), *expected.split()]
     assert as_a_shell_reads(first.command) == words
     assert not first.note
+
+
+def test_roots_that_were_named_apart_are_named_so_again(tmp_path: Path, source: Path) -> None:
+    roots = [f"{source}/images", f"{source}/labels"]
+    planned = api.plan(
+        InputSpec("", images=roots[0], labels=roots[1]), output=str(tmp_path / "out"), plan_file=str(tmp_path / "p")
+    )
+    words = as_a_shell_reads(steps(planned.header, "p")[0].command)
+    assert words[:6] == ["planbalance", "plan", "--images", roots[0], "--labels", roots[1]]
 
 
 def test_what_a_plan_does_not_hold_is_said(tmp_path: Path, source: Path) -> None:
