@@ -1,7 +1,5 @@
 """A disk that is really full, in bytes and in inodes: exit 4 before anything is written or 5 later, and a resume."""
 
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from planbalance.engine import ApplyOptions, apply_plan
 from planbalance.errors import IncompleteError, PlanError
 from planbalance.planstore import PlanFile
 from tests.builders import tree_content, tree_state, yolo_tree
+from tests.disks import remount, small_disk
 from tests.engine.plans import saved_plan
 
 VOLUMES = {f"{index:02d}-v": "+....." for index in range(12)}
@@ -19,22 +18,9 @@ VOLUMES = {f"{index:02d}-v": "+....." for index in range(12)}
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A tmpfs of its own, which `limit` makes smaller or larger."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a disk that is full")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "none", str(folder)], check=False)
-    if mounted.returncode != 0:
-        pytest.skip("mounting is not allowed here")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def limit(disk: Path, options: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{options}", str(disk)], check=True)
+    """A tmpfs of its own, which `remount` makes smaller or larger."""
+    with small_disk(tmp_path / "disk") as mounted:
+        yield mounted
 
 
 def plan_on(disk: Path, root: Path) -> PlanFile:
@@ -48,7 +34,7 @@ FULL = [("size=200k,nr_inodes=10000", "copy"), ("size=64m,nr_inodes=90", "copy")
 @pytest.mark.parametrize(("options", "mode"), FULL)
 def test_the_estimate_refuses_before_anything_is_written(disk: Path, tmp_path: Path, options: str, mode: str) -> None:
     plan = plan_on(disk, tmp_path)
-    limit(disk, options)
+    remount(disk, options)
     with pytest.raises(PlanError) as caught:
         apply_plan(plan, ApplyOptions(mode=mode))  # type: ignore[arg-type]  # parametrized
     assert caught.value.exit_code == 4
@@ -61,7 +47,7 @@ def test_full_in_the_middle_stops_and_resumes_once_there_is_room(
 ) -> None:
     plan = plan_on(disk, tmp_path)
     before = tree_state(tmp_path / "in")
-    limit(disk, options)
+    remount(disk, options)
     wanted = ApplyOptions(mode=mode)  # type: ignore[arg-type]  # parametrized
     with monkeypatch.context() as patch:
         patch.setattr(fs, "room", lambda _path: fs.Room(None, None, 4096))  # a quota that statvfs does not show
@@ -70,7 +56,7 @@ def test_full_in_the_middle_stops_and_resumes_once_there_is_room(
     assert caught.value.exit_code == 5
     assert "no space" in caught.value.message
     assert not (disk / "set").exists()
-    limit(disk, "size=64m,nr_inodes=10000")
+    remount(disk, "size=64m,nr_inodes=10000")
     outcome = apply_plan(plan, wanted)
     assert outcome.published
     assert outcome.resumed > 0
@@ -85,13 +71,13 @@ def test_full_at_a_hundred_sizes(disk: Path, tmp_path: Path, monkeypatch: pytest
     plan = plan_on(disk, tmp_path)
     monkeypatch.setattr(fs, "room", lambda _path: fs.Room(None, None, 4096))
     for step in range(100):
-        limit(disk, f"size={40 + 8 * step}k,nr_inodes=10000" if step % 2 else f"size=64m,nr_inodes={6 + 2 * step}")
+        remount(disk, f"size={40 + 8 * step}k,nr_inodes=10000" if step % 2 else f"size=64m,nr_inodes={6 + 2 * step}")
         wanted = ApplyOptions(mode=("copy", "symlink")[step // 2 % 2])
         try:
             apply_plan(plan, wanted)
         except (IncompleteError, PlanError):
             assert not (disk / "set").exists()
-            limit(disk, "size=64m,nr_inodes=10000")
+            remount(disk, "size=64m,nr_inodes=10000")
             apply_plan(plan, wanted)
         assert len(list((disk / "set").rglob("*.png"))) == 72
         subprocess.run(["rm", "-rf", str(disk / "set")], check=True)
