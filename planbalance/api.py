@@ -39,7 +39,7 @@ from planbalance.model import (
 )
 from planbalance.naming import find_naming, read_aloud
 from planbalance.places import all_guarded, guarded, is_within
-from planbalance.planfile import SealedPlan
+from planbalance.planfile import Content, SealedPlan
 from planbalance.planner import (
     PlanOptions,
     below_folders,
@@ -181,12 +181,14 @@ class Planned:
     Attributes:
         path: where it was saved; "" where it was not (`build`).
         plan: the plan, ready to be applied.
+        content: how many slices and bytes it names.
         replaced: digest of a different plan that stood at `path` before, else "".
         warnings: the plan's own, and what concerns only this place (an output that is not empty).
     """
 
     path: str
     plan: PlanFile
+    content: Content
     replaced: str
     warnings: tuple[str, ...]
 
@@ -380,7 +382,8 @@ def _saved(sealed: SealedPlan, path: str, warnings: tuple[str, ...]) -> Planned:
     save_plan(path, sealed)
     plan_file = PlanFile.of(sealed)
     header = plan_file.header
-    return Planned(path, plan_file, "" if replaced == header.digest else replaced, (*header.warnings, *warnings))
+    replaced = "" if replaced == header.digest else replaced
+    return Planned(path, plan_file, sealed.content, replaced, (*header.warnings, *warnings))
 
 
 def _digest_at(path: str) -> str:
@@ -820,7 +823,7 @@ def build(
     sealed, warnings = _sealed(inputs, output, plan_file, make_plan_as_list, progress, for_plan)
     if plan_file is None:
         plan_in_memory = PlanFile.of(sealed[0])
-        made = Planned("", plan_in_memory, "", (*plan_in_memory.header.warnings, *warnings))
+        made = Planned("", plan_in_memory, sealed[0].content, "", (*plan_in_memory.header.warnings, *warnings))
     else:
         made = _saved(sealed[0], os.path.abspath(plan_file), warnings)
     if not warnings:  # an output that is there already is refused next, so nobody needs to see what would have been

@@ -55,6 +55,22 @@ class Destinations:
             target = self._targets[key] = self._target(operation, folder)
         return _destination(Destination, (target[0], target[1] + name))
 
+    def columns(self, operations: Sequence[Operation]) -> tuple[list[str], list[str]]:
+        """Return the folders and the names that `of` gives, one of each an operation. Raises as `of` does."""
+        images = [each.image for each in operations]
+        cuts = [image.rfind("/") + 1 for image in images]
+        keys = [
+            (each.split, each.volume if self._by_volume else "", each.input, image[: cut - 1] if cut else "")
+            for each, image, cut in zip(operations, images, cuts, strict=True)
+        ]
+        firsts = dict(zip(reversed(keys), reversed(operations), strict=True))
+        targets = {key: self._target(first, key[3]) for key, first in firsts.items()}
+        folders = [targets[key][0] for key in keys]
+        names = [image[cut:] for image, cut in zip(images, cuts, strict=True)]
+        if any(self._prefixes):
+            names = [targets[key][1] + name for key, name in zip(keys, names, strict=True)]
+        return folders, names
+
     def _target(self, operation: Operation, folder: str) -> tuple[str, str]:
         """Return the destination folder and the prefix of every operation whose image lies in `folder`."""
         below = self._sub_folder(operation.input, folder)  # also by volume: every image must lie below an image folder

@@ -18,7 +18,7 @@ from planbalance.cli.options import (
     plan_options,
 )
 from planbalance.cli.terminal import Answer, Terminal
-from planbalance.report.footprint import footprint
+from planbalance.report.footprint import footprint_of
 from planbalance.report.plan import plan_document, plan_text
 from planbalance.report.table import heading, line
 
@@ -66,7 +66,7 @@ def plan(  # noqa: PLR0913, PLR0917 - click passes options by name
 
 def document_of(made: Planned) -> dict[str, Any]:
     """Return what a plan decided, as JSON values."""
-    needs = footprint(made.header, made.plan.operations())
+    needs = footprint_of(made.header, made.content)
     return plan_document(
         made.header, needs, plan_file=made.path or None, replaced=made.replaced, warnings=made.warnings
     )

@@ -8,7 +8,7 @@ Who checks what: `parse_header` the first line and its digest, `BlockReader` (or
 what needs all operations: collisions and counts. `parse_edited` does all of it in a document without digests.
 """
 
-from planbalance.planfile.counts import slice_counts, volume_counts
+from planbalance.planfile.counts import Content, content_of, slice_counts, volume_counts
 from planbalance.planfile.edited import EDITED_BYTES, parse_edited
 from planbalance.planfile.header import BLOCK_BYTES, BLOCK_OPERATIONS, HEADER_BYTES, SCHEMA, parse_header
 from planbalance.planfile.lines import BlockReader, parse_block
@@ -23,8 +23,10 @@ __all__ = (
     "SCHEMA",
     "TAIL",
     "BlockReader",
+    "Content",
     "SealedPlan",
     "WholePlan",
+    "content_of",
     "first_line_of",
     "format_mtime",
     "parse_block",

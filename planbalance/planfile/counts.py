@@ -2,9 +2,27 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from planbalance.model import SPLITS, PlannedVolume, Split
+from planbalance.model import SPLITS, Operation, PlannedVolume, Split
+
+
+class Content(NamedTuple):
+    """What a plan's operations amount to."""
+
+    slices: int
+    image_bytes: int
+    label_bytes: int
+
+
+def content_of(operations: Iterable[Operation]) -> Content:
+    """Return what the operations amount to."""
+    slices = images = labels = 0
+    for operation in operations:
+        slices += 1
+        images += operation.image_size
+        labels += operation.label_size
+    return Content(slices, images, labels)
 
 
 def volume_counts(volumes: Iterable[PlannedVolume]) -> dict[str, Any]:

@@ -3,15 +3,14 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
-from operator import itemgetter
 from typing import Any, Final
 
 import orjson
 
-from planbalance.destination import Destination, Destinations
+from planbalance.destination import Destinations
 from planbalance.errors import PlanError
 from planbalance.model import Block, Operation, PlanHeader
+from planbalance.planfile.counts import Content, content_of
 from planbalance.planfile.header import BLOCK_OPERATIONS, HEADER_BYTES, OPENING, SCHEMA, header_digest, parse_header
 
 TAIL: Final = b"]}\n"
@@ -23,12 +22,14 @@ class SealedPlan:
 
     Attributes:
         header: with digest, split digest and blocks filled in.
+        content: what its operations amount to.
         first_line: the header's JSON with `"operations":[` and a newline.
         body: one run of lines per block of the header.
         tail: what closes the document.
     """
 
     header: PlanHeader
+    content: Content
     first_line: bytes
     body: tuple[bytes, ...]
     tail: bytes = TAIL
@@ -43,20 +44,18 @@ def seal(draft: PlanHeader, operations: Iterable[Operation]) -> SealedPlan:
         ValueError: an image lies below no image folder of its source.
         PlanError: the header could not be read back: too large, no operation, control characters, counts that disagree.
     """
-    destinations = Destinations(draft.sources, draft.parameters["layout"])
-    placed = sorted(((destinations.of(operation), operation) for operation in operations), key=itemgetter(0))
+    rows = list(operations)
     blocks: list[Block] = []
     body: list[bytes] = []
     offset = 0
-    left = len(placed)
-    for folder, run in _runs(placed):
+    left = len(rows)
+    for folder, run in _runs(Destinations(draft.sources, draft.parameters["layout"]), rows):
         left -= len(run)
-        data = b",\n".join(map(_line, run)) + (b",\n" if left else b"\n")
+        data = _lines(run) + (b",\n" if left else b"\n")
         blocks.append(Block(folder, len(run), offset, len(data), hashlib.sha256(data).hexdigest()))
         body.append(data)
         offset += len(data)
-    split_digest = _split_digest(draft, (operation for _, operation in placed))
-    header = replace(draft, digest="", split_digest=split_digest, blocks=tuple(blocks))
+    header = replace(draft, digest="", split_digest=_split_digest(draft, rows), blocks=tuple(blocks))
     header = replace(header, digest=header_digest(_header_json(header)))
     first_line = first_line_of(header)
     if len(first_line) > HEADER_BYTES:
@@ -66,7 +65,7 @@ def seal(draft: PlanHeader, operations: Iterable[Operation]) -> SealedPlan:
             hint="Fewer volumes or folders in one data set: build it in parts.",
         )
     parse_header(first_line)  # what cannot be read must not be written
-    return SealedPlan(header, first_line, tuple(body))
+    return SealedPlan(header, content_of(rows), first_line, tuple(body))
 
 
 def first_line_of(header: PlanHeader) -> bytes:
@@ -74,24 +73,56 @@ def first_line_of(header: PlanHeader) -> bytes:
     return _header_json(header)[:-1] + OPENING + b"\n"
 
 
-def _runs(placed: Sequence[tuple[Destination, Operation]]) -> Iterator[tuple[str, list[Operation]]]:
-    for folder, group in groupby(placed, key=lambda pair: pair[0].folder):
-        run = [operation for _, operation in group]
+def _runs(destinations: Destinations, rows: Sequence[Operation]) -> Iterator[tuple[str, list[Operation]]]:
+    """Yield a block's folder and operations, in the order of the file."""
+    folders, names = destinations.columns(rows)
+    members: dict[str, list[int]] = {}
+    for index, folder in enumerate(folders):
+        members.setdefault(folder, []).append(index)
+    for folder in sorted(members):
+        run = sorted(members[folder], key=names.__getitem__)
         for start in range(0, len(run), BLOCK_OPERATIONS):
-            yield folder, run[start : start + BLOCK_OPERATIONS]
+            yield folder, [rows[index] for index in run[start : start + BLOCK_OPERATIONS]]
 
 
-def _line(operation: Operation) -> bytes:
-    members: dict[str, Any] = dict(zip(_NAMES, operation, strict=True))
-    members["image_mtime"] = format_mtime(operation.image_mtime_ns)
-    if not operation.label_sha256:
-        del members["label_sha256"]
-    if not operation.image_sha256:
-        del members["image_sha256"]
-    return orjson.dumps(members)
+def _lines(run: Sequence[Operation]) -> bytes:
+    """Return the JSON of operations, a comma and a newline between them: a column at a time, as there are so many."""
+    splits, volumes, positive, inputs, images, labels, image_sizes, mtimes, label_sizes, label_sums, image_sums = zip(
+        *run, strict=True
+    )
+    places = list(zip(splits, volumes, positive, inputs, strict=True))
+    heads = {place: _head(*place) for place in set(places)}
+    sums = [
+        (f',"label_sha256":"{label}"' if label else "") + (f',"image_sha256":"{image}"' if image else "")
+        for label, image in zip(label_sums, image_sums, strict=True)
+    ]
+    columns = zip(places, _quoted(images), _quoted(labels), image_sizes, _times(mtimes), label_sizes, sums, strict=True)
+    return ",\n".join(
+        [
+            f'{heads[place]}"image":{image},"label":{label},"image_size":{image_size},"image_mtime":"{mtime}",'
+            f'"label_size":{label_size}{sums}}}'
+            for place, image, label, image_size, mtime, label_size, sums in columns
+        ]
+    ).encode()
 
 
-_NAMES: Final = tuple("image_mtime" if name == "image_mtime_ns" else name for name in Operation._fields)
+def _head(split: str, volume: str, positive: bool, index: int) -> str:  # noqa: FBT001 - a column of the plan
+    """Return the beginning of a line, which many lines share."""
+    return orjson.dumps({"split": split, "volume": volume, "positive": positive, "input": index})[:-1].decode() + ","
+
+
+def _quoted(texts: Sequence[str | None]) -> list[str]:
+    """Return JSON strings (or null). Where there is nothing to escape, as in nearly every plan, quotes are enough."""
+    joined = "".join(filter(None, texts))
+    if joined.isprintable() and '"' not in joined and "\\" not in joined:
+        return ["null" if text is None else f'"{text}"' for text in texts]
+    return [orjson.dumps(text).decode() for text in texts]
+
+
+def _times(mtimes: Sequence[int]) -> Iterable[str]:
+    if min(mtimes) < 1_000_000_000:  # before 1970, or in its first second
+        return map(format_mtime, mtimes)
+    return [f"{text[:-9]}.{text[-9:]}" for text in map(str, mtimes)]
 
 
 def format_mtime(nanoseconds: int) -> str:
@@ -123,18 +154,22 @@ def _header_json(header: PlanHeader) -> bytes:
     return orjson.dumps(members)
 
 
-def _split_digest(header: PlanHeader, operations: Iterable[Operation]) -> str:
+def _split_digest(header: PlanHeader, rows: Sequence[Operation]) -> str:
     """Return SHA-256 over what a paper calls the split: volumes with splits, then kept slices, a line each.
 
     A slice is its volume and its path below the image folder with the input's prefix, whatever the layout: no root, no
     input's number, no size and no time takes part, so that two clusters with the same data agree.
     """
     below = Destinations(header.sources, "keep").below
-    slices = sorted((each.volume, below(each.input, each.image, each.volume)) for each in operations)
-    volumes = sorted((volume.id, volume.split) for volume in header.volumes)
+    slices: dict[str, list[str]] = {}
+    for each in rows:
+        slices.setdefault(each.volume, []).append(below(each.input, each.image, each.volume))
     digest = hashlib.sha256()
-    for lines in (volumes, slices):
-        for start in range(0, len(lines), BLOCK_OPERATIONS):  # a million lines at once would hold a gigabyte
-            digest.update(b"\n".join((*map(orjson.dumps, lines[start : start + BLOCK_OPERATIONS]), b"")))
-        digest.update(b"\n")
+    for volume, split in sorted((volume.id, volume.split) for volume in header.volumes):
+        digest.update(orjson.dumps((volume, split)) + b"\n")
+    digest.update(b"\n")
+    for volume in sorted(slices):
+        opening = orjson.dumps((volume,))[:-1].decode()
+        digest.update("".join([f"{opening},{path}]\n" for path in _quoted(sorted(slices[volume]))]).encode())
+    digest.update(b"\n")
     return digest.hexdigest()

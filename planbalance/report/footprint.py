@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from planbalance.model import Operation, PlanHeader
+from planbalance.planfile import Content, content_of
 
 MODES: Final = ("copy", "hardlink", "symlink", "reflink")
 
@@ -24,11 +25,12 @@ class Footprint(NamedTuple):
 
 def footprint(header: PlanHeader, operations: Iterable[Operation]) -> dict[str, Footprint]:
     """Return the need of every mode, labels copied; the few files at the output's root are not counted."""
-    slices = images = labels = 0
-    for operation in operations:
-        slices += 1
-        images += operation.image_size
-        labels += operation.label_size
+    return footprint_of(header, content_of(operations))
+
+
+def footprint_of(header: PlanHeader, content: Content) -> dict[str, Footprint]:
+    """Return the same for operations that were counted already."""
+    slices, images, labels = content
     folders = _folders(block.folder for block in header.blocks)
     inodes = 2 * slices + folders
     return {
