@@ -82,10 +82,26 @@ class Destinations:
     def below(self, input: int, image: str, volume: str) -> str:  # noqa: A002 - the plan's word for it
         """Return the destination of an image below the split's folder: `sub/IM5-01.dcm`. Raises as `of` does."""
         folder, _, name = image.rpartition("/")
-        sub = self._sub_folder(input, folder)
+        return self._start(input, folder, volume) + name
+
+    def all_below(self, inputs: Sequence[int], images: Sequence[str], volumes: Sequence[str]) -> list[str]:
+        """Return what `below` gives, a column at a time."""
+        folders = [image[: image.rfind("/") + 1] for image in images]
+        if len(self._prefixes) == 1 and not self._by_volume:  # nothing but the folder decides
+            start_of = {folder: self._start(0, folder[:-1], "") for folder in set(folders)}
+            starts = [start_of[folder] for folder in folders]
+        else:
+            places = list(zip(inputs, folders, volumes, strict=True))
+            start_at = {place: self._start(place[0], place[1][:-1], place[2]) for place in set(places)}
+            starts = [start_at[place] for place in places]
+        return [start + image[len(folder) :] for start, folder, image in zip(starts, folders, images, strict=True)]
+
+    def _start(self, index: int, folder: str, volume: str) -> str:
+        """Return what stands before the file name in `below`."""
+        sub = self._sub_folder(index, folder)
         if self._by_volume:
             sub = volume
-        return f"{sub}/{self._prefixes[input]}{name}" if sub else self._prefixes[input] + name
+        return f"{sub}/{self._prefixes[index]}" if sub else self._prefixes[index]
 
     def _sub_folder(self, index: int, folder: str) -> str:
         """Return the path of a source folder below its image folder; `""` for the image folder itself."""

@@ -50,8 +50,21 @@ class Name(NamedTuple):
     patient: str | None
 
 
+class Names(NamedTuple):
+    """What many names say, a column each, in the order of the names."""
+
+    volumes: list[str]  # one object a volume, however many slices it has
+    numbers: list[int | None]
+    patients: list[str | None] | None  # None: the rule knows no patients
+
+
 def find_naming(paths: Sequence[str], requested: str = "auto") -> Naming:
-    """Return the rule that reads all names.
+    """Return the rule that reads all names. Arguments and errors are those of `find_names`."""
+    return find_names(paths, requested)[0]
+
+
+def find_names(paths: Sequence[str], requested: str = "auto") -> tuple[Naming, Names]:
+    """Return the rule that reads all names, and what it reads.
 
     `paths` lie below their image folder and carry a suffix. `requested` is `auto`, a rule or a regular expression.
     Where `trailing-number` and `parent-dir` give the same partition they are one, and `trailing-number` names it.
@@ -62,9 +75,19 @@ def find_naming(paths: Sequence[str], requested: str = "auto") -> Naming:
     """
     if not paths:
         raise InputError("There is no image whose name could be read.", kind="no-slices")
-    naming, volumes = _find_by_rules(paths) if requested == "auto" else _find_requested(paths, requested)
-    _refuse_ids(naming, paths, volumes)
-    return naming
+    naming, names = _find_by_rules(paths) if requested == "auto" else _find_requested(paths, requested)
+    _refuse_ids(naming, paths, names.volumes)
+    return naming, names
+
+
+def read_names(naming: Naming, paths: Sequence[str]) -> Names | None:
+    """Return what `reader` reads from every path; None where the rule does not apply to one of them.
+
+    Raises:
+        UsageError: as `compile_pattern`, for the rule `regex`.
+    """
+    names = _read_lines(naming, paths)
+    return _read_each(reader(naming), paths) if names is None else names
 
 
 def reader(naming: Naming) -> Reader:
@@ -202,27 +225,73 @@ def _regex_reader(pattern: str) -> Reader:
     return read
 
 
+# ---- many names at once ---------------------------------------------------------------------------------------------
+
+# The rules as one search over names that stand a line each: a third of the time of a call for each name.
+_LINES: Final = {
+    "im-dash": re.compile(r"^IM(?P<number>[0-9]+)-(?P<volume>.+)\.[^.\n]*$", re.MULTILINE),
+    "trailing-number": re.compile(r"^(?P<volume>.*[^-_. \n])[-_. ]+(?P<number>[0-9]+)\.[^.\n]*$", re.MULTILINE),
+}
+
+
+def _read_lines(naming: Naming, paths: Sequence[str]) -> Names | None:
+    """Return what a rule reads from all names; None where a name wants a closer look, or is not read at all."""
+    pattern = _LINES.get(naming.rule)
+    text = "\n".join(paths)
+    if pattern is None or ".rf." in text or text.count("\n") != len(paths) - 1:
+        return None
+    if "/" in text:
+        text = "\n".join([path[path.rfind("/") + 1 :] for path in paths])
+    found = pattern.findall(text)
+    if len(found) != len(paths):
+        return None
+    volume, number = pattern.groupindex["volume"] - 1, pattern.groupindex["number"] - 1
+    volumes = _shared([groups[volume] for groups in found])
+    if naming.rule == "trailing-number" and any(each[-5:].lower().endswith(_SLICE_WORDS) for each in set(volumes)):
+        return None
+    return Names(volumes, [int(groups[number]) for groups in found], None)
+
+
+def _read_each(read: Reader, paths: Sequence[str]) -> Names | None:
+    names: list[Name] = []
+    for path in paths:
+        name = read(path)
+        if name is None:
+            return None
+        names.append(name)
+    patients = [name.patient for name in names]
+    return Names(
+        _shared([name.volume for name in names]), [name.number for name in names], patients if any(patients) else None
+    )
+
+
+def _shared(texts: list[str]) -> list[str]:
+    """Return equal texts as one object: a thousand slices name the same volume."""
+    known: dict[str, str] = {}
+    return [known.setdefault(text, text) for text in texts]
+
+
 # ---- choosing -------------------------------------------------------------------------------------------------------
 
 
-def _find_requested(paths: Sequence[str], requested: str) -> tuple[Naming, list[str]]:
+def _find_requested(paths: Sequence[str], requested: str) -> tuple[Naming, Names]:
     rule = _BUILT_IN.get(requested)
     naming = Naming("regex", requested) if rule is None else rule
-    read = reader(naming)
-    volumes = _volumes(read, paths)
-    if volumes is None:
+    names = read_names(naming, paths)
+    if names is None:
+        read = reader(naming)
         unread = [path for path in paths if read(path) is None]
         what = f"The rule {naming.rule}" if naming.pattern is None else f"The volume pattern {naming.pattern!r}"
         raise _unmatched(f"{what} does not read {len(unread):,} of {len(paths):,} names", unread)
-    return naming, volumes
+    return naming, names
 
 
-def _find_by_rules(paths: Sequence[str]) -> tuple[Naming, list[str]]:
-    if (volumes := _volumes(_read_im_dash, paths)) is not None:
-        return _BUILT_IN["im-dash"], volumes
+def _find_by_rules(paths: Sequence[str]) -> tuple[Naming, Names]:
+    if (names := read_names(_BUILT_IN["im-dash"], paths)) is not None:
+        return _BUILT_IN["im-dash"], names
     by_number, by_folder = _BUILT_IN["trailing-number"], _BUILT_IN["parent-dir"]
-    trailing, parents = _volumes(_read_trailing_number, paths), _volumes(_read_parent_dir, paths)
-    if trailing is not None and parents is not None and not _same_partition(trailing, parents):
+    trailing, parents = read_names(by_number, paths), read_names(by_folder, paths)
+    if trailing is not None and parents is not None and not _same_partition(trailing.volumes, parents.volumes):
         raise InputError(
             "The names can be read in two ways that give different volumes: "
             f"by trailing-number, {_example(by_number, paths)}; by parent-dir, {_example(by_folder, paths)}.",
@@ -234,17 +303,6 @@ def _find_by_rules(paths: Sequence[str]) -> tuple[Naming, list[str]]:
     if parents is not None:
         return by_folder, parents
     raise _unmatched_by_any(paths)
-
-
-def _volumes(read: Reader, paths: Sequence[str]) -> list[str] | None:
-    """Return the volume of every path, or None as soon as one cannot be read."""
-    volumes = []
-    for path in paths:
-        name = read(path)
-        if name is None:
-            return None
-        volumes.append(name.volume)
-    return volumes
 
 
 def _same_partition(first: Sequence[str], second: Sequence[str]) -> bool:

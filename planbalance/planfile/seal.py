@@ -160,13 +160,16 @@ def _split_digest(header: PlanHeader, rows: Sequence[Operation]) -> str:
     A slice is its volume and its path below the image folder with the input's prefix, whatever the layout: no root, no
     input's number, no size and no time takes part, so that two clusters with the same data agree.
     """
-    below = Destinations(header.sources, "keep").below
     slices: dict[str, list[str]] = {}
-    for each in rows:
-        slices.setdefault(each.volume, []).append(below(each.input, each.image, each.volume))
+    volumes = [each.volume for each in rows]
+    paths = Destinations(header.sources, "keep").all_below(
+        [each.input for each in rows], [each.image for each in rows], volumes
+    )
+    for volume, path in zip(volumes, paths, strict=True):
+        slices.setdefault(volume, []).append(path)
     digest = hashlib.sha256()
-    for volume, split in sorted((volume.id, volume.split) for volume in header.volumes):
-        digest.update(orjson.dumps((volume, split)) + b"\n")
+    for identity, split in sorted((volume.id, volume.split) for volume in header.volumes):
+        digest.update(orjson.dumps((identity, split)) + b"\n")
     digest.update(b"\n")
     for volume in sorted(slices):
         opening = orjson.dumps((volume,))[:-1].decode()

@@ -16,22 +16,29 @@ def refuse_collisions(inputs: Sequence[Input], slices: Sequence[Slice], layout: 
     Raises:
         InputError: two share a label file, or one needs the name of another's folder (kind `collision`).
     """
-    below = Destinations(sources_of(inputs), layout).below
-    paths = [below(one.file.input, one.file.path, one.volume) for one in slices]
-    stems = [path.rpartition(".")[0] for path in paths]  # of equal labels; `fold` of ASCII is `lower`
-    if len({stem.lower() if stem.isascii() else fold(stem) for stem in stems}) < len(paths):
+    files = [one.file for one in slices]
+    paths = Destinations(sources_of(inputs), layout).all_below(
+        [file.input for file in files], [file.path for file in files], [one.volume for one in slices]
+    )
+    stems = fold("\n".join([path.rpartition(".")[0] for path in paths])).split("\n")  # equal ones share a label
+    if _twice(stems):
         pairs = zip((place_of(inputs, one.file) for one in slices), map(label_path, paths), strict=True)
         raise _collision(
             [" / ".join(group) for group in collisions(pairs)], "slices would share one place in the output"
         )
-    labels = [(one.file.input, one.file.label) for one in slices if one.file.label is not None]
-    if len(set(labels)) < len(labels):
-        doubled = sorted(key for key, count in Counter(labels).items() if count > 1)
+    labels = [file.label for file in files if file.label is not None]
+    owned = Counter((file.input, file.label) for file in files if file.label is not None) if _twice(labels) else {}
+    doubled = sorted(key for key, count in owned.items() if count > 1)
+    if doubled:
         listed = [f"{inputs[index].root.rstrip('/')}/{label}" for index, label in doubled]
         raise _collision(listed, "a label file belongs to two images")
     clashing = folder_clashes(_near_folders(inputs, slices, paths))
     if clashing:
         raise _collision(clashing, "a slice would need the name of a folder in the output")
+
+
+def _twice(texts: Sequence[str]) -> bool:
+    return len(set(texts)) < len(texts)
 
 
 def _near_folders(inputs: Sequence[Input], slices: Sequence[Slice], paths: Sequence[str]) -> Iterator[tuple[str, str]]:

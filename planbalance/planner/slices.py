@@ -8,13 +8,14 @@ from planbalance.destination import text_fault
 from planbalance.errors import InputError
 from planbalance.grouping import counted, look_like_one_patient, require_known, some
 from planbalance.model import ImageFile, Naming, Problem, Slice, Snapshot, Volume
-from planbalance.naming import find_naming
+from planbalance.naming import find_names
 from planbalance.planner.collisions import refuse_collisions
 from planbalance.planner.matching import Matcher, spellings
 from planbalance.planner.options import PlanOptions
 from planbalance.planner.volumes import (
     below_folders,
     into_volumes,
+    paths_below,
     place_of,
     read_slices,
     refuse_ids,
@@ -56,12 +57,11 @@ def usable(snapshot: Snapshot, options: PlanOptions) -> Selection:
     excluding = Matcher(options.exclude)
     _refuse_problems(snapshot, excluding)
     images = _without_excluded_paths(snapshot, excluding)
-    below = below_folders(snapshot.inputs)
-    paths = [below(file) for file in images]
-    naming = find_naming(paths, options.volume_pattern) if paths else None
-    if naming is None:
+    if not images:
         raise _no_slices(snapshot)
-    read, patients = read_slices(snapshot.inputs, images, naming, options.positive_classes)
+    paths = paths_below(snapshot.inputs, images)
+    naming, names = find_names(paths, options.volume_pattern)
+    read, patients = read_slices(snapshot.inputs, images, naming, options.positive_classes, names)
     slices, volumes_excluded = _without_excluded_volumes(read, excluding)
     excluded = {"volumes": volumes_excluded, "slices": len(snapshot.images) - len(slices)}
     warnings = list(_scan_warnings(snapshot))
@@ -130,7 +130,7 @@ def _without_excluded_volumes(slices: list[Slice], excluding: Matcher) -> tuple[
 
 def _by_missing_label(snapshot: Snapshot, slices: list[Slice], rule: str | None, warnings: list[str]) -> list[Slice]:
     """Apply --missing-label; where an input has missing and empty labels, its meaning must be given."""
-    lacking = [one.file for one in slices if one.file.label is None]
+    lacking = [one.file for one in slices if one.file.label is None] if any(snapshot.missing) else []
     if not lacking:
         return slices
     if rule is None:
@@ -168,7 +168,8 @@ def _refuse_ambiguous(snapshot: Snapshot, slices: list[Slice]) -> None:
 
 def _by_invalid_label(snapshot: Snapshot, slices: list[Slice], rule: str, warnings: list[str]) -> list[Slice]:
     """Apply --invalid-label."""
-    invalid = [one for one in slices if one.file.invalid]
+    wrong = any(problem.severity == "error" for problem in snapshot.problems)  # an invalid label always is one
+    invalid = [one for one in slices if one.file.invalid] if wrong else []
     if not invalid:
         return slices
     if rule == "error":

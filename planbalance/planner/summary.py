@@ -245,7 +245,10 @@ def _split_warnings(decided: Decided) -> Iterator[str]:
 
 
 def _suffix_warnings(volumes: Iterable[Volume]) -> Iterator[str]:
-    suffixes = Counter(one.file.path.rpartition(".")[2].lower() for volume in volumes for one in volume.slices)
+    spelled = Counter([one.file.path[one.file.path.rfind(".") + 1 :] for volume in volumes for one in volume.slices])
+    suffixes: Counter[str] = Counter()
+    for suffix, count in spelled.items():
+        suffixes[suffix.lower()] += count
     unread = {suffix: count for suffix, count in sorted(suffixes.items()) if suffix not in TRAINER_SUFFIXES}
     if unread:
         listed = some(f"{counted(count, 'image')} in .{suffix}" for suffix, count in unread.items())

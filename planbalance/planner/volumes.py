@@ -1,12 +1,15 @@
 """Images -> slices -> volumes: the naming rule applied, positives counted, groups given."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from operator import attrgetter
+from typing import Final
 
 from planbalance.destination import id_fault
 from planbalance.errors import InputError
 from planbalance.grouping import GroupMap, counted, join_groups, joined_by_content, require_known, some
 from planbalance.model import ImageFile, Input, Naming, Slice, Snapshot, Source, Volume
-from planbalance.naming import clashing_ids, reader
+from planbalance.naming import Names, clashing_ids, read_names, reader
 
 
 def below_folders(inputs: Sequence[Input]) -> Callable[[ImageFile], str]:
@@ -17,6 +20,12 @@ def below_folders(inputs: Sequence[Input]) -> Callable[[ImageFile], str]:
         return file.path[cuts[file.input][file.folder] :]
 
     return below
+
+
+def paths_below(inputs: Sequence[Input], images: Iterable[ImageFile]) -> list[str]:
+    """Return the images' paths below their image folders."""
+    cuts = [[len(folder.images) + 1 if folder.images else 0 for folder in source.folders] for source in inputs]
+    return [file.path[cuts[file.input][file.folder] :] for file in images]
 
 
 def sources_of(inputs: Iterable[Input]) -> tuple[Source, ...]:
@@ -37,9 +46,20 @@ def is_positive(file: ImageFile, positive_classes: frozenset[int] | None) -> boo
 
 
 def read_slices(
-    inputs: Sequence[Input], images: Iterable[ImageFile], naming: Naming, positive_classes: frozenset[int] | None = None
+    inputs: Sequence[Input],
+    images: Sequence[ImageFile],
+    naming: Naming,
+    positive_classes: frozenset[int] | None = None,
+    names: Names | None = None,
 ) -> tuple[list[Slice], dict[str, str]]:
     """Read every image's name.
+
+    Args:
+        inputs: of the snapshot.
+        images: of the snapshot, all or some.
+        naming: the rule.
+        positive_classes: class ids that make a slice positive; None: any annotation.
+        names: what the rule reads from the paths below the image folders, where the caller knows it already.
 
     Returns:
         The slices, in the order of `images`, and the patient of each volume whose names tell one.
@@ -48,32 +68,39 @@ def read_slices(
         InputError: the rule does not read a name (kind `unmatched-names`), or a volume's names tell two patients
             (kind `two-patients`).
     """
-    read, below = reader(naming), below_folders(inputs)
-    any_class = positive_classes is None
-    ids: list[dict[str, str]] = [{} for _ in inputs]  # one string a volume, not one a slice
-    slices: list[Slice] = []
-    unmatched: list[ImageFile] = []
-    patients: dict[str, str] = {}
+    if names is None:
+        names = read_names(naming, paths_below(inputs, images))
+    if names is None:
+        read, below = reader(naming), below_folders(inputs)
+        raise _unread(inputs, [file for file in images if read(below(file)) is None], naming)
+    volumes = names.volumes
+    if any(source.prefix for source in inputs):
+        owned = list(zip([file.input for file in images], volumes, strict=True))
+        ids = {(index, volume): inputs[index].prefix + volume for index, volume in set(owned)}
+        volumes = [ids[each] for each in owned]
+    if positive_classes is None:
+        positive = [file.annotations > 0 for file in images]
+    else:
+        positive = [is_positive(file, positive_classes) for file in images]
+    slices = list(map(_new_slice, zip(images, volumes, names.numbers, positive, strict=True)))
+    return slices, {} if names.patients is None else _patients(volumes, names.patients)
+
+
+_new_slice: Final[Callable[[tuple[ImageFile, str, int | None, bool]], Slice]] = partial(tuple.__new__, Slice)
+
+
+def _patients(volumes: Sequence[str], patients: Sequence[str | None]) -> dict[str, str]:
+    """Return the patient of each volume whose names tell one."""
+    found: dict[str, str] = {}
     disagreeing: dict[str, None] = {}
-    for file in images:
-        name = read(below(file))
-        if name is None:
-            unmatched.append(file)
-            continue
-        known = ids[file.input]
-        volume = known.get(name.volume)
-        if volume is None:
-            volume = known[name.volume] = inputs[file.input].prefix + name.volume
-        if name.patient is not None and patients.setdefault(volume, name.patient) != name.patient:
-            disagreeing[f"{volume}: {patients[volume]} and {name.patient}"] = None
-        positive = file.annotations > 0 if any_class else is_positive(file, positive_classes)
-        slices.append(Slice(file, volume, name.number, positive))
-    _refuse_unread(inputs, unmatched, naming)
+    for volume, patient in zip(volumes, patients, strict=True):
+        if patient is not None and found.setdefault(volume, patient) != patient:
+            disagreeing[f"{volume}: {found[volume]} and {patient}"] = None
     if disagreeing:
         message = f"The names of {counted(len(disagreeing), 'volume')} tell two patients: {some(disagreeing)}."
         hint = "Correct the `patient` group of --volume-pattern, or name the patients with --group-map."
         raise InputError(message, kind="two-patients", hint=hint, paths=disagreeing)
-    return slices, patients
+    return found
 
 
 def into_volumes(slices: Iterable[Slice]) -> tuple[Volume, ...]:
@@ -145,8 +172,13 @@ def refuse_ids(volumes: Iterable[Volume]) -> None:
 
 
 def _volume(identity: str, slices: list[Slice]) -> Volume:
-    slices.sort(key=_order)
+    numbers = {one.number for one in slices}
+    # where each slice has a number of its own, nothing else decides
+    slices.sort(key=_number if len(numbers) == len(slices) and None not in numbers else _order)
     return Volume(identity, identity, tuple(slices), sum(one.positive for one in slices))
+
+
+_number: Final[Callable[[Slice], int]] = attrgetter("number")
 
 
 def _order(one: Slice) -> tuple[bool, int, int, str]:
@@ -154,12 +186,11 @@ def _order(one: Slice) -> tuple[bool, int, int, str]:
     return (one.number is not None, one.number or 0, file.input, file.path)
 
 
-def _refuse_unread(inputs: Sequence[Input], unmatched: Sequence[ImageFile], naming: Naming) -> None:
-    if unmatched:
-        paths = [place_of(inputs, file) for file in unmatched]
-        raise InputError(
-            f"The rule {naming.pattern or naming.rule} does not read {counted(len(paths), 'name')}: {some(paths, 3)}.",
-            kind="unmatched-names",
-            hint="Choose another --volume-pattern, or leave these files out with --exclude.",
-            paths=paths,
-        )
+def _unread(inputs: Sequence[Input], unmatched: Iterable[ImageFile], naming: Naming) -> InputError:
+    paths = [place_of(inputs, file) for file in unmatched]
+    return InputError(
+        f"The rule {naming.pattern or naming.rule} does not read {counted(len(paths), 'name')}: {some(paths, 3)}.",
+        kind="unmatched-names",
+        hint="Choose another --volume-pattern, or leave these files out with --exclude.",
+        paths=paths,
+    )
