@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 
-from planbalance import fs
+from planbalance import fs, holder
 from planbalance.errors import IncompleteError, InputError, PlanError
 
 _DEPTH: Final = 8  # folders below the one given; data sets lie high, their images deep
@@ -105,8 +105,8 @@ def _own_files(path: str) -> tuple[dict[str, Any], str | None, float]:
         own = tree.folder(fs.OWN)
         if fs.has(fs.JOURNAL, own):
             changed = fs.facts(fs.JOURNAL, own).st_mtime
-        holder = fs.lock_holder(own)
-        return _header(own), None if holder is None else _holder_text(holder), changed
+        signature = fs.lock_holder(own)
+        return _header(own), None if signature is None else holder.describe(signature), changed
     except PermissionError:
         return {}, "unknown: its lock may not be looked at", changed
     except OSError:
@@ -123,14 +123,6 @@ def _header(own: int) -> dict[str, Any]:
     except (OSError, orjson.JSONDecodeError):
         return {}
     return header if isinstance(header, dict) else {}
-
-
-def _holder_text(holder: bytes) -> str:
-    try:
-        who = orjson.loads(holder)
-        return f"process {who['pid']} on {who['host']}"
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        return "a process that did not sign"
 
 
 def _text(header: dict[str, Any], key: str) -> str | None:
@@ -184,10 +176,10 @@ def remove_partial(partial: PartialBuild) -> None:
 
 def _empty_and_remove(path: str, tree: fs.Tree, own: int) -> None:
     try:
-        lock = fs.Lock(own, b"")
+        lock = fs.Lock(own, holder.sign())
     except fs.LockHeldError as held:
         raise IncompleteError(
-            f"{path} is being built by {_holder_text(held.holder)}.",
+            f"{path} is being built by {holder.describe(held.holder)}.",
             kind="locked",
             hint="Wait for it, or end it first.",
             paths=[path],

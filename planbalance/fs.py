@@ -3,8 +3,9 @@
 Every call goes through this module's `os` and `_libc`, looked up at the moment of the call, so that a test can put a
 faulty or a recording one in their place; the production path pays nothing for it.
 
-Folders below the output are opened component by component with `O_NOFOLLOW` (openat(2)), each relative to the one
-before: whatever is swapped for a link in between, nothing is ever made outside.
+Folders below the output are opened by one openat2(2) with RESOLVE_BENEATH; where the kernel lacks it, and where folders
+are made, component by component with `O_NOFOLLOW` (openat(2)), each relative to the one before. Whatever is swapped for
+a link in between, nothing is ever made outside.
 """
 
 import ctypes
@@ -20,6 +21,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from planbalance.holder import has_ended
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -44,12 +47,24 @@ _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXE
 _CHUNK: Final = 1 << 19
 # A file system answers so where it does not know a call at all, or not between these two files.
 NOT_HERE: Final = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV, errno.EPERM, errno.ENOTTY))
+# Older kernels, and containers whose filter of system calls does not know it.
+_NO_OPENAT2: Final = frozenset((errno.ENOSYS, errno.EPERM, errno.EINVAL, errno.E2BIG))
 _RENAME_NOREPLACE: Final = 1  # renameat2(2)
 _AT_FDCWD: Final = -100
 _FICLONE: Final = 0x40049409  # ioctl_ficlone(2)
 # How the signature of a shared lock's holder begins in the lock file.
 _SHARED: Final = b"shared "
 _SYNCFS_TELLS: Final = (5, 8)  # syncfs(2), errors
+# No C library wraps it; the number is the same wherever system calls got new ones together (Linux 5.6).
+_OPENAT2: Final = 437
+_OPENAT2_MACHINES: Final = frozenset(("x86_64", "aarch64", "ppc64le", "s390x", "riscv64"))
+_RESOLVE_BENEATH: Final = 0x08 | 0x04 | 0x02  # and RESOLVE_NO_SYMLINKS, RESOLVE_NO_MAGICLINKS (openat2(2))
+
+
+class _OpenHow(ctypes.Structure):
+    """`struct open_how` (openat2(2))."""
+
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
 
 
 class _Libc:
@@ -57,6 +72,20 @@ class _Libc:
 
     def __init__(self) -> None:
         self._calls: Any = ctypes.CDLL(None, use_errno=True)
+        self._calls.syscall.restype = ctypes.c_long
+        self._openat2 = _OPENAT2 if os.uname().machine in _OPENAT2_MACHINES else None
+
+    def openat2(self, path: str, dir_fd: int, flags: int, resolve: int) -> int:
+        """Open a path below an open folder, the kernel watching the whole way; ENOSYS before Linux 5.6."""
+        if self._openat2 is None:
+            raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), path)
+        how = _OpenHow(flags, 0, resolve)
+        number, size = ctypes.c_long(self._openat2), ctypes.c_size_t(ctypes.sizeof(how))
+        fd: int = self._calls.syscall(number, ctypes.c_int(dir_fd), os.fsencode(path), ctypes.byref(how), size)
+        if fd < 0:
+            number_of_error = ctypes.get_errno()
+            raise OSError(number_of_error, os.strerror(number_of_error), path)
+        return fd
 
     def renameat2(self, old: str, new: str, flags: int) -> None:
         """Rename with flags; ENOSYS where the C library is too old for it."""
@@ -96,12 +125,26 @@ class Tree:
     def __init__(self, path: str) -> None:
         self.path = path
         self.fd = os.open(path, _FOLDER)
+        self._beneath = True
 
     def folder(self, path: str, *, make: bool = False) -> int:
         """Return a new descriptor of the folder `path` below the tree; with `make`, what is missing is made.
 
-        Raises OSError: ELOOP or ENOTDIR where a component is a link.
+        Raises OSError: ELOOP, ENOTDIR or EXDEV where a component is a link or leads out.
         """
+        if self._beneath:
+            try:
+                return _libc.openat2(path, self.fd, _FOLDER, _RESOLVE_BENEATH)
+            except OSError as error:
+                if error.errno == errno.ENOENT and not make:
+                    raise
+                if error.errno in _NO_OPENAT2:
+                    self._beneath = False
+                elif error.errno not in (errno.ENOENT, errno.EAGAIN):  # EAGAIN: something was renamed on the way
+                    raise
+        return self._by_steps(path, make=make)
+
+    def _by_steps(self, path: str, *, make: bool) -> int:
         current = self.fd
         for part in path.split("/"):
             try:
@@ -661,15 +704,6 @@ def chunks_of(path: str) -> Iterator[bytes]:
         close(fd)
 
 
-def boot_id() -> str:
-    """Return the kernel's id of this boot; "" where it has none."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
-
-
 class AppendedFile(io.RawIOBase):
     """A file that is only ever appended to, its writes going through this module's `os`."""
 
@@ -851,6 +885,7 @@ def _take(fd: int, *, shared: bool) -> None:
             raise LockHeldError(holder) from None
         if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
             raise
-        # No locks on this file system (Lustre without -o flock): a holder that signed and did not sign off is live.
-        if written and not (shared and written.startswith(_SHARED)):
+        # No locks on this file system (Lustre without -o flock): a holder that signed and did not sign off is live,
+        # unless it is known to be dead.
+        if written and not (shared and written.startswith(_SHARED)) and not has_ended(holder):
             raise LockHeldError(holder) from None

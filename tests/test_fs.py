@@ -11,17 +11,30 @@ from pathlib import Path
 
 import pytest
 
-from planbalance import fs
+from planbalance import fs, holder
 from tests.builders import tree_state, write
 from tests.faults import faulty
 
 
-@pytest.fixture
-def tree(tmp_path: Path) -> Iterator[fs.Tree]:
+@pytest.fixture(params=["openat2", "step by step"])
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[fs.Tree]:
+    """A tree on a kernel with openat2(2), and on one without."""
     (tmp_path / "tree").mkdir()
     opened = fs.Tree(str(tmp_path / "tree"))
+    if request.param != "openat2":
+        monkeypatch.setattr(opened, "_beneath", False)
+    elif not _has_openat2(opened):
+        pytest.skip("this kernel lacks openat2")
     yield opened
     opened.close()
+
+
+def _has_openat2(tree: fs.Tree) -> bool:
+    try:
+        os.close(fs._libc.openat2(".", tree.fd, os.O_RDONLY, 0))
+    except OSError:
+        return False
+    return True
 
 
 @pytest.fixture
@@ -89,6 +102,46 @@ def test_a_parent_swapped_for_a_link_again_and_again_leads_nowhere(tree: fs.Tree
         stop.set()
         swapper.join()
     assert os.listdir(outside / "b") == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EPERM, errno.EINVAL])
+def test_a_kernel_without_openat2_is_asked_once(tmp_path: Path, number: int) -> None:
+    """EPERM: a container whose filter of system calls is older than the kernel."""
+
+    def act(count: int, name: str, real: object, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+        if name == "openat2":
+            raise OSError(number, os.strerror(number))
+        return faulty.only_count(count, name, real, args, kwargs)  # type: ignore[arg-type]  # a callable
+
+    with faulty.calls(act) as seen:
+        tree = fs.Tree(str(tmp_path))
+        os.close(tree.folder("a/b", make=True))
+        os.close(tree.folder("a/b"))
+        tree.close()
+    assert seen.seen.count("openat2") == 1
+    assert (tmp_path / "a/b").is_dir()
+
+
+def test_a_folder_that_is_there_is_opened_by_one_call(tmp_path: Path) -> None:
+    (tmp_path / "a/b/c").mkdir(parents=True)
+    tree = fs.Tree(str(tmp_path))
+    if not _has_openat2(tree):
+        pytest.skip("this kernel lacks openat2")
+    with faulty.calls(faulty.only_count) as seen:
+        os.close(tree.folder("a/b/c"))
+    tree.close()
+    assert seen.seen == ["openat2"]
+
+
+@pytest.mark.parametrize("path", ["..", "a/../..", "/etc"])
+def test_a_path_that_leads_out_is_refused_by_the_kernel(tmp_path: Path, path: str) -> None:
+    (tmp_path / "tree/a").mkdir(parents=True)
+    tree = fs.Tree(str(tmp_path / "tree"))
+    if not _has_openat2(tree):
+        pytest.skip("this kernel lacks openat2")
+    with pytest.raises(OSError, match="cross-device"):
+        tree.folder(path, make=True)
+    tree.close()
 
 
 def test_a_tree_is_not_opened_through_a_link(tmp_path: Path) -> None:
@@ -295,7 +348,7 @@ def test_appended_bytes_are_read_back_and_a_tail_is_cut(folder: int) -> None:
 
 _TRY = """
 import os, sys
-from planbalance import fs
+from planbalance import fs, holder
 try:
     fs.Lock(os.open(sys.argv[1], os.O_RDONLY), b"child", shared=sys.argv[2] == "shared")
 except fs.LockHeldError as held:
@@ -335,8 +388,10 @@ def test_shared_holders_stand_side_by_side_and_keep_out_one_alone(tmp_path: Path
     lock.release()
 
 
-@pytest.mark.parametrize(("written", "free"), [(b"", True), (b"somebody", False)])
-def test_without_locks_a_signature_counts_as_a_live_holder(
+@pytest.mark.parametrize(
+    ("written", "free"), [(b"", True), (b"somebody", False), (holder.sign(), False), (holder.sign(started="1"), True)]
+)
+def test_without_locks_a_signature_counts_unless_its_holder_is_dead(
     tmp_path: Path, folder: int, monkeypatch: pytest.MonkeyPatch, written: bytes, free: bool
 ) -> None:
     (tmp_path / fs.LOCK).write_bytes(written)

@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 
 import orjson
 
-from planbalance import fs
+from planbalance import fs, holder
 from planbalance.engine import words
 from planbalance.engine.job import PINNED, Job, command
 from planbalance.engine.journal import Here
@@ -53,7 +53,7 @@ To throw it away: `planbalance clean` (which refuses while somebody works on it)
 
 def here() -> Here:
     """Return this machine and boot."""
-    return Here(socket.gethostname(), fs.boot_id())
+    return Here(socket.gethostname(), holder.boot_id())
 
 
 def pins(job: Job) -> dict[str, Any]:
@@ -237,7 +237,7 @@ class Staging:
         own = -1
         try:
             own = tree.folder(fs.OWN, make=True)
-            lock = fs.Lock(own, _holder(job), shared=job.options.shard is not None)
+            lock = fs.Lock(own, _signature(job), shared=job.options.shard is not None)
         except fs.LockHeldError as held:
             _close(tree, own)
             raise held_error(path, held.holder) from None
@@ -364,31 +364,18 @@ def _cannot_make(path: str, error: OSError) -> PlanError:
     )
 
 
-def _holder(job: Job) -> bytes:
-    slurm = os.environ.get("SLURM_ARRAY_JOB_ID") or os.environ.get("SLURM_JOB_ID")
-    who = {"host": socket.gethostname(), "pid": os.getpid(), "slurm_job": slurm}
-    if job.options.shard is not None:
-        who["shard"] = str(job.options.shard)
-    return orjson.dumps(who)
+def _signature(job: Job) -> bytes:
+    return holder.sign() if job.options.shard is None else holder.sign(shard=str(job.options.shard))
 
 
-def held_error(path: str, holder: bytes) -> IncompleteError:
+def held_error(path: str, signature: bytes) -> IncompleteError:
     """Return what to say where somebody works in a staging folder."""
+    hint = "wait for it, or end it and run this command again"
+    if holder.has_ended(signature):
+        hint = (
+            "it has ended, but the file system still keeps its lock (of a node that died): wait until it is given up, "
+            f"or remove {path}/{fs.OWN}/{fs.LOCK} and run this command again"
+        )
     return IncompleteError(
-        f"Another apply is building {path}: {describe_holder(holder)}",
-        kind="locked",
-        hint="wait for it, or end it and run this command again",
-        paths=[path],
+        f"Another apply is building {path}: {holder.describe(signature)}", kind="locked", hint=hint, paths=[path]
     )
-
-
-def describe_holder(holder: bytes) -> str:
-    """Return who holds a lock, in words."""
-    try:
-        who = orjson.loads(holder)
-        text = f"process {who['pid']} on {who['host']}"
-        if who.get("shard"):
-            text = f"shard {who['shard']}, {text}"
-        return f"{text} (Slurm job {who['slurm_job']})" if who.get("slurm_job") else text
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        return "a process that did not sign yet"

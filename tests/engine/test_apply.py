@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import pytest
 
-from planbalance import fs
+from planbalance import fs, holder
 from planbalance.engine import ApplyOptions, apply_plan
 from planbalance.errors import IncompleteError, InterruptedRunError, PlanbalanceError, PlanError, UsageError
 from planbalance.model import Silent
@@ -486,12 +486,12 @@ def test_nothing_is_believed_after_a_reboot(cut_off: Scene, monkeypatch: pytest.
     journal = cut_off.staging / ".planbalance/journal"
     lines = [line for line in journal.read_bytes().splitlines(keepends=True) if not line.startswith(b'{"synced"')]
     journal.write_bytes(b"".join(lines))
-    monkeypatch.setattr(fs, "boot_id", lambda: "another-boot")
+    monkeypatch.setattr(holder, "boot_id", lambda: "another-boot")
     assert apply(cut_off).resumed == 0
 
 
 def test_an_orderly_end_vouches_for_other_boots_and_nodes(cut_off: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fs, "boot_id", lambda: "another-boot")
+    monkeypatch.setattr(holder, "boot_id", lambda: "another-boot")
     assert apply(cut_off).resumed == 1
 
 

@@ -68,6 +68,10 @@ class _FaultyLibc:
         self._counter = counter
         self._real = real
 
+    def openat2(self, *args: Any) -> int:
+        fd: int = self._counter.call("openat2", self._real.openat2, args, {})
+        return fd
+
     def renameat2(self, *args: Any) -> None:
         self._counter.call("renameat2", self._real.renameat2, args, {})
 

@@ -1,0 +1,107 @@
+"""Who holds a lock: what the holder writes about itself, what that says to people, and whether it is known to be dead.
+
+A lock of the kernel goes with its holder. What is written here is for people, and for file systems without locks.
+"""
+
+import os
+import socket
+import subprocess
+from contextlib import suppress
+from typing import Any, Final
+
+import orjson
+
+_SLURM_SECONDS: Final = 10.0  # a controller that does not answer by then is not waited for
+
+
+def sign(**more: str) -> bytes:
+    """Return what this process says about itself; `more` is said too."""
+    environ = os.environ
+    who: dict[str, Any] = {
+        "host": socket.gethostname(),
+        "boot": boot_id(),
+        "pids": _pid_namespace(),
+        "pid": os.getpid(),
+        "started": _started(os.getpid()),
+        "slurm_job": environ.get("SLURM_ARRAY_JOB_ID") or environ.get("SLURM_JOB_ID"),
+        "slurm_task": environ.get("SLURM_JOB_ID"),
+        "slurm_restart": environ.get("SLURM_RESTART_COUNT", "0"),
+    }
+    return orjson.dumps(who | more)
+
+
+def describe(holder: bytes) -> str:
+    """Return who holds a lock, in words."""
+    who = _read(holder)
+    if "pid" not in who or "host" not in who:
+        return "a process that did not sign yet"
+    shard = f"shard {who['shard']}, " if who.get("shard") else ""
+    job = f" (Slurm job {who['slurm_job']})" if who.get("slurm_job") else ""
+    return f"{shard}process {who['pid']} on {who['host']}{job}"
+
+
+def has_ended(holder: bytes) -> bool:
+    """Return whether a holder is known to be dead: its process, its machine's boot, or its Slurm job is over.
+
+    What cannot be known from here (another node, no Slurm) is taken for alive.
+    """
+    who = _read(holder)
+    if who.get("host") == socket.gethostname() and isinstance(who.get("boot"), str) and who["boot"]:
+        if who["boot"] != boot_id():
+            return True
+        if who.get("pids") == _pid_namespace():
+            return not isinstance(who.get("pid"), int) or _started(who["pid"]) != who.get("started")
+    task = who.get("slurm_task")
+    return isinstance(task, str) and task.isdecimal() and _slurm_has_ended(task, who)
+
+
+def _read(holder: bytes) -> dict[str, Any]:
+    try:
+        who = orjson.loads(holder)
+    except orjson.JSONDecodeError:
+        return {}
+    return who if isinstance(who, dict) else {}
+
+
+def boot_id() -> str:
+    """Return the kernel's id of this boot; "" where it has none."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _pid_namespace() -> str:
+    """Return in which namespace process ids count (containers have their own)."""
+    with suppress(OSError):
+        return os.readlink("/proc/self/ns/pid")
+    return ""
+
+
+def _started(pid: int) -> str | None:
+    """Return when a process was started, in ticks since boot (proc_pid_stat(5), field 22); None where there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in (b"Z", b"X") else fields[19].decode("ascii")
+
+
+def _slurm_has_ended(task: str, who: dict[str, Any]) -> bool:
+    if task == os.environ.get("SLURM_JOB_ID"):  # requeued after its node died: this is the same job, once more
+        return str(who.get("slurm_restart")) != os.environ.get("SLURM_RESTART_COUNT", "0")
+    try:
+        told = subprocess.run(  # noqa: S603 - `task` is a number
+            ["squeue", "--noheader", "--format=%T", f"--jobs={task}"],  # noqa: S607 - the cluster's own, by PATH
+            capture_output=True,
+            text=True,
+            timeout=_SLURM_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return False
+    if told.returncode != 0:
+        return "Invalid job id" in told.stderr
+    return not told.stdout.strip()

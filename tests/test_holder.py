@@ -1,0 +1,117 @@
+"""Who holds a lock: told to people, and told apart from the dead."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+
+from planbalance import holder
+
+
+def signed(**changes: object) -> bytes:
+    return orjson.dumps(orjson.loads(holder.sign()) | changes)
+
+
+@pytest.fixture
+def squeue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cluster's squeue, whose answer the test writes."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name in ("SLURM_JOB_ID", "SLURM_RESTART_COUNT"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "squeue"
+
+
+def answer(squeue: Path, text: str) -> None:
+    squeue.write_text(f"#!/bin/sh\n{text}\n")
+    squeue.chmod(0o755)
+
+
+def test_this_process_lives() -> None:
+    assert not holder.has_ended(holder.sign())
+
+
+def test_a_process_that_ended_is_dead_its_number_taken_by_another_or_not() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", "import sys; from planbalance import holder; sys.stdout.buffer.write(holder.sign())"],
+        stdout=subprocess.PIPE,
+        check=True,
+    ).stdout
+    assert holder.has_ended(told)
+    assert holder.has_ended(signed(started="1"))
+
+
+def test_a_zombie_is_dead() -> None:
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    assert holder.has_ended(signed(pid=child))
+    os.waitpid(child, 0)
+
+
+def test_another_boot_of_this_machine_is_over() -> None:
+    assert holder.has_ended(signed(boot="another"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"host": "elsewhere"}, {"pids": "pid:[1]", "pid": 1}, {"boot": ""}],
+    ids=["another node", "another container", "no boot id"],
+)
+def test_what_cannot_be_known_from_here_is_alive(squeue: Path, changes: dict[str, object]) -> None:
+    assert not holder.has_ended(signed(started="1", **changes))
+
+
+@pytest.mark.parametrize("signature", [b"", b"{}", b"[]", b"somebody", b"\xff", b'{"slurm_task":"1; rm"}'])
+def test_who_did_not_sign_is_alive_and_described(signature: bytes) -> None:
+    assert not holder.has_ended(signature)
+    assert holder.describe(signature) == "a process that did not sign yet"
+
+
+def test_a_holder_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "4711")
+    assert holder.describe(holder.sign(host="node7", shard="2/8")) == (
+        f"shard 2/8, process {os.getpid()} on node7 (Slurm job 4711)"
+    )
+
+
+ELSEWHERE = signed(host="node7", slurm_task="4711")
+
+
+@pytest.mark.parametrize(
+    ("said", "ended"),
+    [
+        ("echo RUNNING", False),
+        ("echo COMPLETING", False),
+        ("exit 0", True),
+        ("echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1", True),
+        ("echo 'Unable to contact slurm controller' >&2; exit 1", False),
+    ],
+    ids=["running", "completing", "over", "forgotten", "no answer"],
+)
+def test_slurm_knows_whether_the_job_of_another_node_is_over(squeue: Path, said: str, ended: bool) -> None:
+    answer(squeue, said)
+    assert holder.has_ended(ELSEWHERE) == ended
+
+
+def test_without_slurm_the_job_of_another_node_is_alive(squeue: Path) -> None:
+    assert not holder.has_ended(ELSEWHERE)
+
+
+def test_slurm_that_does_not_answer_is_not_waited_for(squeue: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(holder, "_SLURM_SECONDS", 0.01)
+    answer(squeue, "exec /bin/sleep 5")
+    assert not holder.has_ended(ELSEWHERE)
+
+
+@pytest.mark.parametrize(("restarts", "ended"), [("0", False), ("1", True)])
+def test_a_job_requeued_after_its_node_died_takes_over_from_itself(
+    squeue: Path, monkeypatch: pytest.MonkeyPatch, restarts: str, ended: bool
+) -> None:
+    answer(squeue, "echo RUNNING")
+    monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", restarts)
+    assert holder.has_ended(ELSEWHERE) == ended
