@@ -393,6 +393,23 @@ apply_options = together(
 )  # fmt: skip
 
 
+shard_options = together(
+    option(
+        "--shard", metavar="I/N|auto", heading=ADVANCED,
+        help="Do part I of N only (auto: by the Slurm array); parts run anywhere, at any time.",
+    ),
+    option("--finish", is_flag=True, heading=ADVANCED, help="When all parts are done: put them together."),
+    option(
+        "--executor", type=click.Choice(["local", "dask"]), default="local", show_default=True, heading=ADVANCED,
+        help="Where the work is done: here, or by parts on a Dask cluster (extra [dask]).",
+    ),
+    option(
+        "--scheduler", metavar="ADDRESS", heading=ADVANCED,
+        help="The running Dask scheduler.  [default: a cluster on this machine]",
+    ),
+)  # fmt: skip
+
+
 label_mode_option = option(
     "--labels", type=click.Choice(["copy", "same"]), default="copy", show_default=True, heading="Output",
     help="Labels copied (one edited later does not change the source), or placed as the images are.",
