@@ -8,7 +8,7 @@ from typing import Any, TypedDict, Unpack
 import click
 from rich.console import Group, RenderableType
 
-from planbalance import api
+from planbalance import api, guard
 from planbalance.api import DEFAULT_PLAN, DEFAULT_SEED, InputSpec, PlanKeywords, Planned, fold_file
 from planbalance.cli import config
 from planbalance.cli.options import (
@@ -22,6 +22,7 @@ from planbalance.cli.options import (
 from planbalance.cli.saved import NewSection, given, new_section, save
 from planbalance.cli.terminal import Answer, Terminal
 from planbalance.model import SPLITS, Progress
+from planbalance.places import all_guarded
 from planbalance.planner import parse_ratios
 from planbalance.report.footprint import footprint_of
 from planbalance.report.plan import plan_document, plan_text
@@ -103,7 +104,7 @@ def _section(ctx: click.Context, keywords: PlanKeywords, folds: int | None) -> N
 
 def _save(section: NewSection, made: Planned, terminal: Terminal) -> None:
     path = os.path.abspath(config.FILE)
-    api.check_places(made.header.inputs, inside_refused={"file of options": path})
+    guard.refuse_files({"file of options": path}, all_guarded(made.header.inputs, made.header.sources))
     terminal.note(
         f"Wrote the options to {config.FILE}." if save(section) else f"{config.FILE} has these options already."
     )
