@@ -53,6 +53,7 @@ from planbalance.planner import (
     usable,
 )
 from planbalance.planstore import PlanFile, save_plan
+from planbalance.pool import without_collecting
 from planbalance.scan import scan as scan_inputs
 
 if TYPE_CHECKING:
@@ -323,6 +324,7 @@ def make_plan_as_list(snapshot: Snapshot, options: PlanOptions) -> list[SealedPl
     return [make_plan(snapshot, options)]
 
 
+@without_collecting()
 def _sealed(
     inputs: Inputs,
     output: str,
