@@ -2,23 +2,27 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Test workers: two a core hide the waiting for the disk.
+# Test workers, one a core; a test at a time, so that none sits on the long ones while another has nothing to do.
 WORKERS ?= auto
+PYTEST := -m pytest -n $(WORKERS) --dist loadgroup
+QUICK := not torture and not full_size and not packaging
+# What other Pythons and versions run: the rooms where these matter. TESTS=tests runs everything there.
+TESTS ?= @tests/core.txt
 
-.PHONY: demo test check format bench bench-full torture test-lowest test-pythons clean
+.PHONY: demo test check format bench torture test-lowest test-pythons clean
 
 demo: $(VENV)/.installed
 	$(BIN)/planbalance demo
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not torture" $(PYTEST_ARGS)
+	$(BIN)/python $(PYTEST) -m "not torture" $(PYTEST_ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not torture and not full_size" -q $(PYTEST_ARGS)
+	$(BIN)/python $(PYTEST) -m "$(QUICK)" -q $(PYTEST_ARGS)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
@@ -31,18 +35,17 @@ torture: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(WORKERS) -m torture $(PYTEST_ARGS)
 
 # The oldest versions that pyproject.toml admits, in an environment of their own.
-test-lowest:
-	$(PYTHON) -m venv --clear .venv-lowest
-	.venv-lowest/bin/python -m pip install --quiet --upgrade "pip>=25.1"
-	.venv-lowest/bin/python -m pip install --quiet --constraint tests/lowest.txt --editable . --group test
-	.venv-lowest/bin/python -m pytest -n $(WORKERS) -m "not torture and not full_size" -q $(PYTEST_ARGS)
+test-lowest: $(VENV)/.dev
+	$(PYTHON) -m venv --without-pip --clear .venv-lowest
+	$(BIN)/python -m pip --python .venv-lowest/bin/python install --quiet --constraint tests/lowest.txt --editable . --group test
+	.venv-lowest/bin/python $(PYTEST) -m "$(QUICK)" -q $(TESTS) $(PYTEST_ARGS)
 
-# Every supported Python that this machine has, each in an environment of its own.
-test-pythons:
-	$(PYTHON) tests/pythons.py
+# Every other supported Python that this machine has, each in an environment of its own.
+test-pythons: $(VENV)/.dev
+	$(BIN)/python tests/pythons.py -n $(WORKERS) --dist loadgroup -m "$(QUICK)" -q $(TESTS) $(PYTEST_ARGS)
 
 clean:
-	rm -rf $(VENV) .venv-lowest .venv-3.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
+	rm -rf $(VENV) .venv-lowest .venv-3.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist site
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -103,13 +103,11 @@ class PlanFile:
         header: the first line.
     """
 
-    def __init__(
-        self, path: str, header: PlanHeader, read: Callable[[int, int], bytes], reader: BlockReader | None = None
-    ) -> None:
+    def __init__(self, path: str, header: PlanHeader, read: Callable[[int, int], bytes]) -> None:
         self.path = path
         self.header = header
         self._read = read  # (bytes after the first line, length) -> bytes
-        self._reader = reader or BlockReader(header)
+        self._reader = BlockReader(header)
 
     @classmethod
     def open(cls, path: str, *, allow_edited: bool = False) -> "PlanFile":
@@ -142,8 +140,9 @@ class PlanFile:
 
     def stretch(self, blocks: range) -> "PlanFile":
         """Return the plan of these blocks alone: nothing else is read. Its header is not one to write."""
-        part = replace(self.header, blocks=self.header.blocks[blocks.start : blocks.stop])
-        return PlanFile(self.path, part, self._read, self._reader)
+        return PlanFile(
+            self.path, replace(self.header, blocks=self.header.blocks[blocks.start : blocks.stop]), self._read
+        )
 
     def read_block(self, index: int) -> list[Operation]:
         """Return the operations of one block, checked as `BlockReader.read` does.

@@ -9,6 +9,7 @@
 import hashlib
 import os
 import random
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -76,35 +77,34 @@ def mixed_volumes(
 
 def tree_state(root: Path, *, leave_out: tuple[str, ...] = ()) -> dict[str, tuple[object, ...]]:
     """Return what must not change: every name with its type, mode, owner, mtime and bytes or link target."""
-    return {
-        path: _state(os.path.join(root, path))
-        for path in sorted(_walk(root))
-        if not path.startswith(leave_out or ("\0",))
-    }
+    return {path: _state(f"{root}/{path}") for path in sorted(_walk(root)) if not path.startswith(leave_out or ("\0",))}
 
 
 def _walk(root: Path) -> Iterator[str]:
+    above = len(os.fspath(root)) + 1
     for folder, folders, files in os.walk(root):
+        below = f"{folder}/"[above:]
         for name in (*folders, *files):
-            yield os.path.relpath(os.path.join(folder, name), root)
+            yield below + name
 
 
 def _state(path: str) -> tuple[object, ...]:
     facts = os.lstat(path)
     common = (oct(facts.st_mode), facts.st_uid, facts.st_gid, facts.st_mtime_ns)
-    if os.path.islink(path):
+    if stat.S_ISLNK(facts.st_mode):
         return (*common, os.readlink(path))
-    if os.path.isdir(path):
+    if stat.S_ISDIR(facts.st_mode):
         return common
-    return (*common, hashlib.sha256(Path(path).read_bytes()).hexdigest())
+    with open(path, "rb", buffering=0) as file:
+        return (*common, hashlib.sha256(file.read()).hexdigest())
 
 
 def tree_content(root: Path) -> dict[str, str]:
     """Return what two equal builds share: names and content without `.planbalance/`; links by target."""
     return {
-        path: str(_state(os.path.join(root, path))[-1])
+        path: str(_state(f"{root}/{path}")[-1])
         for path in sorted(_walk(root))
-        if not path.startswith(".planbalance") and not os.path.isdir(os.path.join(root, path))
+        if not path.startswith(".planbalance") and not os.path.isdir(f"{root}/{path}")
     }
 
 

@@ -1,7 +1,7 @@
-"""Run the quick tests on every other supported Python that this machine has: `make test-pythons`.
+"""Run tests on every other supported Python that this machine has: `make test-pythons` gives pytest's arguments.
 
-The Python that runs this is left to `make test`. Others are found on the PATH and among pyenv's versions; each gets an
-environment of its own, `.venv-<version>`.
+The Python that runs this is left to `make test`, and its pip installs for the others. They are found on the PATH and
+among pyenv's versions; each gets an environment of its own, `.venv-<version>`.
 """
 
 import os
@@ -38,18 +38,15 @@ def interpreter(version: str) -> str | None:
 
 
 def tested(version: str, python: str) -> bool:
-    """Install the project and its test tools in an environment of this Python, and run the quick tests there."""
+    """Install the project and its test tools in an environment of this Python, and run the tests there."""
     venv = HOME / f".venv-{version}"
     inside = str(venv / "bin" / "python")
     if not (venv / ".dev").exists():
-        subprocess.run([python, "-m", "venv", "--clear", venv], check=True)
-        subprocess.run([inside, "-m", "pip", "install", "--quiet", "--upgrade", "pip>=25.1"], check=True)
-        subprocess.run(
-            [inside, "-m", "pip", "install", "--quiet", "--editable", ".", "--group", "test"], cwd=HOME, check=True
-        )
+        subprocess.run([python, "-m", "venv", "--without-pip", "--clear", venv], check=True)
+        pip = (sys.executable, "-m", "pip", "--python", inside)
+        subprocess.run([*pip, "install", "--quiet", "--editable", ".", "--group", "test"], cwd=HOME, check=True)
         (venv / ".dev").touch()
-    command = [inside, "-m", "pytest", "-n", "auto", "-q", "-m", "not torture and not full_size", *sys.argv[1:]]
-    return subprocess.run(command, cwd=HOME, check=False).returncode == 0
+    return subprocess.run([inside, "-m", "pytest", *sys.argv[1:]], cwd=HOME, check=False).returncode == 0
 
 
 def main() -> int:

@@ -78,10 +78,7 @@ def tell(failure: Failure, terminal: Terminal) -> None:
     if len(more) > _PATHS_SHOWN:
         terminal.complain(line(f"  and {len(more) - _PATHS_SHOWN:,} more (--json lists all)"))
     if failure.hint:
-        first, *more = failure.hint.split("\n")
-        terminal.complain(line(("Hint: ", "bold"), first))
-        for words in more:  # commands to copy, one a line
-            terminal.complain(line("  " + words))
+        terminal.complain(line(("Hint: ", "bold"), failure.hint))
 
 
 def _sentence(message: str) -> str:
