@@ -76,6 +76,7 @@ __all__ = (
     "InputSpec",
     "PlanKeywords",
     "Planned",
+    "Reported",
     "Scanned",
     "apply",
     "build",
@@ -86,6 +87,7 @@ __all__ = (
     "plan",
     "plan_folds",
     "relocate",
+    "report",
     "scan",
     "slurm",
     "verify",
@@ -196,6 +198,16 @@ class Planned:
     def header(self) -> PlanHeader:
         """The plan's first line."""
         return self.plan.header
+
+
+class Reported(NamedTuple):
+    """A page that was written: where, how large, of which plan (digest) and data set, with which audit."""
+
+    path: str
+    bytes: int
+    digest: str | None
+    dataset: str | None
+    audit: Audit | None
 
 
 class Built(NamedTuple):
@@ -758,6 +770,45 @@ def verify(  # noqa: PLR0913 - keywords of the contract
         jobs=jobs,
     )
     return audit.verify(dataset, options, progress or Silent())
+
+
+def report(
+    subject: str = DEFAULT_PLAN,
+    *,
+    html: str,
+    audit: Literal["none", "quick", "full"] = "quick",
+    samples: int = 4,
+    progress: Progress | None = None,
+) -> Reported:
+    """Write the page to review a plan, or a data set with its audit.
+
+    Example:
+        `report("balanced", html="balanced.html", audit="full")`
+
+    Args:
+        subject: a plan file, or a data set: its folder or yaml. Of one that planbalance did not build, the page is the
+            audit, and a full one.
+        html: the page to write, outside of inputs and data set.
+        audit: of a data set: none, what planbalance wrote (quick), or every image and label too (full).
+        samples: positive slices of each split to draw with their boxes.
+        progress: where to report to.
+
+    Raises:
+        UsageError: the page cannot be written there, or its extra is not installed.
+        PlanError: the plan is refused. InputError: the data set is refused.
+    """
+    from planbalance.report.page import PageOptions, check_page, write_page
+    from planbalance.report.subject import open_subject
+
+    plan, dataset = open_subject(subject)
+    if plan is None and audit == "none":
+        raise UsageError(f"There is no plan in {dataset}: without an audit there is nothing to show.", kind="no-plan")
+    check_page(html, plan, dataset)  # before a long audit
+    found = None
+    if dataset is not None and audit != "none":
+        found = verify(dataset, quick=audit == "quick" and plan is not None, progress=progress)
+    written = write_page(html, plan, PageOptions(dataset, found, samples), progress)
+    return Reported(written.path, written.bytes, None if plan is None else plan.header.digest, dataset, found)
 
 
 def check_report(report: str, dataset: str | None, plan: str | None, against: Sequence[str] = ()) -> None:

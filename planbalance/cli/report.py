@@ -1,16 +1,13 @@
 """`planbalance report`: the page to review."""
 
 import os
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from planbalance import api
 from planbalance.cli.options import PATH, command, option
 from planbalance.cli.terminal import Answer, Terminal
-from planbalance.model import Audit
-from planbalance.report.page import PageOptions, check_page, write_page
-from planbalance.report.subject import Subject, open_subject
 from planbalance.report.table import line, size
 
 
@@ -34,29 +31,20 @@ from planbalance.report.table import line, size
     help="Positive slices of each split to draw with their boxes.",
 )  # fmt: skip
 @click.pass_obj
-def report(terminal: Terminal, subject: str, page: str, depth: str, samples: int) -> Answer:
+def report(
+    terminal: Terminal, subject: str, page: str, depth: Literal["none", "quick", "full"], samples: int
+) -> Answer:
     """Write one HTML file that shows a plan before it is applied, or a data set after: splits, balance, every volume.
 
-    The argument is a plan, or a data set that planbalance built; it defaults to plan.json. The page asks the network
-    for nothing.
+    The argument is a plan, or a data set; it defaults to plan.json. Of a data set that planbalance did not build, the
+    page shows the audit. It asks the network for nothing.
     """
-    found = open_subject(subject)
-    check_page(page, found.plan, found.dataset)  # before a long audit
-    audit = _audit(found, depth, terminal)
-    written = write_page(page, found.plan, PageOptions(found.dataset, audit, samples), terminal.progress)
+    made = api.report(subject, html=page, audit=depth, samples=samples, progress=terminal.progress)
     document: dict[str, Any] = {
-        "report": written.path,
-        "bytes": written.bytes,
-        "digest": found.plan.header.digest,
-        "dataset": found.dataset,
-        "audit_ok": None if audit is None else audit.ok,
+        "report": made.path,
+        "bytes": made.bytes,
+        "digest": made.digest,
+        "dataset": made.dataset,
+        "audit_ok": None if made.audit is None else made.audit.ok,
     }
-    return Answer(
-        document, line(f"Wrote {os.path.relpath(written.path)} ({size(written.bytes)}): open it in a browser.")
-    )
-
-
-def _audit(found: Subject, depth: str, terminal: Terminal) -> Audit | None:
-    if found.dataset is None or depth == "none":
-        return None
-    return api.verify(found.dataset, quick=depth == "quick", progress=terminal.progress)
+    return Answer(document, line(f"Wrote {os.path.relpath(made.path)} ({size(made.bytes)}): open it in a browser."))

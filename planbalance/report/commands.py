@@ -48,6 +48,14 @@ def steps(header: PlanHeader, plan_path: str, dataset: str | None = None) -> tup
     )
 
 
+def audit_steps(dataset: str) -> tuple[Step, ...]:
+    """Return the commands that repeat the page of a data set that another tool built."""
+    return (
+        Step("Audit it", _line(["verify", dataset])),
+        Step("Make this page again", _line(["report", dataset, "--html", "report.html"])),
+    )
+
+
 def _apply_words(path: str, dataset: str, how: HowBuilt) -> list[str]:
     labels = [] if how.labels == "copy" or how.mode == "list" else ["--labels", how.labels]
     return ["apply", path, "--mode", how.mode, *labels, "--output", f"{dataset.rstrip('/')}-again"]

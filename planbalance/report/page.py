@@ -23,7 +23,7 @@ from planbalance.planstore import PlanFile
 from planbalance.report import facts
 from planbalance.report.audited import audited
 from planbalance.report.boxes import box_facts
-from planbalance.report.commands import steps
+from planbalance.report.commands import audit_steps, steps
 from planbalance.report.drawing import shares
 from planbalance.report.footprint import Footprint, footprint
 from planbalance.report.samples import Places, count_all_boxes, draw_samples
@@ -162,6 +162,7 @@ def render(plan: PlanFile | None, options: PageOptions, progress: Progress) -> b
         "dataset": options.dataset,
         "audit": None if options.audit is None else audited(options.audit, progress),
         "plan": None,
+        "steps": () if options.dataset is None else audit_steps(options.dataset),
     }
     if plan is not None:
         context |= _plan_context(plan, options, progress)

@@ -5,7 +5,6 @@ from typing import Final, NamedTuple, get_args
 
 import orjson
 
-from planbalance.errors import PlanError
 from planbalance.model import Mode
 from planbalance.planstore import PlanFile
 
@@ -15,9 +14,9 @@ _RECEIPT_LIMIT: Final = 1 << 20  # bytes; a receipt is a few lines
 
 
 class Subject(NamedTuple):
-    """A plan, and the data set that it was found in; None for a plan alone."""
+    """A plan, and the data set that it was found in: None for a plan alone, no plan where another tool built it."""
 
-    plan: PlanFile
+    plan: PlanFile | None
     dataset: str | None
 
 
@@ -25,21 +24,14 @@ def open_subject(path: str) -> Subject:
     """Open a plan, or a data set by its folder, its yaml or its plan.
 
     Raises:
-        PlanError: there is no plan (kind `no-plan`), or it is refused.
+        PlanError: the plan is not there, or it is refused.
     """
     path = os.path.abspath(path)
     folder = _dataset_folder(path)
     if folder is None:
         return Subject(PlanFile.open(path), None)
     inside = f"{folder}/{PLAN_INSIDE}"
-    if not os.path.lexists(inside):
-        raise PlanError(
-            f"There is no plan in {folder}: planbalance did not build it.",
-            kind="no-plan",
-            hint="Name a plan file; `planbalance verify DATASET --report FILE.html` makes a page of any audit.",
-            paths=[path],
-        )
-    return Subject(PlanFile.open(inside), folder)
+    return Subject(PlanFile.open(inside) if os.path.lexists(inside) else None, folder)
 
 
 def folder_of(dataset: str) -> str:

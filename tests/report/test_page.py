@@ -259,9 +259,17 @@ def test_without_jinja2_the_extra_is_named(tmp_path: Path, source: Path, monkeyp
     assert refused.value.hint == "pip install 'planbalance[report]'"
 
 
-def test_a_folder_without_a_plan_is_refused(tmp_path: Path, source: Path) -> None:
-    with pytest.raises(PlanError, match="There is no plan in"):
-        open_subject(str(source))
+def test_the_page_of_somebodys_data_set_is_its_audit(tmp_path: Path, source: Path) -> None:
+    document = run_json("report", source, "--html", tmp_path / "page.html")
+    assert (document["digest"], document["dataset"]) == (None, str(source))
+    page = Page((tmp_path / "page.html").read_text())
+    assert "The audit of a data set" in page.text
+    assert f"planbalance verify {source}" in page.text
+    assert "Splits against their targets" not in page.text
+    assert (
+        run_json("report", source, "--html", tmp_path / "b.html", "--audit", "none", code=2)["error"]["kind"]
+        == "no-plan"
+    )
 
 
 def test_the_command_says_where_the_page_is(tmp_path: Path, source: Path) -> None:
