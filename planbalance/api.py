@@ -53,12 +53,14 @@ from planbalance.planner import (
     usable,
 )
 from planbalance.planstore import PlanFile, save_plan
+from planbalance.pool import without_collecting
 from planbalance.scan import scan as scan_inputs
 
 if TYPE_CHECKING:
     from planbalance.clean import PartialBuild
     from planbalance.cluster.slurm import BatchFiles
     from planbalance.diff import PlanDiff
+    from planbalance.engine.shards import Shard
     from planbalance.relocate import RelocateOutcome
 
 Inputs = str | InputSpec | Sequence[str | InputSpec]
@@ -334,6 +336,7 @@ def make_plan_as_list(snapshot: Snapshot, options: PlanOptions) -> list[SealedPl
     return [make_plan(snapshot, options)]
 
 
+@without_collecting()
 def _sealed(
     inputs: Inputs,
     output: str,
@@ -564,12 +567,16 @@ def _places_of(spec: InputSpec, found: FoundInput) -> Iterable[str]:
 # ---- apply ----------------------------------------------------------------------------------------------------------
 
 
-def apply(
+def apply(  # noqa: PLR0913 - keywords of the contract
     plan: str | PlanFile = DEFAULT_PLAN,
     *,
     output: str | None = None,
     map_input: Sequence[tuple[str, str]] = (),
     allow_edited: bool = False,
+    shard: str | None = None,
+    finish: bool = False,
+    executor: Literal["local", "dask"] = "local",
+    scheduler: str | None = None,
     progress: Progress | None = None,
     **keywords: Unpack[ApplyKeywords],
 ) -> Outcome:
@@ -583,6 +590,10 @@ def apply(
         output: another place than the planned one.
         map_input: (planned input, where it is here) pairs.
         allow_edited: take a plan that was edited by hand.
+        shard: "I/N", or "auto" in a Slurm array: build this part only, and publish nothing.
+        finish: publish what shards have built.
+        executor: "dask" runs shards as tasks of a Dask cluster, and publishes.
+        scheduler: the address of a running one; None starts one here.
         progress: where to report to.
         keywords: see `ApplyKeywords`.
 
@@ -593,9 +604,31 @@ def apply(
 
     _check_keywords(keywords, ApplyKeywords)
     _check_counts({"--jobs": keywords.get("jobs")}, least=1)
-    options = engine.ApplyOptions(output=output, map_input=tuple(map_input), **keywords)
+    part = None if shard is None else _shard(shard)
+    options = engine.ApplyOptions(output=output, map_input=tuple(map_input), shard=part, finish=finish, **keywords)
     plan_file = open_plan(plan, allow_edited=allow_edited) if isinstance(plan, str) else plan
-    return engine.apply_plan(plan_file, options, progress or Silent())
+    if executor == "local":
+        if scheduler is not None:
+            raise UsageError("--scheduler is for --executor dask.", kind="executor")
+        return engine.apply_plan(plan_file, options, progress or Silent())
+    from planbalance.cluster.dask import apply_on_dask
+
+    return apply_on_dask(
+        plan_file, options, scheduler=scheduler, progress=progress or Silent(), allow_edited=allow_edited
+    )
+
+
+def _shard(text: str) -> "Shard":
+    from planbalance.engine.shards import parse_shard, shard_of_array
+
+    if text == "auto":
+        return shard_of_array(os.environ)
+    try:
+        return parse_shard(text)
+    except ValueError:
+        raise UsageError(
+            f"--shard {text}: give I/N with I from 1 to N, or auto in a Slurm array.", kind="shard"
+        ) from None
 
 
 def slurm(

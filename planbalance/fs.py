@@ -353,6 +353,18 @@ def _read_up_to(fd: int, size: int) -> bytes:
     return data
 
 
+def read_whole(name: str, dir_fd: int) -> bytes:
+    """Return everything that a file holds; it may be growing."""
+    parts = []
+    fd = os.open(name, _READ | os.O_NOFOLLOW, dir_fd=dir_fd)
+    try:
+        while data := os.read(fd, 1 << 20):
+            parts.append(data)
+    finally:
+        close(fd)
+    return b"".join(parts)
+
+
 def hash_source(name: str, dir_fd: int) -> str:
     """Return the SHA-256 of a source file, hex."""
     fd = os.open(name, _READ, dir_fd=dir_fd)
@@ -559,13 +571,13 @@ def _by_hand(source: int, target: int, size: int, digest: "hashlib._Hash | None"
 # ---- disks ----------------------------------------------------------------------------------------------------------
 
 
-def sync_below(fd: int) -> None:
+def sync_below(fd: int, *, sure: bool = True) -> None:
     """Put everything in an open folder and below on disk; a failure is final, it is never tried again.
 
     One syncfs(2) of the whole file system. Before Linux 5.8 it does not tell of data that could not be written, and
-    some C libraries lack it: there, fsync(2) of every file and folder.
+    some C libraries lack it: there, with `sure`, fsync(2) of every file and folder.
     """
-    if _kernel() >= _SYNCFS_TELLS:
+    if _kernel() >= _SYNCFS_TELLS or not sure:
         try:
             _libc.syncfs(fd)
         except OSError as error:
@@ -573,7 +585,8 @@ def sync_below(fd: int) -> None:
                 raise
         else:
             return
-    _sync_each(fd)
+    if sure:
+        _sync_each(fd)
 
 
 def _kernel() -> tuple[int, ...]:

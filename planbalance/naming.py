@@ -19,6 +19,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
+from planbalance.backtracking import longest_text
 from planbalance.errors import InputError, UsageError
 from planbalance.model import IMAGE_SUFFIXES, Naming
 
@@ -121,7 +122,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     """Return the compiled pattern of the rule `regex`.
 
     Raises:
-        UsageError: it is too long, does not compile, or has no group `volume`.
+        UsageError: it is too long, does not compile, has no group `volume`, or may search for years.
     """
     hint = r"Name the groups: (?P<volume>...), and if wanted (?P<slice>\d+) and (?P<patient>...)."
     if len(pattern) > PATTERN_LENGTH:
@@ -144,6 +145,14 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
             kind="volume-pattern",
             hint=f"Rules: auto, im-dash, trailing-number, parent-dir. {hint}",
         )
+    try:
+        longest_text(pattern)
+    except ValueError as error:
+        raise UsageError(
+            f"The volume pattern {error}: {pattern!r}.",
+            kind="volume-pattern",
+            hint="Write what is inside a repetition possessively, such as (?:[A-Z]++-)+, and use few repetitions.",
+        ) from None
     return compiled
 
 
@@ -208,12 +217,14 @@ def _read_parent_dir(path: str) -> Name | None:
 def _regex_reader(pattern: str) -> Reader:
     compiled = compile_pattern(pattern)
     on_path = "/" in pattern
+    longest = longest_text(pattern)
     has_slice, has_patient = "slice" in compiled.groupindex, "patient" in compiled.groupindex
 
     def read(path: str) -> Name | None:
         folder, slash, name = path.rpartition("/")
         stem = name.rpartition(".")[0]
-        match = compiled.fullmatch(folder + slash + stem if on_path else stem)
+        text = folder + slash + stem if on_path else stem
+        match = compiled.fullmatch(text) if len(text) <= longest else None
         if match is None or not match["volume"]:
             return None
         number = match["slice"] if has_slice else None

@@ -103,11 +103,13 @@ class PlanFile:
         header: the first line.
     """
 
-    def __init__(self, path: str, header: PlanHeader, read: Callable[[int, int], bytes]) -> None:
+    def __init__(
+        self, path: str, header: PlanHeader, read: Callable[[int, int], bytes], reader: BlockReader | None = None
+    ) -> None:
         self.path = path
         self.header = header
         self._read = read  # (bytes after the first line, length) -> bytes
-        self._reader = BlockReader(header)
+        self._reader = reader or BlockReader(header)
 
     @classmethod
     def open(cls, path: str, *, allow_edited: bool = False) -> "PlanFile":
@@ -140,9 +142,8 @@ class PlanFile:
 
     def stretch(self, blocks: range) -> "PlanFile":
         """Return the plan of these blocks alone: nothing else is read. Its header is not one to write."""
-        return PlanFile(
-            self.path, replace(self.header, blocks=self.header.blocks[blocks.start : blocks.stop]), self._read
-        )
+        part = replace(self.header, blocks=self.header.blocks[blocks.start : blocks.stop])
+        return PlanFile(self.path, part, self._read, self._reader)
 
     def read_block(self, index: int) -> list[Operation]:
         """Return the operations of one block, checked as `BlockReader.read` does.

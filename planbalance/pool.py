@@ -4,15 +4,13 @@ A hop to a thread costs as much as 35 to 100 small file operations, so work is h
 file at a time.
 """
 
-import asyncio
+import gc
 import os
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
-
-import anyio
-import anyio.to_thread
 
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")
@@ -31,8 +29,24 @@ def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield batch
 
 
+@contextmanager
+def without_collecting() -> Iterator[None]:
+    """Keep the garbage collector from walking what grows over and over, where nothing makes cycles."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def run_blocking(main: Callable[[], Awaitable[Result]]) -> Result:
     """Run `main` to its end; in a thread of its own where this thread already runs an event loop (a notebook)."""
+    import asyncio  # noqa: PLC0415 - a third of the start-up of commands that need no loop
+
+    import anyio  # noqa: PLC0415 - as above
+
     results: list[Result] = []
 
     async def keep() -> None:  # asyncio formats a task's result when it closes: a second, for a whole snapshot
@@ -65,6 +79,9 @@ async def for_each_batch(
     batches finish and no new one starts. An exception from `work`, `finished` or `batches` ends the others the same
     way and is raised.
     """
+    import anyio  # noqa: PLC0415 - start-up: as above
+    import anyio.to_thread  # noqa: PLC0415 - start-up: as above
+
     limiter = anyio.CapacityLimiter(jobs)
     source = iter(batches)
     failures: list[Exception] = []

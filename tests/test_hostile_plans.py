@@ -115,6 +115,11 @@ def raw(old: bytes, new: bytes) -> Forge:
     return edit
 
 
+def pattern(text: str) -> Forge:
+    """Let the header name a regular expression as its naming rule."""
+    return both(head("naming.rule", "regex"), head("naming.pattern", text))
+
+
 def swap_lines(_: Header, rows: Rows) -> None:
     rows[1][0], rows[1][1] = rows[1][1], rows[1][0]
 
@@ -304,6 +309,12 @@ FORGED: list[tuple[str, Forge]] = [
     ("parameters nested beyond all measure", head("parameters.extra", deep(250))),
     ("naming rule unknown", head("naming.rule", "eval")),
     ("pattern is no string", both(head("naming.rule", "regex"), head("naming.pattern", None))),
+    ("pattern searches for years", pattern("(?P<volume>([^_]+)+)!")),
+    ("pattern tries too many ways", pattern("(?P<volume>.+)" + ".*" * 30)),
+    ("pattern nests without end", pattern("(?P<volume>" + "(?:" * 90 + "a" + "){0,8}" * 90 + ")")),
+    ("pattern is no regular expression", pattern("(?P<volume>")),
+    ("pattern without a volume", pattern("(.+)")),
+    ("pattern too long", pattern("(?P<volume>" + "a" * 2000 + ")")),
     ("warning with an escape sequence", head("warnings", ["\x1b]0;x\x07"])),
     ("class name with a newline", head("names", ["tear\nx: 1"])),
     ("names is a string", head("names", "tear")),

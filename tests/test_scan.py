@@ -5,16 +5,18 @@ import os
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from planbalance import pool
 from planbalance.errors import InputError
 from planbalance.inputs import InputSpec
-from planbalance.model import ImageFile, Snapshot
-from planbalance.scan import content, crew, scan, unread_suffixes, walk
+from planbalance.model import ImageFile, Silent, Snapshot
+from planbalance.scan import content, crew, listing, scan, unread_suffixes
+from planbalance.workers import Workers
 from tests.builders import LABELS, image_bytes, tree_state, write, yolo_tree
 
 BOX = LABELS["+"]
@@ -397,7 +399,7 @@ def test_a_folder_that_cannot_be_listed_is_an_error(
 ) -> None:
     root = yolo_tree(tmp_path / "in", {"v1": "+."})
     write(root / "images/train/sub/IM1-v2.png", b"x")
-    monkeypatch.setattr(walk, "os", Watched(scandir=failing("scandir", folder)))
+    monkeypatch.setattr(listing, "os", Watched(scandir=failing("scandir", folder)))
     snapshot = scanned(root)
     assert ("unreadable", "error", folder) in said(snapshot, root)
     assert all("Permission denied" in p.message for p in snapshot.problems if p.kind == "unreadable")
@@ -437,7 +439,7 @@ def test_not_found(tmp_path: Path) -> None:
 @pytest.fixture
 def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
     watched = Watched()
-    for module in (walk, content):
+    for module in (listing, content):
         monkeypatch.setattr(module, "os", watched)
     return watched
 
@@ -445,14 +447,14 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
 def test_empty_labels_and_images_are_not_opened_and_folders_listed_once(tmp_path: Path, watched: Watched) -> None:
     root = yolo_tree(tmp_path / "in", {"v1": ".+._-!"}, name="{volume}/{slice}.png", images="images")
     scanned(root)
-    opened = [os.path.relpath(path, root) for name, path in watched.calls if name == "open"]
-    assert sorted(opened) == ["labels/v1/2.txt", "labels/v1/4.txt", "labels/v1/6.txt"]
+    opened = [path for name, path in watched.calls if name == "open" and path.endswith(".txt")]
+    assert sorted(opened) == ["2.txt", "4.txt", "6.txt"]
     listed = Counter(os.path.relpath(path, root) for name, path in watched.calls if name == "scandir")
     assert listed == Counter(["images", "images/v1", "labels", "labels/v1"])
 
 
 def test_no_file_has_more_than_one_stat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Counted at the directory entries, where the walk asks; a link's own type costs none."""
+    """Counted where the walk asks: by name in a folder; a link's own type costs none."""
     root = yolo_tree(tmp_path / "in", {"v1": ".+"}, images="images")
     for folder, suffix in (("images", "png"), ("labels", "txt")):
         (root / folder / f"link.{suffix}").symlink_to(f"IM1-v1.{suffix}")
@@ -461,10 +463,6 @@ def test_no_file_has_more_than_one_stat(tmp_path: Path, monkeypatch: pytest.Monk
     class Entry:
         def __init__(self, entry: "os.DirEntry[str]") -> None:
             self._entry, self.name, self.path = entry, entry.name, entry.path
-
-        def stat(self) -> os.stat_result:
-            asked[self.name] += 1
-            return self._entry.stat()
 
         def is_dir(self) -> bool:
             asked[self.name] += self._entry.is_symlink()  # a link must be followed to answer
@@ -480,9 +478,14 @@ def test_no_file_has_more_than_one_stat(tmp_path: Path, monkeypatch: pytest.Monk
         def __exit__(self, *_: object) -> None:
             self._entries.close()
 
-    monkeypatch.setattr(walk, "os", Watched(scandir=Entries))
+    def stat(path: str, **options: Any) -> os.stat_result:
+        asked[path] += 1
+        return os.stat(path, **options)
+
+    monkeypatch.setattr(listing, "os", Watched(scandir=Entries, stat=stat))
     snapshot = scanned(root)
     assert len(snapshot.images) == 3
+    assert [asked.pop(str(root / folder)) for folder in ("images", "labels")] == [1, 1]
     assert asked == Counter(["IM1-v1.png", "IM2-v1.png", "link.png", "IM1-v1.txt", "IM2-v1.txt", "link.txt"])
     monkeypatch.undo()
     assert scanned(root) == snapshot
@@ -510,8 +513,7 @@ def test_the_order_of_directories_and_the_workers_decide_nothing(
         write(root / "labels" / f"flat_{number}.txt", BOX)
         write(root / "labels" / f"orphan_{number}.txt", BOX)
     plain = scanned(root)
-    for module, name, size in ((walk, "STATS_A_BATCH", 7), (walk, "FOLDERS_A_BATCH", 2)):
-        monkeypatch.setattr(module, name, size)
+    monkeypatch.setattr(crew, "NEAR_CALLS", 7)
 
     class Shuffled:
         def __init__(self, path: str) -> None:
@@ -525,26 +527,39 @@ def test_the_order_of_directories_and_the_workers_decide_nothing(
         def __exit__(self, *_: object) -> None:
             pass
 
-    monkeypatch.setattr(walk, "os", Watched(scandir=Shuffled))
+    monkeypatch.setattr(listing, "os", Watched(scandir=Shuffled))
     assert scanned(root, jobs=jobs) == plain
 
 
-def test_far_files_get_more_workers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    root = yolo_tree(tmp_path / "in", {"v1": "." * 40})
-    used: list[int] = []
-    real = pool.for_each_batch
+@pytest.mark.parametrize(("seconds", "jobs", "wanted"), [(0.0, None, crew.FAR_WORKERS), (1e9, None, 0), (0.0, 5, 5)])
+def test_far_files_get_threads(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seconds: float, jobs: int | None, wanted: int
+) -> None:
+    root = yolo_tree(
+        tmp_path / "in", {f"v{n}": ".+!-" for n in range(20)}, name="{volume}/{slice}.png", images="images"
+    )
+    plain = scanned(root)
+    used: set[int] = set()
 
-    async def recorded(*args: Any, jobs: int, **options: Any) -> None:
-        used.append(jobs)
-        await real(*args, jobs=jobs, **options)
+    def recorded(threads: int) -> ThreadPoolExecutor:
+        used.add(threads)
+        return ThreadPoolExecutor(threads)
 
-    monkeypatch.setattr(crew, "for_each_batch", recorded)
-    for seconds, wanted in ((0.0, crew.FAR_WORKERS), (1e9, 1)):
-        monkeypatch.setattr(crew, "FAR_SECONDS", seconds)
-        scanned(root)
-        assert used[-1] == wanted
-    scanned(root, jobs=5)
-    assert used[-1] == 5
+    monkeypatch.setattr(crew, "ThreadPoolExecutor", recorded)
+    monkeypatch.setattr(crew, "FAR_SECONDS", seconds)
+    assert scanned(root, jobs=jobs) == plain
+    assert used == ({wanted} if wanted else set())
+
+
+def test_a_far_batch_is_short_enough_to_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """20 ms a call: a batch of at most a quarter of a second; microseconds: as many as make a hop worth it."""
+    clock = iter([0.0, 20e-3 * crew.SAMPLE, 0.0, 2e-6 * crew.SAMPLE])
+    monkeypatch.setattr(crew, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    for wanted in (12, crew.NEAR_CALLS):
+        hands = crew.Crew(None, Workers(1), Silent())
+        assert hands.calls_a_batch == crew.SAMPLE
+        assert hands.do(len, ["x" * crew.SAMPLE], weigh=len) == [crew.SAMPLE]
+        assert hands.calls_a_batch == wanted
 
 
 def test_progress_counts_what_was_done(tmp_path: Path) -> None:
@@ -606,7 +621,7 @@ def test_a_long_label_is_read_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize("told", [1, 10**6], ids=["grown", "shrunk"])
 def test_a_label_that_changed_since_its_stat_is_read_whole(tmp_path: Path, told: int) -> None:
     read = content.read_label_file(str(write(tmp_path / "a.txt", BOX * 3)), told, 1)
-    assert (read.size, read.facts.annotations, read.fault) == (len(BOX) * 3, 3, "")
+    assert (read.size, read.annotations, read.fault) == (len(BOX) * 3, 3, "")
     assert read.sha256 == hashlib.sha256(BOX * 3).hexdigest()
 
 

@@ -1,14 +1,23 @@
 """`planbalance apply`: the plan becomes a data set."""
 
 from collections.abc import Sequence
-from typing import Unpack
+from typing import Literal, Unpack
 
 import click
 from rich.console import Group
 
 from planbalance import api
 from planbalance.api import DEFAULT_PLAN, ApplyKeywords
-from planbalance.cli.options import ADVANCED, OLD_NEW, PATH, apply_options, command, label_mode_option, option
+from planbalance.cli.options import (
+    ADVANCED,
+    OLD_NEW,
+    PATH,
+    apply_options,
+    command,
+    label_mode_option,
+    option,
+    shard_options,
+)
 from planbalance.cli.terminal import Answer, Terminal
 from planbalance.report.apply import apply_document, apply_text
 
@@ -24,13 +33,18 @@ from planbalance.report.apply import apply_document, apply_text
     "--map-input", type=OLD_NEW, multiple=True, metavar="OLD=NEW", heading=ADVANCED,
     help="The input OLD of the plan is here NEW, such as a node's scratch (repeatable).",
 )  # fmt: skip
+@shard_options
 @option("--allow-edited", is_flag=True, heading=ADVANCED, help="Take a plan that was edited by hand.")
 @click.pass_obj
-def apply(
+def apply(  # noqa: PLR0913, PLR0917 - click passes options by name
     terminal: Terminal,
     plans: Sequence[str],
     output: str | None,
     map_input: Sequence[tuple[str, str]],
+    shard: str | None,
+    finish: bool,  # noqa: FBT001 - an option
+    executor: Literal["local", "dask"],
+    scheduler: str | None,
     allow_edited: bool,  # noqa: FBT001 - an option
     **keywords: Unpack[ApplyKeywords],
 ) -> Answer:
@@ -49,6 +63,10 @@ def apply(
                 output=output,
                 map_input=map_input,
                 allow_edited=allow_edited,
+                shard=shard,
+                finish=finish,
+                executor=executor,
+                scheduler=scheduler,
                 progress=terminal.progress,
                 **keywords,
             )

@@ -18,6 +18,7 @@ _VARIABLE: Final = "_PLANBALANCE_COMPLETE"
     about="Teach the tab key: print a shell's completion script.",
     example="planbalance completion bash",
     printing=True,
+    configured=False,
 )
 @click.argument("shell", type=click.Choice(SHELLS), required=False)
 @click.pass_context

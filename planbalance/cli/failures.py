@@ -78,7 +78,10 @@ def tell(failure: Failure, terminal: Terminal) -> None:
     if len(more) > _PATHS_SHOWN:
         terminal.complain(line(f"  and {len(more) - _PATHS_SHOWN:,} more (--json lists all)"))
     if failure.hint:
-        terminal.complain(line(("Hint: ", "bold"), failure.hint))
+        first, *more = failure.hint.split("\n")
+        terminal.complain(line(("Hint: ", "bold"), first))
+        for words in more:  # commands to copy, one a line
+            terminal.complain(line("  " + words))
 
 
 def _sentence(message: str) -> str:

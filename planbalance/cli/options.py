@@ -10,6 +10,7 @@ from click.shell_completion import CompletionItem
 from rich.console import Group as Lines
 
 from planbalance.api import MODES, InputSpec
+from planbalance.cli import config
 from planbalance.cli.terminal import Answer, Terminal
 from planbalance.model import SPLITS
 from planbalance.report.table import line
@@ -34,23 +35,46 @@ class Command(click.Command):
     Attributes:
         example: a command line that works as it stands.
         printing: printing is what the command is called for, so `--quiet` does not silence its answer.
+        configured: whether it takes options from `planbalance.yaml`.
     """
 
-    def __init__(self, *args: Any, example: str, printing: bool = False, **settings: Any) -> None:  # noqa: ANN401 - click's signature
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401 - click's signature
+        example: str,
+        printing: bool = False,
+        configured: bool = True,
+        **settings: Any,  # noqa: ANN401 - click's signature
+    ) -> None:
         settings["params"] = [*settings.get("params", ()), *_common_options()]
         # The guide's underscores: --train_ratio is --train-ratio.
         settings.setdefault("context_settings", {})["token_normalize_func"] = _dashed
         super().__init__(*args, **settings)
         self.example = example
         self.printing = printing
+        self.configured = configured
 
     def get_help_option(self, ctx: click.Context) -> click.Option:  # noqa: ARG002 - click's signature
         """Return the `--help` that all commands have."""
         return help_option()
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line; where a value of the file is refused, say that it is the file's."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.BadParameter as error:
+            name = error.param.name if error.param is not None else None
+            if name is None or config.source_of(ctx, name) is not click.core.ParameterSource.DEFAULT_MAP:
+                raise
+            message = f"{error.message.rstrip('.')} (in {config.FILE})."
+            raise click.BadParameter(message, ctx, error.param) from error
+
     def invoke(self, ctx: click.Context) -> None:
         """Run the command, say its answer, and exit with its code."""
+        decided = config.settle(ctx)
         with Terminal(as_json=ctx.params["json"], quiet=ctx.params["quiet"] and not self.printing) as terminal:
+            if decided and not ctx.params["quiet"]:
+                terminal.note(f"Options from {config.FILE}: {', '.join(decided)}")
             answer = self.answer(ctx, terminal)
             terminal.answer(answer)
         ctx.exit(answer.exit_code)
@@ -109,10 +133,10 @@ def _dashed(token: str) -> str:
 
 
 def command(
-    name: str, *, about: str, example: str, printing: bool = False
+    name: str, *, about: str, example: str, printing: bool = False, configured: bool = True
 ) -> Callable[[Callable[..., Answer]], Command]:
     """Make a function a command; its docstring is the help, `about` its line in the list of commands."""
-    return click.command(name, cls=Command, short_help=about, example=example, printing=printing)
+    return click.command(name, cls=Command, short_help=about, example=example, printing=printing, configured=configured)
 
 
 def option(*names: str, heading: str = "Options", **settings: Any) -> Callable[[Decorated], Decorated]:  # noqa: ANN401 - click's settings
@@ -389,6 +413,23 @@ apply_options = together(
     option(
         "--durability", type=click.Choice(["fast", "safe"]), default="fast", show_default=True, heading=ADVANCED,
         help="What a power loss may cost: safe syncs as it goes.",
+    ),
+)  # fmt: skip
+
+
+shard_options = together(
+    option(
+        "--shard", metavar="I/N|auto", heading=ADVANCED,
+        help="Do part I of N only (auto: by the Slurm array); parts run anywhere, at any time.",
+    ),
+    option("--finish", is_flag=True, heading=ADVANCED, help="When all parts are done: put them together."),
+    option(
+        "--executor", type=click.Choice(["local", "dask"]), default="local", show_default=True, heading=ADVANCED,
+        help="Where the work is done: here, or by parts on a Dask cluster (extra [dask]).",
+    ),
+    option(
+        "--scheduler", metavar="ADDRESS", heading=ADVANCED,
+        help="The running Dask scheduler.  [default: a cluster on this machine]",
     ),
 )  # fmt: skip
 

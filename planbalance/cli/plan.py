@@ -1,14 +1,16 @@
 """`planbalance plan`: what goes where, on paper."""
 
+import os
 import shlex
 from collections.abc import Iterable, Sequence
-from typing import Any, Unpack
+from typing import Any, TypedDict, Unpack
 
 import click
 from rich.console import Group, RenderableType
 
-from planbalance import api
-from planbalance.api import DEFAULT_PLAN, InputSpec, PlanKeywords, Planned, fold_file
+from planbalance import api, guard
+from planbalance.api import DEFAULT_PLAN, DEFAULT_SEED, InputSpec, PlanKeywords, Planned, fold_file
+from planbalance.cli import config
 from planbalance.cli.options import (
     PATH,
     command,
@@ -17,10 +19,22 @@ from planbalance.cli.options import (
     option,
     plan_options,
 )
+from planbalance.cli.saved import NewSection, given, new_section, save
 from planbalance.cli.terminal import Answer, Terminal
+from planbalance.model import SPLITS, Progress
+from planbalance.places import all_guarded
+from planbalance.planner import parse_ratios
 from planbalance.report.footprint import footprint_of
 from planbalance.report.plan import plan_document, plan_text
 from planbalance.report.table import heading, line
+
+
+class Places(TypedDict):
+    """What `api.plan` and `api.plan_folds` take alike beside the options: where to write, and where to report to."""
+
+    output: str
+    plan_file: str
+    progress: Progress
 
 
 @command(
@@ -34,9 +48,13 @@ from planbalance.report.table import heading, line
 @option(
     "--folds", type=int, metavar="K", heading="Split", help="K plans for cross-validation, in OUTPUT/fold1 and so on."
 )
-@click.pass_obj
+@option(
+    "--save-config", is_flag=True, heading="Output",
+    help="Write these options to planbalance.yaml here: the same plan again by `planbalance plan` alone.",
+)  # fmt: skip
+@click.pass_context
 def plan(  # noqa: PLR0913, PLR0917 - click passes options by name
-    terminal: Terminal,
+    ctx: click.Context,
     inputs: Sequence[str],
     named: Sequence[InputSpec],
     images: str | None,
@@ -44,6 +62,7 @@ def plan(  # noqa: PLR0913, PLR0917 - click passes options by name
     output: str,
     plan_file: str,
     folds: int | None,
+    save_config: bool,  # noqa: FBT001 - an option
     **keywords: Unpack[PlanKeywords],
 ) -> Answer:
     """Decide which volume goes to train, val or test and which train negatives stay, and write that down.
@@ -51,16 +70,43 @@ def plan(  # noqa: PLR0913, PLR0917 - click passes options by name
     Neither INPUT nor the output is touched: read the numbers, then `planbalance apply`.
     """
     specs = input_specs(inputs, named, images, label_root)
-    if folds is None:
-        made = api.plan(specs, output=output, plan_file=plan_file, progress=terminal.progress, **keywords)
-        document = document_of(made)
-        return Answer(document, plan_text(document, command=_apply_command([plan_file])))
-    several = api.plan_folds(
-        specs, output=output, folds=folds, plan_file=plan_file, progress=terminal.progress, **keywords
+    section = _section(ctx, keywords, folds) if save_config else None
+    terminal: Terminal = ctx.obj
+    places: Places = {"output": output, "plan_file": plan_file, "progress": terminal.progress}
+    several = (
+        [api.plan(specs, **places, **keywords)]
+        if folds is None
+        else api.plan_folds(specs, folds=folds, **places, **keywords)
     )
+    if section is not None:
+        _save(section, several[0], terminal)
     documents = [document_of(made) for made in several]
+    if folds is None:
+        return Answer(documents[0], plan_text(documents[0], command=_apply_command([plan_file])))
     return Answer(
         {"folds": documents}, Group(*_fold_texts(documents, [fold_file(plan_file, k) for k in range(1, folds + 1)]))
+    )
+
+
+def _section(ctx: click.Context, keywords: PlanKeywords, folds: int | None) -> NewSection:
+    """Return the options to save: those that were given, and the ratios and the seed whether they were or not."""
+    settings = given(ctx)
+    if keywords.get("extend") is None:
+        if not {"seed", "split-seed", "sample-seed"} & set(settings):
+            settings["seed"] = str(DEFAULT_SEED)
+        if folds is None:
+            texts = (keywords.get(f"{split}_ratio") for split in SPLITS)
+            ratios = parse_ratios(*(None if text is None else str(text) for text in texts))
+            settings |= {f"{split}-ratio": str(ratio) for split, ratio in zip(SPLITS, ratios, strict=True)}
+    root = ctx.find_root().command
+    return new_section("plan", settings, root.list_commands(ctx) if isinstance(root, click.Group) else ("plan",))
+
+
+def _save(section: NewSection, made: Planned, terminal: Terminal) -> None:
+    path = os.path.abspath(config.FILE)
+    guard.refuse_files({"file of options": path}, all_guarded(made.header.inputs, made.header.sources))
+    terminal.note(
+        f"Wrote the options to {config.FILE}." if save(section) else f"{config.FILE} has these options already."
     )
 
 

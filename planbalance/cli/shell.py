@@ -11,8 +11,9 @@ from typing import Any, NoReturn
 
 import click
 
+from planbalance.cli import config
 from planbalance.cli.failures import debug_trace, failure_of, tell
-from planbalance.cli.options import help_option, lines
+from planbalance.cli.options import Command, help_option, lines
 from planbalance.cli.terminal import Terminal
 from planbalance.errors import IncompleteError
 
@@ -46,6 +47,18 @@ class Shell(click.Group):
             return None
         found: click.Command = getattr(import_module(f"planbalance.cli.{cmd_name}"), cmd_name)
         return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that is asked for, its defaults read from the working folder's file."""
+        name, command, rest = super().resolve_command(ctx, args)
+        looked_up = ctx.resilient_parsing or not {"--help", "-h"}.isdisjoint(rest)
+        if name is not None and isinstance(command, Command) and command.configured and not looked_up:
+            found = config.defaults(name, command, self._names, lambda other: self.get_command(ctx, other))
+            # For this command alone: `demo` runs others, and shows what they do without a file.
+            ctx.default_map = {name: found}
+        return name, command, rest
 
     def _exit_code(self, words: list[str], program: str) -> int:
         command = next((word for word in words if word in self._names), "")

@@ -68,6 +68,11 @@ def sync_line(records: int) -> bytes:
     return line({"synced": records})
 
 
+def opening(data: bytes) -> Mapping[str, Any]:
+    """Return the first line's value; nothing where it is not whole."""
+    return next((value for value, _ in _whole_lines(data)), {})
+
+
 class Journal(NamedTuple):
     """What a journal says.
 

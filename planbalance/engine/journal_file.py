@@ -26,8 +26,8 @@ class JournalFile:
         written: how many batch lines it has.
     """
 
-    def __init__(self, staging: Staging, *, safe: bool) -> None:
-        self.raw = fs.AppendedFile(fs.JOURNAL, staging.own)
+    def __init__(self, staging: Staging, *, safe: bool, name: str = fs.JOURNAL) -> None:
+        self.raw = fs.AppendedFile(name, staging.own)
         self.written = 0
         self._staging = staging
         self._safe = safe
@@ -35,8 +35,13 @@ class JournalFile:
         self._synced_at = time.monotonic()
         self._order = anyio.Lock()
 
-    async def begin(self, gone: Sequence[Range]) -> None:
-        """Write under which machine and boot the next lines are written, and which claims do not hold any more."""
+    async def begin(self, gone: Sequence[Range], opening: bytes = b"") -> None:
+        """Write under which machine and boot the next lines are written, and which claims do not hold any more.
+
+        `opening`: a line of the caller's, written before them.
+        """
+        if opening:
+            await self._append(opening)
         await self._append(run_line(here()))
         if gone:
             await self._append(gone_line(gone))
@@ -60,7 +65,7 @@ class JournalFile:
         """
         async with self._order:
             await self._append(syncing_line(self.written))
-            await anyio.to_thread.run_sync(lambda: fs.sync_below(self._staging.tree.fd))
+            await anyio.to_thread.run_sync(lambda: fs.sync_below(self._staging.tree.fd, sure=self._safe))
             await self._append(sync_line(self.written))
             await anyio.to_thread.run_sync(self.raw.sync)
 

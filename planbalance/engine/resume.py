@@ -1,6 +1,6 @@
 """What an earlier run has done: only what journal and file system together prove."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from planbalance import fs
@@ -26,6 +26,10 @@ class Sums:
             self.by_block[part.block][start : start + length] = sums[at : at + length]
             at += length
 
+    def of(self, ranges: Iterable[Range]) -> bytes:
+        """Return the sums of ranges, end to end."""
+        return b"".join(self.by_block[block][SUM_BYTES * start : SUM_BYTES * stop] for block, start, stop in ranges)
+
 
 class Proven(NamedTuple):
     """What the records claim.
@@ -45,7 +49,7 @@ def proven(job: Job, way: Mode, tree: fs.Tree, records: Sequence[Record]) -> Pro
     for record in records:
         for part in record.ranges:
             claimed.setdefault(part.block, []).append(part)
-    look = _Look(job, way, tree)
+    look = TreeLook(job, way, tree)
     done: dict[int, list[tuple[int, int]]] = {}
     gone: list[Range] = []
     for block, parts in sorted(claimed.items()):
@@ -68,7 +72,7 @@ def _runs(positions: set[int]) -> list[tuple[int, int]]:
     return runs
 
 
-class _Look:
+class TreeLook:
     """The folders below the staging folder as they are now, each listed once (blocks come folder by folder)."""
 
     def __init__(self, job: Job, way: Mode, tree: fs.Tree) -> None:
@@ -93,6 +97,14 @@ class _Look:
                 images.get(image.name) == self._image_kind and labels_there.get(label_of(image).name) == label_kind
             )
         return result
+
+    def temporary(self) -> Iterator[tuple[str, list[str]]]:
+        """Yield the folders last listed with the names in them that a shard's files had while they were made."""
+        folder, images, labels = self._listed
+        for each, names in ((folder, images), (label_of(Destination(folder, "x")).folder, labels)):
+            left = sorted(name for name in names if fs.is_temporary(name))
+            if left:
+                yield each, left
 
     def _list(self, folder: str) -> dict[str, str]:
         try:

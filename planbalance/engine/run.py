@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Final, TypeVar
 
@@ -13,6 +14,7 @@ import anyio.to_thread
 
 from planbalance import fs, handoff, pool
 from planbalance.engine import preflight, words
+from planbalance.engine.finish import gather, nothing_begun
 from planbalance.engine.job import ApplyOptions, Job, command, make_job
 from planbalance.engine.journal import Record, read_journal
 from planbalance.engine.journal_file import JournalFile
@@ -20,7 +22,9 @@ from planbalance.engine.pace import FIRST_BATCH, Measured, pace
 from planbalance.engine.publish import publish, write_root_files
 from planbalance.engine.resume import Proven, Sums, proven
 from planbalance.engine.schedule import Range, in_batches, missing_ranges
-from planbalance.engine.staging import Staging, here, read_header, refuse_other
+from planbalance.engine.shard_journals import Reader, is_done, new_name, opening_line, taken_over
+from planbalance.engine.shards import cut
+from planbalance.engine.staging import Staging, here, read_header, refuse_other, shards_of
 from planbalance.engine.work import Fault, Piece, Placer, Result, Switches
 from planbalance.errors import IncompleteError, InterruptedRunError, PlanbalanceError, PlanError
 from planbalance.model import Mode, Operation, Outcome, Progress, Silent
@@ -42,6 +46,8 @@ def apply_plan(plan: PlanFile, options: ApplyOptions, progress: Progress | None 
     stale, output exists, no room, mode refused), IncompleteError (I/O errors, locked), InterruptedRunError (SIGINT,
     SIGTERM); after the last two the same call resumes.
     """
+    if options.shard is not None:
+        plan = plan.stretch(cut(plan.header.blocks, options.shard.total)[options.shard.number - 1])
     run = _Run(plan, options, progress or Silent())
     try:
         return pool.run_blocking(run.guarded)
@@ -126,10 +132,20 @@ class _Run:
         job = await self._step(self._prepare)
         if self._options.dry_run:
             return await self._dry_run(job)
+        shard = job.options.shard
+        if shard is not None and not job.slices:  # more shards than folders, or blocks, to share out
+            return self._outcome(job, job.options.mode, 0, 0, published=False)
+        if job.options.finish and fs.look(job.staging) is None:
+            raise nothing_begun(job)
         staging = await anyio.to_thread.run_sync(lambda: Staging.open(job))
         try:
+            if job.options.finish and staging.header is None:
+                raise nothing_begun(job)
             way, onto_empty = await self._step(lambda: self._begin(job, staging))
-            resumed, files = await self._build(job, staging, way)
+            gather = self._gather if job.options.finish else self._build
+            resumed, files = await gather(job, staging, way)
+            if shard is not None:
+                return self._outcome(job, way, files, resumed, published=False)
             warning = await anyio.to_thread.run_sync(lambda: publish(job, staging, onto_empty=onto_empty))
         finally:
             staging.leave()
@@ -139,7 +155,10 @@ class _Run:
 
     def _prepare(self) -> Job:
         job = make_job(self._plan, self._options)
-        self._plan.check()
+        if self._options.shard is None:
+            self._plan.check()
+        else:  # what a shard reads it checks as it reads; what only the whole shows, --finish checks
+            preflight.refuse_absent_inputs(job)
         preflight.refuse_overlap(job)
         preflight.refuse_output(job)
         at = preflight.refuse_parent(job)
@@ -161,6 +180,8 @@ class _Run:
             self._warnings.append(_LINK_WARNING.format(kind="hard link" if way == "hardlink" else "symbolic link"))
         if not staging.resumed or job.options.durability == "safe":
             staging.begin(job, way)
+            if job.options.shard is not None:  # another shard may have been the first
+                way, _ = preflight.settle_mode(job, staging)
         return way, onto_empty
 
     async def _build(self, job: Job, staging: Staging, way: Mode) -> tuple[int, int]:
@@ -168,22 +189,34 @@ class _Run:
 
         With durability safe it is all on disk then.
         """
-        safe = job.options.durability == "safe"
-        journal = JournalFile(staging, safe=safe)
-        sums = Sums(job) if way == "copy" and job.options.checksum == "sha256" else None
+        safe, shard = job.options.durability == "safe", job.options.shard
+        with_sums = takes_sums(job, way)
+        if shard is not None and await self._step(lambda: is_done(job, staging, way, with_sums=with_sums)):
+            return job.slices, 2 * job.slices
+        name = fs.JOURNAL if shard is None else new_name(shard)
+        journal = JournalFile(staging, safe=safe, name=name)
+        sums = Sums(job) if with_sums else None
         try:
             known = await self._step(lambda: self._resume(job, staging, way, journal, sums))
             left = missing_ranges(job.plan.header.blocks, known.done)
             resumed = self._placed = job.slices - sum(part.stop - part.start for part in left)
-            if resumed:
+            if resumed or shard is not None:
                 await self._step(lambda: _refuse_rest(job, way, resumed))
-            await journal.begin(known.gone)
+            if shard is None:
+                await journal.begin(known.gone)
+            else:
+                await journal.begin((), opening_line(job, shard))
+                for record in taken_over(known.done, sums):
+                    await journal.record(record)
             placer = Placer(job, way, staging.tree, self._switches)
             await self._place(job, placer, left, redo=staging.resumed, journal=journal, sums=sums)
             if self._stop or self._faults:
                 with suppress(OSError):
                     await journal.vouch()
             self._verdict()
+            if shard is not None:  # for the node that finishes
+                await journal.vouch()
+                return resumed, 2 * job.slices
             files = await self._step(
                 lambda: write_root_files(job, staging, way, None if sums is None else sums.by_block)
             )
@@ -193,9 +226,30 @@ class _Run:
             journal.close()
         return resumed, files
 
+    async def _gather(self, job: Job, staging: Staging, way: Mode) -> tuple[int, int]:
+        """Take in what shards have built; return what `_build` does."""
+        gathered = await gather(job, staging, way, self._progress)
+        if len(gathered.tools) > 1:
+            self._warnings.append(
+                f"The shards were built by several versions of planbalance ({', '.join(sorted(gathered.tools))}); "
+                "plan and journals are of one format, so the data set is the same"
+            )
+        sums = None if gathered.sums is None else gathered.sums.by_block
+        files = await self._step(lambda: write_root_files(job, staging, way, sums))
+        if job.options.durability == "safe":
+            await self._step(lambda: fs.sync_below(staging.tree.fd))
+        return job.slices, files
+
     def _resume(self, job: Job, staging: Staging, way: Mode, journal: JournalFile, sums: Sums | None) -> Proven:
         """Return what earlier runs have done."""
-        blocks = job.plan.header.blocks
+        blocks, shard = job.plan.header.blocks, job.options.shard
+        if shard is not None:
+            journals = Reader(job, staging, with_sums=sums is not None).of(shard, blocks)
+            records = [record for each in journals for record in each.records]
+            for record in records:
+                if sums is not None:
+                    sums.add(record.ranges, record.sums)
+            return proven(job, way, staging.tree, records)
         known = read_journal(journal.raw.content(), blocks, here(), with_sums=sums is not None)
         journal.raw.cut(known.length)
         journal.written = known.written
@@ -329,6 +383,31 @@ class _Run:
             warnings=(*self._warnings, *notes),
             train_commands=commands,
         )
+
+
+def takes_sums(job: Job, way: Mode) -> bool:
+    """Return whether images are summed for the manifest."""
+    return way == "copy" and job.options.checksum == "sha256"
+
+
+def pinned_shards(plan: PlanFile, options: ApplyOptions) -> int:
+    """Return into how many shards a partial build of this plan is cut already; 0 where there is none.
+
+    Raises UsageError, PlanError where there is one of another plan or with other options.
+    """
+    job = make_job(plan, replace(options, shard=None, finish=True))
+    try:
+        tree = fs.Tree(job.staging)
+    except FileNotFoundError:
+        return 0
+    try:
+        header = read_header(tree)
+    finally:
+        tree.close()
+    if header is None:
+        return 0
+    refuse_other(job, header)
+    return shards_of(header)
 
 
 def _refuse_staging(job: Job) -> None:

@@ -100,7 +100,7 @@ def refuse_other(job: Job, header: Mapping[str, Any]) -> None:
     _refuse_other_rule(job, header)
     differing = [name for name in (*PINNED, "map_input") if header.get(name) != wanted[name]]
     named = [f"--{name.replace('_', '-')} {_shown(header.get(name))}" for name in differing]
-    if not (job.options.finish and shards_of(header)) and header.get("shards") != wanted["shards"]:
+    if not shards_of(header) if job.options.finish else header.get("shards") != wanted["shards"]:
         named.append(f"--shard I/{header.get('shards')}" if shards_of(header) else "no --shard")
     if named:
         throw_away = "planbalance clean" if job.options.shard or job.options.finish else "--restart"

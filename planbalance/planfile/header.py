@@ -10,8 +10,9 @@ from typing import Any, Final
 import orjson
 
 from planbalance.destination import fold, id_fault, path_fault
-from planbalance.errors import PlanError
+from planbalance.errors import PlanError, UsageError
 from planbalance.model import SPLITS, Block, Folder, PlanHeader, PlannedVolume, Source, Split
+from planbalance.naming import compile_pattern
 from planbalance.places import all_guarded, is_within, relation
 from planbalance.planfile.counts import volume_counts
 from planbalance.planfile.values import (
@@ -210,6 +211,11 @@ def _check_options(header: PlanHeader) -> None:
     rule = one_of(naming.get("rule"), ("im-dash", "trailing-number", "parent-dir", "regex"), "the naming rule")
     if not isinstance(naming.get("pattern"), str if rule == "regex" else str | None):
         malformed("the naming rule's pattern is not a string")
+    if rule == "regex":
+        try:
+            compile_pattern(naming["pattern"])
+        except UsageError as error:
+            hostile(f"its naming rule's pattern is none: {shown(error.message)}")
     for example in list_of(naming.get("examples", []), "the naming rule's examples"):
         text_of(example, "an example of the naming rule")
 

@@ -40,7 +40,9 @@ def _dry(document: Mapping[str, Any]) -> Iterable[RenderableType]:
 
 def _done(document: Mapping[str, Any]) -> Iterable[RenderableType]:
     if not document["published"]:
-        yield prose("This part is done; the data set is not published yet.")
+        yield prose(
+            "This part is done. Nothing is published until all parts are, and `--finish` has put them together."
+        )
     else:
         yield line(("Built ", "bold green"), document["output"])
     copied = f", {size(document['bytes'])} copied" if document["bytes"] else ""
@@ -64,6 +66,8 @@ def _next(document: Mapping[str, Any], *, with_verify: bool) -> Iterable[Rendera
     if with_verify and document["published"]:
         yield heading("Verify")
         yield line(f"planbalance verify {shlex.quote(document['output'])}")
+    if not document["published"]:
+        return
     for name, title in (("yolov5", "Train with YOLOv5"), ("ultralytics", "Train with Ultralytics")):
         command = document["train_commands"].get(name)
         if command:

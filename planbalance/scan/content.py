@@ -1,11 +1,11 @@
-"""What labels and images hold, read in worker threads. Size and sum are of the bytes that were read, so they agree."""
+"""What labels and images hold, read wherever the crew has hands. Size and sum are of the same bytes, so they agree."""
 
 import hashlib
 import os
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from planbalance.labels import EMPTY, LabelFacts, read_label
+from planbalance.labels import read_label
 
 LABELS_A_BATCH: Final = 512
 IMAGES_A_BATCH: Final = 32
@@ -18,7 +18,9 @@ class LabelContent(NamedTuple):
 
     size: int
     sha256: str  # "" where there is no byte
-    facts: LabelFacts
+    annotations: int  # as in `labels.LabelFacts`, like the next two
+    classes: tuple[int, ...]
+    problems: tuple[tuple[int, str], ...]
     fault: str  # "" or why it could not be read
 
 
@@ -30,12 +32,35 @@ class ImageContent(NamedTuple):
     fault: str  # "" or why it could not be read
 
 
-def read_label_file(path: str, size: int, class_count: int | None) -> LabelContent:
-    """Read one label to its end; where that is at the `size` that `stat` told, one call is enough."""
-    if size > LABEL_LIMIT:
-        return LabelContent(0, "", EMPTY, f"has {size:,} bytes: no label file has more than {LABEL_LIMIT:,}")
+class Labels(NamedTuple):
+    """Label files of one folder to read."""
+
+    folder: str  # absolute
+    files: list[tuple[str, int]]  # name and the size that `stat` told
+    class_count: int | None
+
+
+def read_labels(batch: Labels) -> list[LabelContent]:
+    """Read the labels, relative to their folder."""
     try:
-        handle = os.open(path, os.O_RDONLY)
+        folder = os.open(batch.folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        return [_unread(f"cannot be read: {error.strerror}")] * len(batch.files)
+    try:
+        return [read_label_file(name, size, batch.class_count, folder=folder) for name, size in batch.files]
+    finally:
+        os.close(folder)
+
+
+def read_label_file(path: str, size: int, class_count: int | None, *, folder: int | None = None) -> LabelContent:
+    """Read one label to its end; where that is at the `size` that `stat` told, one call is enough.
+
+    `path` is relative to the open `folder`, if there is one.
+    """
+    if size > LABEL_LIMIT:
+        return _unread(f"has {size:,} bytes: no label file has more than {LABEL_LIMIT:,}")
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
         try:
             data = os.read(handle, min(size, _CHUNK) + 1)
             if len(data) != size:  # it has changed since, or came in parts
@@ -43,8 +68,18 @@ def read_label_file(path: str, size: int, class_count: int | None) -> LabelConte
         finally:
             os.close(handle)
     except OSError as error:
-        return LabelContent(0, "", EMPTY, f"cannot be read: {error.strerror}")
-    return LabelContent(len(data), hashlib.sha256(data).hexdigest() if data else "", read_label(data, class_count), "")
+        return _unread(f"cannot be read: {error.strerror}")
+    facts = read_label(data, class_count)
+    return LabelContent(len(data), hashlib.sha256(data).hexdigest() if data else "", *facts, "")
+
+
+def _unread(fault: str) -> LabelContent:
+    return LabelContent(0, "", 0, (), (), fault)
+
+
+def read_images(paths: list[str]) -> list[ImageContent]:
+    """Read images to their ends."""
+    return [read_image_file(path) for path in paths]
 
 
 def read_image_file(path: str) -> ImageContent:

@@ -1,28 +1,26 @@
 """The scan as a story: walk, read labels, hash images, put together."""
 
-import gc
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain, groupby, repeat
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 from planbalance.inputs import FoundInput, InputSpec, common_names, resolve_inputs
 from planbalance.model import TRAINER_SUFFIXES, ImageFile, Problem, Progress, Silent, Snapshot
-from planbalance.pool import available_cores, batched, run_blocking
-from planbalance.scan.content import (
-    IMAGES_A_BATCH,
-    LABELS_A_BATCH,
-    ImageContent,
-    LabelContent,
-    read_image_file,
-    read_label_file,
-)
+from planbalance.pool import available_cores, batched, without_collecting
+from planbalance.scan import content
 from planbalance.scan.crew import Crew
-from planbalance.scan.walk import ImageRecord, Labels, Place, Tree, below_folder, walk
+from planbalance.scan.listing import below_folder
+from planbalance.scan.walk import Images, Labels, Place, Tree, walk
+from planbalance.workers import Workers
 
-_image_file = tuple.__new__  # a third of the constructor's time, once for each slice
+MOST_WORKERS: Final = 8  # more processes than that wait for this one, which puts together what they found
+
+_new_image: Final[Callable[[Iterable[Any]], ImageFile]] = partial(tuple.__new__, ImageFile)
 
 
 def scan(
@@ -34,8 +32,8 @@ def scan(
 ) -> Snapshot:
     """Return what lies in the inputs.
 
-    Labels are judged against the class names of all inputs together. `jobs` is the number of worker threads; None
-    measures how far away the files are. Kinds of `Snapshot.problems`:
+    Labels are judged against the class names of all inputs together. `jobs` is the number of workers; None measures
+    how far away the files are. Kinds of `Snapshot.problems`:
 
     * errors: `label-invalid` (one a line), `unreadable`, `dangling`, `name-refused`, `missing` (a text list names it);
     * warnings: `orphan-label`, `split-overlap` (in two splits of the data set as it is), `link-loop`, `folder-twice`
@@ -46,15 +44,10 @@ def scan(
         UsageError: as `inputs.resolve_inputs`.
     """
     found = resolve_inputs(specs)
-    snapshots: list[Snapshot] = []
-
-    async def main() -> None:
-        # handed out of the loop by hand: asyncio formats a task's result once, which takes a second for this one
-        snapshots.append(await _scan(found, hash_images=hash_images, jobs=jobs, progress=progress or Silent()))
-
-    with _without_collecting():
-        run_blocking(main)
-    return snapshots[0]
+    cores = min(available_cores(), jobs or MOST_WORKERS, MOST_WORKERS)
+    with without_collecting(), Workers(cores) as workers:  # before a bar draws itself: that takes a thread
+        progress = progress or Silent()
+        return _scan(found, Crew(jobs, workers, progress), progress, hash_images=hash_images)
 
 
 def unread_suffixes(images: Iterable[ImageFile]) -> dict[str, int]:
@@ -66,30 +59,17 @@ def unread_suffixes(images: Iterable[ImageFile]) -> dict[str, int]:
     return {suffix: counts[suffix] for suffix in sorted(counts.keys() - TRAINER_SUFFIXES)}
 
 
-@contextmanager
-def _without_collecting() -> Iterator[None]:
-    """Keep the garbage collector from walking the growing snapshot over and over: nothing here makes cycles."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-async def _scan(found: Sequence[FoundInput], *, hash_images: bool, jobs: int | None, progress: Progress) -> Snapshot:
-    crew = Crew(jobs, progress)
+def _scan(found: Sequence[FoundInput], crew: Crew, progress: Progress, *, hash_images: bool) -> Snapshot:
     tree = Tree(found)
     with _stage(progress, "scan", None, "files"):
-        await walk(tree, crew)
+        walk(tree, crew)
     paired = _pair(tree)
     names = common_names(one.input for one in found)
     with _stage(progress, "read labels", len(paired.to_read), "labels"):
-        await _read_labels(paired, crew, None if names is None else len(names))
+        _read_labels(tree, paired, crew, None if names is None else len(names))
     if hash_images:
         with _stage(progress, "hash images", len(paired.images), "images"):
-            await _hash_images(tree, paired, crew)
+            _hash_images(tree, paired, crew)
     return _snapshot(tree, paired)
 
 
@@ -112,41 +92,44 @@ class _Paired:
     Attributes:
         images: those whose label holds a byte have its size of the walk until it was read.
         used: per input, the indices of the image folders that hold an image.
-        to_read: absolute path of a label -> positions in `images` (two images may share one label).
+        missing: per input, images without a label.
+        empty: per input, labels without a byte, or found to hold white space only.
+        to_read: (input, path of the label) -> positions in `images` (two images may share one label).
         problems: (path, line, problem): what reading found.
     """
 
     images: list[ImageFile]
     used: list[list[int]]
-    to_read: dict[str, list[int]] = field(default_factory=dict)
+    missing: list[int]
+    empty: list[int]
+    to_read: dict[tuple[int, str], list[int]] = field(default_factory=dict)
     problems: list[tuple[str, int, Problem]] = field(default_factory=list)
 
 
 def _pair(tree: Tree) -> _Paired:
     """Give every image its label, and report labels without an image."""
     used = [
-        sorted({key[2] for key, records in tree.images.items() if records and key[0] == index})
+        sorted({key[2] for key, images in tree.images.items() if images.names and key[0] == index})
         for index in range(len(tree.found))
     ]
     stems: dict[Place, set[str]] = {}
     files: list[list[ImageFile]] = [[] for _ in tree.found]
-    for (index, place, folder), records in tree.images.items():
+    paired = _Paired([], used, [0] * len(tree.found), [0] * len(tree.found))
+    for (index, place, folder), images in tree.images.items():
         label_place = tree.label_place(index, folder, place)
         taken = stems.setdefault(label_place, set())
         taken.update(tree.others.get((index, place), ()))
-        if records:
-            labels = tree.labels.get(label_place) or Labels()
-            images, found = _image_files(
-                _Group(index, used[index].index(folder), place, label_place[1], labels), records
-            )
-            files[index] += images
+        if images.names:
+            found = [name[: name.rfind(".")] for name in images.names]
             taken.update(found)
-    for images in files:
-        images.sort(key=itemgetter(2))  # by path: the order of code points is the order of UTF-8 bytes
-    paired = _Paired([image for images in files for image in images], used)
+            group = _Group(index, used[index].index(folder), place, label_place[1], tree.labels.get(label_place))
+            files[index] += _image_files(group, images, found, paired)
+    for several in files:
+        several.sort(key=itemgetter(2))  # by path: the order of code points is the order of UTF-8 bytes
+    paired.images = list(chain.from_iterable(files))
     for position, image in enumerate(paired.images):
         if image.label_size and image.label is not None:
-            paired.to_read.setdefault(tree.absolute(image.input, image.label), []).append(position)
+            paired.to_read.setdefault((image.input, image.label), []).append(position)
     _report_orphans(tree, stems)
     return paired
 
@@ -158,27 +141,40 @@ class _Group(NamedTuple):
     folder: int  # index among the image folders that are used
     place: str
     label_folder: str
-    labels: Labels
+    labels: Labels | None
 
 
-def _image_files(group: _Group, records: Sequence[ImageRecord]) -> tuple[list[ImageFile], list[str]]:
-    """Return the images of one folder and their stems. The loop runs once a slice: nothing is looked up twice."""
-    index, folder = group.input, group.folder
+def _image_files(group: _Group, images: Images, stems: Sequence[str], paired: _Paired) -> Iterable[ImageFile]:
+    """Return the images of one folder, made a column at a time; count those whose label is missing or empty."""
     start, label_start = below_folder(group.place, ""), below_folder(group.label_folder, "")
-    sizes, names, unread = group.labels.sizes, group.labels.names, group.labels.unread
-    images: list[ImageFile] = []
-    stems: list[str] = []
-    for name, size, mtime_ns in records:
-        stem = name[: name.rfind(".")]
-        stems.append(stem)
-        path = start + name
-        label: str | None = None
-        label_size = sizes.get(stem, 0)
-        if label_size or stem in sizes:
-            label = label_start + (names.get(stem) or f"{stem}.txt") if names else f"{label_start}{stem}.txt"
-        fields = (index, folder, path, size, mtime_ns, label, label_size, "", 0, (), stem in unread, "", False)
-        images.append(_image_file(ImageFile, fields))
-    return images, stems
+    labels = group.labels or Labels()
+    told = list(map(labels.sizes.get, stems))
+    sizes = [size or 0 for size in told]
+    names = [None if size is None else f"{label_start}{stem}.txt" for size, stem in zip(told, stems, strict=True)]
+    if labels.names:
+        names = [
+            label_start + labels.names[stem] if stem in labels.names else name
+            for stem, name in zip(stems, names, strict=True)
+        ]
+    invalid = [stem in labels.unread for stem in stems]
+    paired.missing[group.input] += names.count(None)
+    paired.empty[group.input] += sum(size == 0 and not unread for size, unread in zip(told, invalid, strict=True))
+    columns = (
+        repeat(group.input),
+        repeat(group.folder),
+        [start + name for name in images.names],
+        images.sizes,
+        images.mtimes,
+        names,
+        sizes,
+        repeat(""),
+        repeat(0),
+        repeat(()),
+        invalid,
+        repeat(""),
+        repeat(object=False),
+    )
+    return map(_new_image, zip(*columns, strict=False))  # the columns that repeat are endless
 
 
 def _report_orphans(tree: Tree, stems: Mapping[Place, set[str]]) -> None:
@@ -192,34 +188,36 @@ def _report_orphans(tree: Tree, stems: Mapping[Place, set[str]]) -> None:
 # ---- content --------------------------------------------------------------------------------------------------------
 
 
-async def _read_labels(paired: _Paired, crew: Crew, class_count: int | None) -> None:
-    def read(labels: list[tuple[str, int]]) -> list[LabelContent]:
-        return [read_label_file(path, size, class_count) for path, size in labels]
+def _read_labels(tree: Tree, paired: _Paired, crew: Crew, class_count: int | None) -> None:
+    def batches() -> Iterator[content.Labels]:
+        for (index, folder), keys in groupby(paired.to_read, key=lambda key: (key[0], key[1].rpartition("/")[0])):
+            files = ((key[1].rpartition("/")[2], paired.images[paired.to_read[key][0]].label_size) for key in keys)
+            for part in batched(files, min(content.LABELS_A_BATCH, crew.calls_a_batch)):
+                yield content.Labels(tree.absolute(index, folder), part, class_count)
 
-    labels = ((path, paired.images[positions[0]].label_size) for path, positions in paired.to_read.items())
-    contents = await crew.do(read, batched(labels, LABELS_A_BATCH))
-    for (path, positions), content in zip(paired.to_read.items(), contents, strict=True):
-        size, sha256, facts, fault = content
-        if fault:
-            paired.problems.append((path, 0, Problem("unreadable", "error", path, fault)))
-        for line, reason in facts.problems:
-            paired.problems.append((path, line, Problem("label-invalid", "error", f"{path}:{line}", reason)))
-        said = (size, sha256, facts.annotations, facts.classes, bool(facts.problems or fault), "", False)
+    told = crew.do(content.read_labels, batches(), weigh=lambda batch: len(batch.files))
+    for (key, positions), found in zip(paired.to_read.items(), chain.from_iterable(told), strict=True):
+        size, sha256, annotations, classes, problems, fault = found
+        if problems or fault:
+            path = tree.absolute(*key)
+            if fault:
+                paired.problems.append((path, 0, Problem("unreadable", "error", path, fault)))
+            for line, reason in problems:
+                paired.problems.append((path, line, Problem("label-invalid", "error", f"{path}:{line}", reason)))
+        elif not annotations:
+            paired.empty[key[0]] += len(positions)
+        said = (size, sha256, annotations, classes, bool(problems or fault), "", False)
         for position in positions:
-            paired.images[position] = _image_file(ImageFile, (*paired.images[position][:6], *said))
+            paired.images[position] = _new_image((*paired.images[position][:6], *said))
 
 
-async def _hash_images(tree: Tree, paired: _Paired, crew: Crew) -> None:
-    def read(paths: list[str]) -> list[ImageContent]:
-        return [read_image_file(path) for path in paths]
-
-    crew.at_least(available_cores())
+def _hash_images(tree: Tree, paired: _Paired, crew: Crew) -> None:
     paths = [tree.absolute(image.input, image.path) for image in paired.images]
-    contents = await crew.do(read, batched(paths, IMAGES_A_BATCH))
-    for position, (path, content) in enumerate(zip(paths, contents, strict=True)):
-        if content.fault:
-            paired.problems.append((path, 0, Problem("unreadable", "error", path, content.fault)))
-        paired.images[position] = _image_file(ImageFile, (*paired.images[position][:11], content.sha256, content.blank))
+    told = crew.do(content.read_images, batched(paths, content.IMAGES_A_BATCH), weigh=len, threads=available_cores())
+    for position, (path, found) in enumerate(zip(paths, chain.from_iterable(told), strict=True)):
+        if found.fault:
+            paired.problems.append((path, 0, Problem("unreadable", "error", path, found.fault)))
+        paired.images[position] = _new_image((*paired.images[position][:11], found.sha256, found.blank))
 
 
 # ---- the result -----------------------------------------------------------------------------------------------------
@@ -227,12 +225,6 @@ async def _hash_images(tree: Tree, paired: _Paired, crew: Crew) -> None:
 
 def _snapshot(tree: Tree, paired: _Paired) -> Snapshot:
     """Put together what was found and read; image folders without an image are left out."""
-    missing, empty = [0] * len(tree.found), [0] * len(tree.found)
-    for image in paired.images:
-        if image.label is None:
-            missing[image.input] += 1
-        elif not image.annotations and not image.invalid:
-            empty[image.input] += 1
     inputs = tuple(
         replace(one.input, folders=tuple(one.input.folders[folder] for folder in folders))
         for one, folders in zip(tree.found, paired.used, strict=True)
@@ -242,8 +234,8 @@ def _snapshot(tree: Tree, paired: _Paired) -> Snapshot:
     return Snapshot(
         inputs,
         paired.images,
-        tuple(missing),
-        tuple(empty),
+        tuple(paired.missing),
+        tuple(paired.empty),
         tuple(problem for _, _, problem in numbered),
         tree.leftovers + _caches_beside(tree),
     )

@@ -1,0 +1,240 @@
+"""`planbalance.yaml`: options from the working folder, under the command that takes them; the command line wins.
+
+    plan:
+      input: [yolo_dataset]
+      output: balanced_yolo_dataset
+      seed: 42
+    apply:
+      mode: symlink
+
+A key is an option's name without its dashes; `input`, `plan` and `dataset` are what stands without an option. Values
+are read as texts, as a command line gives them. Relative paths count from the file's folder, which is the working one.
+`build` takes what `plan` and `apply` say where its own section says nothing.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, Final, NamedTuple
+
+import click
+import yaml
+
+from planbalance.errors import UsageError
+
+FILE: Final = "planbalance.yaml"
+_LARGEST: Final = 1 << 20  # bytes
+_NULLS: Final = frozenset(("", "~", "null", "Null", "NULL"))
+_FLAGS: Final = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+# What stands on the command line without an option.
+_ARGUMENTS: Final = {"inputs": "input", "plans": "plan", "plan": "plan", "dataset": "dataset"}
+# Said once, on purpose, each time: a file must not throw something away or change what a script reads.
+_NEVER: Final = frozenset(("help", "json", "restart", "yes", "save-config"))
+# Where the left one is on the command line, the file's right ones would contradict it or add to it.
+_DISPLACED: Final[Mapping[str, Sequence[str]]] = {
+    "inputs": ("named", "images", "label_root"),
+    "named": ("inputs", "images", "label_root"),
+    "images": ("inputs", "named"),
+    "seed": ("split_seed", "sample_seed"),
+    "train_ratio": ("val_ratio", "test_ratio"),
+    "val_ratio": ("train_ratio", "test_ratio"),
+    "test_ratio": ("train_ratio", "val_ratio"),
+    "group_map": ("group_from",),
+    "group_from": ("group_map", "stratify"),
+}
+_SECTIONS_OF: Final[Mapping[str, Sequence[str]]] = {"build": ("plan", "apply", "build")}
+
+FindCommand = Callable[[str], click.Command | None]
+Text = str | list[str]
+
+
+class Setting(NamedTuple):
+    """One key of a section: its line in the file, and what it says."""
+
+    line: int
+    value: Text
+
+
+Sections = Mapping[str, Mapping[str, Setting]]
+
+
+# ---- reading --------------------------------------------------------------------------------------------------------
+
+
+def defaults(name: str, command: click.Command, commands: Sequence[str], find: FindCommand) -> dict[str, Any]:
+    """Return a command's defaults from the working folder's file, as click's `default_map` has them.
+
+    Args:
+        name: of the command.
+        command: the command itself.
+        commands: the names of all.
+        find: returns a command by its name, for the sections that `build` reads beside its own.
+
+    Raises:
+        UsageError: the file cannot be read, or says something that no command understands (kind `bad-config`).
+    """
+    sections = read_sections(commands)
+    found: dict[str, Any] = {}
+    known = settings_of(command)
+    for section in _SECTIONS_OF.get(name, (name,)):
+        owner = command if section == name else find(section)
+        own = settings_of(owner) if owner is not None else {}
+        for key, setting in sections.get(section, {}).items():
+            if key not in own:
+                raise _unknown(section, key, setting.line, own)
+            parameter = known.get(key)
+            if parameter is not None:
+                value = _value(parameter, key, setting)
+                joined = section == "apply" and isinstance(value, list)
+                found[parameter.name] = [*found.get(parameter.name, ()), *value] if joined else value
+    return found
+
+
+def settings_of(command: click.Command) -> dict[str, click.Parameter]:
+    """Return the keys that a section of the file may have, with the parameter that each one sets."""
+    keys: dict[str, click.Parameter] = {}
+    for parameter in sorted(command.params, key=lambda one: isinstance(one, click.Option)):
+        keys |= dict.fromkeys(keys_of(parameter), parameter)
+    return keys
+
+
+def keys_of(parameter: click.Parameter) -> Iterator[str]:
+    """Yield what a parameter is called in the file; nothing where it cannot stand there."""
+    if isinstance(parameter, click.Argument):
+        if parameter.name in _ARGUMENTS:
+            yield _ARGUMENTS[parameter.name]
+    elif not getattr(parameter, "hidden", False):
+        yield from (name[2:] for name in parameter.opts if name.startswith("--") and name[2:] not in _NEVER)
+
+
+def read_sections(commands: Iterable[str]) -> Sections:
+    """Return what the working folder's file says, section by section; nothing where there is no file.
+
+    Raises:
+        UsageError: it cannot be read, is no YAML, or has a section that is no command (kind `bad-config`).
+    """
+    try:
+        with open(FILE, "rb") as file:
+            data = file.read(_LARGEST + 1)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise _refused(f"it cannot be read: {error.strerror or error}") from error
+    return _sections(_root(data), tuple(commands))
+
+
+def _root(data: bytes) -> yaml.Node | None:
+    if len(data) > _LARGEST:
+        raise _refused(f"it has more than {_LARGEST:,} bytes")
+    try:
+        return yaml.compose(data.decode("utf-8-sig"), Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise _refused(f"it is not valid YAML: {' '.join(str(error).split())}") from error
+    except (ValueError, RecursionError) as error:
+        raise _refused("it is not valid YAML in UTF-8") from error
+
+
+def _sections(root: yaml.Node | None, commands: Sequence[str]) -> dict[str, dict[str, Setting]]:
+    sections: dict[str, dict[str, Setting]] = {}
+    for name, line, node in [] if root is None else _pairs(root, "the file"):
+        if name not in commands:
+            raise _unknown_section(name, line, commands)
+        if name in sections:
+            raise _refused(f"line {line}: '{name}' stands there twice")
+        section = sections[name] = {}
+        for key, at, value in _pairs(node, f"'{name}'"):
+            dashed = key.replace("_", "-")
+            if dashed in section:
+                raise _refused(f"line {at}: '{key}' stands in '{name}' twice")
+            section[dashed] = Setting(at, _text(value, key, at))
+    return sections
+
+
+def _pairs(node: yaml.Node, what: str) -> Iterator[tuple[str, int, yaml.Node]]:
+    """Yield (key, line, value) of a mapping; an empty one is written as nothing at all."""
+    if isinstance(node, yaml.ScalarNode) and node.value in _NULLS:
+        return
+    if not isinstance(node, yaml.MappingNode):
+        raise _refused(f"line {node.start_mark.line + 1}: {what} is no list of `key: value`")
+    for key, value in node.value:
+        yield (key.value if isinstance(key, yaml.ScalarNode) else "?"), key.start_mark.line + 1, value
+
+
+def _text(node: yaml.Node, key: str, line: int) -> Text:
+    if isinstance(node, yaml.SequenceNode):
+        return [_scalar(one, key, line) for one in node.value]
+    return _scalar(node, key, line)
+
+
+def _scalar(node: yaml.Node, key: str, line: int) -> str:
+    if not isinstance(node, yaml.ScalarNode) or (node.style is None and node.value in _NULLS):
+        raise _refused(
+            f"line {line}: '{key}' has no value that an option could take", "Give a value or a list of them."
+        )
+    return str(node.value)
+
+
+def _value(parameter: click.Parameter, key: str, setting: Setting) -> Any:  # noqa: ANN401 - what click's default_map takes
+    line, value = setting
+    if parameter.nargs == -1 or getattr(parameter, "multiple", False):
+        return [value] if isinstance(value, str) else value
+    if not isinstance(value, str):
+        raise _refused(f"line {line}: '{key}' takes one value, not a list")
+    if getattr(parameter, "is_flag", False):
+        if value.lower() not in _FLAGS:
+            raise _refused(f"line {line}: '{key}' is true or false, not '{value}'")
+        return _FLAGS[value.lower()]
+    return value
+
+
+def _refused(reason: str, hint: str = "") -> UsageError:
+    hint = hint or "See `planbalance plan --save-config`, which writes such a file."
+    return UsageError(f"{FILE} is refused: {reason}.", kind="bad-config", hint=hint, paths=[os.path.abspath(FILE)])
+
+
+def _unknown(section: str, key: str, line: int, known: Iterable[str]) -> UsageError:
+    close = get_close_matches(key, sorted(known), n=3)
+    hint = f"Did you mean {' or '.join(close)}?" if close else f"`planbalance {section} --help` shows the options."
+    if key in _NEVER:
+        hint = f"--{key} is for the command line alone."
+    return _refused(f"line {line}: '{section}' knows no '{key}'", hint)
+
+
+def _unknown_section(name: str, line: int, commands: Sequence[str]) -> UsageError:
+    close = get_close_matches(name, commands, n=3)
+    hint = f"Did you mean {' or '.join(close)}?" if close else "Options stand below their command, such as `plan:`."
+    return _refused(f"line {line}: '{name}' is no command", hint)
+
+
+# ---- the command line wins ------------------------------------------------------------------------------------------
+
+
+def settle(ctx: click.Context) -> list[str]:
+    """Leave out of a parsed command what the command line displaces; return the keys that the file has decided."""
+    _fill_arguments(ctx)
+    typed = {name for name in ctx.params if source_of(ctx, name) is click.core.ParameterSource.COMMANDLINE}
+    displaced = {other for name in typed for other in _DISPLACED.get(name, ())}
+    decided = []
+    for parameter in ctx.command.params:
+        if source_of(ctx, parameter.name) is not click.core.ParameterSource.DEFAULT_MAP:
+            continue
+        if parameter.name in displaced:
+            ctx.params[parameter.name] = () if parameter.nargs == -1 or getattr(parameter, "multiple", False) else None
+        else:
+            decided += list(keys_of(parameter))[:1]
+    return decided
+
+
+def _fill_arguments(ctx: click.Context) -> None:
+    """Give arguments that nobody typed the file's values: click before 8.2 takes an empty line for typed."""
+    for parameter in ctx.command.params:
+        if parameter.nargs == -1 and ctx.params.get(parameter.name) == ():
+            found = (ctx.default_map or {}).get(parameter.name)
+            ctx.params[parameter.name] = parameter.type_cast_value(ctx, found or ())
+            source = click.core.ParameterSource.DEFAULT_MAP if found else click.core.ParameterSource.DEFAULT
+            ctx.set_parameter_source(parameter.name, source)
+
+
+def source_of(ctx: click.Context, name: str) -> click.core.ParameterSource | None:
+    """Return where a parameter's value comes from."""
+    return ctx.get_parameter_source(name)

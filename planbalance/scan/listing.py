@@ -1,0 +1,216 @@
+"""One folder: its entries by what their names say, and one `stat` of each that counts.
+
+Both run wherever the crew has hands: here, in threads, in worker processes. So they take and give plain values.
+"""
+
+import os
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from planbalance.destination import text_fault
+from planbalance.model import IMAGE_SUFFIXES, Problem
+
+IS_FOLDER: Final = "is a folder"
+DANGLING: Final = "is a link to nothing"
+
+_IMAGE, _LABEL, _LEFTOVER = 1, 2, 3
+_KINDS: Final[Mapping[str, int]] = {
+    **dict.fromkeys(IMAGE_SUFFIXES, _IMAGE),
+    "txt": _LABEL,
+    "cache": _LEFTOVER,
+    "npy": _LEFTOVER,
+}
+_REGULAR, _FOLDER, _TYPE = 0o100000, 0o040000, 0o170000  # st_mode (inode(7))
+_PLACE: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+class Visit(NamedTuple):
+    """A folder to list."""
+
+    input: int
+    path: str  # relative to the input's root
+    folder: int | None = None  # the image folder it belongs to; None: only what text lists name counts
+    images: bool = False  # images are wanted
+    labels: bool = False  # labels are wanted
+    deep: bool = True  # sub-folders too
+    optional: bool = False  # it need not be there: a label folder
+    above: frozenset[tuple[int, int]] = frozenset()  # device and inode of the folders above
+
+
+@dataclass(slots=True)
+class Listing:
+    """What one folder holds, names sorted."""
+
+    visit: Visit
+    identity: tuple[int, int] = (0, 0)
+    images: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+    others: set[str] = field(default_factory=set)  # stems of images that do not belong to the data set
+    leftovers: int = 0
+    listed: bool = False  # false: not there, unreadable, or a loop
+    problems: list[Problem] = field(default_factory=list)
+
+
+def list_folder(visit: Visit, path: str, listed: Mapping[str, int]) -> Listing:
+    """List one folder.
+
+    Args:
+        visit: what is wanted there.
+        path: the folder, absolute.
+        listed: images that text lists name, relative to the input's root.
+    """
+    listing = Listing(visit)
+    try:
+        facts = os.stat(path)
+        listing.identity = (facts.st_dev, facts.st_ino)
+        if listing.identity in visit.above:
+            listing.problems.append(Problem("link-loop", "warning", path, "leads back to a folder above: not followed"))
+            return listing
+        with os.scandir(path) as entries:
+            found = list(entries)
+        if not _take_alike(listing, found, listed):
+            _sort_entries(listing, found, listed)
+        listing.listed = True
+    except OSError as error:
+        if not (visit.optional and isinstance(error, FileNotFoundError | NotADirectoryError)):
+            listing.problems.append(
+                Problem("unreadable", "error", path, f"the folder cannot be read: {error.strerror}")
+            )
+    for names in (listing.images, listing.labels, listing.folders):
+        names.sort()
+    return listing
+
+
+def _take_alike(listing: Listing, entries: "list[os.DirEntry[str]]", listed: Mapping[str, int]) -> bool:
+    """Take the entries in one go where all are plainly images or all labels, as in most folders; say whether so."""
+    names = [entry.name for entry in entries]
+    joined = f" {' '.join(names)}"
+    if listed or not (joined.isascii() and joined.isprintable()) or " ." in joined:
+        return False
+    kinds = {_KINDS.get(suffix[1:].lower(), 0) for suffix in {name[name.rfind(".") :] for name in names}}
+    if kinds == {_IMAGE} and listing.visit.images:
+        listing.images = names
+    elif kinds == {_LABEL} and listing.visit.labels:
+        listing.labels = names
+    else:
+        return False
+    return True
+
+
+def _sort_entries(listing: Listing, entries: "list[os.DirEntry[str]]", listed: Mapping[str, int]) -> None:
+    """Sort a folder's entries into images, labels, folders and leftovers, by the name where the name says it."""
+    visit = listing.visit
+    wanted = {_IMAGE: listing.images if visit.images else None, _LABEL: listing.labels if visit.labels else None}
+    last, kind, place = "", 0, wanted.get(0)
+    for entry in entries:
+        name = entry.name
+        stem, _, suffix = name.rpartition(".")
+        if not stem:
+            suffix = ""  # a name without a dot, or hidden
+        if suffix != last:  # a folder's files mostly have one suffix
+            last, kind = suffix, _KINDS.get(suffix.lower(), 0)
+            place = wanted.get(kind)
+        if name[0] == "." and below_folder(visit.path, name) not in listed:
+            continue
+        if kind == _LEFTOVER:
+            listing.leftovers += 1
+        elif place is None and not (visit.deep and _is_folder(entry)):
+            continue
+        elif not (name.isascii() and name.isprintable()) and (fault := text_fault(name)) is not None:
+            listing.problems.append(Problem("name-refused", "error", shown(entry.path), f"the name {fault}"))
+        elif place is None:
+            listing.folders.append(name)
+        elif kind == _IMAGE and visit.folder is None and below_folder(visit.path, name) not in listed:
+            listing.others.add(stem)
+        else:
+            place.append(name)
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, or to where nobody may look: no folder to read
+        return False
+
+
+class Files(NamedTuple):
+    """Files of one folder that wait for their `stat`."""
+
+    folder: str  # absolute
+    names: list[str]
+
+
+class Facts(NamedTuple):
+    """What `stat` told of files, a column each, in their order."""
+
+    sizes: "array[int]"  # in bytes; -1 where there is a fault
+    mtimes: "array[int]"  # in ns
+    faults: list[tuple[int, str]]  # position, what is wrong
+
+
+def stat_files(batch: list[Files]) -> list[Facts]:
+    """Take one `stat` of every file, relative to its folder, so that no path is walked. Links are followed."""
+    return [_stat_folder(files.folder, files.names) for files in batch]
+
+
+def _stat_folder(folder: str, names: list[str]) -> Facts:
+    sizes, mtimes = array("q"), array("q")
+    faults: list[tuple[int, str]] = []
+    try:
+        handle = os.open(folder, _PLACE)
+    except OSError as error:
+        absent = array("q", [-1]) * len(names)
+        return Facts(absent, absent, [(index, _unreadable(error)) for index in range(len(names))])
+    try:
+        for name in names:
+            size, mtime = -1, 0
+            try:
+                facts = os.stat(name, dir_fd=handle)
+            except OSError as error:
+                faults.append((len(sizes), _fault(handle, name, error)))
+            else:
+                if facts.st_mode & _TYPE == _REGULAR:
+                    size, mtime = facts.st_size, facts.st_mtime_ns
+                else:
+                    faults.append((len(sizes), _no_file(facts.st_mode)))
+            sizes.append(size)
+            mtimes.append(mtime)
+    finally:
+        os.close(handle)
+    return Facts(sizes, mtimes, faults)
+
+
+def _fault(folder: int, name: str, error: OSError) -> str:
+    if isinstance(error, FileNotFoundError | NotADirectoryError) and _is_link(folder, name):
+        return DANGLING
+    return _unreadable(error)
+
+
+def _is_link(folder: int, name: str) -> bool:
+    try:
+        os.readlink(name, dir_fd=folder)
+    except OSError:
+        return False
+    return True
+
+
+def _unreadable(error: OSError) -> str:
+    return f"cannot be read: {error.strerror}"
+
+
+def _no_file(mode: int) -> str:
+    return IS_FOLDER if mode & _TYPE == _FOLDER else "is not a regular file"
+
+
+def below_folder(folder: str, name: str) -> str:
+    """Return the path of a name in a folder; both are relative, the folder may be `""`."""
+    return f"{folder}/{name}" if folder else name
+
+
+def shown(path: str) -> str:
+    """Return a path for people and for JSON, whatever it holds: control characters and bytes beyond UTF-8 escaped."""
+    plain = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in plain)

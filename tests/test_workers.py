@@ -1,0 +1,136 @@
+"""Worker processes: every batch once, wherever it was done; a death costs nothing; no process is left behind.
+
+pytest's own workers have threads, and Workers does not fork where there are some: the stories run in a process each.
+"""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from planbalance.workers import Workers
+
+BEFORE = """
+import os, signal, sys, time
+from planbalance.workers import Workers
+
+def double(batch):
+    if batch == -1:
+        raise ValueError("no luck")
+    return 2 * batch, os.getpid()
+
+def die_there(batch):
+    if os.getpid() != MAIN:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return batch
+
+def sleep(batch):
+    time.sleep(60)
+
+MAIN = os.getpid()
+
+def children():
+    return [name for name in os.listdir("/proc") if name.isdigit() and parent(name) == MAIN]
+
+def parent(name):
+    try:
+        return int(open(f"/proc/{name}/stat").read().rpartition(")")[2].split()[1])
+    except FileNotFoundError:
+        return 0
+"""
+
+
+def told(story: str, tmp_path: Path) -> str:
+    """Return what a story prints; it must end well."""
+    script = tmp_path / "story.py"
+    script.write_text(BEFORE + story)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", script], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+STORIES = {
+    "all batches, by both processes": (
+        """
+with Workers(2) as workers:
+    results = dict(workers.work_off(double, range(200)))
+    assert children()
+print(all(results[n][0] == 2 * n for n in range(200)), len(results), len({pid for _, pid in results.values()} - {MAIN}))
+assert not children()
+""",
+        "True 200 2",
+    ),
+    "used again": (
+        """
+with Workers(2) as workers:
+    print(len(list(workers.work_off(double, range(5)))), len(list(workers.work_off(double, range(7)))), workers.count)
+""",
+        "5 7 2",
+    ),
+    "answers larger than the line holds": (
+        """
+with Workers(2) as workers:
+    print(sum(len(text) for _, text in workers.work_off(str.upper, ["x" * 3_000_000] * 4)))
+""",
+        "12000000",
+    ),
+    "the exception of the work": (
+        """
+with Workers(2) as workers:
+    try:
+        list(workers.work_off(double, range(49, -2, -1)))
+    except ValueError as error:
+        print(error, workers.count, len(children()))
+""",
+        "no luck 0 0",
+    ),
+    "workers that die": (
+        """
+with Workers(2) as workers:
+    print(sorted(result for _, result in workers.work_off(die_there, range(6))), workers.count)
+""",
+        "[0, 1, 2, 3, 4, 5] 0",
+    ),
+    "what cannot be pickled is done here": (
+        """
+with Workers(2) as workers:
+    print([callable(result) for _, result in workers.work_off(make, range(3))], workers.count)
+""".replace("with", "def make(batch):\n    return lambda: batch\nwith", 1),
+        "[True, True, True] 0",
+    ),
+    "an interrupt": (
+        """
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+signal.setitimer(signal.ITIMER_REAL, 0.2)
+try:
+    with Workers(2) as workers:
+        list(workers.work_off(sleep, range(6)))
+except KeyboardInterrupt:
+    print("interrupted", len(children()))
+""",
+        "interrupted 0",
+    ),
+    "one is none": ("print(Workers(1).count)", "0"),
+}
+
+
+@pytest.mark.parametrize(("story", "said"), STORIES.values(), ids=STORIES.keys())
+def test_workers(story: str, said: str, tmp_path: Path) -> None:
+    assert told(story, tmp_path) == said
+
+
+def test_where_there_are_threads_nothing_is_forked() -> None:
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    try:
+        with Workers(4) as workers:
+            assert workers.count == 0
+            assert list(workers.work_off(abs, [-1, 2])) == [(0, 1), (1, 2)]
+    finally:
+        done.set()
+        thread.join()
