@@ -645,3 +645,31 @@ def test_a_running_loop_is_no_obstacle(tmp_path: Path) -> None:
         return scanned(root)
 
     assert anyio.run(notebook) == scanned(root)
+
+
+# ---- JPEGs that trainers write anew ---------------------------------------------------------------------------------
+
+JPEGS = {
+    "IM1-a.jpg": b"\xff\xd8 whole \xff\xd9",
+    "IM2-a.jpg": b"\xff\xd8 cut off",
+    "IM3-a.JPEG": b"\xff\xd8 \xff\xd9 and more",
+    "IM4-a.jpg": b"\x89PNG in truth",
+    "IM5-a.jpg": b"",
+    "IM6-a.png": b"\xff\xd8 a JPEG in truth, but not by its name",
+}
+
+
+@pytest.mark.parametrize("hash_images", [False, True])
+def test_jpegs_that_do_not_end_as_one_are_listed(tmp_path: Path, hash_images: bool) -> None:
+    """Through a hard link or a symbolic one, the trainer that mends such a file changes the source."""
+    for name, data in JPEGS.items():
+        write(tmp_path / "images/train" / name, data)
+    snapshot = scan([InputSpec(str(tmp_path))], hash_images=hash_images)
+    found = [problem for problem in snapshot.problems if problem.kind == "jpeg-open-ended"]
+    assert [Path(problem.path).name for problem in found] == ["IM2-a.jpg", "IM3-a.JPEG"]
+    assert {problem.severity for problem in found} == {"warning"}
+
+
+def test_images_that_are_no_jpegs_are_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("planbalance.scan.content.are_open_ended", None)
+    assert len(scan([InputSpec(str(yolo_tree(tmp_path / "in", {"01-a": "+.", "02-b": "..."})))]).images) == 5

@@ -109,9 +109,9 @@ def _scan_warnings(snapshot: Snapshot) -> Iterator[str]:
         if problem.severity == "warning":
             found.setdefault(problem.kind, []).append(problem)
     for kind in sorted(found):
-        first = found[kind][0]
-        more = f" and {len(found[kind]) - 1:,} more" if len(found[kind]) > 1 else ""
-        yield f"{kind}: {first.path} ({first.message}){more}."
+        listed = some((problem.path for problem in found[kind]), 3)
+        all_of_them = "; scan --json lists all" if len(found[kind]) > 3 else ""
+        yield f"{kind}: {listed} ({found[kind][0].message}){all_of_them}."
 
 
 def _without_excluded_paths(snapshot: Snapshot, excluding: Matcher) -> Sequence[ImageFile]:

@@ -10,7 +10,10 @@ from planbalance.labels import read_label
 LABELS_A_BATCH: Final = 512
 IMAGES_A_BATCH: Final = 32
 LABEL_LIMIT: Final = 1 << 26  # bytes: a million boxes
+ENDINGS_A_BATCH: Final = 512
 _CHUNK: Final = 1 << 20
+_JPEG_START: Final = b"\xff\xd8"
+_JPEG_END: Final = b"\xff\xd9"
 
 
 class LabelContent(NamedTuple):
@@ -30,6 +33,7 @@ class ImageContent(NamedTuple):
     sha256: str
     blank: bool  # no byte, or one byte value only
     fault: str  # "" or why it could not be read
+    open_ended: bool = False  # a JPEG that does not end as one
 
 
 class Labels(NamedTuple):
@@ -77,6 +81,31 @@ def _unread(fault: str) -> LabelContent:
     return LabelContent(0, "", 0, (), (), fault)
 
 
+def may_be_jpeg(path: str) -> bool:
+    """Return whether an image is called a JPEG."""
+    return path[-5:].lower().endswith((".jpg", ".jpeg"))
+
+
+def are_open_ended(files: list[tuple[str, int]]) -> list[bool]:
+    """Return for each path and size whether it is a JPEG that does not end in FF D9; what cannot be read is not.
+
+    Trainers write such a file anew, in place (Ultralytics before 8.4.175, YOLOv5: `verify_image_label`).
+    """
+    return [_is_open_ended(path, size) for path, size in files]
+
+
+def _is_open_ended(path: str, size: int) -> bool:
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            start, end = os.pread(handle, 2, 0), os.pread(handle, 2, max(0, size - 2))
+        finally:
+            os.close(handle)
+    except OSError:
+        return False
+    return start == _JPEG_START and end != _JPEG_END
+
+
 def read_images(paths: list[str]) -> list[ImageContent]:
     """Read images to their ends."""
     return [read_image_file(path) for path in paths]
@@ -85,16 +114,18 @@ def read_images(paths: list[str]) -> list[ImageContent]:
 def read_image_file(path: str) -> ImageContent:
     """Read one image."""
     digest = hashlib.sha256()
-    value = b""
+    value = start = end = b""
     blank = True
     try:
         for chunk in _chunks(path):
             digest.update(chunk)
+            start, end = start or chunk[:2], (end + chunk[-2:])[-2:]
             value = value or chunk[:1]
             blank = blank and chunk.count(value) == len(chunk)
     except OSError as error:
         return ImageContent("", blank=False, fault=f"cannot be read: {error.strerror}")
-    return ImageContent(digest.hexdigest(), blank, "")
+    open_ended = start == _JPEG_START and end != _JPEG_END and may_be_jpeg(path)
+    return ImageContent(digest.hexdigest(), blank, "", open_ended)
 
 
 def _chunks(path: str) -> Iterator[bytes]:

@@ -37,7 +37,8 @@ def scan(
 
     * errors: `label-invalid` (one a line), `unreadable`, `dangling`, `name-refused`, `missing` (a text list names it);
     * warnings: `orphan-label`, `split-overlap` (in two splits of the data set as it is), `link-loop`, `folder-twice`
-      (one folder reached by two paths), `missing` (a split or a line of a text list that was passed over).
+      (one folder reached by two paths), `missing` (a split or a line of a text list that was passed over),
+      `jpeg-open-ended` (trainers write it anew).
 
     Raises:
         InputError: as `inputs.resolve_inputs`.
@@ -70,6 +71,9 @@ def _scan(found: Sequence[FoundInput], crew: Crew, progress: Progress, *, hash_i
     if hash_images:
         with _stage(progress, "hash images", len(paired.images), "images"):
             _hash_images(tree, paired, crew)
+    elif jpegs := [image for image in paired.images if content.may_be_jpeg(image.path)]:
+        with _stage(progress, "check JPEGs", len(jpegs), "images"):
+            _check_endings(tree, paired, crew, jpegs)
     return _snapshot(tree, paired)
 
 
@@ -217,7 +221,26 @@ def _hash_images(tree: Tree, paired: _Paired, crew: Crew) -> None:
     for position, (path, found) in enumerate(zip(paths, chain.from_iterable(told), strict=True)):
         if found.fault:
             paired.problems.append((path, 0, Problem("unreadable", "error", path, found.fault)))
+        if found.open_ended:
+            paired.problems.append((path, 0, _open_ended(path)))
         paired.images[position] = _new_image((*paired.images[position][:11], found.sha256, found.blank))
+
+
+def _check_endings(tree: Tree, paired: _Paired, crew: Crew, jpegs: list[ImageFile]) -> None:
+    files = [(tree.absolute(image.input, image.path), image.size) for image in jpegs]
+    told = crew.do(content.are_open_ended, batched(files, content.ENDINGS_A_BATCH), weigh=len)
+    for (path, _), is_open in zip(files, chain.from_iterable(told), strict=True):
+        if is_open:
+            paired.problems.append((path, 0, _open_ended(path)))
+
+
+def _open_ended(path: str) -> Problem:
+    return Problem(
+        "jpeg-open-ended",
+        "warning",
+        path,
+        "a JPEG that does not end in FF D9: YOLOv5 and Ultralytics before 8.4.175 write it anew, through a link too",
+    )
 
 
 # ---- the result -----------------------------------------------------------------------------------------------------
