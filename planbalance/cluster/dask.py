@@ -54,6 +54,9 @@ def run_shard(plan_path: str, options: Mapping[str, Any], shard: tuple[int, int]
     except PlanbalanceError as error:
         words = {"kind": error.kind, "hint": error.hint, "paths": error.paths}
         return Told((type(error).__name__, {"message": error.message, **words}), None, worker)
+    except Exception as error:  # one that the client cannot unpickle would leave it waiting for ever
+        words = {"kind": "shard-failed", "hint": "is the same planbalance installed on the workers?", "paths": ()}
+        return Told(("IncompleteError", {"message": f"{type(error).__name__}: {error}", **words}), None, worker)
 
 
 def apply_on_dask(
@@ -275,7 +278,8 @@ def _cluster(scheduler: str | None) -> Iterator[str]:
         return
     from distributed import LocalCluster
 
-    with LocalCluster(threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as cluster:
+    settings = {"dashboard_address": None, "host": "127.0.0.1", "silence_logs": logging.CRITICAL}
+    with LocalCluster(threads_per_worker=1, **settings) as cluster:
         yield cluster.scheduler_address
 
 
@@ -285,7 +289,8 @@ def _client(address: str) -> Iterator["Client"]:
 
     client = Client(address, timeout=_CONNECT, set_as_default=False)
     try:
-        yield client
+        with client.as_current():
+            yield client
     finally:
         with suppress(Exception):  # a scheduler that is gone cannot be said goodbye to
             client.close(timeout=_CONNECT)
