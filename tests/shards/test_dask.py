@@ -32,9 +32,23 @@ def apply(scene: Scene, cluster: Cluster | None, *words: str) -> "subprocess.Pop
     """Start `apply --executor dask`."""
     where = [] if cluster is None else ["--scheduler", cluster.address]
     command = [sys.executable, "-m", "planbalance", "apply", str(scene.path), "--executor", "dask", *where, *words]
-    return subprocess.Popen(
+    client = subprocess.Popen(
         [*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
     )
+    _clients.append(client)
+    return client
+
+
+_clients: list["subprocess.Popen[str]"] = []
+
+
+@pytest.fixture(autouse=True)
+def no_client_left() -> Iterator[None]:
+    yield
+    while _clients:
+        client = _clients.pop()
+        client.kill()
+        client.communicate()
 
 
 def answer(client: "subprocess.Popen[str]", code: int = 0) -> Any:
