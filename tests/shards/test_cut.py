@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planbalance.engine.shards import Shard, cut, parse_shard, shard_of_array
@@ -16,7 +16,7 @@ def plans(draw: st.DrawFn) -> list[Block]:
     """Blocks as a plan has them: folder after folder, operations of uneven length."""
     blocks: list[Block] = []
     for number, counts in enumerate(
-        draw(st.lists(st.lists(st.integers(1, 4096), min_size=1, max_size=9), max_size=30))
+        draw(st.lists(st.lists(st.integers(1, 4096), min_size=1, max_size=6), max_size=20))
     ):
         for count in counts:
             offset = blocks[-1].offset + blocks[-1].bytes if blocks else 0
@@ -32,6 +32,7 @@ def weight(blocks: list[Block], run: range, plan: list[Block]) -> float:
     return (sum(b.count for b in chosen) / operations + sum(b.bytes for b in chosen) / size) / 2
 
 
+@settings(max_examples=50)
 @given(plans(), st.integers(1, 40))
 def test_every_block_is_in_one_shard_and_shards_are_runs_of_the_plan(blocks: list[Block], count: int) -> None:
     ranges = cut(blocks, count)
@@ -40,6 +41,7 @@ def test_every_block_is_in_one_shard_and_shards_are_runs_of_the_plan(blocks: lis
     assert cut(list(blocks), count) == ranges
 
 
+@settings(max_examples=50)
 @given(plans(), st.integers(1, 40))
 def test_a_folder_no_larger_than_a_share_is_never_cut(blocks: list[Block], count: int) -> None:
     owner = {index: number for number, run in enumerate(cut(blocks, count)) for index in run}
@@ -52,6 +54,7 @@ def test_a_folder_no_larger_than_a_share_is_never_cut(blocks: list[Block], count
             assert weight(blocks, folder, blocks) > 1 / count - 1e-9
 
 
+@settings(max_examples=50)
 @given(plans(), st.integers(1, 40))
 def test_no_shard_is_heavier_than_its_share_and_one_unit(blocks: list[Block], count: int) -> None:
     if not blocks:

@@ -74,6 +74,11 @@ def scene(tmp_path: Path) -> Scene:
     return Scene(tmp_path, volumes=VOLUMES)
 
 
+@pytest.fixture
+def small(tmp_path: Path) -> Scene:
+    return Scene(tmp_path)
+
+
 def lose_a_worker(scene: Scene, cluster: Cluster, draw: random.Random) -> None:
     expected = scene.reference(ApplyOptions())
     client = apply(scene, cluster)
@@ -141,21 +146,21 @@ def test_a_cluster_of_this_machine_by_default(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("words", [("--shard", "1/2"), ("--finish",), ("--restart",), ("--dry-run",)], ids=str)
-def test_what_does_not_go_with_dask(scene: Scene, words: tuple[str, ...]) -> None:
-    assert words[0] in run("apply", scene.path, "--executor", "dask", *words, code=2).stderr
+def test_what_does_not_go_with_dask(small: Scene, words: tuple[str, ...]) -> None:
+    assert words[0] in run("apply", small.path, "--executor", "dask", *words, code=2).stderr
 
 
-def test_a_scheduler_is_for_dask(scene: Scene) -> None:
-    run("apply", scene.path, "--scheduler", "tcp://127.0.0.1:1", code=2)
+def test_a_scheduler_is_for_dask(small: Scene) -> None:
+    run("apply", small.path, "--scheduler", "tcp://127.0.0.1:1", code=2)
 
 
-def test_without_the_extra_it_says_how_to_get_it(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_it_says_how_to_get_it(small: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    assert "planbalance[dask]" in run("apply", scene.path, "--executor", "dask", code=2).stderr
+    assert "planbalance[dask]" in run("apply", small.path, "--executor", "dask", code=2).stderr
 
 
-def test_a_plan_in_memory_is_refused(scene: Scene) -> None:
-    sealed: SealedPlan = sealed_plan([scene.source], scene.output)
+def test_a_plan_in_memory_is_refused(small: Scene) -> None:
+    sealed: SealedPlan = sealed_plan([small.source], small.output)
     with pytest.raises(UsageError, match="plan file"):
         dask.apply_on_dask(PlanFile.of(sealed), ApplyOptions(), scheduler=None, progress=Silent())
 
@@ -176,8 +181,8 @@ class Workers:
 
 
 @pytest.fixture
-def build(scene: Scene) -> dask._Build:
-    made = dask._Build(scene.plan, ApplyOptions(), None, Silent(), allow_edited=False)
+def build(small: Scene) -> dask._Build:
+    made = dask._Build(small.plan, ApplyOptions(), None, Silent(), allow_edited=False)
     made._ranges = [range(1)]
     made._waiting = {1: dask._Waiting()}
     return made
