@@ -58,18 +58,16 @@ class Destinations:
     def columns(self, operations: Sequence[Operation]) -> tuple[list[str], list[str]]:
         """Return the folders and the names that `of` gives, one of each an operation. Raises as `of` does."""
         images = [each.image for each in operations]
-        cuts = [image.rfind("/") + 1 for image in images]
-        keys = [
-            (each.split, each.volume if self._by_volume else "", each.input, image[: cut - 1] if cut else "")
-            for each, image, cut in zip(operations, images, cuts, strict=True)
-        ]
+        folders = [image[: image.rfind("/") + 1] for image in images]
+        splits, inputs = [each.split for each in operations], [each.input for each in operations]
+        volumes = [each.volume for each in operations] if self._by_volume else folders
+        keys = list(zip(splits, inputs, folders, volumes, strict=True))
         firsts = dict(zip(reversed(keys), reversed(operations), strict=True))
-        targets = {key: self._target(first, key[3]) for key, first in firsts.items()}
-        folders = [targets[key][0] for key in keys]
-        names = [image[cut:] for image, cut in zip(images, cuts, strict=True)]
+        targets = {key: self._target(first, key[2][:-1]) for key, first in firsts.items()}
+        names = [image[len(folder) :] for image, folder in zip(images, folders, strict=True)]
         if any(self._prefixes):
             names = [targets[key][1] + name for key, name in zip(keys, names, strict=True)]
-        return folders, names
+        return [targets[key][0] for key in keys], names
 
     def _target(self, operation: Operation, folder: str) -> tuple[str, str]:
         """Return the destination folder and the prefix of every operation whose image lies in `folder`."""
@@ -86,15 +84,16 @@ class Destinations:
 
     def all_below(self, inputs: Sequence[int], images: Sequence[str], volumes: Sequence[str]) -> list[str]:
         """Return what `below` gives, a column at a time."""
+        if self._prefixes == [""] and not self._by_volume:  # then it is the path below the image folder, and no more
+            distinct = {image[: image.rfind("/") + 1] for image in images}
+            cuts = {folder: len(folder) - len(self._start(0, folder[:-1], "")) for folder in distinct}
+            return [image[cuts[image[: image.rfind("/") + 1]] :] for image in images]
         folders = [image[: image.rfind("/") + 1] for image in images]
-        if len(self._prefixes) == 1 and not self._by_volume:  # nothing but the folder decides
-            start_of = {folder: self._start(0, folder[:-1], "") for folder in set(folders)}
-            starts = [start_of[folder] for folder in folders]
-        else:
-            places = list(zip(inputs, folders, volumes, strict=True))
-            start_at = {place: self._start(place[0], place[1][:-1], place[2]) for place in set(places)}
-            starts = [start_at[place] for place in places]
-        return [start + image[len(folder) :] for start, folder, image in zip(starts, folders, images, strict=True)]
+        places = list(zip(inputs, folders, volumes, strict=True))
+        starts = {place: self._start(place[0], place[1][:-1], place[2]) for place in set(places)}
+        return [
+            starts[place] + image[len(folder) :] for place, folder, image in zip(places, folders, images, strict=True)
+        ]
 
     def _start(self, index: int, folder: str, volume: str) -> str:
         """Return what stands before the file name in `below`."""

@@ -78,29 +78,28 @@ def sample_negatives(
 
     Members of `always` and `kept_before` that are not candidates are ignored.
     """
-    candidates = set(chain.from_iterable(candidates_by_volume.values()))
-    kept = candidates & always
-    earlier = (candidates & kept_before) - kept
+    candidates = dict.fromkeys(chain.from_iterable(candidates_by_volume.values()))
+    kept = candidates.keys() & always
+    earlier = (candidates.keys() & kept_before) - kept
     if len(kept) + len(earlier) >= quota:
         return kept | set(_lowest(earlier, max(0, quota - len(kept)), seed))
     kept |= earlier
     if len(candidates) <= quota:
-        return candidates
+        return set(candidates)
     if method == "random":
-        return kept | set(_lowest(candidates - kept, quota - len(kept), seed))
+        rest = [candidate for candidate in candidates if candidate not in kept] if kept else candidates
+        return kept | set(_lowest(rest, quota - len(kept), seed))
     return kept | _spread(candidates_by_volume, kept, quota, seed)
 
 
 def _lowest(candidates: Iterable[Candidate], count: int, seed: int) -> list[Candidate]:
     """Return the `count` candidates whose SHA-256 with the seed is lowest."""
-    by_digest = {_digest(f"{seed}\0{_text(candidate)}"): candidate for candidate in candidates}
-    return [by_digest[digest] for digest in sorted(by_digest)[:count]]
-
-
-def _text(candidate: Candidate) -> str:
-    """Return what is hashed; no part of a file name holds the separator."""
-    volume, number, name = candidate
-    return f"{volume}\0{'' if number is None else number}\0{name}"
+    by_digest = {
+        # no part of a file name holds the separator
+        _digest(f"{seed}\0{volume}\0{'' if number is None else number}\0{name}"): (volume, number, name)
+        for volume, number, name in candidates
+    }
+    return [Candidate(*by_digest[digest]) for digest in sorted(by_digest)[:count]]
 
 
 def _digest(text: str) -> bytes:

@@ -24,7 +24,8 @@ def units_of(volumes: Iterable[Volume], options: PlanOptions) -> list[Unit]:
     members: defaultdict[str, list[Volume]] = defaultdict(list)
     for volume in volumes:
         members[volume.group].append(volume)
-    return [_unit(group, members[group], columns) for group in sorted(members)]
+    only_positive = options.positive_classes is None  # then no other slice has a box
+    return [_unit(group, members[group], columns, only_positive=only_positive) for group in sorted(members)]
 
 
 def fixed_groups(
@@ -69,8 +70,14 @@ def _column(options: PlanOptions, name: str) -> Mapping[str, str]:
     return options.group_map.traits[name]
 
 
-def _unit(group: str, volumes: Sequence[Volume], columns: Sequence[Mapping[str, str]]) -> Unit:
-    boxes = Counter(one_class for volume in volumes for one in volume.slices for one_class in one.file.classes)
+def _unit(group: str, volumes: Sequence[Volume], columns: Sequence[Mapping[str, str]], *, only_positive: bool) -> Unit:
+    boxes = Counter(
+        one_class
+        for volume in volumes
+        for one in volume.slices
+        if one.positive or not only_positive
+        for one_class in one.file.classes
+    )
     return Unit(
         id=group,
         slices=sum(len(volume.slices) for volume in volumes),

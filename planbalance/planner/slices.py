@@ -35,6 +35,7 @@ class Selection:
         grouped_by: where groups come from: `volume` (each its own), `patient` (the names), `map` or `dicom`.
         joined: sets of volumes that became one group because they share identical images.
         excluded: `volumes` and `slices` left out by `--exclude`, slices of whole volumes included.
+        suffixes: how many of the slices have which suffix, as it is spelled.
         warnings: sentences.
     """
 
@@ -44,6 +45,7 @@ class Selection:
     grouped_by: str
     joined: tuple[tuple[str, ...], ...]
     excluded: dict[str, int]
+    suffixes: dict[str, int]
     warnings: tuple[str, ...]
 
 
@@ -77,7 +79,8 @@ def usable(snapshot: Snapshot, options: PlanOptions) -> Selection:
     volumes, grouped_by = _grouped(volumes, patients, options)
     volumes, joined = with_equal_images_joined(volumes) if options.hash_images else (volumes, ())
     warnings += _warnings(volumes, grouped_by, joined, excluding)
-    return Selection(volumes, naming, tuple(paths[:1000]), grouped_by, joined, excluded, tuple(warnings))
+    suffixes = Counter([one.file.path[one.file.path.rfind(".") + 1 :] for one in slices])
+    return Selection(volumes, naming, tuple(paths[:1000]), grouped_by, joined, excluded, suffixes, tuple(warnings))
 
 
 def _refuse_problems(snapshot: Snapshot, excluding: Matcher) -> None:

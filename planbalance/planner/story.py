@@ -1,7 +1,9 @@
 """Snapshot + options -> plan: the one story."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
+from typing import Any, Final
 
 from planbalance.destination import text_fault
 from planbalance.errors import InputError, UsageError
@@ -100,18 +102,23 @@ def _sealed(
 def _operations(decided: Decided) -> Iterator[Operation]:
     for volume in decided.selection.volumes:
         split, identity = decided.split(volume), volume.id
-        for one in decided.kept(volume):
-            file = one.file
-            yield Operation(
-                split,
-                identity,
-                one.positive,
-                file.input,
-                file.path,
-                file.label,
-                file.size,
-                file.mtime_ns,
-                file.label_size,
-                file.label_sha256,
-                file.image_sha256,
+        for file, _, _, positive in decided.kept(volume):
+            index, _, path, size, mtime_ns, label, label_size, label_sha256, *_, image_sha256, _ = file
+            yield _new_operation(
+                (
+                    split,
+                    identity,
+                    positive,
+                    index,
+                    path,
+                    label,
+                    size,
+                    mtime_ns,
+                    label_size,
+                    label_sha256,
+                    image_sha256,
+                )
             )
+
+
+_new_operation: Final[Callable[[tuple[Any, ...]], Operation]] = partial(tuple.__new__, Operation)

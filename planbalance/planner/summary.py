@@ -61,7 +61,7 @@ def header_of(snapshot: Snapshot, decided: Decided) -> PlanHeader:
         *_split_warnings(decided),
         *decided.thinned.warnings,
         *naming_warnings,
-        *_suffix_warnings(selection.volumes),
+        *_suffix_warnings(selection.suffixes),
     )
     return PlanHeader(
         digest="",
@@ -87,13 +87,10 @@ def header_of(snapshot: Snapshot, decided: Decided) -> PlanHeader:
 
 def _planned(volume: Volume, decided: Decided) -> PlannedVolume:
     kept = decided.kept(volume)
-    staying = {one.file.path for one in kept} if len(kept) < len(volume.slices) else None
+    staying = set(map(id, kept))  # they are the volume's own slices
+    lost = [one for one in volume.slices if id(one) not in staying] if len(kept) < len(volume.slices) else []
+    dropped = [one.number for one in lost if one.number is not None]
     numbers = [one.number for one in volume.slices if one.number is not None]
-    dropped = [
-        one.number
-        for one in volume.slices
-        if staying is not None and one.number is not None and one.file.path not in staying
-    ]
     return PlannedVolume(
         id=volume.id,
         group=volume.group,
@@ -244,8 +241,7 @@ def _split_warnings(decided: Decided) -> Iterator[str]:
         yield f"The split misses its slice targets by {result.distance:,} in all ({', '.join(parts)}){best}."
 
 
-def _suffix_warnings(volumes: Iterable[Volume]) -> Iterator[str]:
-    spelled = Counter([one.file.path[one.file.path.rfind(".") + 1 :] for volume in volumes for one in volume.slices])
+def _suffix_warnings(spelled: Mapping[str, int]) -> Iterator[str]:
     suffixes: Counter[str] = Counter()
     for suffix, count in spelled.items():
         suffixes[suffix.lower()] += count

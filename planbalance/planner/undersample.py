@@ -3,6 +3,8 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
+from typing import Final
 
 from planbalance.destination import Destinations
 from planbalance.grouping import counted, some
@@ -64,10 +66,10 @@ def undersample(
         options: ratio, method, seed, gap, what is always kept, and the plan to extend.
     """
     train = [volume for volume in volumes if split_of[volume.group] == "train"]
-    name_of = Destinations(sources_of(inputs), "keep").below
+    names_of = Destinations(sources_of(inputs), "keep").all_below
     named, unmatched = _named(inputs, volumes, options.always_keep)
     known = _kept_before(options.extend)
-    pools = [_pool(volume, name_of, named, known, options.gap) for volume in train]
+    pools = [_pool(volume, names_of, named, known, options.gap) for volume in train]
     always: set[Candidate] = set().union(*(pool.hard for pool in pools))
     before: set[Candidate] = set().union(*(pool.earlier for pool in pools))
     available = sum(len(pool.open) for pool in pools)
@@ -104,15 +106,17 @@ class _Numbers:
 
 def _pool(
     volume: Volume,
-    name_of: Callable[[int, str, str], str],
+    names_of: Callable[[Sequence[int], Sequence[str], Sequence[str]], list[str]],
     named: Collection[tuple[int, str]],
     known: Collection[tuple[str, str]],
     gap: int,
 ) -> _Pool:
     identity = volume.id
+    files = [one.file for one in volume.slices]
+    names = names_of([file.input for file in files], [file.path for file in files], [identity] * len(files))
     candidates = [
-        None if one.positive else Candidate(identity, one.number, name_of(one.file.input, one.file.path, identity))
-        for one in volume.slices
+        None if one.positive else _new_candidate((identity, one.number, name))
+        for one, name in zip(volume.slices, names, strict=True)
     ]
     negatives = [candidate for candidate in candidates if candidate is not None]
     hard: set[Candidate] = set()
@@ -125,6 +129,9 @@ def _pool(
         doubt = doubtful(tears, negatives, gap) - hard - earlier
         negatives = [each for each in negatives if each not in doubt]
     return _Pool(volume, candidates, negatives, hard, earlier)
+
+
+_new_candidate: Final[Callable[[tuple[str, int | None, str]], Candidate]] = partial(tuple.__new__, Candidate)
 
 
 def _named(

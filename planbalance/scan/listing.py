@@ -41,7 +41,7 @@ class Visit(NamedTuple):
 
 @dataclass(slots=True)
 class Listing:
-    """What one folder holds, names sorted."""
+    """What one folder holds; images and folders are sorted."""
 
     visit: Visit
     identity: tuple[int, int] = (0, 0)
@@ -79,8 +79,8 @@ def list_folder(visit: Visit, path: str, listed: Mapping[str, int]) -> Listing:
             listing.problems.append(
                 Problem("unreadable", "error", path, f"the folder cannot be read: {error.strerror}")
             )
-    for names in (listing.images, listing.labels, listing.folders):
-        names.sort()
+    listing.images.sort()
+    listing.folders.sort()
     return listing
 
 
