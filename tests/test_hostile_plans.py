@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import random
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,12 +10,13 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from planbalance.errors import PlanError
 from planbalance.planfile import BlockReader, WholePlan, parse_edited, parse_header
 from planbalance.planstore import PlanFile
+from tests.conftest import Trials
 from tests.plans import document, small_plan
 
 Header = dict[str, Any]
@@ -578,16 +578,16 @@ def mutate_value(draw: random.Random, plan: bytes, value: object) -> bytes:
         return json.dumps({**header, "operations": operations}).encode()
 
 
-@given(seed=st.integers(0, 2**32), value=values)
+@given(drawn=st.integers(0, 2**32), value=values)
 @settings(max_examples=150, deadline=None)
-def test_nothing_but_a_refusal_comes_out_of_mutated_values(seed: int, value: object) -> None:
-    read_everything(mutate_value(random.Random(seed), PLAN, value))
+def test_nothing_but_a_refusal_comes_out_of_mutated_values(drawn: int, value: object) -> None:
+    read_everything(mutate_value(random.Random(drawn), PLAN, value))
 
 
-@given(seed=st.integers(0, 2**32))
+@given(drawn=st.integers(0, 2**32))
 @settings(max_examples=150, deadline=None)
-def test_nothing_but_a_refusal_comes_out_of_mutated_bytes(seed: int) -> None:
-    read_everything(mutate_bytes(random.Random(seed), PLAN))
+def test_nothing_but_a_refusal_comes_out_of_mutated_bytes(drawn: int) -> None:
+    read_everything(mutate_bytes(random.Random(drawn), PLAN))
 
 
 @given(data=st.binary(max_size=300))
@@ -605,14 +605,24 @@ NASTY: tuple[object, ...] = (
 )
 
 
-@pytest.mark.torture
+@pytest.mark.torture(row=6)
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("share", range(SHARES))
-def test_200_000_mutated_plans_are_read_or_refused(share: int) -> None:
-    """A share of 200,000 plans; PLANBALANCE_SEED repeats a run."""
-    seed = int(os.environ.get("PLANBALANCE_SEED", "20240607")) * SHARES + share
-    print(f"PLANBALANCE_SEED={seed // SHARES}, share {share}")  # noqa: T201 - pytest shows it with a failure
-    draw = random.Random(seed)
-    for _ in range(TORTURE // SHARES // 2):
+def test_200_000_mutated_plans_are_read_or_refused(share: int, trials: Trials) -> None:
+    """A share of 200,000 plans: hypothesis draws a value and a seed; its database is not used."""
+    count = 0
+
+    @seed(trials.seed)
+    @settings(
+        max_examples=TORTURE // SHARES // 2, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    )
+    @given(drawn=st.integers(0, 2**64), value=st.sampled_from(NASTY) | values)
+    def each(drawn: int, value: object) -> None:
+        nonlocal count
+        draw = random.Random(drawn)
         read_everything(mutate_bytes(draw, PLAN))
-        read_everything(mutate_value(draw, PLAN, draw.choice(NASTY)))
+        read_everything(mutate_value(draw, PLAN, value))
+        count += 2
+
+    each()
+    trials.count(count)

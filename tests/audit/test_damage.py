@@ -56,7 +56,7 @@ def test_damage_is_found_and_named(tmp_path: Path, kind: str, mode: Mode, hashed
     damaged_and_found(tmp_path, kind, mode, 1, hashed=hashed)
 
 
-@pytest.mark.torture
+@pytest.mark.torture(row=5)
 @pytest.mark.parametrize("seed", range(2, 22))
 @pytest.mark.parametrize(("mode", "hashed"), MODES)
 @pytest.mark.parametrize("kind", DAMAGES)
@@ -101,7 +101,7 @@ def test_a_clean_tree_is_clean_also_after_a_trainer_used_it(tmp_path: Path, seed
     no_false_alarm(tmp_path, seed)
 
 
-@pytest.mark.torture
+@pytest.mark.torture(row=5)
 @pytest.mark.parametrize("seed", range(100, 600))
 def test_no_clean_tree_is_called_damaged(tmp_path: Path, seed: int) -> None:
     no_false_alarm(tmp_path, seed)

@@ -1,6 +1,7 @@
 """A small plan to do damage to, and what must hold afterwards whatever happened."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -19,12 +20,14 @@ class Scene:
     """A source, a plan, and an undisturbed build of the same plan to compare with."""
 
     root: Path
+    volumes: Mapping[str, str] = field(default_factory=lambda: VOLUMES)
+    layout: str = "keep"
 
     def __post_init__(self) -> None:
-        self.source = yolo_tree(self.root / "in", VOLUMES)
+        self.source = yolo_tree(self.root / "in", self.volumes)
         self.output = self.root / "out" / "set"
         self.output.parent.mkdir()
-        saved_plan([self.source], self.output, self.root / "plan.json")
+        saved_plan([self.source], self.output, self.root / "plan.json", layout=self.layout)
         self.before = tree_state(self.source)
         self.expected: dict[str, dict[str, str]] = {}
 
@@ -50,7 +53,7 @@ class Scene:
 
     def check_after_fault(self, options: ApplyOptions) -> None:
         """The source is untouched; the output is absent or whole; nothing but output and staging folder is there."""
-        assert tree_state(self.source) == self.before
+        self.check_source()
         names = {path.name for path in self.output.parent.iterdir()}
         assert names <= {self.output.name, self.staging.name}
         if self.output.exists():
@@ -65,5 +68,10 @@ class Scene:
             apply_plan(self.plan(), options)
         assert tree_content(self.output) == self.undisturbed_known(options)
         assert [path.name for path in self.output.parent.iterdir()] == [self.output.name]
-        assert tree_state(self.source) == self.before
+        self.check_source()
         self.remove_output()
+
+    def check_source(self) -> None:
+        """Names, bytes, owner, mode and mtime of the source are what they were."""
+        now = tree_state(self.source)
+        assert now == self.before

@@ -9,6 +9,7 @@ import pytest
 
 from planbalance.engine import ApplyOptions, apply_plan
 from planbalance.errors import IncompleteError, PlanError
+from tests.conftest import Trials
 from tests.faults import faulty
 from tests.faults.scene import MODES, Scene
 from tests.faults.test_killed import calls_of_a_run, options_of
@@ -36,30 +37,28 @@ def _open_below(root: Path) -> list[str]:
     return sorted(path for path in there if path.startswith(str(root)) and not path.endswith("/plan.json"))
 
 
-def trials(total: int, count: int, seed: int) -> list[tuple[int, int, bool]]:
-    draw = random.Random(seed)
+def drawn(total: int, count: int, draw: random.Random) -> list[tuple[int, int, bool]]:
     return [(draw.randint(1, total), draw.choice(faulty.ERRNOS), draw.random() < 0.5) for _ in range(count)]
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_sample_of_faults(tmp_path: Path, mode: str) -> None:
-    scene, options = Scene(tmp_path), options_of(mode)
+def test_a_sample_of_faults(in_memory: Path, mode: str) -> None:
+    scene, options = Scene(in_memory), options_of(mode)
     scene.undisturbed(options)
-    for at, number, for_good in trials(calls_of_a_run(scene, options), 30, seed=5):
+    for at, number, for_good in drawn(calls_of_a_run(scene, options), 30, random.Random(5)):
         fail_at(scene, options, at, number, for_good=for_good)
 
 
-@pytest.mark.torture
+@pytest.mark.torture(row=2)
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("durability", ["fast", "safe"])
 @pytest.mark.parametrize("mode", MODES)
-def test_many_faults(tmp_path: Path, mode: str, durability: str) -> None:
-    seed = int(os.environ.get("PLANBALANCE_SEED", random.SystemRandom().randrange(1 << 32)))
-    print(f"seed {seed}: repeat with PLANBALANCE_SEED={seed}")  # noqa: T201 - the seed is the report
-    scene, options = Scene(tmp_path), options_of(mode, durability)
+def test_many_faults(in_memory: Path, trials: Trials, mode: str, durability: str) -> None:
+    scene, options = Scene(in_memory), options_of(mode, durability)
     scene.undisturbed(options)
-    for at, number, for_good in trials(calls_of_a_run(scene, options), 850, seed):
+    for at, number, for_good in drawn(calls_of_a_run(scene, options), 840, trials.draw):
         fail_at(scene, options, at, number, for_good=for_good)
+        trials.count()
 
 
 @pytest.mark.parametrize("checksum", ["sha256", "none"])

@@ -9,8 +9,10 @@ import pytest
 from planbalance import fs
 from planbalance.engine import ApplyOptions, apply_plan
 from planbalance.errors import IncompleteError, PlanError
+from planbalance.model import Mode
 from planbalance.planstore import PlanFile
 from tests.builders import tree_content, tree_state, yolo_tree
+from tests.conftest import Trials
 from tests.disks import remount, small_disk
 from tests.engine.plans import saved_plan
 
@@ -67,18 +69,32 @@ def test_full_in_the_middle_stops_and_resumes_once_there_is_room(
     assert tree_state(tmp_path / "in") == before
 
 
-@pytest.mark.torture
-def test_full_at_a_hundred_sizes(disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = plan_on(disk, tmp_path)
+@pytest.mark.torture(row=3)
+@pytest.mark.timeout(3600)
+def test_full_at_a_hundred_sizes(disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trials: Trials) -> None:
+    """Whatever the size, in bytes or inodes: an honest end, and the resume makes the tree of an undisturbed run."""
+    plan, draw = plan_on(disk, tmp_path), trials.draw
+    before = tree_state(tmp_path / "in")
     monkeypatch.setattr(fs, "room", lambda _path: fs.Room(None, None, 4096))
-    for step in range(100):
-        remount(disk, f"size={40 + 8 * step}k,nr_inodes=10000" if step % 2 else f"size=64m,nr_inodes={6 + 2 * step}")
-        wanted = ApplyOptions(mode=("copy", "symlink")[step // 2 % 2])
+    modes: tuple[Mode, ...] = ("copy", "symlink")
+    whole = {}
+    for mode in modes:
+        apply_plan(plan, ApplyOptions(mode=mode))
+        whole[mode] = tree_content(disk / "set")
+        shutil.rmtree(disk / "set")
+    for _ in range(100):
+        mode = draw.choice(modes)
+        small = f"size={4 * draw.randint(4, 120)}k,nr_inodes=10000", f"size=64m,nr_inodes={draw.randint(4, 190)}"
+        remount(disk, draw.choice(small))
+        wanted = ApplyOptions(mode=mode)
         try:
             apply_plan(plan, wanted)
         except (IncompleteError, PlanError):
             assert not (disk / "set").exists()
             remount(disk, "size=64m,nr_inodes=10000")
             apply_plan(plan, wanted)
-        assert len(list((disk / "set").rglob("*.png"))) == 72
+        assert tree_content(disk / "set") == whole[mode]
+        assert [path.name for path in disk.iterdir()] == ["set"]
+        assert tree_state(tmp_path / "in") == before
+        trials.count()
         shutil.rmtree(disk / "set")

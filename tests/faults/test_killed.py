@@ -1,11 +1,15 @@
 """SIGKILL between any two calls: the output is absent or whole, and the same apply again ends in an equal tree."""
 
 import os
+import random
+import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from planbalance.engine import ApplyOptions, apply_plan
+from tests.conftest import Trials
 from tests.faults import faulty
 from tests.faults.scene import MODES, Scene
 
@@ -59,20 +63,108 @@ def test_killed_again_during_the_resume(tmp_path: Path, mode: str) -> None:
     scene.undisturbed(options)
     total = calls_of_a_run(scene, options)
     for first, second in ((total // 2, total // 3), (total * 3 // 4, total // 2)):
-        assert os.WIFSIGNALED(in_a_child(scene, options, faulty.kill(first, after=True)))
-        scene.check_after_fault(options)
-        in_a_child(scene, options, faulty.kill(second, after=False))
-        scene.check_after_fault(options)
-        scene.check_resumed(options)
+        kill_twice(scene, options, first, second)
 
 
-@pytest.mark.torture
+def kill_twice(scene: Scene, options: ApplyOptions, first: int, second: int) -> None:
+    """Kill a run and its resume; the resume may be shorter than `second` calls, and publish."""
+    assert os.WIFSIGNALED(in_a_child(scene, options, faulty.kill(first, after=True)))
+    scene.check_after_fault(options)
+    in_a_child(scene, options, faulty.kill(second, after=True))
+    scene.check_after_fault(options)
+    scene.check_resumed(options)
+
+
+@pytest.mark.torture(row=1)
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("durability", ["fast", "safe"])
-@pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("mode", MODES)
-def test_every_boundary(tmp_path: Path, mode: str, after: bool, durability: str) -> None:
-    scene, options = Scene(tmp_path), options_of(mode, durability)
+def test_every_boundary(in_memory: Path, trials: Trials, mode: str, durability: str) -> None:
+    scene, options = Scene(in_memory), options_of(mode, durability)
     scene.undisturbed(options)
     for at in range(1, calls_of_a_run(scene, options) + 1):
-        kill_at(scene, options, at, after=after)
+        kill_at(scene, options, at, after=True)
+        trials.count()
+
+
+@pytest.mark.torture(row=1)
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("durability", ["fast", "safe"])
+@pytest.mark.parametrize("mode", MODES)
+def test_every_run_and_its_resume(in_memory: Path, trials: Trials, mode: str, durability: str) -> None:
+    scene, options = Scene(in_memory), options_of(mode, durability)
+    scene.undisturbed(options)
+    total = calls_of_a_run(scene, options)
+    for _ in range(100):
+        first, second = trials.draw.randint(1, total - 1), trials.draw.randint(1, total)
+        kill_twice(scene, options, first, second)
+        trials.count(2)
+
+
+# ---- with all workers busy ------------------------------------------------------------------------------------------
+
+BUSY = {f"{number:02d}-v": "+.-_" * 4 for number in range(12)}
+
+
+class Busy:
+    """A larger plan, applied by whole processes that have worker processes and threads of their own."""
+
+    def __init__(self, root: Path, mode: str, jobs: int) -> None:
+        self.scene = Scene(root, BUSY, "by-volume")
+        self.options = ApplyOptions(mode=mode, jobs=jobs)  # type: ignore[arg-type]  # parametrized
+        self.scene.undisturbed(self.options)
+        self.seconds = 0.0
+
+    def apply(self, kill_after: float | None = None) -> bool:
+        """Run an apply in a child, and kill that child alone; return whether it was killed before its end."""
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                apply_plan(self.scene.plan(), self.options)
+                code = 0
+            finally:
+                os._exit(code)
+        began = time.monotonic()
+        if kill_after is not None:
+            time.sleep(kill_after)
+            os.kill(child, signal.SIGKILL)
+        status = os.waitpid(child, 0)[1]
+        self.seconds = self.seconds or time.monotonic() - began
+        assert status in (0, signal.SIGKILL), status
+        return status != 0
+
+    def trial(self, kills: int, draw: random.Random) -> int:
+        """Kill, and kill the resume at once, and so on; then let it end. Return how often it was killed."""
+        done = 0
+        while done < kills and not self.scene.output.exists():
+            done += self.apply(draw.random() * 1.1 * self.seconds)
+            self.scene.check_after_fault(self.options)
+        if not self.scene.output.exists():
+            assert not self.apply()
+        self.scene.check_resumed(self.options)
+        return done
+
+    def measure(self) -> None:
+        self.apply()
+        self.scene.check_resumed(self.options)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_killed_with_all_workers_busy(in_memory: Path, mode: str) -> None:
+    busy, draw = Busy(in_memory, mode, jobs=2), random.Random(7)
+    busy.measure()
+    assert sum(busy.trial(2, draw) for _ in range(4)) > 0
+
+
+@pytest.mark.torture(row=1)
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("jobs", [2, 5])
+@pytest.mark.parametrize("mode", MODES)
+def test_killed_with_all_workers_busy_again_and_again(in_memory: Path, trials: Trials, mode: str, jobs: int) -> None:
+    busy, left = Busy(in_memory, mode, jobs), 250
+    busy.measure()
+    while left > 0:
+        done = busy.trial(trials.draw.randint(1, 4), trials.draw)
+        trials.count(done)
+        left -= done

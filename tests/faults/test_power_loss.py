@@ -15,9 +15,10 @@ from planbalance.engine import ApplyOptions, apply_plan
 from planbalance.errors import IncompleteError, InterruptedRunError, PlanError
 from planbalance.model import Silent
 from tests.builders import tree_content, tree_state, yolo_tree
+from tests.conftest import Trials
 from tests.engine.plans import saved_plan
 from tests.faults import faulty, powerloss
-from tests.faults.scene import VOLUMES, Scene
+from tests.faults.scene import MODES, VOLUMES, Scene
 
 
 class Machine:
@@ -191,14 +192,23 @@ def after_a_failed_sync(machine: Machine, effort: Effort) -> int:
                 machine.apply()
 
         log = machine.record(work, fail_sync=failing)
-        count += lose_power(machine, log, replace(effort, seed=effort.seed + failing), machine.recover)
+        few = replace(effort, seed=effort.seed + failing, step=4 * effort.step)  # there are many such runs
+        count += lose_power(machine, log, few, machine.recover)
     return count
 
 
 WAYS = (during_a_build, during_a_resume, after_an_interrupt, after_a_restart, after_a_failed_sync)
+# How hard each way is tried in each mode: about 3,500 states together.
+WHOLE = (
+    (during_a_build, Effort(seed=0, step=1, most=5, again=0)),
+    (during_a_resume, Effort(seed=0, step=4, most=3, again=6)),
+    (after_an_interrupt, Effort(seed=0, step=1, most=4, again=0)),
+    (after_a_restart, Effort(seed=0, step=2, most=4, again=0)),
+    (after_a_failed_sync, Effort(seed=0, step=2, most=3, again=0)),
+)
 
 
-def trials(
+def tried(
     root: Path, patch: pytest.MonkeyPatch, mode: str, way: Callable[[Machine, Effort], int], effort: Effort
 ) -> int:
     machine = Machine(root, mode, patch)
@@ -212,4 +222,20 @@ def trials(
 def test_a_sample_of_states(
     in_memory: Path, monkeypatch: pytest.MonkeyPatch, often: None, way: Callable[[Machine, Effort], int]
 ) -> None:
-    assert trials(in_memory, monkeypatch, "copy", way, QUICK) >= 10
+    assert tried(in_memory, monkeypatch, "copy", way, QUICK) >= 10
+
+
+@pytest.mark.torture(row=4)
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("way", "effort"), WHOLE, ids=lambda value: getattr(value, "__name__", ""))
+def test_many_states(
+    in_memory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    often: None,
+    trials: Trials,
+    way: Callable[[Machine, Effort], int],
+    effort: Effort,
+    mode: str,
+) -> None:
+    trials.count(tried(in_memory, monkeypatch, mode, way, replace(effort, seed=trials.seed)))
