@@ -82,7 +82,7 @@ def plan(  # noqa: PLR0913, PLR0917 - click passes options by name
         _save(section, several[0], terminal)
     documents = [document_of(made) for made in several]
     if folds is None:
-        return Answer(documents[0], plan_text(documents[0], command=_apply_command([plan_file])))
+        return Answer(documents[0], plan_text(documents[0], commands=_next_commands(plan_file)))
     return Answer(
         {"folds": documents}, Group(*_fold_texts(documents, [fold_file(plan_file, k) for k in range(1, folds + 1)]))
     )
@@ -116,6 +116,12 @@ def document_of(made: Planned) -> dict[str, Any]:
     return plan_document(
         made.header, needs, plan_file=made.path or None, replaced=made.replaced, warnings=made.warnings
     )
+
+
+def _next_commands(plan_file: str) -> tuple[str, str]:
+    words = [] if plan_file == DEFAULT_PLAN else [plan_file]
+    page = f"{os.path.splitext(os.path.basename(plan_file))[0]}.html"
+    return shlex.join(["planbalance", "report", *words, "--html", page]), _apply_command([plan_file])
 
 
 def _apply_command(plan_files: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from rich.console import Group, RenderableType
+from rich.text import Text
 
 from planbalance.model import SPLITS, PlanHeader
 from planbalance.report.apply import warnings_text
@@ -35,12 +36,12 @@ def plan_document(
     }
 
 
-def plan_text(document: Mapping[str, Any], *, command: str = "") -> RenderableType:
-    """Return the plan for a person; `command` is what would build it, "" where nothing is to be said of it."""
-    return Group(*_text(document, command))
+def plan_text(document: Mapping[str, Any], *, commands: Sequence[str] = ()) -> RenderableType:
+    """Return the plan for a person; `commands` show and build it, none where nothing is to be said of it."""
+    return Group(*_text(document, commands))
 
 
-def _text(document: Mapping[str, Any], command: str) -> Iterable[RenderableType]:
+def _text(document: Mapping[str, Any], commands: Sequence[str]) -> Iterable[RenderableType]:
     words = words_of_statistics(document["statistics"])
     yield from _where(document)
     yield from _pooled(document, words)
@@ -52,9 +53,20 @@ def _text(document: Mapping[str, Any], command: str) -> Iterable[RenderableType]
     yield from _disk(document["modes"])
     yield from warnings_text(document["warnings"])
     yield from _digests(document)
-    if command:
-        yield heading("Nothing was touched but the plan file. To build it:")
-        yield line(command)
+    if commands:
+        yield Text("")
+        yield _sum(document, words)
+        yield prose("Nothing was touched but the plan file. To look at it as a page, and to build it:")
+        yield from (line("  ", command) for command in commands)
+
+
+def _sum(document: Mapping[str, Any], words: Words) -> RenderableType:
+    """Return the plan in a sentence, its last before anybody acts on it."""
+    before, after = document["statistics"]["before"], document["statistics"]["splits"]
+    kept = ", ".join(f"{count(after[split]['total'])} {split}" for split in SPLITS)
+    left_out = sum(before[split]["total"] - after[split]["total"] for split in SPLITS)
+    rest = f"; {count(left_out)} {words.negative} slices of train left out" if left_out else ""
+    return prose(("Plan: ", "bold"), f"{kept} slices{rest}. No volume in two splits.")
 
 
 def _where(document: Mapping[str, Any]) -> Iterable[RenderableType]:
@@ -128,8 +140,11 @@ def _undersampling(document: Mapping[str, Any], words: Words) -> Iterable[Render
     statistics = document["statistics"]
     before, after = statistics["before"]["train"], statistics["splits"]["train"]
     wanted = document["parameters"].get("negatives_per_positive")
+    plural = "slice" if wanted == "1" else "slices"
     goal = (
-        "all negatives kept" if wanted is None else f"{wanted} {words.negative} slices for each {words.positive} slice"
+        "all negatives kept"
+        if wanted is None
+        else f"{wanted} {words.negative} {plural} for each {words.positive} slice"
     )
     yield heading(f"Undersampling of train ({goal})")
     grid = Grid(["", "before", "after", "removed"])

@@ -32,10 +32,11 @@ def volume_document(header: PlanHeader, volume: PlannedVolume, operations: Itera
     images = []
     for operation in operations:
         if operation.volume == volume.id:
-            images.append(f"{header.inputs[operation.input].rstrip('/')}/{operation.image}")
             name = read(_below(operation.image, folders[operation.input]))
-            if name is not None and name.number is not None:
-                numbers[operation.positive].append(name.number)
+            number = None if name is None else name.number
+            images.append((-1 if number is None else number, _source(header, operation)))
+            if number is not None:
+                numbers[operation.positive].append(number)
     return {
         "volume": volume.id,
         "group": volume.group,
@@ -47,8 +48,12 @@ def volume_document(header: PlanHeader, volume: PlannedVolume, operations: Itera
         "kept_negative_slices": encode(sorted(set(numbers[False]) - set(numbers[True]))),
         "dropped_slices": volume.dropped,
         "missing_slices": volume.missing,
-        "images": images,
+        "images": [image for _, image in sorted(images)],
     }
+
+
+def _source(header: PlanHeader, operation: Operation) -> str:
+    return f"{header.inputs[operation.input].rstrip('/')}/{operation.image}"
 
 
 def _below(path: str, folders: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -118,6 +119,19 @@ def test_every_sum_that_plan_prints_adds_up(here: Path) -> None:
     ]
     assert numbers(said, "Slices of these volumes")["all"][:3] == reduction["before"]
     assert numbers(said, "Final splits")["all"][:3] == reduction["after"]
+
+
+def test_plan_ends_with_a_sentence_and_the_commands_that_come_next(here: Path) -> None:
+    """Both run as they are printed, from the same folder."""
+    said = run("plan", "in", "--output", "out", "--plan-file", "my plan.json").stdout
+    splits = run_json("show", "my plan.json")["statistics"]["splits"]
+    kept = ", ".join(f"{splits[split]['total']} {split}" for split in ("train", "val", "test"))
+    assert f"\nPlan: {kept} slices; " in said
+    *_, page, build = said.splitlines()
+    for command in (page, build):
+        run(*shlex.split(command)[1:])
+    assert (here / "my plan.html").exists()
+    assert (here / "out/dataset.yaml").exists()
 
 
 def numbers(said: str, title: str) -> dict[str, list[int]]:

@@ -1,5 +1,6 @@
 """Plans for the page's tests: from words and letters, and as large as the guide's."""
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from planbalance.planner import PlanOptions, make_plan
 from planbalance.planstore import PlanFile, save_plan
 from planbalance.scan import scan
 from tests.builders import seed_shaped_volumes
+from tests.fastmri import class_names, label_texts, slice_counts
 
 
 def saved_plan(tmp_path: Path, source: Path, **options: Any) -> PlanFile:
@@ -33,6 +35,28 @@ def seed_shaped_plan() -> SealedPlan:
     images.sort(key=lambda image: image.path.encode())
     source = Input("/nowhere/yolo_dataset", "", (Folder("images", "labels", None),), ("tear",))
     return make_plan(Snapshot((source,), images, (0,), (0,), (), 0), PlanOptions(output="/nowhere/balanced"))
+
+
+def fastmri_plan(root: Path) -> SealedPlan:
+    """Plan the knee set of the real annotations, all 21 pathologies, and write its labels below `root`: no image."""
+    texts = {key: text.encode() for key, text in label_texts(every_pathology=True).items()}
+    (root / "labels").mkdir(parents=True)
+    for (volume, index), text in texts.items():
+        (root / f"labels/IM{index + 1}-{volume}.txt").write_bytes(text)
+    images = [
+        ImageFile(0, 0, f"images/IM{index + 1}-{volume}.png", 9_000, 0, f"labels/IM{index + 1}-{volume}.txt", *label)
+        for volume, slices in slice_counts().items()
+        for index in range(slices)
+        for label in [_read(texts.get((volume, index), b""))]
+    ]
+    images.sort(key=lambda image: image.path.encode())
+    source = Input(str(root), "", (Folder("images", "labels", None),), tuple(class_names(every_pathology=True)))
+    return make_plan(Snapshot((source,), images, (0,), (0,), (), 0), PlanOptions(output=f"{root}-balanced"))
+
+
+def _read(text: bytes) -> tuple[int, str, int, tuple[int, ...], bool, str, bool]:
+    classes = tuple(int(line.split()[0]) for line in text.splitlines())
+    return (len(text), hashlib.sha256(text).hexdigest() if text else "", len(classes), classes, False, "", False)
 
 
 def _label(tear: bool) -> tuple[int, str, int, tuple[int, ...], bool, str, bool]:

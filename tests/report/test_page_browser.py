@@ -1,13 +1,6 @@
-"""The page in a real Chromium: clicked, sorted, searched, printed; silent on the console and the network; WCAG AA.
+"""The page in a real Chromium: clicked, sorted, searched, printed; silent on the console and the network; WCAG AA."""
 
-Needs node, chromium, and a folder with playwright-core and axe-core from npm: `.ci/browser` gets them, into .browser
-here or where PLANBALANCE_NODE_MODULES says. Screenshots stay where PLANBALANCE_SCREENSHOTS says, if it does.
-"""
-
-import json
 import os
-import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,42 +11,16 @@ import pytest
 from planbalance.model import SPLITS, Audit, Check, Look, LookAlike, Problem
 from planbalance.planstore import PlanFile
 from planbalance.report.page import PageOptions, write_page
+from tests.browser import browsed, needs_browser
 from tests.builders import mixed_volumes, yolo_tree
-from tests.report.made import saved_plan, seed_shaped_plan
+from tests.fastmri import needs_annotations
+from tests.report.made import fastmri_plan, saved_plan, seed_shaped_plan
 
 pytest.importorskip("jinja2")
 
-REPOSITORY = Path(__file__).parents[2]
-MODULES = os.environ.get("PLANBALANCE_NODE_MODULES") or os.fspath(REPOSITORY / ".browser/node_modules")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
 DRIVER = Path(__file__).with_name("browse.cjs")
 
-pytestmark = [
-    pytest.mark.skipif(not CHROMIUM, reason="there is no chromium here"),
-    pytest.mark.skipif(shutil.which("node") is None, reason="there is no node here"),
-    pytest.mark.skipif(
-        not all(os.path.isdir(f"{MODULES}/{name}") for name in ("playwright-core", "axe-core")),
-        reason="there is no playwright-core and axe-core here: run .ci/browser",
-    ),
-    # One worker of xdist for all of them: each result is made once.
-    pytest.mark.xdist_group("browser"),
-]
-
-
-def browsed(page: Path, name: str, tmp_path: Path) -> dict[str, Any]:
-    shots = Path(os.environ.get("PLANBALANCE_SCREENSHOTS") or tmp_path) / name
-    shots.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
-        ["node", str(DRIVER), str(page), str(shots), CHROMIUM],
-        env={**os.environ, "NODE_PATH": MODULES},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+pytestmark = list(needs_browser)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +32,7 @@ def knees(tmp_path_factory: pytest.TempPathFactory) -> tuple[PlanFile, dict[str,
     plan = saved_plan(tmp_path, source, gap=1)
     page = tmp_path / "page.html"
     write_page(str(page), plan, PageOptions(audit=replace(AUDIT, look_alikes=_alike(drawn)), samples=2))
-    return plan, browsed(page, "knees", tmp_path)
+    return plan, browsed(DRIVER, page, "knees", tmp_path, windows="light,dark,phone")
 
 
 AUDIT = Audit(
@@ -170,11 +137,30 @@ def test_the_keyboard_skips_to_the_content_and_copies_a_command(knees: tuple[Pla
 
 @pytest.mark.full_size
 def test_the_guides_data_set_in_a_browser(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
-    page = tmp_path / "page.html"
-    write_page(str(page), PlanFile.of(seed_shaped_plan()))
-    seen = browsed(page, "seed-shaped", tmp_path)
+    seen = looked_at(PlanFile.of(seed_shaped_plan()), "seed-shaped", tmp_path)
     record_property("load", seen["load"])
-    assert (seen["messages"], seen["requests"]) == ([], [])
-    assert seen["violations"] == {"light": [], "dark": [], "phone": []}
-    assert seen["overflow"] == {"light": 0, "dark": 0, "phone": 0}
     assert seen["all"]["status"] == "550 volumes"
+
+
+@needs_annotations
+@pytest.mark.full_size
+def test_the_knees_of_the_real_annotations_in_a_browser(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    plan = PlanFile.of(fastmri_plan(tmp_path / "knees"))
+    seen = looked_at(plan, "fastmri-plus", tmp_path)
+    record_property("load", seen["load"])
+    assert seen["all"]["status"] == "1,172 volumes"
+
+
+def looked_at(plan: PlanFile, name: str, tmp_path: Path) -> dict[str, Any]:
+    """Write the page of a plan, use it in a browser, and find nothing wrong with it."""
+    page = tmp_path / "page.html"
+    written = write_page(str(page), plan)
+    assert written.bytes < 8_000_000
+    seen = browsed(DRIVER, page, name, tmp_path)
+    assert (seen["messages"], seen["requests"]) == ([], [])
+    assert (seen["violations"], seen["overflow"]) == ({"light": []}, {"light": 0})
+    assert list(map(int, seen["bySlices"]["values"])) == sorted((v.slices for v in plan.header.volumes), reverse=True)
+    assert seen["search"]["ids"] == [seen["all"]["ids"][3]]
+    return seen
