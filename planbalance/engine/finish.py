@@ -4,18 +4,18 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import anyio
 
 from planbalance import fs, pool
 from planbalance.destination import Destination, label_of
-from planbalance.engine.job import Job, command
+from planbalance.engine.job import Job, command, takes_sums
 from planbalance.engine.resume import Sums, TreeLook
 from planbalance.engine.schedule import Range, missing_ranges
 from planbalance.engine.shard_journals import Reader
 from planbalance.engine.shards import Shard, cut
-from planbalance.engine.staging import SEEN_SECONDS, Staging, here, shards_of
+from planbalance.engine.staging import SEEN_SECONDS, Staging, here, read_header, refuse_other, shards_of
 from planbalance.errors import IncompleteError
 from planbalance.model import Mode, Progress
 
@@ -30,12 +30,14 @@ class Gathered:
     """What the shards have built.
 
     Attributes:
-        sums: of every image, where sums are taken.
+        sums: of every image, where sums are taken and kept.
+        with_sums: a record without them does not count.
         tools: the versions of planbalance that they ran.
         hosts: where they ran.
     """
 
     sums: Sums | None
+    with_sums: bool
     tools: set[str] = field(default_factory=set)
     hosts: set[str] = field(default_factory=set)
 
@@ -58,25 +60,53 @@ def nothing_begun(job: Job) -> IncompleteError:
     )
 
 
+def refuse_missing(job: Job) -> None:
+    """Refuse to finish while shards are missing (IncompleteError), by the journals alone and without a lock.
+
+    So that a look at what is missing never stands in the way of a shard that begins. Raises UsageError, PlanError where
+    the partial build is another one.
+    """
+    try:
+        tree = fs.Tree(job.staging)
+    except FileNotFoundError:
+        raise nothing_begun(job) from None
+    own = -1
+    try:
+        header = read_header(tree)
+        if header is None:
+            raise nothing_begun(job)
+        refuse_other(job, header)
+        own = tree.folder(fs.OWN)
+        total = shards_of(header)
+        way: Any = header.get("way")
+        gathered = Gathered(None, takes_sums(job, way))
+        if missing := _by_journals(job, own, cut(job.plan.header.blocks, total), gathered):
+            raise _missing(job, missing, total)
+    finally:
+        if own >= 0:
+            fs.close(own)
+        tree.close()
+
+
 async def gather(job: Job, staging: Staging, way: Mode, progress: Progress) -> Gathered:
     """Return what the shards have built, once all of it is there.
 
     Raises IncompleteError: shards are missing, or what they did is not seen here.
     """
     total = shards_of(staging.header or {})
-    with_sums = way == "copy" and job.options.checksum == "sha256"
-    gathered = Gathered(Sums(job) if with_sums else None)
+    with_sums = takes_sums(job, way)
+    gathered = Gathered(Sums(job) if with_sums else None, with_sums)
     ranges = cut(job.plan.header.blocks, total)
-    missing = await anyio.to_thread.run_sync(lambda: _by_journals(job, staging, ranges, gathered))
+    missing = await anyio.to_thread.run_sync(lambda: _by_journals(job, staging.own, ranges, gathered))
     if missing:
         raise _missing(job, missing, total)
     await _by_tree(job, staging, way, progress, ranges, gathered)
     return gathered
 
 
-def _by_journals(job: Job, staging: Staging, ranges: Sequence[range], gathered: Gathered) -> list[int]:
+def _by_journals(job: Job, own: int, ranges: Sequence[range], gathered: Gathered) -> list[int]:
     """Return the numbers of the shards that are not done by their journals."""
-    reader = Reader(job, staging, with_sums=gathered.sums is not None)
+    reader = Reader(job, own, with_sums=gathered.with_sums)
     missing = []
     for number, run in enumerate(ranges, start=1):
         blocks = job.plan.header.blocks[run.start : run.stop]

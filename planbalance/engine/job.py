@@ -163,6 +163,11 @@ def _mapped_roots(roots: tuple[str, ...], pairs: tuple[tuple[str, str], ...]) ->
     return tuple(mapped)
 
 
+def takes_sums(job: Job, way: Mode) -> bool:
+    """Return whether images are summed for the manifest."""
+    return way == "copy" and job.options.checksum == "sha256"
+
+
 def command(plan_path: str, options: ApplyOptions) -> str:
     """Return the command line that runs this job (again): only options that differ from their default are named."""
     words = ["planbalance", "apply", plan_path or "plan.json"]

@@ -14,8 +14,8 @@ import anyio.to_thread
 
 from planbalance import fs, handoff, pool
 from planbalance.engine import preflight, words
-from planbalance.engine.finish import gather, nothing_begun
-from planbalance.engine.job import ApplyOptions, Job, command, make_job
+from planbalance.engine.finish import gather, nothing_begun, refuse_missing
+from planbalance.engine.job import ApplyOptions, Job, command, make_job, takes_sums
 from planbalance.engine.journal import Record, read_journal
 from planbalance.engine.journal_file import JournalFile
 from planbalance.engine.pace import FIRST_BATCH, Measured, pace
@@ -135,8 +135,8 @@ class _Run:
         shard = job.options.shard
         if shard is not None and not job.slices:  # more shards than folders, or blocks, to share out
             return self._outcome(job, job.options.mode, 0, 0, published=False)
-        if job.options.finish and fs.look(job.staging) is None:
-            raise nothing_begun(job)
+        if job.options.finish:
+            await self._step(lambda: refuse_missing(job))
         staging = await anyio.to_thread.run_sync(lambda: Staging.open(job))
         try:
             if job.options.finish and staging.header is None:
@@ -244,7 +244,7 @@ class _Run:
         """Return what earlier runs have done."""
         blocks, shard = job.plan.header.blocks, job.options.shard
         if shard is not None:
-            journals = Reader(job, staging, with_sums=sums is not None).of(shard, blocks)
+            journals = Reader(job, staging.own, with_sums=sums is not None).of(shard, blocks)
             records = [record for each in journals for record in each.records]
             for record in records:
                 if sums is not None:
@@ -383,11 +383,6 @@ class _Run:
             warnings=(*self._warnings, *notes),
             train_commands=commands,
         )
-
-
-def takes_sums(job: Job, way: Mode) -> bool:
-    """Return whether images are summed for the manifest."""
-    return way == "copy" and job.options.checksum == "sha256"
 
 
 def pinned_shards(plan: PlanFile, options: ApplyOptions) -> int:

@@ -69,14 +69,14 @@ class Reader:
 
     Args:
         job: which build.
-        staging: where.
+        own: descriptor of the staging folder's `.planbalance`.
         with_sums: a record counts only with its images' sums.
     """
 
-    def __init__(self, job: Job, staging: Staging, *, with_sums: bool) -> None:
+    def __init__(self, job: Job, own: int, *, with_sums: bool) -> None:
         self._digest = job.plan.header.digest
-        self._own = staging.own
-        self._names = by_shard(fs.list_folder(staging.own))
+        self._own = own
+        self._names = by_shard(fs.list_folder(own))
         self._with_sums = with_sums
 
     def of(self, shard: Shard, blocks: Sequence[Block], reader: Here | None = None) -> Iterator[ShardJournal]:
@@ -99,7 +99,7 @@ def is_done(job: Job, staging: Staging, way: Mode, *, with_sums: bool) -> bool:
     """Return whether this job's shard is done: vouched for, and all of its names are there."""
     shard, blocks = job.options.shard, job.plan.header.blocks
     assert shard is not None
-    journals = Reader(job, staging, with_sums=with_sums).of(shard, blocks, NOBODY)
+    journals = Reader(job, staging.own, with_sums=with_sums).of(shard, blocks, NOBODY)
     records = [record for journal in journals for record in journal.records]
     claimed: dict[int, list[tuple[int, int]]] = {}
     for part in (part for record in records for part in record.ranges):

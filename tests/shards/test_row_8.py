@@ -98,6 +98,8 @@ class Trial:
         try:
             self.scene.finish(self.options)
         except IncompleteError as error:
+            if "has begun" in error.message:  # all that had work to do were killed before they began
+                return list(range(1, self.total + 1))
             return [int(number) for number in re.findall(r"--shard (\d+)/", error.hint)][: self.total]
         self.published += 1
         return []

@@ -239,6 +239,8 @@ def test_while_a_shard_lives_nobody_publishes_restarts_or_cleans(scene: Scene) -
     folder = os.open(scene.own(), os.O_RDONLY)
     lock = fs.Lock(folder, b'{"host":"n1","pid":7,"slurm_job":"42","shard":"2/2"}', shared=True)
     try:
+        assert refused(IncompleteError, scene.finish).kind == "shards-missing"
+        assert not scene.shard(2, 2).published  # a shard beside it is welcome
         for work in (scene.finish, lambda: apply_plan(scene.plan, ApplyOptions(restart=True))):
             error = refused(IncompleteError, work)
             assert (error.kind, error.exit_code) == ("locked", 5)
@@ -246,7 +248,6 @@ def test_while_a_shard_lives_nobody_publishes_restarts_or_cleans(scene: Scene) -
         partial = find_partial(str(scene.parent))[0]
         assert partial.holder is not None
         assert refused(IncompleteError, lambda: remove_partial(partial)).kind == "locked"
-        assert not scene.shard(2, 2).published  # a shard beside it is welcome
     finally:
         lock.release()
         os.close(folder)
