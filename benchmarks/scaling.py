@@ -1,0 +1,149 @@
+"""`python -m benchmarks.scaling`: one plan built by 1, 2, 4 and 8 clients, each with a mount of its own.
+
+Every client runs one shard; the time is from the moment when all have mounted until the last shard has ended, start-up
+and the reading of the plan included. `finish` is the run that checks and publishes, by one client.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks.measure import machine
+from benchmarks.places import Place, client, moosefs, slow
+
+_TOOL = (sys.executable, "-m", "planbalance")
+_LAYOUTS = ("by-volume", "keep")
+
+
+def prepare(place: Place, volumes: int, slices: int) -> list[str]:
+    """Write a source below the place, and a plan of it for each layout; return the plans."""
+    maker = f"""
+import os, sys
+root = sys.argv[1]
+for kind in ("images", "labels"):
+    os.makedirs(f"{{root}}/in/{{kind}}")
+for volume in range({volumes}):
+    for number in range({slices}):
+        stem = f"IM{{number}}-01-{{volume:05d}}"
+        with open(f"{{root}}/in/images/{{stem}}.png", "wb") as image:
+            image.write(stem.encode() * 16)
+        with open(f"{{root}}/in/labels/{{stem}}.txt", "wb") as label:
+            label.write(b"0 0.5 0.5 0.1 0.1\\n" if volume % 4 == 0 and number % 2 else b"")
+"""
+    run(place, [sys.executable, "-c", maker, place.point])
+    plans = []
+    for layout in _LAYOUTS:
+        plan = f"{place.point}/{layout}.json"
+        words = ["plan", f"{place.point}/in", "--output", f"{place.point}/out-{layout}", "--layout", layout]
+        run(place, [*_TOOL, *words, "--negatives-per-positive", "all", "--plan-file", plan, "--quiet"])
+        plans.append(plan)
+    return plans
+
+
+def run(place: Place, command: Sequence[str]) -> None:
+    """Run a command where the place is mounted without delay."""
+    said = subprocess.run(client(place, command, mount=place.direct), capture_output=True, text=True, check=False)
+    if said.returncode != 0:
+        sys.exit(f"{command}: {said.stdout}{said.stderr}")
+
+
+def together(place: Place, commands: Sequence[Sequence[str]]) -> tuple[float, list[float]]:
+    """Run commands at once, each on a client of its own; return the seconds of all and of each."""
+    with tempfile.TemporaryDirectory() as folder:
+        go = Path(folder) / "go"
+        children = [
+            subprocess.Popen(
+                client(place, words, go=go), stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+            )
+            for words in commands
+        ]
+        subprocess.run(["sleep", "3"], check=True)  # all have mounted
+        go.touch()
+        times = []
+        for child, words in zip(children, commands, strict=True):
+            out, said = child.communicate()
+            if child.returncode != 0:
+                sys.exit(f"{words}: exit {child.returncode}\n{out.decode()}{said.decode()}")
+            lines = out.decode().split()
+            times.append((float(lines[0]), float(lines[-1])))
+    return max(end for _, end in times) - min(begin for begin, _ in times), [end - begin for begin, end in times]
+
+
+def output_of(place: Place, plan: str) -> str:
+    """Return where `prepare` lets a plan be built."""
+    return f"{place.point}/out-{Path(plan).stem}"
+
+
+def scale(place: Place, plan: str, mode: str, jobs: int, counts: Sequence[int]) -> list[dict[str, Any]]:
+    """Build a plan with each count of clients; return a row for each."""
+    rows: list[dict[str, Any]] = []
+    for count in counts:
+        apply = [*_TOOL, "apply", plan, "--mode", mode, "--jobs", str(jobs), "--quiet"]
+        seconds, each = together(place, [[*apply, "--shard", f"{n}/{count}"] for n in range(1, count + 1)])
+        finish, _ = together(place, [[*apply, "--finish"]])
+        run(place, ["rm", "-r", output_of(place, plan)])
+        first = rows[0]["seconds"] if rows else seconds
+        rows.append(
+            {
+                "clients": count,
+                "seconds": round(seconds, 2),
+                "slowest and fastest": f"{max(each):.1f}, {min(each):.1f}",
+                "speed-up": round(first / seconds, 2),
+                "efficiency": round(first / seconds / count, 2),
+                "finish": round(finish, 2),
+            }
+        )
+        print("  ", rows[-1], file=sys.stderr)
+    return rows
+
+
+@click.command()
+@click.option("--on", type=click.Choice(["slow", "moosefs"]), default="slow", show_default=True)
+@click.option("--meta-us", default=5000, show_default=True, help="Latency of a metadata call, with --on slow.")
+@click.option("--data-us", default=1000, show_default=True, help="Latency of a data call, with --on slow.")
+@click.option("--volumes", default=160, show_default=True)
+@click.option("--slices", default=50, show_default=True, help="Slices a volume.")
+@click.option("--mode", default="symlink", show_default=True)
+@click.option("--jobs", default=8, show_default=True, help="Workers of each client.")
+@click.option("--clients", default="1,2,4,8", show_default=True)
+@click.option("--json", "json_file", default="benchmarks/results/scaling.json", show_default=True)
+def main(  # noqa: PLR0913, PLR0917 - click passes options by name
+    on: str, meta_us: int, data_us: int, volumes: int, slices: int, mode: str, jobs: int, clients: str, json_file: str
+) -> None:
+    """Measure how shards scale with clients, by-volume and flat."""
+    counts = [int(word) for word in clients.split(",")]
+    with slow(meta_us, data_us) if on == "slow" else moosefs() as place:
+        plans = prepare(place, volumes, slices)
+        result = {
+            "machine": machine(place.point),
+            "method": f"{volumes * slices:,} slices of {volumes} volumes, --mode {mode}, --jobs {jobs}, {place.name}",
+            "rows": {
+                layout: scale(place, plan, mode, jobs, counts) for layout, plan in zip(_LAYOUTS, plans, strict=True)
+            },
+        }
+    os.makedirs(os.path.dirname(json_file) or ".", exist_ok=True)
+    Path(json_file).write_text(json.dumps(result, indent=2) + "\n")
+    print(table(result))
+
+
+def table(result: dict[str, Any]) -> str:
+    """Return the result as Markdown."""
+    lines = [", ".join(f"{key} {value}" for key, value in result["machine"].items()), f"{result['method']}.", ""]
+    lines += [
+        "| layout | clients | seconds | slowest, fastest | speed-up | efficiency | finish |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for layout, rows in result["rows"].items():
+        lines += [f"| {layout} | " + " | ".join(str(value) for value in row.values()) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
