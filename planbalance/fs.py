@@ -190,9 +190,16 @@ def close_written(fd: int) -> None:
 
 
 def list_folder(fd: int) -> dict[str, str]:
-    """Return the names in a folder with what they are: `file`, `link`, `folder` or `other`."""
-    with os.scandir(fd) as entries:
-        return {entry.name: _entry_type(entry) for entry in entries}
+    """Return the names in a folder with what they are: `file`, `link`, `folder` or `other`.
+
+    It is opened once more: Btrfs shows a descriptor the names only that stood there when it was opened (Linux 6.5).
+    """
+    fresh = open_below(fd, ".")
+    try:
+        with os.scandir(fresh) as entries:
+            return {entry.name: _entry_type(entry) for entry in entries}
+    finally:
+        close(fresh)
 
 
 def _entry_type(entry: "os.DirEntry[str]") -> str:

@@ -1,0 +1,64 @@
+"""The file systems that this machine can make: every mode that each has, cut off in the middle and resumed."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from planbalance.engine import ApplyOptions, apply_plan
+from planbalance.errors import IncompleteError, PlanError
+from planbalance.model import Mode
+from tests.builders import tree_content
+from tests.disks import made_disk
+from tests.faults import faulty
+from tests.faults.scene import Scene
+from tests.faults.test_killed import calls_of_a_run
+
+KINDS = ("ext4", "xfs", "btrfs")
+HAVE_REFLINK = ("xfs", "btrfs")
+
+
+@pytest.fixture(params=KINDS)
+def scene(in_memory: Path, request: pytest.FixtureRequest) -> Iterator[Scene]:
+    """Source and output on one such file system."""
+    with made_disk(in_memory, request.param) as disk:
+        (disk.folder / request.param).mkdir()
+        yield Scene(disk.folder / request.param, layout="by-volume")
+
+
+@pytest.mark.parametrize("mode", ["copy", "hardlink", "symlink", "reflink"])
+def test_built_and_resumed(scene: Scene, mode: Mode) -> None:
+    options = ApplyOptions(mode=mode, jobs=1, durability="safe")
+    if mode == "reflink" and scene.root.name not in HAVE_REFLINK:
+        with pytest.raises(PlanError, match="does not work"):
+            apply_plan(scene.plan(), options)
+        assert list(scene.output.parent.iterdir()) == []
+        return
+    scene.undisturbed(options)
+    total = calls_of_a_run(scene, options)
+    for at in (total // 3, total // 2, total - 12):
+        with suppress(IncompleteError, PlanError), faulty.calls(faulty.fail(at, 5, for_good=True)):
+            apply_plan(scene.plan(), options)
+        scene.check_after_fault(options)
+        scene.check_resumed(options)
+
+
+def test_a_hard_link_to_another_file_system_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    """A real one: EXDEV."""
+    if not os.access("/dev/shm", os.W_OK) or os.stat("/dev/shm").st_dev == os.stat(tmp_path).st_dev:
+        pytest.skip("there is no second file system to write to")
+    scene = Scene(tmp_path)
+    elsewhere = Path("/dev/shm") / f"planbalance-{os.getpid()}-{tmp_path.name}"
+    try:
+        with pytest.raises(PlanError, match="different file systems") as caught:
+            apply_plan(scene.plan(), ApplyOptions(mode="hardlink", output=str(elsewhere / "set")))
+        assert caught.value.kind == "mode-refused"
+        assert "--mode symlink" in caught.value.hint
+        assert not elsewhere.exists()
+        apply_plan(scene.plan(), ApplyOptions(mode="hardlink", output=str(elsewhere / "set"), fallback="copy"))
+        assert "images/train/IM1-01-a.png" in tree_content(elsewhere / "set")
+    finally:
+        shutil.rmtree(elsewhere, ignore_errors=True)
