@@ -29,12 +29,14 @@ needs_browser = (
 )
 
 
-def browsed(driver: Path, page: Path, name: str, tmp_path: Path, *, windows: str = "light") -> dict[str, Any]:
+def browsed(
+    driver: Path, page: Path, name: str, tmp_path: Path, *, windows: str = "light", purpose: str = "use"
+) -> dict[str, Any]:
     """Open a page as a driver does in these windows, and return what it saw; its screenshots are below `name`."""
     shots = Path(os.environ.get("PLANBALANCE_SCREENSHOTS") or tmp_path) / name
     shots.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
-        ["node", str(driver), str(page), str(shots), CHROMIUM, windows],
+        ["node", str(driver), str(page), str(shots), CHROMIUM, windows, purpose],
         env={**os.environ, "NODE_PATH": MODULES},
         capture_output=True,
         text=True,

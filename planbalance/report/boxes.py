@@ -8,13 +8,13 @@ import hashlib
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from planbalance.labels import read_label
 from planbalance.model import SPLITS, Split
-from planbalance.report.drawing import Histogram, histogram
+from planbalance.report.drawing import Histogram, histogram, quartiles
 
 # A label file is a few lines; what is larger is no label.
 LARGEST_LABEL: Final = 16 << 20
@@ -135,11 +135,12 @@ def read_small(path: str) -> bytes | None:
 
 
 class ClassRow(NamedTuple):
-    """One class: boxes, and slices that hold at least one, a split each."""
+    """One class: boxes, slices that hold at least one, and the median size (per mille of the image), a split each."""
 
     name: str
     boxes: tuple[int, ...]
     slices: tuple[int, ...]
+    medians: tuple[int | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +149,14 @@ class BoxFacts:
 
     Attributes:
         rows: one a class that occurs.
+        absent: names of classes that one split has and another one, which has boxes, lacks.
         sizes: in per mille of the image, or None where no label was read.
         read: label files that were read.
         note: what was not counted; may be empty.
     """
 
     rows: tuple[ClassRow, ...]
+    absent: tuple[str, ...]
     sizes: Histogram | None
     read: int
     note: str
@@ -161,20 +164,26 @@ class BoxFacts:
 
 def box_facts(names: Sequence[str] | None, counts: BoxCounts) -> BoxFacts:
     """Return what was counted, by class and split."""
-    boxes: Counter[tuple[Split, int]] = Counter()
-    sizes: dict[str, list[int]] = {split: [] for split in SPLITS}
+    by_class: dict[int, dict[Split, list[int]]] = {}
     for (split, class_id, size), number in sorted(counts.sizes.items()):
-        boxes[split, class_id] += number
-        sizes[split] += [size] * number
-    rows = tuple(
-        ClassRow(
-            class_name(names, class_id),
-            tuple(boxes[split, class_id] for split in SPLITS),
-            tuple(counts.slices[split, class_id] for split in SPLITS),
-        )
-        for class_id in sorted({class_id for _, class_id in boxes})
+        by_class.setdefault(class_id, {each: [] for each in SPLITS})[split] += [size] * number
+    rows = tuple(_row(names, counts, class_id, by_class[class_id]) for class_id in sorted(by_class))
+    sizes: dict[str, list[int]] = {
+        split: [size for one in by_class.values() for size in one[split]] for split in SPLITS
+    }
+    filled = [index for index, split in enumerate(SPLITS) if sizes[split]]
+    absent = tuple(row.name for row in rows if not all(row.boxes[index] for index in filled))
+    return BoxFacts(rows, absent, histogram(sizes), counts.read, _note(counts))
+
+
+def _row(names: Sequence[str] | None, counts: BoxCounts, class_id: int, sizes: Mapping[Split, list[int]]) -> ClassRow:
+    found = [quartiles(sizes[split]) for split in SPLITS]
+    return ClassRow(
+        class_name(names, class_id),
+        tuple(len(sizes[split]) for split in SPLITS),
+        tuple(counts.slices[split, class_id] for split in SPLITS),
+        tuple(None if one is None else one[2] for one in found),
     )
-    return BoxFacts(rows, histogram(sizes), counts.read, _note(counts))
 
 
 def _note(counts: BoxCounts) -> str:

@@ -192,6 +192,7 @@ def _environment() -> Any:  # noqa: ANN401 - jinja2 is an extra
     )
     environment.filters |= {
         "count": "{:,}".format,
+        "things": things,
         "bytes": size,
         "plain": plain,
         "percent": percent,
@@ -199,6 +200,11 @@ def _environment() -> Any:  # noqa: ANN401 - jinja2 is an extra
     }
     environment.globals |= {"shares": shares}
     return environment
+
+
+def things(number: int, name: str, several: str = "") -> str:
+    """Return a number with what it counts: `1 volume`, `1,172 volumes`."""
+    return f"{number:,} {name if number == 1 else several or name + 's'}"
 
 
 def percent(part: int, whole: int) -> str:

@@ -1,12 +1,12 @@
 // Drives a page in a real browser and prints, as one JSON document, what it saw; the judgement is the Python test's.
-// Arguments: page, folder for screenshots, browser program, windows with a comma between. Needs playwright-core and axe-core (NODE_PATH).
+// Arguments: page, folder for screenshots, browser program, windows with a comma between, `use` or `look`. Needs playwright-core and axe-core (NODE_PATH).
 "use strict";
 
 const fs = require("node:fs");
 const path = require("node:path");
 const { chromium } = require("playwright-core");
 
-const [page, shots, program, windows] = process.argv.slice(2);
+const [page, shots, program, windows, purpose] = process.argv.slice(2);
 const address = `file://${page}`;
 const axe = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 
@@ -127,7 +127,7 @@ const use = async (browser) => {
   const browser = await chromium.launch({ executablePath: program, args: ["--no-sandbox"] });
   try {
     for (const name of windows.split(",")) await look(browser, name);
-    await use(browser);
+    if (purpose === "use") await use(browser);
   } finally {
     await browser.close();
   }

@@ -43,6 +43,15 @@ def test_boxes_are_counted_by_class_and_split_and_what_was_not_is_said(tmp_path:
     )
 
 
+def test_a_class_that_a_split_lacks_is_told_where_that_split_has_boxes(tmp_path: Path) -> None:
+    both = str(write(tmp_path / "a.txt", b"0 0.5 0.5 0.1 0.1\n1 0.5 0.5 0.3 0.3\n"))
+    one = str(write(tmp_path / "b.txt", b"0 0.5 0.5 0.2 0.2\n"))
+    found = box_facts(("tear", "cyst"), count_boxes([Wanted(both, "train", ""), Wanted(one, "test", "")]))
+    assert found.absent == ("cyst",)
+    assert [row.medians for row in found.rows] == [(100, None, 200), (300, None, None)]
+    assert box_facts(None, count_boxes([Wanted(both, "train", "")])).absent == ()
+
+
 def test_nothing_read_is_nothing_known() -> None:
     found = box_facts(None, BoxCounts())
     assert (found.rows, found.sizes, found.note) == ((), None, "")

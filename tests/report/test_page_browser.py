@@ -1,6 +1,7 @@
 """The page in a real Chromium: clicked, sorted, searched, printed; silent on the console and the network; WCAG AA."""
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -135,6 +136,19 @@ def test_the_keyboard_skips_to_the_content_and_copies_a_command(knees: tuple[Pla
     assert seen["copied"] in {"Copied.", "Selected: copy it with the keyboard."}
 
 
+ODD = ("MR-sagittal-proton-density-fat-suppressed_" * 3, "רכב-", "膝关节 ", "الركبة-", "é̂", "only_")
+
+
+def test_long_names_and_those_of_other_scripts_fit_a_phone(tmp_path: Path) -> None:
+    words = mixed_volumes(5, 13, smallest=3, largest=9).values()
+    letters = {f"{ODD[index % len(ODD)]}{index:03d}": word for index, word in enumerate(words)}
+    source = yolo_tree(tmp_path / "in", letters, names=("تمزق الغضروف " * 6,))
+    page = tmp_path / "page.html"
+    write_page(str(page), saved_plan(tmp_path, source))
+    seen = browsed(DRIVER, page, "odd-names", tmp_path, windows="phone", purpose="look")
+    assert (seen["messages"], seen["violations"], seen["overflow"]) == ([], {"phone": []}, {"phone": 0})
+
+
 @pytest.mark.full_size
 def test_the_guides_data_set_in_a_browser(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     seen = looked_at(PlanFile.of(seed_shaped_plan()), "seed-shaped", tmp_path)
@@ -149,6 +163,7 @@ def test_the_knees_of_the_real_annotations_in_a_browser(
 ) -> None:
     plan = PlanFile.of(fastmri_plan(tmp_path / "knees"))
     seen = looked_at(plan, "fastmri-plus", tmp_path)
+    shutil.rmtree(tmp_path / "knees")  # many small files: pytest would look at each
     record_property("load", seen["load"])
     assert seen["all"]["status"] == "1,172 volumes"
 

@@ -231,7 +231,8 @@
     const shown = rows.slice(0, view.limit);
     nearby.disconnect();
     body.replaceChildren(...shown.map(keptRowOf));
-    const of = rows.length === volumes.length ? `${number.format(rows.length)} volumes` : `${number.format(rows.length)} found of ${number.format(volumes.length)} volumes`;
+    const all = volumes.length === 1 ? "1 volume" : `${number.format(volumes.length)} volumes`;
+    const of = rows.length === volumes.length ? all : `${number.format(rows.length)} found of ${all}`;
     byId("status").textContent = shown.length < rows.length ? `${number.format(shown.length)} shown, ${of}` : of;
     byId("more").hidden = shown.length === rows.length;
     byId("show-all").textContent = `Show all ${number.format(rows.length)}`;
@@ -252,7 +253,7 @@
 
   const table = make(
     "table",
-    { class: "volumes", role: "table" },
+    { class: volumes.some((volume) => volume.id.length > 24) ? "volumes long-ids" : "volumes", role: "table" },
     make("caption", { class: "visually-hidden" }, "Volumes with their slices in order"),
     make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, ...COLUMNS.map(headingOf))),
     body,
