@@ -21,9 +21,9 @@ from planbalance.cli.options import (
 from planbalance.cli.plan import document_of
 from planbalance.cli.terminal import Answer, Terminal
 from planbalance.cli.verify import AUDIT_FAILED
-from planbalance.report.apply import apply_document, apply_text
+from planbalance.report.apply import apply_document, apply_text, done_text, train_text
 from planbalance.report.plan import plan_text
-from planbalance.report.table import heading, line, prose
+from planbalance.report.table import heading, line
 from planbalance.report.verify import verify_document, verify_text
 
 
@@ -77,11 +77,12 @@ def build(  # noqa: PLR0913, PLR0917 - click passes options by name
     if built.audit is None:
         return Answer(documents, apply_text(documents["apply"], dry_run=True))
     text = Group(
+        done_text(documents["apply"]),
         heading("Verify (what was written, and labels by content; images were not read again)"),
         verify_text(documents["verify"]),
-        prose("To read every image again too:"),
+        heading("To read every image again too"),
         line(f"planbalance verify {shlex.quote(built.outcome.output)}"),
-        apply_text(documents["apply"], next_step=False),
+        train_text(documents["apply"]),
     )
     return Answer(documents, text, 0 if built.audit.ok else AUDIT_FAILED)
 

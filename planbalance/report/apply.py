@@ -25,16 +25,26 @@ def apply_document(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def apply_text(document: Mapping[str, Any], *, dry_run: bool = False, next_step: bool = True) -> RenderableType:
-    """Return it for a person, ending with the training commands."""
+def apply_text(document: Mapping[str, Any], *, dry_run: bool = False) -> RenderableType:
+    """Return it for a person, ending with the commands that come next."""
     if dry_run:
         return Group(*_dry(document), *warnings_text(document["warnings"]))
-    return Group(*_done(document), *warnings_text(document["warnings"]), *_next(document, with_verify=next_step))
+    return Group(done_text(document), *_verify(document), train_text(document))
+
+
+def done_text(document: Mapping[str, Any]) -> RenderableType:
+    """Return what was done, without what comes next."""
+    return Group(*_done(document), *warnings_text(document["warnings"]))
+
+
+def train_text(document: Mapping[str, Any]) -> RenderableType:
+    """Return the training commands of a data set that is published."""
+    return Group(*_train(document))
 
 
 def _dry(document: Mapping[str, Any]) -> Iterable[RenderableType]:
     yield prose("Dry run: nothing was written; the plan is not stale, and there is room and permission.")
-    yield line(f"{count(document['files'])} files would be placed ({document['mode']}) in")
+    yield prose(f"The data set would be built ({document['mode']}) in")
     yield line("  ", document["output"])
 
 
@@ -62,10 +72,13 @@ def warnings_text(warnings: Iterable[str]) -> Iterable[RenderableType]:
         yield from (item("!", warning, style="yellow") for warning in listed)
 
 
-def _next(document: Mapping[str, Any], *, with_verify: bool) -> Iterable[RenderableType]:
-    if with_verify and document["published"]:
+def _verify(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+    if document["published"]:
         yield heading("Verify")
         yield line(f"planbalance verify {shlex.quote(document['output'])}")
+
+
+def _train(document: Mapping[str, Any]) -> Iterable[RenderableType]:
     if not document["published"]:
         return
     for name, title in (("yolov5", "Train with YOLOv5"), ("ultralytics", "Train with Ultralytics")):
