@@ -582,10 +582,9 @@ def test_progress_counts_what_was_done(tmp_path: Path) -> None:
     scanned(root, hash_images=True, progress=progress)
     assert progress.stages == [
         ["scan", None, "files", 43 + 42],
-        ["read labels", 2, "labels", 2],
         ["hash images", 43, "images", 43],
     ]
-    assert progress.ended == 3
+    assert progress.ended == 2
 
 
 # ---- image content --------------------------------------------------------------------------------------------------

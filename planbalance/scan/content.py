@@ -7,7 +7,6 @@ from typing import Final, NamedTuple
 
 from planbalance.labels import read_label
 
-LABELS_A_BATCH: Final = 512
 IMAGES_A_BATCH: Final = 32
 LABEL_LIMIT: Final = 1 << 26  # bytes: a million boxes
 ENDINGS_A_BATCH: Final = 512
@@ -34,26 +33,6 @@ class ImageContent(NamedTuple):
     blank: bool  # no byte, or one byte value only
     fault: str  # "" or why it could not be read
     open_ended: bool = False  # a JPEG that does not end as one
-
-
-class Labels(NamedTuple):
-    """Label files of one folder to read."""
-
-    folder: str  # absolute
-    files: list[tuple[str, int]]  # name and the size that `stat` told
-    class_count: int | None
-
-
-def read_labels(batch: Labels) -> list[LabelContent]:
-    """Read the labels, relative to their folder."""
-    try:
-        folder = os.open(batch.folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        return [_unread(f"cannot be read: {error.strerror}")] * len(batch.files)
-    try:
-        return [read_label_file(name, size, batch.class_count, folder=folder) for name, size in batch.files]
-    finally:
-        os.close(folder)
 
 
 def read_label_file(path: str, size: int, class_count: int | None, *, folder: int | None = None) -> LabelContent:

@@ -1,4 +1,4 @@
-"""One folder: its entries by what their names say, and one `stat` of each that counts.
+"""One folder: its entries by what their names say; one `stat` of each that counts, and what the labels hold.
 
 Both run wherever the crew has hands: here, in threads, in worker processes. So they take and give plain values.
 """
@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from planbalance.destination import text_fault
 from planbalance.model import IMAGE_SUFFIXES, Problem
+from planbalance.scan.content import LabelContent, read_label_file
 
 IS_FOLDER: Final = "is a folder"
 DANGLING: Final = "is a link to nothing"
@@ -137,50 +138,67 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 
 class Files(NamedTuple):
-    """Files of one folder that wait for their `stat`."""
+    """Files of one folder, images or labels, to look at."""
 
     folder: str  # absolute
     names: list[str]
+    labels: bool
+    class_count: int | None  # what labels are judged against
 
 
 class Facts(NamedTuple):
-    """What `stat` told of files, a column each, in their order."""
+    """What was found, a column each, in the order of the files."""
 
-    sizes: "array[int]"  # in bytes; -1 where there is a fault
+    sizes: "array[int]"  # in bytes, as `stat` told; -1 where there is a fault
     mtimes: "array[int]"  # in ns
     faults: list[tuple[int, str]]  # position, what is wrong
+    contents: list[tuple[int, LabelContent]]  # position, what it holds: of labels with a byte only
 
 
-def stat_files(batch: list[Files]) -> list[Facts]:
-    """Take one `stat` of every file, relative to its folder, so that no path is walked. Links are followed."""
-    return [_stat_folder(files.folder, files.names) for files in batch]
+def look_at(batch: list[Files]) -> list[Facts]:
+    """Take one `stat` of every file, relative to its folder, so that no path is walked; read labels with a byte.
+
+    Links are followed.
+    """
+    return [_look_into(files) for files in batch]
 
 
-def _stat_folder(folder: str, names: list[str]) -> Facts:
+def _look_into(files: Files) -> Facts:
+    try:
+        folder = os.open(files.folder, _PLACE)
+    except OSError as error:
+        absent = array("q", [-1]) * len(files.names)
+        return Facts(absent, absent, [(index, _unreadable(error)) for index in range(len(files.names))], [])
+    try:
+        facts = _stat_all(folder, files.names)
+        if files.labels:
+            facts.contents.extend(
+                (index, read_label_file(files.names[index], size, files.class_count, folder=folder))
+                for index, size in enumerate(facts.sizes)
+                if size > 0
+            )
+        return facts
+    finally:
+        os.close(folder)
+
+
+def _stat_all(folder: int, names: list[str]) -> Facts:
     sizes, mtimes = array("q"), array("q")
     faults: list[tuple[int, str]] = []
-    try:
-        handle = os.open(folder, _PLACE)
-    except OSError as error:
-        absent = array("q", [-1]) * len(names)
-        return Facts(absent, absent, [(index, _unreadable(error)) for index in range(len(names))])
-    try:
-        for name in names:
-            size, mtime = -1, 0
-            try:
-                facts = os.stat(name, dir_fd=handle)
-            except OSError as error:
-                faults.append((len(sizes), _fault(handle, name, error)))
+    for name in names:
+        size, mtime = -1, 0
+        try:
+            facts = os.stat(name, dir_fd=folder)
+        except OSError as error:
+            faults.append((len(sizes), _fault(folder, name, error)))
+        else:
+            if facts.st_mode & _TYPE == _REGULAR:
+                size, mtime = facts.st_size, facts.st_mtime_ns
             else:
-                if facts.st_mode & _TYPE == _REGULAR:
-                    size, mtime = facts.st_size, facts.st_mtime_ns
-                else:
-                    faults.append((len(sizes), _no_file(facts.st_mode)))
-            sizes.append(size)
-            mtimes.append(mtime)
-    finally:
-        os.close(handle)
-    return Facts(sizes, mtimes, faults)
+                faults.append((len(sizes), _no_file(facts.st_mode)))
+        sizes.append(size)
+        mtimes.append(mtime)
+    return Facts(sizes, mtimes, faults, [])
 
 
 def _fault(folder: int, name: str, error: OSError) -> str:

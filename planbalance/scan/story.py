@@ -1,18 +1,19 @@
-"""The scan as a story: walk, read labels, hash images, put together."""
+"""The scan as a story: walk, pair images with labels, hash images, put together."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain, groupby, repeat
+from itertools import chain, repeat
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
-from planbalance.inputs import FoundInput, InputSpec, common_names, resolve_inputs
+from planbalance.inputs import FoundInput, InputSpec, resolve_inputs
 from planbalance.model import TRAINER_SUFFIXES, ImageFile, Problem, Progress, Silent, Snapshot
 from planbalance.pool import available_cores, batched, without_collecting
 from planbalance.scan import content
+from planbalance.scan.content import LabelContent
 from planbalance.scan.crew import Crew
 from planbalance.scan.listing import below_folder
 from planbalance.scan.walk import Images, Labels, Place, Tree, walk
@@ -65,15 +66,13 @@ def _scan(found: Sequence[FoundInput], crew: Crew, progress: Progress, *, hash_i
     with _stage(progress, "scan", None, "files"):
         walk(tree, crew)
     paired = _pair(tree)
-    names = common_names(one.input for one in found)
-    with _stage(progress, "read labels", len(paired.to_read), "labels"):
-        _read_labels(tree, paired, crew, None if names is None else len(names))
     if hash_images:
         with _stage(progress, "hash images", len(paired.images), "images"):
             _hash_images(tree, paired, crew)
-    elif jpegs := [image for image in paired.images if content.may_be_jpeg(image.path)]:
+    elif any(map(content.may_be_jpeg, {image.path[-5:] for image in paired.images})):
+        jpegs = [image for image in paired.images if content.may_be_jpeg(image.path)]
         with _stage(progress, "check JPEGs", len(jpegs), "images"):
-            _check_endings(tree, paired, crew, jpegs)
+            _check_endings(tree, crew, jpegs)
     return _snapshot(tree, paired)
 
 
@@ -91,23 +90,21 @@ def _stage(progress: Progress, what: str, total: int | None, unit: str) -> Itera
 
 @dataclass(slots=True)
 class _Paired:
-    """The images, sorted, and the labels that have to be read.
+    """The images, sorted, with their labels.
 
     Attributes:
-        images: those whose label holds a byte have its size of the walk until it was read.
+        images: of all inputs.
         used: per input, the indices of the image folders that hold an image.
         missing: per input, images without a label.
-        empty: per input, labels without a byte, or found to hold white space only.
-        to_read: (input, path of the label) -> positions in `images` (two images may share one label).
-        problems: (path, line, problem): what reading found.
+        empty: per input, labels without a byte or with white space only.
+        problems: (path of a label, line) -> what is wrong there; two images may share one label.
     """
 
     images: list[ImageFile]
     used: list[list[int]]
     missing: list[int]
     empty: list[int]
-    to_read: dict[tuple[int, str], list[int]] = field(default_factory=dict)
-    problems: list[tuple[str, int, Problem]] = field(default_factory=list)
+    problems: dict[tuple[str, int], Problem] = field(default_factory=dict)
 
 
 def _pair(tree: Tree) -> _Paired:
@@ -127,13 +124,10 @@ def _pair(tree: Tree) -> _Paired:
             found = [name[: name.rfind(".")] for name in images.names]
             taken.update(found)
             group = _Group(index, used[index].index(folder), place, label_place[1], tree.labels.get(label_place))
-            files[index] += _image_files(group, images, found, paired)
+            files[index] += _image_files(tree, group, images, found, paired)
     for several in files:
         several.sort(key=itemgetter(2))  # by path: the order of code points is the order of UTF-8 bytes
     paired.images = list(chain.from_iterable(files))
-    for position, image in enumerate(paired.images):
-        if image.label_size and image.label is not None:
-            paired.to_read.setdefault((image.input, image.label), []).append(position)
     _report_orphans(tree, stems)
     return paired
 
@@ -148,8 +142,10 @@ class _Group(NamedTuple):
     labels: Labels | None
 
 
-def _image_files(group: _Group, images: Images, stems: Sequence[str], paired: _Paired) -> Iterable[ImageFile]:
-    """Return the images of one folder, made a column at a time; count those whose label is missing or empty."""
+def _image_files(
+    tree: Tree, group: _Group, images: Images, stems: Sequence[str], paired: _Paired
+) -> Iterable[ImageFile]:
+    """Return the images of one folder, made a column at a time; count and note what is to be said of their labels."""
     start, label_start = below_folder(group.place, ""), below_folder(group.label_folder, "")
     labels = group.labels or Labels()
     told = list(map(labels.sizes.get, stems))
@@ -163,6 +159,16 @@ def _image_files(group: _Group, images: Images, stems: Sequence[str], paired: _P
     invalid = [stem in labels.unread for stem in stems]
     paired.missing[group.input] += names.count(None)
     paired.empty[group.input] += sum(size == 0 and not unread for size, unread in zip(told, invalid, strict=True))
+    sums, annotations = [""] * len(stems), [0] * len(stems)
+    classes: list[tuple[int, ...]] = [()] * len(stems)
+    for index, read in enumerate(map(labels.contents.get, stems)):
+        if read is not None:
+            sizes[index], sums[index], annotations[index], classes[index], *_ = read
+            invalid[index] = bool(read.problems or read.fault)
+            if invalid[index]:
+                _note_label(paired, tree.absolute(group.input, names[index] or ""), read)
+            elif not read.annotations:
+                paired.empty[group.input] += 1
     columns = (
         repeat(group.input),
         repeat(group.folder),
@@ -171,14 +177,21 @@ def _image_files(group: _Group, images: Images, stems: Sequence[str], paired: _P
         images.mtimes,
         names,
         sizes,
-        repeat(""),
-        repeat(0),
-        repeat(()),
+        sums,
+        annotations,
+        classes,
         invalid,
         repeat(""),
         repeat(object=False),
     )
     return map(_new_image, zip(*columns, strict=False))  # the columns that repeat are endless
+
+
+def _note_label(paired: _Paired, path: str, read: LabelContent) -> None:
+    if read.fault:
+        paired.problems[path, 0] = Problem("unreadable", "error", path, read.fault)
+    for line, reason in read.problems:
+        paired.problems[path, line] = Problem("label-invalid", "error", f"{path}:{line}", reason)
 
 
 def _report_orphans(tree: Tree, stems: Mapping[Place, set[str]]) -> None:
@@ -192,54 +205,31 @@ def _report_orphans(tree: Tree, stems: Mapping[Place, set[str]]) -> None:
 # ---- content --------------------------------------------------------------------------------------------------------
 
 
-def _read_labels(tree: Tree, paired: _Paired, crew: Crew, class_count: int | None) -> None:
-    def batches() -> Iterator[content.Labels]:
-        for (index, folder), keys in groupby(paired.to_read, key=lambda key: (key[0], key[1].rpartition("/")[0])):
-            files = ((key[1].rpartition("/")[2], paired.images[paired.to_read[key][0]].label_size) for key in keys)
-            for part in batched(files, min(content.LABELS_A_BATCH, crew.calls_a_batch)):
-                yield content.Labels(tree.absolute(index, folder), part, class_count)
-
-    told = crew.do(content.read_labels, batches(), weigh=lambda batch: len(batch.files))
-    for (key, positions), found in zip(paired.to_read.items(), chain.from_iterable(told), strict=True):
-        size, sha256, annotations, classes, problems, fault = found
-        if problems or fault:
-            path = tree.absolute(*key)
-            if fault:
-                paired.problems.append((path, 0, Problem("unreadable", "error", path, fault)))
-            for line, reason in problems:
-                paired.problems.append((path, line, Problem("label-invalid", "error", f"{path}:{line}", reason)))
-        elif not annotations:
-            paired.empty[key[0]] += len(positions)
-        said = (size, sha256, annotations, classes, bool(problems or fault), "", False)
-        for position in positions:
-            paired.images[position] = _new_image((*paired.images[position][:6], *said))
-
-
 def _hash_images(tree: Tree, paired: _Paired, crew: Crew) -> None:
     paths = [tree.absolute(image.input, image.path) for image in paired.images]
     told = crew.do(content.read_images, batched(paths, content.IMAGES_A_BATCH), weigh=len, threads=available_cores())
     for position, (path, found) in enumerate(zip(paths, chain.from_iterable(told), strict=True)):
         if found.fault:
-            paired.problems.append((path, 0, Problem("unreadable", "error", path, found.fault)))
+            tree.report("unreadable", path, found.fault)
         if found.open_ended:
-            paired.problems.append((path, 0, _open_ended(path)))
+            _report_open_ended(tree, path)
         paired.images[position] = _new_image((*paired.images[position][:11], found.sha256, found.blank))
 
 
-def _check_endings(tree: Tree, paired: _Paired, crew: Crew, jpegs: list[ImageFile]) -> None:
+def _check_endings(tree: Tree, crew: Crew, jpegs: list[ImageFile]) -> None:
     files = [(tree.absolute(image.input, image.path), image.size) for image in jpegs]
     told = crew.do(content.are_open_ended, batched(files, content.ENDINGS_A_BATCH), weigh=len)
     for (path, _), is_open in zip(files, chain.from_iterable(told), strict=True):
         if is_open:
-            paired.problems.append((path, 0, _open_ended(path)))
+            _report_open_ended(tree, path)
 
 
-def _open_ended(path: str) -> Problem:
-    return Problem(
+def _report_open_ended(tree: Tree, path: str) -> None:
+    tree.report(
         "jpeg-open-ended",
-        "warning",
         path,
         "a JPEG that does not end in FF D9: YOLOv5 and Ultralytics before 8.4.175 write it anew, through a link too",
+        "warning",
     )
 
 
@@ -252,7 +242,8 @@ def _snapshot(tree: Tree, paired: _Paired) -> Snapshot:
         replace(one.input, folders=tuple(one.input.folders[folder] for folder in folders))
         for one, folders in zip(tree.found, paired.used, strict=True)
     )
-    numbered = [*paired.problems, *((problem.path, 0, problem) for problem in tree.problems)]
+    numbered = [(path, line, problem) for (path, line), problem in paired.problems.items()]
+    numbered += [(problem.path, 0, problem) for problem in tree.problems]
     numbered.sort(key=lambda item: (item[0], item[1], item[2].kind, item[2].message))
     return Snapshot(
         inputs,

@@ -11,8 +11,9 @@ from itertools import chain
 from typing import NamedTuple
 
 from planbalance.destination import RESERVED_PARTS
-from planbalance.inputs import FoundInput
+from planbalance.inputs import FoundInput, common_names
 from planbalance.model import Problem, Severity
+from planbalance.scan.content import LabelContent
 from planbalance.scan.crew import Crew
 from planbalance.scan.listing import (
     DANGLING,
@@ -23,8 +24,8 @@ from planbalance.scan.listing import (
     Visit,
     below_folder,
     list_folder,
+    look_at,
     shown,
-    stat_files,
 )
 
 Place = tuple[int, str]  # index of the input, path of a folder relative to its root
@@ -44,9 +45,10 @@ class Labels:
     """The label files of one folder, by stem."""
 
     sizes: dict[str, int] = field(default_factory=dict)  # in bytes
+    contents: dict[str, LabelContent] = field(default_factory=dict)  # of those with a byte
     names: dict[str, str] = field(default_factory=dict)  # where it is not `<stem>.txt`
     unread: set[str] = field(default_factory=set)  # stems of labels that are there and cannot be read
-    twins: dict[str, int] = field(default_factory=dict)  # sizes by name, such as `a.TXT`, until all are known
+    twins: dict[str, tuple[int, LabelContent | None]] = field(default_factory=dict)  # by name, such as `a.TXT`
 
 
 class Tree:
@@ -60,6 +62,7 @@ class Tree:
         visited: the folders that were listed, or soon will be.
         leftovers: `*.cache` and `*.npy` files passed over.
         problems: with absolute paths, in no order.
+        class_count: what labels are judged against; None where no input names its classes.
     """
 
     def __init__(self, found: Sequence[FoundInput]) -> None:
@@ -71,6 +74,8 @@ class Tree:
         self.leftovers = 0
         self.problems: list[Problem] = [problem for one in found for problem in one.problems]
         self._identities: dict[tuple[int, int], str] = {}  # of image folders
+        names = common_names(one.input for one in found)
+        self.class_count = None if names is None else len(names)
         self._starts = [one.input.root.rstrip("/") + "/" for one in found]
 
     def absolute(self, index: int, path: str) -> str:
@@ -102,24 +107,11 @@ def walk(tree: Tree, crew: Crew) -> None:
     while level:
         level = _visit_level(tree, crew, level)
     _visit_level(tree, crew, _visits_of_lists(tree))
-    for index, one in enumerate(tree.found):
-        for text in one.texts:
-            _forget_text(tree, index, text)
     for place, labels in tree.labels.items():
         _settle_twins(tree, place, labels)
     for index, one in enumerate(tree.found):
         if one.listed:
             _judge_listed(tree, index, one.listed)
-
-
-def _forget_text(tree: Tree, index: int, text: str) -> None:
-    """Take a text list that lies beside labels out of them."""
-    place, _, name = text.rpartition("/")
-    labels = tree.labels.get((index, place))
-    if labels is not None:
-        labels.twins.pop(name, None)
-        if name.endswith(".txt"):
-            labels.sizes.pop(name[:-4], None)
 
 
 def _settle_twins(tree: Tree, place: Place, labels: Labels) -> None:
@@ -130,8 +122,10 @@ def _settle_twins(tree: Tree, place: Place, labels: Labels) -> None:
             path = tree.absolute(place[0], below_folder(place[1], name))
             tree.report("orphan-label", path, "another label has this name, in other letters of its suffix", "warning")
         else:
-            labels.sizes[stem] = labels.twins[name]
+            labels.sizes[stem], content = labels.twins[name]
             labels.names[stem] = name
+            if content is not None:
+                labels.contents[stem] = content
 
 
 def _judge_listed(tree: Tree, index: int, listed: Mapping[str, int]) -> None:
@@ -205,21 +199,23 @@ class _Chunk(NamedTuple):
 
 
 def _visit_level(tree: Tree, crew: Crew, level: list[Visit]) -> list[Visit]:
-    """List the folders, take one `stat` of every file that counts, and return the folders below."""
+    """List the folders, look at every file that counts, and return the folders below."""
     listings: list[Listing] = []
     chunks: list[_Chunk] = []
 
     def visited(visit: Visit) -> Listing:
-        return list_folder(visit, tree.absolute(visit.input, visit.path), tree.found[visit.input].listed)
+        one = tree.found[visit.input]
+        listing = list_folder(visit, tree.absolute(visit.input, visit.path), one.listed)
+        if one.texts:  # a text list that lies beside labels is none
+            listing.labels = [name for name in listing.labels if below_folder(visit.path, name) not in one.texts]
+        return listing
 
     def batches() -> Iterator[list[Files]]:
         for batch in _batches(crew.each(visited, level), listings, crew):
             chunks.extend(batch)
-            yield [
-                Files(tree.absolute(each.listing.visit.input, each.listing.visit.path), each.names) for each in batch
-            ]
+            yield [_files(tree, chunk) for chunk in batch]
 
-    told = crew.do(stat_files, batches(), weigh=lambda batch: sum(len(files.names) for files in batch))
+    told = crew.do(look_at, batches(), weigh=lambda batch: sum(len(files.names) for files in batch))
     for listing in listings:
         tree.problems += listing.problems
         tree.leftovers += listing.leftovers
@@ -231,6 +227,11 @@ def _visit_level(tree: Tree, crew: Crew, level: list[Visit]) -> list[Visit]:
     for chunk, facts in zip(chunks, chain.from_iterable(told), strict=True):
         _take(tree, chunk, facts)
     return [visit for listing in listings for visit in _below(tree, listing)]
+
+
+def _files(tree: Tree, chunk: _Chunk) -> Files:
+    visit = chunk.listing.visit
+    return Files(tree.absolute(visit.input, visit.path), chunk.names, not chunk.images, tree.class_count)
 
 
 def _batches(found: Iterable[Listing], listings: list[Listing], crew: Crew) -> Iterator[list[_Chunk]]:
@@ -260,10 +261,7 @@ def _take(tree: Tree, chunk: _Chunk, facts: Facts) -> None:
     if facts.faults:
         _take_faults(tree, chunk, facts)
     if not chunk.images:
-        labels = tree.labels[visit.input, visit.path]
-        read = [(name, size) for name, size in zip(chunk.names, facts.sizes, strict=True) if size >= 0]
-        labels.sizes.update([(name[:-4], size) for name, size in read if name.endswith(".txt")])
-        labels.twins.update([(name, size) for name, size in read if not name.endswith(".txt")])
+        _take_labels(tree.labels[visit.input, visit.path], chunk.names, facts)
     elif facts.faults or tree.found[visit.input].listed:
         _take_some_images(tree, visit, chunk.names, facts)
     else:
@@ -271,6 +269,14 @@ def _take(tree: Tree, chunk: _Chunk, facts: Facts) -> None:
         images.names += chunk.names
         images.sizes += facts.sizes
         images.mtimes += facts.mtimes
+
+
+def _take_labels(labels: Labels, names: list[str], facts: Facts) -> None:
+    contents = {names[index]: content for index, content in facts.contents}
+    sizes = [(name, size) for name, size in zip(names, facts.sizes, strict=True) if size >= 0]
+    labels.sizes.update([(name[:-4], size) for name, size in sizes if name.endswith(".txt")])
+    labels.twins.update([(name, (size, contents.get(name))) for name, size in sizes if not name.endswith(".txt")])
+    labels.contents.update([(name[:-4], content) for name, content in contents.items() if name.endswith(".txt")])
 
 
 def _take_faults(tree: Tree, chunk: _Chunk, facts: Facts) -> None:
@@ -289,7 +295,7 @@ def _take_faults(tree: Tree, chunk: _Chunk, facts: Facts) -> None:
         listing.others.update(name.rpartition(".")[0] for name in unread)
     else:
         labels = tree.labels[visit.input, visit.path]
-        labels.twins.update((name, 0) for name in unread)
+        labels.twins.update((name, (0, None)) for name in unread)
         labels.unread.update(name.rpartition(".")[0] for name in unread)
 
 
