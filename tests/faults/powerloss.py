@@ -319,12 +319,11 @@ class _Disk:
 def crash_states(log: Log, at: int, draw: random.Random, most: int) -> Iterator[State]:
     """Yield states that a power loss after `at` steps can leave: all of them where they are few.
 
-    Else: nothing lost, all lost, each step lost alone and kept alone, all bytes lost under all names, each file's bytes
-    in each of its ways, and then whatever `draw` says, `most` in all. States may be equal.
+    Else `most` of them, every other one at random, the rest drawn from: nothing lost, all lost, each step lost alone
+    and kept alone, the steps up to each lost or kept, all bytes lost under all names, each file's bytes in each of its
+    ways and kept alone. States may be equal.
     """
-    disk = _Disk(log)
-    for op in log.ops[:at]:
-        disk.take(op)
+    disk = _disk_at(log, at)
     count, files = len(disk.coming), {number: disk.choices(number) for number in disk.versions}
     total = 1 << min(count, 30)
     for choices in files.values():
@@ -337,6 +336,13 @@ def crash_states(log: Log, at: int, draw: random.Random, most: int) -> Iterator[
     yield from itertools.islice(_chosen(disk, count, files, draw), most)
 
 
+def _disk_at(log: Log, at: int) -> _Disk:
+    disk = _Disk(log)
+    for op in log.ops[:at]:
+        disk.take(op)
+    return disk
+
+
 def _chosen(disk: _Disk, count: int, files: dict[int, list[bytes]], draw: random.Random) -> Iterator[State]:
     whole = {number: choices[0] for number, choices in files.items()}
     lost = {number: choices[1] if len(choices) > 1 else choices[0] for number, choices in files.items()}
@@ -344,16 +350,31 @@ def _chosen(disk: _Disk, count: int, files: dict[int, list[bytes]], draw: random
     corners = [(everything, whole), (nothing, lost), (everything, lost), (nothing, whole)]
     corners += [(tuple(i != at for i in range(count)), whole) for at in range(count)]
     corners += [(tuple(i == at for i in range(count)), whole) for at in range(count)]
+    corners += [(tuple(i >= at for i in range(count)), whole) for at in range(count)]
+    corners += [(tuple(i < at for i in range(count)), whole) for at in range(count)]
     corners += [(everything, {**whole, number: other}) for number, choices in files.items() for other in choices[1:]]
+    corners += [(everything, {**lost, number: whole[number]}) for number in files]
     draw.shuffle(corners)
-    for steps, data in corners:
-        yield disk.state(steps, data)
     while True:
+        if corners:
+            yield disk.state(*corners.pop())
         share = draw.random()
         yield disk.state(
             tuple(draw.random() < share for _ in range(count)),
             {number: draw.choice(choices) for number, choices in files.items()},
         )
+
+
+def only_kept(log: Log, at: int, name: str) -> State:
+    """Return the state after `at` steps with every name, and no bytes that were not synced but those of `name`."""
+    disk = _disk_at(log, at)
+    changes = [change for step in disk.coming for change in step.changes]
+    called = {number for (_, other), number in disk.names.items() if other == name}
+    called |= {number for _, other, number in changes if other == name}
+    data = {
+        number: disk.choices(number)[0] if number in called else disk.data.get(number, b"") for number in disk.versions
+    }
+    return disk.state((True,) * len(disk.coming), data)
 
 
 def materialise(state: State, folder: Path) -> None:

@@ -3,7 +3,7 @@
 import os
 import random
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +26,7 @@ class Machine:
 
     def __init__(self, root: Path, mode: str, patch: pytest.MonkeyPatch) -> None:
         self.scene = Scene(root)
+        self._patch = patch
         self.options = ApplyOptions(mode=mode, jobs=1, durability="safe")  # type: ignore[arg-type]  # parametrized
         self.out = self.scene.output.parent
         self.boot = 0
@@ -35,6 +36,10 @@ class Machine:
 
     def apply(self, progress: Silent | None = None) -> None:
         apply_plan(self.scene.plan(), self.options, progress)
+
+    def sync_often(self, often: bool) -> None:
+        """Let a sync follow every batch, or none."""
+        self._patch.setattr("planbalance.engine.journal_file.SYNC_SECONDS", -1.0 if often else 1e9)
 
     def record(self, work: Callable[[], object], *, fail_sync: int = 0) -> powerloss.Log:
         return powerloss.record(self.out, work, fail_sync=fail_sync)
@@ -129,15 +134,16 @@ def lose_power(machine: Machine, log: powerloss.Log, effort: Effort, recover: Ca
     return count
 
 
-def some_states(machine: Machine, log: powerloss.Log, draw: random.Random, count: int) -> Iterator[None]:
-    """Put some states on disk in which the build is under way."""
-    while count:
-        states = list(powerloss.crash_states(log, draw.randint(len(log.ops) // 4, len(log.ops) - 4), draw, 40))
+def lose_once(machine: Machine, log: powerloss.Log, draw: random.Random) -> None:
+    """Put a state on disk in which the build is under way; often one whose journal survived what it speaks of."""
+    while True:
+        at = draw.randint(len(log.ops) // 4, len(log.ops) - 4)
+        states = list(powerloss.crash_states(log, at, draw, 100))
+        likely = powerloss.only_kept(log, at, "journal")
         machine.tried.clear()  # a state may be a beginning and an end
-        machine.crash(draw.choice(states))
+        machine.crash(likely if draw.random() < 0.5 else draw.choice(states))
         if not machine.scene.output.exists():
-            yield
-            count -= 1
+            return
 
 
 def interrupted(machine: Machine, slices: int) -> Callable[[], None]:
@@ -158,9 +164,13 @@ def during_a_build(machine: Machine, effort: Effort) -> int:
 def during_a_resume(machine: Machine, effort: Effort) -> int:
     """Power is lost, the machine resumes, and power is lost again; what the first boot claimed may be half redone."""
     draw = random.Random(effort.seed)
-    first = machine.record(machine.apply)
     count = 0
-    for _ in some_states(machine, first, draw, effort.again):
+    for number in range(effort.again):
+        machine.scene.remove_output()
+        machine.sync_often(number % 2 == 1)
+        first = machine.record(machine.apply)
+        machine.sync_often(True)
+        lose_once(machine, first, draw)
         second = machine.record(interrupted(machine, 4) if draw.random() < 0.5 else machine.apply)
         count += lose_power(machine, second, effort, machine.recover)
     return count
@@ -174,8 +184,21 @@ def after_an_interrupt(machine: Machine, effort: Effort) -> int:
 def after_a_restart(machine: Machine, effort: Effort) -> int:
     """What --restart threw away may come back; it must not get into the new tree."""
     machine.other_build()
-    machine.options = replace(machine.options, restart=True)
-    return lose_power(machine, machine.record(machine.apply), effort, machine.recover)
+    plain = machine.options
+    machine.options = replace(plain, restart=True)
+    log = machine.record(machine.apply)
+
+    def recover() -> None:
+        machine.options = plain
+        try:
+            machine.recover()
+        except PlanError as refusal:
+            if refusal.kind not in ("partial-build-of-another-plan", "staging-damaged"):
+                raise
+            machine.options = replace(plain, restart=True)
+            machine.recover()
+
+    return lose_power(machine, log, effort, recover)
 
 
 def after_a_failed_sync(machine: Machine, effort: Effort) -> int:
@@ -198,13 +221,13 @@ def after_a_failed_sync(machine: Machine, effort: Effort) -> int:
 
 
 WAYS = (during_a_build, during_a_resume, after_an_interrupt, after_a_restart, after_a_failed_sync)
-# How hard each way is tried in each mode: about 3,500 states together.
+# How hard each way is tried in each mode: about 4,000 states together.
 WHOLE = (
-    (during_a_build, Effort(seed=0, step=1, most=5, again=0)),
-    (during_a_resume, Effort(seed=0, step=4, most=3, again=6)),
-    (after_an_interrupt, Effort(seed=0, step=1, most=4, again=0)),
-    (after_a_restart, Effort(seed=0, step=2, most=4, again=0)),
-    (after_a_failed_sync, Effort(seed=0, step=2, most=3, again=0)),
+    (during_a_build, Effort(seed=0, step=1, most=15, again=0)),
+    (during_a_resume, Effort(seed=0, step=6, most=4, again=24)),
+    (after_an_interrupt, Effort(seed=0, step=1, most=12, again=0)),
+    (after_a_restart, Effort(seed=0, step=1, most=16, again=0)),
+    (after_a_failed_sync, Effort(seed=0, step=2, most=8, again=0)),
 )
 
 
