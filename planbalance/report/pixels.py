@@ -152,31 +152,49 @@ def _dicom(data: bytes) -> Any:  # noqa: ANN401 - a Pillow image
 
 
 def _native(content: Any, image: Any) -> Any:  # noqa: ANN401 - values of the two extras
-    """Return uncompressed grey pixels (DICOM PS3.5 section 8, PS3.3 C.11.2) as an 8-bit image."""
-    if content.file_meta.TransferSyntaxUID.is_compressed or int(getattr(content, "SamplesPerPixel", 1)) != 1:
-        raise NoPictureError("compressed or coloured DICOM is not decoded here")
-    width, height, bits = int(content.Columns), int(content.Rows), int(content.BitsAllocated)
+    """Return a grey frame (DICOM PS3.5 section 8, PS3.3 C.11.2) as an 8-bit image, all of it in Pillow's loops."""
+    if int(getattr(content, "SamplesPerPixel", 1)) != 1:
+        raise NoPictureError("coloured DICOM is not decoded here")
+    width, height = int(content.Columns), int(content.Rows)
     _check_pixels(width, height)
+    syntax = content.file_meta.TransferSyntaxUID
+    stored = _decoded(content, image) if syntax.is_compressed else _raw(content, image, (width, height))
+    wide = stored.convert("F")
+    low, high = _window(content, wide.getextrema())
+    scale = 255 / (high - low) if high > low else 0.0
+    grey = wide.point(lambda value: value * scale - low * scale).convert("L")  # values beyond 0 to 255 are clipped
+    return grey.point(lambda value: 255 - value) if content.PhotometricInterpretation == "MONOCHROME1" else grey
+
+
+def _raw(content: Any, image: Any, size: tuple[int, int]) -> Any:  # noqa: ANN401 - values of the two extras
+    bits, signed = int(content.BitsAllocated), bool(int(getattr(content, "PixelRepresentation", 0)))
     if bits not in {8, 16}:
         raise NoPictureError(f"DICOM of {bits} bits is not decoded here")
-    order = "<" if content.file_meta.TransferSyntaxUID.is_little_endian else ">"
-    letter = {8: "B", 16: "H"}[bits]
-    if int(getattr(content, "PixelRepresentation", 0)):
-        letter = letter.lower()
-    count = width * height
-    values = struct.unpack(f"{order}{count}{letter}", content.PixelData[: count * bits // 8])
-    low, high = _window(content, values)
-    scale = 255 / (high - low) if high > low else 0.0
-    inverted = content.PhotometricInterpretation == "MONOCHROME1"
-    grey = bytes(min(255, max(0, round((value - low) * scale))) for value in values)
-    return image.frombytes("L", (width, height), bytes(255 - value for value in grey) if inverted else grey)
+    big = "" if content.file_meta.TransferSyntaxUID.is_little_endian else "B"
+    reader = {8: "I;8", 16: f"I;16{big}"}[bits] + ("S" if signed else "")
+    data = bytes(content.PixelData[: size[0] * size[1] * bits // 8])
+    return image.frombytes("I", size, data, "raw", reader)
 
 
-def _window(content: Any, values: tuple[int, ...]) -> tuple[float, float]:  # noqa: ANN401 - a pydicom data set
-    """Return the stored values that shall be black and white."""
+def _decoded(content: Any, image: Any) -> Any:  # noqa: ANN401 - values of the two extras
+    """Return the first frame of a compressed file where Pillow knows how: JPEG and JPEG 2000."""
+    from pydicom import encaps  # noqa: PLC0415 - an extra
+
+    frames = getattr(encaps, "generate_frames", None)
+    data = content.PixelData
+    # pydicom before 3 has the other one
+    found = encaps.generate_pixel_data_frame(data, 1) if frames is None else frames(data, number_of_frames=1)
+    try:
+        return image.open(io.BytesIO(next(found)))
+    except OSError as error:
+        raise NoPictureError("DICOM of this compression is not decoded here") from error
+
+
+def _window(content: Any, extremes: tuple[float, float]) -> tuple[float, float]:  # noqa: ANN401 - a pydicom data set
+    """Return the stored values that shall be black and white: the window that the file asks for, else its extremes."""
     centre, width = _first(content.get("WindowCenter")), _first(content.get("WindowWidth"))
     if centre is None or width is None or width <= 1:
-        return min(values), max(values)
+        return extremes
     slope, intercept = float(content.get("RescaleSlope", 1) or 1), float(content.get("RescaleIntercept", 0) or 0)
     return (centre - width / 2 - intercept) / slope, (centre + width / 2 - intercept) / slope
 

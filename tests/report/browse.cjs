@@ -16,7 +16,7 @@ const WINDOWS = {
   phone: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, colorScheme: "light" },
 };
 
-const said = { messages: [], requests: [], violations: {}, load: {}, overflow: {}, shots: [] };
+const said = { messages: [], requests: [], violations: {}, load: {}, overflow: {}, hiddenShown: {}, shots: [] };
 
 const open = async (browser, settings) => {
   const context = await browser.newContext({ ...settings, reducedMotion: "reduce", offline: true });
@@ -41,6 +41,7 @@ const look = async (browser, name) => {
     return { load: entry.loadEventEnd, heap: performance.memory ? performance.memory.usedJSHeapSize : null };
   });
   said.overflow[name] = await tab.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  said.hiddenShown[name] = await tab.locator("[hidden]:visible").count();
   for (const summary of await tab.locator("summary").all()) await summary.click();
   await tab.locator("th.volume button").first().click();
   await tab.evaluate(axe);

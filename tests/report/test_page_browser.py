@@ -75,6 +75,10 @@ def test_nothing_is_wider_than_the_window(knees: tuple[PlanFile, dict[str, Any]]
     assert knees[1]["overflow"] == {"light": 0, "dark": 0, "phone": 0}
 
 
+def test_what_is_hidden_is_not_seen(knees: tuple[PlanFile, dict[str, Any]]) -> None:
+    assert knees[1]["hiddenShown"] == {"light": 0, "dark": 0, "phone": 0}
+
+
 def test_screenshots_and_print_were_made(knees: tuple[PlanFile, dict[str, Any]]) -> None:
     assert [Path(shot).name for shot in knees[1]["shots"]] == ["light.png", "print.pdf", "dark.png", "phone.png"]
     assert all(os.path.getsize(shot) > 20_000 for shot in knees[1]["shots"])
@@ -147,6 +151,7 @@ def test_long_names_and_those_of_other_scripts_fit_a_phone(tmp_path: Path) -> No
     write_page(str(page), saved_plan(tmp_path, source))
     seen = browsed(DRIVER, page, "odd-names", tmp_path, windows="phone", purpose="look")
     assert (seen["messages"], seen["violations"], seen["overflow"]) == ([], {"phone": []}, {"phone": 0})
+    assert seen["hiddenShown"] == {"phone": 0}, "eighteen volumes need no button for more"
 
 
 @pytest.mark.full_size

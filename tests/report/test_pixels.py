@@ -69,29 +69,73 @@ def test_what_is_no_regular_file_is_never_opened(tmp_path: Path) -> None:
             picture(str(path))
 
 
-def test_dicom_is_shown_through_its_window(tmp_path: Path) -> None:
+def dicom(path: Path, pixels: bytes, *, syntax: str = "ExplicitVRLittleEndian", **members: Any) -> str:
+    """Write a DICOM file of 64 x 32 pixels, 16 bits unsigned where the members do not say otherwise."""
     pydicom = pytest.importorskip("pydicom")
     content = pydicom.Dataset()
     content.file_meta = pydicom.dataset.FileMetaDataset()
-    content.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    content.file_meta.TransferSyntaxUID = getattr(pydicom.uid, syntax)
     content.file_meta.MediaStorageSOPClassUID = pydicom.uid.MRImageStorage
     content.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
     content.Rows, content.Columns, content.BitsAllocated, content.SamplesPerPixel = 32, 64, 16, 1
-    content.BitsStored, content.HighBit, content.PixelRepresentation = 12, 11, 0
-    content.PhotometricInterpretation, content.WindowCenter, content.WindowWidth = "MONOCHROME2", 1000, 1000
+    content.PhotometricInterpretation, content.PixelRepresentation = "MONOCHROME2", 0
     content.PatientName = "Doe^John"
-    content.PixelData = b"".join((2000 if x < 32 else 100).to_bytes(2, "little") for _ in range(32) for x in range(64))
+    content.PixelData = pydicom.encaps.encapsulate([pixels]) if "JPEG" in syntax else pixels
+    content["PixelData"].is_undefined_length = "JPEG" in syntax
+    for name, value in members.items():
+        setattr(content, name, value)
+    content.BitsStored, content.HighBit = content.BitsAllocated, content.BitsAllocated - 1
     if pydicom.__version_info__[0] == "2":
         content.is_little_endian, content.is_implicit_VR = True, False
-        content.save_as(tmp_path / "a.dcm", write_like_original=False)
+        content.save_as(path, write_like_original=False)
     else:
-        content.save_as(tmp_path / "a.dcm", enforce_file_format=True)
-    found = picture(str(tmp_path / "a.dcm"))
+        content.save_as(path, enforce_file_format=True)
+    return str(path)
+
+
+def halves(left: int, right: int, size: int = 2) -> bytes:
+    return b"".join(
+        (left if x < 32 else right).to_bytes(size, "little", signed=True) for _ in range(32) for x in range(64)
+    )
+
+
+@pytest.mark.parametrize(
+    ("pixels", "members", "left", "right"),
+    [
+        pytest.param(halves(2000, 100), {}, 255, 0, id="from the darkest to the brightest"),
+        pytest.param(halves(2000, 1000), {"WindowCenter": 1000, "WindowWidth": 1000}, 255, 128, id="its window"),
+        pytest.param(halves(2000, 1000), {"WindowCenter": [1000, 5], "WindowWidth": [1000, 9]}, 255, 128, id="windows"),
+        pytest.param(
+            halves(2000, 1000),
+            {"WindowCenter": 500, "WindowWidth": 500, "RescaleSlope": 0.5, "RescaleIntercept": 0},
+            255,
+            128,
+            id="a window of rescaled values",
+        ),
+        pytest.param(halves(2000, 100), {"PhotometricInterpretation": "MONOCHROME1"}, 0, 255, id="white is low"),
+        pytest.param(halves(-1000, 1000), {"PixelRepresentation": 1}, 0, 255, id="signed"),
+        pytest.param(halves(90, 7, 1), {"BitsAllocated": 8}, 255, 0, id="8 bits"),
+        pytest.param(halves(-90, 90, 1), {"BitsAllocated": 8, "PixelRepresentation": 1}, 0, 255, id="8 bits, signed"),
+        pytest.param(halves(5, 5), {}, 0, 0, id="one value only"),
+    ],
+)
+def test_dicom_is_shown_as_it_asks(
+    tmp_path: Path, pixels: bytes, members: dict[str, Any], left: int, right: int
+) -> None:
+    found = picture(dicom(tmp_path / "a.dcm", pixels, **members))
     image = decoded(found.uri)
     assert image.size == (64, 32)
-    assert image.getpixel((5, 16)) > 245
-    assert image.getpixel((60, 16)) < 10
+    assert image.getpixel((5, 16)) == pytest.approx(left, abs=6)
+    assert image.getpixel((60, 16)) == pytest.approx(right, abs=6)
     assert b"Doe" not in base64.b64decode(found.uri.partition("base64,")[2])
+
+
+def test_a_compressed_dicom_is_shown_where_pillow_decodes_it(tmp_path: Path) -> None:
+    frame = drawn("L", (64, 32), "JPEG")
+    found = picture(dicom(tmp_path / "a.dcm", frame, syntax="JPEGBaseline8Bit", BitsAllocated=8))
+    assert decoded(found.uri).size == (64, 32)
+    with pytest.raises(NoPictureError, match="this compression is not decoded"):
+        picture(dicom(tmp_path / "b.dcm", b"\xff\xd8\xff\xc3 lossless", syntax="JPEGLosslessSV1", BitsAllocated=8))
 
 
 def without_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
