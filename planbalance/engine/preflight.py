@@ -112,12 +112,13 @@ def refuse_space(job: Job, way: Mode, at: str, *, share_left: float = 1.0) -> No
     room = fs.room(at)
     size, inodes = _estimate(job, way, room.block)
     size, inodes = int(size * share_left), int(inodes * share_left)
+    other = "choose another output" if way == "symlink" else "choose another output, or use --mode symlink"
     for wanted, free, what in ((size, room.free, "bytes"), (inodes, room.inodes, "inodes")):
         if free is not None and wanted > free:
             raise PlanError(
                 f"Not enough room for {job.output}: about {wanted:,} {what} are needed (an estimate), {free:,} free",
                 kind=f"no-{'space' if what == 'bytes' else what}",
-                hint="make room, choose another output, or use --mode symlink" if way != "symlink" else "make room",
+                hint=f"make room, {other}; a quota may allow even less than what is free",
                 paths=[at],
             )
 

@@ -5,20 +5,23 @@ from typing import Final
 
 FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
 
+# A mode is pinned once a build was begun.
+_OTHER_MODE: Final = "use --mode symlink or copy, with --restart where the build was begun already"
+
 _WORDS: Final = {
     errno.ENOSPC: ("no space (or no inodes) left", "make room, then run the same command again"),
     errno.EDQUOT: ("your disk quota is used up", "make room or ask for quota, then run the same command again"),
     errno.EXDEV: (
         "source and output lie on different file systems (or file sets)",
-        "use --mode symlink or copy, or build on the source's file system",
+        f"build on the source's file system, or {_OTHER_MODE}",
     ),
     errno.EMLINK: (
         "the source file has as many hard links as this file system allows",
-        "use --mode symlink or copy",
+        _OTHER_MODE,
     ),
     errno.EPERM: (
         "not permitted (the kernel refuses hard links to another user's files: fs.protected_hardlinks)",
-        "use --mode symlink or copy",
+        _OTHER_MODE,
     ),
     errno.EACCES: ("permission denied", "ask the owner for access"),
     errno.EROFS: ("the file system is read-only", "choose another output"),
@@ -27,7 +30,7 @@ _WORDS: Final = {
     errno.ESTALE: ("the network file system lost the file (stale handle)", "run the same command again"),
     errno.ETIMEDOUT: ("the file system did not answer in time", "run the same command again"),
     errno.EIO: ("the disk or the network file system failed to read or write", "check the system log"),
-    errno.EOPNOTSUPP: ("this file system does not support it", "use --mode symlink or copy"),
+    errno.EOPNOTSUPP: ("this file system does not support it", _OTHER_MODE),
     errno.EEXIST: ("the name is taken already", "use --restart"),
 }
 

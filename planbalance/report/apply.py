@@ -43,7 +43,10 @@ def train_text(document: Mapping[str, Any]) -> RenderableType:
 
 
 def _dry(document: Mapping[str, Any]) -> Iterable[RenderableType]:
-    yield prose("Dry run: nothing was written; the plan is not stale, and there is room and permission.")
+    yield prose(
+        "Dry run: nothing was written; the plan is not stale, there is permission, and there is room, by an estimate "
+        "that knows of no quota."
+    )
     yield prose(f"The data set would be built ({document['mode']}) in")
     yield line("  ", document["output"])
 

@@ -1,5 +1,6 @@
 """What an apply promises on a disk that works: the tree, its times and modes, and every refusal."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -437,6 +438,33 @@ def test_an_io_error_names_the_files_and_the_rest_goes_on(scene: Scene, monkeypa
     assert (error.exit_code, error.kind) == (5, "io-error")
     assert sorted(error.paths) == [f"{scene.source}/images/train/IM{name}.png" for name in ("1-01-a", "2-02-b")]
     assert apply(scene).resumed == 12
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.EMLINK, "as many hard links as this file system allows"),
+        (errno.EPERM, "fs.protected_hardlinks"),
+        (errno.EXDEV, "different file systems"),
+    ],
+)
+def test_a_hard_link_refused_in_the_middle_is_said_in_words_with_what_to_do(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, number: int, said: str
+) -> None:
+    """The mode is pinned by then: another one needs --restart, and then works."""
+    real = fs.hard_link
+
+    def hard_link(source: str, source_fd: int, name: str, dir_fd: int) -> None:
+        if name == "IM2-02-b.png":
+            raise OSError(number, os.strerror(number))
+        real(source, source_fd, name, dir_fd)
+
+    monkeypatch.setattr(fs, "hard_link", hard_link)
+    error = refused(IncompleteError, scene, mode="hardlink")
+    assert (error.exit_code, error.paths) == (5, (f"{scene.source}/images/train/IM2-02-b.png",))
+    assert said in error.message
+    assert "--mode symlink or copy, with --restart" in error.hint
+    assert apply(scene, mode="symlink", restart=True).published
 
 
 def test_a_full_disk_stops_early(scene: Scene, small_batches: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,3 +62,36 @@ def test_a_hard_link_to_another_file_system_is_refused_before_anything_is_writte
         assert "images/train/IM1-01-a.png" in tree_content(elsewhere / "set")
     finally:
         shutil.rmtree(elsewhere, ignore_errors=True)
+
+
+NOBODY = 65534
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
+def test_hard_links_to_another_users_files_are_refused_before_anything_is_written(in_memory: Path) -> None:
+    """A real refusal by fs.protected_hardlinks, which spares root."""
+    protected = Path("/proc/sys/fs/protected_hardlinks")
+    if os.geteuid() != 0 or not protected.exists() or protected.read_text().strip() != "1":
+        pytest.skip("needs root, and fs.protected_hardlinks=1")
+    in_memory.chmod(0o755)
+    scene = Scene(in_memory)
+    os.chown(scene.output.parent, NOBODY, NOBODY)
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+            apply_plan(scene.plan(), ApplyOptions(mode="hardlink"))
+        except PlanError as error:
+            os.write(theirs, f"{error.kind}: {error.message}".encode())
+        finally:
+            os._exit(0)
+    os.close(theirs)
+    with open(ours, encoding="utf-8") as told:
+        said = told.read()
+    os.waitpid(child, 0)
+    assert said.startswith("mode-refused")
+    assert "another user's files: fs.protected_hardlinks" in said
+    assert list(scene.output.parent.iterdir()) == []

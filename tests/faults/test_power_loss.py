@@ -223,10 +223,10 @@ def after_a_failed_sync(machine: Machine, effort: Effort) -> int:
 WAYS = (during_a_build, during_a_resume, after_an_interrupt, after_a_restart, after_a_failed_sync)
 # How hard each way is tried in each mode: about 4,000 states together.
 WHOLE = (
-    (during_a_build, Effort(seed=0, step=1, most=15, again=0)),
-    (during_a_resume, Effort(seed=0, step=6, most=4, again=24)),
+    (during_a_build, Effort(seed=0, step=1, most=20, again=0)),
+    (during_a_resume, Effort(seed=0, step=6, most=4, again=30)),
     (after_an_interrupt, Effort(seed=0, step=1, most=12, again=0)),
-    (after_a_restart, Effort(seed=0, step=1, most=16, again=0)),
+    (after_a_restart, Effort(seed=0, step=1, most=20, again=0)),
     (after_a_failed_sync, Effort(seed=0, step=2, most=8, again=0)),
 )
 
