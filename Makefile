@@ -9,7 +9,7 @@ QUICK := not torture and not full_size and not packaging
 # What other Pythons and versions run: the rooms where these matter. TESTS=tests runs everything there.
 TESTS ?= @tests/core.txt
 
-.PHONY: demo test check format bench torture test-lowest test-pythons clean
+.PHONY: demo test check format bench torture test-lowest test-pythons docs dist clean
 
 demo: $(VENV)/.installed
 	$(BIN)/planbalance demo
@@ -44,6 +44,17 @@ test-lowest: $(VENV)/.dev
 test-pythons: $(VENV)/.dev
 	$(BIN)/python tests/pythons.py -n $(WORKERS) --dist loadgroup -m "$(QUICK)" -q $(TESTS) $(PYTEST_ARGS)
 
+# The site, into site/: a broken link, a missing anchor or a page without a place is an error.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+# Wheel and sdist, into dist/, checked as an index would check them.
+dist: $(VENV)/.dev
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+
 clean:
 	rm -rf $(VENV) .venv-lowest .venv-3.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist site
 
@@ -58,3 +69,7 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable . --group dev
 	touch $@ $(VENV)/.installed
+
+$(VENV)/.docs: pyproject.toml $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --group docs
+	touch $@

@@ -1,0 +1,92 @@
+"""The messages in the docs are the ones in the code, and the JSON keys the ones that are printed."""
+
+import ast
+import importlib.util
+import os
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import planbalance
+from planbalance import demo
+from tests.cli.command import run_json
+from tests.docs.test_pages import DOCS
+
+SOURCES = Path(planbalance.__file__).parent
+# What an audit says of one data set: figures in place of `…`.
+SAID_BY_AN_AUDIT = {"100 % of test slices share a volume with train"}
+
+pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="the docs are not here")
+
+
+@cache
+def reference() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("reference", DOCS / "_build/reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def templates() -> Iterator[str]:
+    """Yield every text of the sources, `…` for what is filled in."""
+    template_of = reference()._template
+    for path in SOURCES.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr | ast.Constant | ast.BinOp):
+                yield " ".join(template_of(node).split())
+
+
+def test_each_heading_is_a_message_of_the_code() -> None:
+    known = list(templates())
+    page = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^### (.+)$", page, re.MULTILINE)
+    assert len(headings) > 20
+    for heading in headings:
+        if heading not in SAID_BY_AN_AUDIT:
+            wanted = heading.rstrip("… ") if heading.endswith(("by …", "of …")) else heading
+            assert any(wanted in each for each in known), f"no message of the code reads: {heading}"
+
+
+def test_every_refusal_has_a_row_and_every_exit_code_a_line() -> None:
+    module = reference()
+    page = module.messages()
+    assert len(module.refusals()) > 100
+    assert {each.exit_code for each in module.refusals()} >= {2, 3, 4, 5}
+    for each in module.refusals():
+        assert f"| `{each.kind}` |" in page
+    for code in (0, 1, 2, 3, 4, 5, 6, 130):
+        assert f"\n| {code} | " in page
+
+
+def test_every_option_of_every_command_is_in_the_reference() -> None:
+    module = reference()
+    page = module.commands()
+    context = module.click.Context(module.cli)
+    for name in module.COMMANDS:
+        command = module.cli.get_command(context, name)
+        assert f"\n## {name}\n" in page
+        for parameter in command.params:
+            if isinstance(parameter, module.click.Option) and not parameter.hidden:
+                assert any(option in page for option in parameter.opts)
+
+
+def keys_in_the_docs(section: str) -> set[str]:
+    page = (DOCS / "reference/json.md").read_text(encoding="utf-8")
+    body = re.split(r"^## ", page, flags=re.MULTILINE)
+    (found,) = (each for each in body if each.startswith(f"{section}\n"))
+    cells = re.findall(r"^\| (`[^|]+) \|", found, re.MULTILINE)
+    return {key for cell in cells for key in re.findall(r"`(\w+)`", cell)}
+
+
+def test_the_json_keys_in_the_docs_are_those_that_are_printed(tmp_path: Path) -> None:
+    root = tmp_path / "knees"
+    demo.write_dataset(os.fspath(root))
+    built = run_json("build", root, "--output", tmp_path / "out", "--mode", "symlink")
+    for command in ("plan", "apply", "verify"):
+        assert keys_in_the_docs(command) == set(built[command])
