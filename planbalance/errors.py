@@ -28,6 +28,14 @@ class PlanbalanceError(Exception):
         self.hint = hint
         self.paths = tuple(paths)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let it pass from one process to another."""
+        return _again, (type(self), self.message, self.kind, self.hint, self.paths)
+
+
+def _again(cls: type[PlanbalanceError], message: str, kind: str, hint: str, paths: tuple[str, ...]) -> PlanbalanceError:
+    return cls(message, kind=kind, hint=hint, paths=paths)
+
 
 class UsageError(PlanbalanceError):
     """Options that contradict each other, ratios, an output inside an input."""

@@ -103,18 +103,37 @@ def _whole(value: object) -> str:
     return str(value) if type(value) is int else "null"
 
 
-def metadata_json(header: PlanHeader, operations: Iterable[Operation]) -> bytes:
-    """Return balanced_dataset_metadata.json with the guide's keys (Step 4), indented for eyes.
+SliceDetails = dict[Split, dict[str, dict[str, list[str]]]]  # split -> volume -> positive, negative -> image names
 
-    `slice_details` lists the image file names as they are in the output: {split: {volume: {positive, negative}}},
-    volumes with a kept slice only, sorted.
-    """
+
+def metadata_json(header: PlanHeader, operations: Iterable[Operation]) -> bytes:
+    """Return balanced_dataset_metadata.json with the guide's keys (Step 4), indented for eyes."""
+    return metadata_of(header, [slice_details(header, operations)])
+
+
+def slice_details(header: PlanHeader, operations: Iterable[Operation]) -> SliceDetails:
+    """Return the image file names, as they are in the output, of every volume with a kept slice."""
     prefixes = [source.prefix for source in header.sources]
-    details: dict[Split, dict[str, dict[str, list[str]]]] = {split: {} for split in SPLITS}
+    details: SliceDetails = {}
     for operation in operations:
-        volume = details[operation.split].setdefault(operation.volume, {"positive": [], "negative": []})
+        volumes = details.setdefault(operation.split, {})
+        volume = volumes.get(operation.volume)
+        if volume is None:
+            volume = volumes[operation.volume] = {"positive": [], "negative": []}
         name = prefixes[operation.input] + operation.image[operation.image.rfind("/") + 1 :]
         volume["positive" if operation.positive else "negative"].append(name)
+    return details
+
+
+def metadata_of(header: PlanHeader, parts: Iterable[SliceDetails]) -> bytes:
+    """Return the metadata from the details of a plan's blocks, in the plan's order; volumes come out sorted."""
+    details: SliceDetails = {split: {} for split in SPLITS}
+    for part in parts:
+        for split, volumes in part.items():
+            for name, of_block in volumes.items():
+                volume = details[split].setdefault(name, {"positive": [], "negative": []})
+                for kind, names in of_block.items():
+                    volume[kind] += names
     document: dict[str, Any] = {
         "source": header.inputs,
         "parameters": dict(header.parameters),

@@ -4,9 +4,10 @@ import errno
 import os
 import stat
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from planbalance.errors import PlanError, UsageError
@@ -15,7 +16,9 @@ from planbalance.planfile import (
     EDITED_BYTES,
     HEADER_BYTES,
     TAIL,
+    BlockFacts,
     BlockReader,
+    Facts,
     SealedPlan,
     WholePlan,
     first_line_of,
@@ -175,15 +178,17 @@ class PlanFile:
                     raise PlanError("The plan is damaged: it ends too early.", kind="plan-damaged", hint=_MAKE_HINT)
             yield part
 
-    def check(self) -> None:
-        """Read everything once and check what must hold before a byte is written, collisions and the end included.
+    def check(self, found: Iterable[tuple[int, BlockFacts]] | None = None) -> None:
+        """Check what must hold before a byte is written, collisions and the end included.
+
+        `found`: the facts of every block, by whoever has read it already; None reads them all.
 
         Raises:
             PlanError: damaged or hostile.
         """
         whole = WholePlan(self.header)
-        for index, block in enumerate(self.header.blocks):
-            whole.add(block.folder, self.read_block(index))
+        for index, facts in self._facts() if found is None else found:
+            whole.take(facts, partial(self.read_block, index))
         end = sum(block.bytes for block in self.header.blocks)
         with _naming(self.path):
             if self._read(end, len(TAIL) + 1) != TAIL:
@@ -193,6 +198,11 @@ class PlanFile:
                     hint="Make it again with `planbalance plan`.",
                 )
             whole.finish()
+
+    def _facts(self) -> Iterator[tuple[int, BlockFacts]]:
+        facts = Facts(self.header)
+        for index, block in enumerate(self.header.blocks):
+            yield index, facts.of(block.folder, self.read_block(index))
 
 
 class _Descriptor:

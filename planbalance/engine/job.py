@@ -2,14 +2,17 @@
 
 import os.path
 import shlex
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Final, Literal
 
 from planbalance import fs
 from planbalance.engine.shards import Shard
+from planbalance.engine.survey import Survey
 from planbalance.errors import UsageError
 from planbalance.model import Mode, Operation, PlanHeader
+from planbalance.planfile import BlockFacts
 from planbalance.planstore import PlanFile
 
 # What the first run pins in the staging header; a later run must ask for the same.
@@ -27,7 +30,7 @@ class ApplyOptions:
         mode: how images are placed.
         labels: `copy` writes the bytes that were checked; `same` places them as the images.
         fallback: `copy` takes copy where the file system refuses `mode` (before anything is done); `none` does not.
-        jobs: worker threads; None chooses.
+        jobs: workers; None chooses, and goes on choosing while it runs.
         checksum: `sha256` sums the images of copy mode for the manifest; `none` makes no manifest.
         dry_run: check staleness, space and permissions; write nothing.
         restart: throw a partial build away first.
@@ -53,9 +56,9 @@ class ApplyOptions:
 
 
 class KeptPlan:
-    """A plan whose blocks are parsed once and kept, as long as it is not too large for that.
+    """A plan whose blocks are parsed once and kept, the last ones of a plan that is too large for that.
 
-    An apply goes through the operations up to four times: estimate, work, metadata, manifest.
+    Several threads may read. A worker process has one of its own.
     """
 
     def __init__(self, plan: PlanFile) -> None:
@@ -63,21 +66,28 @@ class KeptPlan:
         self.header: PlanHeader = plan.header
         self.path: str = plan.path
         self._kept: dict[int, list[Operation]] = {}
-        self._keeps = sum(block.count for block in plan.header.blocks) <= _KEPT_OPERATIONS
+        self._room = _KEPT_OPERATIONS
+        self._guard = threading.Lock()
 
     def read_block(self, index: int) -> list[Operation]:
         """Return one block's operations; callers must not change the list. Raises PlanError."""
-        kept = self._kept.get(index)
-        if kept is None:
-            kept = self._plan.read_block(index)
-            if self._keeps:
-                self._kept[index] = kept
-        return kept
+        with self._guard:  # whoever comes second finds it parsed
+            kept = self._kept.get(index)
+            if kept is None:
+                kept = self._kept[index] = self._plan.read_block(index)
+                self._room -= len(kept)
+                while self._room < 0 and len(self._kept) > 1:
+                    self._room += len(self._kept.pop(next(iter(self._kept))))
+            return kept
 
     def operations(self) -> Iterator[Operation]:
         """Yield every operation, in the order of the plan. Raises PlanError."""
         for index in range(len(self.header.blocks)):
             yield from self.read_block(index)
+
+    def check(self, facts: Iterable[tuple[int, BlockFacts]]) -> None:
+        """Check what only all blocks together tell. Raises PlanError."""
+        self._plan.check(facts)
 
     def parts(self) -> Iterator[bytes]:
         """Yield the bytes of the plan file. Raises PlanError."""
@@ -94,6 +104,7 @@ class Job:
         output: absolute; where the data set appears.
         staging: absolute; where it is built.
         roots: the inputs' roots, mapped.
+        survey: what is known of the plan's blocks.
     """
 
     plan: KeptPlan
@@ -101,6 +112,7 @@ class Job:
     output: str
     staging: str
     roots: tuple[str, ...]
+    survey: Survey
 
     @property
     def mapped(self) -> bool:
@@ -120,7 +132,8 @@ def make_job(plan: PlanFile, options: ApplyOptions) -> Job:
     if output == "/":
         raise UsageError("The output cannot be the root folder", kind="output-refused", hint="name a new folder")
     roots = _mapped_roots(plan.header.inputs, options.map_input)
-    return Job(KeptPlan(plan), options, output, fs.partial_path(output), roots)
+    kept = KeptPlan(plan)
+    return Job(kept, options, output, fs.partial_path(output), roots, Survey(plan.header, kept.read_block))
 
 
 def _refuse_options(options: ApplyOptions) -> None:

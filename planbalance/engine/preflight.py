@@ -132,10 +132,7 @@ def _estimate(job: Job, way: Mode, block: int) -> tuple[int, int]:
     inodes = {"hardlink": 0 if linked_labels else slices}.get(way, 2 * slices)
     if way != "copy":
         return names + folders * block, inodes + folders + _FIXED_INODES
-    content = 0
-    for operation in job.plan.operations():
-        content += -(-operation.image_size // block) + -(-operation.label_size // block)
-    return content * block + names, inodes + folders + _FIXED_INODES
+    return job.survey.content() + names, inodes + folders + _FIXED_INODES
 
 
 # ---- whether it works ---------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ def write_root_files(job: Job, staging: Staging, way: Mode, sums: Sums | None) -
     `sums` of every image make the manifest; None makes none.
     """
     header, root = job.plan.header, staging.tree.fd
-    metadata = handoff.metadata_json(header, job.plan.operations())
+    metadata = handoff.metadata_of(header, job.survey.details())
     texts = {METADATA: metadata, DATASET: handoff.dataset_yaml(header, job.output)}
     hyp = handoff.hyp_yaml(header)
     for name, data in texts.items():

@@ -3,10 +3,9 @@
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from itertools import chain, islice
 from typing import Final, TypeVar
 
 import anyio
@@ -14,20 +13,23 @@ import anyio.to_thread
 
 from planbalance import fs, handoff, pool
 from planbalance.engine import preflight, words
+from planbalance.engine.controller import Controller
+from planbalance.engine.crew import Crew, Placing, processes_for
 from planbalance.engine.finish import gather, nothing_begun, refuse_missing
 from planbalance.engine.job import ApplyOptions, Job, command, make_job, takes_sums
 from planbalance.engine.journal import Record, read_journal
 from planbalance.engine.journal_file import JournalFile
-from planbalance.engine.pace import FIRST_BATCH, Measured, pace
+from planbalance.engine.placing import place_all
 from planbalance.engine.publish import publish, write_root_files
 from planbalance.engine.resume import Proven, Sums, proven
-from planbalance.engine.schedule import Range, in_batches, missing_ranges
+from planbalance.engine.schedule import Range, Schedule, missing_ranges
 from planbalance.engine.shard_journals import Reader, is_done, new_name, opening_line, taken_over
 from planbalance.engine.shards import cut
 from planbalance.engine.staging import Staging, here, read_header, refuse_other, shards_of
-from planbalance.engine.work import Fault, Piece, Placer, Result, Switches
-from planbalance.errors import IncompleteError, InterruptedRunError, PlanbalanceError, PlanError
-from planbalance.model import Mode, Operation, Outcome, Progress, Silent
+from planbalance.engine.switches import Switches
+from planbalance.engine.work import Fault, Result
+from planbalance.errors import IncompleteError, InterruptedRunError, PlanError
+from planbalance.model import Mode, Outcome, Progress, Silent
 from planbalance.planstore import PlanFile
 
 Value = TypeVar("Value")
@@ -50,9 +52,12 @@ def apply_plan(plan: PlanFile, options: ApplyOptions, progress: Progress | None 
         plan = plan.stretch(cut(plan.header.blocks, options.shard.total)[options.shard.number - 1])
     run = _Run(plan, options, progress or Silent())
     try:
+        run.man()
         return pool.run_blocking(run.guarded)
     except KeyboardInterrupt:
         raise run.interrupted() from None
+    finally:
+        run.dismiss()
 
 
 class _Run:
@@ -64,14 +69,25 @@ class _Run:
         self._progress = progress
         self._began = time.monotonic()
         self._switches = Switches()
+        self._job: Job | None = None
+        self._crew: Crew | None = None
         self._signals = 0
         self._faults: list[Fault] = []
         self._stop = False
-        self._failure: PlanbalanceError | None = None
         self._copied = 0
-        self._worked = 0.0
         self._placed = 0
         self._warnings: list[str] = []
+
+    def man(self) -> None:
+        """Set up the workers, processes among them: they must be there before any thread and any loop is."""
+        job = make_job(self._plan, self._options)
+        processes = processes_for(job.slices, self._options.jobs, pool.available_cores())
+        self._job, self._crew = job, Crew(job, self._switches, processes)
+
+    def dismiss(self) -> None:
+        """End the workers, if that was not done yet."""
+        if self._crew is not None:
+            self._crew.close()
 
     # ---- signals
 
@@ -154,9 +170,12 @@ class _Run:
         return self._outcome(job, way, files, resumed, published=True)
 
     def _prepare(self) -> Job:
-        job = make_job(self._plan, self._options)
+        job, crew = self._job, self._crew
+        assert job is not None
+        assert crew is not None
+        crew.survey()
         if self._options.shard is None:
-            self._plan.check()
+            job.plan.check(job.survey.facts())
         else:  # what a shard reads it checks as it reads; what only the whole shows, --finish checks
             preflight.refuse_absent_inputs(job)
         preflight.refuse_overlap(job)
@@ -208,8 +227,8 @@ class _Run:
                 await journal.begin((), opening_line(job, shard))
                 for record in taken_over(known.done, sums):
                     await journal.record(record)
-            placer = Placer(job, way, staging.tree, self._switches)
-            await self._place(job, placer, left, redo=staging.resumed, journal=journal, sums=sums)
+            placing = Placing(way, redo=staging.resumed, tree=staging.tree)
+            await self._place(job, placing, left, journal=journal, sums=sums)
             if self._stop or self._faults:
                 with suppress(OSError):
                     await journal.vouch()
@@ -263,16 +282,13 @@ class _Run:
     async def _place(
         self,
         job: Job,
-        placer: Placer,
+        placing: Placing,
         ranges: list[Range],
         *,
-        redo: bool,
         journal: JournalFile | None = None,
         sums: Sums | None = None,
     ) -> None:
-        blocks = job.plan.header.blocks
-
-        async def finished(_batch: list[Piece], result: Result) -> None:
+        async def finished(result: Result) -> None:
             if result.done and journal is not None:
                 record = Record(tuple(result.done), bytes(result.sums))
                 await journal.record(record)
@@ -280,59 +296,22 @@ class _Run:
                     sums.add(record.ranges, record.sums)
             self._take_in(result)
 
-        async def run(batches: Iterable[tuple[Range, ...]], left: list[Range], jobs: int) -> None:
-            await pool.for_each_batch(
-                placer.place,
-                self._pieces(job, batches, left, redo=redo),
-                jobs=jobs,
-                finished=finished,
-                stopping=lambda: self._stop,
-            )
-
+        crew = self._crew
+        assert crew is not None
+        await anyio.to_thread.run_sync(crew.begin, placing)
+        schedule = Schedule(job.plan.header.blocks, ranges, crew.owned)
+        controller = Controller(pool.available_cores(), crew.processes, self._options.jobs)
         self._progress.begin("check" if journal is None else "apply", job.slices, "slices")
         try:
             self._progress.advance(self._placed)
-            first = list(islice(in_batches(blocks, ranges, FIRST_BATCH), 1))
-            await run(first, ranges, 1)
-            count = sum(part.stop - part.start for batch in first for part in batch)
-            taken = Measured(self._worked / max(1, count), self._copied / max(1, count))
-            speed = pace(placer.way, taken, pool.available_cores(), self._options.jobs)
-            left = _without(ranges, first)
-            await run(in_batches(blocks, left, speed.batch), left, speed.jobs)
+            await place_all(schedule, crew, controller, finished=finished, stopping=lambda: self._stop)
         finally:
             self._progress.end()
-        if self._failure is not None:
-            raise self._failure
-
-    def _pieces(
-        self, job: Job, batches: Iterable[tuple[Range, ...]], ranges: list[Range], *, redo: bool
-    ) -> Iterator[list[Piece]]:
-        """Read what batches need, a block once: it is kept while some of it is still to be handed out."""
-        left: dict[int, int] = {}
-        for part in ranges:
-            left[part.block] = left.get(part.block, 0) + part.stop - part.start
-        open_blocks: dict[int, list[Operation]] = {}
-        for batch in batches:
-            pieces = []
-            for part in batch:
-                try:
-                    operations = open_blocks.get(part.block) or job.plan.read_block(part.block)
-                except PlanbalanceError as error:  # the plan file changed under the run
-                    self._failure = error
-                    return
-                left[part.block] -= part.stop - part.start
-                if left[part.block]:
-                    open_blocks[part.block] = operations
-                else:
-                    open_blocks.pop(part.block, None)
-                folder = job.plan.header.blocks[part.block].folder
-                pieces.append(Piece(part, folder, operations[part.start : part.stop], redo))
-            yield pieces
+            await anyio.to_thread.run_sync(crew.close)
 
     def _take_in(self, result: Result) -> None:
         self._progress.advance(result.count, result.copied)
         self._copied += result.copied
-        self._worked += result.seconds
         self._placed += sum(part.stop - part.start for part in result.done)
         self._faults += result.faults
         if any(fault.stale for fault in result.faults):
@@ -366,7 +345,7 @@ class _Run:
 
     async def _dry_run(self, job: Job) -> Outcome:
         ranges = missing_ranges(job.plan.header.blocks, {})
-        await self._place(job, Placer(job, self._options.mode, None, self._switches), ranges, redo=False)
+        await self._place(job, Placing(self._options.mode, redo=False, tree=None), ranges)
         self._verdict()
         return self._outcome(job, self._options.mode, 0, 0, published=False)
 
@@ -421,24 +400,6 @@ def _refuse_staging(job: Job) -> None:
 
 def _refuse_rest(job: Job, way: Mode, resumed: int) -> None:
     preflight.refuse_space(job, way, job.staging, share_left=1 - resumed / max(1, job.slices))
-
-
-def _without(ranges: list[Range], batches: list[tuple[Range, ...]]) -> list[Range]:
-    """Return ranges less what was handed out."""
-    out: dict[int, list[tuple[int, int]]] = {}
-    for part in chain.from_iterable(batches):
-        out.setdefault(part.block, []).append((part.start, part.stop))
-    kept = []
-    for part in ranges:
-        at = part.start
-        for start, stop in sorted(out.get(part.block, ())):
-            if part.start <= start < part.stop:
-                if start > at:
-                    kept.append(Range(part.block, at, start))
-                at = max(at, stop)
-        if at < part.stop:
-            kept.append(Range(part.block, at, part.stop))
-    return kept
 
 
 def _listed(faults: list[Fault], noun: str) -> str:

@@ -4,11 +4,16 @@ The kernel holds a folder's lock while it makes a name in it, so batches go roun
 still has: whatever the number of workers, they seldom meet in one folder, and all folders end at about the same time.
 """
 
-import heapq
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections import deque
+from collections.abc import Mapping, Sequence
+from heapq import heappop, heappush, heapreplace
+from typing import Final, NamedTuple
 
 from planbalance.model import Block
+
+# A worker that ran out of blocks of its own parses another's only where so much of it is left: 20 ms of parsing must
+# save more than that.
+_WORTH_PARSING: Final = 2_048
 
 
 class Range(NamedTuple):
@@ -19,6 +24,7 @@ class Range(NamedTuple):
     stop: int
 
 
+Batch = tuple[Range, ...]
 Done = Mapping[int, Sequence[tuple[int, int]]]
 
 
@@ -36,46 +42,125 @@ def missing_ranges(blocks: Sequence[Block], done: Done) -> list[Range]:
     return left
 
 
-def in_batches(blocks: Sequence[Block], ranges: Sequence[Range], size: int) -> Iterator[tuple[Range, ...]]:
-    """Yield batches of at most `size` operations that cover `ranges` once, folders taking turns.
+def shares(blocks: Sequence[Block], count: int) -> list[list[int]]:
+    """Return which blocks each of `count` workers reads: about as many operations each, the largest dealt out first."""
+    dealt: list[list[int]] = [[] for _ in range(count)]
+    weights = [0] * count
+    for index in sorted(range(len(blocks)), key=lambda index: -blocks[index].count):
+        lightest = weights.index(min(weights))
+        dealt[lightest].append(index)
+        weights[lightest] += blocks[index].count
+    return [sorted(each) for each in dealt]
 
-    The next batch begins in the folder of which the smallest share is dispatched (ties: plan order). What is left of a
-    folder that is smaller than a batch is filled up from the next one, so that many small folders make few batches.
+
+class Schedule:
+    """Hands out what is left, batch by batch.
+
+    The next batch comes from the folder in which most is left for each batch that works there already, this one counted
+    (D'Hondt's rule): so the batches in flight stand in proportion to what the folders still have. A folder that has
+    less than a batch is filled up with the next one, so that many small folders make few batches.
+
+    Args:
+        blocks: the plan's.
+        ranges: what is to be done.
+        owners: the blocks that each worker has parsed, if they are parsed; `take` goes by them.
     """
-    queues: dict[str, list[Range]] = {}
-    for part in ranges:
-        queues.setdefault(blocks[part.block].folder, []).extend(_cut(part, size))
-    turns = [(1 / (2 * len(parts)), order, 0, parts) for order, parts in enumerate(queues.values())]
-    heapq.heapify(turns)
-    batch: list[Range] = []
-    room = size
-    while turns:
-        _, order, at, parts = turns[0]
-        part = parts[at]
-        if batch and part.stop - part.start > room:
-            yield tuple(batch)
-            batch, room = [], size
-        batch.append(part)
-        room -= part.stop - part.start
-        if at + 1 < len(parts):
-            heapq.heapreplace(turns, ((at + 1.5) / len(parts), order, at + 1, parts))
-        else:
-            heapq.heappop(turns)
-    if batch:
-        yield tuple(batch)
+
+    def __init__(self, blocks: Sequence[Block], ranges: Sequence[Range], owners: Sequence[Sequence[int]] = ()) -> None:
+        self._folders = [block.folder for block in blocks]
+        self._in_flight: dict[str, int] = {}
+        self._groups: list[_Group] = []
+        owner_of = {block: owner for owner, owned in enumerate(owners) for block in owned}
+        parted: list[list[Range]] = [[] for _ in owners or (None,)]
+        for part in ranges:
+            parted[owner_of.get(part.block, 0)].append(part)
+        self._groups = [_Group(self._folders, parts, self._in_flight) for parts in parted]
+
+    @property
+    def left(self) -> int:
+        """How many operations were not handed out yet."""
+        return sum(group.left for group in self._groups)
+
+    def take(self, size: int, owner: int | None = None, *, alone: bool = False) -> Batch:
+        """Return the next batch of at most `size` operations; none where nothing is left.
+
+        `owner`: the asking worker, where blocks are owned. Its own come first, then others that are worth parsing, or
+        all where it works alone.
+        """
+        fullest = max(self._groups, key=lambda group: group.left)
+        group = fullest if owner is None else self._groups[owner]
+        if not group.left and (alone or fullest.left >= _WORTH_PARSING):
+            group = fullest
+        batch = group.fill(size)
+        for folder in self._folders_of(batch):
+            self._in_flight[folder] = self._in_flight.get(folder, 0) + 1
+        return batch
+
+    def done(self, batch: Batch) -> None:
+        """Take note that nobody works on a batch any more."""
+        for folder in self._folders_of(batch):
+            self._in_flight[folder] -= 1
+            for group in self._groups:
+                group.weigh_again(folder)
+
+    def _folders_of(self, batch: Batch) -> set[str]:
+        return {self._folders[part.block] for part in batch}
 
 
-def _cut(part: Range, size: int) -> Iterator[Range]:
-    for start in range(part.start, part.stop, size):
-        yield Range(part.block, start, min(start + size, part.stop))
+class _Group:
+    """What is left of some blocks, by folder; the heap holds at least one entry a folder, no lighter than it is."""
+
+    def __init__(self, folders: Sequence[str], ranges: Sequence[Range], in_flight: Mapping[str, int]) -> None:
+        self._in_flight = in_flight
+        self._queues: dict[str, deque[Range]] = {}
+        for part in ranges:
+            self._queues.setdefault(folders[part.block], deque()).append(part)
+        self._left = {folder: sum(map(_size, queue)) for folder, queue in self._queues.items()}
+        self._order = {folder: order for order, folder in enumerate(self._queues)}
+        self._heap: list[tuple[float, int, str]] = []
+        for folder in self._queues:
+            self.weigh_again(folder)
+        self.left = sum(self._left.values())
+
+    def fill(self, size: int) -> Batch:
+        batch: list[Range] = []
+        room = size
+        while room > 0 and (folder := self._heaviest()) is not None:
+            batch.append(self._cut(folder, room))
+            room -= _size(batch[-1])
+        return tuple(batch)
+
+    def weigh_again(self, folder: str) -> None:
+        """Take note that a folder may have become heavier."""
+        if folder in self._queues:
+            heappush(self._heap, (-self._weight(folder), self._order[folder], folder))
+
+    def _weight(self, folder: str) -> float:
+        return self._left[folder] / (self._in_flight.get(folder, 0) + 1)
+
+    def _heaviest(self) -> str | None:
+        while self._heap:
+            weight, order, folder = self._heap[0]
+            if folder not in self._queues:
+                heappop(self._heap)
+            elif -weight != (now := self._weight(folder)):
+                heapreplace(self._heap, (-now, order, folder))
+            else:
+                return folder
+        return None
+
+    def _cut(self, folder: str, size: int) -> Range:
+        queue = self._queues[folder]
+        part = queue.popleft()
+        taken = part._replace(stop=min(part.stop, part.start + size))
+        if taken.stop < part.stop:
+            queue.appendleft(part._replace(start=taken.stop))
+        elif not queue:
+            del self._queues[folder]
+        self._left[folder] -= _size(taken)
+        self.left -= _size(taken)
+        return taken
 
 
-def joined(ranges: Sequence[Range]) -> list[Range]:
-    """Return ranges with neighbours of one block made one, sorted."""
-    result: list[Range] = []
-    for part in sorted(ranges):
-        if result and result[-1].block == part.block and result[-1].stop == part.start:
-            result[-1] = result[-1]._replace(stop=part.stop)
-        else:
-            result.append(part)
-    return result
+def _size(part: Range) -> int:
+    return part.stop - part.start

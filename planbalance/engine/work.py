@@ -5,34 +5,20 @@ relative to an open folder, and no file is asked for its facts twice.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from os import stat_result
-from typing import Final, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from planbalance import fs
-from planbalance.destination import Destination, label_of
 from planbalance.engine import check, words
 from planbalance.engine.check import StaleError
+from planbalance.engine.folders import Folders, Targets
 from planbalance.engine.job import Job
-from planbalance.engine.schedule import Range, joined
+from planbalance.engine.schedule import Range
+from planbalance.engine.switches import Switches
 from planbalance.model import Mode, Operation
-
-# Open source folders kept at a time by one batch: few, so that many workers stay far below `ulimit -n` (1,024).
-_KEPT_OPEN: Final = 8
-
-
-class Piece(NamedTuple):
-    """Operations of one block that a batch places.
-
-    `redo`: their names may stand there already, from a run that was cut off, and are made again.
-    """
-
-    where: Range
-    folder: str
-    operations: list[Operation]
-    redo: bool
 
 
 class Fault(NamedTuple):
@@ -54,6 +40,7 @@ class Result:
         count: operations looked at.
         copied: bytes of content written.
         seconds: what the worker took; reading the plan is not in it.
+        busy: how much of that it was not waiting, in seconds of its processor.
         faults: what was not placed.
     """
 
@@ -62,61 +49,8 @@ class Result:
     count: int = 0
     copied: int = 0
     seconds: float = 0.0
+    busy: float = 0.0
     faults: list[Fault] = field(default_factory=list)
-
-
-class Switches:
-    """What the loop's thread tells running workers. Plain attributes: one writer, read between two files.
-
-    Attributes:
-        halt: stop at the next file; what is not finished is not claimed.
-        only_check: the plan is stale, so nothing will be published: look at the rest, place nothing.
-    """
-
-    def __init__(self) -> None:
-        self.halt = False
-        self.only_check = False
-
-
-class _Folders:
-    """The source folders that one batch has open."""
-
-    def __init__(self) -> None:
-        self._open: dict[str, int] = {}
-
-    def source(self, path: str) -> int:
-        """Return a descriptor of a source folder. Raises StaleError where it is gone."""
-        fd = self._open.get(path)
-        if fd is None:
-            if len(self._open) >= _KEPT_OPEN:
-                fs.close(self._open.pop(next(iter(self._open))))
-            try:
-                fd = self._open[path] = fs.open_source_folder(path)
-            except (FileNotFoundError, NotADirectoryError):
-                raise StaleError("is gone") from None
-        return fd
-
-    def close(self) -> None:
-        """Close them all."""
-        for fd in self._open.values():
-            fs.close(fd)
-
-
-class _Targets:
-    """The two folders below the output that a piece fills. Raises OSError where they cannot be made."""
-
-    def __init__(self, tree: fs.Tree, folder: str) -> None:
-        self.images = tree.folder(folder, make=True)
-        try:
-            self.labels = tree.folder(label_of(Destination(folder, "")).folder, make=True)
-        except BaseException:
-            fs.close(self.images)
-            raise
-
-    def close(self) -> None:
-        """Close both."""
-        fs.close(self.images)
-        fs.close(self.labels)
 
 
 Placed = TypeVar("Placed")
@@ -129,22 +63,28 @@ _Fill = Callable[[Operation, int, int, stat_result], bytes | None]
 
 
 class Placer:
-    """Places batches; one for a run, called from many threads.
+    """Places batches: one worker's, which is one thread of one process.
 
     Args:
         job: what to build.
         way: how images are placed, after a fallback.
         tree: the staging folder; None checks only.
-        switches: how the loop's thread reaches running workers.
+        switches: how the run reaches its workers.
+        redo: names may stand there already, from a run that was cut off, and are made again.
+        copier: copies bytes by the way that other workers of this process have learnt.
     """
 
-    def __init__(self, job: Job, way: Mode, tree: fs.Tree | None, switches: Switches) -> None:
+    def __init__(
+        self, job: Job, way: Mode, tree: fs.Tree | None, switches: Switches, *, redo: bool, copier: fs.Copier
+    ) -> None:
         header = job.plan.header
-        self.way = way
-        self._tree = tree
+        self._plan = job.plan
+        self._folders = Folders(tree)
+        self._places = tree is not None
         self._switches = switches
+        self._redo = redo
         self._mapped = job.mapped
-        self._copier = fs.Copier()
+        self._copier = copier
         self._prefixes = [source.prefix for source in header.sources]
         self._absent = check.AbsentLabels(header.sources)
         self._roots = [root.rstrip("/") + "/" for root in job.roots]
@@ -170,49 +110,48 @@ class Placer:
         self._copies_labels = way == "copy" or job.options.labels == "copy"
         self._place_label = same[way] if job.options.labels == "same" else self._copy_label
 
-    def place(self, batch: list[Piece]) -> Result:
-        """Place a batch's images and labels."""
+    def place(self, batch: Sequence[Range]) -> Result:
+        """Place a batch's images and labels. Raises PlanError where the plan file changed under the run."""
+        pieces = [(part, self._plan.read_block(part.block)[part.start : part.stop]) for part in batch]
         result = Result()
-        began = time.monotonic()
-        folders = _Folders()
-        try:
-            for piece in batch:
-                if self._tree is None or self._switches.only_check:
-                    self._look_at(piece, folders, result)
-                else:
-                    self._fill_in(self._tree, piece, folders, result)
-        finally:
-            folders.close()
+        began, busy = time.monotonic(), time.thread_time()
+        for part, operations in pieces:
+            if not self._places or self._switches.only_check:
+                self._look_at(operations, result)
+            else:
+                self._fill_in(part, operations, result)
         result.seconds = time.monotonic() - began
+        result.busy = time.thread_time() - busy
         return result
 
-    def _fill_in(self, tree: fs.Tree, piece: Piece, folders: _Folders, result: Result) -> None:
+    def close(self) -> None:
+        """Close what is open."""
+        self._folders.close()
+
+    def _fill_in(self, part: Range, operations: Sequence[Operation], result: Result) -> None:
         try:
-            targets = _Targets(tree, piece.folder)
+            targets = self._folders.targets(self._plan.header.blocks[part.block].folder)
         except OSError as error:
-            result.count += len(piece.operations)
-            for operation in piece.operations:
+            result.count += len(operations)
+            for operation in operations:
                 self._report(result, operation, operation.image, error)
             return
-        try:
-            result.done += joined(list(self._each(piece, targets, folders, result)))
-        finally:
-            targets.close()
+        result.done += self._each(part, operations, targets, result)
 
-    def _each(self, piece: Piece, targets: _Targets, folders: _Folders, result: Result) -> Iterator[Range]:
+    def _each(self, part: Range, operations: Sequence[Operation], targets: Targets, result: Result) -> Iterator[Range]:
         """Place slice after slice; yield the runs that are in place."""
-        block, start, stop = piece.where
+        block, start, stop = part
         good = start
-        for position, operation in enumerate(piece.operations, start):
+        for position, operation in enumerate(operations, start):
             if self._switches.halt:
                 stop = position
                 break
             result.count += 1
             at = operation.image
             try:
-                summed = self._image(operation, targets.images, folders, redo=piece.redo)
+                summed = self._image(operation, targets.images)
                 at = operation.label or at
-                self._label(operation, targets.labels, folders, redo=piece.redo)
+                self._label(operation, targets.labels)
             except (StaleError, OSError) as error:
                 self._report(result, operation, at, error)
                 if good < position:
@@ -236,11 +175,11 @@ class Placer:
 
     # ---- one slice
 
-    def _image(self, operation: Operation, target_fd: int, folders: _Folders, *, redo: bool) -> bytes | None:
+    def _image(self, operation: Operation, target_fd: int) -> bytes | None:
         path = self._roots[operation.input] + operation.image
         cut = path.rfind("/")
         name = path[cut + 1 :]
-        source_fd = folders.source(path[:cut])
+        source_fd = self._folders.source(path[:cut])
         target = self._prefixes[operation.input] + name  # the folder is the block's: see destination.Destinations.of
 
         def place(as_name: str) -> bytes | None:
@@ -251,19 +190,19 @@ class Placer:
         try:
             return place(target)
         except FileExistsError:
-            if not redo:
+            if not self._redo:
                 raise
         fs.unlink(target, target_fd)
         return place(target)
 
-    def _label(self, operation: Operation, target_fd: int, folders: _Folders, *, redo: bool) -> None:
+    def _label(self, operation: Operation, target_fd: int) -> None:
         image = operation.image
         stem = image[image.rfind("/") + 1 :]
         dot = stem.rfind(".")
         target = f"{self._prefixes[operation.input]}{stem[:dot] if dot >= 0 else stem}.txt"  # see destination.label_of
 
         def make(as_name: str) -> None:
-            self._make_label(operation, target_fd, as_name, folders)
+            self._make_label(operation, target_fd, as_name)
 
         if self._shared:
             at_once = operation.label is None or not operation.label_size or self._links_labels
@@ -272,7 +211,7 @@ class Placer:
         try:
             make(target)
         except FileExistsError:
-            if not redo:
+            if not self._redo:
                 raise
             fs.unlink(target, target_fd)
             make(target)
@@ -298,14 +237,14 @@ class Placer:
                 fs.unlink(temporary, target_fd)
         return placed
 
-    def _make_label(self, operation: Operation, target_fd: int, target: str, folders: _Folders) -> None:
+    def _make_label(self, operation: Operation, target_fd: int, target: str) -> None:
         if operation.label is None:
-            self._check_absent(operation, folders)
+            self._check_absent(operation)
             fs.empty_new(target, target_fd)
             return
         path = self._roots[operation.input] + operation.label
         cut = path.rfind("/")
-        self._place_label(operation, folders.source(path[:cut]), path[cut + 1 :], target_fd, target)
+        self._place_label(operation, self._folders.source(path[:cut]), path[cut + 1 :], target_fd, target)
 
     # ---- images
 
@@ -409,34 +348,34 @@ class Placer:
         check.label_content(operation, data)
         return data
 
-    def _check_absent(self, operation: Operation, folders: _Folders) -> None:
+    def _check_absent(self, operation: Operation) -> None:
         place = self._absent.of(operation)
         if place is None:
             return
         folder, name = place
         try:
-            fs.facts(name, folders.source((self._roots[operation.input] + folder).rstrip("/")))
+            fs.facts(name, self._folders.source((self._roots[operation.input] + folder).rstrip("/")))
         except (FileNotFoundError, NotADirectoryError, StaleError):
             return  # no folder, no label
         raise StaleError(f"has a label now ({folder}/{name}), none was planned")
 
     # ---- looking only
 
-    def _look_at(self, piece: Piece, folders: _Folders, result: Result) -> None:
-        for operation in piece.operations:
+    def _look_at(self, operations: Sequence[Operation], result: Result) -> None:
+        for operation in operations:
             if self._switches.halt:
                 return
             result.count += 1
             at = operation.image
             try:
-                path = self._roots[operation.input] + at
-                self._check_image(operation, folders.source(path[: path.rfind("/")]), path[path.rfind("/") + 1 :])
+                folder, _, name = (self._roots[operation.input] + at).rpartition("/")
+                self._check_image(operation, self._folders.source(folder), name)
                 at = operation.label or at
                 if operation.label is None:
-                    self._check_absent(operation, folders)
+                    self._check_absent(operation)
                 else:
-                    path = self._roots[operation.input] + at
-                    self._read_label(operation, folders.source(path[: path.rfind("/")]), path[path.rfind("/") + 1 :])
+                    folder, _, name = (self._roots[operation.input] + at).rpartition("/")
+                    self._read_label(operation, self._folders.source(folder), name)
             except (StaleError, OSError) as error:
                 self._report(result, operation, at, error)
 

@@ -1,8 +1,8 @@
 """What only all operations together can tell: duplicates, collisions, and whether the stated counts are true."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from planbalance.destination import fold, label_path
 from planbalance.model import Operation, PlanHeader, Split
@@ -10,57 +10,64 @@ from planbalance.planfile.counts import slice_counts
 from planbalance.planfile.values import LARGEST, hostile, malformed, same, shown
 
 
-class WholePlan:
-    """Watches the operations of a plan go by, block by block, in any order; holds about 150 bytes for each."""
+class BlockFacts(NamedTuple):
+    """What the whole plan needs to know of one block: small, and fit to be sent from one process to another.
+
+    Attributes:
+        folder: the destination folder.
+        stems: the images' destinations below their split folder without suffix, folded, newlines between them.
+        sources: by volume, a line `input/image` for each slice; else "".
+        counts: slices by split and positive.
+        kept: slices by volume and positive.
+        bytes: of images and labels.
+        refused: source paths of slices that collide with another one of the block, or with a folder.
+    """
+
+    folder: str
+    stems: str
+    sources: str
+    counts: dict[tuple[Split, bool], int]
+    kept: dict[tuple[str, bool], int]
+    bytes: int
+    refused: tuple[str, ...]
+
+
+class Facts:
+    """Finds the facts of a plan's blocks, each block alone."""
 
     def __init__(self, header: PlanHeader) -> None:
-        self._header = header
+        self._roots = [root.rstrip("/") for root in header.inputs]
         self._prefixes = [source.prefix for source in header.sources]
         self._folders = {parent for block in header.blocks for parent in _below_and_parents(block.folder)}
-        self._stems: set[str] = set()  # an image and its label share it
-        self._images: set[tuple[int, str]] | None = set() if header.parameters["layout"] == "by-volume" else None
-        self._refused: list[str] = []
-        self._counts: Counter[tuple[Split, bool]] = Counter()
-        self._kept: Counter[tuple[str, bool]] = Counter()
-        self._bytes = 0
+        self._by_volume = header.parameters["layout"] == "by-volume"
 
-    def add(self, folder: str, operations: Sequence[Operation]) -> None:
-        """Take in the operations of one block, whose destination folder is `folder`."""
+    def of(self, folder: str, operations: Sequence[Operation]) -> BlockFacts:
+        """Return the facts of the operations of one block, whose destination folder is `folder`."""
         splits, volumes, positive, _, _, _, image_sizes, _, label_sizes, *_ = zip(*operations, strict=True)
-        self._counts.update(zip(splits, positive, strict=True))
-        self._kept.update(zip(volumes, positive, strict=True))
-        self._bytes += sum(image_sizes) + sum(label_sizes)
+        stems, clashing = self._stems(folder, operations)
+        refused = [*clashing, *_repeated(stems, set())]
+        return BlockFacts(
+            folder,
+            "\n".join(stems),
+            "\n".join(f"{each.input}/{each.image}" for each in operations) if self._by_volume else "",
+            dict(Counter(zip(splits, positive, strict=True))),
+            dict(Counter(zip(volumes, positive, strict=True))),
+            sum(image_sizes) + sum(label_sizes),
+            tuple(self.path(operations[at]) for at in refused),
+        )
+
+    def path(self, operation: Operation) -> str:
+        """Return the absolute source path of an image."""
+        return f"{self._roots[operation.input]}/{operation.image}"
+
+    def _stems(self, folder: str, operations: Sequence[Operation]) -> tuple[list[str], list[int]]:
+        """Return the stems, and the positions of slices that need the name of a folder."""
         images = self._folded(folder, operations)
-        stems = [image[: image.rfind(".")] for image in images]
-        distinct = set(stems)
-        if len(distinct) < len(stems) or not self._stems.isdisjoint(distinct):
-            self._refuse_repeated(stems, operations)
-        self._stems |= distinct
-        if self._folders and any(image in self._folders or label_path(image) in self._folders for image in images):
-            self._refuse(each for each, image in zip(operations, images, strict=True) if self._is_folder(image))
-        if self._images is not None:
-            self._add_sources(operations, self._images)
-
-    def finish(self) -> None:
-        """Check what is only known at the end.
-
-        Raises:
-            PlanError: destinations collide, an image is there twice, or counts are not what the header states.
-        """
-        if self._refused:
-            some = ", ".join(map(shown, sorted(self._refused)[:3]))
-            hostile(
-                f"slices have the destination of another slice or of a folder, whatever their split, case or Unicode"
-                f" form ({len(self._refused)} in all): {some}{', ...' if len(self._refused) > 3 else ''}",
-                paths=sorted(self._refused),
-            )
-        if self._bytes > LARGEST:
-            hostile(f"its files are said to hold {self._bytes} bytes in all")
-        for volume in self._header.volumes:
-            positive, negative = self._kept[volume.id, True], self._kept[volume.id, False]
-            if positive + negative != volume.kept or positive > volume.positives:
-                malformed(f"the operations of volume {shown(volume.id)} are not as many as its header says")
-        check_statistics(self._header.statistics, self._counts)
+        clashing: list[int] = []
+        if self._folders:
+            taken = self._folders
+            clashing = [at for at, image in enumerate(images) if image in taken or label_path(image) in taken]
+        return [image[: image.rfind(".")] for image in images], clashing
 
     def _folded(self, folder: str, operations: Sequence[Operation]) -> list[str]:
         """Return the images' destinations below their split folder, folded: all in one go, newlines between them."""
@@ -70,27 +77,74 @@ class WholePlan:
             names = [f"{below}{self._prefixes[each.input]}{name}" for each, name in zip(operations, names, strict=True)]
         return fold("\n".join(names)).split("\n")
 
-    def _refuse_repeated(self, stems: Sequence[str], operations: Sequence[Operation]) -> None:
-        seen: set[str] = set()
-        for stem, operation in zip(stems, operations, strict=True):
-            if stem in seen or stem in self._stems:
-                self._refuse([operation])
-            seen.add(stem)
 
-    def _is_folder(self, image: str) -> bool:
-        return image in self._folders or label_path(image) in self._folders
+def _repeated(texts: Sequence[str], known: Collection[str]) -> list[int]:
+    """Return the positions of texts that are known, or stood there before."""
+    distinct = set(texts)
+    if len(distinct) == len(texts) and distinct.isdisjoint(known):
+        return []
+    seen: set[str] = set()
+    found = []
+    for at, text in enumerate(texts):
+        if text in seen or text in known:
+            found.append(at)
+        seen.add(text)
+    return found
 
-    def _add_sources(self, operations: Sequence[Operation], images: set[tuple[int, str]]) -> None:
-        """Refuse an image that two volumes claim: by volume, its two destinations differ."""
-        for operation in operations:
-            key = (operation.input, operation.image)
-            if key in images:
-                self._refuse([operation])
-            images.add(key)
 
-    def _refuse(self, operations: Iterable[Operation]) -> None:
-        roots = self._header.inputs
-        self._refused += [f"{roots[each.input].rstrip('/')}/{each.image}" for each in operations]
+class WholePlan:
+    """Watches the operations of a plan go by, block by block, in any order; holds about 150 bytes for each."""
+
+    def __init__(self, header: PlanHeader) -> None:
+        self._header = header
+        self._facts = Facts(header)
+        self._stems: set[str] = set()  # an image and its label share it
+        self._sources: set[str] = set()
+        self._refused: list[str] = []
+        self._counts: Counter[tuple[Split, bool]] = Counter()
+        self._kept: Counter[tuple[str, bool]] = Counter()
+        self._bytes = 0
+
+    def add(self, folder: str, operations: Sequence[Operation]) -> None:
+        """Take in the operations of one block, whose destination folder is `folder`."""
+        self.take(self._facts.of(folder, operations), lambda: operations)
+
+    def take(self, facts: BlockFacts, operations: Callable[[], Sequence[Operation]]) -> None:
+        """Take in what another process found out about a block; its operations are asked for to name what collides."""
+        self._counts.update(facts.counts)
+        self._kept.update(facts.kept)
+        self._bytes += facts.bytes
+        self._refused += facts.refused
+        self._take_new(facts.stems.split("\n"), self._stems, operations)
+        if facts.sources:  # by volume, an image that two volumes claim has two destinations
+            self._take_new(facts.sources.split("\n"), self._sources, operations)
+
+    def _take_new(self, texts: list[str], known: set[str], operations: Callable[[], Sequence[Operation]]) -> None:
+        if not known.isdisjoint(texts):
+            named = operations()
+            self._refused += [self._facts.path(named[at]) for at, text in enumerate(texts) if text in known]
+        known.update(texts)
+
+    def finish(self) -> None:
+        """Check what is only known at the end.
+
+        Raises:
+            PlanError: destinations collide, an image is there twice, or counts are not what the header states.
+        """
+        if self._refused:
+            paths = sorted(set(self._refused))
+            hostile(
+                f"slices have the destination of another slice or of a folder, whatever their split, case or Unicode"
+                f" form ({len(paths)} in all): {', '.join(map(shown, paths[:3]))}{', ...' if len(paths) > 3 else ''}",
+                paths=paths,
+            )
+        if self._bytes > LARGEST:
+            hostile(f"its files are said to hold {self._bytes} bytes in all")
+        for volume in self._header.volumes:
+            positive, negative = self._kept[volume.id, True], self._kept[volume.id, False]
+            if positive + negative != volume.kept or positive > volume.positives:
+                malformed(f"the operations of volume {shown(volume.id)} are not as many as its header says")
+        check_statistics(self._header.statistics, self._counts)
 
 
 def _below_split(folder: str) -> str:

@@ -2,11 +2,10 @@
 
 from collections import Counter
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planbalance.engine.schedule import Range, in_batches, joined, missing_ranges
+from planbalance.engine.schedule import Batch, Range, Schedule, missing_ranges, shares
 from planbalance.model import Block
 
 
@@ -21,15 +20,54 @@ def covered(ranges: list[Range]) -> Counter[tuple[int, int]]:
 SHAPES = st.dictionaries(st.sampled_from("abcdef"), st.lists(st.integers(1, 40), min_size=1, max_size=4), min_size=1)
 
 
-@given(SHAPES, st.integers(1, 50))
+WORKERS = st.integers(0, 3)
+
+
+def all_batches(schedule: Schedule, size: int) -> list[Batch]:
+    """Return the batches that one worker takes, each done before the next."""
+    batches = []
+    while batch := schedule.take(size):
+        batches.append(batch)
+        schedule.done(batch)
+    return batches
+
+
+def in_batches(given_blocks: list[Block], size: int) -> list[Batch]:
+    return all_batches(Schedule(given_blocks, missing_ranges(given_blocks, {})), size)
+
+
+@given(SHAPES, st.integers(1, 50), st.integers(1, 3), st.data())
 def test_every_operation_is_in_exactly_one_batch_and_no_batch_is_too_large(
-    shape: dict[str, list[int]], size: int
+    shape: dict[str, list[int]], size: int, workers: int, data: st.DataObject
 ) -> None:
+    """Whatever the order in which workers ask and finish, and whoever has parsed what."""
     given_blocks = blocks(**shape)
-    batches = list(in_batches(given_blocks, missing_ranges(given_blocks, {}), size))
+    owners = shares(given_blocks, workers) if data.draw(WORKERS) else []
+    schedule = Schedule(given_blocks, missing_ranges(given_blocks, {}), owners)
+    batches: list[Batch] = []
+    running: list[Batch] = []
+    while schedule.left:
+        owner = data.draw(WORKERS) % workers if owners else None
+        if batch := schedule.take(size, owner, alone=True):
+            batches.append(batch)
+            running.append(batch)
+        if running and data.draw(WORKERS) > 1:
+            schedule.done(running.pop(0))
     once = covered([part for batch in batches for part in batch])
     assert once == covered([Range(i, 0, block.count) for i, block in enumerate(given_blocks)])
     assert all(0 < sum(part.stop - part.start for part in batch) <= size for batch in batches)
+    assert schedule.take(size) == ()
+
+
+@given(SHAPES, st.integers(1, 5))
+def test_every_block_is_dealt_to_one_worker_and_the_shares_differ_by_a_block_at_most(
+    shape: dict[str, list[int]], workers: int
+) -> None:
+    given_blocks = blocks(**shape)
+    dealt = shares(given_blocks, workers)
+    assert sorted(index for each in dealt for index in each) == list(range(len(given_blocks)))
+    weights = [sum(given_blocks[index].count for index in each) for each in dealt]
+    assert max(weights) - min(weights) <= max(block.count for block in given_blocks)
 
 
 @given(SHAPES, st.data())
@@ -48,33 +86,52 @@ def test_what_is_done_is_taken_out_once_whatever_its_order_and_overlap(
             assert left[index, at] == (not any(a <= at < b for a, b in done[index]))
 
 
-def test_folders_take_turns_in_proportion_to_their_size() -> None:
+def test_folders_end_at_about_the_same_time() -> None:
     given_blocks = blocks(large=[3000], small=[1000])
-    order = [batch[0].block for batch in in_batches(given_blocks, missing_ranges(given_blocks, {}), 100)]
-    for quarter in range(4):
-        assert Counter(order[quarter * 10 : quarter * 10 + 10])[0] in (7, 8)
+    last = [batch[0].block for batch in in_batches(given_blocks, 100)][-6:]
+    assert Counter(last) == {0: 3, 1: 3}
+
+
+def test_batches_in_flight_stand_in_proportion_to_what_the_folders_have() -> None:
+    given_blocks = blocks(large=[3000], middle=[2000], small=[1000])
+    schedule = Schedule(given_blocks, missing_ranges(given_blocks, {}))
+    in_flight = [schedule.take(10) for _ in range(12)]
+    assert Counter(batch[0].block for batch in in_flight) == {0: 6, 1: 4, 2: 2}
+    for batch in in_flight[:6]:
+        schedule.done(batch)
+    again = Counter(batch[0].block for batch in (*in_flight[6:], *(schedule.take(10) for _ in range(6))))
+    assert again == {0: 6, 1: 4, 2: 2}
 
 
 def test_many_small_folders_share_batches() -> None:
-    given_blocks = blocks(**{f"v{index}": [5] for index in range(100)})
-    batches = list(in_batches(given_blocks, missing_ranges(given_blocks, {}), 50))
+    batches = in_batches(blocks(**{f"v{index}": [5] for index in range(100)}), 50)
     assert [sum(part.stop - part.start for part in batch) for batch in batches] == [50] * 10
 
 
 def test_the_order_is_the_same_every_time() -> None:
     given_blocks = blocks(a=[700, 30], b=[400], c=[400])
-    ranges = missing_ranges(given_blocks, {})
-    assert list(in_batches(given_blocks, ranges, 64)) == list(in_batches(given_blocks, ranges, 64))
+    assert in_batches(given_blocks, 64) == in_batches(given_blocks, 64)
 
 
-@pytest.mark.parametrize(
-    ("given_ranges", "expected"),
-    [
-        ([], []),
-        ([Range(0, 1, 2), Range(0, 0, 1)], [Range(0, 0, 2)]),
-        ([Range(0, 0, 1), Range(0, 2, 3)], [Range(0, 0, 1), Range(0, 2, 3)]),
-        ([Range(0, 0, 4), Range(1, 4, 5)], [Range(0, 0, 4), Range(1, 4, 5)]),
-    ],
-)
-def test_neighbours_of_one_block_become_one(given_ranges: list[Range], expected: list[Range]) -> None:
-    assert joined(given_ranges) == expected
+def test_a_worker_takes_its_own_blocks_first_and_others_only_where_that_is_worth_parsing_them() -> None:
+    given_blocks = blocks(a=[100], b=[4000], c=[500])
+    schedule = Schedule(given_blocks, missing_ranges(given_blocks, {}), [[0], [1, 2]])
+    assert schedule.take(1000, 0) == (Range(0, 0, 100),)
+    assert schedule.take(3000, 0) == (Range(1, 0, 3000),)
+    assert schedule.take(1000, 0) == ()
+    assert schedule.take(5000, 0, alone=True) == (Range(1, 3000, 4000), Range(2, 0, 500))
+
+
+def test_a_thousand_small_folders_are_handed_out_without_looking_at_each_of_them_every_time() -> None:
+    class Counted(str):
+        """A folder's name that counts how often it is looked up."""
+
+        looks = 0
+
+        def __hash__(self) -> int:
+            Counted.looks += 1
+            return super().__hash__()
+
+    given_blocks = [Block(Counted(f"v{index:04}"), 100, 0, 1, "") for index in range(1000)]
+    assert len(all_batches(Schedule(given_blocks, missing_ranges(given_blocks, {})), 100)) == 1000
+    assert Counted.looks < 50_000

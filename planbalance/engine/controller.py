@@ -1,0 +1,144 @@
+"""How many workers, of which kind, and how much a batch: chosen by watching the run. Pure: time is handed in.
+
+The rule. The first batches are small and tell whether a slice waits (for a disk, for a server) longer than it computes:
+then threads, else the processes that were forked at the start. The one that waited least tells it, since on a busy
+machine others wait for a core. From there on the run is watched in windows.
+
+* Climbing: twice the workers, as long as that raised the rate of the window by an eighth or more. Then back to the best
+  number, and settled.
+* Settled: nothing changes while the rate stays. Where it falls below two thirds for two windows (a server that slows
+  down under load, or other users), half the workers are tried, and kept where they do as well.
+* A long time after it settled, twice the workers are tried once more: what slowed down may be fast again.
+
+With `--jobs N` there are N, always.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from planbalance.engine.crew import Kind
+
+FIRST_BATCH: Final = 64
+_SMALLEST_BATCH: Final = 4
+_LARGEST_BATCH: Final = 4096
+_BATCH_SECONDS: Final = 0.06  # a batch is what an interrupt waits for, and what a killed run does again
+_FAR: Final = 100e-6  # seconds a slice waits; on a local file system it is 2 to 20 us
+_FIRST_THREADS: Final = 8
+_MOST_THREADS: Final = 128
+_WINDOW_SECONDS: Final = 0.25
+_WORTH: Final = 1.125
+_FALLEN: Final = 0.67
+_AS_GOOD: Final = 0.95
+_TRY_AGAIN_SECONDS: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A finished batch: when (seconds of any clock), slices, the worker's seconds, and those of them it computed."""
+
+    at: float
+    count: int
+    seconds: float
+    busy: float
+
+
+class Controller:
+    """Chooses kind, workers and batch.
+
+    Args:
+        cores: that this process may use.
+        processes: that were forked; 0 for none.
+        jobs: the user's wish, or None.
+
+    Attributes:
+        kind: of the workers that should be at work.
+        workers: how many should be.
+        batch: slices that the next batch should have.
+    """
+
+    def __init__(self, cores: int, processes: int, jobs: int | None) -> None:
+        self._cores = cores
+        self._pinned = jobs
+        self.kind: Kind = "processes" if processes else "threads"
+        self.workers = processes or 1
+        self.batch = FIRST_BATCH
+        self._most = processes or 1
+        self._began = 0.0
+        self._count = 0
+        self._batches = 0
+        self._best = (self.workers, 0.0)
+        self._phase: str = "first"
+        self._settled_at = 0.0
+        self._fallen = 0
+        self._waits: list[float] = []
+
+    def observe(self, seen: Seen) -> None:
+        """Take in a finished batch."""
+        if self._phase == "first":
+            self._choose(seen)
+            return
+        self._size(seen)
+        self._count += seen.count
+        self._batches += 1
+        elapsed = seen.at - self._began
+        enough = 2 * self.workers if elapsed < 4 * _WINDOW_SECONDS else self.workers
+        if elapsed >= _WINDOW_SECONDS and self._batches >= max(8, enough):
+            rate = self._count / elapsed
+            self._open_window(seen.at)
+            if self._pinned is None:
+                self._decide(rate, seen.at)
+
+    def _size(self, seen: Seen) -> None:
+        a_slice = seen.seconds / max(1, seen.count)
+        self.batch = max(_SMALLEST_BATCH, min(_LARGEST_BATCH, int(_BATCH_SECONDS / max(a_slice, 1e-6))))
+
+    def _choose(self, seen: Seen) -> None:
+        waited = (seen.seconds - seen.busy) / max(1, seen.count)
+        self._waits.append(waited if 2 * seen.busy < seen.seconds else 0.0)
+        if len(self._waits) < 2 * self.workers:
+            return
+        far = min(self._waits) > _FAR
+        if far or self.kind == "threads" or (self._pinned or 0) > self._most:
+            self.kind = "threads"
+            self._most = self._pinned or (_MOST_THREADS if far else self._cores)
+            self.workers = self._pinned or min(self._most, _FIRST_THREADS if far else 1)
+        self._phase = "climbing" if self.workers < self._most else "settled"
+        self._best = (self.workers, 0.0)
+        self._size(seen)
+        self._open_window(seen.at)
+        self._settled_at = seen.at
+
+    def _open_window(self, at: float) -> None:
+        self._began, self._count, self._batches = at, 0, 0
+
+    def _decide(self, rate: float, at: float) -> None:
+        workers, best = self._best
+        if self._phase == "climbing":
+            if rate >= _WORTH * best:
+                self._best = (self.workers, rate)
+                if self.workers < self._most:
+                    self.workers = min(self._most, 2 * self.workers)
+                    return
+            self._settle(at)
+        elif self._phase == "falling":
+            if rate >= _AS_GOOD * best:
+                self._best = (self.workers, rate)
+                if self.workers > 1:
+                    self.workers //= 2
+                    return
+            self._settle(at)
+        else:
+            self._watch(rate, at, workers, best)
+
+    def _settle(self, at: float) -> None:
+        self.workers = self._best[0]
+        self._phase, self._settled_at, self._fallen = "settled", at, 0
+
+    def _watch(self, rate: float, at: float, workers: int, best: float) -> None:
+        self._fallen = self._fallen + 1 if rate < _FALLEN * best else 0
+        if not best:
+            self._best = (workers, rate)
+        elif self._fallen >= 2 and workers > 1:
+            self._phase, self._best, self.workers, self._fallen = "falling", (workers, rate), workers // 2, 0
+        elif at - self._settled_at > _TRY_AGAIN_SECONDS and workers < self._most:
+            self._phase, self._best, self.workers = "climbing", (workers, rate), min(self._most, 2 * workers)

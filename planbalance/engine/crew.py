@@ -1,0 +1,245 @@
+"""Who places batches: processes forked at the start, or threads of this process; each is a lane, one batch at a time.
+
+Processes, since small files and links cost more in the interpreter than in the kernel, and two of them do not wait for
+one interpreter lock. Threads where calls wait for a disk or a server: they cost next to nothing, so there may be many.
+"""
+
+import os
+import pickle
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any, Final, Literal, NamedTuple, Protocol
+
+from planbalance import fs
+from planbalance.engine.job import Job
+from planbalance.engine.schedule import Batch, shares
+from planbalance.engine.survey import BlockSurvey
+from planbalance.engine.switches import Switches
+from planbalance.engine.work import Placer, Result
+from planbalance.engine.worker import serve
+from planbalance.errors import IncompleteError
+from planbalance.model import Mode
+
+Kind = Literal["processes", "threads"]
+# Below it, forking and parsing in two processes costs more than it saves.
+WORTH_FORKING: Final = 8_192
+_MOST_PROCESSES: Final = 8
+
+
+class Lane(Protocol):
+    """One worker as the run sees it."""
+
+    @property
+    def kind(self) -> Kind:
+        """Which kind it is."""
+
+    @property
+    def owner(self) -> int | None:
+        """Its number among those that have parsed blocks of their own."""
+
+    def place(self, batch: Batch) -> Result:
+        """Place a batch; blocks. Raises PlanError, IncompleteError where the worker died."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+class Placing(NamedTuple):
+    """What all workers of a run are told before they place: the way, what names may be there, and where."""
+
+    way: Mode
+    redo: bool
+    tree: fs.Tree | None
+
+
+class Process:
+    """A worker process, from its parent's side. Used by one thread at a time."""
+
+    kind: Final = "processes"
+
+    def __init__(self, number: int, job: Job, switches: Switches, siblings: Sequence["Process"]) -> None:
+        self.owner: int | None = number
+        self.channel: socket.socket
+        self.channel, theirs = socket.socketpair()
+        parent = os.getpid()
+        # A signal that comes while it is forked must find it ready to leave that to the parent.
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+        try:
+            self._pid = os.fork()
+            if self._pid == 0:
+                ours = [each.channel.fileno() for each in (self, *siblings)]
+                _run_child(lambda: serve(theirs, parent, job, switches), ours)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        theirs.close()
+        self._stream = self.channel.makefile("rwb")
+
+    def ask(self, name: str, *arguments: object) -> None:
+        """Ask for something; the answers come in the order of the questions."""
+        try:
+            pickle.dump((name, arguments), self._stream, pickle.HIGHEST_PROTOCOL)
+            self._stream.flush()
+        except ConnectionError:
+            raise self._died() from None
+
+    def answer(self) -> Any:  # noqa: ANN401 - whatever was asked for
+        """Wait for the next answer. Raises what the worker raised; IncompleteError where it died."""
+        try:
+            said, value = pickle.load(self._stream)  # noqa: S301 - from its own child
+        except (EOFError, ConnectionError, pickle.UnpicklingError):
+            raise self._died() from None
+        if said == "raised":
+            raise value
+        return value
+
+    def begin(self, placing: Placing) -> None:
+        """Make it ready to place."""
+        tree = None if placing.tree is None else fs.open_identity(placing.tree.fd)
+        self.ask("begin", placing.way, placing.redo, tree)
+        self.answer()
+
+    def place(self, batch: Batch) -> Result:
+        """Place a batch."""
+        self.ask("place", batch)
+        result: Result = self.answer()
+        return result
+
+    def close(self) -> None:
+        """Let it end once its batch is done, and wait for that; a second call does nothing."""
+        with suppress(OSError):
+            self._stream.close()
+        self.channel.close()
+        self._reap()
+
+    def _reap(self) -> int:
+        pid, self._pid = self._pid, 0
+        return os.waitpid(pid, 0)[1] if pid else 0
+
+    def _died(self) -> IncompleteError:
+        status = self._reap()
+        how = f"was killed (signal {os.WTERMSIG(status)})" if os.WIFSIGNALED(status) else "ended"
+        return IncompleteError(
+            f"A worker process {how} before its work was done, perhaps for want of memory",
+            kind="worker-died",
+            hint="run the same command again to resume; --jobs 1 works without worker processes",
+        )
+
+
+def _run_child(work: Callable[[], None], inherited: Sequence[int]) -> None:
+    """Work, and end without running anything of the parent's; nothing of its streams is flushed twice."""
+    code = 1
+    try:
+        for fd in inherited:  # the parent's ends: else nobody would see that the parent closed them
+            os.close(fd)
+        work()
+        code = 0
+    finally:
+        os._exit(code)
+
+
+class Thread:
+    """A worker thread: any thread may call it, one at a time."""
+
+    kind: Final = "threads"
+    owner: Final = None
+
+    def __init__(self, placer: Placer) -> None:
+        self._placer = placer
+
+    def place(self, batch: Batch) -> Result:
+        """Place a batch."""
+        return self._placer.place(batch)
+
+    def close(self) -> None:
+        """Close what it has open."""
+        self._placer.close()
+
+
+class Crew:
+    """The workers of one run.
+
+    Args:
+        job: what to build.
+        switches: how the run reaches its workers.
+        processes: how many to fork; 0 for none.
+    """
+
+    def __init__(self, job: Job, switches: Switches, processes: int) -> None:
+        self._job = job
+        self._switches = switches
+        self._copier = fs.Copier()
+        self._placing: Placing | None = None
+        self._rested: list[Thread] = []
+        self._processes: list[Process] = []
+        self.owned: list[list[int]] = shares(job.plan.header.blocks, processes) if processes else []
+        try:
+            for number, owned in enumerate(self.owned):
+                self._processes.append(Process(number, job, switches, self._processes))
+                for index in owned:
+                    self._processes[-1].ask("survey", index)
+        except BaseException:
+            self.close()
+            raise
+        self._idle = list(self._processes)
+
+    @property
+    def processes(self) -> int:
+        """How many worker processes there are."""
+        return len(self._processes)
+
+    def survey(self) -> None:
+        """Wait until the processes have parsed and surveyed all blocks, if there are any. Raises PlanError."""
+        for index, found in self._surveyed():
+            self._job.survey.add(index, found)
+
+    def _surveyed(self) -> Iterator[tuple[int, BlockSurvey]]:
+        for position in range(max(map(len, self.owned), default=0)):
+            for process, owned in zip(self._processes, self.owned, strict=True):
+                if position < len(owned):
+                    yield owned[position], process.answer()
+
+    def begin(self, placing: Placing) -> None:
+        """Make all ready to place."""
+        self._placing = placing
+        for process in self._processes:
+            process.begin(placing)
+
+    def lane(self, kind: Kind) -> Lane | None:
+        """Return an idle worker of a kind; a new thread where all are busy, None where there is no such process."""
+        if kind == "processes":
+            return self._idle.pop(0) if self._idle else None
+        if self._rested:
+            return self._rested.pop()
+        assert self._placing is not None
+        way, redo, tree = self._placing
+        return Thread(Placer(self._job, way, tree, self._switches, redo=redo, copier=self._copier))
+
+    def rest(self, lane: Lane) -> None:
+        """Take a worker back that has nothing to do."""
+        if isinstance(lane, Thread):
+            self._rested.append(lane)
+        elif isinstance(lane, Process):
+            self._idle.append(lane)
+
+    def close(self) -> None:
+        """End all workers and wait for them."""
+        lanes: tuple[Lane, ...] = (*self._processes, *self._rested)
+        for lane in lanes:
+            lane.close()
+        self._processes, self._idle, self._rested = [], [], []
+
+
+def may_fork() -> bool:
+    """Return whether forking is safe: not where this process has other threads, which might hold a lock right now."""
+    return threading.active_count() == 1 and len(os.listdir("/proc/self/task")) == 1
+
+
+def processes_for(slices: int, jobs: int | None, cores: int) -> int:
+    """Return how many worker processes a run begins with."""
+    wanted = cores if jobs is None else min(jobs, cores)
+    if wanted < 2 or slices < WORTH_FORKING or not may_fork():
+        return 0
+    return min(wanted, _MOST_PROCESSES)

@@ -1,0 +1,83 @@
+"""What is found out about every block once, where it is parsed, and asked for many times: by check, estimate, metadata.
+
+A block is surveyed by the worker that parsed it; what the parent gets is small, so that nobody parses a block twice.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from planbalance import handoff
+from planbalance.handoff import SliceDetails
+from planbalance.model import Operation, PlanHeader
+from planbalance.planfile import BlockFacts, Facts
+
+# What content takes on a disk is counted in units of this: a file system's own unit may be far larger (NFS says what it
+# transfers at a time) and would refuse builds that fit.
+UNIT: Final = 4096
+
+
+class BlockSurvey(NamedTuple):
+    """One block.
+
+    Attributes:
+        facts: what the check of the whole plan needs.
+        content: bytes of images and labels, each file in whole units.
+        details: the metadata's image names.
+    """
+
+    facts: BlockFacts
+    content: int
+    details: SliceDetails
+
+
+class Surveyor:
+    """Surveys the blocks of one plan."""
+
+    def __init__(self, header: PlanHeader) -> None:
+        self._header = header
+        self._facts = Facts(header)
+
+    def of(self, index: int, operations: Sequence[Operation]) -> BlockSurvey:
+        """Survey block `index`."""
+        units = sum(-(-each.image_size // UNIT) - (-each.label_size // UNIT) for each in operations)
+        facts = self._facts.of(self._header.blocks[index].folder, operations)
+        return BlockSurvey(facts, units * UNIT, handoff.slice_details(self._header, operations))
+
+
+class Survey:
+    """The survey of a plan: what workers found, and for the rest what it finds itself when asked.
+
+    Args:
+        header: the plan's.
+        read: reads a block; PlanError where it is damaged or hostile.
+    """
+
+    def __init__(self, header: PlanHeader, read: Callable[[int], Sequence[Operation]]) -> None:
+        self._read = read
+        self._surveyor = Surveyor(header)
+        self._blocks = range(len(header.blocks))
+        self._known: dict[int, BlockSurvey] = {}
+
+    def add(self, index: int, found: BlockSurvey) -> None:
+        """Take in what a worker found."""
+        self._known[index] = found
+
+    def facts(self) -> Iterator[tuple[int, BlockFacts]]:
+        """Yield the facts of every block. Raises PlanError."""
+        for index in self._blocks:
+            yield index, self._of(index).facts
+
+    def details(self) -> Iterator[SliceDetails]:
+        """Yield the metadata's details of every block, in the plan's order. Raises PlanError."""
+        for index in self._blocks:
+            yield self._of(index).details
+
+    def content(self) -> int:
+        """Return the bytes that images and labels take on a disk. Raises PlanError."""
+        return sum(self._of(index).content for index in self._blocks)
+
+    def _of(self, index: int) -> BlockSurvey:
+        found = self._known.get(index)
+        if found is None:
+            found = self._known[index] = self._surveyor.of(index, self._read(index))
+        return found

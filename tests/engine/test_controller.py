@@ -1,0 +1,115 @@
+"""The controller against simulated file systems: saturation, jitter, and a server that slows down under load."""
+
+import heapq
+import random
+from collections.abc import Callable
+
+import pytest
+
+from planbalance.engine.controller import FIRST_BATCH, Controller, Seen
+
+# (workers at work, now) -> seconds that one slice takes a worker
+Disk = Callable[[int, float], float]
+
+
+class Run:
+    """A run of a controller on a simulated disk: workers take batches, each slice takes what the disk says."""
+
+    def __init__(self, controller: Controller, disk: Disk, *, busy: float = 0.0, jitter: float = 0.0) -> None:
+        self.controller, self.disk, self.busy, self.jitter = controller, disk, busy, jitter
+        self.now = 0.0
+        self.done = 0
+        self._draw = random.Random(1)
+        self._running: list[tuple[float, int, float]] = []
+
+    def until(self, seconds: float) -> "Run":
+        """Go on until so many seconds have passed."""
+        while self.now < seconds:
+            while len(self._running) < self.controller.workers:
+                count = self.controller.batch
+                took = count * self.disk(len(self._running) + 1, self.now)
+                took *= 1 + self.jitter * self._draw.uniform(-1, 1)
+                heapq.heappush(self._running, (self.now + took, count, took))
+            self.now, count, took = heapq.heappop(self._running)
+            self.done += count
+            self.controller.observe(Seen(self.now, count, took, min(took, count * self.busy)))
+        return self
+
+    def rate(self, seconds: float) -> float:
+        """Return how many slices a second the next seconds give."""
+        before, began = self.done, self.now
+        self.until(began + seconds)
+        return (self.done - before) / (self.now - began)
+
+
+def saturating(workers: int, a_call: float = 2e-3, calls: int = 4) -> Disk:
+    """A server that answers so many at once, each in the same time; more of them wait for each other."""
+    return lambda active, _now: calls * a_call * max(1, active / workers)
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.3])
+@pytest.mark.parametrize("best", [1, 4, 16, 64])
+def test_it_comes_near_what_a_server_can_do_and_stays_there(best: int, jitter: float) -> None:
+    run = Run(Controller(2, 0, None), saturating(best), jitter=jitter).until(20)
+    assert run.controller.kind == "threads"
+    assert run.rate(20) > 0.85 * best / (4 * 2e-3)
+    assert run.controller.workers <= max(8, 4 * best)
+
+
+def test_a_server_that_slows_down_under_load_is_left_alone() -> None:
+    """Beyond 16 callers it answers slower than it gains."""
+    slow = Run(Controller(2, 0, None), lambda active, _: 4e-3 * max(1.0, (active / 16) ** 2)).until(20)
+    assert slow.controller.workers <= 16
+    assert slow.rate(10) > 0.85 * 16 / 4e-3
+
+
+def test_a_server_that_slows_down_later_gets_fewer_callers() -> None:
+    """Other users come: from 20 s on it takes 2 callers at a time, and each more costs all."""
+
+    def disk(active: int, now: float) -> float:
+        return 4e-3 * (max(1.0, active / 64) if now < 20 else 4 * max(1.0, active / 2))
+
+    run = Run(Controller(2, 0, None), disk).until(19)
+    assert run.controller.workers >= 32
+    assert run.until(100).controller.workers <= 4
+
+
+def test_what_recovers_is_tried_again() -> None:
+    def disk(active: int, now: float) -> float:
+        return 4e-3 * max(1.0, active / (2 if 5 < now < 30 else 32))
+
+    run = Run(Controller(2, 0, None), disk).until(30)
+    assert run.until(120).rate(10) > 0.8 * 32 / 4e-3
+
+
+def test_a_local_disk_keeps_the_processes_that_were_forked() -> None:
+    run = Run(Controller(2, 2, None), lambda *_: 16e-6, busy=15e-6).until(5)
+    assert (run.controller.kind, run.controller.workers) == ("processes", 2)
+
+
+def test_on_a_busy_machine_a_local_disk_is_not_taken_for_a_far_one() -> None:
+    """A process that has to wait for its core now and then."""
+    draw = random.Random(3)
+    run = Run(Controller(2, 2, None), lambda *_: draw.choice([16e-6, 400e-6]), busy=15e-6).until(5)
+    assert run.controller.kind == "processes"
+
+
+def test_what_waits_gets_threads_whatever_was_forked() -> None:
+    run = Run(Controller(2, 2, None), saturating(32)).until(10)
+    assert run.controller.kind == "threads"
+    assert run.controller.workers >= 16
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 5, 40])
+@pytest.mark.parametrize("processes", [0, 2])
+def test_the_users_wish_is_kept(jobs: int, processes: int) -> None:
+    run = Run(Controller(2, min(jobs, processes), jobs), saturating(8)).until(5)
+    for second in range(6, 30):
+        assert run.until(second).controller.workers == jobs
+
+
+def test_batches_are_small_at_first_and_then_take_a_fraction_of_a_second() -> None:
+    controller = Controller(2, 0, None)
+    assert controller.batch == FIRST_BATCH
+    run = Run(controller, lambda *_: 1e-3).until(2)
+    assert 0.03 < run.controller.batch * 1e-3 < 0.3
