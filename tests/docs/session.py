@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,10 @@ class Session:
             return
         said = self.output(command)
         if command.output.strip() and not as_pattern(command.output).fullmatch(said):
-            raise DocsError(f"line {command.line}: $ {command.words}\nprints\n{said}\nnot\n{command.output}")
+            difference = unified_diff(
+                command.output.splitlines(), said.splitlines(), "the page", "printed", lineterm=""
+            )
+            raise DocsError("\n".join((f"line {command.line}: $ {command.words}", *difference)))
 
     def output(self, command: Command) -> str:
         """Return what a command prints."""

@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 import pytest
 
-from planbalance import demo
 from planbalance.cli import COMMANDS, cli
 from tests.docs.blocks import as_pattern, blocks
 from tests.docs.session import DocsError, Session, check_syntax, reader
@@ -25,13 +24,6 @@ pytest.importorskip("jinja2")
 
 def named(page: Path) -> str:
     return os.fspath(page.relative_to(REPOSITORY))
-
-
-@pytest.fixture(scope="session")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("docs") / "knees"
-    demo.write_dataset(os.fspath(root))
-    return root
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)

@@ -2,7 +2,6 @@
 
 import ast
 import importlib.util
-import os
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -12,7 +11,6 @@ from types import ModuleType
 import pytest
 
 import planbalance
-from planbalance import demo
 from tests.cli.command import run_json
 from tests.docs.test_pages import DOCS
 
@@ -84,9 +82,7 @@ def keys_in_the_docs(section: str) -> set[str]:
     return {key for cell in cells for key in re.findall(r"`(\w+)`", cell)}
 
 
-def test_the_json_keys_in_the_docs_are_those_that_are_printed(tmp_path: Path) -> None:
-    root = tmp_path / "knees"
-    demo.write_dataset(os.fspath(root))
-    built = run_json("build", root, "--output", tmp_path / "out", "--mode", "symlink")
+def test_the_json_keys_in_the_docs_are_those_that_are_printed(tmp_path: Path, drawn: Path) -> None:
+    built = run_json("build", drawn, "--output", tmp_path / "out", "--mode", "symlink")
     for command in ("plan", "apply", "verify"):
         assert keys_in_the_docs(command) == set(built[command])
