@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from planbalance.diff import PlanDiff
     from planbalance.engine.shards import Shard
     from planbalance.relocate import RelocateOutcome
+    from planbalance.tune import Tuned
 
 Inputs = str | InputSpec | Sequence[str | InputSpec]
 Number = str | Decimal | float
@@ -92,6 +93,7 @@ __all__ = (
     "report",
     "scan",
     "slurm",
+    "tune",
     "verify",
 )
 
@@ -750,6 +752,20 @@ def clean(folder: str, *, remove: bool = False) -> "list[PartialBuild]":
         for partial in found:
             remove_partial(partial)
     return found
+
+
+def tune(folder: str, *, progress: Progress | None = None) -> "Tuned":
+    """Measure what the file system under a folder can do; nothing is left there.
+
+    Example:
+        `tune("/scratch").settings.workers`
+
+    Raises:
+        InputError, UsageError: not found; a data set, where nothing is ever written. PlanError: not writable.
+    """
+    from planbalance.tune import tune as measure
+
+    return measure(folder, progress or Silent())
 
 
 # ---- verify ---------------------------------------------------------------------------------------------------------

@@ -16,6 +16,8 @@ import io
 import os
 import re
 import stat
+import struct
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -90,6 +92,13 @@ class _Libc:
     def renameat2(self, old: str, new: str, flags: int) -> None:
         """Rename with flags; ENOSYS where the C library is too old for it."""
         self._checked("renameat2", _AT_FDCWD, os.fsencode(old), _AT_FDCWD, os.fsencode(new), ctypes.c_uint(flags))
+
+    def statfs_type(self, path: str) -> int:
+        """Return `f_type` of statfs(2), the first member of its answer."""
+        answer = ctypes.create_string_buffer(512)  # the structure has at most 120 bytes
+        self._checked("statfs", os.fsencode(path), answer)
+        length = 4 if os.uname().machine == "s390x" else ctypes.sizeof(ctypes.c_long)
+        return int.from_bytes(answer.raw[:length], sys.byteorder)
 
     def syncfs(self, fd: int) -> None:
         """Write the whole file system of `fd` to its device."""
@@ -620,6 +629,66 @@ def _sync_each(fd: int) -> None:
 def sync(fd: int) -> None:
     """Put an open file or folder on disk; a failure is final, it is never tried again."""
     os.fsync(fd)
+
+
+# ---- what a file system can -----------------------------------------------------------------------------------------
+
+
+def file_system_number(path: str) -> int | None:
+    """Return the number that tells the file system's type (statfs(2), `f_type`); None where the call fails."""
+    try:
+        return _libc.statfs_type(path)
+    except OSError:
+        return None
+
+
+def mount_table() -> str:
+    """Return the mount table of this process (proc_pid_mountinfo(5)); `""` where there is no /proc."""
+    try:
+        return read_path("/proc/self/mountinfo", 1 << 24).decode("utf-8", "surrogateescape")
+    except OSError:
+        return ""
+
+
+def open_unnamed(dir_fd: int) -> int:
+    """Open a new file that has no name (O_TMPFILE, open(2)); OSError where the file system cannot."""
+    return os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666, dir_fd=dir_fd)
+
+
+def rename_if_free(old: str, new: str) -> None:
+    """Rename, the kernel refusing a name that is taken; OSError EINVAL where the file system cannot (NFS)."""
+    _libc.renameat2(old, new, _RENAME_NOREPLACE)
+
+
+def copy_range(source: int, target: int, size: int) -> int:
+    """Copy inside the kernel by copy_file_range(2) alone, and return how many bytes; OSError where it cannot."""
+    return _by_range(source, target, size)
+
+
+def keeps_locks(name: str, dir_fd: int) -> bool:
+    """Return whether a lock on a new file of that name keeps a second holder out; OSError where there are no locks.
+
+    The second holder is another open file description of this process, whose locks conflict with those of the process
+    as another process's would (fcntl_locking(2), open file description locks).
+    """
+    first = open_new(name, dir_fd)
+    try:
+        fcntl.lockf(first, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        second = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
+        try:
+            fcntl.fcntl(second, fcntl.F_OFD_SETLK, _whole_file_lock())
+        except BlockingIOError:
+            return True
+        finally:
+            close(second)
+        return False
+    finally:
+        close(first)
+
+
+def _whole_file_lock() -> bytes:
+    """Return `struct flock` for an exclusive lock on all of a file (fcntl_locking(2))."""
+    return struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 
 
 class Room(NamedTuple):

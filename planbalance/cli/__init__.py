@@ -7,7 +7,7 @@ from planbalance.cli.shell import Shell, print_version
 # In the order in which people meet them. Each is a function of that name in a module of that name here.
 COMMANDS = (
     *("scan", "plan", "show", "diff", "apply", "verify", "build", "report"),
-    *("relocate", "clean", "slurm", "demo", "completion"),
+    *("relocate", "clean", "tune", "slurm", "demo", "completion"),
 )
 
 

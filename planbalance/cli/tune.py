@@ -1,0 +1,27 @@
+"""`planbalance tune`: what a file system can do, measured."""
+
+import click
+
+from planbalance import api
+from planbalance.cli.options import PATH, command
+from planbalance.cli.terminal import Answer, Terminal
+from planbalance.report.tune import tune_text
+from planbalance.tune import document_of
+
+
+@command(
+    "tune",
+    about="Measure what a file system can do.",
+    example="planbalance tune /scratch",
+    printing=True,
+)
+@click.argument("folder", metavar="DIR", type=PATH)
+@click.pass_obj
+def tune(terminal: Terminal, folder: str) -> Answer:
+    """Measure the file system under DIR: what works there, what calls take, and what apply would use.
+
+    A hidden folder is made in DIR and removed again, whatever happens. DIR is where data sets are to be built; a data
+    set itself is refused.
+    """
+    document = document_of(api.tune(folder, progress=terminal.progress))
+    return Answer(document, tune_text(document))

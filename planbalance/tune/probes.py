@@ -1,0 +1,100 @@
+"""What works on a file system: each thing is really done once, and its outcome looked at."""
+
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+from planbalance import fs
+
+_DATA: Final = b"0 0.5 0.5 0.1 0.2\n" * 512  # more than one block, so that a reflink has something to share
+
+
+class Probe(NamedTuple):
+    """Whether one thing works, and if not, why."""
+
+    works: bool
+    reason: str
+
+
+def probe_all(tree: fs.Tree) -> dict[str, Probe]:
+    """Try everything that `apply` may use, in a folder of its own."""
+    return {name: _probed(name, attempt, tree) for name, attempt in _ATTEMPTS.items()}
+
+
+def _probed(name: str, attempt: Callable[[int, str], str], tree: fs.Tree) -> Probe:
+    folder = tree.folder(name, make=True)
+    try:
+        reason = attempt(folder, f"{tree.path}/{name}")
+    except OSError as error:
+        reason = error.strerror or str(error)
+    finally:
+        fs.close(folder)
+    return Probe(not reason, reason)
+
+
+# Each returns "", or why what the call did is not what it should have done.
+
+
+def _hard_link(folder: int, _path: str) -> str:
+    fs.write_new("file", folder, _DATA)
+    fs.hard_link("file", folder, "link", folder)
+    same = fs.facts("file", folder).st_ino == fs.facts("link", folder).st_ino
+    return "" if same else "the link is a file of its own"
+
+
+def _symlink(folder: int, _path: str) -> str:
+    fs.symlink("nowhere", "link", folder)
+    return "" if fs.link_target("link", folder) == "nowhere" else "the link says something else than was written"
+
+
+def _reflink(folder: int, _path: str) -> str:
+    return _copied(folder, fs.clone)
+
+
+def _copy_file_range(folder: int, _path: str) -> str:
+    def copy(source: int, target: int) -> None:
+        fs.copy_range(source, target, len(_DATA))
+
+    return _copied(folder, copy)
+
+
+def _copied(folder: int, copy: Callable[[int, int], None]) -> str:
+    fs.write_new("file", folder, _DATA)
+    source = fs.open_source("file", folder)
+    try:
+        with fs.new_file("copy", folder) as target:
+            copy(source, target)
+    finally:
+        fs.close(source)
+    return "" if fs.read_whole("copy", folder) == _DATA else "the copy holds other bytes"
+
+
+def _unnamed(folder: int, _path: str) -> str:
+    fs.close(fs.open_unnamed(folder))
+    return ""
+
+
+def _publish(folder: int, path: str) -> str:
+    """Rename a folder onto a free name, then onto a taken one, which must be refused."""
+    for name in ("staged", "taken"):
+        fs.make_folder(f"{path}/{name}")
+    fs.rename_if_free(f"{path}/staged", f"{path}/published")
+    try:
+        fs.rename_if_free(f"{path}/published", f"{path}/taken")
+    except FileExistsError:
+        return ""
+    return "" if fs.has("published", folder) else "a name that was taken was replaced"
+
+
+def _locks(folder: int, _path: str) -> str:
+    return "" if fs.keeps_locks("lock", folder) else "a second holder was let in"
+
+
+_ATTEMPTS: Final[Mapping[str, Callable[[int, str], str]]] = {
+    "hardlink": _hard_link,
+    "symlink": _symlink,
+    "reflink": _reflink,
+    "copy_file_range": _copy_file_range,
+    "o_tmpfile": _unnamed,
+    "atomic_publish": _publish,
+    "fcntl_locks": _locks,
+}

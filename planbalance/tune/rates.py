@@ -1,0 +1,145 @@
+"""How many files a second can be made (and removed again) by so many workers, in folders of their own or in one."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, Literal, NamedTuple
+
+from planbalance import fs
+from planbalance.model import Progress
+from planbalance.workers import Workers
+
+Kind = Literal["processes", "threads"]
+Where = Literal["own", "one"]
+
+MOST_THREADS: Final = 128
+_SECONDS: Final = 0.3  # a point
+_GIVE_UP: Final = 0.8  # of the best rate, twice in a row: more workers only load the servers
+
+
+class Rate(NamedTuple):
+    """One point.
+
+    Attributes:
+        kind: of the workers.
+        workers: how many.
+        where: each in a folder of its `own`, or all in `one`.
+        per_second: files made and removed, of all workers together.
+        busy: share of the time that a worker computed, and did not wait; from 0 to 1.
+    """
+
+    kind: Kind
+    workers: int
+    where: Where
+    per_second: float
+    busy: float
+
+
+class _Task(NamedTuple):
+    """What one worker is to do: its folder, how its names begin, and until when."""
+
+    path: str
+    prefix: str
+    until: float
+
+
+class _Churned(NamedTuple):
+    """What one worker did: files, until when, in how many seconds, and those of them that it computed."""
+
+    files: int
+    until: float
+    seconds: float
+    computed: float
+
+
+def rates(tree: fs.Tree, processes: Workers, progress: Progress) -> list[Rate]:
+    """Return the points: processes as many as there are, threads as many as raise the rate."""
+    points: list[Rate] = []
+    progress.begin("measure", None, "files")
+    try:
+        for point in _points(tree, processes):
+            points.append(point)
+            progress.advance(round(point.per_second * _SECONDS))
+    finally:
+        progress.end()
+    return points
+
+
+def _points(tree: fs.Tree, processes: Workers) -> Iterator[Rate]:
+    for where in _WHERE:
+        for count in _doubled(processes.count):
+            yield _in_processes(tree, processes, count, where)
+    for where in _WHERE:
+        best, fallen = 0.0, 0
+        for count in _doubled(MOST_THREADS):
+            point = _in_threads(tree, count, where)
+            yield point
+            best, fallen = max(best, point.per_second), fallen + 1 if point.per_second < _GIVE_UP * best else 0
+            if fallen == 2:
+                break
+
+
+_WHERE: Final[tuple[Where, ...]] = ("own", "one")
+
+
+def _doubled(most: int) -> Iterator[int]:
+    count = 1
+    while count < most:
+        yield count
+        count *= 2
+    if most:
+        yield most
+
+
+def _folders(tree: fs.Tree, count: int, where: Where) -> list[str]:
+    names = [f"rate-{index if where == 'own' else 0}" for index in range(count)]
+    for name in dict.fromkeys(names):
+        fs.close(tree.folder(name, make=True))
+    return [f"{tree.path}/{name}" for name in names]
+
+
+def _in_processes(tree: fs.Tree, processes: Workers, count: int, where: Where) -> Rate:
+    start = time.perf_counter()  # one clock for all processes
+    tasks = [_Task(path, f"{index}-", start + _SECONDS) for index, path in enumerate(_folders(tree, count, where))]
+    done = [churned for _, churned in processes.work_off(_churn, tasks)]
+    return _summed("processes", where, done, start)
+
+
+def _in_threads(tree: fs.Tree, count: int, where: Where) -> Rate:
+    stop = threading.Event()
+    folders = _folders(tree, count, where)
+    start = time.perf_counter()
+    with ThreadPoolExecutor(count) as executor:
+        try:
+            tasks = [_Task(path, f"{index}-", start + _SECONDS) for index, path in enumerate(folders)]
+            running = [executor.submit(_churn, task, stop) for task in tasks]
+            done = [each.result() for each in running]
+        finally:
+            stop.set()  # an interrupt: nobody goes on
+    return _summed("threads", where, done, start)
+
+
+def _summed(kind: Kind, where: Where, done: Sequence[_Churned], start: float) -> Rate:
+    elapsed = max(each.until for each in done) - start
+    worked = sum(each.seconds for each in done)
+    computed = sum(each.computed for each in done)
+    busy = min(1.0, computed / worked) if worked else 1.0
+    return Rate(kind, len(done), where, sum(each.files for each in done) / elapsed, busy)
+
+
+def _churn(task: _Task, stop: threading.Event | None = None) -> _Churned:
+    """Make and remove files of names of our own in a folder, one after the other, until the time is over."""
+    folder = fs.open_source_folder(task.path)
+    start, computing = time.perf_counter(), time.thread_time()
+    now, files = start, 0
+    try:
+        while now < task.until and not (stop is not None and stop.is_set()):
+            name = f"{task.prefix}{files}"
+            fs.empty_new(name, folder)
+            fs.unlink(name, folder)
+            files += 1
+            now = time.perf_counter()
+        return _Churned(files, now, now - start, time.thread_time() - computing)
+    finally:
+        fs.close(folder)

@@ -1,0 +1,68 @@
+"""A folder of our own to measure in, gone at the end whatever happens."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+from planbalance import fs
+from planbalance.errors import PlanError
+
+PREFIX: Final = ".planbalance-tune-"
+
+
+@contextmanager
+def scratch(folder: str) -> Iterator[fs.Tree]:
+    """Make a hidden folder in `folder`, give it, and remove it with what is in it.
+
+    Raises:
+        PlanError: nothing can be made there (kind `not-writable`).
+    """
+    path = f"{folder.rstrip('/')}/{PREFIX}{os.urandom(6).hex()}"
+    try:  # an interrupt may come right after the folder was made
+        _make(folder, path)
+        tree = fs.Tree(path)
+        try:
+            yield tree
+        finally:
+            tree.close()
+    finally:
+        with _undisturbed():
+            _remove(folder, path)
+
+
+def _make(folder: str, path: str) -> None:
+    try:
+        fs.make_folder(path)
+    except OSError as error:
+        raise PlanError(
+            f"Nothing can be made in {folder}: {error.strerror}.",
+            kind="not-writable",
+            hint="Measure a folder in which you may write: the one that data sets are to be built in.",
+            paths=(folder,),
+        ) from None
+
+
+def _remove(folder: str, path: str) -> None:
+    above = fs.Tree(folder)
+    try:
+        with suppress(FileNotFoundError):
+            fs.remove_tree(above.fd, os.path.basename(path))
+    finally:
+        above.close()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let no second Ctrl-C come between: what was made is taken away first."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,73 @@
+"""What `apply` would do here: its own controller, driven by the rates that were measured. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from planbalance.engine.controller import Controller, Seen
+from planbalance.tune.probes import Probe
+from planbalance.tune.rates import Kind, Rate
+
+_SECONDS: Final = 15.0  # of the run that is played through
+_FOLDERS_PAY: Final = 1.5  # times the rate, before a folder a volume is advised
+
+
+class Settings(NamedTuple):
+    """What `apply` would use.
+
+    Attributes:
+        kind: of its workers, once it has settled.
+        workers: how many, `--jobs auto`.
+        modes: that work here, with a source on the same file system.
+        copy: how bytes are copied: `copy_file_range` inside the kernel, else `sendfile` or `read and write`.
+        publish: `renameat2`, which spares a name that is taken, else `rename`.
+        layout: `by-volume` where folders of their own make files faster, else `keep`.
+    """
+
+    kind: Kind
+    workers: int
+    modes: tuple[str, ...]
+    copy: str
+    publish: str
+    layout: str
+
+
+def settings(works: Mapping[str, Probe], rates: Sequence[Rate], cores: int) -> Settings:
+    """Return what `apply` would use on a file system that was measured."""
+    kind, workers = _settled(rates, cores)
+    linking = ("hardlink", "symlink", "reflink")
+    return Settings(
+        kind=kind,
+        workers=workers,
+        modes=("copy", *(mode for mode in linking if works[mode].works)),
+        copy="copy_file_range" if works["copy_file_range"].works else "sendfile, or read and write",
+        publish="renameat2" if works["atomic_publish"].works else "rename",
+        layout=_layout(rates, kind),
+    )
+
+
+def _settled(rates: Sequence[Rate], cores: int) -> tuple[Kind, int]:
+    """Return where the controller of `apply` settles on a file system that answers at these rates."""
+    processes = max((each.workers for each in rates if each.kind == "processes"), default=0)
+    controller = Controller(cores, processes, None)
+    now = 0.0
+    while now < _SECONDS:
+        rate = _rate(rates, controller.kind, controller.workers)
+        elapsed = controller.batch / rate.per_second
+        now += elapsed
+        taken = elapsed * controller.workers
+        controller.observe(Seen(now, controller.batch, taken, taken * rate.busy))
+    return controller.kind, controller.workers
+
+
+def _rate(rates: Sequence[Rate], kind: Kind, workers: int) -> Rate:
+    """Return the point nearest to so many workers, each with a folder of its own."""
+    known = [each for each in rates if each.where == "own" and each.per_second > 0]
+    return min(known, key=lambda each: (each.kind != kind, abs(each.workers - workers)))
+
+
+def _layout(rates: Sequence[Rate], kind: Kind) -> str:
+    best = {
+        where: max((each.per_second for each in rates if each.kind == kind and each.where == where), default=0.0)
+        for where in ("own", "one")
+    }
+    return "by-volume" if best["own"] > _FOLDERS_PAY * best["one"] else "keep"

@@ -1,0 +1,97 @@
+"""The measurement as a story: a folder of our own, what works there, how long calls take, how many at once pay."""
+
+import os.path
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from planbalance import fs
+from planbalance.errors import InputError, UsageError
+from planbalance.model import Progress
+from planbalance.pool import available_cores
+from planbalance.tune.latency import Latency, latencies
+from planbalance.tune.names import FileSystem, file_system
+from planbalance.tune.probes import Probe, probe_all
+from planbalance.tune.rates import Rate, rates
+from planbalance.tune.scratch import scratch
+from planbalance.tune.settings import Settings, settings
+from planbalance.workers import Workers
+
+# What tells a data set, by what its folder holds.
+_DATA_SETS: Final = (
+    ("images", "labels"),
+    ("data.yaml",),
+    ("dataset.yaml",),
+    *((f"{split}/images",) for split in ("train", "val", "valid", "test")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """What was found out about the file system under a folder.
+
+    Attributes:
+        folder: absolute.
+        file_system: what it is called and where it is mounted.
+        cores: that this process may use.
+        works: by name: `hardlink`, `symlink`, `reflink`, `copy_file_range`, `o_tmpfile`, `atomic_publish`,
+            `fcntl_locks`.
+        latency: by call: `create`, `stat`, `link`, `rename`, `unlink`; without those that the file system refuses.
+        rates: files made and removed a second, by kind and number of workers.
+        settings: what `apply` would use.
+    """
+
+    folder: str
+    file_system: FileSystem
+    cores: int
+    works: dict[str, Probe]
+    latency: dict[str, Latency]
+    rates: tuple[Rate, ...]
+    settings: Settings
+
+
+def tune(folder: str, progress: Progress) -> Tuned:
+    """Measure the file system under a folder; nothing is left there, also after an interrupt.
+
+    Raises:
+        InputError: there is no such folder (kind `input-not-found`).
+        UsageError: it is a data set or lies in one, where nothing is ever written (kind `inside-data-set`).
+        PlanError: nothing can be made there (kind `not-writable`).
+    """
+    path = os.path.abspath(folder)
+    if not os.path.isdir(path):
+        raise InputError(
+            f"{folder} is not a folder.", kind="input-not-found", hint="Name a folder to measure in.", paths=(path,)
+        )
+    _refuse_data_sets(path)
+    with scratch(path) as tree, Workers(available_cores()) as processes:
+        works = probe_all(tree)
+        latency = latencies(tree)
+        measured = tuple(rates(tree, processes, progress))
+    return Tuned(
+        folder=path,
+        file_system=file_system(fs.real_path(path), fs.mount_table(), fs.file_system_number(path)),
+        cores=available_cores(),
+        works=works,
+        latency=latency,
+        rates=measured,
+        settings=settings(works, measured, available_cores()),
+    )
+
+
+def _refuse_data_sets(path: str) -> None:
+    for place in _upwards(path):
+        inside = os.path.basename(place) in ("images", "labels")
+        if inside or any(all(os.path.exists(f"{place}/{name}") for name in names) for names in _DATA_SETS):
+            raise UsageError(
+                f"{path} is a data set or lies in one: nothing is ever written there.",
+                kind="inside-data-set",
+                hint="Measure the folder in which new data sets are to be built.",
+                paths=(path,),
+            )
+
+
+def _upwards(path: str) -> Iterator[str]:
+    while path != "/":
+        yield path
+        path = os.path.dirname(path)
