@@ -44,6 +44,10 @@ class Machine:
     def record(self, work: Callable[[], object], *, fail_sync: int = 0) -> powerloss.Log:
         return powerloss.record(self.out, work, fail_sync=fail_sync)
 
+    def publishes(self, op: powerloss.Op) -> bool:
+        """Tell whether this step gives the output its name."""
+        return isinstance(op, powerloss.Names) and any(change[1] == self.scene.output.name for change in op.changes)
+
     def crash(self, state: powerloss.State) -> bool:
         """Put a state on disk and boot; return False where it was tried before."""
         key = hash(tuple(sorted(state.items())))
@@ -157,6 +161,18 @@ def interrupted(machine: Machine, slices: int) -> Callable[[], None]:
 # ---- the ways in which a machine can be lost ------------------------------------------------------------------------
 
 
+def recover_or_restart(machine: Machine, options: ApplyOptions) -> None:
+    """Recover, by `--restart` where an apply asks for it."""
+    machine.options = options
+    try:
+        machine.recover()
+    except PlanError as refusal:
+        if refusal.kind not in ("partial-build-of-another-plan", "staging-damaged"):
+            raise
+        machine.options = replace(options, restart=True)
+        machine.recover()
+
+
 def during_a_build(machine: Machine, effort: Effort) -> int:
     return lose_power(machine, machine.record(machine.apply), effort, machine.recover)
 
@@ -188,17 +204,7 @@ def after_a_restart(machine: Machine, effort: Effort) -> int:
     machine.options = replace(plain, restart=True)
     log = machine.record(machine.apply)
 
-    def recover() -> None:
-        machine.options = plain
-        try:
-            machine.recover()
-        except PlanError as refusal:
-            if refusal.kind not in ("partial-build-of-another-plan", "staging-damaged"):
-                raise
-            machine.options = replace(plain, restart=True)
-            machine.recover()
-
-    return lose_power(machine, log, effort, recover)
+    return lose_power(machine, log, effort, lambda: recover_or_restart(machine, plain))
 
 
 def after_a_failed_sync(machine: Machine, effort: Effort) -> int:
@@ -220,9 +226,26 @@ def after_a_failed_sync(machine: Machine, effort: Effort) -> int:
     return count
 
 
-WAYS = (during_a_build, during_a_resume, after_an_interrupt, after_a_restart, after_a_failed_sync)
+def before_a_fast_build_is_published(machine: Machine, effort: Effort) -> int:
+    """Without `safe` a lost machine may cost all work, and --restart be asked for; a wrong tree is never made."""
+    plain = machine.options = replace(machine.options, durability="fast")
+    log = machine.record(machine.apply)
+    published = next(at for at, op in enumerate(log.ops) if machine.publishes(op))
+    log.ops = log.ops[:published]
+    return lose_power(machine, log, effort, lambda: recover_or_restart(machine, plain))
+
+
+WAYS = (
+    before_a_fast_build_is_published,
+    during_a_build,
+    during_a_resume,
+    after_an_interrupt,
+    after_a_restart,
+    after_a_failed_sync,
+)
 # How hard each way is tried in each mode: about 4,000 states together.
 WHOLE = (
+    (before_a_fast_build_is_published, Effort(seed=0, step=1, most=6, again=0)),
     (during_a_build, Effort(seed=0, step=1, most=20, again=0)),
     (during_a_resume, Effort(seed=0, step=6, most=4, again=30)),
     (after_an_interrupt, Effort(seed=0, step=1, most=12, again=0)),
