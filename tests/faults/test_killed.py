@@ -150,8 +150,14 @@ class Busy:
         self.scene.check_resumed(self.options)
 
 
+@pytest.fixture
+def forking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Worker processes for small plans too."""
+    monkeypatch.setattr("planbalance.engine.crew.WORTH_FORKING", 0)
+
+
 @pytest.mark.parametrize("mode", MODES)
-def test_killed_with_all_workers_busy(in_memory: Path, mode: str) -> None:
+def test_killed_with_all_workers_busy(in_memory: Path, forking: None, mode: str) -> None:
     busy, draw = Busy(in_memory, mode, jobs=2), random.Random(7)
     busy.measure()
     assert sum(busy.trial(2, draw) for _ in range(4)) > 0
@@ -161,7 +167,9 @@ def test_killed_with_all_workers_busy(in_memory: Path, mode: str) -> None:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("jobs", [2, 5])
 @pytest.mark.parametrize("mode", MODES)
-def test_killed_with_all_workers_busy_again_and_again(in_memory: Path, trials: Trials, mode: str, jobs: int) -> None:
+def test_killed_with_all_workers_busy_again_and_again(
+    in_memory: Path, forking: None, trials: Trials, mode: str, jobs: int
+) -> None:
     busy, left = Busy(in_memory, mode, jobs), 250
     busy.measure()
     while left > 0:
