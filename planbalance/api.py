@@ -68,7 +68,7 @@ Inputs = str | InputSpec | Sequence[str | InputSpec]
 Number = str | Decimal | float
 Given = TypeVar("Given")
 
-MODES: Final = ("copy", "hardlink", "symlink", "reflink")
+MODES: Final = ("copy", "hardlink", "symlink", "reflink", "list")
 DEFAULT_PLAN: Final = "plan.json"
 DEFAULT_SEED: Final = 42
 __all__ = (
@@ -147,12 +147,12 @@ class PlanKeywords(TypedDict, total=False):
 class ApplyKeywords(TypedDict, total=False):
     """The keywords that `apply` and `build` share; each is the command line's option of the same name.
 
-    `mode` "copy", `labels` "copy", `fallback` "none", `jobs` None (what this process may use), `checksum` "sha256",
-    `dry_run` False, `restart` False, `durability` "fast".
+    `mode` "copy", `labels` None ("copy"; nothing else goes with mode "list"), `fallback` "none", `jobs` None (what this
+    process may use), `checksum` "sha256", `dry_run` False, `restart` False, `durability` "fast".
     """
 
     mode: Mode
-    labels: Literal["copy", "same"]
+    labels: Literal["copy", "same"] | None
     fallback: Literal["none", "copy"]
     jobs: int | None
     checksum: Literal["sha256", "none"]
@@ -607,7 +607,8 @@ def apply(  # noqa: PLR0913 - keywords of the contract
     _check_keywords(keywords, ApplyKeywords)
     _check_counts({"--jobs": keywords.get("jobs")}, least=1)
     part = None if shard is None else _shard(shard)
-    options = engine.ApplyOptions(output=output, map_input=tuple(map_input), shard=part, finish=finish, **keywords)
+    chosen = _with_labels(keywords)
+    options = engine.ApplyOptions(output=output, map_input=tuple(map_input), shard=part, finish=finish, **chosen)
     plan_file = open_plan(plan, allow_edited=allow_edited) if isinstance(plan, str) else plan
     if executor == "local":
         if scheduler is not None:
@@ -676,7 +677,7 @@ def slurm(
         )
     where = None if output is None else os.path.abspath(output)
     pairs = tuple((os.path.abspath(old), os.path.abspath(new)) for old, new in map_input)
-    options = engine.ApplyOptions(output=where, map_input=pairs, **keywords)
+    options = engine.ApplyOptions(output=where, map_input=pairs, **_with_labels(keywords))
     engine.make_job(plan_file, options)  # refuses options that contradict each other or the plan
     files = batch_files(os.path.abspath(plan), options, nodes, own_program())
     folder = os.path.abspath(into)
@@ -918,6 +919,7 @@ def build(
     from planbalance import audit
 
     _check_keywords(keywords, BuildKeywords)
+    _with_labels(keywords, keywords.get("layout"))
     for_plan: Any = {name: value for name, value in keywords.items() if name in PlanKeywords.__annotations__}
     for_apply: Any = {name: value for name, value in keywords.items() if name in ApplyKeywords.__annotations__}
     sealed, warnings = _sealed(inputs, output, plan_file, make_plan_as_list, progress, for_plan)
@@ -945,6 +947,19 @@ def _check_keywords(keywords: Mapping[str, Any], known: type) -> None:
     unknown = sorted(set(keywords) - names)
     if unknown:
         raise TypeError(f"unknown keyword: {', '.join(unknown)}")
+
+
+def _with_labels(keywords: Mapping[str, Any], layout: Layout | None = None) -> dict[str, Any]:
+    """Return the keywords of apply with `labels` said. Raises UsageError for what mode list leaves no choice of."""
+    if keywords.get("mode") == "list":
+        for option, given in (("--labels", keywords.get("labels")), ("--layout by-volume", layout == "by-volume")):
+            if given:
+                raise UsageError(
+                    f"{option} does not go with --mode list: nothing is placed, trainers find labels by their rule.",
+                    kind="list",
+                    hint="Leave it out, or use --mode symlink.",
+                )
+    return {**keywords, "labels": keywords.get("labels") or "copy"}
 
 
 def _check_counts(values: Mapping[str, int | None], *, least: int) -> None:

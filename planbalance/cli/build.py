@@ -87,9 +87,10 @@ def build(  # noqa: PLR0913, PLR0917 - click passes options by name
     return Answer(documents, text, 0 if built.audit.ok else AUDIT_FAILED)
 
 
-def _label_root_and_mode(words: Sequence[str]) -> tuple[str | None, Literal["copy", "same"]]:
+def _label_root_and_mode(words: Sequence[str]) -> tuple[str | None, Literal["copy", "same"] | None]:
     modes = [word for word in words if word in {"copy", "same"}]
     roots = [word for word in words if word not in modes]
     if len(modes) > 1 or len(roots) > 1:
         raise click.UsageError("--labels may be given once as copy or same, and once as a folder.")
-    return (roots[0] if roots else None), ("same" if modes == ["same"] else "copy")
+    mode: Literal["copy", "same"] | None = ("same" if modes == ["same"] else "copy") if modes else None
+    return (roots[0] if roots else None), mode

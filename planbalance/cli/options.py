@@ -435,8 +435,8 @@ shard_options = together(
 
 
 label_mode_option = option(
-    "--labels", type=click.Choice(["copy", "same"]), default="copy", show_default=True, heading="Output",
-    help="Labels copied (one edited later does not change the source), or placed as the images are.",
+    "--labels", type=click.Choice(["copy", "same"]), heading="Output",
+    help="Labels copied (one edited later does not change the source), or placed as the images are.  [default: copy]",
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Final, Literal
 
 from planbalance import fs
+from planbalance.engine.lists import Lister
 from planbalance.engine.shards import Shard
 from planbalance.engine.survey import Survey
 from planbalance.errors import UsageError
@@ -19,7 +20,7 @@ from planbalance.planstore import PlanFile
 PINNED: Final = ("mode", "labels", "checksum", "fallback", "durability")
 # About 0.7 KB each: 90 MB at most.
 _KEPT_OPERATIONS: Final = 131_072
-AVAILABLE: Final = ("copy", "hardlink", "symlink", "reflink")
+AVAILABLE: Final = ("copy", "hardlink", "symlink", "reflink", "list")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +129,19 @@ class Job:
 def make_job(plan: PlanFile, options: ApplyOptions) -> Job:
     """Resolve the options against a plan. Raises UsageError."""
     _refuse_options(options)
+    if options.mode == "list" and plan.header.parameters["layout"] == "by-volume":
+        raise UsageError(
+            "--mode list names the images where they are, so it does not go with --layout by-volume",
+            kind="list",
+            hint="plan with --layout keep, or apply with --mode symlink",
+        )
     output = os.path.abspath(options.output) if options.output is not None else plan.header.output
     if output == "/":
         raise UsageError("The output cannot be the root folder", kind="output-refused", hint="name a new folder")
     roots = _mapped_roots(plan.header.inputs, options.map_input)
     kept = KeptPlan(plan)
-    return Job(kept, options, output, fs.partial_path(output), roots, Survey(plan.header, kept.read_block))
+    lister = Lister(plan.header, roots) if options.mode == "list" else None
+    return Job(kept, options, output, fs.partial_path(output), roots, Survey(plan.header, kept.read_block, lister))
 
 
 def _refuse_options(options: ApplyOptions) -> None:
@@ -146,6 +154,8 @@ def _refuse_options(options: ApplyOptions) -> None:
             kind="shard",
             hint="`planbalance clean` removes a partial build that nobody works on",
         )
+    if part and options.mode == "list":
+        raise UsageError(f"{part} does not go with --mode list: there is nothing to share out", kind="list")
     if options.finish and options.dry_run:
         raise UsageError("--finish does not go with --dry-run", kind="shard", hint="--finish says what is missing")
     if options.jobs is not None and options.jobs < 1:

@@ -101,6 +101,19 @@ def refuse_absent_inputs(job: Job) -> None:
         )
 
 
+def refuse_lost_labels(job: Job) -> None:
+    """Refuse `--mode list` where trainers would not find a label by its image's path (PlanError)."""
+    lost = [path for each in job.survey.lists() for path in each.lost]
+    if lost:
+        raise PlanError(
+            f"--mode list would lose labels: trainers put /labels/ for the last /images/ in an image's path, and of "
+            f"{len(lost):,} images the label is not there, such as {lost[0]}",
+            kind="labels-lost",
+            hint="use --mode symlink or copy",
+            paths=lost,
+        )
+
+
 # ---- how much -----------------------------------------------------------------------------------------------------
 
 
@@ -125,6 +138,8 @@ def refuse_space(job: Job, way: Mode, at: str, *, share_left: float = 1.0) -> No
 
 def _estimate(job: Job, way: Mode, block: int) -> tuple[int, int]:
     """Return bytes and inodes: content in whole blocks where it is copied; names, links and folders in any case."""
+    if way == "list":
+        return sum(len(each.lines) for each in job.survey.lists()), _FIXED_INODES
     slices = job.slices
     folders = 2 * len({each.folder for each in job.plan.header.blocks})
     names = 2 * slices * 64  # a directory entry and its share of an index
@@ -147,7 +162,7 @@ def settle_mode(job: Job, staging: Staging) -> tuple[Mode, str | None]:
     if staging.header is not None:
         way: Any = staging.header.get("way", mode)
         return way, _fallback_warning(job, None) if way != mode else None
-    refusal = None if mode == "copy" else _probe_all(job, mode, staging)
+    refusal = None if mode in ("copy", "list") else _probe_all(job, mode, staging)
     if refusal is None:
         return mode, None
     if job.options.fallback == "copy":

@@ -12,9 +12,10 @@ from planbalance import fs, handoff
 from planbalance.destination import Destinations, label_of
 from planbalance.engine import words
 from planbalance.engine.job import Job
+from planbalance.engine.lists import list_name
 from planbalance.engine.staging import Staging
 from planbalance.errors import IncompleteError, PlanError
-from planbalance.model import Mode, Operation
+from planbalance.model import Mode, Operation, Split
 
 RECEIPT_SCHEMA: Final = "planbalance/receipt/1"
 MANIFEST: Final = "manifest-sha256.txt"
@@ -35,7 +36,10 @@ def write_root_files(job: Job, staging: Staging, way: Mode, sums: Sums | None) -
     """
     header, root = job.plan.header, staging.tree.fd
     metadata = handoff.metadata_of(header, job.survey.details())
-    texts = {METADATA: metadata, DATASET: handoff.dataset_yaml(header, job.output)}
+    texts = {METADATA: metadata, DATASET: handoff.dataset_yaml(header, job.output, listed=way == "list")}
+    lists = _lists(job)
+    for split, lines in lists.items():
+        _write_anew(list_name(split), root, map(str.encode, lines))
     hyp = handoff.hyp_yaml(header)
     for name, data in texts.items():
         fs.write_replacing(name, root, data)
@@ -49,7 +53,16 @@ def write_root_files(job: Job, staging: Staging, way: Mode, sums: Sums | None) -
     if sums is not None:
         _write_anew(MANIFEST, root, manifest(job, sums, extra))
     _write_own(job, staging, way)
-    return 2 * job.slices + len(texts) + (hyp is not None) + (sums is not None)
+    placed = len(lists) if way == "list" else 2 * job.slices
+    return placed + len(texts) + (hyp is not None) + (sums is not None)
+
+
+def _lists(job: Job) -> dict[Split, list[str]]:
+    """Return the lines of the lists of `--mode list`, of splits that hold a slice."""
+    lists: dict[Split, list[str]] = {}
+    for each in job.survey.lists():
+        lists.setdefault(each.split, []).append(each.lines)
+    return lists
 
 
 def _write_anew(name: str, dir_fd: int, chunks: Iterator[bytes]) -> None:

@@ -40,6 +40,10 @@ _LINK_WARNING: Final = (
     "YOLOv5 re-save JPEGs that do not end in FF D9, in place"
 )
 
+_LIST_WARNING: Final = (
+    "Ultralytics and YOLOv5 will write *.cache files into the SOURCE label folders; --mode symlink avoids it"
+)
+
 
 def apply_plan(plan: PlanFile, options: ApplyOptions, progress: Progress | None = None) -> Outcome:
     """Build the data set that a plan describes; publish it in one step, or not at all.
@@ -180,6 +184,7 @@ class _Run:
             preflight.refuse_absent_inputs(job)
         preflight.refuse_overlap(job)
         preflight.refuse_output(job)
+        preflight.refuse_lost_labels(job)
         at = preflight.refuse_parent(job)
         preflight.refuse_unsafe(job, at)
         if fs.look(job.staging) is None:
@@ -195,6 +200,8 @@ class _Run:
             self._warnings.append(warning)
             if not staging.resumed:
                 preflight.refuse_space(job, way, job.staging)
+        if way == "list":
+            self._warnings.append(_LIST_WARNING)
         if way in ("hardlink", "symlink"):
             self._warnings.append(_LINK_WARNING.format(kind="hard link" if way == "hardlink" else "symbolic link"))
         if not staging.resumed or job.options.durability == "safe":
@@ -227,7 +234,7 @@ class _Run:
                 await journal.begin((), opening_line(job, shard))
                 for record in taken_over(known.done, sums):
                     await journal.record(record)
-            placing = Placing(way, redo=staging.resumed, tree=staging.tree)
+            placing = Placing(way, redo=staging.resumed, tree=None if way == "list" else staging.tree)
             await self._place(job, placing, left, journal=journal, sums=sums)
             if self._stop or self._faults:
                 with suppress(OSError):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from planbalance import handoff
+from planbalance.engine.lists import BlockLists, Lister
 from planbalance.handoff import SliceDetails
 from planbalance.model import Operation, PlanHeader
 from planbalance.planfile import BlockFacts, Facts
@@ -23,25 +24,29 @@ class BlockSurvey(NamedTuple):
         facts: what the check of the whole plan needs.
         content: bytes of images and labels, each file in whole units.
         details: the metadata's image names.
+        lists: its part of the lists of `--mode list`; None in other modes.
     """
 
     facts: BlockFacts
     content: int
     details: SliceDetails
+    lists: BlockLists | None
 
 
 class Surveyor:
-    """Surveys the blocks of one plan."""
+    """Surveys the blocks of one plan; with a lister, its lists too."""
 
-    def __init__(self, header: PlanHeader) -> None:
+    def __init__(self, header: PlanHeader, lister: Lister | None) -> None:
         self._header = header
         self._facts = Facts(header)
+        self._lister = lister
 
     def of(self, index: int, operations: Sequence[Operation]) -> BlockSurvey:
         """Survey block `index`."""
         units = sum(-(-each.image_size // UNIT) - (-each.label_size // UNIT) for each in operations)
         facts = self._facts.of(self._header.blocks[index].folder, operations)
-        return BlockSurvey(facts, units * UNIT, handoff.slice_details(self._header, operations))
+        lists = None if self._lister is None else self._lister.of(operations)
+        return BlockSurvey(facts, units * UNIT, handoff.slice_details(self._header, operations), lists)
 
 
 class Survey:
@@ -50,11 +55,17 @@ class Survey:
     Args:
         header: the plan's.
         read: reads a block; PlanError where it is damaged or hostile.
+        lister: of `--mode list`; None in other modes.
+
+    Attributes:
+        surveyor: surveys a block.
     """
 
-    def __init__(self, header: PlanHeader, read: Callable[[int], Sequence[Operation]]) -> None:
+    def __init__(
+        self, header: PlanHeader, read: Callable[[int], Sequence[Operation]], lister: Lister | None = None
+    ) -> None:
         self._read = read
-        self._surveyor = Surveyor(header)
+        self.surveyor = Surveyor(header, lister)
         self._blocks = range(len(header.blocks))
         self._known: dict[int, BlockSurvey] = {}
 
@@ -76,8 +87,15 @@ class Survey:
         """Return the bytes that images and labels take on a disk. Raises PlanError."""
         return sum(self._of(index).content for index in self._blocks)
 
+    def lists(self) -> Iterator[BlockLists]:
+        """Yield every block's part of the lists of `--mode list`, in the plan's order. Raises PlanError."""
+        for index in self._blocks:
+            lists = self._of(index).lists
+            if lists is not None:
+                yield lists
+
     def _of(self, index: int) -> BlockSurvey:
         found = self._known.get(index)
         if found is None:
-            found = self._known[index] = self._surveyor.of(index, self._read(index))
+            found = self._known[index] = self.surveyor.of(index, self._read(index))
         return found

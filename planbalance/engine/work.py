@@ -96,12 +96,14 @@ class Placer:
             "hardlink": self._link_image,
             "symlink": self._symlink_image,
             "reflink": self._clone_image,
+            "list": self._symlink_image,  # is only looked at
         }
         same: dict[Mode, _PlaceLabel] = {
             "copy": self._copy_label,
             "hardlink": self._link_label,
             "symlink": self._symlink_label,
             "reflink": self._clone_label,
+            "list": self._symlink_label,
         }
         self._place_image = images[way]
         self._copies_images = way == "copy"

@@ -16,7 +16,7 @@ from typing import Final
 from planbalance import fs
 from planbalance.engine.job import Job
 from planbalance.engine.schedule import Batch
-from planbalance.engine.survey import BlockSurvey, Surveyor
+from planbalance.engine.survey import BlockSurvey
 from planbalance.engine.switches import Switches
 from planbalance.engine.work import Placer, Result
 from planbalance.model import Mode
@@ -65,12 +65,11 @@ class _Worker:
     def __init__(self, job: Job, switches: Switches) -> None:
         self._job = job
         self._switches = switches
-        self._surveyor = Surveyor(job.plan.header)
         self._placer: Placer | None = None
 
     def survey(self, index: int) -> BlockSurvey:
         """Parse a block, keep it, and say what it holds. Raises PlanError."""
-        return self._surveyor.of(index, self._job.plan.read_block(index))
+        return self._job.survey.surveyor.of(index, self._job.plan.read_block(index))
 
     def begin(self, way: Mode, redo: bool, tree: tuple[int, int] | None) -> None:  # noqa: FBT001 - sent by position
         """Make ready to place; `tree` is device and inode of the staging folder, None where nothing is placed."""

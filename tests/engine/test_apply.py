@@ -358,12 +358,6 @@ def test_the_fallback_is_taken_only_where_asked_for_and_is_said(scene: Scene, mo
     assert other.mode == "hardlink"
 
 
-def test_a_mode_of_a_later_version_is_refused(scene: Scene) -> None:
-    if "list" in __import__("planbalance.engine.job", fromlist=["AVAILABLE"]).AVAILABLE:
-        pytest.skip("list is available")
-    assert refused(UsageError, scene, mode="list").exit_code == 2
-
-
 # ---- resume ---------------------------------------------------------------------------------------------------------
 
 

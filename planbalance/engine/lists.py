@@ -1,0 +1,62 @@
+"""`--mode list`: the images' absolute paths by split, where trainers find each label by its image's path."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from planbalance.engine.check import AbsentLabels
+from planbalance.model import Operation, PlanHeader, Split
+
+_IMAGES: Final = "/images/"
+_LABELS: Final = "/labels/"
+
+
+def list_name(split: Split) -> str:
+    """Return the name of a split's list."""
+    return f"{split}.txt"
+
+
+class BlockLists(NamedTuple):
+    """One block's part of the lists, which is of one split.
+
+    Attributes:
+        split: which one.
+        lines: absolute image paths, each with its newline.
+        lost: those whose label trainers would not find.
+    """
+
+    split: Split
+    lines: str
+    lost: tuple[str, ...]
+
+
+class Lister:
+    """Lists the blocks of one plan.
+
+    Args:
+        header: the plan's.
+        roots: where the inputs are, aligned with the plan's.
+    """
+
+    def __init__(self, header: PlanHeader, roots: Sequence[str]) -> None:
+        self._roots = [root.rstrip("/") for root in roots]
+        self._absent = AbsentLabels(header.sources)
+
+    def of(self, operations: Sequence[Operation]) -> BlockLists:
+        """Return a block's part."""
+        paths = [f"{self._roots[each.input]}/{each.image}" for each in operations]
+        lost = [path for path, each in zip(paths, operations, strict=True) if label_by_path(path) != self._label(each)]
+        return BlockLists(operations[0].split, "".join(f"{path}\n" for path in paths), tuple(lost))
+
+    def _label(self, operation: Operation) -> str | None:
+        """Return where the label is, or would be."""
+        label = operation.label
+        if label is None:
+            place = self._absent.of(operation)
+            label = None if place is None else "/".join(part for part in place if part)
+        return None if label is None else f"{self._roots[operation.input]}/{label}"
+
+
+def label_by_path(image: str) -> str | None:
+    """Return where YOLOv5 and Ultralytics look for an image's label (`img2label_paths`); None where they find none."""
+    before, found, after = image.rpartition(_IMAGES)
+    return f"{before}{_LABELS}{after.rpartition('.')[0]}.txt" if found else None
