@@ -836,8 +836,8 @@ def report(
         `report("balanced", html="balanced.html", audit="full")`
 
     Args:
-        subject: a plan file, or a data set: its folder or yaml. Of one that planbalance did not build, the page is the
-            audit, and a full one.
+        subject: a plan file, or a data set: its folder or yaml. One that planbalance did not build is audited in full,
+            and shown as it lies there where its splits share no volume.
         html: the page to write, outside of inputs and data set.
         audit: of a data set: none, what planbalance wrote (quick), or every image and label too (full).
         samples: positive slices of each split to draw with their boxes.
@@ -857,8 +857,36 @@ def report(
     found = None
     if dataset is not None and audit != "none":
         found = verify(dataset, quick=audit == "quick" and plan is not None, progress=progress)
-    written = write_page(html, plan, PageOptions(dataset, found, samples), progress)
+    shown = plan if plan is not None or dataset is None else _as_it_is(dataset, progress)
+    options = PageOptions(dataset, found, samples, as_found=plan is None)
+    written = write_page(html, shown, options, progress)
     return Reported(written.path, written.bytes, None if plan is None else plan.header.digest, dataset, found)
+
+
+def _as_it_is(dataset: str, progress: Progress | None) -> PlanFile | None:
+    """Return the plan that would leave a data set as it is, to be shown; None where none could: its splits leak."""
+    try:
+        snapshot = scan_inputs([InputSpec(path=dataset)], progress=progress or Silent())
+        present = [split for split in SPLITS if _holds(snapshot, split)]
+        # Any ratios will do: all slices stay where they are.
+        val, test = (Decimal("0.1") if split in present else Decimal(0) for split in SPLITS[1:])
+        options = PlanOptions(
+            output=f"{dataset}-as-it-is",
+            negatives_per_positive=None,
+            missing_label="empty",
+            invalid_label="keep",
+            keep_split=tuple(present),
+            train_ratio=1 - val - test,
+            val_ratio=val,
+            test_ratio=test,
+        )
+        return PlanFile.of(make_plan(snapshot, options))
+    except (InputError, UsageError):
+        return None
+
+
+def _holds(snapshot: Snapshot, split: Split) -> bool:
+    return any(folder.split == split for source in snapshot.inputs for folder in source.folders)
 
 
 def check_report(report: str, dataset: str | None, plan: str | None, against: Sequence[str] = ()) -> None:

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from typing import Any, Final, NamedTuple
@@ -39,11 +39,14 @@ class PageOptions:
         dataset: absolute path of the data set built from the plan, or None for a plan alone.
         audit: its audit, where one was run.
         samples: positive slices of each split to draw with their boxes; a negative one comes with them. 0: none.
+        as_found: another tool built the data set, and the plan is one that would leave it as it is: what such a plan
+            aims at, and what apply would do, is not shown.
     """
 
     dataset: str | None = None
     audit: Audit | None = None
     samples: int = 4
+    as_found: bool = False
 
 
 class Written(NamedTuple):
@@ -162,6 +165,8 @@ def render(plan: PlanFile | None, options: PageOptions, progress: Progress) -> b
         "dataset": options.dataset,
         "audit": None if options.audit is None else audited(options.audit, progress),
         "plan": None,
+        "as_found": options.as_found,
+        "warnings": (),
         "steps": () if options.dataset is None else audit_steps(options.dataset),
     }
     if plan is not None:
@@ -240,8 +245,10 @@ def _plan_context(plan: PlanFile, options: PageOptions, progress: Progress) -> d
     header = plan.header
     tally = facts.Tally(header, options.samples)
     needs = footprint(header, tally.watching(plan.operations()))
-    places = Places(header, options.dataset)
+    places = Places(header, None if options.as_found else options.dataset)
     splits = facts.split_facts(header, tally)
+    if options.as_found:
+        splits = tuple(replace(split, ratio="", targets={}) for split in splits)
     return {
         "plan": header,
         "plan_path": plan.path,
@@ -253,14 +260,14 @@ def _plan_context(plan: PlanFile, options: PageOptions, progress: Progress) -> d
         "examples": facts.examples(header),
         "slices_a_volume": facts.slices_a_volume(header.volumes),
         "positives_a_volume": facts.positives_a_volume(header.volumes),
-        "volumes_json": embedded_json(facts.volume_rows(tally)),
-        "labels_from": places.of,
+        "volumes_json": embedded_json(facts.volume_rows(tally) | {"found": options.as_found}),
+        "labels_from": "the data set" if options.as_found else places.of,
         "boxes": box_facts(header.names, count_all_boxes(plan, tally.labelled, places, progress)),
         "samples": draw_samples(tally.picked(), places, header.names, progress),
         "modes": _modes(needs, tally),
+        "warnings": () if options.as_found else header.warnings,
         "built_mode": "" if options.dataset is None else how_built(options.dataset).mode,
-        "steps": steps(header, plan.path, options.dataset),
-    }
+    } | ({} if options.as_found else {"steps": steps(header, plan.path, options.dataset)})
 
 
 def _modes(needs: Mapping[str, Footprint], tally: facts.Tally) -> tuple[ModeRow, ...]:

@@ -259,17 +259,36 @@ def test_without_jinja2_the_extra_is_named(tmp_path: Path, source: Path, monkeyp
     assert refused.value.hint == "pip install 'planbalance[report]'"
 
 
-def test_the_page_of_somebodys_data_set_is_its_audit(tmp_path: Path, source: Path) -> None:
+def test_somebodys_data_set_is_shown_as_it_lies_there(tmp_path: Path, source: Path) -> None:
+    """Every slice where it is, nothing left out, no plan's targets, and the audit."""
+    for split, start in (("val", 100), ("test", 200)):
+        yolo_tree(
+            source, {f"{start + int(volume[-2:])}": word for volume, word in KNEES.items()}, images=f"images/{split}"
+        )
+    before = tree_state(source)
     document = run_json("report", source, "--html", tmp_path / "page.html")
-    assert (document["digest"], document["dataset"]) == (None, str(source))
+    assert (document["digest"], document["dataset"], document["audit_ok"]) == (None, str(source), True)
+    page = Page((tmp_path / "page.html").read_text())
+    letters = "".join(KNEES.values())
+    assert "A data set as it was found, and its audit" in page.text
+    assert f"{3 * len(letters)} slices of 48 volumes." in page.text
+    assert {row[2] for row in page.volumes.values()} == {0, 1, 2}
+    assert not {"d", "m"} & set("".join(row[-1] for row in page.volumes.values()))
+    assert f"planbalance verify {source}" in page.text
+    for word in ("target", "apply", "left out"):
+        assert word not in page.text
+    assert tree_state(source) == before
+
+
+def test_the_page_of_a_data_set_that_leaks_is_its_audit(tmp_path: Path, source: Path) -> None:
+    yolo_tree(source, {"01-02-00001": "..+."}, images="images/test")
+    document = run_json("report", source, "--html", tmp_path / "page.html")
+    assert document["audit_ok"] is False
     page = Page((tmp_path / "page.html").read_text())
     assert "The audit of a data set" in page.text
-    assert f"planbalance verify {source}" in page.text
-    assert "Splits against their targets" not in page.text
-    assert (
-        run_json("report", source, "--html", tmp_path / "b.html", "--audit", "none", code=2)["error"]["kind"]
-        == "no-plan"
-    )
+    assert "Audit: failed" in page.text
+    refused = run_json("report", source, "--html", tmp_path / "b.html", "--audit", "none", code=2)
+    assert refused["error"]["kind"] == "no-plan"
 
 
 def test_the_command_says_where_the_page_is(tmp_path: Path, source: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from planbalance import api
 from planbalance.model import SPLITS, Audit, Check, Look, LookAlike, Problem
 from planbalance.planstore import PlanFile
 from planbalance.report.page import PageOptions, write_page
@@ -138,6 +139,16 @@ def test_the_keyboard_skips_to_the_content_and_copies_a_command(knees: tuple[Pla
     assert seen["skip"] == ["Skip to the content", True]
     assert seen["skipped"] == "content"
     assert seen["copied"] in {"Copied.", "Selected: copy it with the keyboard."}
+
+
+def test_somebodys_data_set_in_a_browser(tmp_path: Path) -> None:
+    letters = mixed_volumes(9, 21, smallest=3, largest=9)
+    splits = {volume: SPLITS[index % 3] for index, volume in enumerate(letters)}
+    source = yolo_tree(tmp_path / "in", letters, split_of=splits)
+    made = api.report(str(source), html=str(tmp_path / "page.html"))
+    assert made.audit is not None
+    seen = browsed(DRIVER, Path(made.path), "as-found", tmp_path, purpose="look")
+    assert (seen["messages"], seen["violations"], seen["overflow"]) == ([], {"light": []}, {"light": 0})
 
 
 ODD = ("MR-sagittal-proton-density-fat-suppressed_" * 3, "רכב-", "膝关节 ", "الركبة-", "é̂", "only_")

@@ -68,7 +68,7 @@
   const PAGE = 100;
   // A longer gap would push the slices out of sight: it is drawn this wide.
   const WIDEST_GAP = 24;
-  const STATES = { p: "positive", k: "negative, kept", d: "negative, left out", m: "missing" };
+  const STATES = { p: "positive", k: data.found ? "negative" : "negative, kept", d: "negative, left out", m: "missing" };
   const SHAPES = { p: [0, 18], k: [7, 11], d: [15, 3] };
 
   const runsOf = (text) => Array.from(text.matchAll(/(\d*)([pkdm])/g), ([, count, state]) => [state, count ? Number(count) : 1]);
@@ -93,11 +93,10 @@
     { key: "strip", name: "slices in order" },
     { key: "slices", name: "slices", compare: byNumber("slices") },
     { key: "positives", name: "positive", compare: byNumber("positives") },
-    { key: "kept", name: "kept", compare: byNumber("kept") },
-    { key: "dropped", name: "left out", compare: byNumber("dropped") },
+    ...(data.found ? [] : [{ key: "kept", name: "kept", compare: byNumber("kept") }, { key: "dropped", name: "left out", compare: byNumber("dropped") }]),
     { key: "missing", name: "missing", compare: byNumber("missing") },
   ];
-  const NUMBERS = ["slices", "positives", "kept", "dropped", "missing"];
+  const NUMBERS = ["slices", "positives", ...(data.found ? [] : ["kept", "dropped"]), "missing"];
   const view = { sort: "id", down: false, words: "", splits: new Set([0, 1, 2]), positiveOnly: false, oneScale: true, limit: PAGE };
 
   const stripOf = (volume, whole) => {
@@ -119,8 +118,8 @@
   };
 
   const spoken = (volume) =>
-    `${number.format(volume.positives)} positive, ${number.format(volume.kept - volume.positives)} negative kept, ` +
-    `${number.format(volume.dropped)} left out, ${number.format(volume.missing)} missing`;
+    `${number.format(volume.positives)} positive, ${number.format(volume.kept - volume.positives)} ${STATES.k}, ` +
+    `${data.found ? "" : `${number.format(volume.dropped)} left out, `}${number.format(volume.missing)} missing`;
 
   // Strips are drawn when they come near the window, and before they are printed.
   const waiting = new WeakMap();
