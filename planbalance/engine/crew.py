@@ -11,9 +11,10 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from planbalance import fs
+from planbalance.controller import Kind
 from planbalance.engine.job import Job
 from planbalance.engine.schedule import Batch, shares
 from planbalance.engine.survey import BlockSurvey
@@ -23,7 +24,6 @@ from planbalance.engine.worker import serve
 from planbalance.errors import IncompleteError
 from planbalance.model import Mode
 
-Kind = Literal["processes", "threads"]
 # Below it, forking and parsing in two processes costs more than it saves.
 WORTH_FORKING: Final = 8_192
 _MOST_PROCESSES: Final = 8

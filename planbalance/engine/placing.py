@@ -7,7 +7,7 @@ from typing import Final
 import anyio
 import anyio.to_thread
 
-from planbalance.engine.controller import Controller, Seen
+from planbalance.controller import Controller, Seen
 from planbalance.engine.crew import Crew, Lane
 from planbalance.engine.schedule import Schedule
 from planbalance.engine.work import Result

@@ -12,8 +12,8 @@ import anyio
 import anyio.to_thread
 
 from planbalance import fs, handoff, pool
+from planbalance.controller import Controller
 from planbalance.engine import preflight, words
-from planbalance.engine.controller import Controller
 from planbalance.engine.crew import Crew, Placing, processes_for
 from planbalance.engine.finish import gather, nothing_begun, refuse_missing
 from planbalance.engine.job import ApplyOptions, Job, command, make_job, takes_sums

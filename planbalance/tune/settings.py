@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from planbalance.engine.controller import Controller, Seen
+from planbalance.controller import Controller, Seen
 from planbalance.tune.probes import Probe
 from planbalance.tune.rates import Kind, Rate
 

@@ -377,9 +377,9 @@ class StopAfter(Silent):
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("planbalance.engine.controller.FIRST_BATCH", 2)
-    monkeypatch.setattr("planbalance.engine.controller._SMALLEST_BATCH", 2)
-    monkeypatch.setattr("planbalance.engine.controller._LARGEST_BATCH", 2)
+    monkeypatch.setattr("planbalance.controller.FIRST_BATCH", 2)
+    monkeypatch.setattr("planbalance.controller._SMALLEST_BATCH", 2)
+    monkeypatch.setattr("planbalance.controller._LARGEST_BATCH", 2)
 
 
 @pytest.fixture
@@ -408,7 +408,7 @@ def _fail_images(patch: pytest.MonkeyPatch, scene: Scene, failing: Any) -> None:
 def test_a_signal_finishes_running_batches_and_the_same_call_resumes(
     scene: Scene, small_batches: None, monkeypatch: pytest.MonkeyPatch, mode: str, number: int
 ) -> None:
-    monkeypatch.setattr("planbalance.engine.controller._FAR", 1e9)
+    monkeypatch.setattr("planbalance.controller._FAR", 1e9)
     handler = signal.getsignal(number)
     with pytest.raises(InterruptedRunError) as caught:
         apply_plan(scene.plan, ApplyOptions(mode=mode), StopAfter(4, number))  # type: ignore[arg-type]  # parametrized

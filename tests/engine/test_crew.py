@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from planbalance import pool
-from planbalance.engine import ApplyOptions, apply_plan, controller, crew
+from planbalance import controller, pool
+from planbalance.engine import ApplyOptions, apply_plan, crew
 from planbalance.errors import IncompleteError, InterruptedRunError, PlanbalanceError, PlanError
 from planbalance.model import Outcome, Silent
 from planbalance.planstore import PlanFile

@@ -107,9 +107,9 @@ class StopAfter(Silent):
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches of two slices, each followed by a sync and its line in the journal."""
-    monkeypatch.setattr("planbalance.engine.controller.FIRST_BATCH", 2)
-    monkeypatch.setattr("planbalance.engine.controller._SMALLEST_BATCH", 2)
-    monkeypatch.setattr("planbalance.engine.controller._LARGEST_BATCH", 2)
+    monkeypatch.setattr("planbalance.controller.FIRST_BATCH", 2)
+    monkeypatch.setattr("planbalance.controller._SMALLEST_BATCH", 2)
+    monkeypatch.setattr("planbalance.controller._LARGEST_BATCH", 2)
     monkeypatch.setattr("planbalance.engine.journal_file.SYNC_SECONDS", -1.0)
 
 

@@ -14,9 +14,9 @@ With `--jobs N` there are N, always.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
-from planbalance.engine.crew import Kind
+Kind = Literal["processes", "threads"]
 
 FIRST_BATCH: Final = 64
 _SMALLEST_BATCH: Final = 4

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from planbalance.engine.controller import FIRST_BATCH, Controller, Seen
+from planbalance.controller import FIRST_BATCH, Controller, Seen
 
 # (workers at work, now) -> seconds that one slice takes a worker
 Disk = Callable[[int, float], float]
