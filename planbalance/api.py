@@ -60,9 +60,9 @@ if TYPE_CHECKING:
     from planbalance.clean import PartialBuild
     from planbalance.cluster.slurm import BatchFiles
     from planbalance.diff import PlanDiff
-    from planbalance.engine.shards import Shard
     from planbalance.relocate import RelocateOutcome
     from planbalance.tune import Tuned
+    from planbalance.shards import Shard
 
 Inputs = str | InputSpec | Sequence[str | InputSpec]
 Number = str | Decimal | float
@@ -622,7 +622,7 @@ def apply(  # noqa: PLR0913 - keywords of the contract
 
 
 def _shard(text: str) -> "Shard":
-    from planbalance.engine.shards import parse_shard, shard_of_array
+    from planbalance.shards import parse_shard, shard_of_array
 
     if text == "auto":
         return shard_of_array(os.environ)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from planbalance import engine
 from planbalance.engine import ApplyOptions
-from planbalance.engine.shards import Shard, cut
 from planbalance.errors import IncompleteError, InterruptedRunError, PlanbalanceError, PlanError, UsageError
 from planbalance.model import Outcome, Progress, Silent
 from planbalance.planstore import PlanFile
+from planbalance.shards import Shard, cut
 
 if TYPE_CHECKING:
     from distributed import Client, Future

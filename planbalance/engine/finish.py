@@ -14,10 +14,10 @@ from planbalance.engine.job import Job, command, takes_sums
 from planbalance.engine.resume import Sums, TreeLook
 from planbalance.engine.schedule import Range, missing_ranges
 from planbalance.engine.shard_journals import Reader
-from planbalance.engine.shards import Shard, cut
 from planbalance.engine.staging import SEEN_SECONDS, Staging, here, read_header, refuse_other, shards_of
 from planbalance.errors import IncompleteError
 from planbalance.model import Mode, Progress
+from planbalance.shards import Shard, cut
 
 _FOLDERS_A_BATCH: Final = 8
 _JOBS: Final = 16  # lists of folders wait for a server, they do not compute

@@ -9,12 +9,12 @@ from typing import Final, Literal
 
 from planbalance import fs
 from planbalance.engine.lists import Lister
-from planbalance.engine.shards import Shard
 from planbalance.engine.survey import Survey
 from planbalance.errors import UsageError
 from planbalance.model import Mode, Operation, PlanHeader
 from planbalance.planfile import BlockFacts
 from planbalance.planstore import PlanFile
+from planbalance.shards import Shard
 
 # What the first run pins in the staging header; a later run must ask for the same.
 PINNED: Final = ("mode", "labels", "checksum", "fallback", "durability")

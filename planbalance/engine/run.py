@@ -24,13 +24,13 @@ from planbalance.engine.publish import publish, write_root_files
 from planbalance.engine.resume import Proven, Sums, proven
 from planbalance.engine.schedule import Range, Schedule, missing_ranges
 from planbalance.engine.shard_journals import Reader, is_done, new_name, opening_line, taken_over
-from planbalance.engine.shards import cut
 from planbalance.engine.staging import Staging, here, read_header, refuse_other, shards_of
 from planbalance.engine.switches import Switches
 from planbalance.engine.work import Fault, Result
 from planbalance.errors import IncompleteError, InterruptedRunError, PlanError
 from planbalance.model import Mode, Outcome, Progress, Silent
 from planbalance.planstore import PlanFile
+from planbalance.shards import cut
 
 Value = TypeVar("Value")
 

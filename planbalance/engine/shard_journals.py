@@ -14,9 +14,9 @@ from planbalance.engine.job import Job
 from planbalance.engine.journal import Here, Record, line, opening, read_journal
 from planbalance.engine.resume import Sums, proven
 from planbalance.engine.schedule import Range, missing_ranges
-from planbalance.engine.shards import Shard
 from planbalance.engine.staging import Staging, here
 from planbalance.model import Block, Mode
+from planbalance.shards import Shard
 
 _PREFIX: Final = f"{fs.JOURNAL}-"
 NOBODY: Final = Here("", "")

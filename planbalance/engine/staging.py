@@ -18,8 +18,8 @@ from planbalance import fs, holder
 from planbalance.engine import words
 from planbalance.engine.job import PINNED, Job, command
 from planbalance.engine.journal import Here
-from planbalance.engine.shards import RULE, Shard
 from planbalance.errors import IncompleteError, PlanError, UsageError
+from planbalance.shards import RULE, Shard
 
 SCHEMA: Final = "planbalance/staging/1"
 _LIMIT: Final = 1 << 20

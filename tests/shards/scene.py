@@ -6,9 +6,9 @@ from typing import Any
 
 from planbalance import fs
 from planbalance.engine import ApplyOptions, apply_plan
-from planbalance.engine.shards import Shard
 from planbalance.model import Outcome
 from planbalance.planstore import PlanFile
+from planbalance.shards import Shard
 from tests.builders import tree_content, tree_state, yolo_tree
 from tests.engine.plans import saved_plan
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planbalance.engine.shards import Shard, cut, parse_shard, shard_of_array
 from planbalance.errors import UsageError
 from planbalance.model import Block
+from planbalance.shards import Shard, cut, parse_shard, shard_of_array
 
 
 @st.composite

@@ -13,9 +13,9 @@ from planbalance import fs
 from planbalance.clean import find_partial, remove_partial
 from planbalance.engine import ApplyOptions, apply_plan, shard_journals, staging
 from planbalance.engine.journal import Here
-from planbalance.engine.shards import Shard, cut
 from planbalance.errors import IncompleteError, PlanbalanceError, PlanError, UsageError
 from planbalance.planstore import PlanFile
+from planbalance.shards import Shard, cut
 from tests.shards.scene import Scene
 
 MODES = ("copy", "hardlink", "symlink")
