@@ -783,6 +783,10 @@ def verify(  # noqa: PLR0913 - keywords of the contract
     group_column: str = "group",
     volume_pattern: str | None = None,
     jobs: int | None = None,
+    shard: str | None = None,
+    finish: bool = False,
+    executor: Literal["local", "dask"] = "local",
+    scheduler: str | None = None,
     progress: Progress | None = None,
 ) -> Audit:
     """Audit a data set, one that planbalance never built included.
@@ -800,6 +804,10 @@ def verify(  # noqa: PLR0913 - keywords of the contract
         group_column: its column of groups.
         volume_pattern: naming rule; None: the plan's, else `auto`.
         jobs: worker threads.
+        shard: "I/N", or "auto" in a Slurm array: look at this part only; the verdict comes with `finish`.
+        finish: put together what shards have found.
+        executor: "dask" looks at parts on a Dask cluster.
+        scheduler: the address of a running one; None starts one here.
         progress: where to report to.
 
     Raises:
@@ -819,7 +827,24 @@ def verify(  # noqa: PLR0913 - keywords of the contract
         volume_pattern=volume_pattern,
         jobs=jobs,
     )
+    _refuse_together({"--shard": shard is not None, "--finish": finish, "--executor dask": executor == "dask"})
+    if shard is not None:
+        return audit.verify_shard(dataset, options, _shard(shard), progress)
+    if finish:
+        return audit.finish_audit(dataset, options, progress)
+    if executor == "dask":
+        from planbalance.cluster.dask import verify_on_dask
+
+        return verify_on_dask(dataset, options, scheduler=scheduler, progress=progress or Silent())
+    if scheduler is not None:
+        raise UsageError("--scheduler is for --executor dask.", kind="executor")
     return audit.verify(dataset, options, progress or Silent())
+
+
+def _refuse_together(given: Mapping[str, bool]) -> None:
+    names = [name for name, wanted in given.items() if wanted]
+    if len(names) > 1:
+        raise UsageError(f"{' and '.join(names)} exclude each other.", kind="shard")
 
 
 def report(

@@ -467,6 +467,18 @@ def write_once(name: str, dir_fd: int, data: bytes, *, on_disk: bool = False) ->
     return True
 
 
+def write_among_others(name: str, dir_fd: int, data: bytes) -> None:
+    """Write a file that other nodes may write at the same moment: it holds the whole of what one of them wrote."""
+    temporary = next(temporary_names())
+    try:
+        write_new(temporary, dir_fd, data)
+        rename_within(temporary, name, dir_fd)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary, dir_fd=dir_fd)
+        raise
+
+
 def temporary_names() -> Iterator[str]:
     """Yield names for files in the making that no other process on any node yields; `is_temporary` knows them."""
     attempt = os.urandom(8).hex()

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -49,8 +49,38 @@ class PlannedAudit:
     content: Callable[[], Content]
 
 
-def audit_planned(subject: Subject, options: VerifyOptions, progress: Progress) -> PlannedAudit:
-    """Audit a data set against its plan.
+def judged_part(subject: Subject, options: VerifyOptions, blocks: range, progress: Progress) -> list[Judged]:
+    """Judge the slices of some blocks of the plan: what a shard of an audit does.
+
+    Raises as `audit_planned`.
+    """
+    volumes = planned_volumes(subject.header, options.volume_pattern, _paths_below(subject))
+    expected = _expected(subject, options, read_manifest(subject)[0], _absent_inputs(subject))
+    found: list[Judged] = []
+    judge_all(
+        subject.plan.stretch(blocks),
+        SliceJudge(subject, expected, volumes),
+        found.append,
+        reading=expected.reading,
+        jobs=options.jobs,
+        progress=progress,
+    )
+    return found
+
+
+def _absent_inputs(subject: Subject) -> tuple[str, ...]:
+    return tuple(root for root in subject.inputs if not os.path.isdir(root or "/"))
+
+
+def _expected(subject: Subject, options: VerifyOptions, sums: dict[str, str] | None, absent: Sequence[str]) -> Expected:
+    kept = subject.header.parameters.get("invalid_label") == "keep"
+    return Expected(_reading(subject, options, absent), sums, "warning" if kept else "error")
+
+
+def audit_planned(
+    subject: Subject, options: VerifyOptions, progress: Progress, parts: Iterable[Judged] | None = None
+) -> PlannedAudit:
+    """Audit a data set against its plan; `parts`: what shards have judged, so that no slice is read here.
 
     Raises:
         InputError: the group map or naming pattern asked for does not fit the names.
@@ -59,9 +89,8 @@ def audit_planned(subject: Subject, options: VerifyOptions, progress: Progress) 
     volumes = planned_volumes(subject.header, options.volume_pattern, _paths_below(subject))
     listing = list_tree(subject.root, leave_out=frozenset((OWN_FOLDER,)))
     sums, manifest = read_manifest(subject)
-    absent = tuple(root for root in subject.inputs if not os.path.isdir(root or "/"))
-    kept = subject.header.parameters.get("invalid_label") == "keep"
-    expected = Expected(_reading(subject, options, absent), sums, "warning" if kept else "error")
+    absent = _absent_inputs(subject)
+    expected = _expected(subject, options, sums, absent)
     findings = {name: Findings(name) for name in structure.CHECKS}
     tally, leftovers = Tally(), Leftovers(listing, sums)
 
@@ -71,8 +100,12 @@ def audit_planned(subject: Subject, options: VerifyOptions, progress: Progress) 
         tally.add(judged.seen)
         leftovers.claim_slices(judged.places)
 
-    judge = SliceJudge(subject, expected, volumes)
-    judge_all(subject.plan, judge, finished, reading=expected.reading, jobs=options.jobs, progress=progress)
+    if parts is None:
+        judge = SliceJudge(subject, expected, volumes)
+        judge_all(subject.plan, judge, finished, reading=expected.reading, jobs=options.jobs, progress=progress)
+    else:
+        for judged in parts:
+            finished(judged)
     _claim_documents(subject, leftovers)
     leftovers.check_strangers(volumes, findings[structure.FILES], tally)
     if subject.mode == "list":

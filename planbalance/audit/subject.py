@@ -120,30 +120,32 @@ def _unpublished(message: str, path: str) -> InputError:
     )
 
 
-def open_plan(path: str) -> PlanFile:
-    """Return a plan that holds what every plan must hold.
+def open_plan(path: str, *, whole: bool = True) -> PlanFile:
+    """Return a plan that holds what every plan must hold; not `whole`: as far as its first line tells.
 
     Raises:
         PlanError: it does not.
     """
     plan = RememberedPlan.open(path)
-    plan.check()
+    if whole:
+        plan.check()
     return plan
 
 
-def find_subject(path: str, given: PlanFile | None) -> tuple[Subject | None, Findings]:
+def find_subject(path: str, given: PlanFile | None, *, whole: bool = True) -> tuple[Subject | None, Findings]:
     """Return the data set with its plan, or None where it has none that can be used, and the check of the plan.
 
     Args:
         path: of a folder or yaml that is there.
         given: the plan that the caller named; it is used even where the data set carries another.
+        whole: check all of the plan that the data set carries, not only its first line.
     """
     found = Findings("plan")
     root = path if look(path, follow=True).kind == "folder" else _folder_of_yaml(path)
     if root is None:
         found.notes.append("the data set carries no plan")
         return None, found
-    plan = given or _embedded_plan(root, found)
+    plan = given or _embedded_plan(root, found, whole=whole)
     receipt = _receipt(root, found)
     if plan is None:
         return None, found
@@ -164,7 +166,7 @@ def _folder_of_yaml(path: str) -> str | None:
     return folder if name == DATASET_YAML and look(f"{folder}/{OWN_FOLDER}").kind == "folder" else None
 
 
-def _embedded_plan(root: str, found: Findings) -> PlanFile | None:
+def _embedded_plan(root: str, found: Findings, *, whole: bool) -> PlanFile | None:
     at = f"{root}/{PLAN}"
     facts = look(at)
     if facts.kind == "missing":
@@ -177,7 +179,7 @@ def _embedded_plan(root: str, found: Findings) -> PlanFile | None:
         found.error("metadata", PLAN, f"not a regular file ({facts.error or facts.kind})")
         return None
     try:
-        return open_plan(at)
+        return open_plan(at, whole=whole)
     except PlanError as error:
         found.error("metadata", PLAN, error.message)
         return None

@@ -1,7 +1,7 @@
 """The story of an audit: find the plan, read the tree once, put the checks in the order in which people read them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from planbalance.audit.findings import Findings
@@ -10,6 +10,7 @@ from planbalance.audit.leaks import Leak
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.overlap import against_check
 from planbalance.audit.planned import PlannedAudit, audit_planned
+from planbalance.audit.slices import Judged
 from planbalance.audit.subject import find_folder, find_subject, open_plan
 from planbalance.audit.summary import sentence
 from planbalance.errors import UsageError
@@ -21,13 +22,19 @@ _DEFAULT_PLAN = "plan.json"
 _OVERLAPS = 4
 
 
-def verify(dataset: str | None, options: VerifyOptions, progress: Progress | None = None) -> Audit:
+def verify(
+    dataset: str | None,
+    options: VerifyOptions,
+    progress: Progress | None = None,
+    parts: Iterable[Judged] | None = None,
+) -> Audit:
     """Audit a data set and change nothing.
 
     Args:
         dataset: a folder or a yaml; None: the output of the plan.
         options: what to look at.
         progress: where to report to.
+        parts: what shards have judged, so that no slice of this data set is read here.
 
     Raises:
         InputError: the data set is not there, still a partial build, or its names are ambiguous.
@@ -40,20 +47,24 @@ def verify(dataset: str | None, options: VerifyOptions, progress: Progress | Non
         given = open_plan(options.plan or _DEFAULT_PLAN)
     path = find_folder(dataset if dataset is not None else given.header.output if given is not None else ".")
     others = _others(path, options.against)
-    audited, plan = _audited(path, given, options, shown)
+    audited, plan = _audited(path, given, options, shown, parts)
     across, leaks = _against(others, audited, options, shown)
     checks = [*audited.checks[:_OVERLAPS], *across, _plan_check(plan), *audited.checks[_OVERLAPS:]]
     return _audit(checks, [*audited.leaks, *leaks], audited.totals)
 
 
 def _audited(
-    path: str, given: PlanFile | None, options: VerifyOptions, progress: Progress
+    path: str,
+    given: PlanFile | None,
+    options: VerifyOptions,
+    progress: Progress,
+    parts: Iterable[Judged] | None = None,
 ) -> tuple[PlannedAudit | ForeignAudit, Findings]:
     """Audit a data set with its plan where it has one, else by what it is."""
     subject, plan = find_subject(path, given)
     if subject is None:
         return audit_foreign(path, options, progress), plan
-    return audit_planned(subject, options, progress), plan
+    return audit_planned(subject, options, progress, parts), plan
 
 
 def _others(path: str, against: Sequence[str]) -> list[str]:

@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from planbalance import api
-from planbalance.cli.options import PATH, RULE, command, group_options, option
+from planbalance.cli.options import PATH, RULE, command, group_options, option, shard_options
 from planbalance.cli.terminal import Answer, Terminal
 from planbalance.cli.version import package_version
 from planbalance.errors import PlanError
@@ -15,6 +15,7 @@ from planbalance.model import Audit
 from planbalance.planstore import PlanFile
 from planbalance.report.page import PageOptions, check_page, write_page
 from planbalance.report.subject import folder_of, open_subject
+from planbalance.report.table import prose
 from planbalance.report.verify import verify_document, verify_markdown, verify_text
 
 AUDIT_FAILED = 6
@@ -36,6 +37,7 @@ AUDIT_FAILED = 6
     heading="Reading",
     help="As in plan.  [default: the plan's rule, else auto]",
 )
+@shard_options
 @click.pass_obj
 def verify(  # noqa: PLR0913, PLR0917 - click passes options by name
     terminal: Terminal,
@@ -48,12 +50,18 @@ def verify(  # noqa: PLR0913, PLR0917 - click passes options by name
     volume_column: str,
     group_column: str,
     volume_pattern: str | None,
+    shard: str | None,
+    finish: bool,  # noqa: FBT001 - an option
+    executor: Literal["local", "dask"],
+    scheduler: str | None,
 ) -> Answer:
     """Audit a data set: leaks between splits, files, labels, counts. Any YOLO data set will do, planbalance's or not.
 
     DATASET is a folder or a yaml; without it, the output of plan.json. Opens with a sentence to quote; what was not
     checked is said. Exit code 6 where something is wrong.
     """
+    if shard is not None and report is not None:
+        raise click.UsageError("--report is for the whole audit: give it with --finish.")
     if report is not None:
         api.check_report(report, dataset, plan, against)
         if report.endswith(".html"):
@@ -67,9 +75,15 @@ def verify(  # noqa: PLR0913, PLR0917 - click passes options by name
         volume_column=volume_column,
         group_column=group_column,
         volume_pattern=volume_pattern,
+        shard=shard,
+        finish=finish,
+        executor=executor,
+        scheduler=scheduler,
         progress=terminal.progress,
     )
     document = verify_document(audit)
+    if shard is not None:
+        return Answer(document, prose(audit.summary))
     if report is not None:
         _write_report(report, audit, document, _audited(dataset, plan))
     return Answer(document, verify_text(document), 0 if audit.ok else AUDIT_FAILED)

@@ -1,20 +1,21 @@
 """Shards as tasks of a Dask cluster: this machine's own, or one that runs already (dask-jobqueue users have one).
 
 A shard is idempotent, so whatever is lost (a worker, the scheduler, this client) is simply run again; the client alone
-publishes, once, after all shards are done.
+puts together, once, after all shards are done.
 """
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from planbalance import engine
+from planbalance import audit, engine
+from planbalance.audit import VerifyOptions
 from planbalance.engine import ApplyOptions
-from planbalance.errors import IncompleteError, InterruptedRunError, PlanbalanceError, PlanError, UsageError
-from planbalance.model import Outcome, Progress, Silent
+from planbalance.errors import IncompleteError, InputError, InterruptedRunError, PlanbalanceError, PlanError, UsageError
+from planbalance.model import Audit, Block, Outcome, Progress, Silent
 from planbalance.planstore import PlanFile
 from planbalance.shards import Shard, cut
 
@@ -27,6 +28,12 @@ _TRIES: Final = 3  # of a shard that fails for another reason than a lost worker
 _PATIENCE: Final = 600.0  # seconds without a scheduler, or with an earlier client's shard still at work
 _CONNECT: Final = 10
 _PAUSE: Final = 1.0
+_ERRORS: Final[Mapping[str, type[PlanbalanceError]]] = {
+    each.__name__: each for each in (UsageError, InputError, PlanError, IncompleteError, InterruptedRunError)
+}
+
+
+# ---- on a worker --------------------------------------------------------------------------------------------------
 
 
 class Told(NamedTuple):
@@ -34,29 +41,43 @@ class Told(NamedTuple):
 
     Attributes:
         error: its class, and the arguments of that; None where the shard is done.
-        outcome: what was done.
+        value: what came out.
         worker: the address of the worker that ran it.
     """
 
     error: tuple[str, dict[str, Any]] | None
-    outcome: Outcome | None
+    value: Any
     worker: str
 
 
-def run_shard(plan_path: str, options: Mapping[str, Any], shard: tuple[int, int], *, allow_edited: bool) -> Told:
-    """Run one shard: the task, on a worker."""
+def run_task(work: Callable[..., Any], shard: tuple[int, int], *words: object) -> Told:
+    """Do the work of one shard: the task."""
     from distributed import get_worker
 
     worker = get_worker().address
     try:
-        plan = PlanFile.open(plan_path, allow_edited=allow_edited)
-        return Told(None, engine.apply_plan(plan, ApplyOptions(**options, shard=Shard(*shard)), Silent()), worker)
+        return Told(None, work(Shard(*shard), *words), worker)
     except PlanbalanceError as error:
-        words = {"kind": error.kind, "hint": error.hint, "paths": error.paths}
-        return Told((type(error).__name__, {"message": error.message, **words}), None, worker)
+        more = {"kind": error.kind, "hint": error.hint, "paths": error.paths}
+        return Told((type(error).__name__, {"message": error.message, **more}), None, worker)
     except Exception as error:  # one that the client cannot unpickle would leave it waiting for ever
-        words = {"kind": "shard-failed", "hint": "is the same planbalance installed on the workers?", "paths": ()}
-        return Told(("IncompleteError", {"message": f"{type(error).__name__}: {error}", **words}), None, worker)
+        more = {"kind": "shard-failed", "hint": "is the same planbalance installed on the workers?", "paths": ()}
+        return Told(("IncompleteError", {"message": f"{type(error).__name__}: {error}", **more}), None, worker)
+
+
+def build_shard(shard: Shard, plan_path: str, options: Mapping[str, Any], allow_edited: bool) -> Outcome:  # noqa: FBT001 - positions travel
+    """Build one shard of a plan."""
+    plan = PlanFile.open(plan_path, allow_edited=allow_edited)
+    return engine.apply_plan(plan, ApplyOptions(**options, shard=shard), Silent())
+
+
+def judge_shard(shard: Shard, dataset: str, options: Mapping[str, Any]) -> bytes:
+    """Judge one shard of a data set."""
+    chosen = VerifyOptions(**options)
+    return audit.judge_shard(audit.subject_of(dataset, chosen), chosen, shard, Silent())
+
+
+# ---- the client ---------------------------------------------------------------------------------------------------
 
 
 def apply_on_dask(
@@ -74,15 +95,36 @@ def apply_on_dask(
     Raises UsageError, PlanError, IncompleteError, InterruptedRunError as `apply_plan` does; UsageError where the extra
     [dask] is not installed.
     """
+    began = time.monotonic()
     _refuse(plan, options)
-    try:
-        return _Build(plan, options, scheduler, progress, allow_edited=allow_edited).run()
-    except KeyboardInterrupt:
-        raise InterruptedRunError(
-            "Interrupted; nothing was published",
-            kind="interrupted",
-            hint="run the same command again: what shards have built is kept",
-        ) from None
+    # A plain mapping: a worker of another version refuses what it does not know, in words.
+    plain = {name: value for name, value in asdict(options).items() if name not in {"shard", "finish"}}
+    work = Work("apply", plan.header.blocks, build_shard, (plan.path, plain, allow_edited), lambda done: done.bytes)
+    outcomes: dict[int, Outcome] = Crew(
+        work, scheduler, progress, pinned=lambda: engine.pinned_shards(plan, options)
+    ).run()
+    outcome = _finished(plan, options, progress)
+    return replace(
+        outcome,
+        bytes=sum(each.bytes for each in outcomes.values()),
+        resumed=sum(each.resumed for each in outcomes.values()),
+        seconds=time.monotonic() - began,
+    )
+
+
+def verify_on_dask(dataset: str | None, options: VerifyOptions, *, scheduler: str | None, progress: Progress) -> Audit:
+    """Audit a data set by shards on a Dask cluster; nothing is written anywhere.
+
+    Raises InputError, PlanError, UsageError as `audit.verify` does, IncompleteError, InterruptedRunError.
+    """
+    _import()
+    subject = audit.subject_of(dataset, options)
+    plain = {name: getattr(options, name) for name in ("plan", "quick", "near_duplicates", "volume_pattern", "jobs")}
+    work = Work("verify", subject.header.blocks, judge_shard, (subject.root, plain), lambda _: 0)
+    crew = Crew(work, scheduler, progress, pinned=lambda: 0)
+    parts: dict[int, bytes] = crew.run()
+    packed = [(Shard(number, crew.total), part) for number, part in sorted(parts.items())]
+    return audit.finish_from(dataset, options, packed, progress)
 
 
 def _refuse(plan: PlanFile, options: ApplyOptions) -> None:
@@ -96,6 +138,10 @@ def _refuse(plan: PlanFile, options: ApplyOptions) -> None:
         )
     if not plan.path:
         raise UsageError("--executor dask needs a plan file that the workers see", kind="executor")
+    _import()
+
+
+def _import() -> None:
     try:
         import distributed  # noqa: F401 - is it there?
     except ImportError:
@@ -106,6 +152,36 @@ def _refuse(plan: PlanFile, options: ApplyOptions) -> None:
         ) from None
 
 
+def _finished(plan: PlanFile, options: ApplyOptions, progress: Progress) -> Outcome:
+    """Publish; a shard that an earlier client left behind on a worker ends first."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return engine.apply_plan(plan, replace(options, finish=True), progress)
+        except IncompleteError as error:
+            if error.kind != "locked" or time.monotonic() > until:
+                raise
+        time.sleep(_PAUSE)
+
+
+class Work(NamedTuple):
+    """What is shared out.
+
+    Attributes:
+        name: of the stage, for the bar.
+        blocks: the plan's.
+        task: called on a worker with a shard and `words`.
+        words: the same for every shard.
+        size: of what a task gave: bytes to report.
+    """
+
+    name: str
+    blocks: tuple[Block, ...]
+    task: Callable[..., Any]
+    words: tuple[object, ...]
+    size: Callable[[Any], int]
+
+
 @dataclass(slots=True)
 class _Waiting:
     """A shard that is not done yet: how often it failed, and the workers that cannot run it."""
@@ -114,34 +190,46 @@ class _Waiting:
     banned: set[str] = field(default_factory=set)
 
 
-class _Build:
-    """One build while it runs."""
+class Crew:
+    """Runs every shard of some work until all are done.
 
-    def __init__(
-        self, plan: PlanFile, options: ApplyOptions, scheduler: str | None, progress: Progress, *, allow_edited: bool
-    ) -> None:
-        self._plan = plan
-        self._options = options
+    Args:
+        work: what.
+        scheduler: the address of a running one; None starts a cluster on this machine.
+        progress: where to report to.
+        pinned: asked once for a number of shards that is settled already; 0 where none is.
+
+    Attributes:
+        total: into how many shards the work is cut.
+    """
+
+    def __init__(self, work: Work, scheduler: str | None, progress: Progress, *, pinned: Callable[[], int]) -> None:
+        self.total = 0
+        self._work = work
         self._scheduler = scheduler
         self._progress = progress
-        self._allow_edited = allow_edited
-        self._waiting: dict[int, _Waiting] = {}
+        self._pinned = pinned
         self._ranges: list[range] = []
-        self._copied = 0
-        self._resumed = 0
-        self._began = time.monotonic()
+        self._waiting: dict[int, _Waiting] = {}
+        self._values: dict[int, Any] = {}
 
-    def run(self) -> Outcome:
-        """Run all shards, then finish."""
-        with _quiet(), _cluster(self._scheduler) as address:
-            self._progress.begin("apply", sum(block.count for block in self._plan.header.blocks), "slices")
-            try:
-                self._run_shards(address)
-            finally:
-                self._progress.end()
-        outcome = self._finish()
-        seconds = time.monotonic() - self._began
-        return replace(outcome, bytes=self._copied, resumed=self._resumed, seconds=seconds)
+    def run(self) -> dict[int, Any]:
+        """Return what each shard's task gave. Raises what a shard raises, and InterruptedRunError."""
+        slices = sum(block.count for block in self._work.blocks)
+        try:
+            with _quiet(), _cluster(self._scheduler) as address:
+                self._progress.begin(self._work.name, slices, "slices")
+                try:
+                    self._run_shards(address)
+                finally:
+                    self._progress.end()
+        except KeyboardInterrupt:
+            raise InterruptedRunError(
+                "Interrupted; nothing was published" if self._work.name == "apply" else "Interrupted",
+                kind="interrupted",
+                hint="run the same command again",
+            ) from None
+        return self._values
 
     def _run_shards(self, address: str) -> None:
         heard = time.monotonic()
@@ -167,10 +255,9 @@ class _Build:
         if self._ranges:
             return
         client.wait_for_workers(1)
-        blocks = self._plan.header.blocks
         wished = max(_FEWEST_SHARDS, _SHARDS_A_WORKER * len(client.nthreads()))
-        total = engine.pinned_shards(self._plan, self._options) or max(1, min(len(blocks), wished))
-        self._ranges = cut(blocks, total)
+        self.total = self._pinned() or max(1, min(len(self._work.blocks), wished))
+        self._ranges = cut(self._work.blocks, self.total)
         self._waiting = {number: _Waiting() for number, run in enumerate(self._ranges, start=1) if run}
 
     def _round(self, client: "Client") -> None:
@@ -199,43 +286,25 @@ class _Build:
             workers = [address for address in client.nthreads() if address not in banned]
             if not workers:
                 raise IncompleteError(
-                    f"No worker can run shard {number}/{len(self._ranges)}: none of {len(banned)} sees the input",
+                    f"No worker can run shard {number}/{self.total}: {len(banned)} tried, and none sees the input",
                     kind="input-not-here",
                     hint="mount the input on the workers, or say where it is there with --map-input",
-                    paths=self._plan.header.inputs,
                 )
-        options = {
-            each: value for each, value in asdict(self._options).items() if each not in {"shard", "finish"}
-        }  # a plain mapping: a worker of another version refuses what it does not know in words
-        shard = (number, len(self._ranges))
-        submitted: Future = client.submit(
-            run_shard,
-            self._plan.path,
-            options,
-            shard,
-            allow_edited=self._allow_edited,
-            pure=False,
-            workers=workers,
-            retries=0,
-        )
+        shard = (number, self.total)
+        words = (self._work.task, shard, *self._work.words)
+        submitted: Future = client.submit(run_task, *words, pure=False, workers=workers, retries=0)
         return submitted
 
     def _took_in(self, number: int, told: Told) -> bool:
         """Take in what a task said; return whether the shard is done. Raises what cannot be mended by another try."""
-        if told.outcome is not None:
+        if told.error is None:
             del self._waiting[number]
-            run = self._ranges[number - 1]
-            size = sum(self._plan.header.blocks[index].count for index in run)
-            self._progress.advance(size, told.outcome.bytes)
-            self._copied += told.outcome.bytes
-            self._resumed += told.outcome.resumed
+            self._values[number] = told.value
+            size = sum(self._work.blocks[index].count for index in self._ranges[number - 1])
+            self._progress.advance(size, self._work.size(told.value))
             return True
-        name, words = told.error or ("IncompleteError", {})
-        kinds: dict[str, type[PlanbalanceError]] = {
-            each.__name__: each for each in (UsageError, PlanError, InterruptedRunError)
-        }
-        words = dict(words)
-        error = kinds.get(name, IncompleteError)(f"Shard {number}/{len(self._ranges)}: {words.pop('message')}", **words)
+        name, words = told.error[0], dict(told.error[1])
+        error = _ERRORS.get(name, IncompleteError)(f"Shard {number}/{self.total}: {words.pop('message')}", **words)
         waiting = self._waiting[number]
         if error.kind == "input-not-here":
             waiting.banned.add(told.worker)
@@ -246,28 +315,17 @@ class _Build:
         return False
 
     def _failed(self, number: int, error: BaseException | None) -> None:
-        """Count a task that raised: workers that died under it too often (KilledWorker), or a bug."""
+        """Count a task that raised: workers that died under it too often (KilledWorker), or did not know it."""
         waiting = self._waiting[number]
         waiting.failures += 1
         if waiting.failures >= _TRIES:
             raise IncompleteError(
-                f"Shard {number}/{len(self._ranges)} failed {waiting.failures} times on the workers: "
+                f"Shard {number}/{self.total} failed {waiting.failures} times on the workers: "
                 f"{type(error).__name__}: {error}",
                 kind="shard-failed",
                 hint="is the same planbalance installed on the workers, and is there memory? "
                 "Run the same command again: what shards have built is kept",
             )
-
-    def _finish(self) -> Outcome:
-        """Publish; a shard that an earlier client left behind on a worker ends first."""
-        until = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                return engine.apply_plan(self._plan, replace(self._options, finish=True), self._progress)
-            except IncompleteError as error:
-                if error.kind != "locked" or time.monotonic() > until:
-                    raise
-            time.sleep(_PAUSE)
 
 
 @contextmanager

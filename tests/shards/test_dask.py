@@ -18,7 +18,7 @@ from planbalance.model import Silent
 from planbalance.planfile import SealedPlan
 from planbalance.planstore import PlanFile
 from tests.builders import mixed_volumes, tree_content
-from tests.cli.command import run
+from tests.cli.command import run, run_json
 from tests.engine.plans import sealed_plan
 from tests.shards.dask_cluster import Cluster, until
 from tests.shards.scene import Scene
@@ -114,6 +114,8 @@ def test_a_killed_client_comes_back_and_publishes_once(scene: Scene, cluster: Cl
     assert answer(apply(scene, cluster))["published"]
     scene.check(expected)
     assert answer(apply(scene, cluster), code=4)["error"]["kind"] == "already-built"
+    on_dask = run_json("verify", scene.output, "--executor", "dask", "--scheduler", cluster.address)
+    assert on_dask == run_json("verify", scene.output)
 
 
 def test_a_scheduler_started_again_goes_on(scene: Scene, cluster: Cluster) -> None:
@@ -181,8 +183,10 @@ class Workers:
 
 
 @pytest.fixture
-def build(small: Scene) -> dask._Build:
-    made = dask._Build(small.plan, ApplyOptions(), None, Silent(), allow_edited=False)
+def crew(small: Scene) -> dask.Crew:
+    work = dask.Work("apply", small.plan.header.blocks, dask.build_shard, (), lambda _: 0)
+    made = dask.Crew(work, None, Silent(), pinned=lambda: 0)
+    made.total = 1
     made._ranges = [range(1)]
     made._waiting = {1: dask._Waiting()}
     return made
@@ -192,23 +196,23 @@ def told(name: str, kind: str) -> dask.Told:
     return dask.Told((name, {"message": "it", "kind": kind, "hint": "", "paths": ()}), None, "w1")
 
 
-def test_a_worker_that_does_not_see_the_input_gets_that_shard_no_more(build: dask._Build) -> None:
-    assert not build._took_in(1, told("IncompleteError", "input-not-here"))
+def test_a_worker_that_does_not_see_the_input_gets_that_shard_no_more(crew: dask.Crew) -> None:
+    assert not crew._took_in(1, told("IncompleteError", "input-not-here"))
     workers = Workers("w1", "w2")
-    build._submit(workers, 1)
+    crew._submit(workers, 1)
     assert workers.asked == [["w2"]]
     with pytest.raises(IncompleteError, match="No worker can run shard 1/1"):
-        build._submit(Workers("w1"), 1)
+        crew._submit(Workers("w1"), 1)
 
 
-def test_an_error_that_another_try_may_mend_is_tried_three_times(build: dask._Build) -> None:
-    assert not build._took_in(1, told("IncompleteError", "io-error"))
-    assert not build._took_in(1, told("IncompleteError", "io-error"))
+def test_an_error_that_another_try_may_mend_is_tried_three_times(crew: dask.Crew) -> None:
+    assert not crew._took_in(1, told("IncompleteError", "io-error"))
+    assert not crew._took_in(1, told("IncompleteError", "io-error"))
     with pytest.raises(IncompleteError, match="Shard 1/1: it"):
-        build._took_in(1, told("IncompleteError", "io-error"))
+        crew._took_in(1, told("IncompleteError", "io-error"))
 
 
 @pytest.mark.parametrize(("name", "kind"), [("PlanError", PlanError), ("UsageError", UsageError)])
-def test_an_error_that_no_try_mends_ends_it_at_once(build: dask._Build, name: str, kind: type[Exception]) -> None:
+def test_an_error_that_no_try_mends_ends_it_at_once(crew: dask.Crew, name: str, kind: type[Exception]) -> None:
     with pytest.raises(kind, match="Shard 1/1: it"):
-        build._took_in(1, told(name, "some"))
+        crew._took_in(1, told(name, "some"))

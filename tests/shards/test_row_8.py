@@ -66,7 +66,7 @@ class Trial:
                 break
             self.round(missing, mortal=attempt < 2)
         assert self.published == 1
-        self.scene.check(self.expected)
+        self.scene.check(self.expected, killed=True)
 
     def round(self, numbers: list[int], *, mortal: bool) -> None:
         """Run shards at once, some twice, some killed; try to finish in between."""
