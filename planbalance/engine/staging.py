@@ -262,11 +262,21 @@ class Staging:
                 fs.sync_below(self.tree.fd)
             return
         self.header = read_header(self.tree)
+        if self.header is None and self._anything_else():
+            self.header = self._header_seen_late(job)
+            if self.header is None:
+                raise _not_ours(self.path, "it holds files but no header of a partial build")
         if self.header is not None:
             refuse_other(job, self.header)
             self.resumed = True
-        elif self._anything_else():
-            raise _not_ours(self.path, "it holds files but no header of a partial build")
+
+    def _header_seen_late(self, job: Job) -> dict[str, Any] | None:
+        """Return the header that another shard wrote since we looked, or that this node sees after its files."""
+        if job.options.shard is None:
+            return None
+        with suppress(IncompleteError):
+            return _seen(self.tree)
+        return None
 
     def _anything_else(self) -> bool:
         return set(fs.list_folder(self.tree.fd)) != {fs.OWN} or any(

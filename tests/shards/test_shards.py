@@ -331,12 +331,27 @@ def test_a_header_that_another_node_wrote_and_this_one_sees_late(scene: Scene, m
     scene.shard(1, 2)
     real, unseen = staging.read_header, iter([True, True, True])
     monkeypatch.setattr(staging, "read_header", lambda tree: None if next(unseen, False) else real(tree))
-    monkeypatch.setattr(staging.Staging, "_anything_else", lambda _: False)
     assert not scene.shard(2, 2).published
+    monkeypatch.setattr(staging.Staging, "_anything_else", lambda _: False)
     monkeypatch.setattr(staging, "read_header", lambda _: None)
     monkeypatch.setattr(staging, "SEEN_SECONDS", 0.0)
     error = refused(IncompleteError, lambda: scene.shard(2, 2))
     assert (error.kind, error.exit_code) == ("seen-late", 5)
+
+
+def test_a_header_written_between_two_looks_of_another_shard(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, looks = staging.read_header, iter([True])
+
+    def nothing_yet(tree: fs.Tree) -> Any:
+        if next(looks, False):
+            monkeypatch.setattr(staging, "read_header", real)
+            scene.shard(1, 2)  # begins and builds right between our look for a header and our look for files
+            return None
+        return real(tree)
+
+    monkeypatch.setattr(staging, "read_header", nothing_yet)
+    assert not scene.shard(2, 2).published
+    assert scene.finish().published
 
 
 def test_names_that_another_node_wrote_and_this_one_sees_late(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
