@@ -61,8 +61,8 @@ if TYPE_CHECKING:
     from planbalance.cluster.slurm import BatchFiles
     from planbalance.diff import PlanDiff
     from planbalance.relocate import RelocateOutcome
-    from planbalance.tune import Tuned
     from planbalance.shards import Shard
+    from planbalance.tune import Tuned
 
 Inputs = str | InputSpec | Sequence[str | InputSpec]
 Number = str | Decimal | float
