@@ -13,16 +13,20 @@ class Content(NamedTuple):
     slices: int
     image_bytes: int
     label_bytes: int
+    path_bytes: int  # of the images' paths, relative to their input, in UTF-8
+    of_input: Mapping[int, int]  # input index -> slices
 
 
 def content_of(operations: Iterable[Operation]) -> Content:
     """Return what the operations amount to."""
-    slices = images = labels = 0
+    images = labels = paths = 0
+    of_input: Counter[int] = Counter()
     for operation in operations:
-        slices += 1
+        of_input[operation.input] += 1
         images += operation.image_size
         labels += operation.label_size
-    return Content(slices, images, labels)
+        paths += len(operation.image.encode())
+    return Content(of_input.total(), images, labels, paths, of_input)
 
 
 def volume_counts(volumes: Iterable[PlannedVolume]) -> dict[str, Any]:

@@ -84,7 +84,6 @@ class Tally:
         kept: slices that stay, by volume.
         kept_positives: positive ones among them, by split.
         labelled: kept slices whose label holds a byte.
-        path_bytes: of all images' absolute paths, a line each.
     """
 
     header: PlanHeader
@@ -92,7 +91,6 @@ class Tally:
     kept: dict[str, list[KeptSlice]] = field(default_factory=lambda: defaultdict(list))
     kept_positives: dict[Split, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
     labelled: int = 0
-    path_bytes: int = 0
     _candidates: dict[tuple[Split, bool], dict[str, list[Operation]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -118,10 +116,6 @@ class Tally:
         self.kept[operation.volume].append(KeptSlice(self._number(operation), positive))
         self.kept_positives[operation.split] += positive
         self.labelled += operation.label_size > 0
-        root = self.header.inputs[operation.input].rstrip("/")
-        self.path_bytes += (
-            len(root.encode()) + len(operation.image.encode()) + 2
-        )  # as a line of a list: `/` and newline
         candidates = self._candidates[operation.split, positive].get(operation.volume)
         if candidates is not None:
             candidates.append(operation)

@@ -1,4 +1,4 @@
-"""What each mode would put on the disk: files, bytes and inodes of images, labels and their folders."""
+"""What each mode would put on the disk: files, bytes and inodes of images and labels, or of the lists of them."""
 
 from collections.abc import Iterable
 from typing import Final, NamedTuple
@@ -6,7 +6,8 @@ from typing import Final, NamedTuple
 from planbalance.model import Operation, PlanHeader
 from planbalance.planfile import Content, content_of
 
-MODES: Final = ("copy", "hardlink", "symlink", "reflink")
+MODES: Final = ("copy", "hardlink", "symlink", "reflink", "list")
+_LISTS: Final = 3  # train.txt, val.txt, test.txt
 
 
 class Footprint(NamedTuple):
@@ -30,15 +31,26 @@ def footprint(header: PlanHeader, operations: Iterable[Operation]) -> dict[str, 
 
 def footprint_of(header: PlanHeader, content: Content) -> dict[str, Footprint]:
     """Return the same for operations that were counted already."""
-    slices, images, labels = content
+    slices, images, labels = content.slices, content.image_bytes, content.label_bytes
     folders = _folders(block.folder for block in header.blocks)
     inodes = 2 * slices + folders
-    return {
+    needs = {
         "copy": Footprint(2 * slices, images + labels, inodes),
         "hardlink": Footprint(2 * slices, labels, slices + folders),
         "symlink": Footprint(2 * slices, labels, inodes),
         "reflink": Footprint(2 * slices, labels, inodes),
     }
+    if header.parameters["layout"] == "keep":  # lists lay nothing out
+        needs["list"] = Footprint(_LISTS, _list_bytes(header, content), _LISTS)
+    return needs
+
+
+def _list_bytes(header: PlanHeader, content: Content) -> int:
+    """Return the bytes of all absolute paths, a line each: root, slash, path, newline."""
+    roots = sum(
+        slices * (len(header.inputs[index].rstrip("/").encode()) + 2) for index, slices in content.of_input.items()
+    )
+    return roots + content.path_bytes
 
 
 def _folders(image_folders: Iterable[str]) -> int:

@@ -72,7 +72,7 @@ _MODES: Final = {
     "hardlink": "links images, copies labels; one file system only",
     "symlink": "links images by absolute path, copies labels; the inputs must stay where they are",
     "reflink": "images share their blocks with the input (btrfs, XFS)",
-    "list": "writes paths into train.txt, val.txt and test.txt; nothing is copied",
+    "list": "writes paths into train.txt, val.txt and test.txt; nothing is copied, and inputs must stay",
 }
 
 
@@ -264,19 +264,18 @@ def _plan_context(plan: PlanFile, options: PageOptions, progress: Progress) -> d
         "labels_from": "the data set" if options.as_found else places.of,
         "boxes": box_facts(header.names, count_all_boxes(plan, tally.labelled, places, progress)),
         "samples": draw_samples(tally.picked(), places, header.names, progress),
-        "modes": _modes(needs, tally),
+        "modes": _modes(needs, sum(volume.kept for volume in header.volumes)),
         "warnings": () if options.as_found else header.warnings,
         "built_mode": "" if options.dataset is None else how_built(options.dataset).mode,
     } | ({} if options.as_found else {"steps": steps(header, plan.path, options.dataset)})
 
 
-def _modes(needs: Mapping[str, Footprint], tally: facts.Tally) -> tuple[ModeRow, ...]:
-    slices = sum(volume.kept for volume in tally.header.volumes)
+def _modes(needs: Mapping[str, Footprint], slices: int) -> tuple[ModeRow, ...]:
     rows = []
     for mode, need in needs.items():
         links = slices if mode in {"hardlink", "symlink"} else 0
         rows.append(ModeRow(mode, _MODES[mode], need.files - links, links, need.bytes, need.inodes))
-    return (*rows, ModeRow("list", _MODES["list"], 3, 0, tally.path_bytes, 3))
+    return tuple(rows)
 
 
 class Total(NamedTuple):
