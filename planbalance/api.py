@@ -777,6 +777,7 @@ def verify(  # noqa: PLR0913 - keywords of the contract
     *,
     plan: str | None = None,
     quick: bool = False,
+    near_duplicates: bool = False,
     against: Sequence[str] = (),
     group_map: str | None = None,
     volume_column: str = "volume",
@@ -798,6 +799,7 @@ def verify(  # noqa: PLR0913 - keywords of the contract
         dataset: a folder or a yaml; None: the output of `plan`, or of `plan.json`.
         plan: what to compare with; None: the plan inside the data set, if there is one.
         quick: read only what planbalance itself wrote, neither images nor labels.
+        near_duplicates: decode all images, and look for pictures that look alike across splits; not with `quick`.
         against: other data sets that must share nothing with this one.
         group_map: volume -> patient, as in `plan`.
         volume_column: its column of volumes.
@@ -812,16 +814,22 @@ def verify(  # noqa: PLR0913 - keywords of the contract
 
     Raises:
         InputError: not found, or names ambiguous. PlanError: the plan is refused.
+        UsageError: an extra is not installed; `near_duplicates` with `quick`.
     """
     from planbalance import audit
 
     _check_counts({"--jobs": jobs}, least=1)
+    if quick and near_duplicates:
+        raise UsageError(
+            "--near-duplicates reads all images, --quick none: give one of them.", kind="options-contradict"
+        )
     if dataset is None and plan is None:
         plan = DEFAULT_PLAN
     groups = None if group_map is None else read_group_map(group_map, volume_column, group_column)
     options = audit.VerifyOptions(
         plan=plan,
         quick=quick,
+        near_duplicates=near_duplicates,
         against=tuple(against),
         group_map=groups,
         volume_pattern=volume_pattern,

@@ -367,6 +367,8 @@ class Audit:
         checks: in the order in which people read them.
         leaks: per kind and split pair: slices touched and their share.
         look_alikes: the worst pairs of near-duplicates first; a few dozen at most, for a person to look at.
+        to_move: the least slices that would have to change their split, or go, for no two splits to share anything that
+            was checked; None where there are no two splits.
     """
 
     ok: bool
@@ -374,6 +376,7 @@ class Audit:
     checks: tuple[Check, ...]
     leaks: Sequence[Mapping[str, Any]]
     look_alikes: tuple[LookAlike, ...] = ()
+    to_move: int | None = None
 
 
 class Progress(Protocol):

@@ -1,6 +1,6 @@
 """Whether a picture shows nothing: one value throughout. Two black slices are equal bytes and no leak.
 
-Pure over bytes. PNG is decoded here (PNG specification, 2nd edition, clauses 7, 9, 10 and 11); other encodings are not.
+PNG is decoded here (PNG specification, 2nd edition, clauses 7, 9, 10 and 11); others where Pillow is installed.
 """
 
 import struct
@@ -8,17 +8,36 @@ import zlib
 from collections.abc import Iterator
 from typing import Final
 
+from planbalance.audit.tree import read
+from planbalance.decode import NoPictureError, decode
+
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 # A hostile file may promise any size: larger pictures than these are not looked into.
 _MOST_BYTES: Final = 1 << 28
+_PICTURE_BYTES: Final = 1 << 26
 
 
 def shows_nothing(data: bytes) -> bool:
-    """Return whether a file has no byte, one byte value only, or is a PNG (not interlaced) of equal pixels."""
+    """Return whether a file has no byte, one byte value only, or is a picture of equal pixels."""
     if not data or data.count(data[:1]) == len(data):
         return True
-    return data.startswith(_SIGNATURE) and _png_of_one_value(data)
+    return _png_of_one_value(data) if data.startswith(_SIGNATURE) else _of_one_value(data)
+
+
+def _of_one_value(data: bytes) -> bool:
+    try:
+        extrema = decode(data, dicom=data[128:132] == b"DICM").image.getextrema()
+    except NoPictureError:
+        return False
+    bands = extrema if isinstance(extrema[0], tuple) else (extrema,)
+    return all(low == high for low, high in bands)
+
+
+def blank_at(path: str, *, follow: bool) -> bool:
+    """Return whether the image at a path shows nothing."""
+    facts = read(path, follow=follow, keep=True, most=_PICTURE_BYTES)
+    return facts.data is not None and shows_nothing(facts.data)
 
 
 def _png_of_one_value(data: bytes) -> bool:

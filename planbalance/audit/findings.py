@@ -11,10 +11,14 @@ SHOWN: Final = 10_000
 
 
 class Findings:
-    """One check while it is being made: problems up to a limit, and the count of what was looked at."""
+    """One check while it is being made: problems up to a limit, and the count of what was looked at.
 
-    def __init__(self, name: str) -> None:
+    Problems are listed by path; `ranked` ones in the order in which they came in.
+    """
+
+    def __init__(self, name: str, *, ranked: bool = False) -> None:
         self.name = name
+        self._ranked = ranked
         self.count = 0
         self.notes: list[str] = []
         self._problems: list[Problem] = []
@@ -57,7 +61,7 @@ class Findings:
         notes = list(self.notes)
         if self._beyond:
             notes.append(f"{self._beyond} more problems are not listed")
-        ordered = tuple(sorted(self._problems, key=_reading_order))
+        ordered = tuple(self._problems if self._ranked else sorted(self._problems, key=_reading_order))
         return Check(self.name, not self._errors, "; ".join(notes), self.count, ordered)
 
 

@@ -1,20 +1,21 @@
 """The audit of a data set without a plan: anybody's, made by anything."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
-from planbalance.audit.blank import shows_nothing
+from planbalance.audit.blank import blank_at
 from planbalance.audit.findings import Findings, not_checked
-from planbalance.audit.leaks import Leak
+from planbalance.audit.images import ImageRead, read_images
 from planbalance.audit.lists import YamlSplits, read_yaml_splits
 from planbalance.audit.options import VerifyOptions
-from planbalance.audit.overlap import Content, content_of, overlap_checks
+from planbalance.audit.overlap import Content, Images, Overlaps, content_of, overlap_checks
+from planbalance.audit.picture import looker
 from planbalance.audit.tally import Seen, SplitOf, Tally
 from planbalance.audit.trainers_view import foreign_view
-from planbalance.audit.tree import list_tree, read
+from planbalance.audit.tree import list_tree
 from planbalance.errors import InputError
 from planbalance.inputs import FoundInput, InputSpec, resolve_input
 from planbalance.model import IMAGE_SUFFIXES, Check, Problem, Progress, Snapshot, Split
@@ -34,7 +35,6 @@ _NEED_A_PLAN: Final = (
     "metadata",
     "manifest",
 )
-_PICTURE_BYTES: Final = 1 << 26
 
 
 @dataclass(slots=True)
@@ -48,6 +48,7 @@ class Found:
         snapshot: what the scan found; None under `--quick`.
         yaml: what the yaml says.
         missing: images without a label file.
+        unreadable: images that could not be read.
         label_files: labels that were read.
         outside: images that no split loads.
     """
@@ -58,6 +59,7 @@ class Found:
     snapshot: Snapshot | None
     yaml: YamlSplits | None
     missing: list[str] = field(default_factory=list)
+    unreadable: list[Problem] = field(default_factory=list)
     label_files: int = 0
     outside: int = 0
 
@@ -67,7 +69,7 @@ class ForeignAudit:
     """What came out: checks in reading order, leaks, totals by split, and what others can be compared with."""
 
     checks: list[Check]
-    leaks: list[Leak]
+    overlaps: Overlaps
     totals: Counter[Split]
     content: Callable[[], Content]
 
@@ -78,8 +80,7 @@ class _Image:
     below: str  # below its image folder
     splits: tuple[Split, ...]
     positive: bool | None = None
-    digest: bytes = b""
-    blank: bool = False
+    content: ImageRead | None = None
 
 
 def audit_foreign(path: str, options: VerifyOptions, progress: Progress) -> ForeignAudit:
@@ -92,18 +93,17 @@ def audit_foreign(path: str, options: VerifyOptions, progress: Progress) -> Fore
     overlaps = overlap_checks(
         found.tally,
         groups=options.group_map.group_of if options.group_map is not None else found.patients or None,
-        split_of=found.split_of,
-        blank=blank_picture,
+        images=Images(found.split_of, partial(blank_at, follow=True), str),
         options=options,
+        progress=progress,
     )
     checks = [
-        *overlaps.checks,
         *(not_checked(name, NO_PLAN) for name in _NEED_A_PLAN),
         _labels(found),
         _view(found),
     ]
     content = partial(content_of, found.tally, found.split_of, images=not options.quick)
-    return ForeignAudit(checks, overlaps.leaks, found.tally.totals, content)
+    return ForeignAudit(checks, overlaps, found.tally.totals, content)
 
 
 def _gather(path: str, options: VerifyOptions, progress: Progress) -> Found:
@@ -120,8 +120,8 @@ def _gather(path: str, options: VerifyOptions, progress: Progress) -> Found:
     if options.quick:
         images = list(_by_names(resolved, also))
     else:
-        snapshot = scan([InputSpec(path)], hash_images=True, jobs=options.jobs, progress=progress)
-        images = list(_by_snapshot(snapshot, also))
+        snapshot = scan([InputSpec(path)], jobs=options.jobs, progress=progress)
+        images = _with_content(list(_by_snapshot(snapshot, also)), options, progress)
     in_splits = [image for image in images if image.splits]
     if not images:
         raise InputError(
@@ -142,7 +142,15 @@ def _by_snapshot(snapshot: Snapshot, also: YamlSplits | None) -> Iterator[_Image
         at = _at(source.root, file.path)
         below = file.path[len(folder.images) + 1 :] if folder.images else file.path
         splits = _splits(at, folder.split, also)
-        yield _Image(at, below, splits, file.annotations > 0, bytes.fromhex(file.image_sha256), file.blank)
+        yield _Image(at, below, splits, file.annotations > 0)
+
+
+def _with_content(images: Sequence[_Image], options: VerifyOptions, progress: Progress) -> list[_Image]:
+    """Read the images that a split loads."""
+    looks = looker() if options.near_duplicates else None
+    loaded = [image.path for image in images if image.splits]
+    read = iter(read_images(loaded, looker=looks, jobs=options.jobs, progress=progress))
+    return [replace(image, content=next(read)) if image.splits else image for image in images]
 
 
 def _by_names(found: FoundInput, also: YamlSplits | None) -> Iterator[_Image]:
@@ -194,14 +202,18 @@ def _seen(
         volume = name.volume if name is not None else ""
         if name is not None and name.patient is not None:
             patients[volume] = name.patient
+        content = image.content or ImageRead(b"", flat=False, fault="", picture=None)
         for split in image.splits:
-            yield Seen(split, volume, image.path, image.positive, image.digest, image.blank)
+            yield Seen(split, volume, image.path, image.positive, content.digest, content.flat, picture=content.picture)
 
 
 def _add_labels(found: Found, images: Iterable[_Image]) -> None:
     if found.snapshot is None:
         return
     loaded = {image.path for image in images if image.splits}
+    for image in images:
+        if image.content is not None and image.content.fault:
+            found.unreadable.append(Problem("unreadable", "error", image.path, image.content.fault))
     for file in found.snapshot.images:
         at = _at(found.snapshot.inputs[file.input].root, file.path)
         if at in loaded:
@@ -209,12 +221,6 @@ def _add_labels(found: Found, images: Iterable[_Image]) -> None:
                 found.missing.append(at)
             else:
                 found.label_files += 1
-
-
-def blank_picture(_digest: bytes, path: str) -> bool:
-    """Return whether one of several identical images shows nothing."""
-    facts = read(path, follow=True, keep=True)
-    return facts.data is not None and len(facts.data) <= _PICTURE_BYTES and shows_nothing(facts.data)
 
 
 def _labels(found: Found) -> Check:
@@ -232,6 +238,7 @@ def _view(found: Found) -> Check:
     leftovers = 0
     if found.snapshot is not None:
         problems = [problem for problem in found.snapshot.problems if problem.kind != "label-invalid"]
+        problems += found.unreadable
         leftovers = found.snapshot.leftovers
     root = found.yaml.document.path if found.yaml is not None else None
     check = foreign_view(found.tally, problems, found.missing, root, leftovers)

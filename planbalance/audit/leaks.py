@@ -27,6 +27,7 @@ class Leak(NamedTuple):
     slices: int
     total: int  # all slices of `of`
     units: int
+    to_move: int = 0  # the least slices of either split that would have to go for the two to share nothing
 
     @property
     def share(self) -> float:
@@ -42,6 +43,7 @@ class Leak(NamedTuple):
             "slices": self.slices,
             "share": round(self.share, 6),
             "units": self.units,
+            "to_move": self.to_move,
         }
 
 
@@ -73,12 +75,17 @@ def overlaps(kind: str, spread: Spread[Unit], totals: Mapping[Split, int]) -> li
     """Return, for every ordered pair of splits that share a unit, what part of the first one is touched."""
     slices: Counter[tuple[Split, Split]] = Counter()
     units: Counter[tuple[Split, Split]] = Counter()
+    moves: Counter[tuple[Split, Split]] = Counter()
     for counts in shared(spread).values():
         for pair in permutations(counts, 2):
             slices[pair] += counts[pair[0]]
             units[pair] += 1
+            moves[pair] += min(counts[pair[0]], counts[pair[1]])
     ordered = sorted(slices, key=lambda pair: (-_ORDER[pair[0]], _ORDER[pair[1]]))
-    return [Leak(kind, of, other, slices[of, other], totals.get(of, 0), units[of, other]) for of, other in ordered]
+    return [
+        Leak(kind, of, other, slices[of, other], totals.get(of, 0), units[of, other], moves[of, other])
+        for of, other in ordered
+    ]
 
 
 def touched(spread: Spread[Unit], other: Mapping[Unit, Counter[Split]], totals: Mapping[Split, int]) -> list[Leak]:

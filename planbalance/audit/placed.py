@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from planbalance.audit.picture import Looker, Picture
 from planbalance.audit.receipt import Pairs
 from planbalance.audit.tree import FileFacts, look, read
 from planbalance.destination import Destinations, label_of
@@ -28,6 +29,7 @@ class Placed(NamedTuple):
         FileFacts | None
     )  # the image's source by stat; None where it was not looked at or is what `image_facts` tells
     contents: LabelFacts | None  # None where the label was not read
+    picture: Picture | None  # None where the image was not decoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Reading:
         sources: look at the images' sources.
         times: a source's time tells something; not where the inputs were read in another place than planned.
         class_count: classes that a label may name; None: any.
+        looker: tells how an image looks; None: images are not decoded.
     """
 
     root: str
@@ -59,6 +62,7 @@ class Reading:
     sources: bool
     times: bool
     class_count: int | None
+    looker: Looker | None = None
 
 
 def read_slices(operations: Sequence[Operation], destinations: Destinations, reading: Reading) -> list[Placed]:
@@ -86,7 +90,9 @@ def read_slices(operations: Sequence[Operation], destinations: Destinations, rea
 
 
 def _image(operation: Operation, path: str, reading: Reading, *, follow: bool) -> FileFacts:
-    return read(path, follow=follow, most=operation.image_size) if reading.images else look(path, follow=follow)
+    if not reading.images:
+        return look(path, follow=follow)
+    return read(path, follow=follow, keep=reading.looker is not None, most=operation.image_size)
 
 
 def _label(operation: Operation, path: str, reading: Reading, *, follow: bool) -> FileFacts:
@@ -142,8 +148,13 @@ def _placed(
     source: FileFacts | None,
     reading: Reading,
 ) -> Placed:
-    label = facts[1]
+    image, label = facts
+    picture = None
+    if reading.looker is not None and image.data is not None:
+        picture = reading.looker(image.data, paths[0])
+        image = image._replace(data=None)
     contents = None if label.data is None else EMPTY
     if label.data:
         contents = read_label(label.data, reading.class_count)
-    return Placed(operation, *paths, facts[0], label._replace(data=None) if label.data else label, source, contents)
+    label = label._replace(data=None) if label.data else label
+    return Placed(operation, *paths, image, label, source, contents, picture)

@@ -5,17 +5,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
 
 from planbalance import handoff
 from planbalance.audit import structure
-from planbalance.audit.blank import shows_nothing
+from planbalance.audit.blank import blank_at
 from planbalance.audit.documents import DATASET_YAML, HYPS, MANIFEST, METADATA, OWN_FOLDER
 from planbalance.audit.findings import Findings, not_checked
-from planbalance.audit.leaks import Leak
 from planbalance.audit.leftovers import Leftovers, check_lists
 from planbalance.audit.options import VerifyOptions
-from planbalance.audit.overlap import Content, content_of, overlap_checks
+from planbalance.audit.overlap import Content, Images, Overlaps, content_of, overlap_checks
 from planbalance.audit.paperwork import (
     dataset_yaml_check,
     document_sums,
@@ -24,19 +22,18 @@ from planbalance.audit.paperwork import (
     read_manifest,
     wants_manifest,
 )
+from planbalance.audit.picture import looker
 from planbalance.audit.placed import Reading
 from planbalance.audit.slices import Judged, SliceJudge, judge_all
 from planbalance.audit.structure import Expected
 from planbalance.audit.subject import Subject
 from planbalance.audit.tally import Tally
 from planbalance.audit.trainers_view import planned_view
-from planbalance.audit.tree import list_tree, read
+from planbalance.audit.tree import list_tree
 from planbalance.audit.verdicts import Verdicts, count_checks
 from planbalance.audit.volumes import planned_volumes
 from planbalance.destination import Destinations
 from planbalance.model import SPLITS, Check, Progress, Split
-
-_PICTURE_BYTES: Final = 1 << 26
 
 
 @dataclass(slots=True)
@@ -44,7 +41,7 @@ class PlannedAudit:
     """What came out: checks in reading order, leaks, totals by split, and what others can be compared with."""
 
     checks: list[Check]
-    leaks: list[Leak]
+    overlaps: Overlaps
     totals: Counter[Split]
     content: Callable[[], Content]
 
@@ -115,11 +112,11 @@ def audit_planned(
     metadata_checked, metadata = metadata_check(subject)
     verdicts = Verdicts(subject, options, absent, expected, sum(block.count for block in subject.header.blocks))
     split_of = _split_of(subject)
+    images = Images(split_of, partial(_blank, subject), partial(_at, subject))
     overlaps = overlap_checks(
-        tally, groups=_groups(subject, options), split_of=split_of, blank=_blank(subject), options=options
+        tally, groups=_groups(subject, options), images=images, options=options, progress=progress
     )
     checks = [
-        *overlaps.checks,
         *verdicts.file_checks(findings),
         *count_checks(subject, tally, metadata, options),
         dataset_yaml_check(subject),
@@ -130,7 +127,7 @@ def audit_planned(
         planned_view(subject.header, tally, subject.mode),
     ]
     content = partial(content_of, tally, split_of, images=not options.quick)
-    return PlannedAudit(checks, overlaps.leaks, tally.totals, content)
+    return PlannedAudit(checks, overlaps, tally.totals, content)
 
 
 def _reading(subject: Subject, options: VerifyOptions, absent: Sequence[str]) -> Reading:
@@ -149,6 +146,7 @@ def _reading(subject: Subject, options: VerifyOptions, absent: Sequence[str]) ->
         sources=sources and not absent,
         times=subject.receipt is None or not subject.receipt.moved_inputs,
         class_count=len(names) if names is not None else None,
+        looker=looker() if options.near_duplicates and not options.quick else None,
     )
 
 
@@ -209,12 +207,9 @@ def _split_of(subject: Subject) -> Callable[[str], tuple[Split, ...]]:
     return listed
 
 
-def _blank(subject: Subject) -> Callable[[bytes, str], bool]:
-    """Return what decodes one of several identical images, to learn whether it shows anything."""
+def _at(subject: Subject, path: str) -> str:
+    return path if path.startswith("/") else f"{subject.root}/{path}"
 
-    def blank(_digest: bytes, path: str) -> bool:
-        at = path if path.startswith("/") else f"{subject.root}/{path}"
-        facts = read(at, follow=subject.mode in ("symlink", "list"), keep=True)
-        return facts.data is not None and len(facts.data) <= _PICTURE_BYTES and shows_nothing(facts.data)
 
-    return blank
+def _blank(subject: Subject, path: str) -> bool:
+    return blank_at(_at(subject, path), follow=subject.mode in ("symlink", "list"))

@@ -95,7 +95,8 @@ class SliceJudge:
                 positive = not self._positive_classes.isdisjoint(contents.classes)
         elif operation.label is None and not placed.label:
             positive = False  # list mode: no label file, a background
-        return Seen(operation.split, self._volumes.of(operation), placed.image, positive, facts.digest, facts.flat)
+        volume = self._volumes.of(operation)
+        return Seen(operation.split, volume, placed.image, positive, facts.digest, facts.flat, placed.picture)
 
 
 def judge_all(

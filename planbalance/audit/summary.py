@@ -6,11 +6,18 @@ from typing import Final
 from planbalance.audit.leaks import Leak
 from planbalance.model import Check, Split
 
-_WHAT: Final = {"volume-overlap": "a volume", "group-overlap": "a patient", "duplicate-content": "identical images"}
+_WHAT: Final = {
+    "volume-overlap": "a volume",
+    "group-overlap": "a patient",
+    "duplicate-content": "identical images",
+    "duplicate-pixels": "identical pixels",
+    "near-duplicates": "look-alikes",
+}
 _CALLED: Final = {
     "volume-overlap": "volumes",
     "group-overlap": "patients",
     "duplicate-content": "identical images",
+    "duplicate-pixels": "re-encoded images",
     "near-duplicates": "near-duplicates",
     "files": "files",
     "links": "links",

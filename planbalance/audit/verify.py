@@ -18,8 +18,6 @@ from planbalance.model import SPLITS, Audit, Check, Progress, Silent, Split
 from planbalance.planstore import PlanFile
 
 _DEFAULT_PLAN = "plan.json"
-# Volumes, groups, identical and similar images come first: what an evaluation rests on.
-_OVERLAPS = 4
 
 
 def verify(
@@ -49,8 +47,11 @@ def verify(
     others = _others(path, options.against)
     audited, plan = _audited(path, given, options, shown, parts)
     across, leaks = _against(others, audited, options, shown)
-    checks = [*audited.checks[:_OVERLAPS], *across, _plan_check(plan), *audited.checks[_OVERLAPS:]]
-    return _audit(checks, [*audited.leaks, *leaks], audited.totals)
+    overlaps = audited.overlaps
+    # what an evaluation rests on comes first
+    checks = [*overlaps.checks, *across, _plan_check(plan), *audited.checks]
+    audit = _audit(checks, [*overlaps.leaks, *leaks], audited.totals)
+    return replace(audit, look_alikes=overlaps.look_alikes, to_move=overlaps.to_move)
 
 
 def _audited(
@@ -86,7 +87,9 @@ def _against(
         return checks, leaks
     content = here.content()
     for other in others:
-        there, _ = _audited(other, None, replace(options, plan=None, against=(), group_map=None), progress)
+        there, _ = _audited(
+            other, None, replace(options, plan=None, against=(), group_map=None, near_duplicates=False), progress
+        )
         check, more = against_check(content, there.content(), other, here.totals)
         checks.append(check)
         leaks += more

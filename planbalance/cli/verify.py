@@ -26,6 +26,11 @@ AUDIT_FAILED = 6
 @option("--plan", type=PATH, help="Compare with this plan.  [default: the one inside the data set]")
 @option("--quick", is_flag=True, help="Read only what planbalance itself wrote, neither images nor labels.")
 @option(
+    "--near-duplicates",
+    is_flag=True,
+    help="Decode all images: equal pixels in other encodings, and pictures that look alike (an extra; minutes).",
+)
+@option(
     "--against", type=PATH, multiple=True, metavar="DATASET", help="Must share nothing with this data set (repeatable)."
 )
 @option("--report", type=PATH, metavar="FILE.html|.md", help="Write the audit as a page or as Markdown too.")
@@ -44,6 +49,7 @@ def verify(  # noqa: PLR0913, PLR0917 - click passes options by name
     dataset: str | None,
     plan: str | None,
     quick: bool,  # noqa: FBT001 - an option
+    near_duplicates: bool,  # noqa: FBT001 - an option
     against: Sequence[str],
     report: str | None,
     group_map: str | None,
@@ -70,6 +76,7 @@ def verify(  # noqa: PLR0913, PLR0917 - click passes options by name
         dataset,
         plan=plan,
         quick=quick,
+        near_duplicates=near_duplicates,
         against=against,
         group_map=group_map,
         volume_column=volume_column,

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from planbalance.decode import NoPictureError
 from planbalance.model import Audit, Check, Look, LookAlike, Problem, Progress
-from planbalance.report.pixels import NoPictureError, Picture, picture
+from planbalance.report.pixels import Picture, picture
 from planbalance.report.table import plain
 
 _MOST_PROBLEMS: Final = 200  # of one check on the page; `verify --json` has all

@@ -9,13 +9,14 @@ import io
 import os
 import stat
 import struct
-import warnings
+from importlib.util import find_spec
 from typing import Any, Final, NamedTuple
+
+from planbalance.decode import Decoded, NoPictureError, check_pixels, decode
 
 LONGEST: Final = 360  # pixels of the longer side: sharp at the size shown on a dense screen, about 15 KB
 LARGEST_FILE: Final = 64 << 20  # bytes read for one picture
 LARGEST_AS_IS: Final = 150_000  # bytes of a file embedded without scaling
-MOST_PIXELS: Final = 50_000_000
 
 
 class Picture(NamedTuple):
@@ -26,10 +27,6 @@ class Picture(NamedTuple):
     height: int
 
 
-class NoPictureError(Exception):
-    """There is no picture; the message says why, in a few words."""
-
-
 def picture(path: str) -> Picture:
     """Return a slice's picture.
 
@@ -37,21 +34,17 @@ def picture(path: str) -> Picture:
         NoPictureError: it cannot be read, decoded or embedded here.
     """
     data = _read(path)
-    if path.lower().endswith(".dcm"):
-        return _scaled(_dicom(data))
-    try:
-        from PIL import Image  # noqa: PLC0415 - an extra: only who wants pictures needs it
-    except ImportError:
+    dicom = path.lower().endswith(".dcm")
+    if not dicom and not _has_pillow():
         return _as_it_is(data)
+    return _scaled(decode(data, dicom=dicom))
+
+
+def _has_pillow() -> bool:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of odd metadata; the pixels count
-            image = Image.open(io.BytesIO(data))
-            _check_pixels(*image.size)
-            image.load()
-    except (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as error:
-        raise NoPictureError("not a picture that can be decoded") from error
-    return _scaled(image)
+        return find_spec("PIL") is not None
+    except ValueError:  # blocked in sys.modules
+        return False
 
 
 def _read(path: str) -> bytes:
@@ -68,15 +61,12 @@ def _read(path: str) -> bytes:
         raise NoPictureError(f"not readable: {reason or error}") from error
 
 
-def _check_pixels(width: int, height: int) -> None:
-    if width * height > MOST_PIXELS or width * height <= 0:
-        raise NoPictureError(f"{width} × {height} pixels are too many")
-
-
-def _scaled(image: Any) -> Picture:  # noqa: ANN401 - a Pillow image: the extra may be absent
-    """Return a Pillow image as a JPEG of at most 360 pixels a side."""
-    if image.mode.startswith(("I", "F")):
-        image = _stretched(image)
+def _scaled(decoded: Decoded) -> Picture:
+    """Return an image as a JPEG of at most 360 pixels a side."""
+    image = decoded.image
+    if image.mode.startswith(("I", "F")) or decoded.window is not None:
+        wide = image.convert("F")
+        image = _windowed(wide, *(decoded.window or wide.getextrema()))
     image = image.convert("L" if image.mode in {"1", "L", "LA"} else "RGB")
     image.thumbnail((LONGEST, LONGEST))
     file = io.BytesIO()
@@ -84,11 +74,9 @@ def _scaled(image: Any) -> Picture:  # noqa: ANN401 - a Pillow image: the extra 
     return Picture(_uri("jpeg", file.getvalue()), *image.size)
 
 
-def _stretched(image: Any) -> Any:  # noqa: ANN401 - a Pillow image
-    """Return an image of more than 8 bits with its darkest value black and its brightest white."""
-    wide = image.convert("F")
-    low, high = wide.getextrema()
-    scale = 255 / (high - low) if high > low else 0.0
+def _windowed(wide: Any, low: float, high: float) -> Any:  # noqa: ANN401 - a Pillow image
+    """Return an image of mode `F` with the value `low` black and `high` white."""
+    scale = 255 / (high - low) if high != low else 0.0
     return wide.point(lambda value: value * scale - low * scale).convert("L")
 
 
@@ -105,11 +93,11 @@ def _as_it_is(data: bytes) -> Picture:
         raise NoPictureError("too large to embed unscaled; pip install 'planbalance[report]'")
     if data.startswith(b"\x89PNG\r\n\x1a\n") and len(data) > 24:
         width, height = struct.unpack(">II", data[16:24])
-        _check_pixels(width, height)
+        check_pixels(width, height)
         return Picture(_uri("png", data), width, height)
     if data.startswith(b"\xff\xd8"):
         width, height = jpeg_size(data)
-        _check_pixels(width, height)
+        check_pixels(width, height)
         return Picture(_uri("jpeg", data), width, height)
     raise NoPictureError("needs Pillow to be decoded; pip install 'planbalance[report]'")
 
@@ -128,78 +116,3 @@ def jpeg_size(data: bytes) -> tuple[int, int]:
             return width, height
         at += 2 + struct.unpack(">H", data[at + 2 : at + 4])[0]
     raise NoPictureError("not a picture that can be decoded")
-
-
-# ---- DICOM ----------------------------------------------------------------------------------------------------------
-
-
-def _dicom(data: bytes) -> Any:  # noqa: ANN401 - a Pillow image
-    """Return a DICOM file's first frame: the window that it asks for, else darkest to brightest."""
-    try:
-        import pydicom  # noqa: PLC0415 - an extra
-        from PIL import Image  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise NoPictureError("DICOM needs pip install 'planbalance[dicom,report]'") from error
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            content = pydicom.dcmread(io.BytesIO(data))
-            return _native(content, Image)
-    except NoPictureError:
-        raise
-    except Exception as error:  # a damaged file raises whatever the parser stumbles over
-        raise NoPictureError("not a DICOM picture that can be decoded") from error
-
-
-def _native(content: Any, image: Any) -> Any:  # noqa: ANN401 - values of the two extras
-    """Return a grey frame (DICOM PS3.5 section 8, PS3.3 C.11.2) as an 8-bit image, all of it in Pillow's loops."""
-    if int(getattr(content, "SamplesPerPixel", 1)) != 1:
-        raise NoPictureError("coloured DICOM is not decoded here")
-    width, height = int(content.Columns), int(content.Rows)
-    _check_pixels(width, height)
-    syntax = content.file_meta.TransferSyntaxUID
-    stored = _decoded(content, image) if syntax.is_compressed else _raw(content, image, (width, height))
-    wide = stored.convert("F")
-    low, high = _window(content, wide.getextrema())
-    scale = 255 / (high - low) if high > low else 0.0
-    grey = wide.point(lambda value: value * scale - low * scale).convert("L")  # values beyond 0 to 255 are clipped
-    return grey.point(lambda value: 255 - value) if content.PhotometricInterpretation == "MONOCHROME1" else grey
-
-
-def _raw(content: Any, image: Any, size: tuple[int, int]) -> Any:  # noqa: ANN401 - values of the two extras
-    bits, signed = int(content.BitsAllocated), bool(int(getattr(content, "PixelRepresentation", 0)))
-    if bits not in {8, 16}:
-        raise NoPictureError(f"DICOM of {bits} bits is not decoded here")
-    big = "" if content.file_meta.TransferSyntaxUID.is_little_endian else "B"
-    reader = {8: "I;8", 16: f"I;16{big}"}[bits] + ("S" if signed else "")
-    data = bytes(content.PixelData[: size[0] * size[1] * bits // 8])
-    return image.frombytes("I", size, data, "raw", reader)
-
-
-def _decoded(content: Any, image: Any) -> Any:  # noqa: ANN401 - values of the two extras
-    """Return the first frame of a compressed file where Pillow knows how: JPEG and JPEG 2000."""
-    from pydicom import encaps  # noqa: PLC0415 - an extra
-
-    frames = getattr(encaps, "generate_frames", None)
-    data = content.PixelData
-    # pydicom before 3 has the other one
-    found = encaps.generate_pixel_data_frame(data, 1) if frames is None else frames(data, number_of_frames=1)
-    try:
-        return image.open(io.BytesIO(next(found)))
-    except OSError as error:
-        raise NoPictureError("DICOM of this compression is not decoded here") from error
-
-
-def _window(content: Any, extremes: tuple[float, float]) -> tuple[float, float]:  # noqa: ANN401 - a pydicom data set
-    """Return the stored values that shall be black and white: the window that the file asks for, else its extremes."""
-    centre, width = _first(content.get("WindowCenter")), _first(content.get("WindowWidth"))
-    if centre is None or width is None or width <= 1:
-        return extremes
-    slope, intercept = float(content.get("RescaleSlope", 1) or 1), float(content.get("RescaleIntercept", 0) or 0)
-    return (centre - width / 2 - intercept) / slope, (centre + width / 2 - intercept) / slope
-
-
-def _first(value: Any) -> float | None:  # noqa: ANN401 - a number, several, or none
-    if value is None or value == "":
-        return None
-    return float(value[0] if hasattr(value, "__len__") and not isinstance(value, str) else value)

@@ -5,12 +5,13 @@ import os
 from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+from planbalance.decode import NoPictureError
 from planbalance.destination import Destinations, label_of
 from planbalance.model import Operation, PlanHeader, Progress, Split
 from planbalance.planstore import PlanFile
 from planbalance.pool import batched, for_each_batch, run_blocking
 from planbalance.report.boxes import Box, BoxCounts, Wanted, boxes_of, class_name, count_boxes, read_small
-from planbalance.report.pixels import NoPictureError, Picture, picture
+from planbalance.report.pixels import Picture, picture
 
 _JOBS: Final = 8  # small reads wait for the disk or the network, not for a core
 _BATCH: Final = 256

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from planbalance.report.pixels import LARGEST_AS_IS, LONGEST, NoPictureError, picture
+from planbalance.decode import NoPictureError
+from planbalance.report.pixels import LARGEST_AS_IS, LONGEST, picture
 from tests.builders import write
 
 Image = pytest.importorskip("PIL.Image")
