@@ -4,6 +4,7 @@ Nothing is ever made beside a data set, so the parts lie within it, in the tool'
 put together. A part is bound to the plan and to what was asked; one that is not whole does not count.
 """
 
+import base64
 import os
 import shlex
 import zlib
@@ -16,6 +17,7 @@ import orjson
 from planbalance import fs
 from planbalance.audit.documents import OWN_FOLDER
 from planbalance.audit.options import VerifyOptions
+from planbalance.audit.picture import Impression, Picture
 from planbalance.audit.slices import Judged
 from planbalance.audit.subject import Subject
 from planbalance.audit.tally import Seen
@@ -56,7 +58,7 @@ def packed(bound: Mapping[str, Any], shard: Shard, batches: Iterable[Judged]) ->
 def _line(judged: Judged) -> bytes:
     value = {
         "found": [[name, *_fields(problem)] for name, problem in judged.found],
-        "seen": [[*seen[:4], seen.digest.hex(), *seen[5:]] for seen in judged.seen],
+        "seen": [[*seen[:4], seen.digest.hex(), seen.flat, _texts(seen.picture)] for seen in judged.seen],
         "places": judged.places,
         "size": judged.size,
     }
@@ -81,8 +83,30 @@ def unpacked(data: bytes, bound: Mapping[str, Any], shard: Shard) -> list[Judged
 
 def _judged(value: Mapping[str, Any]) -> Judged:
     found = [(name, Problem(*fields)) for name, *fields in value["found"]]
-    seen = [Seen._make((*fields[:4], bytes.fromhex(fields[4]), *fields[5:])) for fields in value["seen"]]
+    seen = [
+        Seen._make((*fields, bytes.fromhex(digest), flat, _picture(texts)))
+        for *fields, digest, flat, texts in value["seen"]
+    ]
     return Judged(found, seen, value["places"], value["size"])
+
+
+def _texts(picture: Picture | None) -> list[Any] | None:
+    if picture is None:
+        return None
+    if picture.impression is None:
+        return [picture.reason]
+    pixels, blank, detail, *rest = picture.impression
+    return [picture.reason, pixels.hex(), blank, base64.b64encode(detail).decode("ascii"), *rest]
+
+
+def _picture(texts: Sequence[Any] | None) -> Picture | None:
+    if texts is None:
+        return None
+    reason, *fields = texts
+    if not fields:
+        return Picture(None, reason)
+    pixels, blank, detail, *rest = fields
+    return Picture(Impression(bytes.fromhex(pixels), blank, base64.b64decode(detail), *rest), reason)
 
 
 # ---- on disk ------------------------------------------------------------------------------------------------------
