@@ -5,18 +5,16 @@ import os
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from planbalance.controller import Controller, Seen
 from planbalance.errors import InputError
 from planbalance.inputs import InputSpec
-from planbalance.model import ImageFile, Silent, Snapshot
+from planbalance.model import ImageFile, Snapshot
 from planbalance.scan import content, crew, listing, scan, unread_suffixes
-from planbalance.workers import Workers
 from tests.builders import LABELS, image_bytes, tree_state, write, yolo_tree
 
 BOX = LABELS["+"]
@@ -513,7 +511,7 @@ def test_the_order_of_directories_and_the_workers_decide_nothing(
         write(root / "labels" / f"flat_{number}.txt", BOX)
         write(root / "labels" / f"orphan_{number}.txt", BOX)
     plain = scanned(root)
-    monkeypatch.setattr(crew, "NEAR_CALLS", 7)
+    monkeypatch.setattr("planbalance.controller._LARGEST_BATCH", 7)
 
     class Shuffled:
         def __init__(self, path: str) -> None:
@@ -531,35 +529,25 @@ def test_the_order_of_directories_and_the_workers_decide_nothing(
     assert scanned(root, jobs=jobs) == plain
 
 
-@pytest.mark.parametrize(("seconds", "jobs", "wanted"), [(0.0, None, crew.FAR_WORKERS), (1e9, None, 0), (0.0, 5, 5)])
-def test_far_files_get_threads(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seconds: float, jobs: int | None, wanted: int
-) -> None:
+@pytest.mark.parametrize(("far", "jobs"), [(True, None), (True, 5), (False, None)])
+def test_far_files_get_threads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, far: bool, jobs: int | None) -> None:
+    """Far: a call waits for longer than it computes. No clock decides here: what the controller is told does."""
     root = yolo_tree(
         tmp_path / "in", {f"v{n}": ".+!-" for n in range(20)}, name="{volume}/{slice}.png", images="images"
     )
     plain = scanned(root)
-    used: set[int] = set()
+    most: list[int] = []
 
-    def recorded(threads: int) -> ThreadPoolExecutor:
-        used.add(threads)
-        return ThreadPoolExecutor(threads)
+    class Told(Controller):
+        def observe(self, seen: Seen) -> None:
+            waits = 0.02 if far else 0.0
+            super().observe(Seen(seen.at, seen.count, seen.count * (1e-6 + waits), seen.count * 1e-6))
+            most.append(self.workers if self.kind == "threads" else 0)
 
-    monkeypatch.setattr(crew, "ThreadPoolExecutor", recorded)
-    monkeypatch.setattr(crew, "FAR_SECONDS", seconds)
+    monkeypatch.setattr(crew, "Controller", Told)
+    monkeypatch.setattr("planbalance.controller.FIRST_BATCH", 3)
     assert scanned(root, jobs=jobs) == plain
-    assert used == ({wanted} if wanted else set())
-
-
-def test_a_far_batch_is_short_enough_to_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
-    """20 ms a call: a batch of at most a quarter of a second; microseconds: as many as make a hop worth it."""
-    clock = iter([0.0, 20e-3 * crew.SAMPLE, 0.0, 2e-6 * crew.SAMPLE])
-    monkeypatch.setattr(crew, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
-    for wanted in (12, crew.NEAR_CALLS):
-        hands = crew.Crew(None, Workers(1), Silent())
-        assert hands.calls_a_batch == crew.SAMPLE
-        assert hands.do(len, ["x" * crew.SAMPLE], weigh=len) == [crew.SAMPLE]
-        assert hands.calls_a_batch == wanted
+    assert max(most) == jobs if jobs else (max(most) >= 8) == far
 
 
 def test_progress_counts_what_was_done(tmp_path: Path) -> None:

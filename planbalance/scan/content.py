@@ -7,9 +7,7 @@ from typing import Final, NamedTuple
 
 from planbalance.labels import read_label
 
-IMAGES_A_BATCH: Final = 32
 LABEL_LIMIT: Final = 1 << 26  # bytes: a million boxes
-ENDINGS_A_BATCH: Final = 512
 _CHUNK: Final = 1 << 20
 _JPEG_START: Final = b"\xff\xd8"
 _JPEG_END: Final = b"\xff\xd9"

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from planbalance.inputs import FoundInput, InputSpec, resolve_inputs
 from planbalance.model import TRAINER_SUFFIXES, ImageFile, Problem, Progress, Silent, Snapshot
-from planbalance.pool import available_cores, batched, without_collecting
+from planbalance.pool import available_cores, without_collecting
 from planbalance.scan import content
 from planbalance.scan.content import LabelContent
 from planbalance.scan.crew import Crew
@@ -49,7 +49,7 @@ def scan(
     cores = min(available_cores(), jobs or MOST_WORKERS, MOST_WORKERS)
     with without_collecting(), Workers(cores) as workers:  # before a bar draws itself: that takes a thread
         progress = progress or Silent()
-        return _scan(found, Crew(jobs, workers, progress), progress, hash_images=hash_images)
+        return _scan(found, lambda: Crew(jobs, workers, progress), progress, hash_images=hash_images)
 
 
 def unread_suffixes(images: Iterable[ImageFile]) -> dict[str, int]:
@@ -61,18 +61,18 @@ def unread_suffixes(images: Iterable[ImageFile]) -> dict[str, int]:
     return {suffix: counts[suffix] for suffix in sorted(counts.keys() - TRAINER_SUFFIXES)}
 
 
-def _scan(found: Sequence[FoundInput], crew: Crew, progress: Progress, *, hash_images: bool) -> Snapshot:
+def _scan(found: Sequence[FoundInput], crew: Callable[[], Crew], progress: Progress, *, hash_images: bool) -> Snapshot:
     tree = Tree(found)
     with _stage(progress, "scan", None, "files"):
-        walk(tree, crew)
+        walk(tree, crew())
     paired = _pair(tree)
     if hash_images:
         with _stage(progress, "hash images", len(paired.images), "images"):
-            _hash_images(tree, paired, crew)
+            _hash_images(tree, paired, crew())
     elif any(map(content.may_be_jpeg, {image.path[-5:] for image in paired.images})):
         jpegs = [image for image in paired.images if content.may_be_jpeg(image.path)]
         with _stage(progress, "check JPEGs", len(jpegs), "images"):
-            _check_endings(tree, crew, jpegs)
+            _check_endings(tree, crew(), jpegs)
     return _snapshot(tree, paired)
 
 
@@ -207,7 +207,7 @@ def _report_orphans(tree: Tree, stems: Mapping[Place, set[str]]) -> None:
 
 def _hash_images(tree: Tree, paired: _Paired, crew: Crew) -> None:
     paths = [tree.absolute(image.input, image.path) for image in paired.images]
-    told = crew.do(content.read_images, batched(paths, content.IMAGES_A_BATCH), weigh=len, threads=available_cores())
+    told = crew.do(content.read_images, crew.cut(paths), weigh=len)
     for position, (path, found) in enumerate(zip(paths, chain.from_iterable(told), strict=True)):
         if found.fault:
             tree.report("unreadable", path, found.fault)
@@ -218,7 +218,7 @@ def _hash_images(tree: Tree, paired: _Paired, crew: Crew) -> None:
 
 def _check_endings(tree: Tree, crew: Crew, jpegs: list[ImageFile]) -> None:
     files = [(tree.absolute(image.input, image.path), image.size) for image in jpegs]
-    told = crew.do(content.are_open_ended, batched(files, content.ENDINGS_A_BATCH), weigh=len)
+    told = crew.do(content.are_open_ended, crew.cut(files), weigh=len)
     for (path, _), is_open in zip(files, chain.from_iterable(told), strict=True):
         if is_open:
             _report_open_ended(tree, path)
