@@ -19,6 +19,7 @@ import stat
 import struct
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -54,6 +55,9 @@ _NO_OPENAT2: Final = frozenset((errno.ENOSYS, errno.EPERM, errno.EINVAL, errno.E
 _RENAME_NOREPLACE: Final = 1  # renameat2(2)
 _AT_FDCWD: Final = -100
 _FICLONE: Final = 0x40049409  # ioctl_ficlone(2)
+# So often, and after so long, a name is looked for that another node has made and this one does not see yet.
+_LOOKS: Final = 50
+_LOOK_SECONDS: Final = 0.1
 # How the signature of a shared lock's holder begins in the lock file.
 _SHARED: Final = b"shared "
 _SYNCFS_TELLS: Final = (5, 8)  # syncfs(2), errors
@@ -177,8 +181,13 @@ def _step(current: int, part: str, *, make: bool) -> int:
     except FileNotFoundError:
         if not make:
             raise
-    with suppress(FileExistsError):  # another worker was faster
+    try:
         os.mkdir(part, dir_fd=current)  # 0777 less umask; setgid comes from the parent
+    except FileExistsError:  # another worker was faster, perhaps on another node
+        for _ in range(_LOOKS):
+            with suppress(FileNotFoundError):
+                return os.open(part, _FOLDER, dir_fd=current)
+            time.sleep(_LOOK_SECONDS)
     return os.open(part, _FOLDER, dir_fd=current)
 
 
@@ -904,7 +913,7 @@ class Lock:
                 own.count += 1
                 self._held: _Held | None = own
                 return
-            fd = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=dir_fd)
+            fd = _open_or_make(LOCK, dir_fd)
             try:
                 _take(fd, shared=shared)
                 signature = _SHARED + holder if shared else holder
@@ -966,6 +975,22 @@ def lock_holder(dir_fd: int) -> bytes | None:
 
 def _key(now: os.stat_result) -> tuple[int, int]:
     return now.st_dev, now.st_ino
+
+
+def _open_or_make(name: str, dir_fd: int) -> int:
+    """Return a descriptor of a file, made where it is missing.
+
+    A network file system whose client does not see another node's new file yet answers O_CREAT with EEXIST (seen on
+    MooseFS), so that is no reason to give up.
+    """
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+    for _ in range(_LOOKS):
+        with suppress(FileNotFoundError):
+            return os.open(name, flags, dir_fd=dir_fd)
+        with suppress(FileExistsError):
+            return os.open(name, flags | os.O_CREAT, 0o666, dir_fd=dir_fd)
+        time.sleep(_LOOK_SECONDS)
+    return os.open(name, flags | os.O_CREAT, 0o666, dir_fd=dir_fd)
 
 
 def _own(dir_fd: int) -> _Held | None:
