@@ -32,7 +32,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
 
 torture: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(WORKERS) -m torture $(PYTEST_ARGS)
+	$(BIN)/python $(PYTEST) -m torture $(PYTEST_ARGS)
 
 # The oldest versions that pyproject.toml admits, in an environment of their own.
 test-lowest: $(VENV)/.dev

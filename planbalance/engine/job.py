@@ -172,7 +172,7 @@ def _refuse_options(options: ApplyOptions) -> None:
 
 def _mapped_roots(roots: tuple[str, ...], pairs: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
     mapped = list(roots)
-    for old, new in pairs:
+    for old, new in sorted(pairs, key=lambda pair: len(os.path.abspath(pair[0]))):  # the closest one has the last word
         old_root, new_root = os.path.abspath(old), os.path.abspath(new)
         hits = [i for i, root in enumerate(roots) if root == old_root or root.startswith(old_root.rstrip("/") + "/")]
         if not hits:

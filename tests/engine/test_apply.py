@@ -646,6 +646,17 @@ def test_inputs_in_another_place_are_judged_by_size_and_label_content(scene: Sce
     assert sorted(error.paths) == [f"{moved}/images/train/IM3-01-a.png", f"{moved}/labels/train/IM2-01-a.txt"]
 
 
+def test_of_two_maps_the_closer_one_counts_whatever_their_order(tmp_path: Path) -> None:
+    one = yolo_tree(tmp_path / "data/one", {"01-a": "+.", "02-b": ".."})
+    two = yolo_tree(tmp_path / "data/two", {"03-c": "+.", "04-d": ".."})
+    plan = saved_plan([one, two], tmp_path / "set", tmp_path / "plan.json")
+    two.rename(tmp_path / "elsewhere")
+    (tmp_path / "data").rename(tmp_path / "moved")
+    pairs = ((str(two), str(tmp_path / "elsewhere")), (str(tmp_path / "data"), str(tmp_path / "moved")))
+    for number, given in enumerate((pairs, pairs[::-1])):
+        assert apply_plan(plan, ApplyOptions(map_input=given, output=str(tmp_path / f"set{number}"))).published
+
+
 def test_a_map_that_names_no_input_is_wrong_usage(scene: Scene) -> None:
     assert refused(UsageError, scene, map_input=(("/nowhere", "/else"),)).kind == "map-input"
 

@@ -12,7 +12,8 @@ from tests.builders import tree_content, tree_state, yolo_tree
 from tests.engine.plans import saved_plan
 
 VOLUMES = {"01-a": ".+_", "02-b": "..-", "03-c": "+"}
-MODES = ("copy", "hardlink", "symlink")
+PLACING = ("copy", "hardlink", "symlink")  # with files of their own below the output
+MODES = (*PLACING, "list")
 
 
 @dataclass

@@ -7,7 +7,7 @@ import pytest
 from tests.builders import mixed_volumes, seed_shaped_tree, yolo_tree
 from tests.conftest import Trials
 from tests.faults.long import Long
-from tests.faults.scene import MODES
+from tests.faults.scene import PLACING
 
 
 def test_killed_in_the_middle_of_a_thousand_slices(in_memory: Path) -> None:
@@ -28,7 +28,7 @@ def full(in_memory: Path) -> Long:
 
 @pytest.mark.torture(row=9)
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", PLACING)
 def test_killed_at_full_size(full: Long, trials: Trials, mode: str) -> None:
     whole = full.undisturbed(mode)
     for share in (0.1, 0.5, 0.9):

@@ -11,7 +11,7 @@ import pytest
 from planbalance.engine import ApplyOptions, apply_plan
 from tests.conftest import Trials
 from tests.faults import faulty
-from tests.faults.scene import MODES, Scene
+from tests.faults.scene import MODES, PLACING, Scene
 
 
 def in_a_child(scene: Scene, options: ApplyOptions, act: faulty.Act) -> int:
@@ -156,7 +156,7 @@ def forking(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("planbalance.engine.crew.WORTH_FORKING", 0)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", PLACING)
 def test_killed_with_all_workers_busy(in_memory: Path, forking: None, mode: str) -> None:
     busy, draw = Busy(in_memory, mode, jobs=2), random.Random(7)
     busy.measure()
@@ -166,7 +166,7 @@ def test_killed_with_all_workers_busy(in_memory: Path, forking: None, mode: str)
 @pytest.mark.torture(row=1)
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("jobs", [2, 5])
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", PLACING)
 def test_killed_with_all_workers_busy_again_and_again(
     in_memory: Path, forking: None, trials: Trials, mode: str, jobs: int
 ) -> None:
