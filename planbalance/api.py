@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypedDict, Ty
 
 from planbalance import guard
 from planbalance.errors import InputError, PlanError, UsageError
-from planbalance.grouping import GroupMap, csv_text, parse_group_map, parse_split_map
 from planbalance.inputs import FoundInput, InputSpec, resolve_inputs
 from planbalance.model import (
     SPLITS,
@@ -37,24 +36,10 @@ from planbalance.model import (
     Split,
     Volume,
 )
-from planbalance.naming import find_naming, read_aloud
 from planbalance.places import all_guarded, guarded, is_within
 from planbalance.planfile import Content, SealedPlan
-from planbalance.planner import (
-    PlanOptions,
-    below_folders,
-    group_into_volumes,
-    make_folds,
-    make_plan,
-    options_from_plan,
-    parse_decimal,
-    parse_negatives,
-    parse_ratios,
-    usable,
-)
 from planbalance.planstore import PlanFile, save_plan
 from planbalance.pool import without_collecting
-from planbalance.scan import scan as scan_inputs
 
 if TYPE_CHECKING:
     from planbalance.clean import PartialBuild
@@ -244,10 +229,14 @@ def scan(  # noqa: PLR0913 - keywords of the contract
     Raises:
         InputError: not found, no images, names ambiguous or unmatched, a volume that the group map does not know.
     """
+    from planbalance import planner
+    from planbalance.naming import find_naming, read_aloud
+    from planbalance.scan import scan as scan_inputs
+
     _check_counts({"--jobs": jobs}, least=1)
     classes = _class_ids(positive_classes)
     snapshot = scan_inputs(_specs(inputs), jobs=jobs, progress=progress or Silent())
-    paths = list(map(below_folders(snapshot.inputs), snapshot.images))
+    paths = list(map(planner.below_folders(snapshot.inputs), snapshot.images))
     if not paths:
         roots = [source.root for source in snapshot.inputs]
         raise InputError(
@@ -258,7 +247,7 @@ def scan(  # noqa: PLR0913 - keywords of the contract
         )
     groups = None if group_map is None else read_group_map(group_map, volume_column, group_column)
     naming = find_naming(paths, volume_pattern)
-    volumes = group_into_volumes(snapshot, naming, positive_classes=classes, group_map=groups)
+    volumes = planner.group_into_volumes(snapshot, naming, positive_classes=classes, group_map=groups)
     grouped = groups is not None or any(volume.group != volume.id for volume in volumes)
     return Scanned(snapshot, naming, read_aloud(naming, paths), volumes, grouped)
 
@@ -311,6 +300,8 @@ def plan_folds(
     Raises:
         UsageError: also with `test_ratio` or `extend`, which folds decide themselves.
     """
+    from planbalance import planner
+
     for name in ("test_ratio", "extend"):
         if keywords.get(name) is not None:
             option = "--" + name.replace("_", "-")
@@ -321,7 +312,12 @@ def plan_folds(
             )
     _check_counts({"--folds": folds}, least=2)
     sealed, warnings = _sealed(
-        inputs, output, plan_file, lambda snapshot, options: make_folds(snapshot, options, folds), progress, keywords
+        inputs,
+        output,
+        plan_file,
+        lambda snapshot, options: planner.make_folds(snapshot, options, folds),
+        progress,
+        keywords,
     )
     path = os.path.abspath(plan_file)
     return [_saved(one, fold_file(path, number), warnings) for number, one in enumerate(sealed, start=1)]
@@ -333,9 +329,11 @@ def fold_file(plan_file: str, fold: int) -> str:
     return f"{stem}-fold{fold}{suffix}"
 
 
-def make_plan_as_list(snapshot: Snapshot, options: PlanOptions) -> list[SealedPlan]:
+def make_plan_as_list(snapshot: Snapshot, options: "PlanOptions") -> list[SealedPlan]:
     """Return the one plan, in the shape in which folds come."""
-    return [make_plan(snapshot, options)]
+    from planbalance import planner
+
+    return [planner.make_plan(snapshot, options)]
 
 
 @without_collecting()
@@ -343,11 +341,13 @@ def _sealed(
     inputs: Inputs,
     output: str,
     plan_file: str | None,
-    make: Callable[[Snapshot, PlanOptions], list[SealedPlan]],
+    make: Callable[[Snapshot, "PlanOptions"], list[SealedPlan]],
     progress: Progress | None,
     keywords: PlanKeywords,
 ) -> tuple[list[SealedPlan], tuple[str, ...]]:
     """Return the plans, and warnings that concern this place only."""
+    from planbalance.scan import scan as scan_inputs
+
     _check_keywords(keywords, PlanKeywords)
     specs = _specs(inputs)
     output = os.path.abspath(output)
@@ -373,11 +373,14 @@ def default_group_key() -> str:
     return os.path.join(settings, "planbalance", "group-key")
 
 
-def _with_patients(snapshot: Snapshot, options: PlanOptions, key: str | None, progress: Progress | None) -> PlanOptions:
+def _with_patients(
+    snapshot: Snapshot, options: "PlanOptions", key: str | None, progress: Progress | None
+) -> "PlanOptions":
     """Read the patients of the volumes that the options choose, and make them the groups."""
+    from planbalance import planner
     from planbalance.dicom import group_key, groups_from_headers
 
-    volumes = usable(snapshot, options).volumes
+    volumes = planner.usable(snapshot, options).volumes
     return replace(
         options,
         group_map=groups_from_headers(snapshot.inputs, volumes, group_key(key or default_group_key()), progress),
@@ -411,7 +414,10 @@ def _digest_at(path: str) -> str:
         return ""
 
 
-def _plan_options(output: str, keywords: PlanKeywords) -> PlanOptions:
+def _plan_options(output: str, keywords: PlanKeywords) -> "PlanOptions":
+    from planbalance import planner
+    from planbalance.grouping import csv_text, parse_split_map
+
     given = {name: value for name, value in keywords.items() if value is not None}
     _check_counts({"--gap": keywords.get("gap")}, least=0)
     _check_counts({"--jobs": keywords.get("jobs")}, least=1)
@@ -430,7 +436,7 @@ def _plan_options(output: str, keywords: PlanKeywords) -> PlanOptions:
     options: dict[str, Any] = {name: given[name] for name in straight if name in given}
     options |= _decided(keywords)
     if "negatives_per_positive" in given:
-        options["negatives_per_positive"] = parse_negatives(_text(given["negatives_per_positive"]))
+        options["negatives_per_positive"] = planner.parse_negatives(_text(given["negatives_per_positive"]))
     if "group_map" in given:
         columns = keywords.get("volume_column", "volume"), keywords.get("group_column", "group")
         options["group_map"] = read_group_map(str(given["group_map"]), *columns, stratify)
@@ -440,7 +446,7 @@ def _plan_options(output: str, keywords: PlanKeywords) -> PlanOptions:
     if "always_keep" in given:
         options["always_keep"] = _lines(str(given["always_keep"]), "list of slices to keep")
     excluded = tuple(word for one in keywords.get("exclude", ()) for word in _file_or_glob(one))
-    return PlanOptions(
+    return planner.PlanOptions(
         output=output,
         stratify=stratify,
         keep_split=_splits(keywords.get("keep_split", ())),
@@ -451,14 +457,18 @@ def _plan_options(output: str, keywords: PlanKeywords) -> PlanOptions:
 
 def _decided(keywords: PlanKeywords) -> dict[str, Any]:
     """Return ratios, seeds, positive classes and naming rule: what `extend` takes from the older plan."""
+    from planbalance import planner
+
     given = _decided_here(keywords)
     if keywords.get("extend") is None:
-        train, val, test = parse_ratios(*(None if text is None else str(text) for text in _ratio_texts(keywords)))
+        train, val, test = planner.parse_ratios(
+            *(None if text is None else str(text) for text in _ratio_texts(keywords))
+        )
         defaults = {"train_ratio": train, "val_ratio": val, "test_ratio": test}
         return {"split_seed": DEFAULT_SEED, "sample_seed": DEFAULT_SEED} | given | defaults
     older = PlanFile.open(str(keywords["extend"]))
     older.check()
-    inherited = options_from_plan(older.header)
+    inherited = planner.options_from_plan(older.header)
     others = [name for name, value in given.items() if value != inherited[name]]
     if others:
         spelled = ", ".join("--" + _OPTION_OF.get(name, name).replace("_", "-") for name in others)
@@ -475,10 +485,12 @@ _OPTION_OF: Final = {"positive_classes": "positive_class"}
 
 
 def _decided_here(keywords: PlanKeywords) -> dict[str, Any]:
+    from planbalance import planner
+
     given: dict[str, Any] = {}
     for name, text in zip(("train_ratio", "val_ratio", "test_ratio"), _ratio_texts(keywords), strict=True):
         if text is not None:
-            given[name] = parse_decimal(text, "--" + name.replace("_", "-"))
+            given[name] = planner.parse_decimal(text, "--" + name.replace("_", "-"))
     for name in ("split_seed", "sample_seed"):
         own = keywords.get(name)
         value = own if isinstance(own, int) else keywords.get("seed")
@@ -513,12 +525,14 @@ def _text(number: object) -> str:
 
 def read_group_map(
     path: str, volume_column: str = "volume", group_column: str = "group", columns: Sequence[str] = ()
-) -> GroupMap:
+) -> "GroupMap":
     """Read a group map from a CSV file.
 
     Raises:
         InputError: not found, or not a map.
     """
+    from planbalance.grouping import csv_text, parse_group_map
+
     text = csv_text(_read_input(path, "group map"), path)
     return parse_group_map(text, volume_column=volume_column, group_column=group_column, columns=columns, name=path)
 
@@ -898,12 +912,15 @@ def report(
 
 def _as_it_is(dataset: str, progress: Progress | None) -> PlanFile | None:
     """Return the plan that would leave a data set as it is, to be shown; None where none could: its splits leak."""
+    from planbalance import planner
+    from planbalance.scan import scan as scan_inputs
+
     try:
         snapshot = scan_inputs([InputSpec(path=dataset)], progress=progress or Silent())
         present = [split for split in SPLITS if _holds(snapshot, split)]
         # Any ratios will do: all slices stay where they are.
         val, test = (Decimal("0.1") if split in present else Decimal(0) for split in SPLITS[1:])
-        options = PlanOptions(
+        options = planner.PlanOptions(
             output=f"{dataset}-as-it-is",
             negatives_per_positive=None,
             missing_label="empty",
@@ -913,7 +930,7 @@ def _as_it_is(dataset: str, progress: Progress | None) -> PlanFile | None:
             val_ratio=val,
             test_ratio=test,
         )
-        return PlanFile.of(make_plan(snapshot, options))
+        return PlanFile.of(planner.make_plan(snapshot, options))
     except (InputError, UsageError):
         return None
 

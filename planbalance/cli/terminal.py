@@ -13,7 +13,6 @@ import orjson
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from planbalance.cli.bars import Bars
 from planbalance.cli.runlog import RunLog
 from planbalance.errors import IncompleteError
 from planbalance.model import Progress, Silent
@@ -46,7 +45,11 @@ class Terminal:
         self._messages = _console(self._err)
         # A dumb terminal (an editor's shell) moves no cursor: it reads the log.
         moves = self._messages.is_terminal and not self._messages.is_dumb_terminal
-        self._bars = Bars(self._messages) if moves and not quiet else None
+        self._bars: Progress | None = None
+        if moves and not quiet:
+            from planbalance.cli.bars import Bars  # noqa: PLC0415 - a third of what rich takes to start
+
+            self._bars = Bars(self._messages)
         self._log = Silent() if quiet else RunLog(self.note)
 
     @property
