@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from planbalance.clean import PartialBuild
     from planbalance.cluster.slurm import BatchFiles
     from planbalance.diff import PlanDiff
+    from planbalance.grouping import GroupMap
+    from planbalance.planner import PlanOptions
     from planbalance.relocate import RelocateOutcome
     from planbalance.shards import Shard
     from planbalance.tune import Tuned

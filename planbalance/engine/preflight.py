@@ -3,7 +3,6 @@
 import errno
 import os.path
 import socket
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Final
 
@@ -14,7 +13,7 @@ from planbalance.engine import words
 from planbalance.engine.job import Job
 from planbalance.engine.staging import PROBE, Staging
 from planbalance.errors import IncompleteError, PlanError
-from planbalance.model import Mode, Operation
+from planbalance.model import Mode
 from planbalance.places import all_guarded
 
 _RECEIPT_LIMIT: Final = 1 << 20
@@ -181,26 +180,13 @@ def _fallback_warning(job: Job, refusal: tuple[str, OSError] | None) -> str:
 
 
 def _probe_all(job: Job, mode: Mode, staging: Staging) -> tuple[str, OSError] | None:
-    for operation in _one_of_each_input(job):
+    for operation in job.survey.samples():
         folder, _, name = operation.image.rpartition("/")
         path = os.path.join(job.roots[operation.input], folder)
         refused = _probe(mode, path, name, staging.own)
         if refused is not None:
             return os.path.join(path, name), refused
     return None
-
-
-def _one_of_each_input(job: Job) -> Iterator[Operation]:
-    left = set(range(len(job.roots)))
-    if len(left) == 1 and job.plan.header.blocks:
-        yield job.plan.read_block(0)[0]
-        return
-    for operation in job.plan.operations():
-        if operation.input in left:
-            left.discard(operation.input)
-            yield operation
-        if not left:
-            return
 
 
 def _probe(mode: Mode, folder: str, name: str, own: int) -> OSError | None:

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Final, TypeVar
 
 import anyio
@@ -14,9 +13,9 @@ import anyio.to_thread
 from planbalance import fs, handoff, pool
 from planbalance.controller import Controller
 from planbalance.engine import preflight, words
-from planbalance.engine.crew import Crew, Placing, processes_for
+from planbalance.engine.crew import Crew, Placing
 from planbalance.engine.finish import gather, nothing_begun, refuse_missing
-from planbalance.engine.job import ApplyOptions, Job, command, make_job, takes_sums
+from planbalance.engine.job import Job, command, takes_sums
 from planbalance.engine.journal import Record, read_journal
 from planbalance.engine.journal_file import JournalFile
 from planbalance.engine.placing import place_all
@@ -24,13 +23,11 @@ from planbalance.engine.publish import publish, write_root_files
 from planbalance.engine.resume import Proven, Sums, proven
 from planbalance.engine.schedule import Range, Schedule, missing_ranges
 from planbalance.engine.shard_journals import Reader, is_done, new_name, opening_line, taken_over
-from planbalance.engine.staging import Staging, here, read_header, refuse_other, shards_of
+from planbalance.engine.staging import Staging, here, read_header, refuse_other
 from planbalance.engine.switches import Switches
 from planbalance.engine.work import Fault, Result
 from planbalance.errors import IncompleteError, InterruptedRunError, PlanError
-from planbalance.model import Mode, Outcome, Progress, Silent
-from planbalance.planstore import PlanFile
-from planbalance.shards import cut
+from planbalance.model import Mode, Outcome, Progress
 
 Value = TypeVar("Value")
 
@@ -45,36 +42,24 @@ _LIST_WARNING: Final = (
 )
 
 
-def apply_plan(plan: PlanFile, options: ApplyOptions, progress: Progress | None = None) -> Outcome:
-    """Build the data set that a plan describes; publish it in one step, or not at all.
+class Run:
+    """One apply while it runs. Everything here belongs to the loop's thread; `switches` alone is read by workers.
 
-    Raises UsageError (options, overlap with an input, other options than the first run pinned), PlanError (damaged,
-    stale, output exists, no room, mode refused), IncompleteError (I/O errors, locked), InterruptedRunError (SIGINT,
-    SIGTERM); after the last two the same call resumes.
+    Args:
+        job: what to build.
+        crew: its workers, who are parsing the plan.
+        switches: how they are reached.
+        progress: where to report to.
+        began: when, by the monotonic clock.
     """
-    if options.shard is not None:
-        plan = plan.stretch(cut(plan.header.blocks, options.shard.total)[options.shard.number - 1])
-    run = _Run(plan, options, progress or Silent())
-    try:
-        run.man()
-        return pool.run_blocking(run.guarded)
-    except KeyboardInterrupt:
-        raise run.interrupted() from None
-    finally:
-        run.dismiss()
 
-
-class _Run:
-    """One apply while it runs. Everything here belongs to the loop's thread; `switches` alone is read by workers."""
-
-    def __init__(self, plan: PlanFile, options: ApplyOptions, progress: Progress) -> None:
-        self._plan = plan
-        self._options = options
+    def __init__(self, job: Job, crew: Crew, switches: Switches, progress: Progress, began: float) -> None:
+        self._job = job
+        self._options = job.options
+        self._crew = crew
+        self._switches = switches
         self._progress = progress
-        self._began = time.monotonic()
-        self._switches = Switches()
-        self._job: Job | None = None
-        self._crew: Crew | None = None
+        self._began = began
         self._signals = 0
         self._faults: list[Fault] = []
         self._stop = False
@@ -82,16 +67,12 @@ class _Run:
         self._placed = 0
         self._warnings: list[str] = []
 
-    def man(self) -> None:
-        """Set up the workers, processes among them: they must be there before any thread and any loop is."""
-        job = make_job(self._plan, self._options)
-        processes = processes_for(job.slices, self._options.jobs, pool.available_cores())
-        self._job, self._crew = job, Crew(job, self._switches, processes)
-
-    def dismiss(self) -> None:
-        """End the workers, if that was not done yet."""
-        if self._crew is not None:
-            self._crew.close()
+    def to_its_end(self) -> Outcome:
+        """Run it; raises what `apply_plan` does."""
+        try:
+            return pool.run_blocking(self.guarded)
+        except KeyboardInterrupt:
+            raise self.interrupted() from None
 
     # ---- signals
 
@@ -133,11 +114,10 @@ class _Run:
 
     def interrupted(self) -> InterruptedRunError:
         """Return what to say after a signal."""
-        total = sum(block.count for block in self._plan.header.blocks)
         return InterruptedRunError(
-            f"Interrupted with {self._placed:,} of {total:,} slices in place; nothing was published",
+            f"Interrupted with {self._placed:,} of {self._job.slices:,} slices in place; nothing was published",
             kind="interrupted",
-            hint=f"resume with: {command(self._plan.path, self._options)}",
+            hint=f"resume with: {command(self._job.plan.path, self._options)}",
         )
 
     # ---- the story
@@ -146,7 +126,7 @@ class _Run:
         try:
             return await self._told()
         except OSError as error:
-            raise _broken_off(self._options.output or self._plan.header.output, error) from error
+            raise _broken_off(self._job.output, error) from error
 
     async def _told(self) -> Outcome:
         job = await self._step(self._prepare)
@@ -174,10 +154,8 @@ class _Run:
         return self._outcome(job, way, files, resumed, published=True)
 
     def _prepare(self) -> Job:
-        job, crew = self._job, self._crew
-        assert job is not None
-        assert crew is not None
-        crew.survey()
+        job = self._job
+        self._crew.survey()
         if self._options.shard is None:
             job.plan.check(job.survey.facts())
         else:  # what a shard reads it checks as it reads; what only the whole shows, --finish checks
@@ -304,7 +282,6 @@ class _Run:
             self._take_in(result)
 
         crew = self._crew
-        assert crew is not None
         await anyio.to_thread.run_sync(crew.begin, placing)
         schedule = Schedule(job.plan.header.blocks, ranges, crew.owned)
         controller = Controller(pool.available_cores(), crew.processes, self._options.jobs)
@@ -369,26 +346,6 @@ class _Run:
             warnings=(*self._warnings, *notes),
             train_commands=commands,
         )
-
-
-def pinned_shards(plan: PlanFile, options: ApplyOptions) -> int:
-    """Return into how many shards a partial build of this plan is cut already; 0 where there is none.
-
-    Raises UsageError, PlanError where there is one of another plan or with other options.
-    """
-    job = make_job(plan, replace(options, shard=None, finish=True))
-    try:
-        tree = fs.Tree(job.staging)
-    except FileNotFoundError:
-        return 0
-    try:
-        header = read_header(tree)
-    finally:
-        tree.close()
-    if header is None:
-        return 0
-    refuse_other(job, header)
-    return shards_of(header)
 
 
 def _refuse_staging(job: Job) -> None:

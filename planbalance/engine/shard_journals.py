@@ -6,7 +6,6 @@ its own sync line vouches for it: the node that finishes is another machine, and
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Final, NamedTuple
 
 from planbalance import fs
@@ -58,6 +57,8 @@ def opening_line(job: Job, shard: Shard) -> bytes:
 
 def tool_version() -> str:
     """Return the version of planbalance that runs; "" where it is not installed (a checkout on the path)."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - heavy, and shards alone ask
+
     try:
         return version("planbalance")
     except PackageNotFoundError:

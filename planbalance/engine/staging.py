@@ -16,9 +16,10 @@ import orjson
 
 from planbalance import fs, holder
 from planbalance.engine import words
-from planbalance.engine.job import PINNED, Job, command
+from planbalance.engine.job import PINNED, ApplyOptions, Job, command, make_job
 from planbalance.engine.journal import Here
 from planbalance.errors import IncompleteError, PlanError, UsageError
+from planbalance.planstore import PlanFile
 from planbalance.shards import RULE, Shard
 
 SCHEMA: Final = "planbalance/staging/1"
@@ -389,3 +390,23 @@ def held_error(path: str, signature: bytes) -> IncompleteError:
     return IncompleteError(
         f"Another apply is building {path}: {holder.describe(signature)}", kind="locked", hint=hint, paths=[path]
     )
+
+
+def pinned_shards(plan: PlanFile, options: ApplyOptions) -> int:
+    """Return into how many shards a partial build of this plan is cut already; 0 where there is none.
+
+    Raises UsageError, PlanError where there is one of another plan or with other options.
+    """
+    job = make_job(plan, replace(options, shard=None, finish=True))
+    try:
+        tree = fs.Tree(job.staging)
+    except FileNotFoundError:
+        return 0
+    try:
+        header = read_header(tree)
+    finally:
+        tree.close()
+    if header is None:
+        return 0
+    refuse_other(job, header)
+    return shards_of(header)

@@ -24,12 +24,14 @@ class BlockSurvey(NamedTuple):
         facts: what the check of the whole plan needs.
         content: bytes of images and labels, each file in whole units.
         details: the metadata's image names.
+        samples: one operation of each input that has one.
         lists: its part of the lists of `--mode list`; None in other modes.
     """
 
     facts: BlockFacts
     content: int
     details: SliceDetails
+    samples: tuple[Operation, ...]
     lists: BlockLists | None
 
 
@@ -46,7 +48,9 @@ class Surveyor:
         units = sum(-(-each.image_size // UNIT) - (-each.label_size // UNIT) for each in operations)
         facts = self._facts.of(self._header.blocks[index].folder, operations)
         lists = None if self._lister is None else self._lister.of(operations)
-        return BlockSurvey(facts, units * UNIT, handoff.slice_details(self._header, operations), lists)
+        samples = {each.input: each for each in reversed(operations)}
+        details = handoff.slice_details(self._header, operations)
+        return BlockSurvey(facts, units * UNIT, details, tuple(samples.values()), lists)
 
 
 class Survey:
@@ -86,6 +90,14 @@ class Survey:
     def content(self) -> int:
         """Return the bytes that images and labels take on a disk. Raises PlanError."""
         return sum(self._of(index).content for index in self._blocks)
+
+    def samples(self) -> list[Operation]:
+        """Return one operation of each input that has one. Raises PlanError."""
+        found: dict[int, Operation] = {}
+        for index in self._blocks:
+            for operation in self._of(index).samples:
+                found.setdefault(operation.input, operation)
+        return list(found.values())
 
     def lists(self) -> Iterator[BlockLists]:
         """Yield every block's part of the lists of `--mode list`, in the plan's order. Raises PlanError."""
