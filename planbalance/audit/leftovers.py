@@ -5,6 +5,7 @@ from typing import Final
 
 from planbalance.audit.documents import HYPS, MANIFEST, METADATA, counted_twice, listed_paths
 from planbalance.audit.findings import Findings
+from planbalance.audit.gathered import Gathered
 from planbalance.audit.subject import Subject
 from planbalance.audit.tally import Seen, Tally
 from planbalance.audit.tree import Listing, read_small
@@ -15,30 +16,22 @@ _LIST_BYTES: Final = 1 << 31
 
 
 class Leftovers:
-    """Names in the tree, and lines of the manifest, that no slice has claimed yet."""
+    """Names in the tree, and lines of the manifest, that no slice has claimed."""
 
-    def __init__(self, listing: Listing, sums: dict[str, str] | None) -> None:
+    def __init__(self, listing: Listing, gathered: Gathered, sums: dict[str, str] | None) -> None:
         self._listing = listing
         self._sums = sums
-        self._unnamed: list[str] = []
-        self._named = 0
+        self._unnamed = gathered.unnamed
+        self._named = gathered.named
+        for folder, claimed in gathered.names.items():
+            if folder in listing.folders:
+                listing.folders[folder].difference_update(claimed)
 
     def claim(self, paths: Iterable[str]) -> None:
         """Take planned paths out of the tree's names."""
-        folders = self._listing.folders
         for path in paths:
             folder, _, name = path.rpartition("/")
-            names = folders.get(folder)
-            if names is not None:
-                names.discard(name)
-
-    def claim_slices(self, paths: list[str]) -> None:
-        """Take paths of images and labels out of the tree's names and the manifest's lines."""
-        self.claim(paths)
-        if self._sums is not None:
-            unnamed = [path for path in paths if path not in self._sums]
-            self._unnamed += unnamed
-            self._named += len(paths) - len(unnamed)
+            self._listing.folders.get(folder, set()).discard(name)
 
     def forget(self) -> None:
         """Let all names and sums go."""

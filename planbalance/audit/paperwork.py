@@ -18,6 +18,7 @@ from planbalance.audit.documents import (
 from planbalance.audit.findings import Findings, not_checked
 from planbalance.audit.subject import Subject, same_place
 from planbalance.audit.tree import read_small
+from planbalance.handoff import SliceDetails
 from planbalance.model import Check
 
 _SLACK = 1 << 16
@@ -75,9 +76,14 @@ def dataset_yaml_check(subject: Subject) -> Check:
     return found.check()
 
 
-def metadata_check(subject: Subject) -> tuple[Check, dict[str, object] | None]:
-    """Check the metadata file against the plan; return its value too, for the counts."""
-    planned = handoff.metadata_json(subject.header, subject.plan.operations())
+def metadata_check(subject: Subject, details: list[SliceDetails] | None) -> tuple[Check, dict[str, object] | None]:
+    """Check the metadata file against the plan; return its value too, for the counts.
+
+    `details`: the image names of every block in the plan's order, or None where nobody has them.
+    """
+    if details is None:
+        details = [handoff.slice_details(subject.header, subject.plan.operations())]
+    planned = handoff.metadata_of(subject.header, details)
     found, value, expected = _compared(subject, METADATA, planned, "metadata", json_value)
     if value is not None and (text := difference(value, expected)):
         found.error("metadata", METADATA, text)

@@ -9,7 +9,7 @@ from functools import partial
 from planbalance import handoff
 from planbalance.audit import structure
 from planbalance.audit.blank import blank_at
-from planbalance.audit.documents import DATASET_YAML, HYPS, MANIFEST, METADATA, OWN_FOLDER
+from planbalance.audit.documents import DATASET_YAML, HYPS, MANIFEST, METADATA
 from planbalance.audit.findings import Findings, not_checked
 from planbalance.audit.leftovers import Leftovers, check_lists
 from planbalance.audit.options import VerifyOptions
@@ -22,18 +22,18 @@ from planbalance.audit.paperwork import (
     read_manifest,
     wants_manifest,
 )
+from planbalance.audit.passes import Pass
 from planbalance.audit.picture import looker
 from planbalance.audit.placed import Reading
-from planbalance.audit.slices import Judged, SliceJudge, judge_all
+from planbalance.audit.slices import Judged, SliceJudge, judge_in_threads
 from planbalance.audit.structure import Expected
 from planbalance.audit.subject import Subject
-from planbalance.audit.tally import Tally
 from planbalance.audit.trainers_view import planned_view
-from planbalance.audit.tree import list_tree
 from planbalance.audit.verdicts import Verdicts, count_checks
 from planbalance.audit.volumes import planned_volumes
 from planbalance.destination import Destinations
 from planbalance.model import SPLITS, Check, Progress, Split
+from planbalance.pool import available_cores
 
 
 @dataclass(slots=True)
@@ -54,14 +54,9 @@ def judged_part(subject: Subject, options: VerifyOptions, blocks: range, progres
     volumes = planned_volumes(subject.header, options.volume_pattern, _paths_below(subject))
     expected = _expected(subject, options, read_manifest(subject)[0], _absent_inputs(subject))
     found: list[Judged] = []
-    judge_all(
-        subject.plan.stretch(blocks),
-        SliceJudge(subject, expected, volumes),
-        found.append,
-        reading=expected.reading,
-        jobs=options.jobs,
-        progress=progress,
-    )
+    judge = SliceJudge(subject, expected, volumes)
+    jobs = options.jobs or available_cores()
+    judge_in_threads(subject.plan.stretch(blocks), judge, found.append, jobs=jobs, progress=progress)
     return found
 
 
@@ -81,35 +76,26 @@ def audit_planned(
 
     Raises:
         InputError: the group map or naming pattern asked for does not fit the names.
-        PlanError: the plan changed while it was read.
+        PlanError: the plan is damaged or hostile.
     """
     volumes = planned_volumes(subject.header, options.volume_pattern, _paths_below(subject))
-    listing = list_tree(subject.root, leave_out=frozenset((OWN_FOLDER,)))
     sums, manifest = read_manifest(subject)
     absent = _absent_inputs(subject)
     expected = _expected(subject, options, sums, absent)
+    judge = SliceJudge(subject, expected, volumes)
+    work = Pass(subject.root, subject.plan, judge, expected.reading, sums, options.jobs)
+    looked = work.run(progress) if parts is None else work.of_parts(parts)
+    tally, leftovers = looked.gathered.tally, Leftovers(looked.listing, looked.gathered, sums)
     findings = {name: Findings(name) for name in structure.CHECKS}
-    tally, leftovers = Tally(), Leftovers(listing, sums)
-
-    def finished(judged: Judged) -> None:
-        for name, problem in judged.found:
-            findings[name].add(problem)
-        tally.add(judged.seen)
-        leftovers.claim_slices(judged.places)
-
-    if parts is None:
-        judge = SliceJudge(subject, expected, volumes)
-        judge_all(subject.plan, judge, finished, reading=expected.reading, jobs=options.jobs, progress=progress)
-    else:
-        for judged in parts:
-            finished(judged)
+    for name, problem in looked.gathered.found:
+        findings[name].add(problem)
     _claim_documents(subject, leftovers)
     leftovers.check_strangers(volumes, findings[structure.FILES], tally)
     if subject.mode == "list":
         check_lists(subject, findings[structure.FILES])
     manifest_check = _manifest_check(subject, sums, manifest, leftovers)
     leftovers.forget()  # names and sums of all files: not needed beside the metadata
-    metadata_checked, metadata = metadata_check(subject)
+    metadata_checked, metadata = metadata_check(subject, looked.details)
     verdicts = Verdicts(subject, options, absent, expected, sum(block.count for block in subject.header.blocks))
     split_of = _split_of(subject)
     images = Images(split_of, partial(_blank, subject), partial(_at, subject))

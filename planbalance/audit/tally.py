@@ -43,6 +43,9 @@ class Tally:
         volumes: slices of each volume by split.
         suffixes: images by suffix, as written.
         pictures: what was decoded; an image in two splits is there twice.
+        first: where content was seen first, by digest.
+        same: all places of content that was seen more than once.
+        flat: digests of content of no byte or one value.
     """
 
     totals: Counter[Split] = field(default_factory=Counter)
@@ -51,9 +54,9 @@ class Tally:
     volumes: Spread[str] = field(default_factory=dict)
     suffixes: Counter[str] = field(default_factory=Counter)
     pictures: list[Seen] = field(default_factory=list)
-    _first: dict[bytes, Place] = field(default_factory=dict)
-    _same: dict[bytes, list[Place]] = field(default_factory=dict)
-    _flat: set[bytes] = field(default_factory=set)
+    first: dict[bytes, Place] = field(default_factory=dict)
+    same: dict[bytes, list[Place]] = field(default_factory=dict)
+    flat: set[bytes] = field(default_factory=set)
 
     def add(self, seen: Sequence[Seen]) -> None:
         """Count a batch."""
@@ -75,31 +78,48 @@ class Tally:
             if one.picture is not None:
                 self.pictures.append(one)
 
+    def merge(self, other: "Tally") -> None:
+        """Add the counts of somebody else, who has seen other slices."""
+        self.totals.update(other.totals)
+        self.positives.update(other.positives)
+        self.unnamed += other.unnamed
+        for volume, counts in other.volumes.items():
+            self.volumes.setdefault(volume, Counter()).update(counts)
+        self.suffixes.update(other.suffixes)
+        self.pictures += other.pictures
+        self.flat |= other.flat
+        for digest, first in other.first.items():
+            mine = self.first.setdefault(digest, first)
+            if mine is not first:
+                self.same.setdefault(digest, [mine]).extend(other.same.get(digest, [first]))
+            elif digest in other.same:
+                self.same[digest] = list(other.same[digest])
+
     def _add_image(self, one: Seen) -> None:
         """Remember an image's content; in the common case, content that is there once, that is one entry."""
-        first = self._first.get(one.digest)
+        first = self.first.get(one.digest)
         if first is None:
-            self._first[one.digest] = Place(one.path, one.volume)
+            self.first[one.digest] = Place(one.path, one.volume)
             if one.flat:
-                self._flat.add(one.digest)
+                self.flat.add(one.digest)
         else:
-            self._same.setdefault(one.digest, [first]).append(Place(one.path, one.volume))
+            self.same.setdefault(one.digest, [first]).append(Place(one.path, one.volume))
 
     def images(self, split_of: SplitOf) -> Iterator[tuple[bytes, list[tuple[Place, Split]]]]:
         """Yield all content that was read, with its (place, split) sorted."""
-        for digest, first in self._first.items():
-            yield digest, _places(self._same.get(digest, [first]), split_of)
+        for digest, first in self.first.items():
+            yield digest, _places(self.same.get(digest, [first]), split_of)
 
     def same_images(self, split_of: SplitOf) -> Iterator[tuple[bytes, list[tuple[Place, Split]]]]:
         """Yield the content that lies in two or more splits, with its (place, split) sorted; sorted by first path."""
-        groups = [(digest, _places(places, split_of)) for digest, places in self._same.items()]
+        groups = [(digest, _places(places, split_of)) for digest, places in self.same.items()]
         for digest, places in sorted(groups, key=lambda group: group[1]):
             if len({split for _, split in places}) > 1:
                 yield digest, places
 
     def is_flat(self, digest: bytes) -> bool:
         """Return whether content has no byte, or one value only."""
-        return digest in self._flat
+        return digest in self.flat
 
 
 def _places(places: Iterable[Place], split_of: SplitOf) -> list[tuple[Place, Split]]:

@@ -15,6 +15,7 @@ Kind = Literal["file", "link", "folder", "other", "missing", "unreadable"]
 # What trainers leave behind anywhere (contract, "verify"): never an intruder.
 LEFTOVERS: Final = (".cache", ".npy")
 _READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+UNFOLLOWED: Final = _READ | os.O_NOFOLLOW
 _PIECE: Final = 1 << 20
 _DIGEST_OF_NOTHING: Final = sha256(b"").digest()
 
@@ -128,7 +129,7 @@ def read(path: str, *, follow: bool = False, keep: bool = False, most: int | Non
     more than `most` bytes is not read either: its size alone says that it is wrong.
     """
     try:
-        descriptor = os.open(path, _READ if follow else _READ | os.O_NOFOLLOW)
+        descriptor = os.open(path, _READ if follow else UNFOLLOWED)
     except (OSError, ValueError) as error:
         found = look(path, follow=follow)
         return found._replace(kind="unreadable", error=reason(error)) if found.kind == "file" else found
@@ -158,7 +159,7 @@ def _content(descriptor: int, found: os.stat_result, *, keep: bool) -> FileFacts
         return _large(descriptor, _facts(found), data, keep=keep)
     digest = sha256(data).digest() if size else _DIGEST_OF_NOTHING
     place = found.st_mtime_ns, found.st_dev, found.st_ino
-    return FileFacts("file", size, *place, None, digest, _flat(data), data if keep else None)
+    return FileFacts("file", size, *place, None, digest, is_flat(data), data if keep else None)
 
 
 def _large(descriptor: int, facts: FileFacts, data: bytes, *, keep: bool) -> FileFacts:
@@ -168,14 +169,14 @@ def _large(descriptor: int, facts: FileFacts, data: bytes, *, keep: bool) -> Fil
     while data:
         hashed.update(data)
         size += len(data)
-        flat = flat and data[:1] == first and _flat(data)
+        flat = flat and data[:1] == first and is_flat(data)
         if keep:
             pieces.append(data)
         data = os.read(descriptor, _PIECE)
     return facts._replace(size=size, digest=hashed.digest(), flat=flat, data=b"".join(pieces) if keep else None)
 
 
-def _flat(data: bytes) -> bool:
+def is_flat(data: bytes) -> bool:
     """Return whether all bytes are one value (or there is none); cheap where the ends and the middle differ."""
     if not data:
         return True

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from planbalance.audit.documents import PLAN
 from planbalance.audit.findings import Findings
 from planbalance.audit.foreign import ForeignAudit, audit_foreign
 from planbalance.audit.leaks import Leak
@@ -13,7 +14,7 @@ from planbalance.audit.planned import PlannedAudit, audit_planned
 from planbalance.audit.slices import Judged
 from planbalance.audit.subject import find_folder, find_subject, open_plan
 from planbalance.audit.summary import sentence
-from planbalance.errors import UsageError
+from planbalance.errors import PlanError, UsageError
 from planbalance.model import SPLITS, Audit, Check, Progress, Silent, Split
 from planbalance.planstore import PlanFile
 
@@ -42,7 +43,7 @@ def verify(
     shown = progress or Silent()
     given = None
     if options.plan is not None or dataset is None:
-        given = open_plan(options.plan or _DEFAULT_PLAN)
+        given = open_plan(options.plan or _DEFAULT_PLAN, whole=False)
     path = find_folder(dataset if dataset is not None else given.header.output if given is not None else ".")
     others = _others(path, options.against)
     audited, plan = _audited(path, given, options, shown, parts)
@@ -62,10 +63,18 @@ def _audited(
     parts: Iterable[Judged] | None = None,
 ) -> tuple[PlannedAudit | ForeignAudit, Findings]:
     """Audit a data set with its plan where it has one, else by what it is."""
-    subject, plan = find_subject(path, given)
+    subject, plan = find_subject(path, given, whole=False)
     if subject is None:
         return audit_foreign(path, options, progress), plan
-    return audit_planned(subject, options, progress, parts), plan
+    try:
+        return audit_planned(subject, options, progress, parts), plan
+    except PlanError as error:
+        if given is not None:
+            raise
+        _, plan = find_subject(path, None)  # says what is wrong with it
+        if not plan.failed:
+            plan.error("metadata", PLAN, error.message)
+        return audit_foreign(path, options, progress), plan
 
 
 def _others(path: str, against: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from planbalance.audit import passes
 from planbalance.engine import ApplyOptions, apply_plan
 from planbalance.errors import InputError, PlanError
 from planbalance.model import Mode
@@ -334,3 +335,33 @@ def test_clones_have_no_manifest_and_are_files_of_their_own(tmp_path: Path, hash
     image = made.images()[0]
     (made.output / image).write_bytes(bytes(64))
     assert made.audit().ok is not hashed
+
+
+@pytest.mark.parametrize(("mode", "hashed"), MODES)
+@pytest.mark.parametrize("kind", ["bit flip", "label added to a negative", "slice moved to another split"])
+def test_worker_processes_and_threads_say_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, mode: Mode, hashed: bool
+) -> None:
+    made = built(tmp_path, mode=mode, hashed=hashed, layout="by-volume")
+    for quick in (False, True):
+        clean = made.audit(quick=quick)
+        with monkeypatch.context() as patch:
+            patch.setattr(passes, "_WORTH_FORKING", 1)
+            patch.setattr(passes, "_PIECE_BYTES", 200)
+            assert made.audit(quick=quick) == clean
+    DAMAGES[kind](made, random.Random(1))
+    damaged = made.audit()
+    monkeypatch.setattr(passes, "_WORTH_FORKING", 1)
+    assert made.audit() == damaged
+
+
+def test_a_damaged_plan_is_found_by_worker_processes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = built(tmp_path, layout="by-volume")
+    plan = made.output / ".planbalance/plan.json"
+    text = plan.read_bytes()
+    monkeypatch.setattr(passes, "_WORTH_FORKING", 1)
+    for damaged in (text[:-300], text.replace(b".png", b".pnG", 9)):
+        plan.write_bytes(damaged)
+        audit = made.audit()
+        assert ("metadata", ".planbalance/plan.json") in found(audit, "error")
+        assert next(check for check in audit.checks if check.name == "volume-overlap").ok is True

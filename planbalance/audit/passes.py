@@ -1,0 +1,208 @@
+"""One pass over a planned data set: every block of the plan parsed once, its slices judged, and what adds up gathered.
+
+Where calls are answered at once, the interpreter is what costs: blocks go to worker processes, each of which parses,
+judges and sums up a block and hands back little. Far file systems, small plans and shards are worked off by threads.
+"""
+
+import math
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final, NamedTuple
+
+from planbalance import handoff
+from planbalance.audit.documents import OWN_FOLDER
+from planbalance.audit.gathered import Gathered
+from planbalance.audit.placed import Reading
+from planbalance.audit.slices import Judged, SliceJudge, judge_in_threads
+from planbalance.audit.tree import Listing, list_tree, look
+from planbalance.handoff import SliceDetails
+from planbalance.model import Progress
+from planbalance.planfile import BlockFacts, Facts
+from planbalance.planstore import PlanFile
+from planbalance.pool import available_cores
+from planbalance.workers import Workers
+
+# Below it, forking costs more than it saves.
+_WORTH_FORKING: Final = 8_192
+# As in the scan: a local call takes 1 to 20 us; where one takes more, threads that wait cost nothing.
+_FAR_SECONDS: Final = 100e-6
+_FAR_WORKERS: Final = 16
+_SAMPLE: Final = 32
+# A block of large images is judged in pieces, so that the bar moves.
+_PIECE_BYTES: Final = 256 << 20
+
+
+@dataclass(slots=True)
+class Looked:
+    """What a pass found.
+
+    Attributes:
+        gathered: of all slices.
+        listing: the names in the tree, not yet claimed.
+        details: the metadata's image names by block, in the plan's order; None where nobody has them.
+    """
+
+    gathered: Gathered
+    listing: Listing
+    details: list[SliceDetails] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What is to be done.
+
+    Attributes:
+        root: the data set's folder.
+        plan: its first line checked, the rest not yet.
+        judge: judges operations.
+        reading: what is read of each slice.
+        sums: the manifest's, or None.
+        jobs: workers asked for, or None.
+    """
+
+    root: str
+    plan: PlanFile
+    judge: SliceJudge
+    reading: Reading
+    sums: dict[str, str] | None
+    jobs: int | None
+
+    def run(self, progress: Progress) -> Looked:
+        """Check the plan, judge its slices and list the tree.
+
+        Raises:
+            PlanError: the plan is damaged or hostile.
+        """
+        near = _nearness(self)
+        slices = sum(block.count for block in self.plan.header.blocks)
+        if not near.far and slices >= _WORTH_FORKING and self.jobs != 1:
+            return _in_processes(self, near, progress)
+        self.plan.check()
+        looked = Looked(Gathered(), _listed(self.root))
+        jobs = self.jobs or (max(_FAR_WORKERS, available_cores()) if near.far else self._threads())
+
+        def finished(judged: Judged) -> None:
+            looked.gathered.take(judged, self.sums)
+
+        judge_in_threads(self.plan, self.judge, finished, jobs=jobs, progress=progress)
+        return looked
+
+    def _threads(self) -> int:
+        return available_cores() if self.reading.images else 1
+
+    def of_parts(self, parts: Iterable[Judged]) -> Looked:
+        """Return what shards have judged, as one pass. Raises PlanError."""
+        self.plan.check()
+        looked = Looked(Gathered(), _listed(self.root))
+        for judged in parts:
+            looked.gathered.take(judged, self.sums)
+        return looked
+
+
+def _listed(root: str) -> Listing:
+    return list_tree(root, leave_out=frozenset((OWN_FOLDER,)))
+
+
+class Nearness(NamedTuple):
+    """How long the file system takes for a call, and how large images are."""
+
+    far: bool
+    image_bytes: float
+
+
+def _nearness(work: Pass) -> Nearness:
+    """Look at a few images of the first block's folder."""
+    blocks = work.plan.header.blocks
+    folder = f"{work.root}/{blocks[0].folder}" if blocks else work.root
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in islice(entries, _SAMPLE)]
+    except OSError:
+        return Nearness(far=False, image_bytes=0.0)
+    start = time.perf_counter()
+    sizes = [look(f"{folder}/{name}", follow=True).size for name in names]
+    took = time.perf_counter() - start
+    return Nearness(took > _FAR_SECONDS * len(names), sum(sizes) / max(1, len(sizes)))
+
+
+# ---- in processes ---------------------------------------------------------------------------------------------------
+
+
+class _Task(NamedTuple):
+    """A piece of a block; a negative block: list the tree."""
+
+    block: int
+    piece: int
+    pieces: int
+
+
+@dataclass(slots=True)
+class _Done:
+    """What a worker has found out."""
+
+    task: _Task
+    gathered: Gathered = field(default_factory=Gathered)
+    facts: BlockFacts | None = None
+    details: SliceDetails | None = None
+    listing: Listing | None = None
+    slices: int = 0
+
+
+_now: list[Pass] = []  # what the workers work at: they are forked while it is there
+
+
+def _in_processes(work: Pass, near: Nearness, progress: Progress) -> Looked:
+    blocks = work.plan.header.blocks
+    looked = Looked(Gathered(), Listing())
+    details: dict[int, SliceDetails] = {}
+    facts: dict[int, BlockFacts] = {}
+    _now.append(work)
+    try:
+        with Workers(work.jobs or available_cores()) as workers:  # before a bar draws itself: that takes a thread
+            progress.begin("verify", sum(block.count for block in blocks), "slices")
+            try:
+                for _, done in workers.work_off(_do, _tasks(work, near)):
+                    looked.gathered.merge(done.gathered)
+                    if done.listing is not None:
+                        looked.listing = done.listing
+                    if done.facts is not None and done.details is not None:
+                        facts[done.task.block], details[done.task.block] = done.facts, done.details
+                    progress.advance(done.slices, done.gathered.size)
+            finally:
+                progress.end()
+    finally:
+        _now.remove(work)
+    work.plan.check((index, facts[index]) for index in range(len(blocks)))
+    looked.details = [details[index] for index in range(len(blocks))]
+    return looked
+
+
+def _tasks(work: Pass, near: Nearness) -> Iterator[_Task]:
+    yield _Task(-1, 0, 1)
+    for index, block in enumerate(work.plan.header.blocks):
+        pieces = 1
+        if work.reading.images:
+            pieces = min(block.count, math.ceil(near.image_bytes * block.count / _PIECE_BYTES)) or 1
+        for piece in range(pieces):
+            yield _Task(index, piece, pieces)
+
+
+def _do(task: _Task) -> _Done:
+    """Do one task, in a worker or here. Raises PlanError."""
+    work = _now[-1]
+    if task.block < 0:
+        return _Done(task, listing=_listed(work.root))
+    operations = work.plan.read_block(task.block)
+    done = _Done(task)
+    if task.piece == 0:
+        header = work.plan.header
+        done.facts = Facts(header).of(header.blocks[task.block].folder, operations)
+        done.details = handoff.slice_details(header, operations)
+    size = math.ceil(len(operations) / task.pieces)
+    mine = operations[task.piece * size : (task.piece + 1) * size]
+    done.gathered.take(work.judge(mine), work.sums)
+    done.slices = len(mine)
+    return done
