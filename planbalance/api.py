@@ -876,6 +876,7 @@ def report(
     *,
     html: str,
     audit: Literal["none", "quick", "full"] = "quick",
+    near_duplicates: bool = False,
     samples: int = 4,
     progress: Progress | None = None,
 ) -> Reported:
@@ -889,6 +890,7 @@ def report(
             and shown as it lies there where its splits share no volume.
         html: the page to write, outside of inputs and data set.
         audit: of a data set: none, what planbalance wrote (quick), or every image and label too (full).
+        near_duplicates: look for images that look alike across splits too, which makes the audit a full one.
         samples: positive slices of each split to draw with their boxes.
         progress: where to report to.
 
@@ -905,7 +907,8 @@ def report(
     check_page(html, plan, dataset)  # before a long audit
     found = None
     if dataset is not None and audit != "none":
-        found = verify(dataset, quick=audit == "quick" and plan is not None, progress=progress)
+        quick = audit == "quick" and plan is not None and not near_duplicates
+        found = verify(dataset, quick=quick, near_duplicates=near_duplicates, progress=progress)
     shown = plan if plan is not None or dataset is None else _as_it_is(dataset, progress)
     options = PageOptions(dataset, found, samples, as_found=plan is None)
     written = write_page(html, shown, options, progress)

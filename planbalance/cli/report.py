@@ -27,19 +27,30 @@ from planbalance.report.table import line, size
     help="For a data set: audit it and show the result; full reads every image.",
 )
 @option(
+    "--near-duplicates", is_flag=True,
+    help="Look for images that look alike across splits too, and show the worst pairs; reads every image.",
+)  # fmt: skip
+@option(
     "--samples", type=click.IntRange(0, 24), default=4, show_default=True,
     help="Positive slices of each split to draw with their boxes.",
 )  # fmt: skip
 @click.pass_obj
 def report(
-    terminal: Terminal, subject: str, page: str, depth: Literal["none", "quick", "full"], samples: int
+    terminal: Terminal,
+    subject: str,
+    page: str,
+    depth: Literal["none", "quick", "full"],
+    near_duplicates: bool,  # noqa: FBT001 - an option
+    samples: int,
 ) -> Answer:
     """Write one HTML file that shows a plan before it is applied, or a data set after: splits, balance, every volume.
 
-    The argument is a plan, or a data set; it defaults to plan.json. Of a data set that planbalance did not build, the
-    page shows the audit. It asks the network for nothing.
+    The argument is a plan, or a data set; it defaults to plan.json. One that planbalance did not build is shown as
+    it lies there, with a full audit. The page asks the network for nothing.
     """
-    made = api.report(subject, html=page, audit=depth, samples=samples, progress=terminal.progress)
+    made = api.report(
+        subject, html=page, audit=depth, near_duplicates=near_duplicates, samples=samples, progress=terminal.progress
+    )
     document: dict[str, Any] = {
         "report": made.path,
         "bytes": made.bytes,

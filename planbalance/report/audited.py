@@ -41,8 +41,8 @@ class Pair(NamedTuple):
     measure: str
 
 
-def audited(audit: Audit, progress: Progress) -> dict[str, Any]:
-    """Return what the template needs of an audit; the worst pairs' pictures are read here."""
+def audited(audit: Audit, dataset: str | None, progress: Progress) -> dict[str, Any]:
+    """Return what the template needs of an audit of a data set; the worst pairs' pictures are read here."""
     columns = list(dict.fromkeys(key for leak in audit.leaks for key in leak))
     return {
         "ok": audit.ok,
@@ -50,7 +50,7 @@ def audited(audit: Audit, progress: Progress) -> dict[str, Any]:
         "checks": tuple(map(_check, audit.checks)),
         "columns": [(column.replace("_", " "), _are_words(audit.leaks, column)) for column in columns],
         "leaks": [[_cell(column, leak.get(column, "")) for column in columns] for leak in audit.leaks],
-        "pairs": _pairs(audit.look_alikes[:_MOST_PAIRS], progress),
+        "pairs": _pairs(audit.look_alikes[:_MOST_PAIRS], dataset, progress),
         "more_pairs": max(0, len(audit.look_alikes) - _MOST_PAIRS),
     }
 
@@ -74,21 +74,23 @@ def _cell(column: str, value: object) -> str:
     return f"{value:,}" if type(value) is int else plain(value)
 
 
-def _pairs(found: Sequence[LookAlike], progress: Progress) -> tuple[Pair, ...]:
+def _pairs(found: Sequence[LookAlike], dataset: str | None, progress: Progress) -> tuple[Pair, ...]:
     if not found:
         return ()
     pairs = []
     progress.begin("drawing pairs", len(found), "pairs")
     try:
         for one in found:
-            pairs.append(Pair((_seen(one.left), _seen(one.right)), one.likeness, one.measure))
+            pairs.append(Pair((_seen(one.left, dataset), _seen(one.right, dataset)), one.likeness, one.measure))
             progress.advance(1)
     finally:
         progress.end()
     return tuple(pairs)
 
 
-def _seen(look: Look) -> Seen:
+def _seen(look: Look, dataset: str | None) -> Seen:
+    if dataset is not None:
+        look = look._replace(name=look.name.removeprefix(dataset.rstrip("/") + "/"))
     try:
         return Seen(look, picture(look.path), "")
     except NoPictureError as error:

@@ -184,12 +184,13 @@ def test_pairs_that_look_alike_are_shown_side_by_side(tmp_path: Path) -> None:
     image = pytest.importorskip("PIL.Image")
     image.new("L", (8, 6), 60).save(tmp_path / "a.png")
     here, gone = (
-        Look(split, f"{split}/{HOSTILE}", str(tmp_path / name))
+        Look(split, f"/data/set/{split}/{HOSTILE}", str(tmp_path / name))
         for split, name in (("train", "a.png"), ("test", "b.png"))
     )
     pairs = tuple(LookAlike(here, gone, 0.99 - i / 100, "correlation") for i in range(30))
     audit = Audit(ok=True, summary="", checks=(), leaks=(), look_alikes=pairs)
-    page = page_of(tmp_path / "page.html", None, audit=audit)
+    page = page_of(tmp_path / "page.html", None, audit=audit, dataset="/data/set")
+    assert "/data/set/" not in page.text, "names are told from the data set on"
     assert "train and test , alike 0.990 (correlation)" in page.text
     assert page.text.count("No picture: not readable: No such file or directory") == 12
     assert sum(name == "image" for name, _ in page.elements) == 12
@@ -287,6 +288,9 @@ def test_the_page_of_a_data_set_that_leaks_is_its_audit(tmp_path: Path, source: 
     page = Page((tmp_path / "page.html").read_text())
     assert "The audit of a data set" in page.text
     assert "Audit: failed" in page.text
+    assert "near-duplicates: not asked for" in page.text.replace("near-duplicates – not checked", "near-duplicates:")
+    run_json("report", source, "--html", tmp_path / "page.html", "--near-duplicates")
+    assert "not asked for" not in Page((tmp_path / "page.html").read_text()).text
     refused = run_json("report", source, "--html", tmp_path / "b.html", "--audit", "none", code=2)
     assert refused["error"]["kind"] == "no-plan"
 
