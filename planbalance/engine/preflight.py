@@ -46,6 +46,7 @@ def refuse_output(job: Job) -> bool:
             paths=[job.output],
         ) from None
     if empty:
+        _refuse_mount_point(job)
         return True
     if _receipt_digest(job.output) == job.plan.header.digest:
         raise PlanError(
@@ -60,6 +61,18 @@ def refuse_output(job: Job) -> bool:
         hint="choose another output, or move the old one away",
         paths=[job.output],
     )
+
+
+def _refuse_mount_point(job: Job) -> None:
+    """Refuse an empty folder on which another file system is mounted: no rename can put a data set there."""
+    here, above = fs.identity(job.output), fs.identity(os.path.dirname(job.output))
+    if here is not None and above is not None and here[0] != above[0]:
+        raise PlanError(
+            f"The output {job.output} is where another file system is mounted, which cannot be replaced",
+            kind="output-is-mount-point",
+            hint=f"build into a folder in it, such as {job.output}/dataset",
+            paths=[job.output],
+        )
 
 
 def _receipt_digest(output: str) -> str | None:

@@ -90,6 +90,8 @@ def read_header(tree: fs.Tree) -> dict[str, Any] | None:
 def refuse_other(job: Job, header: Mapping[str, Any]) -> None:
     """Refuse to go on with another plan's partial build (PlanError) or with other options than pinned (UsageError)."""
     wanted = pins(job)
+    if header.get("way") not in (header.get("mode"), "copy"):
+        raise _not_ours(job.staging, "its header is damaged")
     if header.get("digest") != wanted["digest"]:
         raise PlanError(
             f"{job.staging} holds a partial build of another plan (digest {str(header.get('digest'))[:12]}, "

@@ -550,6 +550,12 @@ def test_a_damaged_header_is_refused_not_adopted(cut_off: Scene, header: bytes) 
     assert apply(cut_off, restart=True).published
 
 
+def test_a_header_that_says_nonsense_of_the_way_is_refused(cut_off: Scene) -> None:
+    path = cut_off.staging / ".planbalance/staging.json"
+    path.write_bytes(orjson.dumps(orjson.loads(path.read_bytes()) | {"way": "teleport"}))
+    assert refused(PlanError, cut_off).kind == "staging-damaged"
+
+
 def test_a_staging_folder_that_is_a_link_is_not_followed(scene: Scene) -> None:
     (scene.root / "elsewhere").mkdir()
     scene.staging.symlink_to(scene.root / "elsewhere")

@@ -69,6 +69,16 @@ def test_full_in_the_middle_stops_and_resumes_once_there_is_room(
     assert tree_state(tmp_path / "in") == before
 
 
+def test_an_empty_disk_as_the_output_is_refused_before_anything_is_written(disk: Path, tmp_path: Path) -> None:
+    """A rename cannot put anything there: better said before the work than after it."""
+    plan = plan_on(disk, tmp_path)
+    with pytest.raises(PlanError) as caught:
+        apply_plan(plan, ApplyOptions(output=str(disk)))
+    assert (caught.value.exit_code, caught.value.kind) == (4, "output-is-mount-point")
+    assert f"{disk}/dataset" in caught.value.hint
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["disk", "in", "plan.json"]
+
+
 @pytest.mark.torture(row=3)
 @pytest.mark.timeout(3600)
 def test_full_at_a_hundred_sizes(disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trials: Trials) -> None:
