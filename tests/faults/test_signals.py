@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +59,29 @@ def test_every_process_gets_it_and_the_same_command_resumes(
     resumed = tree_content(long.output)
     long.remove()
     assert resumed == whole
+
+
+@pytest.mark.xdist_group("signals")
+def test_a_worker_that_is_killed_alone_ends_the_build_honestly(long: Long, whole: dict[str, str]) -> None:
+    """For want of memory, say: exit 5, and the same command resumes."""
+    process = long.start_and_reach("copy", 0.05)
+    workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    if not workers:
+        process.communicate()
+        long.remove()
+        pytest.skip("one core: there are no worker processes")
+    os.kill(int(workers[0]), signal.SIGKILL)
+    said, _ = process.communicate()
+    assert process.returncode in (0, 5)  # 0: it was at its last batch, or done
+    assert long.output.exists() == (process.returncode == 0)
+    if process.returncode == 5:
+        assert json.loads(said)["error"]["kind"] == "worker-died"
+        resumed = long.finish("copy")["resumed"]
+        assert isinstance(resumed, int)
+        assert resumed >= 0.05 * long.slices
+    found = tree_content(long.output)
+    long.remove()
+    assert found == whole
 
 
 @pytest.mark.xdist_group("signals")
