@@ -39,9 +39,10 @@ class Place:
 
 
 def client(place: Place, command: Sequence[str], *, mount: str | None = None, go: Path | None = None) -> list[str]:
-    """Return the words that run a command in a namespace with its own mount; it prints when it began and ended.
+    """Return the words that run a command in a namespace with its own mount.
 
-    With `go` it waits for that file once it has mounted.
+    Before the command's output stands when it began, behind it when it ended, and then, as bash's `times` prints them,
+    what this client used of the CPU, its mount included. With `go` it waits for that file once it has mounted.
     """
     wait = f"until [ -e {shlex.quote(str(go))} ]; do sleep 0.02; done" if go is not None else ":"
     script = f"""
@@ -53,6 +54,8 @@ def client(place: Place, command: Sequence[str], *, mount: str | None = None, go
         code=$?
         date +%s.%N
         umount -l {place.point}
+        wait
+        times
         exit $code
     """
     return [*place.within, "unshare", "--mount", "--propagation", "private", "bash", "-c", script]

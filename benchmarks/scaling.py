@@ -54,8 +54,8 @@ def run(place: Place, command: Sequence[str]) -> None:
         sys.exit(f"{command}: {said.stdout}{said.stderr}")
 
 
-def together(place: Place, commands: Sequence[Sequence[str]]) -> tuple[float, list[float]]:
-    """Run commands at once, each on a client of its own; return the seconds of all and of each."""
+def together(place: Place, commands: Sequence[Sequence[str]]) -> tuple[float, list[float], float]:
+    """Run commands at once, each on a client of its own; return the seconds of all, of each, and of CPU used by all."""
     with tempfile.TemporaryDirectory() as folder:
         go = Path(folder) / "go"
         children = [
@@ -67,13 +67,22 @@ def together(place: Place, commands: Sequence[Sequence[str]]) -> tuple[float, li
         subprocess.run(["sleep", "3"], check=True)  # all have mounted
         go.touch()
         times = []
+        cpu = 0.0
         for child, words in zip(children, commands, strict=True):
             out, said = child.communicate()
             if child.returncode != 0:
                 sys.exit(f"{words}: exit {child.returncode}\n{out.decode()}{said.decode()}")
-            lines = out.decode().split()
-            times.append((float(lines[0]), float(lines[-1])))
-    return max(end for _, end in times) - min(begin for begin, _ in times), [end - begin for begin, end in times]
+            begin, *_, end, _, children = out.decode().splitlines()
+            times.append((float(begin), float(end)))
+            cpu += sum(_seconds(word) for word in children.split())
+    whole = max(end for _, end in times) - min(begin for begin, _ in times)
+    return whole, [end - begin for begin, end in times], cpu
+
+
+def _seconds(text: str) -> float:
+    """Read `1m2.345s`."""
+    minutes, _, seconds = text.rstrip("s").partition("m")
+    return 60 * float(minutes) + float(seconds)
 
 
 def output_of(place: Place, plan: str) -> str:
@@ -86,8 +95,8 @@ def scale(place: Place, plan: str, mode: str, jobs: int, counts: Sequence[int]) 
     rows: list[dict[str, Any]] = []
     for count in counts:
         apply = [*_TOOL, "apply", plan, "--mode", mode, "--jobs", str(jobs), "--quiet"]
-        seconds, each = together(place, [[*apply, "--shard", f"{n}/{count}"] for n in range(1, count + 1)])
-        finish, _ = together(place, [[*apply, "--finish"]])
+        seconds, each, cpu = together(place, [[*apply, "--shard", f"{n}/{count}"] for n in range(1, count + 1)])
+        finish, _, _ = together(place, [[*apply, "--finish"]])
         run(place, ["rm", "-r", output_of(place, plan)])
         first = rows[0]["seconds"] if rows else seconds
         rows.append(
@@ -97,6 +106,7 @@ def scale(place: Place, plan: str, mode: str, jobs: int, counts: Sequence[int]) 
                 "slowest and fastest": f"{max(each):.1f}, {min(each):.1f}",
                 "speed-up": round(first / seconds, 2),
                 "efficiency": round(first / seconds / count, 2),
+                "CPU": round(cpu, 1),
                 "finish": round(finish, 2),
             }
         )
@@ -137,8 +147,8 @@ def table(result: dict[str, Any]) -> str:
     """Return the result as Markdown."""
     lines = [", ".join(f"{key} {value}" for key, value in result["machine"].items()), f"{result['method']}.", ""]
     lines += [
-        "| layout | clients | seconds | slowest, fastest | speed-up | efficiency | finish |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        "| layout | clients | seconds | slowest, fastest | speed-up | efficiency | CPU | finish |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for layout, rows in result["rows"].items():
         lines += [f"| {layout} | " + " | ".join(str(value) for value in row.values()) + " |" for row in rows]

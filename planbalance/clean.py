@@ -103,8 +103,8 @@ def _own_files(path: str) -> tuple[dict[str, Any], str | None, float]:
     own = -1
     try:
         own = tree.folder(fs.OWN)
-        if fs.has(fs.JOURNAL, own):
-            changed = fs.facts(fs.JOURNAL, own).st_mtime
+        journals = [name for name in fs.list_folder(own) if name.startswith(fs.JOURNAL)]  # one, or one of each shard
+        changed = max((fs.facts(name, own).st_mtime for name in journals), default=changed)
         signature = fs.lock_holder(own)
         return _header(own), None if signature is None else holder.describe(signature), changed
     except PermissionError:

@@ -256,6 +256,8 @@ def test_while_a_shard_lives_nobody_publishes_restarts_or_cleans(scene: Scene) -
 
 def test_clean_removes_what_dead_shards_left(scene: Scene) -> None:
     scene.shard(1, 2)
+    os.utime(next(scene.own().glob("journal-1-*")), (time.time() - 7200, time.time() - 7200))
+    assert 7000 < find_partial(str(scene.parent))[0].age < 9000
     remove_partial(find_partial(str(scene.parent))[0])
     assert not list(scene.parent.iterdir())
 
