@@ -13,13 +13,14 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from benchmarks.measure import machine, run
+from benchmarks.measure import Run, machine, run
 from planbalance.destination import Destinations
 from planbalance.model import SPLITS, Block, Operation, PlanHeader, PlannedVolume
 from planbalance.planfile import TAIL, slice_counts, volume_counts
@@ -95,24 +96,45 @@ def write_plan(path: Path, source: Path, slices: int, each: int) -> PlanHeader:
 
 def make_sources(header: PlanHeader, source: Path, blocks: range) -> int:
     """Make the images and labels that some blocks name; return how many slices."""
+    image = os.stat(source / "image.png")
     wanted = {header.blocks[index].folder.rpartition("/")[2] for index in blocks}
     count = 0
     for volume in header.volumes:
         if volume.id in wanted:
-            for operation in operations_of(volume, os.stat(source / "image.png")):
-                os.link(source / "image.png", source / operation.image)
-                os.link(source / ("tear.txt" if operation.positive else "none.txt"), source / str(operation.label))
+            for operation in operations_of(volume, image):
+                one = {name: _linkable(source / name, count) for name in ("image.png", "tear.txt", "none.txt")}
+                with suppress(FileExistsError):  # of an earlier count of shards
+                    os.link(one["image.png"], source / operation.image)
+                    os.link(one["tear.txt" if operation.positive else "none.txt"], source / str(operation.label))
                 count += 1
     return count
+
+
+def _linkable(path: Path, count: int) -> Path:
+    """Return a copy of a file that takes another link: ext4 gives a file 65,000."""
+    copy = path.with_name(f"{count // 60_000}-{path.name}")
+    if count % 60_000 == 0 and not copy.exists():
+        shutil.copy2(path, copy)
+    return copy
+
+
+def _row(what: str, slices: int, done: Run) -> dict[str, Any]:
+    return {"shard": what, "slices": slices, "seconds": round(done.seconds, 1), "peak MiB": round(done.peak_mib)}
 
 
 @click.command()
 @click.option("--slices", default=10_000_000, show_default=True)
 @click.option("--each", default=200, show_default=True, help="Slices a volume.")
-@click.option("--shards", default="500,64", show_default=True, help="Counts of shards; the second shard is run.")
+@click.option(
+    "--shards",
+    default="500,64",
+    show_default=True,
+    help="Counts of shards, of which the second is run; 1: the whole, and its finish.",
+)
+@click.option("--mode", default="symlink", show_default=True)
 @click.option("--root", default=None, help="Where to work (default: the temporary folder).")
 @click.option("--json", "json_file", default="benchmarks/results/large_plan.json", show_default=True)
-def main(slices: int, each: int, shards: str, root: str | None, json_file: str) -> None:
+def main(slices: int, each: int, shards: str, mode: str, root: str | None, json_file: str) -> None:
     """Measure the memory of a node that builds its shard of a large plan."""
     place = Path(tempfile.mkdtemp(prefix="pb-large-", dir=root))
     try:
@@ -128,18 +150,17 @@ def main(slices: int, each: int, shards: str, root: str | None, json_file: str) 
         print(f"plan written in {time.perf_counter() - begun:.0f} s", file=sys.stderr)
         rows: list[dict[str, Any]] = []
         for total in map(int, shards.split(",")):
-            count = make_sources(header, source, cut(header.blocks, total)[1])
-            words = [*_TOOL, "apply", str(plan), "--mode", "symlink", "--shard", f"2/{total}", "--quiet"]
+            number = min(2, total)
+            count = make_sources(header, source, cut(header.blocks, total)[number - 1])
+            words = [*_TOOL, "apply", str(plan), "--mode", mode, "--shard", f"{number}/{total}", "--quiet"]
             done = run(words)
-            rows.append(
-                {
-                    "shard": f"2/{total}",
-                    "slices": count,
-                    "seconds": round(done.seconds, 1),
-                    "peak MiB": round(done.peak_mib),
-                }
-            )
+            rows.append(_row(f"{number}/{total}", count, done))
             print(rows[-1], file=sys.stderr)
+            if total == 1:
+                rows.append(
+                    _row("finish", slices, run([*_TOOL, "apply", str(plan), "--mode", mode, "--finish", "--quiet"]))
+                )
+                continue
             shutil.rmtree(place / ".out.planbalance-partial")
         result = {
             "machine": machine(str(place)),
