@@ -3,7 +3,7 @@
 Everything that comes from a user's files goes through `plain`, so that a file name cannot steer the terminal.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -93,11 +93,13 @@ class Grid:
         columns: headings; the first one may be empty.
         rows: one text a column.
         words: indices of columns that hold words rather than numbers, beside the first.
+        styles: cells that are one of these words are drawn so; the word says it too, for whom no colour helps.
     """
 
     columns: Sequence[str]
     rows: list[Sequence[str]] = field(default_factory=list)
     words: frozenset[int] = frozenset()
+    styles: Mapping[str, str] = field(default_factory=dict)
 
     def add(self, *cells: object) -> "Grid":
         """Add a row and return the grid."""
@@ -120,7 +122,7 @@ class Grid:
             justify = "left" if index in self.words else "right"
             table.add_column(plain(name), justify=justify, no_wrap=True)  # type: ignore[arg-type]
         for row in self.rows:
-            table.add_row(Text("  " + row[0]), *[Text(cell) for cell in row[1:]])
+            table.add_row(Text("  " + row[0]), *[Text(cell, style=self.styles.get(cell, "")) for cell in row[1:]])
         return table
 
     def _records(self) -> Iterable[Text]:

@@ -12,6 +12,7 @@ from planbalance.report.table import Grid, count, heading, item, line, plain, pr
 
 _SHOWN: Final = 10  # problems of one check; --json has all
 _STATES: Final = {True: "ok", False: "FAILED", None: "NOT CHECKED"}
+_STYLES: Final = {"ok": "green", "FAILED": "bold red", "NOT CHECKED": "yellow"}
 
 
 def verify_document(audit: Audit) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def verify_text(document: Mapping[str, Any]) -> RenderableType:
 
 
 def _checks(checks: Sequence[Mapping[str, Any]]) -> Iterable[RenderableType]:
-    grid = Grid(["check", "result", "count"], words=frozenset({1}))
+    grid = Grid(["check", "result", "count"], words=frozenset({1}), styles=_STYLES)
     for check in checks:
         grid.add(check["name"], _STATES[check["ok"]], count(check["count"]) if check["ok"] is not None else "")
     yield grid

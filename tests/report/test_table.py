@@ -102,3 +102,15 @@ def test_shares(part: int, whole: int, shown: str) -> None:
 )
 def test_sizes(number: int, shown: str) -> None:
     assert size(number) == shown
+
+
+@pytest.mark.parametrize("no_color", [True, False])
+def test_a_word_with_a_style_is_coloured_where_colours_are(no_color: bool) -> None:
+    grid = (
+        Grid(["", "result"], words=frozenset({1}), styles={"FAILED": "red"})
+        .add("volumes", "FAILED")
+        .add("labels", "ok")
+    )
+    stream = io.StringIO()
+    Console(file=stream, width=60, force_terminal=True, color_system="standard", no_color=no_color).print(grid)
+    assert ("\x1b[31mFAILED" in stream.getvalue()) == (not no_color)
