@@ -31,6 +31,9 @@ format: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
 
+bench-full: $(VENV)/.dev
+	$(BIN)/python -m benchmarks --full
+
 torture: $(VENV)/.dev
 	$(BIN)/python $(PYTEST) -m torture $(PYTEST_ARGS)
 

@@ -1,40 +1,130 @@
-"""`python -m benchmarks`: one command, a table and a JSON file with machine and method."""
+"""`python -m benchmarks`: one command for any machine; a JSON file and a table with machine, file system and method."""
 
 import json
+import signal
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import click
 
 from benchmarks import build
+from benchmarks.measure import Case, machine, versions
+from benchmarks.sites import SITES, Site, UnavailableError, folder
+
+QUICK, FULL = 40_000, 94_440  # slices on a near file system
+# Of larger images there are fewer: four trees of them must fit into memory.
+SIZES = {"4 KiB": (4 << 10, FULL), "64 KiB": (64 << 10, 8_000), "500 KiB": (500 << 10, 2_000)}
 
 
 @click.command()
-@click.option("--root", default=None, help="Folder on the file system to measure (default: the temporary folder).")
-@click.option("--image-size", default=4096, show_default=True, help="Bytes of an image.")
-@click.option("--rounds", "count", default=3, show_default=True, help="Measured rounds, after one that warms up.")
+@click.option("--root", "roots", multiple=True, help="Folder on a file system to measure, such as your GPFS or Lustre.")
 @click.option(
-    "--json", "json_file", default="benchmarks/results/build.json", show_default=True, help="Where figures go."
+    "--on", "words", multiple=True, type=click.Choice(list(SITES)), help="A file system made here (default: all)."
 )
-def main(root: str | None, image_size: int, count: int, json_file: str) -> None:
-    """Measure plan, apply in each mode and verify beside cp and a copy loop, in one run."""
-    result = build.measure(root or tempfile.gettempdir(), image_size=image_size, count=count)
+@click.option("--full", is_flag=True, help="The guide's 94,440 slices, all peers everywhere, three rounds: an hour.")
+@click.option("--slices", default=0, help="Slices of a near data set (default: 40,000; with --full 94,440).")
+@click.option("--rounds", "count", default=0, help="Measured rounds, after one that warms up (default: 1; 3).")
+@click.option("--json", "json_file", default="benchmarks/results/build.json", show_default=True, help="The figures.")
+def main(
+    *, roots: tuple[str, ...], words: tuple[str, ...], full: bool, slices: int, count: int, json_file: str
+) -> None:
+    """Measure plan, apply in each mode and verify beside what people copy trees with, in one run, as ratios."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))  # what was mounted is taken down
+    if not roots and not words:
+        words = tuple(SITES) if full else ("tmpfs", "disk", "xfs", "btrfs", "far2", "far20", "moosefs")
+    result: dict[str, Any] = {"benchmark": "build", "machine": machine(), "versions": versions(), "sites": {}}
+    for name, opened in _opened(roots, words):
+        try:
+            with opened as site:
+                found = _tables(site, slices or (FULL if full else QUICK), count or (3 if full else 1), full=full)
+                result["sites"][site.name] = found
+                print(_shown(site.name, found), flush=True)
+        except UnavailableError as error:
+            result["sites"][name] = {"skipped": str(error)}
+            print(f"\n### {name}\n\nSkipped: {error}.", flush=True)
+        _save(result, json_file)
+    print("\n" + ", ".join(f"{key} {value}" for key, value in {**result["machine"], **result["versions"]}.items()))
+
+
+def _opened(roots: tuple[str, ...], words: tuple[str, ...]) -> Iterator[tuple[str, AbstractContextManager[Site]]]:
+    yield from ((root, folder(root)) for root in roots)
+    yield from ((word, SITES[word]()) for word in words)
+
+
+def _save(result: dict[str, Any], json_file: str) -> None:
     Path(json_file).parent.mkdir(parents=True, exist_ok=True)
     Path(json_file).write_text(json.dumps(result, indent=2) + "\n")
-    print(table(result))
 
 
-def table(result: dict[str, object]) -> str:
-    """Return the result as a Markdown table, machine and method above it."""
-    machine, rows = result["machine"], result["rows"]
-    assert isinstance(machine, dict)
-    assert isinstance(rows, list)
-    lines = [", ".join(f"{key} {value}" for key, value in machine.items()), f"{result['method']}.", ""]
-    lines += ["| | seconds | peak MiB | ratio | held against |", "|---|---:|---:|---:|---|"]
-    for row in rows:
-        values = (row["case"], f"{row['seconds']:.2f}", row["peak_mib"], row.get("ratio", ""), row.get("peer", ""))
-        lines.append("| " + " | ".join(map(str, values)) + " |")
-    return "\n".join(lines)
+def _tables(site: Site, slices: int, count: int, *, full: bool) -> dict[str, Any]:
+    return _far(site, count, full=full) if site.wait else _near(site, slices, count)
+
+
+def _near(site: Site, slices: int, count: int) -> dict[str, Any]:
+    tables: dict[str, Any] = {"tables": {}}
+    for words, (size, most) in SIZES.items():
+        with tempfile.TemporaryDirectory(dir=site.root) as place:
+            stage = build.prepare(Site(site.name, Path(place)), min(slices, most), size, ["keep"])
+            cases = build.Cases(stage)
+            chosen: list[Case] = list(cases.copies(large=size > 1 << 18))
+            if size == 4 << 10:
+                chosen = [*cases.plan(), *cases.links(), *chosen, *cases.verify(), *cases.others()]
+                if site.name.startswith(("xfs", "btrfs")):
+                    chosen += cases.reflink()
+                chosen += cases.jobs((1, 2, 4))
+            title = f"{stage.slices:,} slices, images of {words}, median of {count} after one"
+            tables["tables"][title] = build.measured(site, chosen, count, settle=True)
+    tables["auto : best --jobs"] = build.auto_against_best(
+        [row for rows in tables["tables"].values() for row in rows if str(row["case"]).startswith("--jobs")]
+    )
+    return tables
+
+
+def _far(site: Site, count: int, *, full: bool) -> dict[str, Any]:
+    """Measure a data set so small that `cp` takes half a minute, flat and with a folder a volume."""
+    slices = max(110, min(4_000, round((1_000 if full else 500) / site.wait)))
+    with site.prepared():
+        stage = build.prepare(site, slices, 16 << 10, list(build.FAR_GOALS))
+    tables: dict[str, Any] = {"tables": {}}
+    for layout, goal in build.FAR_GOALS.items():
+        cases = build.Cases(stage, layout)
+        chosen = [
+            *([*cases.plan()] if layout == "keep" else []),
+            cases.peer("cp -rs", "cp", "-rs", "{}", "{}"),
+            cases.apply("--mode", "symlink", peer="cp -rs", goal=goal),
+            cases.peer("cp -r", "cp", "-r", "{}", "{}"),
+            cases.apply("--checksum", "none", peer="cp -r", goal=goal),
+            cases.apply(peer="cp -r", goal=goal),
+            *(cases.others() if full else ()),
+            *(cases.jobs((4, 16, 64, 128) if full else (8, 64)) if layout == "by-volume" else ()),
+        ]
+        title = f"{slices:,} slices, images of 16 KiB, layout {layout}, median of {count}"
+        tables["tables"][title] = build.measured(site, chosen, count, settle=False)
+    tables["auto : best --jobs"] = build.auto_against_best(
+        [row for rows in tables["tables"].values() for row in rows if str(row["case"]).startswith("--jobs")]
+    )
+    return tables
+
+
+def _shown(name: str, found: dict[str, Any]) -> str:
+    """Return a site's tables as Markdown."""
+    lines = [f"\n### {name}"]
+    for title, rows in found["tables"].items():
+        lines += ["", f"{title}.", ""]
+        lines += ["| | seconds | peak MiB | ratio | held against | goal |", "|---|---:|---:|---:|---|---:|"]
+        lines += ["| " + " | ".join(_cells(row)) + " |" for row in rows]
+    auto = found["auto : best --jobs"]
+    return "\n".join([*lines, "", f"`--jobs auto` took {auto} times the best fixed number of workers (goal 1.1)."])
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    ratio = "" if row.get("ratio") is None else f"{row['ratio']:.3g}"
+    goal = "" if row.get("goal") is None else f"{row['goal']:.3g}"
+    return [row["case"], f"{row['seconds']:.2f}", str(row["peak_mib"]), ratio, row.get("peer", ""), goal]
 
 
 if __name__ == "__main__":

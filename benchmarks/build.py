@@ -1,34 +1,25 @@
-"""plan, apply and verify on the guide's data set, beside the tools that people copy trees with.
+"""plan, apply and verify beside the tools that people copy trees with, on one file system, over the same files.
 
-The peers copy a tree equal to the one that apply builds: the same 53,914 slices and their labels. `apply` starts from
-the plan and the whole data set, and its time includes start-up, the staleness check of every file, the journal, the
-metadata and the publication; a peer does none of that.
+The peers copy a tree equal to the one that apply builds. `apply` starts from the plan and the whole data set, and its
+time includes start-up, the check of the plan, the staleness check of every file, the journal, the metadata and the
+publication; a peer does none of that.
 """
 
 import os
 import shutil
+import subprocess
 import sys
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.measure import Case, machine, rounds, rows
-from tests.builders import seed_shaped_tree
+from benchmarks.measure import Case, rounds, rows
+from benchmarks.sites import Site
+from tests.builders import image_bytes, seed_shaped_volumes
 
-COPY_LOOP = """
-import os, shutil, sys
-source, target = sys.argv[1:]
-for folder, _, files in os.walk(source):
-    below = os.path.join(target, os.path.relpath(folder, source))
-    os.makedirs(below, exist_ok=True)
-    for name in files:
-        shutil.copy2(os.path.join(folder, name), os.path.join(below, name))
-"""
+TOOL = (sys.executable, "-m", "planbalance")
 
-
-def bare_scan_command(source: Path) -> list[str]:
-    """Return a bare scandir + stat + read of the label files that are not empty: the floor of any plan."""
-    code = """
+BARE_SCAN = """
 import os, sys
 def walk(folder):
     for entry in os.scandir(folder):
@@ -39,7 +30,113 @@ def walk(folder):
                 file.read()
 walk(sys.argv[1])
 """
-    return [sys.executable, "-c", code, str(source)]
+# The guide's way, Step 2: a copy for each file.
+GUIDE_LOOP = """
+import os, shutil, sys
+source, target = sys.argv[1:]
+for folder, _, files in os.walk(source):
+    below = os.path.join(target, os.path.relpath(folder, source))
+    os.makedirs(below, exist_ok=True)
+    for name in files:
+        shutil.copy2(os.path.join(folder, name), os.path.join(below, name))
+"""
+COPYTREE = "import shutil, sys; shutil.copytree(sys.argv[1], sys.argv[2])"
+
+# What issue or reader may hold us to: at most so many times the peer.
+GOALS = {
+    "plan": 2.0,
+    "apply --mode symlink --labels same": 1.0,
+    "apply --mode symlink": 1.3,
+    "apply --mode hardlink --labels same": 1.0,
+    "apply --mode hardlink": 1.3,
+    "apply --checksum none": 0.6,
+    "apply": 1.0,
+    "verify": 1.1,
+}
+# Images of 500 KiB are moved by the disk, whoever asks it to.
+LARGE_GOALS = {"apply --checksum none": 1.0, "apply": 1.3}
+FAR_GOALS = {"keep": 1 / 8, "by-volume": 1 / 40}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What was prepared below a site's root: a source, a plan for each layout, and equal trees for the peers."""
+
+    root: Path
+    slices: int
+    image_size: int
+
+    @property
+    def source(self) -> Path:
+        """The data set."""
+        return self.root / "source"
+
+    def plan(self, layout: str) -> Path:
+        """Return the plan of a layout."""
+        return self.root / f"{layout}.json"
+
+    def built(self, layout: str) -> Path:
+        """Return a built data set."""
+        return self.root / f"built-{layout}"
+
+    def reference(self, layout: str) -> Path:
+        """Return the tree that peers copy: the built one without the tool's own files."""
+        return self.root / f"reference-{layout}"
+
+    @property
+    def out(self) -> Path:
+        """Where everybody builds."""
+        return self.root / "out"
+
+
+def drawn_volumes(slices: int, *, least: int) -> dict[str, tuple[int, int]]:
+    """Return volumes of the guide's shape, volume -> (slices, positives): so many slices, `least` volumes or more."""
+    shape = seed_shaped_volumes()
+    if slices >= sum(size for size, _ in shape.values()):
+        return shape
+    each = max(1, slices // least)
+    chosen: dict[str, tuple[int, int]] = {}
+    left = slices
+    for volume, (size, tears) in shape.items():
+        take = min(left, size, max(each, size * slices // 94_440))
+        chosen[volume] = (take, -(-tears * take // size))
+        left -= take
+        if not left:
+            break
+    return chosen
+
+
+def write_source(root: Path, slices: int, image_size: int, *, least: int = 100) -> None:
+    """Write a data set of the guide's shape and names."""
+    for kind in ("images", "labels"):
+        os.makedirs(root / kind / "train")
+    for volume, (size, tears) in drawn_volumes(slices, least=least).items():
+        for number in range(size):
+            stem = f"IM{number + 1}-{volume}"
+            with open(f"{root}/images/train/{stem}.dcm", "wb") as image:
+                image.write(image_bytes(stem, image_size))
+            with open(f"{root}/labels/train/{stem}.txt", "wb") as label:
+                label.write(b"0 0.5 0.5 0.1 0.2\n" if number < tears else b"")
+    (root / "dataset.yaml").write_text(f"path: {root}\ntrain: images/train\nval: images/train\nnames: [tear]\n")
+
+
+def prepare(site: Site, slices: int, image_size: int, layouts: Sequence[str]) -> Stage:
+    """Write the source and, for each layout, its plan, a built tree and the reference tree that the peers copy."""
+    stage = Stage(site.root, slices, image_size)
+    write_source(stage.source, slices, image_size)
+    for layout in layouts:
+        plan, built, reference = stage.plan(layout), stage.built(layout), stage.reference(layout)
+        words = ["--output", built, "--plan-file", plan, "--layout", layout, "--quiet"]
+        _must([*TOOL, "plan", stage.source, *words])
+        _must([*TOOL, "apply", plan, "--quiet"])
+        shutil.copytree(built, reference, ignore=shutil.ignore_patterns(".planbalance"))
+    return stage
+
+
+def _must(words: Sequence[object]) -> None:
+    told = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
+    if told.returncode != 0:
+        sys.exit(f"failed: {words}\n{told.stderr}")
 
 
 def remover(path: Path) -> Callable[[], None]:
@@ -58,63 +155,95 @@ def nothing() -> None:
     """Leave the stage as it is."""
 
 
-def cases(place: Path, source: Path, plan: Path) -> list[Case]:
-    """Return the peers and what is held against them. `place/reference` is a built tree without `.planbalance/`."""
-    reference, out, new_plan = place / "reference", place / "out", place / "new-plan.json"
-    hash_all = f"cd {reference} && find . -type f -print0 | xargs -0 -P 2 -n 500 sha256sum"
-    tool = [sys.executable, "-m", "planbalance"]
+class Cases:
+    """The commands of one stage."""
 
-    def apply(*options: str) -> list[str]:
-        return [*tool, "apply", str(plan), "--output", str(out), "--quiet", *options]
+    def __init__(self, stage: Stage, layout: str = "keep") -> None:
+        self._stage = stage
+        self._layout = layout
+        self._clear = remover(stage.out)
+        self._python = sys.executable
 
-    clear = remover(out)
-    return [
-        Case("scandir + stat + read", bare_scan_command(source), nothing),
-        Case("plan", [*tool, "plan", str(source), "--output", str(out), "--plan-file", str(new_plan), "--quiet"],
-             remover(new_plan), "scandir + stat + read"),
-        Case("cp -rs", ["cp", "-rs", str(reference), str(out)], clear),
-        Case("apply --mode symlink --labels same", apply("--mode", "symlink", "--labels", "same"), clear, "cp -rs"),
-        Case("apply --mode symlink", apply("--mode", "symlink"), clear, "cp -rs"),
-        Case("cp -al", ["cp", "-al", str(reference), str(out)], clear),
-        Case("apply --mode hardlink --labels same", apply("--mode", "hardlink", "--labels", "same"), clear, "cp -al"),
-        Case("apply --mode hardlink", apply("--mode", "hardlink"), clear, "cp -al"),
-        Case("shutil.copy2 loop", [sys.executable, "-c", COPY_LOOP, str(reference), str(out)], clear),
-        Case("cp -r", ["cp", "-r", str(reference), str(out)], clear),
-        Case("apply --checksum none", apply("--checksum", "none"), clear, "cp -r"),
-        Case("apply", apply(), clear, "cp -r"),
-        Case("sha256sum", ["sh", "-c", hash_all], nothing),
-        Case("verify", [*tool, "verify", str(place / "built"), "--quiet"], nothing, "sha256sum"),
-        Case("verify --quick", [*tool, "verify", str(place / "built"), "--quick", "--quiet"], nothing, "sha256sum"),
-    ]  # fmt: skip
+    def apply(self, *options: str, name: str = "", peer: str = "", goal: float | None = None) -> Case:
+        """Return an apply."""
+        words = [*TOOL, "apply", str(self._stage.plan(self._layout)), "--output", str(self._stage.out), "--quiet"]
+        name = name or " ".join(("apply", *options))
+        return Case(name, [*words, *options], self._clear, peer, GOALS.get(name) if goal is None else goal)
+
+    def peer(self, name: str, *words: str) -> Case:
+        """Return a peer that copies the reference tree; `{}` stand for the two places."""
+        places = iter((str(self._stage.reference(self._layout)), str(self._stage.out)))
+        return Case(name, [next(places) if word == "{}" else word for word in words], self._clear)
+
+    def plan(self) -> Iterator[Case]:
+        """Yield a bare scan and a plan."""
+        new = self._stage.root / "new-plan.json"
+        yield Case("scandir + stat + read", [self._python, "-c", BARE_SCAN, str(self._stage.source)], nothing)
+        words = ["plan", str(self._stage.source), "--output", str(self._stage.out), "--plan-file", str(new), "--quiet"]
+        yield Case("plan", [*TOOL, *words], remover(new), "scandir + stat + read", GOALS["plan"])
+
+    def links(self) -> Iterator[Case]:
+        """Yield both link modes, beside cp."""
+        for mode, peer in (("symlink", "cp -rs"), ("hardlink", "cp -al")):
+            yield self.peer(peer, "cp", peer.split()[1], "{}", "{}")
+            yield self.apply("--mode", mode, "--labels", "same", peer=peer)
+            yield self.apply("--mode", mode, peer=peer)
+
+    def copies(self, *, large: bool = False) -> Iterator[Case]:
+        """Yield a copy, without and with sums, beside cp."""
+        yield self.peer("cp -r", "cp", "-r", "{}", "{}")
+        for name in ("apply --checksum none", "apply"):
+            yield self.apply(*name.split()[1:], peer="cp -r", goal=(LARGE_GOALS if large else GOALS)[name])
+
+    def others(self) -> Iterator[Case]:
+        """Yield the other tools that people copy with, where they are installed, each held against the same copy."""
+        yield self.peer("guide's loop", self._python, "-c", GUIDE_LOOP, "{}", "{}")
+        yield self.peer("shutil.copytree", self._python, "-c", COPYTREE, "{}", "{}")
+        if shutil.which("rsync"):
+            yield self.peer("rsync -a", "rsync", "-a", "{}", "{}")
+        if shutil.which("rclone"):
+            yield self.peer("rclone copy", "rclone", "--config", "/dev/null", "copy", "{}", "{}")
+        if shutil.which("fpsync"):
+            work = self._stage.root / "fpsync-work"
+            source, target = str(self._stage.reference(self._layout)), str(self._stage.out)
+            yield Case("fpsync -n 2", ["fpsync", "-n", "2", "-t", str(work), source, target], self._cleared(work))
+
+    def _cleared(self, work: Path) -> Callable[[], None]:
+        def clear() -> None:
+            self._clear()
+            remover(work)()
+            self._stage.out.mkdir()
+
+        return clear
+
+    def reflink(self) -> Iterator[Case]:
+        """Yield shared blocks, beside cp."""
+        yield self.peer("cp -r --reflink=always", "cp", "-r", "--reflink=always", "{}", "{}")
+        yield self.apply("--mode", "reflink", peer="cp -r --reflink=always")
+
+    def verify(self) -> Iterator[Case]:
+        """Yield the audits, beside the bare sums on two cores."""
+        place = self._stage.reference(self._layout)
+        hash_all = f"cd {place} && find . -type f -print0 | xargs -0 -P 2 -n 500 sha256sum"
+        built = str(self._stage.built(self._layout))
+        yield Case("sha256sum", ["sh", "-c", hash_all], nothing)
+        yield Case("verify", [*TOOL, "verify", built, "--quiet"], nothing, "sha256sum", GOALS["verify"])
+        yield Case("verify --quick", [*TOOL, "verify", built, "--quick", "--quiet"], nothing, "sha256sum")
+
+    def jobs(self, counts: Sequence[int]) -> Iterator[Case]:
+        """Yield fixed numbers of workers, and last the number that is found while it runs."""
+        for count in counts:
+            yield self.apply("--mode", "symlink", "--jobs", str(count), name=f"--jobs {count}")
+        yield self.apply("--mode", "symlink", name="--jobs auto")
 
 
-def prepare(place: Path, image_size: int) -> tuple[Path, Path]:
-    """Write the source, its plan, a built tree and the reference tree that the peers copy."""
-    source, plan = seed_shaped_tree(place / "source", image_size=image_size), place / "plan.json"
-    tool = f"{sys.executable} -m planbalance"
-    built, reference = place / "built", place / "reference"
-    for command in (
-        f"{tool} plan {source} --output {built} --plan-file {plan} --quiet",
-        f"{tool} apply {plan} --quiet",
-        f"cp -r {built} {reference}",
-        f"rm -r {reference}/.planbalance",
-    ):
-        if os.system(f"{command} >/dev/null") != 0:
-            sys.exit(f"failed: {command}")
-    return source, plan
+def measured(site: Site, cases: Sequence[Case], count: int, *, settle: bool) -> list[dict[str, object]]:
+    """Run the cases on a site; return a row each."""
+    with site.measured():
+        return rows(cases, rounds(cases, count, settle=settle))
 
 
-def measure(root: str, *, image_size: int, count: int) -> dict[str, object]:
-    """Run the benchmark in a folder of its own below `root`, and leave nothing there."""
-    place = Path(tempfile.mkdtemp(prefix="planbalance-bench-", dir=root))
-    try:
-        source, plan = prepare(place, image_size)
-        chosen = cases(place, source, plan)
-        return {
-            "benchmark": "build",
-            "machine": machine(root),
-            "method": f"94,440 slices, images of {image_size} bytes, warm cache, median of {count} rounds after one",
-            "rows": rows(chosen, rounds(chosen, count)),
-        }
-    finally:
-        shutil.rmtree(place)
+def auto_against_best(table: Sequence[dict[str, object]]) -> float:
+    """Return how many times the best fixed number of workers `--jobs auto` took."""
+    seconds = {str(row["case"]): float(str(row["seconds"])) for row in table}
+    return round(seconds.pop("--jobs auto") / min(seconds.values()), 2)

@@ -2,11 +2,14 @@
 
 import os
 import platform
+import re
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from statistics import median
 
 
@@ -27,12 +30,14 @@ class Case:
         command: what is run, as a list of words.
         before: puts the stage in order before each run (removes the last run's output); not measured.
         peer: the name of the case that it is held against, in the same round; "" for a peer itself.
+        goal: how many times the peer's time is wanted at most; None for none.
     """
 
     name: str
     command: Sequence[str]
     before: Callable[[], None]
     peer: str = ""
+    goal: float | None = None
 
 
 def run(command: Sequence[str]) -> Run:
@@ -78,19 +83,34 @@ def rows(cases: Sequence[Case], results: dict[str, list[Run]]) -> list[dict[str,
             pairs = zip(runs, results[case.peer], strict=True)
             row |= {
                 "peer": case.peer,
-                "ratio": round(median(ours.seconds / theirs.seconds for ours, theirs in pairs), 2),
+                "ratio": round(median(ours.seconds / theirs.seconds for ours, theirs in pairs), 3),
+                "goal": case.goal,
             }
         table.append(row)
     return table
 
 
-def machine(root: str) -> dict[str, str]:
+def machine(root: str | None = None) -> dict[str, str]:
     """Return what a figure means nothing without: cores, kernel, Python, and the file system under `root`."""
-    found = subprocess.run(["stat", "--file-system", "--format=%T", root], capture_output=True, text=True, check=False)
-    return {
+    told = {
         "cores": str(len(os.sched_getaffinity(0))),
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
         "kernel": f"{platform.system()} {platform.release().split('-')[0]}",
         "python": platform.python_version(),
-        "file_system": found.stdout.strip() or "unknown",
     }
+    if root is not None:
+        words = ["stat", "--file-system", "--format=%T", root]
+        found = subprocess.run(words, capture_output=True, text=True, check=False)
+        told["file_system"] = found.stdout.strip() or "unknown"
+    return told
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the tool and of the peers that are installed."""
+    told = {"planbalance": metadata.version("planbalance")}
+    for program, option in (("cp", "--version"), ("rsync", "--version"), ("rclone", "version"), ("fpart", "-V")):
+        if shutil.which(program):
+            said = subprocess.run([program, option], capture_output=True, text=True, check=False)
+            number = re.search(r"\d+\.[\d.]+", said.stdout + said.stderr)
+            told[program] = number[0] if number else "unknown"
+    return told
