@@ -168,7 +168,7 @@ class Cases:
         """Return an apply."""
         words = [*TOOL, "apply", str(self._stage.plan(self._layout)), "--output", str(self._stage.out), "--quiet"]
         name = name or " ".join(("apply", *options))
-        return Case(name, [*words, *options], self._clear, peer, GOALS.get(name) if goal is None else goal)
+        return Case(name, [*words, *options], self._clear, peer, goal)
 
     def peer(self, name: str, *words: str) -> Case:
         """Return a peer that copies the reference tree; `{}` stand for the two places."""
@@ -186,8 +186,8 @@ class Cases:
         """Yield both link modes, beside cp."""
         for mode, peer in (("symlink", "cp -rs"), ("hardlink", "cp -al")):
             yield self.peer(peer, "cp", peer.split()[1], "{}", "{}")
-            yield self.apply("--mode", mode, "--labels", "same", peer=peer)
-            yield self.apply("--mode", mode, peer=peer)
+            for options in (("--mode", mode, "--labels", "same"), ("--mode", mode)):
+                yield self.apply(*options, peer=peer, goal=GOALS[" ".join(("apply", *options))])
 
     def copies(self, *, large: bool = False) -> Iterator[Case]:
         """Yield a copy, without and with sums, beside cp."""
