@@ -816,7 +816,7 @@ def verify(  # noqa: PLR0913 - keywords of the contract
         plan: what to compare with; None: the plan inside the data set, if there is one.
         quick: read only what planbalance itself wrote, neither images nor labels.
         near_duplicates: decode all images, and look for pictures that look alike across splits; not with `quick`.
-        against: other data sets that must share nothing with this one.
+        against: other data sets; what one learns from and the other measures on is an error.
         group_map: volume -> patient, as in `plan`.
         volume_column: its column of volumes.
         group_column: its column of groups.

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
+from planbalance.audit.across import Content, content_of
 from planbalance.audit.blank import blank_at
 from planbalance.audit.findings import Findings, not_checked
 from planbalance.audit.images import ImageRead, read_images
 from planbalance.audit.lists import YamlSplits, read_yaml_splits
 from planbalance.audit.options import VerifyOptions
-from planbalance.audit.overlap import Content, Images, Overlaps, content_of, overlap_checks
+from planbalance.audit.overlap import Images, Overlaps, overlap_checks
 from planbalance.audit.picture import looker
 from planbalance.audit.tally import Seen, SplitOf, Tally
 from planbalance.audit.trainers_view import foreign_view
@@ -90,9 +91,10 @@ def audit_foreign(path: str, options: VerifyOptions, progress: Progress) -> Fore
         InputError: no layout is recognised, names are ambiguous, the group map does not fit.
     """
     found = _gather(path, options, progress)
+    groups = options.group_map.group_of if options.group_map is not None else found.patients or None
     overlaps = overlap_checks(
         found.tally,
-        groups=options.group_map.group_of if options.group_map is not None else found.patients or None,
+        groups=groups,
         images=Images(found.split_of, partial(blank_at, follow=True), str),
         options=options,
         progress=progress,
@@ -102,7 +104,7 @@ def audit_foreign(path: str, options: VerifyOptions, progress: Progress) -> Fore
         _labels(found),
         _view(found),
     ]
-    content = partial(content_of, found.tally, found.split_of, images=not options.quick)
+    content = partial(content_of, found.tally, found.split_of, groups, images=not options.quick)
     return ForeignAudit(checks, overlaps, found.tally.totals, content)
 
 
@@ -118,10 +120,10 @@ def _gather(path: str, options: VerifyOptions, progress: Progress) -> Found:
     # only then can an image be in more splits than its folder tells
     also = yaml if any(problem.kind == "split-overlap" for problem in resolved.problems) else None
     if options.quick:
-        images = list(_by_names(resolved, also))
+        images = _split(_by_names(resolved, also), options)
     else:
         snapshot = scan([InputSpec(path)], jobs=options.jobs, progress=progress)
-        images = _with_content(list(_by_snapshot(snapshot, also)), options, progress)
+        images = _with_content(_split(_by_snapshot(snapshot, also), options), options, progress)
     in_splits = [image for image in images if image.splits]
     if not images:
         raise InputError(
@@ -143,6 +145,13 @@ def _by_snapshot(snapshot: Snapshot, also: YamlSplits | None) -> Iterator[_Image
         below = file.path[len(folder.images) + 1 :] if folder.images else file.path
         splits = _splits(at, folder.split, also)
         yield _Image(at, below, splits, file.annotations > 0)
+
+
+def _split(images: Iterable[_Image], options: VerifyOptions) -> list[_Image]:
+    """Return the images, those of no split in the one that they count for."""
+    if options.unsplit_as is None:
+        return list(images)
+    return [image if image.splits else replace(image, splits=(options.unsplit_as,)) for image in images]
 
 
 def _with_content(images: Sequence[_Image], options: VerifyOptions, progress: Progress) -> list[_Image]:

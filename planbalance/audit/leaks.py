@@ -89,7 +89,10 @@ def overlaps(kind: str, spread: Spread[Unit], totals: Mapping[Split, int]) -> li
 
 
 def touched(spread: Spread[Unit], other: Mapping[Unit, Counter[Split]], totals: Mapping[Split, int]) -> list[Leak]:
-    """Return what every split here shares with every split of another data set; `shared_with` is its split."""
+    """Return what every split here shares with every split of another data set; `shared_with` is its split.
+
+    The other data set stays as it is, so all that is shared would have to go from here.
+    """
     slices: Counter[tuple[Split, Split]] = Counter()
     units: Counter[tuple[Split, Split]] = Counter()
     for unit, counts in spread.items():
@@ -98,7 +101,10 @@ def touched(spread: Spread[Unit], other: Mapping[Unit, Counter[Split]], totals: 
                 slices[split, there] += counts[split]
                 units[split, there] += 1
     ordered = sorted(slices, key=lambda pair: (-_ORDER[pair[0]], _ORDER[pair[1]]))
-    return [Leak("", of, there, slices[of, there], totals.get(of, 0), units[of, there]) for of, there in ordered]
+    return [
+        Leak("", of, there, slices[of, there], totals.get(of, 0), units[of, there], slices[of, there])
+        for of, there in ordered
+    ]
 
 
 def to_move(spread: Spread[Unit]) -> int:

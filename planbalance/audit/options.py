@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from planbalance.grouping import GroupMap
+from planbalance.model import Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,11 +14,12 @@ class VerifyOptions:
         plan: path of the plan; None: the one in the data set's `.planbalance/`, if any.
         quick: read only what the tool itself wrote, neither images nor labels.
         near_duplicates: also look for similar pictures across splits.
-        against: other data sets (folders or yaml files) that must share nothing with this one.
+        against: other data sets (folders or yaml files) to compare with.
         group_map: volume -> group; overrides the plan's groups.
         volume_pattern: naming rule as in `plan`; None: the plan's, else `auto`.
         labels_by_content: with `quick`, read the labels all the same (what `build` ends with).
-        jobs: worker threads; None: one a core.
+        unsplit_as: count images that belong to no split as this one's.
+        jobs: workers; None: one a core.
     """
 
     plan: str | None = None
@@ -27,4 +29,5 @@ class VerifyOptions:
     group_map: GroupMap | None = None
     volume_pattern: str | None = None
     labels_by_content: bool = False
+    unsplit_as: Split | None = None
     jobs: int | None = None

@@ -1,4 +1,4 @@
-"""The checks of what splits share: volumes, patients, identical and similar images; in one data set and across."""
+"""The checks of what the splits of one data set share: volumes, patients, identical and similar images."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from planbalance.audit.connected import Connected
-from planbalance.audit.findings import Findings, not_checked
-from planbalance.audit.leaks import Leak, Spread, regrouped, spread_of, to_move, touched
+from planbalance.audit.findings import not_checked
+from planbalance.audit.leaks import Leak, Spread, regrouped, to_move
 from planbalance.audit.lookalikes import shared_looks, shared_pixels
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.sharing import GROUPS, SHARING, VOLUMES, Blank, Shared, Tie, shared_bytes, shared_units
 from planbalance.audit.tally import SplitOf, Tally
 from planbalance.grouping import look_like_one_patient, require_known
-from planbalance.model import SPLITS, Check, LookAlike, Problem, Progress, Split
+from planbalance.model import SPLITS, Check, LookAlike, Problem, Progress
 
 NO_MAP: Final = "no group map: a volume is not a patient, who may have several"
 
@@ -46,19 +46,6 @@ class Images:
     split_of: SplitOf
     blank: Blank
     at: Callable[[str], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What another data set can be compared with.
-
-    Attributes:
-        volumes: slices of each volume by split.
-        images: images of each content by split, blank ones apart; None where content was not read.
-    """
-
-    volumes: Spread[str]
-    images: Spread[bytes] | None
 
 
 def overlap_checks(
@@ -131,32 +118,3 @@ def _suspected(volumes: Spread[str]) -> list[Problem]:
             message = f"looks like one patient in two splits: {where} (--group-map would tell)"
             suspected.append(Problem("group-overlap", "warning", ids[0], message))
     return suspected
-
-
-def content_of(tally: Tally, split_of: SplitOf, *, images: bool) -> Content:
-    """Return what another data set can be compared with; images of one value only are no content to share."""
-    if not images:
-        return Content(tally.volumes, None)
-    pairs = (
-        (digest, split) for digest, places in tally.images(split_of) if not tally.is_flat(digest) for _, split in places
-    )
-    return Content(tally.volumes, spread_of(pairs))
-
-
-def against_check(here: Content, other: Content, name: str, totals: Counter[Split]) -> tuple[Check, list[Leak]]:
-    """Return the check of one data set against another, and what part of each split here is touched."""
-    found = Findings(f"against {name}")
-    found.count = sum(totals.values())
-    leaks = _named("volume-overlap", touched(here.volumes, other.volumes, totals), name)
-    if here.images is not None and other.images is not None:
-        leaks += _named("duplicate-content", touched(here.images, other.images, totals), name)
-    else:
-        found.notes.append("by names only: images were not read")
-    for leak in leaks:
-        what = "volumes" if leak.kind == "volume-overlap" else "images, byte for byte,"
-        found.error(leak.kind, leak.of, f"{leak.slices} slices, {leak.units} {what} also in {leak.shared_with}")
-    return found.check(), leaks
-
-
-def _named(kind: str, leaks: Sequence[Leak], name: str) -> list[Leak]:
-    return [leak._replace(kind=kind, shared_with=f"{name}:{leak.shared_with}") for leak in leaks]

@@ -8,12 +8,13 @@ from functools import partial
 
 from planbalance import handoff
 from planbalance.audit import structure
+from planbalance.audit.across import Content, content_of
 from planbalance.audit.blank import blank_at
 from planbalance.audit.documents import DATASET_YAML, HYPS, MANIFEST, METADATA
 from planbalance.audit.findings import Findings, not_checked
 from planbalance.audit.leftovers import Leftovers, check_lists
 from planbalance.audit.options import VerifyOptions
-from planbalance.audit.overlap import Content, Images, Overlaps, content_of, overlap_checks
+from planbalance.audit.overlap import Images, Overlaps, overlap_checks
 from planbalance.audit.paperwork import (
     dataset_yaml_check,
     document_sums,
@@ -99,9 +100,8 @@ def audit_planned(
     verdicts = Verdicts(subject, options, absent, expected, sum(block.count for block in subject.header.blocks))
     split_of = _split_of(subject)
     images = Images(split_of, partial(_blank, subject), partial(_at, subject))
-    overlaps = overlap_checks(
-        tally, groups=_groups(subject, options), images=images, options=options, progress=progress
-    )
+    groups = _groups(subject, options)
+    overlaps = overlap_checks(tally, groups=groups, images=images, options=options, progress=progress)
     checks = [
         *verdicts.file_checks(findings),
         *count_checks(subject, tally, metadata, options),
@@ -112,7 +112,7 @@ def audit_planned(
         verdicts.sources(findings[structure.SOURCES]),
         planned_view(subject.header, tally, subject.mode),
     ]
-    content = partial(content_of, tally, split_of, images=not options.quick)
+    content = partial(content_of, tally, split_of, groups, images=not options.quick)
     return PlannedAudit(checks, overlaps, tally.totals, content)
 
 

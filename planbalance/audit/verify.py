@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from planbalance.audit.across import across_check
 from planbalance.audit.documents import PLAN
 from planbalance.audit.findings import Findings
 from planbalance.audit.foreign import ForeignAudit, audit_foreign
 from planbalance.audit.leaks import Leak
 from planbalance.audit.options import VerifyOptions
-from planbalance.audit.overlap import against_check
 from planbalance.audit.planned import PlannedAudit, audit_planned
 from planbalance.audit.slices import Judged
 from planbalance.audit.subject import find_folder, find_subject, open_plan
@@ -95,11 +95,11 @@ def _against(
     if not others:
         return checks, leaks
     content = here.content()
+    # what is in no split of it may have been learnt from
+    as_other = replace(options, plan=None, against=(), group_map=None, near_duplicates=False, unsplit_as="train")
     for other in others:
-        there, _ = _audited(
-            other, None, replace(options, plan=None, against=(), group_map=None, near_duplicates=False), progress
-        )
-        check, more = against_check(content, there.content(), other, here.totals)
+        there, _ = _audited(other, None, as_other, progress)
+        check, more = across_check(content, there.content(), other, here.totals)
         checks.append(check)
         leaks += more
     return checks, leaks

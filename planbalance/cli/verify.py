@@ -31,7 +31,7 @@ AUDIT_FAILED = 6
     help="Decode all images: equal pixels in other encodings, and pictures that look alike (an extra; minutes).",
 )
 @option(
-    "--against", type=PATH, multiple=True, metavar="DATASET", help="Must share nothing with this data set (repeatable)."
+    "--against", type=PATH, multiple=True, metavar="DATASET", help="Say what is shared with this data set (repeatable)."
 )
 @option("--report", type=PATH, metavar="FILE.html|.md", help="Write the audit as a page or as Markdown too.")
 @group_options
