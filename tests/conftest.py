@@ -2,8 +2,13 @@
 
 import os
 import random
+import shutil
+import tempfile
 import zlib
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -77,3 +82,26 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for text in sorted(told):
             terminalreporter.write_line(text)
         terminalreporter.write_line(f"repeat these with {SEED}={os.environ[SEED]} make torture")
+
+
+# ---- where trials are made ------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def memory_folder(otherwise: Path) -> Iterator[Path]:
+    """Make a folder that costs no disk: on a tmpfs where there is one, else `otherwise`."""
+    if not os.access("/dev/shm", os.W_OK):
+        yield otherwise
+        return
+    folder = Path(tempfile.mkdtemp(prefix="planbalance-", dir="/dev/shm"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def in_memory(tmp_path: Path) -> Iterator[Path]:
+    """Such a folder for one test."""
+    with memory_folder(tmp_path) as folder:
+        yield folder

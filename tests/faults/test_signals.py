@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.builders import mixed_volumes, tree_content, tree_state, yolo_tree
-from tests.faults.conftest import memory_folder
+from tests.conftest import memory_folder
 from tests.faults.long import Long
 
 

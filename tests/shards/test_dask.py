@@ -1,7 +1,6 @@
 """Shards as tasks of a Dask cluster whose workers, scheduler and client die in the middle."""
 
 import json
-import os
 import random
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from planbalance.planfile import SealedPlan
 from planbalance.planstore import PlanFile
 from tests.builders import mixed_volumes, tree_content
 from tests.cli.command import run, run_json
+from tests.conftest import Trials
 from tests.engine.plans import sealed_plan
 from tests.shards.dask_cluster import Cluster, until
 from tests.shards.scene import Scene
@@ -92,16 +92,14 @@ def test_a_worker_killed_in_the_middle_costs_nothing_but_time(scene: Scene, clus
     lose_a_worker(scene, cluster, random.Random(8))
 
 
-@pytest.mark.torture
+@pytest.mark.torture(row=8)
 @pytest.mark.timeout(1800)
-def test_a_worker_killed_in_the_middle_20_times(tmp_path: Path, cluster: Cluster) -> None:
-    seed = int(os.environ.get("PLANBALANCE_SEED", random.SystemRandom().randrange(1 << 32)))
-    print(f"seed {seed}: repeat with PLANBALANCE_SEED={seed}")  # noqa: T201 - the seed is the report
-    draw = random.Random(seed)
+def test_a_worker_killed_in_the_middle_20_times(tmp_path: Path, cluster: Cluster, trials: Trials) -> None:
     for trial in range(20):
         folder = tmp_path / str(trial)
         folder.mkdir()
-        lose_a_worker(Scene(folder, volumes=VOLUMES), cluster, draw)
+        lose_a_worker(Scene(folder, volumes=VOLUMES), cluster, trials.draw)
+        trials.count()
 
 
 def test_a_killed_client_comes_back_and_publishes_once(scene: Scene, cluster: Cluster) -> None:

@@ -16,6 +16,7 @@ import pytest
 from planbalance.engine import ApplyOptions
 from planbalance.errors import IncompleteError, PlanbalanceError
 from planbalance.model import Outcome
+from tests.conftest import Trials
 from tests.faults import faulty
 from tests.shards.scene import Scene
 
@@ -105,24 +106,25 @@ class Trial:
         return []
 
 
-def seeds(count: int) -> Iterator[int]:
-    first = int(os.environ.get("PLANBALANCE_SEED", random.SystemRandom().randrange(1 << 32)))
+def seeds(count: int, first: int) -> Iterator[int]:
     for trial in range(count):
-        print(f"trial {trial}: repeat with PLANBALANCE_SEED={first + trial}")  # noqa: T201 - the seed is the report
+        print(f"trial {trial}: seed {first + trial}")  # noqa: T201 - pytest shows it with a failure
         yield first + trial
 
 
-def test_a_few_trials(tmp_path: Path) -> None:
-    for number, seed in enumerate(seeds(4)):
-        folder = tmp_path / str(number)
+def test_a_few_trials(in_memory: Path) -> None:
+    for number, seed in enumerate(seeds(4, 8)):
+        folder = in_memory / str(number)
         folder.mkdir()
         Trial(folder, seed).run()
 
 
-@pytest.mark.torture
+@pytest.mark.torture(row=8)
 @pytest.mark.timeout(3600)
-def test_200_trials(tmp_path: Path) -> None:
-    for number, seed in enumerate(seeds(200)):
-        folder = tmp_path / str(number)
+@pytest.mark.parametrize("share", range(4))
+def test_200_trials(in_memory: Path, trials: Trials, share: int) -> None:
+    for number, seed in enumerate(seeds(50, trials.seed)):
+        folder = in_memory / str(number)
         folder.mkdir()
         Trial(folder, seed).run()
+        trials.count()
