@@ -48,6 +48,9 @@ _SOURCE_FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK: Final = 1 << 19
+# A file of so many bytes is read and written: 14 us at 4 KiB on tmpfs, where copy_file_range(2) takes 22, sendfile(2)
+# 18; at 64 KiB all three take 50. Sharing blocks or sparing a network pays off with larger files only.
+_SMALL: Final = 1 << 15
 # A file system answers so where it does not know a call at all, or not between these two files.
 NOT_HERE: Final = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV, errno.EPERM, errno.ENOTTY))
 # Older kernels, and containers whose filter of system calls does not know it.
@@ -517,14 +520,19 @@ def set_mtime(fd: int, mtime_ns: int) -> None:
     os.utime(fd, ns=(mtime_ns, mtime_ns))
 
 
-def empty_new(name: str, dir_fd: int) -> None:
-    """Make an empty file in one call: mknod(2) takes S_IFREG from anybody. In two where the file system refuses it."""
+def empty_new(name: str, dir_fd: int, mtime_ns: int | None = None) -> None:
+    """Make an empty file in one call: mknod(2) takes S_IFREG from anybody. In two where the file system refuses it.
+
+    One more sets its time.
+    """
     try:
         os.mknod(name, stat.S_IFREG | 0o666, dir_fd=dir_fd)
     except OSError as error:
         if error.errno not in NOT_HERE:
             raise
         close_written(os.open(name, _NEW, 0o666, dir_fd=dir_fd))
+    if mtime_ns is not None:
+        os.utime(name, ns=(mtime_ns, mtime_ns), dir_fd=dir_fd, follow_symlinks=False)
 
 
 def _write_all(fd: int, data: bytes) -> None:
@@ -548,7 +556,7 @@ class Copier:
         """Copy a whole file; return how many bytes there were, `size` + 1 standing for more than `size`."""
         while True:
             way = self._way
-            if way == 2:
+            if way == 2 or size <= _SMALL:
                 return _by_hand(source, target, size, None)
             try:
                 count = (_by_range, _by_sendfile)[way](source, target, size)

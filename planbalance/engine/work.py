@@ -309,16 +309,16 @@ class Placer:
     # ---- labels
 
     def _copy_label(self, operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> None:
+        if not operation.label_size:
+            now = _facts(name, source_fd)
+            check.label_empty(now)
+            fs.empty_new(target, target_fd, now.st_mtime_ns)
+            return
         try:
-            if operation.label_size:
-                data, mtime_ns = fs.read_dated(name, source_fd, operation.label_size)
-                check.label_content(operation, data)
-            else:
-                now = fs.facts(name, source_fd)
-                check.label_empty(now)
-                data, mtime_ns = b"", now.st_mtime_ns
+            data, mtime_ns = fs.read_dated(name, source_fd, operation.label_size)
         except (FileNotFoundError, NotADirectoryError):
             raise StaleError("is gone") from None
+        check.label_content(operation, data)
         fs.write_new(target, target_fd, data, mtime_ns)
 
     def _link_label(self, operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> None:

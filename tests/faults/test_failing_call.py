@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from planbalance import fs
 from planbalance.engine import ApplyOptions, apply_plan
 from planbalance.errors import IncompleteError, PlanError
 from tests.conftest import Trials
@@ -73,7 +74,10 @@ def test_short_reads_and_writes_change_nothing(tmp_path: Path, every: int, check
 
 
 @pytest.mark.parametrize("refused", ["copy_file_range", "copy_file_range sendfile", "mknod", "renameat2"])
-def test_a_call_that_this_file_system_lacks_is_done_another_way(tmp_path: Path, refused: str) -> None:
+def test_a_call_that_this_file_system_lacks_is_done_another_way(
+    tmp_path: Path, refused: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fs, "_SMALL", 0)
     scene, options = Scene(tmp_path), ApplyOptions(mode="copy", jobs=1, checksum="none")
     scene.undisturbed(options)
 
