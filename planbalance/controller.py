@@ -5,7 +5,7 @@ then threads, else the processes that were forked at the start. The one that wai
 machine others wait for a core. From there on the run is watched in windows.
 
 * Climbing: twice the workers, as long as that raised the rate of the window by an eighth or more. Then back to the best
-  number, and settled.
+  number, and settled. Where the first step raised nothing, half the workers are tried, as long as they do as well.
 * Settled: nothing changes while the rate stays. Where it falls below two thirds for two windows (a server that slows
   down under load, or other users), half the workers are tried, and kept where they do as well.
 * A long time after it settled, twice the workers are tried once more: what slowed down may be fast again.
@@ -18,14 +18,14 @@ from typing import Final, Literal
 
 Kind = Literal["processes", "threads"]
 
-FIRST_BATCH: Final = 64
+FIRST_BATCH: Final = 8
 _SMALLEST_BATCH: Final = 4
 _LARGEST_BATCH: Final = 4096
 _BATCH_SECONDS: Final = 0.06  # a batch is what an interrupt waits for, and what a killed run does again
 _FAR: Final = 100e-6  # seconds a slice waits; on a local file system it is 2 to 20 us
-_FIRST_THREADS: Final = 8
+_FIRST_THREADS: Final = 16
 _MOST_THREADS: Final = 128
-_WINDOW_SECONDS: Final = 0.25
+_WINDOW_SECONDS: Final = 0.2
 _WORTH: Final = 1.125
 _FALLEN: Final = 0.67
 _AS_GOOD: Final = 0.95
@@ -66,6 +66,7 @@ class Controller:
         self._began = 0.0
         self._count = 0
         self._batches = 0
+        self._first = self.workers
         self._best = (self.workers, 0.0)
         self._phase: str = "first"
         self._settled_at = 0.0
@@ -102,6 +103,7 @@ class Controller:
             self.kind = "threads"
             self._most = self._pinned or (_MOST_THREADS if far else self._cores)
             self.workers = self._pinned or min(self._most, _FIRST_THREADS if far else 1)
+        self._first = self.workers
         self._phase = "climbing" if self.workers < self._most else "settled"
         self._best = (self.workers, 0.0)
         self._size(seen)
@@ -119,10 +121,13 @@ class Controller:
                 if self.workers < self._most:
                     self.workers = min(self._most, 2 * self.workers)
                     return
+            elif workers == self._first:
+                self._phase, self.workers = "falling", max(1, workers // 2)
+                return
             self._settle(at)
         elif self._phase == "falling":
             if rate >= _AS_GOOD * best:
-                self._best = (self.workers, rate)
+                self._best = (self.workers, max(rate, best))
                 if self.workers > 1:
                     self.workers //= 2
                     return

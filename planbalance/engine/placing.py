@@ -13,7 +13,7 @@ from planbalance.engine.schedule import Schedule
 from planbalance.engine.work import Result
 
 _MOST_LANES: Final = 1_000
-_SMALLEST: Final = 16
+_SMALLEST: Final = 8
 
 
 async def place_all(
@@ -88,7 +88,8 @@ class _Hands:
     async def _one_batch(self, lane: Lane) -> bool:
         """Place one batch; return whether there was one for this worker."""
         share = -(-self._schedule.left // (2 * self._controller.workers))  # the last ones small: all end together
-        size = min(self._controller.batch, max(_SMALLEST, share))
+        wanted = self._controller.batch
+        size = max(min(wanted, share), min(wanted, _SMALLEST))
         batch = self._schedule.take(size, lane.owner, alone=self._working == 1)
         if not batch:
             return False
