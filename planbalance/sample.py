@@ -87,19 +87,20 @@ def sample_negatives(
     if len(candidates) <= quota:
         return set(candidates)
     if method == "random":
-        rest = [candidate for candidate in candidates if candidate not in kept] if kept else candidates
+        rest = [candidate for candidate in candidates if candidate not in kept]
         return kept | set(_lowest(rest, quota - len(kept), seed))
     return kept | _spread(candidates_by_volume, kept, quota, seed)
 
 
 def _lowest(candidates: Iterable[Candidate], count: int, seed: int) -> list[Candidate]:
-    """Return the `count` candidates whose SHA-256 with the seed is lowest."""
-    by_digest = {
+    """Return the `count` candidates, all different, whose SHA-256 with the seed is lowest."""
+    listed = list(candidates)
+    digests = [
         # no part of a file name holds the separator
-        _digest(f"{seed}\0{volume}\0{'' if number is None else number}\0{name}"): (volume, number, name)
-        for volume, number, name in candidates
-    }
-    return [Candidate(*by_digest[digest]) for digest in sorted(by_digest)[:count]]
+        _digest(f"{seed}\0{volume}\0{'' if number is None else number}\0{name}")
+        for volume, number, name in listed
+    ]
+    return [listed[index] for index in sorted(range(len(listed)), key=digests.__getitem__)[:count]]
 
 
 def _digest(text: str) -> bytes:

@@ -79,7 +79,8 @@ def usable(snapshot: Snapshot, options: PlanOptions) -> Selection:
     volumes, grouped_by = _grouped(volumes, patients, options)
     volumes, joined = with_equal_images_joined(volumes) if options.hash_images else (volumes, ())
     warnings += _warnings(volumes, grouped_by, joined, excluding)
-    suffixes = Counter([one.file.path[one.file.path.rfind(".") + 1 :] for one in slices])
+    used = paths if len(slices) == len(paths) else [one.file.path for one in slices]
+    suffixes = Counter([path[path.rfind(".") + 1 :] for path in used])
     return Selection(volumes, naming, tuple(paths[:1000]), grouped_by, joined, excluded, suffixes, tuple(warnings))
 
 

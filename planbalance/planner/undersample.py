@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
+from itertools import islice
 from typing import Final
 
 from planbalance.destination import Destinations
@@ -66,10 +67,12 @@ def undersample(
         options: ratio, method, seed, gap, what is always kept, and the plan to extend.
     """
     train = [volume for volume in volumes if split_of[volume.group] == "train"]
-    names_of = Destinations(sources_of(inputs), "keep").all_below
     named, unmatched = _named(inputs, volumes, options.always_keep)
     known = _kept_before(options.extend)
-    pools = [_pool(volume, names_of, named, known, options.gap) for volume in train]
+    pools = [
+        _pool(volume, candidates, named, known, options.gap)
+        for volume, candidates in zip(train, _candidates(inputs, train), strict=True)
+    ]
     always: set[Candidate] = set().union(*(pool.hard for pool in pools))
     before: set[Candidate] = set().union(*(pool.earlier for pool in pools))
     available = sum(len(pool.open) for pool in pools)
@@ -104,20 +107,34 @@ class _Numbers:
     still: int
 
 
+def _candidates(inputs: Sequence[Input], volumes: Sequence[Volume]) -> Iterator[list[Candidate | None]]:
+    """Yield a candidate for each slice of each volume, None for a positive; names are found for all in one go."""
+    slices = [one for volume in volumes for one in volume.slices]
+    files = [one.file for one in slices]
+    names = Destinations(sources_of(inputs), "keep").all_below(
+        [file.input for file in files], [file.path for file in files], [one.volume for one in slices]
+    )
+    candidates = iter(
+        [
+            None if positive else _new_candidate((volume, number, name))
+            for (_, volume, number, positive), name in zip(slices, names, strict=True)
+        ]
+    )
+    for volume in volumes:
+        yield list(islice(candidates, len(volume.slices)))
+
+
+_new_candidate: Final[Callable[[tuple[str, int | None, str]], Candidate]] = partial(tuple.__new__, Candidate)
+
+
 def _pool(
     volume: Volume,
-    names_of: Callable[[Sequence[int], Sequence[str], Sequence[str]], list[str]],
+    candidates: list[Candidate | None],
     named: Collection[tuple[int, str]],
     known: Collection[tuple[str, str]],
     gap: int,
 ) -> _Pool:
     identity = volume.id
-    files = [one.file for one in volume.slices]
-    names = names_of([file.input for file in files], [file.path for file in files], [identity] * len(files))
-    candidates = [
-        None if one.positive else _new_candidate((identity, one.number, name))
-        for one, name in zip(volume.slices, names, strict=True)
-    ]
     negatives = [candidate for candidate in candidates if candidate is not None]
     hard: set[Candidate] = set()
     if named:
@@ -129,9 +146,6 @@ def _pool(
         doubt = doubtful(tears, negatives, gap) - hard - earlier
         negatives = [each for each in negatives if each not in doubt]
     return _Pool(volume, candidates, negatives, hard, earlier)
-
-
-_new_candidate: Final[Callable[[tuple[str, int | None, str]], Candidate]] = partial(tuple.__new__, Candidate)
 
 
 def _named(

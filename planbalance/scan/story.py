@@ -156,9 +156,11 @@ def _image_files(
             label_start + labels.names[stem] if stem in labels.names else name
             for stem, name in zip(stems, names, strict=True)
         ]
-    invalid = [stem in labels.unread for stem in stems]
+    invalid = [stem in labels.unread for stem in stems] if labels.unread else [False] * len(stems)
     paired.missing[group.input] += names.count(None)
-    paired.empty[group.input] += sum(size == 0 and not unread for size, unread in zip(told, invalid, strict=True))
+    paired.empty[group.input] += told.count(0)
+    if labels.unread:
+        paired.empty[group.input] -= sum(size == 0 and bad for size, bad in zip(told, invalid, strict=True))
     sums, annotations = [""] * len(stems), [0] * len(stems)
     classes: list[tuple[int, ...]] = [()] * len(stems)
     for index, read in enumerate(map(labels.contents.get, stems)):
