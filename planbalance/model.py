@@ -357,6 +357,14 @@ class LookAlike(NamedTuple):
     measure: str = ""
 
 
+class SplitCount(NamedTuple):
+    """The slices of one split as they were found; `positives` is None where labels were not read."""
+
+    split: Split
+    slices: int
+    positives: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class Audit:
     """The result of `verify`.
@@ -369,6 +377,8 @@ class Audit:
         look_alikes: the worst pairs of near-duplicates first; a few dozen at most, for a person to look at.
         to_move: the least slices that would have to change their split, or go, for no two splits to share anything that
             was checked; None where there are no two splits.
+        counts: slices by split.
+        plan_digest: of the plan that it was compared with; "" without one.
     """
 
     ok: bool
@@ -377,6 +387,8 @@ class Audit:
     leaks: Sequence[Mapping[str, Any]]
     look_alikes: tuple[LookAlike, ...] = ()
     to_move: int | None = None
+    counts: tuple[SplitCount, ...] = ()
+    plan_digest: str = ""
 
 
 class Progress(Protocol):

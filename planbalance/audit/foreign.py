@@ -1,6 +1,5 @@
 """The audit of a data set without a plan: anybody's, made by anything."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -67,12 +66,13 @@ class Found:
 
 @dataclass(slots=True)
 class ForeignAudit:
-    """What came out: checks in reading order, leaks, totals by split, and what others can be compared with."""
+    """What came out: checks in reading order, what splits share, counts, what others can be compared with, the plan."""
 
     checks: list[Check]
     overlaps: Overlaps
-    totals: Counter[Split]
+    tally: Tally
     content: Callable[[], Content]
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def audit_foreign(path: str, options: VerifyOptions, progress: Progress) -> Fore
         _view(found),
     ]
     content = partial(content_of, found.tally, found.split_of, groups, images=not options.quick)
-    return ForeignAudit(checks, overlaps, found.tally.totals, content)
+    return ForeignAudit(checks, overlaps, found.tally, content)
 
 
 def _gather(path: str, options: VerifyOptions, progress: Progress) -> Found:

@@ -1,7 +1,6 @@
 """The audit of a data set that has a plan: every slice read once, then every check from what was read."""
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +28,7 @@ from planbalance.audit.placed import Reading
 from planbalance.audit.slices import Judged, SliceJudge, judge_in_threads
 from planbalance.audit.structure import Expected
 from planbalance.audit.subject import Subject
+from planbalance.audit.tally import Tally
 from planbalance.audit.trainers_view import planned_view
 from planbalance.audit.verdicts import Verdicts, count_checks
 from planbalance.audit.volumes import planned_volumes
@@ -39,12 +39,13 @@ from planbalance.pool import available_cores
 
 @dataclass(slots=True)
 class PlannedAudit:
-    """What came out: checks in reading order, leaks, totals by split, and what others can be compared with."""
+    """What came out: checks in reading order, what splits share, counts, what others can be compared with, the plan."""
 
     checks: list[Check]
     overlaps: Overlaps
-    totals: Counter[Split]
+    tally: Tally
     content: Callable[[], Content]
+    digest: str = ""
 
 
 def judged_part(subject: Subject, options: VerifyOptions, blocks: range, progress: Progress) -> list[Judged]:
@@ -113,7 +114,7 @@ def audit_planned(
         planned_view(subject.header, tally, subject.mode),
     ]
     content = partial(content_of, tally, split_of, groups, images=not options.quick)
-    return PlannedAudit(checks, overlaps, tally.totals, content)
+    return PlannedAudit(checks, overlaps, tally, content, subject.header.digest)
 
 
 def _reading(subject: Subject, options: VerifyOptions, absent: Sequence[str]) -> Reading:

@@ -1,6 +1,5 @@
 """The story of an audit: find the plan, read the tree once, put the checks in the order in which people read them."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -14,8 +13,9 @@ from planbalance.audit.planned import PlannedAudit, audit_planned
 from planbalance.audit.slices import Judged
 from planbalance.audit.subject import find_folder, find_subject, open_plan
 from planbalance.audit.summary import sentence
+from planbalance.audit.tally import Tally
 from planbalance.errors import PlanError, UsageError
-from planbalance.model import SPLITS, Audit, Check, Progress, Silent, Split
+from planbalance.model import SPLITS, Audit, Check, Progress, Silent, SplitCount
 from planbalance.planstore import PlanFile
 
 _DEFAULT_PLAN = "plan.json"
@@ -51,8 +51,8 @@ def verify(
     overlaps = audited.overlaps
     # what an evaluation rests on comes first
     checks = [*overlaps.checks, *across, _plan_check(plan), *audited.checks]
-    audit = _audit(checks, [*overlaps.leaks, *leaks], audited.totals)
-    return replace(audit, look_alikes=overlaps.look_alikes, to_move=overlaps.to_move)
+    audit = _audit(checks, [*overlaps.leaks, *leaks], audited.tally)
+    return replace(audit, look_alikes=overlaps.look_alikes, to_move=overlaps.to_move, plan_digest=audited.digest)
 
 
 def _audited(
@@ -99,7 +99,7 @@ def _against(
     as_other = replace(options, plan=None, against=(), group_map=None, near_duplicates=False, unsplit_as="train")
     for other in others:
         there, _ = _audited(other, None, as_other, progress)
-        check, more = across_check(content, there.content(), other, here.totals)
+        check, more = across_check(content, there.content(), other, here.tally.totals)
         checks.append(check)
         leaks += more
     return checks, leaks
@@ -111,11 +111,15 @@ def _plan_check(plan: Findings) -> Check:
     return check if plan.count or plan.failed else replace(check, ok=None)
 
 
-def _audit(checks: Sequence[Check], leaks: Sequence[Leak], totals: Counter[Split]) -> Audit:
-    splits = [split for split in SPLITS if totals[split]]
+def _audit(checks: Sequence[Check], leaks: Sequence[Leak], tally: Tally) -> Audit:
+    splits = [split for split in SPLITS if tally.totals[split]]
+    labels_read = any(check.name == "labels" and check.ok is not None for check in checks)
     return Audit(
         ok=not any(check.ok is False for check in checks),
         summary=sentence(checks, leaks, splits),
         checks=tuple(checks),
         leaks=tuple(leak.as_json() for leak in leaks),
+        counts=tuple(
+            SplitCount(split, tally.totals[split], tally.positives[split] if labels_read else None) for split in splits
+        ),
     )

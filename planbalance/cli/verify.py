@@ -14,6 +14,7 @@ from planbalance.errors import PlanError
 from planbalance.model import Audit
 from planbalance.planstore import PlanFile
 from planbalance.report.page import PageOptions, check_page, write_page
+from planbalance.report.statement import statement
 from planbalance.report.subject import folder_of, open_subject
 from planbalance.report.table import prose
 from planbalance.report.verify import verify_document, verify_markdown, verify_text
@@ -112,6 +113,7 @@ def _write_report(path: str, audit: Audit, document: Mapping[str, Any], audited:
     if path.endswith(".html"):
         write_page(path, plan, PageOptions(dataset=dataset, audit=audit))
         return
-    text = verify_markdown(document, dataset=dataset, tool=f"planbalance {package_version('planbalance')}")
+    tool = f"planbalance {package_version('planbalance')}"
+    text = verify_markdown(document, statement(audit, dataset=dataset, tool=tool))
     with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(text)

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 from planbalance.decode import NoPictureError
 from planbalance.model import Audit, Check, Look, LookAlike, Problem, Progress
 from planbalance.report.pixels import Picture, picture
+from planbalance.report.statement import statement
 from planbalance.report.table import plain
 
 _MOST_PROBLEMS: Final = 200  # of one check on the page; `verify --json` has all
@@ -41,12 +42,13 @@ class Pair(NamedTuple):
     measure: str
 
 
-def audited(audit: Audit, dataset: str | None, progress: Progress) -> dict[str, Any]:
+def audited(audit: Audit, dataset: str | None, tool: str, progress: Progress) -> dict[str, Any]:
     """Return what the template needs of an audit of a data set; the worst pairs' pictures are read here."""
     columns = list(dict.fromkeys(key for leak in audit.leaks for key in leak))
     return {
         "ok": audit.ok,
         "summary": audit.summary,
+        "statement": statement(audit, dataset=dataset or "", tool=tool),
         "checks": tuple(map(_check, audit.checks)),
         "columns": [(column.replace("_", " "), _are_words(audit.leaks, column)) for column in columns],
         "leaks": [[_cell(column, leak.get(column, "")) for column in columns] for leak in audit.leaks],

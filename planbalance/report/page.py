@@ -163,7 +163,9 @@ def render(plan: PlanFile | None, options: PageOptions, progress: Progress) -> b
         ),
         "version": _version(),
         "dataset": options.dataset,
-        "audit": None if options.audit is None else audited(options.audit, options.dataset, progress),
+        "audit": None
+        if options.audit is None
+        else audited(options.audit, options.dataset, f"planbalance {_version()}", progress),
         "plan": None,
         "as_found": options.as_found,
         "warnings": (),

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from planbalance.model import Audit
+from planbalance.report.statement import Fact
 from planbalance.report.table import Grid, count, heading, item, line, plain, prose
 
 _SHOWN: Final = 10  # problems of one check; --json has all
@@ -113,11 +114,12 @@ def _verdict(checks: Iterable[Mapping[str, Any]]) -> str:
 # ---- a page for a paper's appendix ---------------------------------------------------------------------------------
 
 
-def verify_markdown(document: Mapping[str, Any], *, dataset: str, tool: str) -> str:
+def verify_markdown(document: Mapping[str, Any], facts: Sequence[Fact]) -> str:
     """Return the audit as Markdown: the statement first, then what it rests on."""
-    lines = [f"# Audit of {_code(dataset)}", "", f"> {_escaped(document['summary'])}", ""]
+    lines = [f"# Audit of {_code(facts[0].text)}", "", f"> {_escaped(document['summary'])}", ""]
     lines += [f"Result: **{'ok' if document['ok'] else 'FAILED'}**. {_verdict(document['checks'])}", ""]
-    lines += [f"Made by {tool}.", ""]
+    lines += [f"* {fact.term}: {_escaped(fact.text)}" for fact in facts]
+    lines.append("")
     lines += ["| check | result | looked at | note |", "|---|---|---:|---|"]
     for check in document["checks"]:
         looked_at = "" if check["ok"] is None else count(check["count"])
