@@ -34,6 +34,8 @@ class JournalFile:
         self._file = wrap(io.BufferedWriter(self.raw))
         self._synced_at = time.monotonic()
         self._order = anyio.Lock()
+        self._waiting: list[bytes] = []  # lines of finished batches
+        self._writing = False
 
     async def begin(self, gone: Sequence[Range], opening: bytes = b"") -> None:
         """Write under which machine and boot the next lines are written, and which claims do not hold any more.
@@ -49,12 +51,22 @@ class JournalFile:
                 await anyio.to_thread.run_sync(self.raw.sync)
 
     async def record(self, record: Record) -> None:
-        """Write a finished batch; with durability safe, put on disk what there is from time to time."""
-        async with self._order:
-            await self._append(record_line(record))
-            self.written += 1
-            due = self._safe and time.monotonic() - self._synced_at > SYNC_SECONDS
-        if due:
+        """Write a finished batch; with durability safe, put on disk what there is from time to time.
+
+        While one line is written, others come: whoever writes takes them along, and nobody else waits for the disk.
+        What is lost with a writer that fails is done again.
+        """
+        self._waiting.append(record_line(record))
+        if self._writing:
+            return
+        self._writing = True
+        try:
+            while self._waiting:
+                async with self._order:
+                    await self._append_waiting()
+        finally:
+            self._writing = False
+        if self._safe and time.monotonic() - self._synced_at > SYNC_SECONDS:
             self._synced_at = time.monotonic()
             await self.vouch()
 
@@ -64,10 +76,17 @@ class JournalFile:
         Raises OSError; then nobody believes the batches that should have been put on disk, and they are made again.
         """
         async with self._order:
+            await self._append_waiting()
             await self._append(syncing_line(self.written))
             await anyio.to_thread.run_sync(lambda: fs.sync_below(self._staging.tree.fd, sure=self._safe))
             await self._append(sync_line(self.written))
             await anyio.to_thread.run_sync(self.raw.sync)
+
+    async def _append_waiting(self) -> None:
+        lines, self._waiting = self._waiting, []
+        if lines:
+            await self._append(b"".join(lines))
+            self.written += len(lines)
 
     async def _append(self, data: bytes) -> None:
         await self._file.write(data)
