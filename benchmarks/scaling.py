@@ -123,9 +123,19 @@ def scale(place: Place, plan: str, mode: str, jobs: int, counts: Sequence[int]) 
 @click.option("--mode", default="symlink", show_default=True)
 @click.option("--jobs", default=8, show_default=True, help="Workers of each client.")
 @click.option("--clients", default="1,2,4,8", show_default=True)
+@click.option("--layouts", default="by-volume,keep", show_default=True)
 @click.option("--json", "json_file", default="benchmarks/results/scaling.json", show_default=True)
 def main(  # noqa: PLR0913, PLR0917 - click passes options by name
-    on: str, meta_us: int, data_us: int, volumes: int, slices: int, mode: str, jobs: int, clients: str, json_file: str
+    on: str,
+    meta_us: int,
+    data_us: int,
+    volumes: int,
+    slices: int,
+    mode: str,
+    jobs: int,
+    clients: str,
+    layouts: str,
+    json_file: str,
 ) -> None:
     """Measure how shards scale with clients, by-volume and flat."""
     counts = [int(word) for word in clients.split(",")]
@@ -135,7 +145,9 @@ def main(  # noqa: PLR0913, PLR0917 - click passes options by name
             "machine": machine(place.point),
             "method": f"{volumes * slices:,} slices of {volumes} volumes, --mode {mode}, --jobs {jobs}, {place.name}",
             "rows": {
-                layout: scale(place, plan, mode, jobs, counts) for layout, plan in zip(_LAYOUTS, plans, strict=True)
+                layout: scale(place, plan, mode, jobs, counts)
+                for layout, plan in zip(_LAYOUTS, plans, strict=True)
+                if layout in layouts.split(",")
             },
         }
     os.makedirs(os.path.dirname(json_file) or ".", exist_ok=True)

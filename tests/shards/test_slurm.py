@@ -37,13 +37,13 @@ def test_an_array_of_8_with_a_killed_task_run_again_makes_the_tree_of_one_apply(
     expected = scene.reference(ApplyOptions())
     jobs = tmp_path / "jobs"
     jobs.mkdir()
-    (tmp_path / "sitecustomize.py").write_text(SLOW.format(seconds=0.02))  # so that there is a middle to kill in
+    (tmp_path / "sitecustomize.py").write_text(SLOW.format(seconds=0.05))  # so that there is a middle to kill in
     files = run_json("slurm", scene.path, "--nodes", _TASKS, "--into", jobs)
 
     submitted = slurm.call("bash", "-c", files["submit"], folder=jobs, PYTHONPATH=str(tmp_path))
     assert "Submitted batch job" in submitted
     array = slurm.call("squeue", "-h", "-n", "planbalance-plan", "-o", "%F").split()[0]
-    until(lambda: any(path.stat().st_size > 300 for path in scene.own().glob("journal-3-*")) or done(slurm))
+    until(lambda: any(scene.own().glob("journal-3-*")))  # it has begun; its files take seconds
     slurm.call("scancel", "--batch", "--signal=KILL", f"{array}_3")
     until(lambda: done(slurm), 90)
     said = "\n".join(path.read_text() for path in jobs.glob("*.log"))
