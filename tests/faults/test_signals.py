@@ -36,7 +36,7 @@ def whole(long: Long) -> dict[str, str]:
         [signal.SIGINT, signal.SIGINT],
         pytest.param([signal.SIGTERM, signal.SIGINT, signal.SIGTERM], marks=pytest.mark.torture(row=1)),
     ],
-    ids=["SIGINT", "SIGTERM", "twice", "three times"],
+    ids=["SIGINT", "SIGTERM", "twice", "three-times"],
 )
 def test_every_process_gets_it_and_the_same_command_resumes(
     long: Long, whole: dict[str, str], signals: list[signal.Signals]
