@@ -1,6 +1,5 @@
 """`planbalance report`: the page to review."""
 
-import os
 from typing import Any, Literal
 
 import click
@@ -58,4 +57,4 @@ def report(
         "dataset": made.dataset,
         "audit_ok": None if made.audit is None else made.audit.ok,
     }
-    return Answer(document, line(f"Wrote {os.path.relpath(made.path)} ({size(made.bytes)}): open it in a browser."))
+    return Answer(document, line(f"Wrote {page} ({size(made.bytes)}): open it in a browser."))
