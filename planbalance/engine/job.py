@@ -18,8 +18,8 @@ from planbalance.shards import Shard
 
 # What the first run pins in the staging header; a later run must ask for the same.
 PINNED: Final = ("mode", "labels", "checksum", "fallback", "durability")
-# About 0.7 KB each: 90 MB at most.
-_KEPT_OPERATIONS: Final = 131_072
+# About 0.5 KB each: 300 MB at most, in each process that has parsed so many.
+_KEPT_OPERATIONS: Final = 600_000
 AVAILABLE: Final = ("copy", "hardlink", "symlink", "reflink", "list")
 
 

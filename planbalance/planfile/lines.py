@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 
 from planbalance.destination import PART_BYTES, Destinations, path_fault
-from planbalance.model import IMAGE_SUFFIXES, Block, Operation, PlanHeader, Split
+from planbalance.model import IMAGE_SUFFIXES, SPLITS, Block, Operation, PlanHeader, Split
 from planbalance.planfile.values import EDITED_HINT, LARGEST, damaged, hostile, loads, malformed, shown
 
 # Members of a line in their order; the two hashes are there or not, which makes four shapes.
@@ -52,6 +52,7 @@ class BlockReader:
     def __init__(self, header: PlanHeader) -> None:
         self._prefixes = [source.prefix for source in header.sources]
         self._splits: dict[str, Split] = {volume.id: volume.split for volume in header.volumes}
+        self._ids = {volume.id: volume.id for volume in header.volumes}
         self._destinations = Destinations(header.sources, header.parameters["layout"])
         self._end = sum(block.bytes for block in header.blocks)
         self._lines: dict[int, int] = {}
@@ -85,6 +86,8 @@ class BlockReader:
         columns = _columns(rows, line)
         _check_values(columns, line)
         self._check_volumes(columns, line)
+        columns[0] = list(map(_SPLIT.__getitem__, columns[0]))  # one text for all, not one for each
+        columns[1] = list(map(self._ids.__getitem__, columns[1]))
         columns[7] = _mtimes(columns[7], line)
         columns[9:] = [["" if sha is _ABSENT else sha for sha in column] for column in columns[9:]]
         return list(map(_new_operation, zip(*columns, strict=True)))
@@ -123,6 +126,7 @@ class BlockReader:
             hostile(f"from line {line} on, {shown(operation.image)} lies outside the image folders of its input")
 
 
+_SPLIT: Final = {split: split for split in SPLITS}
 _new_operation: Final[Callable[[tuple[Any, ...]], Operation]] = partial(tuple.__new__, Operation)
 
 
