@@ -365,6 +365,17 @@ class SplitCount(NamedTuple):
     positives: int | None
 
 
+class Load(NamedTuple):
+    """What one trainer would load of one split: images, and those that it drops as corrupt or does not read."""
+
+    trainer: str
+    split: Split
+    labelled: int
+    backgrounds: int
+    dropped: int
+    skipped: int
+
+
 @dataclass(frozen=True, slots=True)
 class Audit:
     """The result of `verify`.
@@ -378,6 +389,7 @@ class Audit:
         to_move: the least slices that would have to change their split, or go, for no two splits to share anything that
             was checked; None where there are no two splits.
         counts: slices by split.
+        loads: what each trainer would load of each split, where it was looked at.
         plan_digest: of the plan that it was compared with; "" without one.
     """
 
@@ -388,6 +400,7 @@ class Audit:
     look_alikes: tuple[LookAlike, ...] = ()
     to_move: int | None = None
     counts: tuple[SplitCount, ...] = ()
+    loads: tuple[Load, ...] = ()
     plan_digest: str = ""
 
 

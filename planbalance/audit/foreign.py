@@ -10,6 +10,7 @@ from planbalance.audit.blank import blank_at
 from planbalance.audit.findings import Findings, not_checked
 from planbalance.audit.images import ImageRead, read_images
 from planbalance.audit.lists import YamlSplits, read_yaml_splits
+from planbalance.audit.loading import Taken, count_loads
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.overlap import Images, Overlaps, overlap_checks
 from planbalance.audit.picture import looker
@@ -17,8 +18,8 @@ from planbalance.audit.tally import Seen, SplitOf, Tally
 from planbalance.audit.trainers_view import foreign_view
 from planbalance.audit.tree import list_tree
 from planbalance.errors import InputError
-from planbalance.inputs import FoundInput, InputSpec, resolve_input
-from planbalance.model import IMAGE_SUFFIXES, Check, Problem, Progress, Snapshot, Split
+from planbalance.inputs import FoundInput, InputSpec, common_names, resolve_input
+from planbalance.model import IMAGE_SUFFIXES, Check, Load, Problem, Progress, Snapshot, Split
 from planbalance.naming import Name, find_naming, reader
 from planbalance.scan import scan
 
@@ -37,6 +38,15 @@ _NEED_A_PLAN: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Image:
+    path: str  # absolute
+    below: str  # below its image folder
+    splits: tuple[Split, ...]
+    positive: bool | None = None
+    content: ImageRead | None = None
+
+
 @dataclass(slots=True)
 class Found:
     """The images of a data set as an audit sees them, whoever built it.
@@ -49,6 +59,7 @@ class Found:
         yaml: what the yaml says.
         missing: images without a label file.
         unreadable: images that could not be read.
+        taken: what trainers do with each image.
         label_files: labels that were read.
         outside: images that no split loads.
     """
@@ -60,6 +71,7 @@ class Found:
     yaml: YamlSplits | None
     missing: list[str] = field(default_factory=list)
     unreadable: list[Problem] = field(default_factory=list)
+    taken: list[tuple[_Image, Taken]] = field(default_factory=list)
     label_files: int = 0
     outside: int = 0
 
@@ -73,15 +85,7 @@ class ForeignAudit:
     tally: Tally
     content: Callable[[], Content]
     digest: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Image:
-    path: str  # absolute
-    below: str  # below its image folder
-    splits: tuple[Split, ...]
-    positive: bool | None = None
-    content: ImageRead | None = None
+    loads: tuple[Load, ...] = ()
 
 
 def audit_foreign(path: str, options: VerifyOptions, progress: Progress) -> ForeignAudit:
@@ -105,7 +109,7 @@ def audit_foreign(path: str, options: VerifyOptions, progress: Progress) -> Fore
         _view(found),
     ]
     content = partial(content_of, found.tally, found.split_of, groups, images=not options.quick)
-    return ForeignAudit(checks, overlaps, found.tally, content)
+    return ForeignAudit(checks, overlaps, found.tally, content, loads=_loads(found))
 
 
 def _gather(path: str, options: VerifyOptions, progress: Progress) -> Found:
@@ -123,7 +127,9 @@ def _gather(path: str, options: VerifyOptions, progress: Progress) -> Found:
         images = _split(_by_names(resolved, also), options)
     else:
         snapshot = scan([InputSpec(path)], jobs=options.jobs, progress=progress)
-        images = _with_content(_split(_by_snapshot(snapshot, also), options), options, progress)
+        names = common_names(snapshot.inputs)
+        count = None if names is None else len(names)
+        images = _with_content(_split(_by_snapshot(snapshot, also), options), count, options, progress)
     in_splits = [image for image in images if image.splits]
     if not images:
         raise InputError(
@@ -154,11 +160,13 @@ def _split(images: Iterable[_Image], options: VerifyOptions) -> list[_Image]:
     return [image if image.splits else replace(image, splits=(options.unsplit_as,)) for image in images]
 
 
-def _with_content(images: Sequence[_Image], options: VerifyOptions, progress: Progress) -> list[_Image]:
+def _with_content(
+    images: Sequence[_Image], class_count: int | None, options: VerifyOptions, progress: Progress
+) -> list[_Image]:
     """Read the images that a split loads."""
     looks = looker() if options.near_duplicates else None
     loaded = [image.path for image in images if image.splits]
-    read = iter(read_images(loaded, looker=looks, jobs=options.jobs, progress=progress))
+    read = iter(read_images(loaded, class_count=class_count, looker=looks, jobs=options.jobs, progress=progress))
     return [replace(image, content=next(read)) if image.splits else image for image in images]
 
 
@@ -221,6 +229,8 @@ def _add_labels(found: Found, images: Iterable[_Image]) -> None:
         return
     loaded = {image.path for image in images if image.splits}
     for image in images:
+        if image.content is not None and image.content.taken is not None and not image.content.fault:
+            found.taken.append((image, image.content.taken))
         if image.content is not None and image.content.fault:
             found.unreadable.append(Problem("unreadable", "error", image.path, image.content.fault))
     for file in found.snapshot.images:
@@ -242,6 +252,10 @@ def _labels(found: Found) -> Check:
     return labels.check()
 
 
+def _loads(found: Found) -> tuple[Load, ...]:
+    return count_loads((image.splits, taken) for image, taken in found.taken)
+
+
 def _view(found: Found) -> Check:
     problems: list[Problem] = []
     leftovers = 0
@@ -250,7 +264,8 @@ def _view(found: Found) -> Check:
         problems += found.unreadable
         leftovers = found.snapshot.leftovers
     root = found.yaml.document.path if found.yaml is not None else None
-    check = foreign_view(found.tally, problems, found.missing, root, leftovers)
+    taken = [(image.path, each) for image, each in found.taken]
+    check = foreign_view(found.tally, problems, found.missing, root, leftovers, taken, _loads(found))
     if not found.outside:
         return check
     note = f"{found.outside} images belong to no split: no trainer loads them"

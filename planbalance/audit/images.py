@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from planbalance.audit.loading import Taken, taken
 from planbalance.audit.picture import Looker, Picture
 from planbalance.audit.tree import read
+from planbalance.decode import can_probe
 from planbalance.model import Progress
 from planbalance.pool import available_cores, batched, for_each_batch, run_blocking
 
@@ -18,15 +20,17 @@ class ImageRead(NamedTuple):
     flat: bool
     fault: str
     picture: Picture | None
+    taken: Taken | None = None
 
 
 def read_images(
-    paths: Sequence[str], *, looker: Looker | None, jobs: int | None, progress: Progress
+    paths: Sequence[str], *, class_count: int | None, looker: Looker | None, jobs: int | None, progress: Progress
 ) -> list[ImageRead]:
     """Return what each image is, in the order of the paths.
 
     Args:
         paths: absolute.
+        class_count: of the yaml; None where there is none.
         looker: tells how an image looks; None: images are not decoded.
         jobs: worker threads; None: one a core.
         progress: where to report to.
@@ -34,7 +38,7 @@ def read_images(
     results: dict[int, list[ImageRead]] = {}
 
     def work(batch: tuple[int, list[str]]) -> tuple[list[ImageRead], int]:
-        images = [_read(path, looker) for path in batch[1]]
+        images = [_read(path, class_count, looker) for path in batch[1]]
         return [image for image, _ in images], sum(size for _, size in images)
 
     async def finished(batch: tuple[int, list[str]], done: tuple[list[ImageRead], int]) -> None:
@@ -52,8 +56,10 @@ def read_images(
     return [image for index in range(len(results)) for image in results[index]]
 
 
-def _read(path: str, looker: Looker | None) -> tuple[ImageRead, int]:
-    facts = read(path, follow=True, keep=looker is not None)
+def _read(path: str, class_count: int | None, looker: Looker | None) -> tuple[ImageRead, int]:
+    decodable = can_probe()
+    facts = read(path, follow=True, keep=decodable or looker is not None)
     picture = looker(facts.data, path) if looker is not None and facts.data is not None else None
     fault = "" if facts.kind == "file" else facts.error or f"is not a regular file ({facts.kind})"
-    return ImageRead(facts.digest, facts.flat, fault, picture), facts.size
+    loaded = taken(path, facts.data if decodable else None, class_count)
+    return ImageRead(facts.digest, facts.flat, fault, picture, loaded), facts.size

@@ -33,7 +33,7 @@ from planbalance.audit.trainers_view import planned_view
 from planbalance.audit.verdicts import Verdicts, count_checks
 from planbalance.audit.volumes import planned_volumes
 from planbalance.destination import Destinations
-from planbalance.model import SPLITS, Check, Progress, Split
+from planbalance.model import SPLITS, Check, Load, Progress, Split
 from planbalance.pool import available_cores
 
 
@@ -46,6 +46,7 @@ class PlannedAudit:
     tally: Tally
     content: Callable[[], Content]
     digest: str = ""
+    loads: tuple[Load, ...] = ()
 
 
 def judged_part(subject: Subject, options: VerifyOptions, blocks: range, progress: Progress) -> list[Judged]:

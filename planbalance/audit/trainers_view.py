@@ -4,12 +4,15 @@ The rules were read in YOLOv5 7.0 and Ultralytics 8.4 (DOMAIN, "What trainers do
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from planbalance.audit.findings import Findings
+from planbalance.audit.loading import Taken, load_note
 from planbalance.audit.tally import Tally
+from planbalance.audit.trainer_rules import TRAINERS, label_of
+from planbalance.decode import can_probe
 from planbalance.grouping import counted
-from planbalance.model import TRAINER_SUFFIXES, Check, Mode, PlanHeader, Problem
+from planbalance.model import TRAINER_SUFFIXES, Check, Load, Mode, PlanHeader, Problem
 
 
 def suffix_warnings(found: Findings, tally: Tally) -> None:
@@ -35,7 +38,13 @@ def planned_view(header: PlanHeader, tally: Tally, mode: Mode) -> Check:
 
 
 def foreign_view(
-    tally: Tally, problems: Iterable[Problem], missing: Iterable[str], root: str | None, leftovers: int
+    tally: Tally,
+    problems: Iterable[Problem],
+    missing: Iterable[str],
+    root: str | None,
+    leftovers: int,
+    taken: Iterable[tuple[str, Taken]],
+    loads: Sequence[Load],
 ) -> Check:
     """Return the trainers' view of somebody's data set, as warnings.
 
@@ -45,6 +54,8 @@ def foreign_view(
         missing: images without a label file.
         root: the yaml's `path:` as written, None where there is none.
         leftovers: caches passed over.
+        taken: what the trainers do with each image.
+        loads: how that adds up.
     """
     found = Findings("trainers")
     found.count = sum(tally.totals.values())
@@ -53,6 +64,14 @@ def foreign_view(
     for path in missing:
         found.warning("label-missing", path, "no label file: trainers take it for a background")
     suffix_warnings(found, tally)
+    for path, image in taken:
+        found.extend(_taken_warnings(path, image))
+    for trainer in TRAINERS:
+        note = load_note(load for load in loads if load.trainer == trainer.name)
+        if note:
+            found.notes.append(f"{trainer.name} loads {note}")
+    if loads and not can_probe():
+        found.notes.append("pixels NOT CHECKED: Pillow is not installed")
     if root is not None and not root.startswith("/"):
         message = (
             f"`path: {root}` is relative: YOLOv5 looks below its own folder, Ultralytics below its data sets' folder"
@@ -61,3 +80,21 @@ def foreign_view(
     if leftovers:
         found.notes.append(f"{leftovers} cache files passed over")
     return found.check()
+
+
+def _taken_warnings(path: str, image: Taken) -> Iterator[Problem]:
+    """Yield what trainers do to an image behind the user's back."""
+    by_reason: dict[str, list[str]] = {}
+    for trainer, fault in zip(TRAINERS, image.faults, strict=True):
+        if fault:
+            by_reason.setdefault(fault, []).append(trainer.name)
+    for reason, names in by_reason.items():
+        yield Problem(
+            "unreadable", "warning", path, f"{' and '.join(names)} drop{'s' * (len(names) == 1)} it: {reason}"
+        )
+    if image.duplicates:
+        lines = counted(image.duplicates, "line")
+        yield Problem("duplicate-label", "warning", label_of(path), f"{lines} the same as another: trainers drop them")
+    if image.rewritten:
+        message = "a JPEG that does not end in FF D9: trainers save it anew in its place, through a link too"
+        yield Problem("unreadable", "warning", path, message)

@@ -52,7 +52,13 @@ def verify(
     # what an evaluation rests on comes first
     checks = [*overlaps.checks, *across, _plan_check(plan), *audited.checks]
     audit = _audit(checks, [*overlaps.leaks, *leaks], audited.tally)
-    return replace(audit, look_alikes=overlaps.look_alikes, to_move=overlaps.to_move, plan_digest=audited.digest)
+    return replace(
+        audit,
+        look_alikes=overlaps.look_alikes,
+        to_move=overlaps.to_move,
+        plan_digest=audited.digest,
+        loads=audited.loads,
+    )
 
 
 def _audited(

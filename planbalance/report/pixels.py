@@ -9,10 +9,9 @@ import io
 import os
 import stat
 import struct
-from importlib.util import find_spec
 from typing import Any, Final, NamedTuple
 
-from planbalance.decode import Decoded, NoPictureError, check_pixels, decode
+from planbalance.decode import Decoded, NoPictureError, can_probe, check_pixels, decode
 
 LONGEST: Final = 360  # pixels of the longer side: sharp at the size shown on a dense screen, about 15 KB
 LARGEST_FILE: Final = 64 << 20  # bytes read for one picture
@@ -35,16 +34,9 @@ def picture(path: str) -> Picture:
     """
     data = _read(path)
     dicom = path.lower().endswith(".dcm")
-    if not dicom and not _has_pillow():
+    if not dicom and not can_probe():
         return _as_it_is(data)
     return _scaled(decode(data, dicom=dicom))
-
-
-def _has_pillow() -> bool:
-    try:
-        return find_spec("PIL") is not None
-    except ValueError:  # blocked in sys.modules
-        return False
 
 
 def _read(path: str) -> bytes:

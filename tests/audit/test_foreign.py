@@ -230,7 +230,7 @@ def test_what_trainers_make_of_it_is_a_warning(tmp_path: Path) -> None:
     result = audit(root)
     assert result.ok
     kinds = {kind for kind, _ in found(result)}
-    assert kinds == {"label-missing", "orphan-label", "suffix"}
+    assert kinds == {"label-missing", "orphan-label", "suffix", "unreadable"}  # its images are no pictures
     assert {severity for each in result.checks for severity in (p.severity for p in each.problems)} == {"warning"}
     assert ("label-missing", f"{root}/images/train/IM2-1.png") in found(result)
 
@@ -309,3 +309,28 @@ def test_the_same_data_set_gives_the_same_audit_whatever_the_jobs(tmp_path: Path
         places[draw.choice(tuple(places))].append(one)
     root = scattered(tmp_path, places)
     assert audit(root, jobs=1) == audit(root, jobs=5)
+
+
+def test_what_each_trainer_would_load_is_counted(tmp_path: Path) -> None:
+    rows = [bytes(range(16))] * 16
+    for number, (stem, label) in enumerate({"1": "0 .5 .5 .1 .1", "2": "", "3": "9 .5 .5 .1 .1", "4": None}.items()):
+        write(tmp_path / f"images/train/IM{stem}-7.png", png(rows, 16 - (number == 1) * 8))
+        if label is not None:
+            write(tmp_path / f"labels/train/IM{stem}-7.txt", label.encode())
+    write(tmp_path / "images/val/IM1-8.dcm", b"dicom")
+    write(tmp_path / "images/val/IM2-8.png", png(rows, 16))
+    write(tmp_path / "labels/val/IM2-8.txt", b"0 .5 .5 .1 .1\n" * 2)
+    write(tmp_path / "data.yaml", b"train: images/train\nval: images/val\nnames: [tear]\n")
+    result = audit(tmp_path)
+    counts = {(load.trainer, load.split): load[2:] for load in result.loads}
+    assert counts == {
+        ("Ultralytics", "train"): (1, 1, 2, 0),  # the second is too small, the third has a class beyond the yaml's
+        ("Ultralytics", "val"): (1, 0, 0, 1),
+        ("YOLOv5", "train"): (2, 1, 1, 0),
+        ("YOLOv5", "val"): (1, 0, 0, 1),
+    }
+    trainers = check(result, "trainers")
+    assert "Ultralytics loads train 1 labelled and 1 background images, 2 dropped; val 1" in trainers.reason
+    kinds = {(problem.kind, Path(problem.path).name) for problem in trainers.problems}
+    assert kinds >= {("unreadable", "IM2-7.png"), ("unreadable", "IM3-7.png"), ("duplicate-label", "IM2-8.txt")}
+    assert not any("IM1-7" in problem.path for problem in trainers.problems)
