@@ -5,12 +5,15 @@ file at a time.
 """
 
 import gc
+import math
 import os
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
-from typing import TypeVar
+from typing import Final, TypeVar
+
+_UNLIMITED: Final = 1 << 16
 
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")
@@ -18,8 +21,45 @@ Item = TypeVar("Item")
 
 
 def available_cores() -> int:
-    """Return the cores that this process may use (its affinity, not the machine's count)."""
-    return len(os.sched_getaffinity(0))
+    """Return the cores that this process may use: its affinity (not the machine's count), and its cgroups' quota."""
+    return max(1, min(len(os.sched_getaffinity(0)), _quota("/proc/self/cgroup", "/sys/fs/cgroup")))
+
+
+def _quota(membership: str, root: str) -> int:
+    """Return how many cores' time the cgroups of this process are given, rounded up; many where nothing limits them.
+
+    cgroups(7): a line of `membership` is `hierarchy:controllers:path`; hierarchy 0 is version 2 (`cpu.max`), each group
+    within the limits of those above it.
+    """
+    least = float(_UNLIMITED)
+    for files in _limits(membership, root):
+        words = [word for file in files for word in _words(file)]
+        if len(words) == 2 and all(word.isdigit() for word in words) and int(words[1]):
+            least = min(least, int(words[0]) / int(words[1]))
+    return math.ceil(least)
+
+
+def _limits(membership: str, root: str) -> Iterator[tuple[str, ...]]:
+    """Yield the files that give quota and period of each group that this process is in."""
+    for line in _words(membership):
+        hierarchy, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        parts = path.strip("/").split("/")
+        for depth in range(len(parts) + 1):
+            group = "/".join((root, *parts[:depth]))
+            if hierarchy == "0":
+                yield (f"{group}/cpu.max",)
+            elif "cpu" in controllers.split(","):
+                group = "/".join((root, "cpu", *parts[:depth]))
+                yield f"{group}/cpu.cfs_quota_us", f"{group}/cpu.cfs_period_us"
+
+
+def _words(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().split()
+    except OSError:
+        return []
 
 
 def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

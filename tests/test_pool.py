@@ -3,10 +3,13 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from planbalance import pool
 from planbalance.pool import batched, for_each_batch, run_blocking
+from tests.builders import write
 
 
 def gathered(batches: Iterator[int], *, jobs: int = 2, stop_after: int | None = None) -> list[int]:
@@ -69,3 +72,28 @@ def test_inside_a_running_loop_the_work_has_a_thread_of_its_own() -> None:
 
 def test_the_last_batch_may_be_shorter() -> None:
     assert list(batched(range(5), 2)) == [[0, 1], [2, 3], [4]]
+
+
+@pytest.mark.parametrize(
+    ("membership", "files", "cores"),
+    [
+        ("0::/a/b\n", {"a/b/cpu.max": "max 100000\n", "a/cpu.max": "150000 100000\n"}, 2),
+        ("0::/\n", {"cpu.max": "400000 100000\n"}, 4),
+        ("0::/a\n", {"a/cpu.max": "5000 100000\n"}, 1),
+        ("0::/a\n", {}, 1 << 16),
+        ("4:cpu,cpuacct:/job\n2:memory:/job\n",
+         {"cpu/job/cpu.cfs_quota_us": "200000\n", "cpu/job/cpu.cfs_period_us": "100000\n"}, 2),
+        ("4:cpu,cpuacct:/\n", {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 1 << 16),
+        ("nonsense\n", {}, 1 << 16),
+    ],
+)  # fmt: skip
+def test_the_quota_of_a_cgroup_counts(tmp_path: Path, membership: str, files: dict[str, str], cores: int) -> None:
+    """As containers and Slurm set it."""
+    (tmp_path / "self").write_text(membership)
+    for name, text in files.items():
+        write(tmp_path / "fs" / name, text.encode())
+    assert pool._quota(str(tmp_path / "self"), str(tmp_path / "fs")) == cores
+
+
+def test_there_is_always_a_core() -> None:
+    assert pool.available_cores() >= 1
