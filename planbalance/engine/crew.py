@@ -72,9 +72,12 @@ class Process:
             if self._pid == 0:
                 ours = [each.channel.fileno() for each in (self, *siblings)]
                 _run_child(lambda: serve(theirs, parent, job, switches), ours)
+        except OSError:
+            self.channel.close()
+            raise
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        theirs.close()
+            theirs.close()
         self._stream = self.channel.makefile("rwb")
 
     def ask(self, name: str, *arguments: object) -> None:
@@ -180,6 +183,9 @@ class Crew:
                 self._processes.append(Process(number, job, switches, self._processes))
                 for index in owned:
                     self._processes[-1].ask("survey", index)
+        except OSError:  # no process or memory left for this user: threads need neither
+            self.close()
+            self.owned = []
         except BaseException:
             self.close()
             raise

@@ -260,6 +260,30 @@ def _fail_symlinks_to(name: str) -> faulty.Act:
     return act
 
 
+def test_where_no_process_can_be_forked_threads_do(tmp_path: Path) -> None:
+    """A user's limit of processes, or no memory for one more."""
+    scene = Scene(tmp_path)
+
+    def act() -> Outcome:
+        real, forked = os.fork, []
+
+        def fork() -> int:
+            forked.append(1)
+            if len(forked) > 1:
+                raise BlockingIOError(11, "Resource temporarily unavailable")
+            return real()
+
+        os.fork = fork
+        outcome = scene.apply()
+        assert len(forked) == 2
+        assert workers_of(os.getpid()) == []
+        return outcome
+
+    outcome = play(act)
+    assert isinstance(outcome, Outcome), outcome
+    assert tree_content(scene.output) == scene.expected
+
+
 def test_no_process_is_forked_beside_other_threads() -> None:
     done = threading.Event()
     other = threading.Thread(target=done.wait)
