@@ -84,11 +84,10 @@ class Destinations:
 
     def all_below(self, inputs: Sequence[int], images: Sequence[str], volumes: Sequence[str]) -> list[str]:
         """Return what `below` gives, a column at a time."""
-        if self._prefixes == [""] and not self._by_volume:  # then it is the path below the image folder, and no more
-            distinct = {image[: image.rfind("/") + 1] for image in images}
-            cuts = {folder: len(folder) - len(self._start(0, folder[:-1], "")) for folder in distinct}
-            return [image[cuts[image[: image.rfind("/") + 1]] :] for image in images]
         folders = [image[: image.rfind("/") + 1] for image in images]
+        if self._prefixes == [""] and not self._by_volume:  # then it is the path below the image folder, and no more
+            cuts = {folder: len(folder) - len(self._start(0, folder[:-1], "")) for folder in set(folders)}
+            return [image[cuts[folder] :] for image, folder in zip(images, folders, strict=True)]
         places = list(zip(inputs, folders, volumes, strict=True))
         starts = {place: self._start(place[0], place[1][:-1], place[2]) for place in set(places)}
         return [

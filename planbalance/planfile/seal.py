@@ -1,6 +1,7 @@
 """Values -> bytes: the one way in which a plan is written."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -76,9 +77,9 @@ def first_line_of(header: PlanHeader) -> bytes:
 def _runs(destinations: Destinations, rows: Sequence[Operation]) -> Iterator[tuple[str, list[Operation]]]:
     """Yield a block's folder and operations, in the order of the file."""
     folders, names = destinations.columns(rows)
-    members: dict[str, list[int]] = {}
+    members: defaultdict[str, list[int]] = defaultdict(list)
     for index, folder in enumerate(folders):
-        members.setdefault(folder, []).append(index)
+        members[folder].append(index)
     for folder in sorted(members):
         run = sorted(members[folder], key=names.__getitem__)
         for start in range(0, len(run), BLOCK_OPERATIONS):
@@ -160,13 +161,13 @@ def _split_digest(header: PlanHeader, rows: Sequence[Operation]) -> str:
     A slice is its volume and its path below the image folder with the input's prefix, whatever the layout: no root, no
     input's number, no size and no time takes part, so that two clusters with the same data agree.
     """
-    slices: dict[str, list[str]] = {}
+    slices: defaultdict[str, list[str]] = defaultdict(list)
     volumes = [each.volume for each in rows]
     paths = Destinations(header.sources, "keep").all_below(
         [each.input for each in rows], [each.image for each in rows], volumes
     )
     for volume, path in zip(volumes, paths, strict=True):
-        slices.setdefault(volume, []).append(path)
+        slices[volume].append(path)
     digest = hashlib.sha256()
     for identity, split in sorted((volume.id, volume.split) for volume in header.volumes):
         digest.update(orjson.dumps((identity, split)) + b"\n")

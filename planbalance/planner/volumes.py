@@ -1,5 +1,6 @@
 """Images -> slices -> volumes: the naming rule applied, positives counted, groups given."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
@@ -105,9 +106,9 @@ def _patients(volumes: Sequence[str], patients: Sequence[str | None]) -> dict[st
 
 def into_volumes(slices: Iterable[Slice]) -> tuple[Volume, ...]:
     """Return the volumes, sorted by id, each its own group, slices in their order."""
-    by_volume: dict[str, list[Slice]] = {}
+    by_volume: defaultdict[str, list[Slice]] = defaultdict(list)
     for one in slices:
-        by_volume.setdefault(one.volume, []).append(one)
+        by_volume[one.volume].append(one)
     return tuple(_volume(identity, by_volume.pop(identity)) for identity in sorted(by_volume))
 
 
@@ -175,10 +176,11 @@ def _volume(identity: str, slices: list[Slice]) -> Volume:
     numbers = {one.number for one in slices}
     # where each slice has a number of its own, nothing else decides
     slices.sort(key=_number if len(numbers) == len(slices) and None not in numbers else _order)
-    return Volume(identity, identity, tuple(slices), sum(one.positive for one in slices))
+    return Volume(identity, identity, tuple(slices), sum(map(_positive, slices)))
 
 
 _number: Final[Callable[[Slice], int]] = attrgetter("number")
+_positive: Final[Callable[[Slice], bool]] = attrgetter("positive")
 
 
 def _order(one: Slice) -> tuple[bool, int, int, str]:

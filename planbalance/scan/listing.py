@@ -88,13 +88,16 @@ def list_folder(visit: Visit, path: str, listed: Mapping[str, int]) -> Listing:
 def _take_alike(listing: Listing, entries: "list[os.DirEntry[str]]", listed: Mapping[str, int]) -> bool:
     """Take the entries in one go where all are plainly images or all labels, as in most folders; say whether so."""
     names = [entry.name for entry in entries]
-    joined = f" {' '.join(names)}"
+    joined = f" {' '.join(names)} "
     if listed or not (joined.isascii() and joined.isprintable()) or " ." in joined:
         return False
-    kinds = {_KINDS.get(suffix[1:].lower(), 0) for suffix in {name[name.rfind(".") :] for name in names}}
-    if kinds == {_IMAGE} and listing.visit.images:
+    suffix = names[0][names[0].rfind(".") :] if names else ""
+    if joined.count(" ") > len(names) + 1 or joined.count(f"{suffix} ") < len(names):  # a name with a blank, or unlike
+        return False
+    kind = _KINDS.get(suffix[1:].lower(), 0)
+    if kind == _IMAGE and listing.visit.images:
         listing.images = names
-    elif kinds == {_LABEL} and listing.visit.labels:
+    elif kind == _LABEL and listing.visit.labels:
         listing.labels = names
     else:
         return False

@@ -273,10 +273,14 @@ def _take(tree: Tree, chunk: _Chunk, facts: Facts) -> None:
 
 def _take_labels(labels: Labels, names: list[str], facts: Facts) -> None:
     contents = {names[index]: content for index, content in facts.contents}
-    sizes = [(name, size) for name, size in zip(names, facts.sizes, strict=True) if size >= 0]
-    labels.sizes.update([(name[:-4], size) for name, size in sizes if name.endswith(".txt")])
-    labels.twins.update([(name, (size, contents.get(name))) for name, size in sizes if not name.endswith(".txt")])
-    labels.contents.update([(name[:-4], content) for name, content in contents.items() if name.endswith(".txt")])
+    sizes: Iterable[tuple[str, int]] = zip(names, facts.sizes, strict=True)
+    if facts.faults or "\n".join((*names, "")).count(".txt\n") < len(names):
+        read = [(name, size) for name, size in sizes if size >= 0]
+        sizes = [(name, size) for name, size in read if name.endswith(".txt")]
+        twins = [(name, size) for name, size in read if not name.endswith(".txt")]
+        labels.twins.update([(name, (size, contents.pop(name, None))) for name, size in twins])
+    labels.sizes.update([(name[:-4], size) for name, size in sizes])
+    labels.contents.update([(name[:-4], content) for name, content in contents.items()])
 
 
 def _take_faults(tree: Tree, chunk: _Chunk, facts: Facts) -> None:
