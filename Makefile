@@ -49,7 +49,7 @@ test-pythons: $(VENV)/.dev
 
 # The site, into site/: a broken link, a missing anchor or a page without a place is an error.
 docs: $(VENV)/.docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict  # not --quiet: warnings would not count
 
 # Wheel and sdist, into dist/, checked as an index would check them.
 dist: $(VENV)/.dev

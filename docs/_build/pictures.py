@@ -51,7 +51,7 @@ def page(folder: Path) -> None:
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1100,680"]
     whole = (folder / "report.html").read_text(encoding="utf-8")
     # Its policy refuses styles that are not its own.
-    alone = "<style>body > header, nav, main > :not(#volumes) { display: none !important }</style>"
+    alone = "<style>.bar, nav, main > :not(#volumes) { display: none !important } body { padding-top: 1.5rem }</style>"
     strips = re.sub("<meta http-equiv[^>]*>", alone, whole, count=1)
     (folder / "volumes.html").write_text(strips, encoding="utf-8")
     for source, picture in (("report.html", "page.png"), ("volumes.html", "volumes.png")):
