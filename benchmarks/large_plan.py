@@ -112,8 +112,8 @@ def make_sources(header: PlanHeader, source: Path, blocks: range) -> int:
 
 def _linkable(path: Path, count: int) -> Path:
     """Return a copy of a file that takes another link: ext4 gives a file 65,000."""
-    copy = path.with_name(f"{count // 60_000}-{path.name}")
-    if count % 60_000 == 0 and not copy.exists():
+    copy = path.with_name(f"{count // 30_000}-{path.name}")
+    if count % 30_000 == 0 and not copy.exists():
         shutil.copy2(path, copy)
     return copy
 
