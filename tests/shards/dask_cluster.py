@@ -22,7 +22,7 @@ fs.rename_within = slow_rename
 """
 
 
-def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 180.0) -> Any:
     """Wait for a condition; return what it gave."""
     end = time.monotonic() + seconds
     while not (found := condition()):
@@ -77,6 +77,7 @@ class Cluster:
 
     def add_worker(self) -> None:
         words = ["distributed.cli.dask_worker", self.address, "--no-nanny", "--nthreads", "1", "--no-dashboard"]
+        words += ["--death-timeout", "60"]  # where a test was killed, so that nothing is left
         words += ["--preload", str(self._preload), "--local-directory", str(self._folder / "scratch")]
         self.workers.append(self._start(*words))
 

@@ -65,7 +65,13 @@ def in_the_middle(scene: Scene, draw: random.Random) -> None:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("cluster"), 4, slow=0.01) as started:
+    with Cluster(tmp_path_factory.mktemp("cluster"), 2, slow=0.01) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def four(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with Cluster(tmp_path_factory.mktemp("four"), 4, slow=0.01) as started:
         yield started
 
 
@@ -88,8 +94,20 @@ def lose_a_worker(scene: Scene, cluster: Cluster, draw: random.Random) -> None:
     scene.check(expected)
 
 
-def test_a_worker_killed_in_the_middle_costs_nothing_but_time(scene: Scene, cluster: Cluster) -> None:
-    lose_a_worker(scene, cluster, random.Random(8))
+def test_a_worker_and_then_the_client_killed_in_the_middle_cost_nothing_but_time(
+    scene: Scene, cluster: Cluster
+) -> None:
+    expected = scene.reference(ApplyOptions())
+    client = apply(scene, cluster)
+    in_the_middle(scene, random.Random(3))
+    cluster.kill_worker(0)
+    client.kill()
+    client.communicate()
+    assert not scene.output.exists()
+    assert answer(apply(scene, cluster))["published"]
+    scene.check(expected)
+    on_dask = run_json("verify", scene.output, "--executor", "dask", "--scheduler", cluster.address)
+    assert on_dask == run_json("verify", scene.output)
 
 
 @pytest.mark.torture(row=8)
@@ -102,25 +120,25 @@ def test_a_worker_killed_in_the_middle_20_times(tmp_path: Path, cluster: Cluster
         trials.count()
 
 
-def test_a_killed_client_comes_back_and_publishes_once(scene: Scene, cluster: Cluster) -> None:
+@pytest.mark.torture
+def test_a_killed_client_comes_back_and_publishes_once(scene: Scene, four: Cluster) -> None:
     expected = scene.reference(ApplyOptions())
-    client = apply(scene, cluster)
+    client = apply(scene, four)
     in_the_middle(scene, random.Random(3))
     client.kill()
     client.communicate()
     assert not scene.output.exists()
-    assert answer(apply(scene, cluster))["published"]
+    assert answer(apply(scene, four))["published"]
     scene.check(expected)
-    assert answer(apply(scene, cluster), code=4)["error"]["kind"] == "already-built"
-    on_dask = run_json("verify", scene.output, "--executor", "dask", "--scheduler", cluster.address)
-    assert on_dask == run_json("verify", scene.output)
+    assert answer(apply(scene, four), code=4)["error"]["kind"] == "already-built"
 
 
-def test_a_scheduler_started_again_goes_on(scene: Scene, cluster: Cluster) -> None:
+@pytest.mark.torture
+def test_a_scheduler_started_again_goes_on(scene: Scene, four: Cluster) -> None:
     expected = scene.reference(ApplyOptions())
-    client = apply(scene, cluster)
+    client = apply(scene, four)
     in_the_middle(scene, random.Random(4))
-    cluster.restart_scheduler()
+    four.restart_scheduler()
     assert answer(client)["published"]
     scene.check(expected)
 

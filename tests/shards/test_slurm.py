@@ -45,7 +45,7 @@ def test_an_array_of_8_with_a_killed_task_run_again_makes_the_tree_of_one_apply(
     array = slurm.call("squeue", "-h", "-n", "planbalance-plan", "-o", "%F").split()[0]
     until(lambda: any(scene.own().glob("journal-3-*")))  # it has begun; its files take seconds
     slurm.call("scancel", "--batch", "--signal=KILL", f"{array}_3")
-    until(lambda: done(slurm), 90)
+    until(lambda: done(slurm))
     said = "\n".join(path.read_text() for path in jobs.glob("*.log"))
     assert not scene.output.exists(), said  # the finish was never run: its dependency failed
     assert len(list(jobs.glob(f"planbalance-plan-{array}_*.log"))) == _TASKS
@@ -58,7 +58,7 @@ def test_an_array_of_8_with_a_killed_task_run_again_makes_the_tree_of_one_apply(
 
     again = slurm.call("sbatch", "--parsable", "--array=3", files["array"], folder=jobs)
     slurm.call("sbatch", f"--dependency=afterok:{again}", files["finish"], folder=jobs)
-    until(lambda: done(slurm), 90)
+    until(lambda: done(slurm))
     said = "\n".join(path.read_text() for path in jobs.glob("planbalance-plan-finish-*.log"))
     assert scene.output.exists(), said
     assert "Built" in said
