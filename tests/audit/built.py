@@ -15,6 +15,8 @@ from planbalance.planstore import PlanFile, save_plan
 from planbalance.scan import scan
 from tests.builders import IM_DASH, LABELS, mixed_volumes, yolo_tree
 
+LISTS = ("train.txt", "val.txt", "test.txt")
+
 
 @dataclass(frozen=True)
 class Built:
@@ -31,7 +33,9 @@ class Built:
         return verify(str(self.output), VerifyOptions(**options))
 
     def images(self) -> list[str]:
-        """Return its images' paths, relative, sorted."""
+        """Return its images' paths, relative, sorted; in list mode absolute, as the lists have them."""
+        if self.mode == "list":
+            return sorted(line for name in LISTS for line in (self.output / name).read_text().splitlines())
         return sorted(
             os.path.relpath(os.path.join(folder, name), self.output)
             for folder, _, names in os.walk(self.output / "images")
@@ -40,6 +44,8 @@ class Built:
 
     def label_of(self, image: str) -> str:
         """Return the label's path of an image."""
+        if self.mode == "list":
+            return image.replace("/images/", "/labels/").replace(".png", ".txt")
         return "labels" + os.path.splitext(image)[0][len("images") :] + ".txt"
 
 

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.audit.built import Built
+from tests.audit.built import LISTS, Built
 
 Wanted = set[tuple[str, str]] | None
 Damage = Callable[[Built, random.Random], Wanted]
@@ -22,6 +22,8 @@ def some_image(built: Built, draw: random.Random) -> str:
 
 def source_of(built: Built, image: str) -> str:
     """Return the absolute source path of an image of the output."""
+    if built.mode == "list":
+        return image
     name = os.path.basename(image)
     return next(
         os.path.join(folder, each)
@@ -31,7 +33,7 @@ def source_of(built: Built, image: str) -> str:
     )
 
 
-def overwritten(path: str, data: bytes) -> None:
+def overwritten(path: Path, data: bytes) -> None:
     """Change bytes in place, whatever the link, and put the time back."""
     before = os.stat(path)
     with open(path, "r+b") as file:
@@ -40,8 +42,29 @@ def overwritten(path: str, data: bytes) -> None:
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
+def label_kind(built: Built, kind: str) -> str:
+    """Return what a changed label is called: in list mode it is the source's."""
+    return "source-changed" if built.mode == "list" else kind
+
+
+def relisted(built: Built, image: str, other: str) -> Wanted:
+    """Put another image's line into the place of an image's in its list."""
+    name = next(name for name in LISTS if image in (built.output / name).read_text().splitlines())
+    path = built.output / name
+    path.write_text(path.read_text().replace(f"{image}\n", f"{other}\n"))
+    return {("missing", name), ("extra", name)}
+
+
+def relisted_away(built: Built, image: str, kept: str) -> Wanted:
+    """Take an image's line out of every list but one."""
+    name = next(name for name in LISTS if name != kept and image in (built.output / name).read_text().splitlines())
+    path = built.output / name
+    path.write_text(path.read_text().replace(f"{image}\n", ""))
+    return {("missing", name)}
+
+
 def image_rot(built: Built, image: str, data: bytes) -> Wanted:
-    overwritten(f"{built.output}/{image}", data)
+    overwritten(built.output / image, data)
     if built.mode == "copy":
         return {("checksum", image)}
     return {("source-changed", source_of(built, image))} if built.hashed else None
@@ -57,7 +80,7 @@ def bit_flip(built: Built, draw: random.Random) -> Wanted:
 def truncation(built: Built, draw: random.Random) -> Wanted:
     image = some_image(built, draw)
     data = (built.output / image).read_bytes()
-    overwritten(f"{built.output}/{image}", data[: draw.randrange(len(data))])
+    overwritten(built.output / image, data[: draw.randrange(len(data))])
     return {("size", image)} if built.mode == "copy" else {("source-changed", source_of(built, image))}
 
 
@@ -70,13 +93,15 @@ def labels_swapped(built: Built, draw: random.Random) -> Wanted:
     labels = [built.label_of(image) for image in built.images()]
     one, other = draw.sample([label for label in labels if (built.output / label).stat().st_size], 2)
     first, second = (built.output / one).read_bytes(), (built.output / other).read_bytes()
-    overwritten(f"{built.output}/{one}", second)
-    overwritten(f"{built.output}/{other}", first)
-    return {("checksum", one), ("checksum", other)}
+    overwritten(built.output / one, second)
+    overwritten(built.output / other, first)
+    return {(label_kind(built, "checksum"), one), (label_kind(built, "checksum"), other)}
 
 
 def link_retargeted(built: Built, draw: random.Random) -> Wanted:
     one, other = draw.sample(built.images(), 2)
+    if built.mode == "list":
+        return relisted(built, one, other)
     (built.output / one).unlink()
     os.symlink(source_of(built, other), built.output / one)
     return {("link-target", one)}
@@ -84,7 +109,7 @@ def link_retargeted(built: Built, draw: random.Random) -> Wanted:
 
 def link_dangling(built: Built, draw: random.Random) -> Wanted:
     image = some_image(built, draw)
-    if built.mode != "symlink":
+    if built.mode not in ("symlink", "list"):
         (built.output / image).unlink()
         os.symlink("/nowhere/at/all.png", built.output / image)
         return {("link-target", image)}
@@ -93,7 +118,7 @@ def link_dangling(built: Built, draw: random.Random) -> Wanted:
 
 
 def share_broken(built: Built, draw: random.Random) -> Wanted:
-    if built.mode == "copy":
+    if built.mode in ("copy", "list"):
         return None
     image = some_image(built, draw)
     path = built.output / image
@@ -106,12 +131,14 @@ def missing(built: Built, draw: random.Random) -> Wanted:
     image = some_image(built, draw)
     gone = draw.choice([image, built.label_of(image)])
     (built.output / gone).unlink()
+    if built.mode == "list":
+        return {("dangling" if gone == image else "source-changed", gone)}
     return {("missing", gone)}
 
 
 def extra(built: Built, draw: random.Random) -> Wanted:
     name = draw.choice(["images/train/new.png", "labels/val/new.txt", "notes.md", "other.yaml", "images/val/sub/1.jpg"])
-    (built.output / name).parent.mkdir(exist_ok=True)
+    (built.output / name).parent.mkdir(parents=True, exist_ok=True)
     (built.output / name).write_bytes(b"stranger")
     return {("extra", name)}
 
@@ -119,19 +146,24 @@ def extra(built: Built, draw: random.Random) -> Wanted:
 def label_emptied(built: Built, draw: random.Random) -> Wanted:
     labels = [built.label_of(image) for image in built.images()]
     label = draw.choice([label for label in labels if (built.output / label).stat().st_size])
-    overwritten(f"{built.output}/{label}", b"")
-    return {("size", label)}
+    overwritten(built.output / label, b"")
+    return {(label_kind(built, "size"), label)}
 
 
 def label_added(built: Built, draw: random.Random) -> Wanted:
     labels = [built.label_of(image) for image in built.images()]
     label = draw.choice([label for label in labels if not (built.output / label).stat().st_size])
-    overwritten(f"{built.output}/{label}", b"0 0.1 0.1 0.1 0.1\n")
-    return {("size", label)}
+    overwritten(built.output / label, b"0 0.1 0.1 0.1 0.1\n")
+    return {(label_kind(built, "size"), label)}
 
 
 def slice_moved(built: Built, draw: random.Random) -> Wanted:
     image = some_image(built, draw)
+    if built.mode == "list":
+        other = draw.choice([name for name in LISTS if image not in (built.output / name).read_text().splitlines()])
+        with open(built.output / other, "a") as file:
+            file.write(f"{image}\n")
+        return {("extra", other), *(relisted_away(built, image, other) or ())}
     _, split, name = image.split("/", 2)
     other = draw.choice([each for each in ("train", "val", "test") if each != split])
     moved = f"images/{other}/{name}"
@@ -149,8 +181,8 @@ def image_replaced(built: Built, draw: random.Random) -> Wanted:
     data = (built.output / other).read_bytes()
     (built.output / f"{one}.new").write_bytes(data)
     os.replace(built.output / f"{one}.new", built.output / one)
-    kind = {"copy": "checksum", "hardlink": "not-same-inode", "symlink": "link-target"}[built.mode]
-    return {(kind, one)}
+    kinds = {"copy": "checksum", "hardlink": "not-same-inode", "symlink": "link-target", "list": "source-changed"}
+    return {(kinds[built.mode], one)}
 
 
 def yaml_edited(built: Built, draw: random.Random) -> Wanted:
@@ -158,7 +190,7 @@ def yaml_edited(built: Built, draw: random.Random) -> Wanted:
     text = path.read_text()
     edited = draw.choice(
         [
-            text.replace("val: images/val", "val: images/test"),
+            text.replace("val: val.txt", "val: test.txt").replace("val: images/val", "val: images/test"),
             text.replace("tear", "tears"),
             text.replace(f'path: "{built.output}"', "path: /somewhere/else"),
             text + "more: 1\n",
