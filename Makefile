@@ -9,7 +9,7 @@ QUICK := not torture and not full_size and not packaging
 # What other Pythons and versions run: the rooms where these matter. TESTS=tests runs everything there.
 TESTS ?= @tests/core.txt
 
-.PHONY: demo test check format bench torture test-lowest test-pythons docs dist clean
+.PHONY: demo test check format bench bench-full torture test-lowest test-pythons docs dist clean
 
 demo: $(VENV)/.installed
 	$(BIN)/planbalance demo
