@@ -16,7 +16,11 @@ class Fact(NamedTuple):
 def statement(audit: Audit, *, dataset: str, tool: str) -> tuple[Fact, ...]:
     """Return the statement; what was not checked is named with the reason."""
     checked = [check.name for check in audit.checks if check.ok is not None]
-    unchecked = [f"{check.name} ({check.reason or 'no reason is known'})" for check in audit.checks if check.ok is None]
+    by_reason: dict[str, list[str]] = {}
+    for check in audit.checks:
+        if check.ok is None:
+            by_reason.setdefault(check.reason or "no reason is known", []).append(check.name)
+    unchecked = [f"{', '.join(names)} ({reason})" for reason, names in by_reason.items()]
     facts = [
         Fact("Data set", dataset),
         Fact("Slices", "; ".join(map(_counted, audit.counts)) or "none in any split"),

@@ -5,6 +5,7 @@ from planbalance.report.verify import verify_document, verify_markdown
 CHECKS = (
     Check("volume-overlap", ok=False, reason="", count=3, problems=()),
     Check("files", ok=None, reason="there is no plan to compare with", count=0, problems=()),
+    Check("counts", ok=None, reason="there is no plan to compare with", count=0, problems=()),
     Check("near-duplicates", ok=None, reason="not asked for (--near-duplicates)", count=0, problems=()),
 )
 AUDIT = Audit(
@@ -26,7 +27,9 @@ def test_it_tells_what_was_checked_what_could_not_be_and_by_what() -> None:
         "Data set": "/data/set",
         "Slices": "train 25,582 (12,791 positive); test 4 (labels were not read)",
         "Checked": "volume-overlap",
-        "Not checked": "files (there is no plan to compare with); near-duplicates (not asked for (--near-duplicates))",
+        "Not checked": (
+            "files, counts (there is no plan to compare with); near-duplicates (not asked for (--near-duplicates))"
+        ),
         "To move": "1,200 slices would have to change their split, or go, for no two to share anything checked",
         "Plan": "none: there is no word of what it should be",
         "Made by": "planbalance 1.2.3",
