@@ -56,7 +56,7 @@ def lacking() -> str:
     """Return why no Slurm can be started here; "" where it can."""
     absent = [name for name in PROGRAMS if _found(name) is None]
     if absent:
-        return f"not installed: {', '.join(absent)} (.ci/slurm installs them)"
+        return f"not installed: {', '.join(absent)} (.ci/packages installs them)"
     return "" if os.geteuid() == 0 else "only root can start slurmd for a test"
 
 
