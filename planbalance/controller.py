@@ -10,7 +10,8 @@ machine others wait for a core. From there on the run is watched in windows.
   down under load, or other users), half the workers are tried, and kept where they do as well.
 * A long time after it settled, twice the workers are tried once more: what slowed down may be fast again.
 
-With `--jobs N` there are N, always.
+With `--jobs N` there are N: of threads always, of processes those that were forked, since on a near file system threads
+in their place would only wait for one interpreter lock.
 """
 
 from dataclasses import dataclass
@@ -99,7 +100,7 @@ class Controller:
         if len(self._waits) < 2 * self.workers:
             return
         far = min(self._waits) > _FAR
-        if far or self.kind == "threads" or (self._pinned or 0) > self._most:
+        if far or self.kind == "threads":
             self.kind = "threads"
             self._most = self._pinned or (_MOST_THREADS if far else self._cores)
             self.workers = self._pinned or min(self._most, _FIRST_THREADS if far else 1)

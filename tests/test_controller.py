@@ -108,6 +108,11 @@ def test_the_users_wish_is_kept(jobs: int, processes: int) -> None:
         assert run.until(second).controller.workers == jobs
 
 
+def test_a_wish_for_more_than_was_forked_makes_no_threads_of_processes_near_by() -> None:
+    run = Run(Controller(2, 8, 40), lambda *_: 16e-6, busy=15e-6).until(5)
+    assert (run.controller.kind, run.controller.workers) == ("processes", 8)
+
+
 def test_batches_are_small_at_first_and_then_take_a_fraction_of_a_second() -> None:
     controller = Controller(2, 0, None)
     assert controller.batch == FIRST_BATCH

@@ -244,8 +244,8 @@ def may_fork() -> bool:
 
 
 def processes_for(slices: int, jobs: int | None, cores: int) -> int:
-    """Return how many worker processes a run begins with."""
-    wanted = cores if jobs is None else min(jobs, cores)
+    """Return how many worker processes a run begins with: as many as cores, or as the user wants, and not too many."""
+    wanted = cores if jobs is None else jobs
     if wanted < 2 or slices < WORTH_FORKING or not may_fork():
         return 0
     return min(wanted, _MOST_PROCESSES)

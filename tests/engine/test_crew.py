@@ -297,7 +297,14 @@ def test_no_process_is_forked_beside_other_threads() -> None:
 
 @pytest.mark.parametrize(
     ("slices", "jobs", "cores", "expected"),
-    [(1_000_000, None, 2, 2), (1_000_000, None, 64, 8), (1_000_000, 1, 8, 0), (1_000_000, 3, 8, 3), (100, None, 8, 0)],
+    [
+        (1_000_000, None, 2, 2),
+        (1_000_000, None, 64, 8),
+        (1_000_000, 1, 8, 0),
+        (1_000_000, 3, 2, 3),
+        (1_000_000, 64, 2, 8),
+        (100, None, 8, 0),
+    ],
 )
 def test_as_many_processes_as_cores_where_there_is_enough_to_do(
     monkeypatch: pytest.MonkeyPatch, slices: int, jobs: int | None, cores: int, expected: int
