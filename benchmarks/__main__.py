@@ -1,29 +1,46 @@
 """`python -m benchmarks`: one command for any machine; a JSON file and a table with machine, file system and method."""
 
 import json
+import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from benchmarks import build
+from benchmarks import build, calls
+from benchmarks.far import moosefs, slow
 from benchmarks.measure import Case, machine, versions
-from benchmarks.sites import SITES, Site, UnavailableError, folder
+from benchmarks.near import folder, loop
+from benchmarks.place import Place, UnavailableError
 
 QUICK, FULL = 40_000, 94_440  # slices on a near file system
-# Of larger images there are fewer: four trees of them must fit into memory.
-SIZES = {"4 KiB": (4 << 10, FULL), "64 KiB": (64 << 10, 8_000), "500 KiB": (500 << 10, 2_000)}
+# Of larger images there are fewer: four trees of them must fit into memory. Start-up must not be most of the time.
+SIZES = {"4 KiB": (4 << 10, FULL), "64 KiB": (64 << 10, 24_000), "500 KiB": (500 << 10, 5_000)}
+_TREES = 4
+
+# By the word that --on takes. A data call waits for a quarter of what a metadata call does.
+PLACES: dict[str, Callable[[], AbstractContextManager[Place]]] = {
+    "tmpfs": lambda: folder("/dev/shm"),
+    "disk": lambda: folder(tempfile.gettempdir()),
+    "xfs": lambda: loop("xfs"),
+    "btrfs": lambda: loop("btrfs"),
+    "far1": lambda: slow(1_000, 250),
+    "far2": lambda: slow(2_000, 500),
+    "far5": lambda: slow(5_000, 1_250),
+    "far20": lambda: slow(20_000, 5_000),
+    "moosefs": moosefs,
+}
 
 
 @click.command()
 @click.option("--root", "roots", multiple=True, help="Folder on a file system to measure, such as your GPFS or Lustre.")
 @click.option(
-    "--on", "words", multiple=True, type=click.Choice(list(SITES)), help="A file system made here (default: all)."
+    "--on", "words", multiple=True, type=click.Choice(list(PLACES)), help="A file system made here (default: all)."
 )
 @click.option("--full", is_flag=True, help="The guide's 94,440 slices, all peers everywhere, three rounds: an hour.")
 @click.option("--slices", default=0, help="Slices of a near data set (default: 40,000; with --full 94,440).")
@@ -35,24 +52,24 @@ def main(
     """Measure plan, apply in each mode and verify beside what people copy trees with, in one run, as ratios."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))  # what was mounted is taken down
     if not roots and not words:
-        words = tuple(SITES) if full else ("tmpfs", "disk", "xfs", "btrfs", "far2", "far20", "moosefs")
-    result: dict[str, Any] = {"benchmark": "build", "machine": machine(), "versions": versions(), "sites": {}}
+        words = tuple(PLACES) if full else ("tmpfs", "disk", "xfs", "btrfs", "far2", "far20", "moosefs")
+    result: dict[str, Any] = {"benchmark": "build", "machine": machine(), "versions": versions(), "places": {}}
     for name, opened in _opened(roots, words):
         try:
-            with opened as site:
-                found = _tables(site, slices or (FULL if full else QUICK), count or (3 if full else 1), full=full)
-                result["sites"][site.name] = found
-                print(_shown(site.name, found), flush=True)
+            with opened as place:
+                found = _tables(place, slices or (FULL if full else QUICK), count or (3 if full else 1), full=full)
+                result["places"][place.name] = found
+                print(_shown(place.name, found), flush=True)
         except UnavailableError as error:
-            result["sites"][name] = {"skipped": str(error)}
+            result["places"][name] = {"skipped": str(error)}
             print(f"\n### {name}\n\nSkipped: {error}.", flush=True)
         _save(result, json_file)
     print("\n" + ", ".join(f"{key} {value}" for key, value in {**result["machine"], **result["versions"]}.items()))
 
 
-def _opened(roots: tuple[str, ...], words: tuple[str, ...]) -> Iterator[tuple[str, AbstractContextManager[Site]]]:
+def _opened(roots: tuple[str, ...], words: tuple[str, ...]) -> Iterator[tuple[str, AbstractContextManager[Place]]]:
     yield from ((root, folder(root)) for root in roots)
-    yield from ((word, SITES[word]()) for word in words)
+    yield from ((word, PLACES[word]()) for word in words)
 
 
 def _save(result: dict[str, Any], json_file: str) -> None:
@@ -60,38 +77,56 @@ def _save(result: dict[str, Any], json_file: str) -> None:
     Path(json_file).write_text(json.dumps(result, indent=2) + "\n")
 
 
-def _tables(site: Site, slices: int, count: int, *, full: bool) -> dict[str, Any]:
-    return _far(site, count, full=full) if site.wait else _near(site, slices, count)
+def _tables(place: Place, slices: int, count: int, *, full: bool) -> dict[str, Any]:
+    tables = _far(place, count, full=full) if place.wait else _near(place, slices, count)
+    with_jobs = [row for rows in tables.values() for row in rows if str(row["case"]).startswith("--jobs")]
+    found: dict[str, Any] = {"tables": tables, "auto : best --jobs": build.auto_against_best(with_jobs)}
+    if place.name == "tmpfs":
+        found["calls"] = _calls(place)
+    return found
 
 
-def _near(site: Site, slices: int, count: int) -> dict[str, Any]:
-    tables: dict[str, Any] = {"tables": {}}
+def _calls(place: Place) -> list[dict[str, object]]:
+    try:
+        return calls.calls_a_slice(place.root)
+    except UnavailableError as error:
+        print(f"system calls: skipped: {error}", file=sys.stderr)
+        return []
+
+
+def _near(place: Place, slices: int, count: int) -> dict[str, Any]:
+    tables: dict[str, Any] = {}
     for words, (size, most) in SIZES.items():
-        with tempfile.TemporaryDirectory(dir=site.root) as place:
-            stage = build.prepare(Site(site.name, Path(place)), min(slices, most), size, ["keep"])
+        with tempfile.TemporaryDirectory(dir=place.root) as folder_here:
+            stage = build.prepare(
+                Place(place.name, Path(folder_here)), min(slices, most, room(place, size)), size, ["keep"]
+            )
             cases = build.Cases(stage)
             chosen: list[Case] = list(cases.copies(large=size > 1 << 18))
             if size == 4 << 10:
-                chosen = [*cases.plan(), *cases.links(), *chosen, *cases.verify(), *cases.others()]
-                if site.name.startswith(("xfs", "btrfs")):
+                chosen = [*cases.plan(), *cases.links(), *cases.listed(), *chosen, *cases.verify(), *cases.others()]
+                if place.name.startswith(("xfs", "btrfs")):
                     chosen += cases.reflink()
                 chosen += cases.jobs((1, 2, 4))
             title = f"{stage.slices:,} slices, images of {words}, median of {count} after one"
-            tables["tables"][title] = build.measured(site, chosen, count, settle=True)
-    tables["auto : best --jobs"] = build.auto_against_best(
-        [row for rows in tables["tables"].values() for row in rows if str(row["case"]).startswith("--jobs")]
-    )
+            tables[title] = build.measured(place, chosen, count, settle=True)
     return tables
 
 
-def _far(site: Site, count: int, *, full: bool) -> dict[str, Any]:
+def room(place: Place, image_size: int) -> int:
+    """Return how many slices of a size leave a third of the space free."""
+    space = os.statvfs(place.root)
+    return space.f_bavail * space.f_frsize * 2 // 3 // (_TREES * image_size)
+
+
+def _far(place: Place, count: int, *, full: bool) -> dict[str, Any]:
     """Measure a data set so small that `cp` takes half a minute, flat and with a folder a volume."""
-    slices = max(110, min(4_000, round((2_000 if full else 1_000) / site.wait)))
-    with site.prepared():
-        stage = build.prepare(site, slices, 16 << 10, list(build.FAR_GOALS))
-    tables: dict[str, Any] = {"tables": {}}
+    slices = max(110, min(4_000, round((2_000 if full else 1_000) / place.wait)))
+    with place.prepared():
+        stage = build.prepare(place, slices, 16 << 10, list(build.FAR_GOALS))
+    tables: dict[str, Any] = {}
     for layout, wanted in build.FAR_GOALS.items():
-        goal = wanted if site.wait >= 1 else None
+        goal = wanted if place.wait >= 1 else None
         cases = build.Cases(stage, layout)
         chosen = [
             *([*cases.plan()] if layout == "keep" else []),
@@ -104,20 +139,19 @@ def _far(site: Site, count: int, *, full: bool) -> dict[str, Any]:
             *(cases.jobs((4, 16, 64, 128) if full else (8, 64)) if layout == "by-volume" else ()),
         ]
         title = f"{slices:,} slices, images of 16 KiB, layout {layout}, median of {count}"
-        tables["tables"][title] = build.measured(site, chosen, count, settle=False)
-    tables["auto : best --jobs"] = build.auto_against_best(
-        [row for rows in tables["tables"].values() for row in rows if str(row["case"]).startswith("--jobs")]
-    )
+        tables[title] = build.measured(place, chosen, count, settle=False)
     return tables
 
 
 def _shown(name: str, found: dict[str, Any]) -> str:
-    """Return a site's tables as Markdown."""
+    """Return a place's tables as Markdown."""
     lines = [f"\n### {name}"]
     for title, rows in found["tables"].items():
         lines += ["", f"{title}.", ""]
         lines += ["| | seconds | peak MiB | ratio | held against | goal |", "|---|---:|---:|---:|---|---:|"]
         lines += ["| " + " | ".join(_cells(row)) + " |" for row in rows]
+    if found.get("calls"):
+        lines += ["", "System calls (`strace -f -c`, `--jobs 1`):", "", calls.table(found["calls"])]
     auto = found["auto : best --jobs"]
     return "\n".join([*lines, "", f"`--jobs auto` took {auto} times the best fixed number of workers (goal 1.1)."])
 

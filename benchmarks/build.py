@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.measure import Case, rounds, rows
-from benchmarks.sites import Site
+from benchmarks.place import Place
 from tests.builders import image_bytes, seed_shaped_volumes
 
 TOOL = (sys.executable, "-m", "planbalance")
@@ -60,7 +60,7 @@ FAR_GOALS = {"keep": 1 / 8, "by-volume": 1 / 40}
 
 @dataclass(frozen=True)
 class Stage:
-    """What was prepared below a site's root: a source, a plan for each layout, and equal trees for the peers."""
+    """What was prepared below a place's root: a source, a plan for each layout, and equal trees for the peers."""
 
     root: Path
     slices: int
@@ -120,9 +120,9 @@ def write_source(root: Path, slices: int, image_size: int, *, least: int = 100) 
     (root / "dataset.yaml").write_text(f"path: {root}\ntrain: images/train\nval: images/train\nnames: [tear]\n")
 
 
-def prepare(site: Site, slices: int, image_size: int, layouts: Sequence[str]) -> Stage:
+def prepare(place: Place, slices: int, image_size: int, layouts: Sequence[str]) -> Stage:
     """Write the source and, for each layout, its plan, a built tree and the reference tree that the peers copy."""
-    stage = Stage(site.root, slices, image_size)
+    stage = Stage(place.root, slices, image_size)
     write_source(stage.source, slices, image_size)
     for layout in layouts:
         plan, built, reference = stage.plan(layout), stage.built(layout), stage.reference(layout)
@@ -189,6 +189,11 @@ class Cases:
             for options in (("--mode", mode, "--labels", "same"), ("--mode", mode)):
                 yield self.apply(*options, peer=peer, goal=GOALS[" ".join(("apply", *options))])
 
+    def listed(self) -> Iterator[Case]:
+        """Yield three text files beside the start of Python and the tool, which is taken off by hand."""
+        yield Case("planbalance --version", [*TOOL, "--version"], nothing)
+        yield self.apply("--mode", "list")
+
     def copies(self, *, large: bool = False) -> Iterator[Case]:
         """Yield a copy, without and with sums, beside cp."""
         yield self.peer("cp -r", "cp", "-r", "{}", "{}")
@@ -237,9 +242,9 @@ class Cases:
         yield self.apply("--mode", "symlink", name="--jobs auto")
 
 
-def measured(site: Site, cases: Sequence[Case], count: int, *, settle: bool) -> list[dict[str, object]]:
-    """Run the cases on a site; return a row each."""
-    with site.measured():
+def measured(place: Place, cases: Sequence[Case], count: int, *, settle: bool) -> list[dict[str, object]]:
+    """Run the cases on a place; return a row each."""
+    with place.measured():
         return rows(cases, rounds(cases, count, settle=settle))
 
 

@@ -15,8 +15,9 @@ from typing import Any
 
 import click
 
+from benchmarks.far import moosefs, slow
 from benchmarks.measure import machine
-from benchmarks.places import Place, client, moosefs, slow
+from benchmarks.place import Place, client
 
 _TOOL = (sys.executable, "-m", "planbalance")
 _LAYOUTS = ("by-volume", "keep")
@@ -37,11 +38,11 @@ for volume in range({volumes}):
         with open(f"{{root}}/in/labels/{{stem}}.txt", "wb") as label:
             label.write(b"0 0.5 0.5 0.1 0.1\\n" if volume % 4 == 0 and number % 2 else b"")
 """
-    run(place, [sys.executable, "-c", maker, place.point])
+    run(place, [sys.executable, "-c", maker, str(place.root)])
     plans = []
     for layout in _LAYOUTS:
-        plan = f"{place.point}/{layout}.json"
-        words = ["plan", f"{place.point}/in", "--output", f"{place.point}/out-{layout}", "--layout", layout]
+        plan = f"{place.root}/{layout}.json"
+        words = ["plan", f"{place.root}/in", "--output", f"{place.root}/out-{layout}", "--layout", layout]
         run(place, [*_TOOL, *words, "--negatives-per-positive", "all", "--plan-file", plan, "--quiet"])
         plans.append(plan)
     return plans
@@ -87,7 +88,7 @@ def _seconds(text: str) -> float:
 
 def output_of(place: Place, plan: str) -> str:
     """Return where `prepare` lets a plan be built."""
-    return f"{place.point}/out-{Path(plan).stem}"
+    return f"{place.root}/out-{Path(plan).stem}"
 
 
 def scale(place: Place, plan: str, mode: str, jobs: int, counts: Sequence[int]) -> list[dict[str, Any]]:
@@ -142,7 +143,7 @@ def main(  # noqa: PLR0913, PLR0917 - click passes options by name
     with slow(meta_us, data_us) if on == "slow" else moosefs() as place:
         plans = prepare(place, volumes, slices)
         result = {
-            "machine": machine(place.point),
+            "machine": machine(str(place.root)),
             "method": f"{volumes * slices:,} slices of {volumes} volumes, --mode {mode}, --jobs {jobs}, {place.name}",
             "rows": {
                 layout: scale(place, plan, mode, jobs, counts)

@@ -1,12 +1,16 @@
 """The benchmarks' own arithmetic: sizes of data sets, ratios in one round, and what cannot be had said, not raised."""
 
+import os
+import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
 from benchmarks import __main__ as program
-from benchmarks import build, measure
+from benchmarks import build, calls, measure
+from benchmarks.place import Place, client
 
 
 @pytest.mark.parametrize(("slices", "least"), [(110, 100), (1_000, 100), (40_000, 100), (94_440, 100)])
@@ -38,3 +42,49 @@ def test_what_cannot_be_had_here_is_skipped_with_its_reason(tmp_path: Path, monk
     done = CliRunner().invoke(program.main, ["--on", "xfs", "--json", str(tmp_path / "out.json")])
     assert done.exit_code == 0
     assert "Skipped: needs root" in done.stdout
+
+
+STRACE = """\
+% time     seconds  usecs/call     calls    errors syscall
+------ ----------- ----------- --------- --------- ----------------
+ 60.00    0.000191          13      1014           newfstatat
+ 30.00    0.000116           3        29         7 openat
+  5.00    0.000077           0        98           mmap
+  5.00    0.000057           0        17         2 epoll_wait
+------ ----------- ----------- --------- --------- ----------------
+100.00    0.000441           0      1158         9 total
+"""
+
+
+def test_calls_are_counted_where_they_are_work_on_a_file() -> None:
+    assert calls.total(STRACE) == 1014 + 29
+
+
+def test_a_table_of_calls_has_a_row_for_each_way_to_build() -> None:
+    row = {"case": "apply", "image and empty label": 11.1, "image and label with a box": 16.0}
+    assert calls.table([row]).splitlines()[-1] == "| apply | 11.1 | 16.0 |"
+
+
+def test_data_sets_of_larger_images_leave_room_on_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.statvfs", lambda _: SimpleNamespace(f_bavail=3 << 20, f_frsize=1024))  # 3 GiB
+    assert program.room(Place("here", tmp_path), 500 << 10) == (2 << 30) // (4 * (500 << 10))
+
+
+def test_a_place_that_is_there_already_is_not_mounted(tmp_path: Path) -> None:
+    with Place("here", tmp_path).measured():
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_client_mounts_for_itself_and_says_what_it_used(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("mount namespaces need root")
+    under, point = tmp_path / "under", tmp_path / "point"
+    under.mkdir()
+    point.mkdir()
+    place = Place("bound", point, mount=f"mount --bind {under} {point}")
+    done = subprocess.run(client(place, ["touch", f"{point}/made"]), capture_output=True, text=True, check=True)
+    begin, end, *times = done.stdout.splitlines()
+    assert float(begin) <= float(end)
+    assert len(times) == 2  # of the shell, and of its children
+    assert (under / "made").exists()
+    assert list(point.iterdir()) == []

@@ -1,69 +1,29 @@
-"""Far-away file systems on one machine, each client with a mount of its own: a FUSE pass-through with latency, MooseFS.
+"""Far-away file systems on one machine, which several clients can mount: a FUSE pass-through with latency, MooseFS.
 
-A client is a command in a mount namespace of its own, so that all of them see the file system at the same path, as the
-nodes of a cluster do. Needs root.
+All clients see the file system at the same path, as the nodes of a cluster do. Needs root. What is started here is
+taken down whatever happens.
 """
 
 import os
-import shlex
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from benchmarks.place import Place, need_root_and
 
 HERE = Path(__file__).parent
 _ADDRESS = "10.77.0.1"
-
-
-@dataclass(frozen=True)
-class Place:
-    """A file system that clients can mount.
-
-    Attributes:
-        name: as the table shows it.
-        point: where every client sees it.
-        mount: shell words that mount it at `point` in the background of a client's namespace.
-        within: words that come before a client's command (a network namespace), or none.
-        direct: shell words that mount it at `point` without any delay, to prepare the data.
-    """
-
-    name: str
-    point: str
-    mount: str
-    within: Sequence[str]
-    direct: str
-
-
-def client(place: Place, command: Sequence[str], *, mount: str | None = None, go: Path | None = None) -> list[str]:
-    """Return the words that run a command in a namespace with its own mount.
-
-    Before the command's output stands when it began, behind it when it ended, and then, as bash's `times` prints them,
-    what this client used of the CPU, its mount included. With `go` it waits for that file once it has mounted.
-    """
-    wait = f"until [ -e {shlex.quote(str(go))} ]; do sleep 0.02; done" if go is not None else ":"
-    script = f"""
-        {mount or place.mount} &
-        until mountpoint -q {place.point}; do sleep 0.05; done
-        {wait}
-        date +%s.%N
-        {shlex.join(command)}
-        code=$?
-        date +%s.%N
-        umount -l {place.point}
-        wait
-        times
-        exit $code
-    """
-    return [*place.within, "unshare", "--mount", "--propagation", "private", "bash", "-c", script]
+_MOOSEFS_CALL = 0.1  # milliseconds
 
 
 @contextmanager
 def slow(meta_us: int, data_us: int) -> Iterator[Place]:
     """Give a FUSE pass-through over a folder in memory where each metadata call takes `meta_us` microseconds."""
+    need_root_and("gcc", "pkg-config", "fusermount3")
     folder = Path(tempfile.mkdtemp(prefix="pb-slow-", dir="/dev/shm"))
     point = Path(tempfile.mkdtemp(prefix="pb-point-"))
     try:
@@ -76,10 +36,10 @@ def slow(meta_us: int, data_us: int) -> Iterator[Place]:
         options = f"meta_us={meta_us},data_us={data_us},max_threads=64"
         yield Place(
             f"{meta_us / 1000:g} ms a metadata call (FUSE)",
-            str(point),
-            f"{program} -f {folder}/root {point} -o {options}",
-            (),
-            f"mount --bind {folder}/root {point}",
+            point,
+            wait=meta_us / 1000,
+            mount=f"{program} -f {folder}/root {point} -o {options}",
+            direct=f"mount --bind {folder}/root {point}",
         )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -89,6 +49,7 @@ def slow(meta_us: int, data_us: int) -> Iterator[Place]:
 @contextmanager
 def moosefs() -> Iterator[Place]:
     """Give a MooseFS of one master and one chunk server, in a network namespace of its own."""
+    need_root_and("mfsmaster", "mfschunkserver", "mfsmount", "nsenter")
     folder = Path(tempfile.mkdtemp(prefix="pb-mfs-", dir="/dev/shm"))
     point = Path(tempfile.mkdtemp(prefix="pb-point-"))
     namespace = f"pb{os.getpid()}"
@@ -112,7 +73,7 @@ def moosefs() -> Iterator[Place]:
             running.append(words)
             time.sleep(6)
         mount = f"mfsmount {point} -f -H {_ADDRESS} -o nonempty >/dev/null 2>&1"
-        yield Place("MooseFS 3", str(point), mount, within, mount)
+        yield Place("MooseFS 3", point, _MOOSEFS_CALL, mount, mount, within)
     finally:
         for words in reversed(running):
             subprocess.run([*words, "stop"], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
