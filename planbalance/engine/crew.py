@@ -9,18 +9,20 @@ import pickle
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import zip_longest
 from typing import Any, Final, NamedTuple, Protocol
 
 from planbalance import fs
 from planbalance.controller import Kind
 from planbalance.engine.job import Job
+from planbalance.engine.manifest import Lines
 from planbalance.engine.schedule import Batch, shares
 from planbalance.engine.survey import BlockSurvey
 from planbalance.engine.switches import Switches
 from planbalance.engine.work import Placer, Result
-from planbalance.engine.worker import serve
+from planbalance.engine.worker import manifest_of, serve
 from planbalance.errors import IncompleteError
 from planbalance.model import Mode
 
@@ -110,11 +112,15 @@ class Process:
         result: Result = self.answer()
         return result
 
-    def close(self) -> None:
-        """Let it end once its batch is done, and wait for that; a second call does nothing."""
+    def hang_up(self) -> None:
+        """Let it end once its batch is done; a second call does nothing."""
         with suppress(OSError):
             self._stream.close()
         self.channel.close()
+
+    def close(self) -> None:
+        """Let it end, and wait for that; a second call does nothing."""
+        self.hang_up()
         self._reap()
 
     def _reap(self) -> int:
@@ -230,8 +236,30 @@ class Crew:
         elif isinstance(lane, Process):
             self._idle.append(lane)
 
+    def manifest(self, sums: Mapping[int, bytes | bytearray]) -> Iterator[Lines]:
+        """Yield the manifest's lines of every block, in any order, each made where the block was parsed.
+
+        Args:
+            sums: of every block's images, end to end.
+        """
+        if not self._processes:
+            for index, of_block in sums.items():
+                yield from manifest_of(self._job, index, bytes(of_block))
+        for asked in zip_longest(*self.owned):  # one question at a time, or both ends would wait to be read
+            pairs = [pair for pair in zip(self._processes, asked, strict=True) if pair[1] is not None]
+            for process, index in pairs:
+                process.ask("manifest", index, bytes(sums[index]))
+            for process, _ in pairs:
+                yield from process.answer()
+
+    def dismiss(self) -> None:
+        """Let idle processes end: nothing will be asked of them any more."""
+        for process in self._processes:
+            process.hang_up()
+
     def close(self) -> None:
         """End all workers and wait for them."""
+        self.dismiss()
         lanes: tuple[Lane, ...] = (*self._processes, *self._rested)
         for lane in lanes:
             lane.close()

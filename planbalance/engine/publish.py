@@ -2,37 +2,32 @@
 
 import errno
 import os.path
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Final
 
 import orjson
 
 from planbalance import fs, handoff
-from planbalance.destination import Destinations, label_of
 from planbalance.engine import words
 from planbalance.engine.job import Job
 from planbalance.engine.lists import list_name
+from planbalance.engine.manifest import MANIFEST, Lines, in_order, lines_of
 from planbalance.engine.staging import Staging
 from planbalance.errors import IncompleteError, PlanError
-from planbalance.model import Mode, Operation, Split
+from planbalance.model import Mode, Split
 
 RECEIPT_SCHEMA: Final = "planbalance/receipt/1"
-MANIFEST: Final = "manifest-sha256.txt"
 METADATA: Final = "balanced_dataset_metadata.json"
 DATASET: Final = "dataset.yaml"
 HYPS: Final = "hyps"
 HYP: Final = "hyp.balanced.yaml"
-_NO_BYTES: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # SHA-256 of nothing
-
-# Per block: the images' sums end to end.
-Sums = Mapping[int, bytes | bytearray]
 
 
-def write_root_files(job: Job, staging: Staging, way: Mode, sums: Sums | None) -> int:
+def write_root_files(job: Job, staging: Staging, way: Mode, manifest: Iterable[Lines] | None) -> int:
     """Write what stands at the root, and plan and receipt; return how many files stand outside `.planbalance/` then.
 
-    `sums` of every image make the manifest; None makes none.
+    `manifest`: its lines for every block; None makes none.
     """
     header, root = job.plan.header, staging.tree.fd
     metadata = handoff.metadata_of(header, job.survey.details())
@@ -50,11 +45,12 @@ def write_root_files(job: Job, staging: Staging, way: Mode, sums: Sums | None) -
         finally:
             fs.close(folder)
     extra = {METADATA: metadata} | ({f"{HYPS}/{HYP}": hyp} if hyp is not None else {})
-    if sums is not None:
-        _write_anew(MANIFEST, root, manifest(job, sums, extra))
+    if manifest is not None:
+        sums = lines_of((path, fs.hash_bytes(data)) for path, data in extra.items())
+        _write_anew(MANIFEST, root, in_order((sums, *manifest)))
     _write_own(job, staging, way)
     placed = len(lists) if way == "list" else 2 * job.slices
-    return placed + len(texts) + (hyp is not None) + (sums is not None)
+    return placed + len(texts) + (hyp is not None) + (manifest is not None)
 
 
 def _lists(job: Job) -> dict[Split, list[str]]:
@@ -87,36 +83,6 @@ def _write_own(job: Job, staging: Staging, way: Mode) -> None:
     }
     _write_anew(fs.PLAN, staging.own, job.plan.parts())
     fs.write_replacing(fs.RECEIPT, staging.own, orjson.dumps(receipt, option=orjson.OPT_INDENT_2) + b"\n")
-
-
-# ---- the manifest -------------------------------------------------------------------------------------------------
-
-
-def manifest(job: Job, sums: Sums, extra: Mapping[str, bytes]) -> Iterator[bytes]:
-    """Yield the manifest's lines, sorted by path (UTF-8 bytes), as `sha256sum -c` reads them from the output's root."""
-    lines = [(path.encode(), fs.hash_bytes(data)) for path, data in extra.items()]
-    destinations = Destinations(job.plan.header.sources, job.plan.header.parameters["layout"])
-    for index in range(len(job.plan.header.blocks)):
-        known = bytes(sums[index])
-        for number, operation in enumerate(job.plan.read_block(index)):
-            lines += _pair(destinations, operation, known[32 * number : 32 * number + 32].hex())
-    lines.sort()
-    for start in range(0, len(lines), 4096):
-        yield b"".join(manifest_line(path, digest) for path, digest in lines[start : start + 4096])
-
-
-def _pair(destinations: Destinations, operation: Operation, image_sum: str) -> Iterator[tuple[bytes, str]]:
-    image = destinations.of(operation)
-    label = label_of(image)
-    yield f"{image.folder}/{image.name}".encode(), image_sum
-    yield f"{label.folder}/{label.name}".encode(), operation.label_sha256 or _NO_BYTES
-
-
-def manifest_line(path: bytes, digest: str) -> bytes:
-    r"""Return one line; a backslash in a name is doubled, and the line begins with one (GNU coreutils, cksum)."""
-    if b"\\" in path:
-        return b"\\%b  %b\n" % (digest.encode(), path.replace(b"\\", b"\\\\"))
-    return b"%b  %b\n" % (digest.encode(), path)
 
 
 # ---- the rename ---------------------------------------------------------------------------------------------------

@@ -148,6 +148,7 @@ class Run:
                 return self._outcome(job, way, files, resumed, published=False)
             warning = await anyio.to_thread.run_sync(lambda: publish(job, staging, onto_empty=onto_empty))
         finally:
+            self._crew.close()  # nobody may place a name where the lock is given up
             staging.leave()
         if warning is not None:
             self._warnings.append(warning)
@@ -221,9 +222,7 @@ class Run:
             if shard is not None:  # for the node that finishes
                 await journal.vouch()
                 return resumed, 2 * job.slices
-            files = await self._step(
-                lambda: write_root_files(job, staging, way, None if sums is None else sums.by_block)
-            )
+            files = await self._step(lambda: self._write_root_files(job, staging, way, sums))
             if safe:
                 await journal.vouch()
         finally:
@@ -238,11 +237,15 @@ class Run:
                 f"The shards were built by several versions of planbalance ({', '.join(sorted(gathered.tools))}); "
                 "plan and journals are of one format, so the data set is the same"
             )
-        sums = None if gathered.sums is None else gathered.sums.by_block
-        files = await self._step(lambda: write_root_files(job, staging, way, sums))
+        files = await self._step(lambda: self._write_root_files(job, staging, way, gathered.sums))
         if job.options.durability == "safe":
             await self._step(lambda: fs.sync_below(staging.tree.fd))
         return job.slices, files
+
+    def _write_root_files(self, job: Job, staging: Staging, way: Mode, sums: Sums | None) -> int:
+        manifest = None if sums is None else list(self._crew.manifest(sums.by_block))
+        self._crew.dismiss()
+        return write_root_files(job, staging, way, manifest)
 
     def _resume(self, job: Job, staging: Staging, way: Mode, journal: JournalFile, sums: Sums | None) -> Proven:
         """Return what earlier runs have done."""
@@ -291,7 +294,6 @@ class Run:
             await place_all(schedule, crew, controller, finished=finished, stopping=lambda: self._stop)
         finally:
             self._progress.end()
-            await anyio.to_thread.run_sync(crew.close)
 
     def _take_in(self, result: Result) -> None:
         self._progress.advance(result.count, result.copied)

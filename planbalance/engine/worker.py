@@ -14,7 +14,9 @@ import socket
 from typing import Final
 
 from planbalance import fs
+from planbalance.destination import Destinations
 from planbalance.engine.job import Job
+from planbalance.engine.manifest import Lines, block_lines
 from planbalance.engine.schedule import Batch
 from planbalance.engine.survey import BlockSurvey
 from planbalance.engine.switches import Switches
@@ -82,3 +84,13 @@ class _Worker:
         """Place a batch. Raises PlanError where the plan file changed under the run."""
         assert self._placer is not None
         return self._placer.place(batch)
+
+    def manifest(self, index: int, sums: bytes) -> tuple[Lines, Lines]:
+        """Return a block's lines of the manifest."""
+        return manifest_of(self._job, index, sums)
+
+
+def manifest_of(job: Job, index: int, sums: bytes) -> tuple[Lines, Lines]:
+    """Return the manifest's lines of block `index`; `sums` are its images', end to end. Raises PlanError."""
+    header = job.plan.header
+    return block_lines(Destinations(header.sources, header.parameters["layout"]), job.plan.read_block(index), sums)
