@@ -9,8 +9,9 @@ A node keeps so many workers busy, each of which waits for one call after the ot
 
 and then one node finishes: it checks the plan and the names, and writes metadata (and a manifest).
 
-`--validate FILE` holds it against what `benchmarks.scaling` measured: the calls of a slice, those for which a folder is
-held, and its CPU are taken from the runs with one client; what several clients take is predicted.
+`--validate FILE` holds it against what `benchmarks.scaling` measured on one machine. Taken from the runs with one
+client are: what a client takes before its first slice, how long a slice waits, how long its folder is held, and the CPU
+of both, which clients and file servers share there. What several clients take is predicted.
 """
 
 import json
@@ -123,30 +124,37 @@ def table(place: Place, nodes: Sequence[int]) -> str:
     return "\n".join(lines)
 
 
-def validation(result: dict[str, Any], start: float) -> str:
+def validation(result: dict[str, Any]) -> str:
     """Return measured and predicted times of a scaling run, as Markdown."""
     slices = int(result["method"].partition(" slices")[0].replace(",", ""))
     cores = int(result["machine"]["cores"])  # all clients share this machine
+    flat = _flat_blocks(slices)
     lines = [f"{result['method']}.", "", "| layout | clients | measured | predicted | by | off |"]
     lines += ["|---|---:|---:|---:|---|---:|"]
-    single = {layout: rows[0]["seconds"] - start for layout, rows in result["rows"].items()}
-    waiting = single["by-volume"] / slices  # seconds a slice, all workers of a client busy
-    flat = _flat_blocks(slices)
-    held = single["keep"] / max(block.count for block in _by_folder(flat))  # where that is more than the waiting
+    waiting = _placing(result["rows"]["by-volume"][0]) / slices  # seconds a slice, all workers of a client busy
     for layout, rows in result["rows"].items():
-        cpu = rows[0].get("CPU", 0.0) / cores
+        single = rows[0]
         for row in rows:
-            limits = {"waiting": waiting * slices / row["clients"], "thinking": cpu}
+            clients = row["clients"]
+            largest = slices / clients if layout == "by-volume" else _largest(flat, clients)
+            limits = {"waiting": single["again"] + waiting * largest}
+            thinking = single["CPU"] + (clients - 1) * single["again CPU"]
+            limits["thinking"] = thinking / cores
             if layout == "keep":
-                limits = {"waiting": waiting * _largest(flat, row["clients"]), "thinking": cpu}
-                limits["folder"] = held * _fullest(flat, row["clients"])
+                held = _placing(single) / _fullest(flat, 1)  # at most: where waiting decides, a folder is held for less
+                limits["folder"] = single["again"] + held * _fullest(flat, clients)
             reason = max(limits, key=lambda name: limits[name])
-            predicted = start + limits[reason]
+            predicted = limits[reason]
             off = predicted / row["seconds"] - 1
             lines.append(
-                f"| {layout} | {row['clients']} | {row['seconds']:.1f} s | {predicted:.1f} s | {reason} | {off:+.0%} |"
+                f"| {layout} | {clients} | {row['seconds']:.1f} s | {predicted:.1f} s | {reason} | {off:+.0%} |"
             )
     return "\n".join(lines)
+
+
+def _placing(single: dict[str, Any]) -> float:
+    """Return the seconds of a run with one client in which slices were placed."""
+    return float(single["seconds"] - single["again"])
 
 
 def _flat_blocks(slices: int) -> list[Block]:
@@ -180,12 +188,11 @@ def _fullest(blocks: Sequence[Block], clients: int) -> int:
 
 @click.command()
 @click.option("--nodes", default="1,8,64,512", show_default=True)
-@click.option("--start", default=2.0, show_default=True, help="Seconds until a client's first slice, with --validate.")
 @click.option("--validate", type=click.Path(exists=True), multiple=True, help="What benchmarks.scaling wrote.")
-def main(nodes: str, start: float, validate: Sequence[str]) -> None:
+def main(nodes: str, validate: Sequence[str]) -> None:
     """Print the model's tables, or hold it against measurements."""
     for path in validate:
-        print(validation(json.loads(Path(path).read_text()), start) + "\n")
+        print(validation(json.loads(Path(path).read_text())) + "\n")
     if not validate:
         counts = [int(word) for word in nodes.split(",")]
         print("\n\n".join(table(place, counts) for place in PLACES))

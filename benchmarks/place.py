@@ -73,8 +73,8 @@ class Place:
 def client(place: Place, command: Sequence[str], *, mount: str | None = None, go: Path | None = None) -> list[str]:
     """Return the words that run a command in a mount namespace of its own, as on a node of a cluster. Needs root.
 
-    Before the command's output stands when it began, behind it when it ended, and then, as bash's `times` prints them,
-    what this client used of the CPU, its mount included. With `go` it waits for that file once it has mounted.
+    Before the command's output stands when it began, behind it when it ended, in seconds since 1970. With `go` it waits
+    for that file once it has mounted.
     """
     wait = f"until [ -e {shlex.quote(str(go))} ]; do sleep 0.02; done" if go is not None else ":"
     script = f"""
@@ -87,7 +87,6 @@ def client(place: Place, command: Sequence[str], *, mount: str | None = None, go
         date +%s.%N
         umount -l {place.root}
         wait
-        times
         exit $code
     """
     return [*place.within, "unshare", "--mount", "--propagation", "private", "bash", "-c", script]

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks import __main__ as program
-from benchmarks import build, calls, measure
+from benchmarks import build, calls, measure, model
 from benchmarks.place import Place, client
 
 
@@ -75,7 +75,7 @@ def test_a_place_that_is_there_already_is_not_mounted(tmp_path: Path) -> None:
         assert list(tmp_path.iterdir()) == []
 
 
-def test_a_client_mounts_for_itself_and_says_what_it_used(tmp_path: Path) -> None:
+def test_a_client_mounts_for_itself_and_says_how_long_it_took(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("mount namespaces need root")
     under, point = tmp_path / "under", tmp_path / "point"
@@ -83,8 +83,26 @@ def test_a_client_mounts_for_itself_and_says_what_it_used(tmp_path: Path) -> Non
     point.mkdir()
     place = Place("bound", point, mount=f"mount --bind {under} {point}")
     done = subprocess.run(client(place, ["touch", f"{point}/made"]), capture_output=True, text=True, check=True)
-    begin, end, *times = done.stdout.splitlines()
+    begin, end = done.stdout.splitlines()
     assert float(begin) <= float(end)
-    assert len(times) == 2  # of the shell, and of its children
     assert (under / "made").exists()
     assert list(point.iterdir()) == []
+
+
+def scaled(layout: str, clients: int, seconds: float) -> dict[str, object]:
+    row = {"clients": clients, "seconds": seconds, "CPU": 8.0, "again": 1.0, "again CPU": 0.5}
+    return {"layout": layout, **row}
+
+
+def test_the_model_predicts_several_clients_from_one() -> None:
+    rows = {
+        "by-volume": [scaled("by-volume", 1, 81.0), scaled("by-volume", 4, 21.0), scaled("by-volume", 32, 11.0)],
+        "keep": [scaled("keep", 1, 81.0), scaled("keep", 4, 60.0)],
+    }
+    result = {"method": "20,000 slices of 100 volumes, 5 ms", "machine": {"cores": "2"}, "rows": rows}
+    table = model.validation(result).splitlines()[4:]
+    assert table[1] == "| by-volume | 4 | 21.0 s | 21.0 s | waiting | +0% |"
+    # 8 seconds of CPU, and half a second for each further client, on two cores
+    assert table[2] == f"| by-volume | 32 | 11.0 s | {(8 + 31 * 0.5) / 2:.1f} s | thinking | +7% |"
+    # 14,000 slices lie in one folder, in four blocks of at most 4,096; the largest shard has two of them
+    assert table[4] == f"| keep | 4 | 60.0 s | {1 + 80 / 14_000 * 8_192:.1f} s | folder | -20% |"
