@@ -1,5 +1,6 @@
 """`python -m benchmarks`: one command for any machine; a JSON file and a table with machine, file system and method."""
 
+import compileall
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from typing import Any
 
 import click
 
+import planbalance
 from benchmarks import build, calls
 from benchmarks.far import moosefs, slow
 from benchmarks.measure import Case, machine, versions
@@ -51,6 +53,8 @@ def main(
 ) -> None:
     """Measure plan, apply in each mode and verify beside what people copy trees with, in one run, as ratios."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))  # what was mounted is taken down
+    # As pip does when it installs: a checkout where PYTHONDONTWRITEBYTECODE is set would be compiled at every start.
+    compileall.compile_dir(Path(planbalance.__file__).parent, quiet=1)
     if not roots and not words:
         words = tuple(PLACES) if full else ("tmpfs", "disk", "xfs", "btrfs", "far2", "far20", "moosefs")
     result: dict[str, Any] = {"benchmark": "build", "machine": machine(), "versions": versions(), "places": {}}

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
-import yaml
 
 from planbalance.model import SPLITS, Operation, PlanHeader, Split
 
@@ -95,6 +94,10 @@ def _holds(header: PlanHeader, split: Split) -> bool:
 
 def _quoted(text: str) -> str:
     """Return a text as a double-quoted YAML scalar on one line."""
+    if text.isascii() and text.isprintable():  # then JSON writes it alike, and yaml takes a while to start
+        return orjson.dumps(text).decode()
+    import yaml
+
     scalar: str = yaml.safe_dump(text, default_style='"', allow_unicode=True, width=1 << 30)
     return scalar.removesuffix("\n")
 

@@ -5,7 +5,6 @@ A lock of the kernel goes with its holder. What is written here is for people, a
 
 import os
 import socket
-import subprocess
 from contextlib import suppress
 from typing import Any, Final
 
@@ -92,6 +91,8 @@ def _started(pid: int) -> str | None:
 def _slurm_has_ended(task: str, who: dict[str, Any]) -> bool:
     if task == os.environ.get("SLURM_JOB_ID"):  # requeued after its node died: this is the same job, once more
         return str(who.get("slurm_restart")) != os.environ.get("SLURM_RESTART_COUNT", "0")
+    import subprocess
+
     try:
         told = subprocess.run(  # noqa: S603 - `task` is a number
             ["squeue", "--noheader", "--format=%T", f"--jobs={task}"],  # noqa: S607 - the cluster's own, by PATH

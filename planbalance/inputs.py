@@ -4,17 +4,18 @@ A folder is read by its layout, a yaml as the trainers read it (Ultralytics 8.4 
 `check_dataset`). Looks at a handful of folders and reads the yaml and its text lists; the images are the scan's.
 """
 
-import difflib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from planbalance.datayaml import SIZE_LIMIT, DatasetYaml, parse_dataset_yaml
 from planbalance.destination import text_fault
 from planbalance.errors import InputError, UsageError
 from planbalance.model import IMAGE_SUFFIXES, SPLITS, Folder, Input, Problem, Split
 from planbalance.places import is_within
+
+if TYPE_CHECKING:
+    from planbalance.datayaml import DatasetYaml
 
 SPLIT_FOLDERS: Final[Mapping[str, Split]] = {"train": "train", "val": "val", "valid": "val", "test": "test"}
 _YAML_NAMES: Final = ("data.yaml", "dataset.yaml")
@@ -264,7 +265,7 @@ def _from_yaml(path: str) -> _Draft:
     return draft
 
 
-def _yaml_root(yaml: str, data: DatasetYaml) -> str:
+def _yaml_root(yaml: str, data: "DatasetYaml") -> str:
     folder = os.path.dirname(yaml)
     if data.path is None:
         return folder
@@ -488,7 +489,9 @@ def _prefix(name: str) -> str:
     return f"{name}-"
 
 
-def _read_yaml(path: str) -> DatasetYaml:
+def _read_yaml(path: str) -> "DatasetYaml":
+    from planbalance.datayaml import SIZE_LIMIT, parse_dataset_yaml
+
     try:
         with open(path, "rb") as file:
             text = file.read(SIZE_LIMIT + 1)
@@ -553,7 +556,9 @@ def _not_found(what: str, given: str, path: str) -> InputError:
         parent, missing = os.path.dirname(parent), os.path.basename(parent)
     hint = f"{parent} exists, but holds no '{missing}'."
     try:
-        close = difflib.get_close_matches(missing, sorted(os.listdir(parent)), n=1)
+        from difflib import get_close_matches
+
+        close = get_close_matches(missing, sorted(os.listdir(parent)), n=1)
     except OSError:
         close = []
     if close and text_fault(close[0]) is None:

@@ -8,7 +8,6 @@ import gc
 import math
 import os
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from typing import Final, TypeVar
@@ -83,9 +82,10 @@ def without_collecting() -> Iterator[None]:
 
 def run_blocking(main: Callable[[], Awaitable[Result]]) -> Result:
     """Run `main` to its end; in a thread of its own where this thread already runs an event loop (a notebook)."""
-    import asyncio  # noqa: PLC0415 - a third of the start-up of commands that need no loop
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
 
-    import anyio  # noqa: PLC0415 - as above
+    import anyio
 
     results: list[Result] = []
 
@@ -119,8 +119,8 @@ async def for_each_batch(
     batches finish and no new one starts. An exception from `work`, `finished` or `batches` ends the others the same
     way and is raised.
     """
-    import anyio  # noqa: PLC0415 - start-up: as above
-    import anyio.to_thread  # noqa: PLC0415 - start-up: as above
+    import anyio
+    import anyio.to_thread
 
     limiter = anyio.CapacityLimiter(jobs)
     source = iter(batches)

@@ -11,6 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from planbalance import handoff
 from planbalance.datayaml import parse_dataset_yaml
 from planbalance.handoff import (
     UNREAD_SUFFIXES,
@@ -358,3 +359,8 @@ def test_the_planners_warning_is_understood(tmp_path: Path, suffix: str, runs: b
     commands, warnings = train_commands(header, header.output)
     assert [command is not None for command in commands.values()] == [runs, runs]
     assert any(".dcm" in warning for warning in warnings) is not runs
+
+
+@given(st.text(st.characters(max_codepoint=0x7E)))
+def test_texts_are_quoted_as_yaml_does_it_whoever_writes_them(text: str) -> None:
+    assert handoff._quoted(text) == yaml.safe_dump(text, default_style='"', width=1 << 30).removesuffix("\n")

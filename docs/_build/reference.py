@@ -11,7 +11,7 @@ import click
 
 import planbalance
 from planbalance import errors
-from planbalance.cli import COMMANDS, cli
+from planbalance.cli.program import COMMANDS, cli
 from planbalance.cli.options import Command, Option
 
 SOURCES = Path(planbalance.__file__).parent

@@ -1,35 +1,33 @@
-"""The command line: parse, call the api, print, exit code. Nothing else."""
+"""The command line: parse, call the api, print, exit code. Nothing else.
 
-import click
-
-from planbalance.cli.shell import Shell, print_version
-
-# In the order in which people meet them. Each is a function of that name in a module of that name here.
-COMMANDS = (
-    *("scan", "plan", "show", "diff", "apply", "verify", "build", "report"),
-    *("relocate", "clean", "tune", "slurm", "demo", "completion"),
-)
-
-
-@click.group(cls=Shell, names=COMMANDS, invoke_without_command=True)
-@click.option(
-    "--version", is_flag=True, expose_value=False, is_eager=True, callback=print_version,
-    help="Show versions, for a bug report.",
-)  # fmt: skip
-@click.pass_context
-def cli(ctx: click.Context) -> None:
-    """Split a detection data set of medical slices into train, val and test without a leak.
-
-    A volume (or a patient, with a map) is never in two splits; only train is undersampled; what is there, what will
-    be, and what came out is counted and shown. First `plan`, look at it, then `apply`, then `verify`.
-
-    Options may also stand in a planbalance.yaml of the working folder, below their command; the command line wins.
-    """
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help(), err=True)
-        ctx.exit(2)
+This module is what an entry point reads before anything is watched, so it reads nothing itself.
+"""
 
 
 def main() -> None:
     """Run the program and exit."""
-    cli.main()
+    import signal
+    import sys
+
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    ours = {number for number, handler in usual.items() if signal.getsignal(number) is handler}  # nohup's stay ignored
+    for number in ours:
+        signal.signal(number, _leave)
+    from planbalance.cli.program import cli
+
+    try:
+        if signal.SIGINT in ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        cli.main()
+    except KeyboardInterrupt:  # before the program watches for it, or after
+        sys.exit(130)
+
+
+def _leave(_signal: int, _frame: object) -> None:
+    """Leave at once, as the contract says of an interruption: modules are being read, and nothing has begun.
+
+    An exception would be told with a traceback, or swallowed by a module that guards its own imports.
+    """
+    import os
+
+    os._exit(130)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Literal, Unpack
 
 import click
-from rich.console import Group
 
 from planbalance import api
 from planbalance.api import DEFAULT_PLAN, ApplyKeywords
@@ -20,6 +19,7 @@ from planbalance.cli.options import (
 )
 from planbalance.cli.terminal import Answer, Terminal
 from planbalance.report.apply import apply_document, apply_text
+from planbalance.report.table import Group
 
 
 @command(

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any, Literal, Unpack
 
 import click
-from rich.console import Group
 
 from planbalance import api
 from planbalance.api import BuildKeywords, InputSpec, Planned
@@ -23,7 +22,7 @@ from planbalance.cli.terminal import Answer, Terminal
 from planbalance.cli.verify import AUDIT_FAILED
 from planbalance.report.apply import apply_document, apply_text, done_text, train_text
 from planbalance.report.plan import plan_text
-from planbalance.report.table import heading, line
+from planbalance.report.table import Group, heading, line
 from planbalance.report.verify import verify_document, verify_text
 
 

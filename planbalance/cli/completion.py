@@ -6,8 +6,9 @@ from typing import Final
 import click
 from click.shell_completion import get_completion_class
 
-from planbalance.cli.options import command, lines
+from planbalance.cli.options import command
 from planbalance.cli.terminal import Answer
+from planbalance.report.table import lines
 
 SHELLS: Final = ("bash", "zsh", "fish")
 _VARIABLE: Final = "_PLANBALANCE_COMPLETE"

@@ -14,17 +14,14 @@ are read as texts, as a command line gives them. Relative paths count from the f
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, Final, NamedTuple
 
 import click
-import yaml
 
 from planbalance.errors import UsageError
 
 FILE: Final = "planbalance.yaml"
-_LARGEST: Final = 1 << 20  # bytes
-_NULLS: Final = frozenset(("", "~", "null", "Null", "NULL"))
+LARGEST: Final = 1 << 20  # bytes
 _FLAGS: Final = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 # What stands on the command line without an option.
 _ARGUMENTS: Final = {"inputs": "input", "plans": "plan", "plan": "plan", "dataset": "dataset"}
@@ -115,63 +112,14 @@ def read_sections(commands: Iterable[str]) -> Sections:
     """
     try:
         with open(FILE, "rb") as file:
-            data = file.read(_LARGEST + 1)
+            data = file.read(LARGEST + 1)
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise _refused(f"it cannot be read: {error.strerror or error}") from error
-    return _sections(_root(data), tuple(commands))
+        raise refused(f"it cannot be read: {error.strerror or error}") from error
+    from planbalance.cli.sections import parse_sections
 
-
-def _root(data: bytes) -> yaml.Node | None:
-    if len(data) > _LARGEST:
-        raise _refused(f"it has more than {_LARGEST:,} bytes")
-    try:
-        return yaml.compose(data.decode("utf-8-sig"), Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        raise _refused(f"it is not valid YAML: {' '.join(str(error).split())}") from error
-    except (ValueError, RecursionError) as error:
-        raise _refused("it is not valid YAML in UTF-8") from error
-
-
-def _sections(root: yaml.Node | None, commands: Sequence[str]) -> dict[str, dict[str, Setting]]:
-    sections: dict[str, dict[str, Setting]] = {}
-    for name, line, node in [] if root is None else _pairs(root, "the file"):
-        if name not in commands:
-            raise _unknown_section(name, line, commands)
-        if name in sections:
-            raise _refused(f"line {line}: '{name}' stands there twice")
-        section = sections[name] = {}
-        for key, at, value in _pairs(node, f"'{name}'"):
-            dashed = key.replace("_", "-")
-            if dashed in section:
-                raise _refused(f"line {at}: '{key}' stands in '{name}' twice")
-            section[dashed] = Setting(at, _text(value, key, at))
-    return sections
-
-
-def _pairs(node: yaml.Node, what: str) -> Iterator[tuple[str, int, yaml.Node]]:
-    """Yield (key, line, value) of a mapping; an empty one is written as nothing at all."""
-    if isinstance(node, yaml.ScalarNode) and node.value in _NULLS:
-        return
-    if not isinstance(node, yaml.MappingNode):
-        raise _refused(f"line {node.start_mark.line + 1}: {what} is no list of `key: value`")
-    for key, value in node.value:
-        yield (key.value if isinstance(key, yaml.ScalarNode) else "?"), key.start_mark.line + 1, value
-
-
-def _text(node: yaml.Node, key: str, line: int) -> Text:
-    if isinstance(node, yaml.SequenceNode):
-        return [_scalar(one, key, line) for one in node.value]
-    return _scalar(node, key, line)
-
-
-def _scalar(node: yaml.Node, key: str, line: int) -> str:
-    if not isinstance(node, yaml.ScalarNode) or (node.style is None and node.value in _NULLS):
-        raise _refused(
-            f"line {line}: '{key}' has no value that an option could take", "Give a value or a list of them."
-        )
-    return str(node.value)
+    return parse_sections(data, tuple(commands))
 
 
 def _value(parameter: click.Parameter, key: str, setting: Setting) -> Any:  # noqa: ANN401 - what click's default_map takes
@@ -179,31 +127,28 @@ def _value(parameter: click.Parameter, key: str, setting: Setting) -> Any:  # no
     if parameter.nargs == -1 or getattr(parameter, "multiple", False):
         return [value] if isinstance(value, str) else value
     if not isinstance(value, str):
-        raise _refused(f"line {line}: '{key}' takes one value, not a list")
+        raise refused(f"line {line}: '{key}' takes one value, not a list")
     if getattr(parameter, "is_flag", False):
         if value.lower() not in _FLAGS:
-            raise _refused(f"line {line}: '{key}' is true or false, not '{value}'")
+            raise refused(f"line {line}: '{key}' is true or false, not '{value}'")
         return _FLAGS[value.lower()]
     return value
 
 
-def _refused(reason: str, hint: str = "") -> UsageError:
+def refused(reason: str, hint: str = "") -> UsageError:
+    """Return what to say of a file that cannot be taken."""
     hint = hint or "See `planbalance plan --save-config`, which writes such a file."
     return UsageError(f"{FILE} is refused: {reason}.", kind="bad-config", hint=hint, paths=[os.path.abspath(FILE)])
 
 
 def _unknown(section: str, key: str, line: int, known: Iterable[str]) -> UsageError:
+    from difflib import get_close_matches
+
     close = get_close_matches(key, sorted(known), n=3)
     hint = f"Did you mean {' or '.join(close)}?" if close else f"`planbalance {section} --help` shows the options."
     if key in _NEVER:
         hint = f"--{key} is for the command line alone."
-    return _refused(f"line {line}: '{section}' knows no '{key}'", hint)
-
-
-def _unknown_section(name: str, line: int, commands: Sequence[str]) -> UsageError:
-    close = get_close_matches(name, commands, n=3)
-    hint = f"Did you mean {' or '.join(close)}?" if close else "Options stand below their command, such as `plan:`."
-    return _refused(f"line {line}: '{name}' is no command", hint)
+    return refused(f"line {line}: '{section}' knows no '{key}'", hint)
 
 
 # ---- the command line wins ------------------------------------------------------------------------------------------

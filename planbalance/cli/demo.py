@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import click
-from rich.console import Group
-from rich.text import Text
 
 from planbalance import demo as drawn
 from planbalance.cli.apply import apply
@@ -18,7 +16,7 @@ from planbalance.cli.scan import scan
 from planbalance.cli.terminal import Answer, Terminal
 from planbalance.cli.verify import verify
 from planbalance.errors import UsageError
-from planbalance.report.table import heading, line, prose
+from planbalance.report.table import Group, Renderable, heading, line, prose
 
 
 @command("demo", about="Try it all on a data set drawn here.", example="planbalance demo")
@@ -57,15 +55,15 @@ def _shown(step: Command, words: list[str], ctx: click.Context) -> Answer:
     """Show a command as typed, run it, and show what it answers."""
     terminal: Terminal = ctx.obj
     name = str(step.name)
-    terminal.show(Group(Text(""), line(("$ ", "dim"), (shlex.join(["planbalance", name, *words]), "bold"))))
-    terminal.show(Text(""))
+    terminal.show(Group(line(), line(("$ ", "dim"), (shlex.join(["planbalance", name, *words]), "bold"))))
+    terminal.show(line())
     with step.make_context(name, list(words), parent=ctx.parent) as own:
         answer = step.answer(own, terminal)
     terminal.show(answer.text)
     return answer
 
 
-def _what_next(dataset: str, output: str, plan_file: str) -> Iterable[Text]:
+def _what_next(dataset: str, output: str, plan_file: str) -> Iterable[Renderable]:
     yield heading("What to try next")
     other = os.path.join(os.path.dirname(plan_file), "spread.json")
     for words, why in (

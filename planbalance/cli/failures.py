@@ -1,16 +1,14 @@
 """Every exception becomes one sentence, a hint and an exit code; a traceback only with PLANBALANCE_DEBUG=1."""
 
 import os
-import traceback
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import click
-from rich.text import Text
 
 from planbalance.cli.terminal import Terminal
 from planbalance.errors import PlanbalanceError
-from planbalance.report.table import line
+from planbalance.report.table import line, lines
 
 INTERRUPTED: Final = 130
 BUG: Final = 1
@@ -91,4 +89,6 @@ def _sentence(message: str) -> str:
 def debug_trace(error: BaseException, terminal: Terminal) -> None:
     """Show where it happened, where the user asked for it."""
     if os.environ.get("PLANBALANCE_DEBUG") == "1":
-        terminal.complain(Text("".join(traceback.format_exception(error)), no_wrap=True, overflow="ignore"))
+        import traceback
+
+        terminal.complain(lines("".join(traceback.format_exception(error))))

@@ -6,14 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
-from click.shell_completion import CompletionItem
-from rich.console import Group as Lines
 
 from planbalance.api import MODES, InputSpec
 from planbalance.cli import config
 from planbalance.cli.terminal import Answer, Terminal
 from planbalance.model import SPLITS
-from planbalance.report.table import line
 
 ADVANCED: Final = "Advanced"
 # In the order of the help.
@@ -117,7 +114,7 @@ def help_option() -> click.Option:
 
 def _print_help(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's signature
     if wanted:
-        Terminal().insist(lines(ctx.get_help()))
+        Terminal().write(ctx.get_help())
         ctx.exit()
 
 
@@ -159,6 +156,8 @@ def together(*decorators: Callable[[Decorated], Decorated]) -> Callable[[Decorat
 
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     _ParamType = click.ParamType[Any]
 else:  # older clicks know no type arguments
     _ParamType = click.ParamType
@@ -186,8 +185,10 @@ class _Value(_ParamType):
         except ValueError:
             self.fail(f"{value!r} is not {self._what}.", param, ctx)
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - click's signature
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":  # noqa: ARG002 - click's signature
         """Return what a shell offers for a word that is begun."""
+        from click.shell_completion import CompletionItem
+
         if self.completion in (FILES, FOLDERS):
             return [CompletionItem(incomplete, type=self.completion[0])]
         return offered(self.completion, incomplete)
@@ -197,8 +198,10 @@ FILES: Final = ("file",)
 FOLDERS: Final = ("dir",)
 
 
-def offered(words: Iterable[str], incomplete: str) -> list[CompletionItem]:
+def offered(words: Iterable[str], incomplete: str) -> "list[CompletionItem]":
     """Return those of the words that go on as a word is begun."""
+    from click.shell_completion import CompletionItem
+
     return [CompletionItem(word) for word in words if word.startswith(incomplete)]
 
 
@@ -438,8 +441,3 @@ label_mode_option = option(
     "--labels", type=click.Choice(["copy", "same"]), heading="Output",
     help="Labels copied (one edited later does not change the source), or placed as the images are.  [default: copy]",
 )  # fmt: skip
-
-
-def lines(text: str) -> Lines:
-    """Return text as lines that are neither wrapped nor cut (CSV)."""
-    return Lines(*(line(row) for row in text.splitlines()))

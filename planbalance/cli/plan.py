@@ -3,10 +3,9 @@
 import os
 import shlex
 from collections.abc import Iterable, Sequence
-from typing import Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import click
-from rich.console import Group, RenderableType
 
 from planbalance import api, guard
 from planbalance.api import DEFAULT_PLAN, DEFAULT_SEED, InputSpec, PlanKeywords, Planned, fold_file
@@ -19,14 +18,15 @@ from planbalance.cli.options import (
     option,
     plan_options,
 )
-from planbalance.cli.saved import NewSection, given, new_section, save
 from planbalance.cli.terminal import Answer, Terminal
 from planbalance.model import SPLITS, Progress
 from planbalance.places import all_guarded
-from planbalance.planner import parse_ratios
 from planbalance.report.footprint import footprint_of
 from planbalance.report.plan import plan_document, plan_text
-from planbalance.report.table import heading, line
+from planbalance.report.table import Group, Renderable, heading, line
+
+if TYPE_CHECKING:
+    from planbalance.cli.saved import NewSection
 
 
 class Places(TypedDict):
@@ -88,8 +88,11 @@ def plan(  # noqa: PLR0913, PLR0917 - click passes options by name
     )
 
 
-def _section(ctx: click.Context, keywords: PlanKeywords, folds: int | None) -> NewSection:
+def _section(ctx: click.Context, keywords: PlanKeywords, folds: int | None) -> "NewSection":
     """Return the options to save: those that were given, and the ratios and the seed whether they were or not."""
+    from planbalance.cli.saved import given, new_section
+    from planbalance.planner import parse_ratios
+
     settings = given(ctx)
     if keywords.get("extend") is None:
         if not {"seed", "split-seed", "sample-seed"} & set(settings):
@@ -102,7 +105,9 @@ def _section(ctx: click.Context, keywords: PlanKeywords, folds: int | None) -> N
     return new_section("plan", settings, root.list_commands(ctx) if isinstance(root, click.Group) else ("plan",))
 
 
-def _save(section: NewSection, made: Planned, terminal: Terminal) -> None:
+def _save(section: "NewSection", made: Planned, terminal: Terminal) -> None:
+    from planbalance.cli.saved import save
+
     path = os.path.abspath(config.FILE)
     guard.refuse_files({"file of options": path}, all_guarded(made.header.inputs, made.header.sources))
     terminal.note(
@@ -129,7 +134,7 @@ def _apply_command(plan_files: Sequence[str]) -> str:
     return shlex.join(["planbalance", "apply", *words])
 
 
-def _fold_texts(documents: Sequence[dict[str, Any]], plan_files: Sequence[str]) -> Iterable[RenderableType]:
+def _fold_texts(documents: Sequence[dict[str, Any]], plan_files: Sequence[str]) -> Iterable[Renderable]:
     for number, document in enumerate(documents, start=1):
         yield heading(f"Fold {number} of {len(documents)}")
         yield plan_text(document)

@@ -13,7 +13,7 @@ import click
 
 from planbalance.cli import config
 from planbalance.cli.failures import debug_trace, failure_of, tell
-from planbalance.cli.options import Command, help_option, lines
+from planbalance.cli.options import Command, help_option
 from planbalance.cli.terminal import Terminal
 from planbalance.errors import IncompleteError
 
@@ -102,7 +102,7 @@ def _sigterm_as_interrupt() -> Iterator[None]:
 def print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's signature
     """Print the versions and exit."""
     if wanted:
-        from planbalance.cli.version import version_text  # noqa: PLC0415 - reading metadata takes longer than parsing
+        from planbalance.cli.version import version_text
 
-        Terminal().insist(lines(version_text()))
+        Terminal().write(version_text())
         ctx.exit()

@@ -1,11 +1,12 @@
 """`planbalance show`: a plan for a person."""
 
+from typing import TYPE_CHECKING
+
 import click
-from click.shell_completion import CompletionItem
 
 from planbalance import api
 from planbalance.api import DEFAULT_PLAN
-from planbalance.cli.options import PATH, command, lines, offered, option
+from planbalance.cli.options import PATH, command, offered, option
 from planbalance.cli.terminal import Answer, Terminal
 from planbalance.errors import PlanbalanceError, UsageError
 from planbalance.planstore import PlanFile
@@ -13,9 +14,13 @@ from planbalance.report.footprint import footprint
 from planbalance.report.plan import plan_document, plan_text
 from planbalance.report.show import volume_document, volume_text, volumes_csv
 from planbalance.report.slice import Asked, slice_documents, slice_text
+from planbalance.report.table import lines
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
-def _volumes(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def _volumes(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> "list[CompletionItem]":
     """Offer the volumes of the plan that the command line names."""
     try:
         header = api.open_plan(ctx.params.get("plan") or DEFAULT_PLAN).header

@@ -2,34 +2,32 @@
 
 import io
 import os
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from types import TracebackType
-from typing import IO, Any, Final, NamedTuple, Self, TextIO, cast
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, Self, TextIO, cast
 
 import orjson
-from rich.console import Console, Group, RenderableType
-from rich.text import Text
 
 from planbalance.cli.runlog import RunLog
 from planbalance.errors import IncompleteError
 from planbalance.model import Progress, Silent
-from planbalance.report.table import line
+from planbalance.report.table import Renderable, line, plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 # A pipe or a file has no width of its own.
 WIDTH_WITHOUT_TERMINAL: Final = 100
-
-
-_TRAILING: Final = re.compile(r" +\n")
 
 
 class Answer(NamedTuple):
     """What a command has to say: the document for scripts, the text for people, and the exit code."""
 
     document: Mapping[str, Any]
-    text: RenderableType
+    text: Renderable
     exit_code: int = 0
 
 
@@ -41,38 +39,47 @@ class Terminal:
         self.quiet = quiet
         self._out = Pipe(sys.stdout)
         self._err = Pipe(sys.stderr)
-        self._tables = _console(self._out)
-        self._messages = _console(self._err)
-        # A dumb terminal (an editor's shell) moves no cursor: it reads the log.
-        moves = self._messages.is_terminal and not self._messages.is_dumb_terminal
         self._bars: Progress | None = None
-        if moves and not quiet:
-            from planbalance.cli.bars import Bars  # noqa: PLC0415 - a third of what rich takes to start
+        # A dumb terminal (an editor's shell) moves no cursor: it reads the log.
+        if self._err.isatty() and not quiet and not self._messages.is_dumb_terminal:
+            from planbalance.cli.bars import Bars
 
             self._bars = Bars(self._messages)
         self._log = Silent() if quiet else RunLog(self.note)
+
+    @cached_property
+    def _tables(self) -> "Console":
+        return _console(self._out)
+
+    @cached_property
+    def _messages(self) -> "Console":
+        return _console(self._err)
 
     @property
     def progress(self) -> Progress:
         """Bars where stderr is a terminal, else a line now and then; nothing under `--quiet`."""
         return self._bars or self._log
 
-    def show(self, text: RenderableType) -> None:
+    def show(self, text: Renderable) -> None:
         """Print to stdout; nothing under `--json` and `--quiet`."""
         if not (self.as_json or self.quiet):
             self.insist(text)
 
-    def insist(self, text: RenderableType) -> None:
+    def insist(self, text: Renderable) -> None:
         """Print to stdout under `--quiet` too: what the command was called for."""
         if not self.as_json:
             _print(self._tables, text)
+
+    def write(self, text: str) -> None:
+        """Print lines to stdout as they are, neither wrapped nor styled (a help): they need no rich."""
+        self._out.write("".join(f"{plain(row)}\n" for row in text.splitlines()))
 
     def note(self, text: str) -> None:
         """Print a message to stderr; nothing under `--quiet`."""
         if not self.quiet:
             self.complain(line(text))
 
-    def complain(self, text: Text) -> None:
+    def complain(self, text: Renderable) -> None:
         """Print to stderr whatever the options are."""
         _print(self._messages, text)
 
@@ -102,12 +109,14 @@ class Terminal:
             self._bars.end()
 
 
-def _print(console: Console, text: RenderableType) -> None:
+def _print(console: "Console", text: Renderable) -> None:
     """Print as it is: a text on its own would lose what it says of wrapping, so it goes in a group."""
+    from rich.console import Group
+
     with console.capture() as captured:
         console.print(Group(text), crop=False, markup=False, highlight=False, emoji=False)
     # rich fills lines with blanks up to the width
-    console.file.write(_TRAILING.sub("\n", captured.get()))
+    console.file.write("\n".join([row.rstrip(" ") for row in captured.get().split("\n")]))
 
 
 def json_bytes(content: Mapping[str, Any]) -> bytes:
@@ -203,7 +212,9 @@ class Pipe:
             os.close(nowhere)
 
 
-def _console(stream: Pipe) -> Console:
+def _console(stream: Pipe) -> "Console":
+    from rich.console import Console
+
     is_terminal = stream.isatty()
     return Console(
         file=cast("IO[str]", stream),

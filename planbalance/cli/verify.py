@@ -9,15 +9,11 @@ import click
 from planbalance import api
 from planbalance.cli.options import PATH, RULE, command, group_options, option, shard_options
 from planbalance.cli.terminal import Answer, Terminal
-from planbalance.cli.version import package_version
 from planbalance.errors import PlanError
 from planbalance.model import Audit
 from planbalance.planstore import PlanFile
-from planbalance.report.page import PageOptions, check_page, write_page
-from planbalance.report.statement import statement
-from planbalance.report.subject import folder_of, open_subject
 from planbalance.report.table import prose
-from planbalance.report.verify import verify_document, verify_markdown, verify_text
+from planbalance.report.verify import verify_document, verify_text
 
 AUDIT_FAILED = 6
 
@@ -72,6 +68,8 @@ def verify(  # noqa: PLR0913, PLR0917 - click passes options by name
     if report is not None:
         api.check_report(report, dataset, plan, against)
         if report.endswith(".html"):
+            from planbalance.report.page import check_page
+
             check_page(report, *_audited(dataset, plan))
     audit = api.verify(
         dataset,
@@ -99,6 +97,8 @@ def verify(  # noqa: PLR0913, PLR0917 - click passes options by name
 
 def _audited(dataset: str | None, plan: str | None) -> tuple[PlanFile | None, str]:
     """Return what a page shows beside the audit: the data set's own plan where it has one, and its folder."""
+    from planbalance.report.subject import folder_of, open_subject
+
     if dataset is None:
         dataset = api.open_plan(plan or api.DEFAULT_PLAN).header.output
     found = os.path.abspath(dataset)
@@ -111,8 +111,14 @@ def _audited(dataset: str | None, plan: str | None) -> tuple[PlanFile | None, st
 def _write_report(path: str, audit: Audit, document: Mapping[str, Any], audited: tuple[PlanFile | None, str]) -> None:
     plan, dataset = audited
     if path.endswith(".html"):
+        from planbalance.report.page import PageOptions, write_page
+
         write_page(path, plan, PageOptions(dataset=dataset, audit=audit))
         return
+    from planbalance.cli.version import package_version
+    from planbalance.report.statement import statement
+    from planbalance.report.verify import verify_markdown
+
     tool = f"planbalance {package_version('planbalance')}"
     text = verify_markdown(document, statement(audit, dataset=dataset, tool=tool))
     with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:

@@ -4,10 +4,8 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rich.console import Group, RenderableType
-
 from planbalance.model import Outcome
-from planbalance.report.table import count, heading, item, line, prose, size
+from planbalance.report.table import Group, Renderable, count, heading, item, line, prose, size
 
 
 def apply_document(outcome: Outcome) -> dict[str, Any]:
@@ -25,24 +23,24 @@ def apply_document(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def apply_text(document: Mapping[str, Any], *, dry_run: bool = False) -> RenderableType:
+def apply_text(document: Mapping[str, Any], *, dry_run: bool = False) -> Renderable:
     """Return it for a person, ending with the commands that come next."""
     if dry_run:
         return Group(*_dry(document), *warnings_text(document["warnings"]))
     return Group(done_text(document), *_verify(document), train_text(document))
 
 
-def done_text(document: Mapping[str, Any]) -> RenderableType:
+def done_text(document: Mapping[str, Any]) -> Renderable:
     """Return what was done, without what comes next."""
     return Group(*_done(document), *warnings_text(document["warnings"]))
 
 
-def train_text(document: Mapping[str, Any]) -> RenderableType:
+def train_text(document: Mapping[str, Any]) -> Renderable:
     """Return the training commands of a data set that is published."""
     return Group(*_train(document))
 
 
-def _dry(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+def _dry(document: Mapping[str, Any]) -> Iterable[Renderable]:
     yield prose(
         "Dry run: nothing was written; the plan is not stale, there is permission, and there is room, by an estimate "
         "that knows of no quota."
@@ -51,7 +49,7 @@ def _dry(document: Mapping[str, Any]) -> Iterable[RenderableType]:
     yield line("  ", document["output"])
 
 
-def _done(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+def _done(document: Mapping[str, Any]) -> Iterable[Renderable]:
     if not document["published"]:
         yield prose(
             "This part is done. Nothing is published until all parts are, and `--finish` has put them together."
@@ -67,7 +65,7 @@ def _done(document: Mapping[str, Any]) -> Iterable[RenderableType]:
     )
 
 
-def warnings_text(warnings: Iterable[str]) -> Iterable[RenderableType]:
+def warnings_text(warnings: Iterable[str]) -> Iterable[Renderable]:
     """Yield the warnings under their heading, nothing where there are none."""
     listed = list(warnings)
     if listed:
@@ -75,13 +73,13 @@ def warnings_text(warnings: Iterable[str]) -> Iterable[RenderableType]:
         yield from (item("!", warning, style="yellow") for warning in listed)
 
 
-def _verify(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+def _verify(document: Mapping[str, Any]) -> Iterable[Renderable]:
     if document["published"]:
         yield heading("Verify")
         yield line(f"planbalance verify {shlex.quote(document['output'])}")
 
 
-def _train(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+def _train(document: Mapping[str, Any]) -> Iterable[Renderable]:
     if not document["published"]:
         return
     for name, title in (("yolov5", "Train with YOLOv5"), ("ultralytics", "Train with Ultralytics")):

@@ -3,9 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rich.console import Group, RenderableType
-
-from planbalance.report.table import heading, line, prose
+from planbalance.report.table import Group, Renderable, heading, line, prose
 
 
 def slurm_document(files: Mapping[str, str], *, nodes: int, folder: str, submit: str) -> dict[str, Any]:
@@ -13,12 +11,12 @@ def slurm_document(files: Mapping[str, str], *, nodes: int, folder: str, submit:
     return {"nodes": nodes, "folder": folder, **files, "submit": submit}
 
 
-def slurm_text(document: Mapping[str, Any]) -> RenderableType:
+def slurm_text(document: Mapping[str, Any]) -> Renderable:
     """Return it for a person."""
     return Group(*_written(document))
 
 
-def _written(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+def _written(document: Mapping[str, Any]) -> Iterable[Renderable]:
     yield line(f"Wrote {document['array']} ({document['nodes']} shards) and {document['finish']} to")
     yield line("  ", document["folder"])
     yield prose("Read them, fill in what your cluster wants to know (time, partition, account), then submit both:")

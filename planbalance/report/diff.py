@@ -3,14 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from rich.console import Group, RenderableType
-
-from planbalance.report.table import Grid, count, heading, line, prose
+from planbalance.report.table import Grid, Group, Renderable, count, heading, line, prose
 
 _SHOWN: Final = 20
 
 
-def diff_text(document: Mapping[str, Any]) -> RenderableType:
+def diff_text(document: Mapping[str, Any]) -> Renderable:
     """Return the differences of two plans, `PlanDiff.to_json()`, for a person."""
     if document["identical"]:
         return Group(line("The plans are the same: ", document["new_digest"]))
@@ -33,7 +31,7 @@ def _verdict(document: Mapping[str, Any]) -> str:
     return "No volume that both plans have is in another split."
 
 
-def _volumes(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+def _volumes(document: Mapping[str, Any]) -> Iterable[Renderable]:
     yield from _listed("Volumes moved", [f"{one['volume']}: {one['old']} -> {one['new']}" for one in document["moved"]])
     yield from _listed(
         "Volumes only in the new plan", [f"{one['volume']}: {one['split']}" for one in document["added"]]
@@ -43,7 +41,7 @@ def _volumes(document: Mapping[str, Any]) -> Iterable[RenderableType]:
     )
 
 
-def _slices(flows: Mapping[str, Mapping[str, int]]) -> Iterable[RenderableType]:
+def _slices(flows: Mapping[str, Mapping[str, int]]) -> Iterable[Renderable]:
     yield heading("Kept slices")
     grid = Grid(["", "in", "out", "stay"])
     for split, flow in flows.items():
@@ -51,11 +49,11 @@ def _slices(flows: Mapping[str, Mapping[str, int]]) -> Iterable[RenderableType]:
     yield grid
 
 
-def _parameters(changed: Sequence[Mapping[str, Any]]) -> Iterable[RenderableType]:
+def _parameters(changed: Sequence[Mapping[str, Any]]) -> Iterable[Renderable]:
     yield from _listed("Options", [f"{one['name']}: {one['old']} -> {one['new']}" for one in changed])
 
 
-def _listed(title: str, rows: Sequence[str]) -> Iterable[RenderableType]:
+def _listed(title: str, rows: Sequence[str]) -> Iterable[Renderable]:
     if rows:
         yield heading(f"{title} ({count(len(rows))})")
         for row in rows[:_SHOWN]:

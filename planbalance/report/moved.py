@@ -3,19 +3,17 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from rich.console import Group, RenderableType
-
-from planbalance.report.table import count, line, prose, size
+from planbalance.report.table import Group, Renderable, count, line, prose, size
 
 _SHOWN: Final = 20
 
 
-def relocate_text(document: Mapping[str, Any]) -> RenderableType:
+def relocate_text(document: Mapping[str, Any]) -> Renderable:
     """Return what a relocate did, a `RelocateOutcome` as JSON values, for a person."""
     return Group(*_relocated(document))
 
 
-def _relocated(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+def _relocated(document: Mapping[str, Any]) -> Iterable[Renderable]:
     yield line(("Data set  ", "dim"), document["dataset"])
     if document["changed"]:
         yield line(("Was       ", "dim"), document["old_path"] or "no path")
@@ -32,12 +30,12 @@ def _relocated(document: Mapping[str, Any]) -> Iterable[RenderableType]:
             yield line(f"  and {count(len(dangling) - _SHOWN)} more (--json lists all)")
 
 
-def clean_text(document: Mapping[str, Any]) -> RenderableType:
+def clean_text(document: Mapping[str, Any]) -> Renderable:
     """Return `partial_builds`, each a `PartialBuild` as JSON values, and whether they were `removed`, for a person."""
     return Group(*_partial_builds(document))
 
 
-def _partial_builds(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+def _partial_builds(document: Mapping[str, Any]) -> Iterable[Renderable]:
     found = document["partial_builds"]
     if not found:
         yield prose("No partial builds here.")

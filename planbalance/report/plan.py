@@ -3,13 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from rich.console import Group, RenderableType
-from rich.text import Text
-
 from planbalance.model import SPLITS, PlanHeader
 from planbalance.report.apply import warnings_text
 from planbalance.report.footprint import Footprint
-from planbalance.report.table import Grid, count, heading, line, prose, share, size
+from planbalance.report.table import Grid, Group, Renderable, count, heading, line, prose, share, size
 from planbalance.report.words import Words, words_of_statistics
 
 _KEYS: Final = ("digest", "split_digest", "statistics", "volume_statistics", "targets", "naming")
@@ -36,12 +33,12 @@ def plan_document(
     }
 
 
-def plan_text(document: Mapping[str, Any], *, commands: Sequence[str] = ()) -> RenderableType:
+def plan_text(document: Mapping[str, Any], *, commands: Sequence[str] = ()) -> Renderable:
     """Return the plan for a person; `commands` show and build it, none where nothing is to be said of it."""
     return Group(*_text(document, commands))
 
 
-def _text(document: Mapping[str, Any], commands: Sequence[str]) -> Iterable[RenderableType]:
+def _text(document: Mapping[str, Any], commands: Sequence[str]) -> Iterable[Renderable]:
     words = words_of_statistics(document["statistics"])
     yield from _where(document)
     yield from _pooled(document, words)
@@ -54,13 +51,13 @@ def _text(document: Mapping[str, Any], commands: Sequence[str]) -> Iterable[Rend
     yield from warnings_text(document["warnings"])
     yield from _digests(document)
     if commands:
-        yield Text("")
+        yield line()
         yield _sum(document, words)
         yield prose("Nothing was touched but the plan file. To look at it as a page, and to build it:")
         yield from (line("  ", command) for command in commands)
 
 
-def _sum(document: Mapping[str, Any], words: Words) -> RenderableType:
+def _sum(document: Mapping[str, Any], words: Words) -> Renderable:
     """Return the plan in a sentence, its last before anybody acts on it."""
     before, after = document["statistics"]["before"], document["statistics"]["splits"]
     kept = ", ".join(f"{count(after[split]['total'])} {split}" for split in SPLITS)
@@ -69,7 +66,7 @@ def _sum(document: Mapping[str, Any], words: Words) -> RenderableType:
     return prose(("Plan: ", "bold"), f"{kept} slices{rest}. No volume in two splits.")
 
 
-def _where(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+def _where(document: Mapping[str, Any]) -> Iterable[Renderable]:
     for root in document["inputs"]:
         yield line(("Input   ", "dim"), root)
     yield line(("Output  ", "dim"), document["output"])
@@ -87,7 +84,7 @@ def _unit(groups: Mapping[str, Any]) -> str:
     return f"patient or group: {count(groups.get('count', 0))} groups"
 
 
-def _pooled(document: Mapping[str, Any], words: Words) -> Iterable[RenderableType]:
+def _pooled(document: Mapping[str, Any], words: Words) -> Iterable[Renderable]:
     before, volumes = document["statistics"]["before"], document["volume_statistics"]
     yield heading("Pooled totals")
     grid = Grid(["", "volumes", "slices"])
@@ -99,7 +96,7 @@ def _pooled(document: Mapping[str, Any], words: Words) -> Iterable[RenderableTyp
     yield grid
 
 
-def _volumes(document: Mapping[str, Any], words: Words) -> Iterable[RenderableType]:
+def _volumes(document: Mapping[str, Any], words: Words) -> Iterable[Renderable]:
     volumes = document["volume_statistics"]
     parameters = document["parameters"]
     ratios = "/".join(str(parameters.get(f"{split}_ratio") or "-") for split in SPLITS)
@@ -131,12 +128,12 @@ def _cells(counts: Mapping[str, int]) -> list[str]:
     return [*numbers, share(counts["positive"], counts["total"])]
 
 
-def _before(statistics: Mapping[str, Any], words: Words) -> Iterable[RenderableType]:
+def _before(statistics: Mapping[str, Any], words: Words) -> Iterable[Renderable]:
     yield heading("Slices of these volumes, before undersampling")
     yield _slices(statistics["before"], words)
 
 
-def _undersampling(document: Mapping[str, Any], words: Words) -> Iterable[RenderableType]:
+def _undersampling(document: Mapping[str, Any], words: Words) -> Iterable[Renderable]:
     statistics = document["statistics"]
     before, after = statistics["before"]["train"], statistics["splits"]["train"]
     wanted = document["parameters"].get("negatives_per_positive")
@@ -158,14 +155,14 @@ def _ratio(counts: Mapping[str, int]) -> str:
     return f"{counts['negative'] / counts['positive']:.1f}:1" if counts["positive"] else "-"
 
 
-def _final(statistics: Mapping[str, Any], words: Words) -> Iterable[RenderableType]:
+def _final(statistics: Mapping[str, Any], words: Words) -> Iterable[Renderable]:
     train = statistics["splits"]["train"]
     balanced = "train 1:1, " if train["positive"] == train["negative"] else ""
     yield heading(f"Final splits ({balanced}val and test as in life)")
     yield _slices(statistics["splits"], words)
 
 
-def _reduction(statistics: Mapping[str, Any], words: Words) -> Iterable[RenderableType]:
+def _reduction(statistics: Mapping[str, Any], words: Words) -> Iterable[Renderable]:
     yield heading("Reduction")
     grid = Grid(["", words.positive, words.negative, "all"])
     rows = {
@@ -178,7 +175,7 @@ def _reduction(statistics: Mapping[str, Any], words: Words) -> Iterable[Renderab
     yield grid
 
 
-def _disk(modes: Mapping[str, Mapping[str, int]]) -> Iterable[RenderableType]:
+def _disk(modes: Mapping[str, Mapping[str, int]]) -> Iterable[Renderable]:
     if modes:
         yield heading("What apply would put on the disk, by --mode")
         grid = Grid(["", "files", "bytes", "inodes"])
@@ -187,7 +184,7 @@ def _disk(modes: Mapping[str, Mapping[str, int]]) -> Iterable[RenderableType]:
         yield grid
 
 
-def _digests(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+def _digests(document: Mapping[str, Any]) -> Iterable[Renderable]:
     yield heading("Plan")
     if document["plan_file"]:
         yield line("  ", ("file    ", "dim"), document["plan_file"])

@@ -4,10 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from rich.console import Group, RenderableType
-
 from planbalance.model import SPLITS, TRAINER_SUFFIXES, Naming, Problem, Snapshot, Volume
-from planbalance.report.table import Grid, count, heading, item, line, prose, share
+from planbalance.report.table import Grid, Group, Renderable, count, heading, item, line, prose, share
 from planbalance.report.words import words_of_names
 
 _PROBLEMS_SHOWN: Final = 20
@@ -89,12 +87,12 @@ def _by_split(snapshot: Snapshot, volumes: Iterable[Volume]) -> dict[str, dict[s
 # ---- for people -----------------------------------------------------------------------------------------------------
 
 
-def scan_text(document: Mapping[str, Any]) -> RenderableType:
+def scan_text(document: Mapping[str, Any]) -> Renderable:
     """Return the findings for a person."""
     return Group(*_where(document), *_counts(document), *_labels(document), *_remarks(document), *_problems(document))
 
 
-def _where(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+def _where(document: Mapping[str, Any]) -> Iterable[Renderable]:
     for source in document["inputs"]:
         prefix = f"  (names get {source['prefix']})" if source["prefix"] else ""
         yield line(("Input   ", "dim"), source["root"], prefix)
@@ -107,7 +105,7 @@ def _where(document: Mapping[str, Any]) -> Iterable[RenderableType]:
     yield line(("Unit    ", "dim"), known)
 
 
-def _counts(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+def _counts(document: Mapping[str, Any]) -> Iterable[Renderable]:
     words = words_of_names(document["names"])
     yield heading("What is there")
     grid = Grid(["", "volumes", "slices", words.positive, words.negative, "share"])
@@ -129,7 +127,7 @@ def _cells(found: Mapping[str, int]) -> list[str]:
     return [*numbers, share(found["positive"], found["slices"])]
 
 
-def _labels(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+def _labels(document: Mapping[str, Any]) -> Iterable[Renderable]:
     yield heading("Labels")
     labels = document["labels"]
     grid = Grid(["", "files"])
@@ -146,7 +144,7 @@ def _labels(document: Mapping[str, Any]) -> Iterable[RenderableType]:
         yield classes
 
 
-def _remarks(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+def _remarks(document: Mapping[str, Any]) -> Iterable[Renderable]:
     labels, remarks = document["labels"], []
     if labels["missing"] and labels["empty"]:
         remarks.append("Missing and empty label files are both there: plan will ask for --missing-label.")
@@ -162,7 +160,7 @@ def _remarks(document: Mapping[str, Any]) -> Iterable[RenderableType]:
         yield from (item("-", remark) for remark in remarks)
 
 
-def _problems(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+def _problems(document: Mapping[str, Any]) -> Iterable[Renderable]:
     problems = document["problems"]
     if problems:
         yield heading(f"Problems ({count(len(problems))})")

@@ -5,11 +5,9 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from rich.console import Group, RenderableType
-
 from planbalance.model import Naming, Operation, PlanHeader, PlannedVolume
 from planbalance.naming import reader
-from planbalance.report.table import Grid, count, heading, line, prose
+from planbalance.report.table import Grid, Group, Renderable, count, heading, line, prose
 from planbalance.runlength import decode, encode
 
 # A volume's slices as letters, and what each letter stands for.
@@ -63,7 +61,7 @@ def _below(path: str, folders: Sequence[str]) -> str:
     return path
 
 
-def volume_text(document: Mapping[str, Any]) -> RenderableType:
+def volume_text(document: Mapping[str, Any]) -> Renderable:
     """Return one volume for a person, its slices as a strip of letters."""
     grid = Grid(["", "count", "numbers"], words=frozenset({2}))
     negatives = document["kept"] - document["positive"]

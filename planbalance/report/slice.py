@@ -4,15 +4,12 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from rich.console import Group, RenderableType
-from rich.text import Text
-
 from planbalance.destination import Destination, Destinations, label_of
 from planbalance.model import Naming, Operation, PlanHeader, PlannedVolume
 from planbalance.naming import reader
 from planbalance.report.facts import number_reader
 from planbalance.report.strips import runs_of
-from planbalance.report.table import count, line, size
+from planbalance.report.table import Group, Renderable, count, line, size
 
 
 class Asked(NamedTuple):
@@ -112,15 +109,15 @@ def _below_image_folders(header: PlanHeader, path: str) -> Iterator[str]:
             yield inside.removeprefix(folder.images + "/")
 
 
-def slice_text(documents: Iterable[Mapping[str, Any]]) -> RenderableType:
+def slice_text(documents: Iterable[Mapping[str, Any]]) -> Renderable:
     """Return slices for a person, an empty line between two."""
-    lines: list[Text] = []
+    lines: list[Renderable] = []
     for document in documents:
-        lines += [Text(""), *_lines(document)] if lines else _lines(document)
+        lines += [line(), *_lines(document)] if lines else _lines(document)
     return Group(*lines)
 
 
-def _lines(document: Mapping[str, Any]) -> Iterable[Text]:
+def _lines(document: Mapping[str, Any]) -> Iterable[Renderable]:
     number = "" if document["slice"] is None else f", slice {document['slice']}"
     yield line(("Volume  ", "dim"), f"{document['volume']}{number}")
     if document["group"] != document["volume"]:

@@ -1,16 +1,22 @@
 """Lines and tables that stay whole on any terminal: nothing is cut, a table that is too wide becomes a list.
 
 Everything that comes from a user's files goes through `plain`, so that a file name cannot steer the terminal.
+
+What is made here describes what to print and turns into rich's text when rich asks for it (`__rich__`): a command that
+prints nothing (`--quiet`, `--json`) never reads rich, which takes as long as click.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.measure import Measurement
-from rich.table import Table
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from rich.table import Table
+    from rich.text import Text
+
+    Renderable = RenderableType
+else:
+    Renderable = object
 
 _ANY_WIDTH: Final = 10_000
 
@@ -47,43 +53,83 @@ def size(number: int) -> str:
     return f"{amount:.1f} TiB"
 
 
-def heading(text: str) -> Text:
+class Line:
+    """Text with its styles: parts, each a text or a text with its style; `settings` are those of rich's `Text`."""
+
+    def __init__(self, *parts: str | tuple[str, str], above: str = "", **settings: Any) -> None:  # noqa: ANN401 - rich's
+        self._parts = parts
+        self._above = above
+        self._settings = settings
+
+    def __rich__(self) -> "Text":
+        from rich.text import Text
+
+        text = Text(self._above, **self._settings)
+        for part in self._parts:
+            if isinstance(part, str):
+                text.append(plain(part))
+            else:
+                text.append(plain(part[0]), style=part[1])
+        return text
+
+
+class Group:
+    """Several things, one below the other."""
+
+    def __init__(self, *parts: Renderable) -> None:
+        self.parts = parts
+
+    def __rich__(self) -> Renderable:
+        from rich import console
+
+        return console.Group(*self.parts)
+
+
+def heading(text: str) -> Line:
     """Return a section's title with an empty line above it."""
-    return Text("\n" + plain(text), style="bold")
+    return Line(text, above="\n", style="bold")
 
 
-def line(*parts: str | tuple[str, str]) -> Text:
+def line(*parts: str | tuple[str, str]) -> Line:
     """Return one line that is never wrapped or cut: paths, commands, what people copy.
 
     A part is a text, or a text with its style.
     """
-    return _assembled(parts, Text(no_wrap=True, overflow="ignore"))
+    return Line(*parts, no_wrap=True, overflow="ignore")
 
 
-def prose(*parts: str | tuple[str, str]) -> Text:
+def prose(*parts: str | tuple[str, str]) -> Line:
     """Return a sentence that wraps at the terminal's width."""
-    return _assembled(parts, Text(overflow="fold"))
+    return Line(*parts, overflow="fold")
 
 
-def _assembled(parts: Iterable[str | tuple[str, str]], text: Text) -> Text:
-    for part in parts:
-        if isinstance(part, str):
-            text.append(plain(part))
-        else:
-            text.append(plain(part[0]), style=part[1])
-    return text
+class _Item:
+    """A sentence behind a mark, its further lines set under the first."""
+
+    def __init__(self, mark: str, text: str, style: str) -> None:
+        self._mark = Line("  " + mark, style=style)
+        self._text = prose(text)
+
+    def __rich__(self) -> "Table":
+        from rich.table import Table
+
+        row = Table.grid(padding=(0, 1, 0, 0))
+        row.add_column(no_wrap=True)
+        row.add_column(overflow="fold")
+        row.add_row(self._mark, self._text)
+        return row
 
 
-def item(mark: str, text: str, *, style: str = "") -> Table:
+def lines(text: str) -> Group:
+    """Return text as lines that are neither wrapped nor cut (CSV)."""
+    return Group(*(line(row) for row in text.splitlines()))
+
+
+def item(mark: str, text: str, *, style: str = "") -> Renderable:
     """Return a sentence behind a mark, its further lines set under the first."""
-    row = Table.grid(padding=(0, 1, 0, 0))
-    row.add_column(no_wrap=True)
-    row.add_column(overflow="fold")
-    row.add_row(Text("  " + mark, style=style), prose(text))
-    return row
+    return _Item(mark, text, style)
 
 
-@dataclass
 class Grid:
     """A table of texts; the first column names the row, the others are numbers set to the right.
 
@@ -96,17 +142,22 @@ class Grid:
         styles: cells that are one of these words are drawn so; the word says it too, for whom no colour helps.
     """
 
-    columns: Sequence[str]
-    rows: list[Sequence[str]] = field(default_factory=list)
-    words: frozenset[int] = frozenset()
-    styles: Mapping[str, str] = field(default_factory=dict)
+    def __init__(
+        self, columns: Sequence[str], *, words: frozenset[int] = frozenset(), styles: Mapping[str, str] | None = None
+    ) -> None:
+        self.columns = columns
+        self.rows: list[Sequence[str]] = []
+        self.words = words
+        self.styles = styles or {}
 
     def add(self, *cells: object) -> "Grid":
         """Add a row and return the grid."""
         self.rows.append([plain(cell) for cell in cells])
         return self
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        from rich.measure import Measurement
+
         for gap in (2, 1):
             table = self._table(gap)
             # Its natural width: rich would sooner cut words than say that a table does not fit.
@@ -115,17 +166,19 @@ class Grid:
                 return
         yield from self._records()
 
-    def _table(self, gap: int) -> Table:
+    def _table(self, gap: int) -> "Table":
+        from rich.table import Table
+
         table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="dim")
         table.add_column("  " + self.columns[0], no_wrap=True)
         for index, name in enumerate(self.columns[1:], start=1):
             justify = "left" if index in self.words else "right"
             table.add_column(plain(name), justify=justify, no_wrap=True)  # type: ignore[arg-type]
         for row in self.rows:
-            table.add_row(Text("  " + row[0]), *[Text(cell, style=self.styles.get(cell, "")) for cell in row[1:]])
+            table.add_row(Line("  " + row[0]), *[Line((cell, self.styles.get(cell, ""))) for cell in row[1:]])
         return table
 
-    def _records(self) -> Iterable[Text]:
+    def _records(self) -> Iterable[Renderable]:
         for row in self.rows:
             yield line("  " + row[0])
             for name, cell in zip(self.columns[1:], row[1:], strict=True):

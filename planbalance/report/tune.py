@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.text import Text
+from planbalance.report.table import Grid, Group, Renderable, count, heading, line, prose
 
-from planbalance.report.table import Grid, count, heading, line, prose
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
 
 _WORDS: Final = {
     "hardlink": "hard links",
@@ -21,12 +21,12 @@ _WORDS: Final = {
 _LONGEST_BAR: Final = 40
 
 
-def tune_text(document: Mapping[str, Any]) -> RenderableType:
+def tune_text(document: Mapping[str, Any]) -> Renderable:
     """Return a measurement, a `tune.document_of`, for a person."""
     return Group(*_parts(document))
 
 
-def _parts(document: Mapping[str, Any]) -> Iterable[RenderableType]:
+def _parts(document: Mapping[str, Any]) -> Iterable[Renderable]:
     named = document["file_system"]
     mounted = f", mounted at {named['mount_point']}" if named["mount_point"] else ""
     yield line((document["folder"], "bold"))
@@ -48,7 +48,7 @@ def _parts(document: Mapping[str, Any]) -> Iterable[RenderableType]:
     yield from _settings(document["settings"])
 
 
-def _settings(settings: Mapping[str, Any]) -> Iterable[RenderableType]:
+def _settings(settings: Mapping[str, Any]) -> Iterable[Renderable]:
     yield prose(f"  workers  {_workers(settings['kind'], settings['workers'])}; it goes on watching the rate")
     yield prose(f"  modes    {', '.join(settings['modes'])}")
     yield prose(f"  copies   {settings['copy']}")
@@ -72,7 +72,9 @@ class Bars:
 
     rows: Sequence[tuple[str, float]]
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        from rich.text import Text
+
         names = max((len(name) for name, _ in self.rows), default=0)
         numbers = [count(round(value)) for _, value in self.rows]
         digits = max(map(len, numbers), default=0)

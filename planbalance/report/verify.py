@@ -4,12 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from rich.console import Group, RenderableType
-from rich.text import Text
-
 from planbalance.model import Audit
 from planbalance.report.statement import Fact
-from planbalance.report.table import Grid, count, heading, item, line, plain, prose
+from planbalance.report.table import Grid, Group, Renderable, count, heading, item, line, plain, prose
 
 _SHOWN: Final = 10  # problems of one check; --json has all
 _STATES: Final = {True: "ok", False: "FAILED", None: "NOT CHECKED"}
@@ -38,7 +35,7 @@ def verify_document(audit: Audit) -> dict[str, Any]:
     }
 
 
-def verify_text(document: Mapping[str, Any]) -> RenderableType:
+def verify_text(document: Mapping[str, Any]) -> Renderable:
     """Return the audit for a person."""
     verdict = ("OK  ", "bold green") if document["ok"] else ("FAILED  ", "bold red")
     return Group(
@@ -47,12 +44,12 @@ def verify_text(document: Mapping[str, Any]) -> RenderableType:
         *_checks(document["checks"]),
         *_problems(document["checks"]),
         *_leaks(document["leaks"]),
-        Text(""),
+        line(),
         prose(verdict, _verdict(document["checks"])),
     )
 
 
-def _checks(checks: Sequence[Mapping[str, Any]]) -> Iterable[RenderableType]:
+def _checks(checks: Sequence[Mapping[str, Any]]) -> Iterable[Renderable]:
     grid = Grid(["check", "result", "count"], words=frozenset({1}), styles=_STYLES)
     for check in checks:
         grid.add(check["name"], _STATES[check["ok"]], count(check["count"]) if check["ok"] is not None else "")
@@ -64,7 +61,7 @@ def _checks(checks: Sequence[Mapping[str, Any]]) -> Iterable[RenderableType]:
         yield item("-", f"{check['name']}: {check['reason']}")
 
 
-def _problems(checks: Iterable[Mapping[str, Any]]) -> Iterable[RenderableType]:
+def _problems(checks: Iterable[Mapping[str, Any]]) -> Iterable[Renderable]:
     for check in checks:
         problems = check["problems"]
         if problems:
@@ -81,7 +78,7 @@ def _problems(checks: Iterable[Mapping[str, Any]]) -> Iterable[RenderableType]:
                 yield line(f"  and {count(len(problems) - _SHOWN)} more (--json lists all)")
 
 
-def _leaks(leaks: Sequence[Mapping[str, Any]]) -> Iterable[RenderableType]:
+def _leaks(leaks: Sequence[Mapping[str, Any]]) -> Iterable[Renderable]:
     if leaks:
         yield heading("Leaks")
         columns = list(leaks[0])

@@ -6,7 +6,7 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 
-from planbalance.cli import cli
+from planbalance.cli.program import cli
 from tests.builders import yolo_tree
 
 # Enough volumes for 70/15/15 in both strata; positive volumes hold negative slices too.

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 import pytest
 
-from planbalance.cli import COMMANDS, cli
 from planbalance.cli.options import Command
+from planbalance.cli.program import COMMANDS, cli
 from planbalance.cli.version import sorted_by_extra
 from tests.cli.command import knees, run, run_json
 

@@ -21,7 +21,7 @@ import yaml
 from click.testing import CliRunner
 
 from planbalance import demo
-from planbalance.cli import cli
+from planbalance.cli.program import cli
 from tests.docs.blocks import Block, Command, as_pattern, blocks, commands
 
 # Where the pages say they are. As long as the folder that they really run in, so that tables and wrapped lines agree.

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from planbalance.cli import COMMANDS, cli
+from planbalance.cli.program import COMMANDS, cli
 from tests.docs.blocks import as_pattern, blocks
 from tests.docs.session import DocsError, Session, check_syntax, reader
 

@@ -1,0 +1,76 @@
+"""The text of a `planbalance.yaml`, section by section: apart, because few runs have such a file."""
+
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from typing import Final
+
+import yaml
+
+from planbalance.cli.config import LARGEST, Sections, Setting, Text, refused
+from planbalance.errors import UsageError
+
+_NULLS: Final = frozenset(("", "~", "null", "Null", "NULL"))
+
+
+def parse_sections(data: bytes, commands: Sequence[str]) -> Sections:
+    """Return what the file's text says, section by section.
+
+    Raises:
+        UsageError: it is no YAML, or has a section that is no command (kind `bad-config`).
+    """
+    return _sections(_root(data), commands)
+
+
+def _root(data: bytes) -> yaml.Node | None:
+    if len(data) > LARGEST:
+        raise refused(f"it has more than {LARGEST:,} bytes")
+    try:
+        return yaml.compose(data.decode("utf-8-sig"), Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise refused(f"it is not valid YAML: {' '.join(str(error).split())}") from error
+    except (ValueError, RecursionError) as error:
+        raise refused("it is not valid YAML in UTF-8") from error
+
+
+def _sections(root: yaml.Node | None, commands: Sequence[str]) -> dict[str, dict[str, Setting]]:
+    sections: dict[str, dict[str, Setting]] = {}
+    for name, line, node in [] if root is None else _pairs(root, "the file"):
+        if name not in commands:
+            raise _unknown_section(name, line, commands)
+        if name in sections:
+            raise refused(f"line {line}: '{name}' stands there twice")
+        section = sections[name] = {}
+        for key, at, value in _pairs(node, f"'{name}'"):
+            dashed = key.replace("_", "-")
+            if dashed in section:
+                raise refused(f"line {at}: '{key}' stands in '{name}' twice")
+            section[dashed] = Setting(at, _text(value, key, at))
+    return sections
+
+
+def _pairs(node: yaml.Node, what: str) -> Iterator[tuple[str, int, yaml.Node]]:
+    """Yield (key, line, value) of a mapping; an empty one is written as nothing at all."""
+    if isinstance(node, yaml.ScalarNode) and node.value in _NULLS:
+        return
+    if not isinstance(node, yaml.MappingNode):
+        raise refused(f"line {node.start_mark.line + 1}: {what} is no list of `key: value`")
+    for key, value in node.value:
+        yield (key.value if isinstance(key, yaml.ScalarNode) else "?"), key.start_mark.line + 1, value
+
+
+def _text(node: yaml.Node, key: str, line: int) -> Text:
+    if isinstance(node, yaml.SequenceNode):
+        return [_scalar(one, key, line) for one in node.value]
+    return _scalar(node, key, line)
+
+
+def _scalar(node: yaml.Node, key: str, line: int) -> str:
+    if not isinstance(node, yaml.ScalarNode) or (node.style is None and node.value in _NULLS):
+        raise refused(f"line {line}: '{key}' has no value that an option could take", "Give a value or a list of them.")
+    return str(node.value)
+
+
+def _unknown_section(name: str, line: int, commands: Sequence[str]) -> UsageError:
+    close = get_close_matches(name, commands, n=3)
+    hint = f"Did you mean {' or '.join(close)}?" if close else "Options stand below their command, such as `plan:`."
+    return refused(f"line {line}: '{name}' is no command", hint)
