@@ -1,6 +1,7 @@
-"""Geometry of the page's plots, without a mark-up of its own: bins, quartiles, bars as shares of a width."""
+"""What the page's plots show, before anything is drawn: values counted into bins, and their quartiles."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -8,13 +9,11 @@ MOST_BINS: Final = 24
 
 
 class Bar(NamedTuple):
-    """One bar of a histogram: `height` is the share of its highest neighbour, 0 to 1."""
+    """One bar of a histogram: how many of the whole numbers from `low` to `high`."""
 
-    position: int
-    height: float
-    number: int
     low: int
     high: int
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +35,25 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """The same bins for several splits, heights as shares of each split: what is compared is the shape.
+    """The same bins for several splits.
 
     Attributes:
+        low: the least value of the first bin.
+        width: values a bin.
         bins: how many there are.
-        ticks: a few values with their places, in bins: the edges between bins, or the middle of bins of one value.
         rows: one a split.
     """
 
+    low: int
+    width: int
     bins: int
-    ticks: tuple[tuple[float, int], ...]
     rows: tuple[Row, ...]
+
+    def table(self) -> Iterator[tuple[int, int, list[int]]]:
+        """Yield every bin: its least and greatest value, and how many of each split lie in it."""
+        numbers = [{bar.low: bar.number for bar in row.bars} for row in self.rows]
+        for low in range(self.low, self.low + self.bins * self.width, self.width):
+            yield low, low + self.width - 1, [of_split.get(low, 0) for of_split in numbers]
 
 
 def histogram(values: Mapping[str, Sequence[int]]) -> Histogram | None:
@@ -55,33 +62,12 @@ def histogram(values: Mapping[str, Sequence[int]]) -> Histogram | None:
     if not present:
         return None
     low, width, bins = nice_bins(min(present), max(present))
-    counts = {name: _counted(each, low, width, bins) for name, each in values.items()}
-    tallest = max(max(counts[name]) / len(each) for name, each in values.items() if each)
-    rows = tuple(_row(name, values[name], counts[name], tallest, (low, width)) for name in values)
-    return Histogram(bins, _ticks(low, width, bins), rows)
+    return Histogram(low, width, bins, tuple(_row(name, each, low, width) for name, each in values.items()))
 
 
-def _ticks(low: int, width: int, bins: int) -> tuple[tuple[float, int], ...]:
-    step = max(1, -(-bins // 6))
-    if width == 1:
-        return tuple((index + 0.5, low + index) for index in range(0, bins, step))
-    return tuple((index, low + index * width) for index in range(0, bins + 1, step))
-
-
-def _counted(values: Sequence[int], low: int, width: int, bins: int) -> list[int]:
-    counts = [0] * bins
-    for value in values:
-        counts[(value - low) // width] += 1
-    return counts
-
-
-def _row(name: str, values: Sequence[int], counts: Sequence[int], tallest: float, scale: tuple[int, int]) -> Row:
-    low, width = scale
-    bars = tuple(
-        Bar(index, round(count / len(values) / tallest, 4), count, low + index * width, low + (index + 1) * width - 1)
-        for index, count in enumerate(counts)
-        if count
-    )
+def _row(name: str, values: Sequence[int], low: int, width: int) -> Row:
+    counts = Counter((value - low) // width for value in values)
+    bars = tuple(Bar(low + at * width, low + (at + 1) * width - 1, counts[at]) for at in sorted(counts))
     return Row(name, len(values), bars, quartiles(values))
 
 
@@ -109,13 +95,3 @@ def quartiles(values: Sequence[int]) -> tuple[int, int, int, int, int] | None:
     last = len(ordered) - 1
     q = [ordered[(last * part + 2) // 4] for part in range(5)]
     return q[0], q[1], q[2], q[3], q[4]
-
-
-def shares(parts: Sequence[int], whole: int) -> tuple[tuple[float, float], ...]:
-    """Return (begin, width) in percent of each part when they stand side by side in a bar of `whole`."""
-    begin = 0
-    found = []
-    for part in parts:
-        found.append((round(100 * begin / whole, 3), round(100 * part / whole, 3)) if whole else (0.0, 0.0))
-        begin += part
-    return tuple(found)

@@ -7,7 +7,7 @@ request to the network and every script but its own, so that a class name or vol
 import base64
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -17,17 +17,17 @@ import orjson
 
 from planbalance import guard
 from planbalance.errors import UsageError
-from planbalance.model import Audit, Progress, Silent
+from planbalance.model import Audit, PlannedVolume, Progress, Silent
 from planbalance.places import all_guarded
 from planbalance.planstore import PlanFile
-from planbalance.report import facts
+from planbalance.report import facts, plots
 from planbalance.report.audited import audited
-from planbalance.report.boxes import box_facts
+from planbalance.report.boxes import BoxFacts, box_facts
 from planbalance.report.commands import audit_steps, steps
-from planbalance.report.drawing import shares
 from planbalance.report.footprint import Footprint, footprint
 from planbalance.report.samples import Places, count_all_boxes, draw_samples
 from planbalance.report.subject import how_built
+from planbalance.report.svg import matplotlib
 from planbalance.report.table import plain, size
 
 
@@ -88,7 +88,8 @@ def write_page(
         progress: where reading labels and pictures is reported to.
 
     Raises:
-        UsageError: the file lies in an input or in the data set, cannot be written, or jinja2 is not installed.
+        UsageError: the file lies in an input or in the data set, cannot be written, or jinja2 or matplotlib is not
+            installed.
         PlanError: the plan is damaged or does not add up.
     """
     options = options or PageOptions()
@@ -115,6 +116,7 @@ def check_page(path: str, plan: PlanFile | None, dataset: str | None) -> None:
     """
     path = os.path.abspath(path)
     _jinja2()
+    matplotlib()
     if not os.path.isdir(os.path.dirname(path)) or os.path.isdir(path):
         raise UsageError(
             f"The page cannot be written to {path}: "
@@ -150,7 +152,7 @@ def render(plan: PlanFile | None, options: PageOptions, progress: Progress) -> b
     """Return the page's bytes: the same for the same plan, files and audit; no clock, no host.
 
     Raises:
-        UsageError: jinja2 is not installed. PlanError: the plan is damaged or does not add up.
+        UsageError: jinja2 or matplotlib is not installed. PlanError: the plan is damaged or does not add up.
     """
     template = _environment().get_template("page.html")
     style, script = _asset("page.css"), _asset("page.js")
@@ -205,7 +207,6 @@ def _environment() -> Any:  # noqa: ANN401 - jinja2 is an extra
         "percent": percent,
         "signed": "{:+,}".format,
     }
-    environment.globals |= {"shares": shares}
     return environment
 
 
@@ -251,25 +252,66 @@ def _plan_context(plan: PlanFile, options: PageOptions, progress: Progress) -> d
     splits = facts.split_facts(header, tally)
     if options.as_found:
         splits = tuple(replace(split, ratio="", targets={}) for split in splits)
+    boxes = box_facts(header.names, count_all_boxes(plan, tally.labelled, places, progress))
     return {
         "plan": header,
         "plan_path": plan.path,
         "splits": splits,
-        "widest": max(split.slices for split in splits),
         "total": _total(splits),
         "distance": facts.distance(header),
         "grouped": facts.is_grouped(header),
         "examples": facts.examples(header),
-        "slices_a_volume": facts.slices_a_volume(header.volumes),
-        "positives_a_volume": facts.positives_a_volume(header.volumes),
         "volumes_json": embedded_json(facts.volume_rows(tally) | {"found": options.as_found}),
         "labels_from": "the data set" if options.as_found else places.of,
-        "boxes": box_facts(header.names, count_all_boxes(plan, tally.labelled, places, progress)),
+        **_drawn(splits, header.volumes, boxes, as_found=options.as_found),
         "samples": draw_samples(tally.picked(), places, header.names, progress),
         "modes": _modes(needs, sum(volume.kept for volume in header.volumes)),
         "warnings": () if options.as_found else header.warnings,
         "built_mode": "" if options.dataset is None else how_built(options.dataset).mode,
     } | ({} if options.as_found else {"steps": steps(header, plan.path, options.dataset)})
+
+
+# ---- plots ----------------------------------------------------------------------------------------------------------
+
+_UNITS: Final = {
+    "slices": plots.Unit("volume", "volumes", "slices per volume", "slices"),
+    "positives": plots.Unit(
+        "volume", "volumes", "positive slices per positive volume", "positive slices", role="positive"
+    ),
+    "sizes": plots.Unit("box", "boxes", "box sizes", "% of the image", role="positive", tenths=True),
+}
+
+
+def _drawn(
+    splits: Sequence[facts.SplitFacts], volumes: Sequence[PlannedVolume], boxes: BoxFacts, *, as_found: bool
+) -> dict[str, Any]:
+    """Return the plots with what they show, for the tables beside them."""
+    shown = {
+        "slices": facts.slices_a_volume(volumes),
+        "positives": facts.positives_a_volume(volumes),
+        "sizes": boxes.sizes,
+    }
+    drawn = {name: plots.distribution(found, _UNITS[name]) for name, found in shown.items() if found is not None}
+    drawn["balance"] = plots.balance(list(_balance_rows(splits, as_found=as_found)))
+    if boxes.rows:
+        drawn["classes"] = plots.classes(boxes)
+    return {
+        "boxes": boxes,
+        "slices_a_volume": shown["slices"],
+        "positives_a_volume": shown["positives"],
+        "units": _UNITS,
+        "drawn": drawn,
+    }
+
+
+def _balance_rows(splits: Iterable[facts.SplitFacts], *, as_found: bool) -> Iterator[plots.BalanceRow]:
+    for one in splits:
+        if one.dropped:
+            yield plots.BalanceRow(one.split, "before", one.positives, one.negatives, 0)
+            yield plots.BalanceRow(one.split, "after", one.kept_positives, one.kept_negatives, one.dropped)
+        elif one.slices:
+            note = "" if as_found else "all kept" if one.split == "train" else "as in life"
+            yield plots.BalanceRow(one.split, note, one.positives, one.negatives, 0)
 
 
 def _modes(needs: Mapping[str, Footprint], slices: int) -> tuple[ModeRow, ...]:

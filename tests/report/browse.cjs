@@ -51,7 +51,7 @@ const look = async (browser, name) => {
   );
   const shot = path.join(shots, `${name}.png`);
   await tab.reload({ waitUntil: "load" });
-  await tab.evaluate(() => dispatchEvent(new Event("beforeprint"))); // draws what is out of sight too
+  for (const name of ["beforeprint", "afterprint"]) await tab.evaluate((one) => dispatchEvent(new Event(one)), name); // draws what is out of sight too
   await tab.screenshot({ path: shot, fullPage: true });
   said.shots.push(shot);
   if (name === "light") {
@@ -69,6 +69,11 @@ const use = async (browser) => {
 
   said.first = { status: await status(tab), rows: (await ids(tab)).length, strips: await tab.locator("td.strip path").count() };
   await tab.evaluate(() => scrollTo(0, document.body.scrollHeight));
+  said.paper = {};
+  for (const [event, when] of [["beforeprint", "on"], ["afterprint", "after"]]) {
+    await tab.evaluate((name) => dispatchEvent(new Event(name)), event);
+    said.paper[when] = { rows: (await ids(tab)).length, strips: await tab.locator("td.strip:has(svg)").count(), status: await status(tab) };
+  }
   if (await tab.locator("#show-all").isVisible()) await tab.locator("#show-all").click();
   said.all = { status: await status(tab), ids: await ids(tab), sorted: await sorted() };
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -91,6 +92,24 @@ def test_volumes_are_shown_a_hundred_at_first_then_all_in_order(knees: tuple[Pla
     assert seen["all"]["status"] == "150 volumes"
     assert seen["all"]["ids"] == sorted(volume.id for volume in plan.header.volumes)
     assert seen["all"]["sorted"] == [["volume", "ascending"]]
+
+
+def test_paper_shows_every_volume_with_its_strip_and_the_window_is_then_as_it_was(
+    knees: tuple[PlanFile, dict[str, Any]],
+) -> None:
+    paper = knees[1]["paper"]
+    assert paper["on"] == {"rows": 150, "strips": 150, "status": "150 volumes"}
+    assert (paper["after"]["rows"], paper["after"]["status"]) == (100, "100 shown, 150 volumes")
+
+
+def test_the_sheets_of_paper_name_every_volume(knees: tuple[PlanFile, dict[str, Any]], tmp_path: Path) -> None:
+    plan, seen = knees
+    read = shutil.which("pdftotext")
+    if read is None:
+        pytest.skip("there is no pdftotext here")
+    paper = next(shot for shot in seen["shots"] if shot.endswith(".pdf"))
+    text = subprocess.run([read, "-layout", paper, "-"], capture_output=True, text=True, check=True).stdout
+    assert [volume.id for volume in plan.header.volumes if volume.id not in text] == []
 
 
 def test_a_click_sorts_and_another_turns_it_round(knees: tuple[PlanFile, dict[str, Any]]) -> None:

@@ -134,7 +134,6 @@
     (entries) => { for (const entry of entries) if (entry.isIntersecting) fill(entry.target); },
     { rootMargin: "600px" },
   );
-  addEventListener("beforeprint", () => { for (const cell of document.querySelectorAll("td.strip")) fill(cell); });
 
   const numbersOf = (volume, wanted) => {
     if (volume.first === null) return null;
@@ -225,14 +224,18 @@
       .sort((a, b) => direction * column.compare(a, b) || text.compare(a.id, b.id));
   };
 
+  const tell = (shown, count) => {
+    const all = volumes.length === 1 ? "1 volume" : `${number.format(volumes.length)} volumes`;
+    const of = count === volumes.length ? all : `${number.format(count)} found of ${all}`;
+    byId("status").textContent = shown < count ? `${number.format(shown)} shown, ${of}` : of;
+  };
+
   const show = () => {
     const rows = found();
     const shown = rows.slice(0, view.limit);
     nearby.disconnect();
     body.replaceChildren(...shown.map(keptRowOf));
-    const all = volumes.length === 1 ? "1 volume" : `${number.format(volumes.length)} volumes`;
-    const of = rows.length === volumes.length ? all : `${number.format(rows.length)} found of ${all}`;
-    byId("status").textContent = shown.length < rows.length ? `${number.format(shown.length)} shown, ${of}` : of;
+    tell(shown.length, rows.length);
     byId("more").hidden = shown.length === rows.length;
     byId("show-all").textContent = `Show all ${number.format(rows.length)}`;
     for (const [key, cell] of headings) {
@@ -247,6 +250,21 @@
     view.down = down;
     show();
   };
+
+  // Paper shows every volume that the search and the filters leave; afterwards the window is as it was.
+  let onPaperOnly = [];
+  addEventListener("beforeprint", () => {
+    const rows = found();
+    onPaperOnly = rows.slice(view.limit).map(keptRowOf);
+    body.append(...onPaperOnly);
+    for (const cell of body.querySelectorAll("td.strip")) fill(cell);
+    tell(rows.length, rows.length);
+  });
+  addEventListener("afterprint", () => {
+    for (const row of onPaperOnly.splice(0)) row.remove();
+    const count = found().length;
+    tell(Math.min(count, view.limit), count);
+  });
 
   const again = () => { view.limit = PAGE; show(); };
 
