@@ -1,11 +1,12 @@
 /* A file system that is far away: every call is passed through to a folder after a sleep.
  *
- *     slowfs ROOT MOUNTPOINT -o meta_us=2000,data_us=500 [fuse options]
+ *     slowfs ROOT MOUNTPOINT -o meta_us=2000,data_us=500,log=FILE [fuse options]
  *
  * A metadata call (lookup, create, link, rename, unlink, ...) sleeps meta_us microseconds, a data call (read, write) sleeps
  * data_us. The kernel keeps its own rules: it holds the parent folder's lock while a name is made, for the whole round trip,
  * which is what makes a shared folder slow on a network file system. Caching of names and attributes is off, so that no
- * cache hides the latency.
+ * cache hides the latency. With log=FILE every call that sleeps is a line in FILE: the second at which it began (of the
+ * monotonic clock), its name, the path.
  */
 #define FUSE_USE_VERSION 31
 #define _GNU_SOURCE
@@ -21,13 +22,24 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
-static struct settings { char *root; unsigned meta_us; unsigned data_us; } set = { NULL, 2000, 500 };
+static struct settings { char *root; unsigned meta_us; unsigned data_us; char *log; } set = { NULL, 2000, 500, NULL };
 static int root_fd;
 
-static void meta(void) { if (set.meta_us) usleep(set.meta_us); }
-static void data(void) { if (set.data_us) usleep(set.data_us); }
+static FILE *log_file;
+
+static void note(const char *call, const char *path) {
+    if (!log_file) return;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    fprintf(log_file, "%ld.%06ld %s %s\n", (long)now.tv_sec, now.tv_nsec / 1000, call + strlen("slow_"), path ? path : "-");
+}
+static void meta_call(const char *call, const char *path) { note(call, path); if (set.meta_us) usleep(set.meta_us); }
+static void data_call(const char *call, const char *path) { note(call, path); if (set.data_us) usleep(set.data_us); }
+#define meta() meta_call(__func__, path)
+#define data() data_call(__func__, path)
 static const char *below(const char *path) { return path[1] ? path + 1 : "."; }
 static int result(int code) { return code < 0 ? -errno : 0; }
 
@@ -61,13 +73,13 @@ static int slow_mkdir(const char *path, mode_t mode) { meta(); return result(mkd
 static int slow_unlink(const char *path) { meta(); return result(unlinkat(root_fd, below(path), 0)); }
 static int slow_rmdir(const char *path) { meta(); return result(unlinkat(root_fd, below(path), AT_REMOVEDIR)); }
 static int slow_symlink(const char *to, const char *path) { meta(); return result(symlinkat(to, root_fd, below(path))); }
-static int slow_link(const char *from, const char *to) {
+static int slow_link(const char *from, const char *path) {
     meta();
-    return result(linkat(root_fd, below(from), root_fd, below(to), 0));
+    return result(linkat(root_fd, below(from), root_fd, below(path), 0));
 }
-static int slow_rename(const char *from, const char *to, unsigned flags) {
+static int slow_rename(const char *from, const char *path, unsigned flags) {
     meta();
-    return result(renameat2(root_fd, below(from), root_fd, below(to), flags));
+    return result(renameat2(root_fd, below(from), root_fd, below(path), flags));
 }
 static int slow_chmod(const char *path, mode_t mode, struct fuse_file_info *fi) {
     (void)fi; meta();
@@ -105,17 +117,17 @@ static int slow_open(const char *path, struct fuse_file_info *fi) {
     return 0;
 }
 static int slow_read(const char *path, char *buffer, size_t size, off_t offset, struct fuse_file_info *fi) {
-    (void)path; data();
+    data();
     ssize_t done = pread((int)fi->fh, buffer, size, offset);
     return done < 0 ? -errno : (int)done;
 }
 static int slow_write(const char *path, const char *buffer, size_t size, off_t offset, struct fuse_file_info *fi) {
-    (void)path; data();
+    data();
     ssize_t done = pwrite((int)fi->fh, buffer, size, offset);
     return done < 0 ? -errno : (int)done;
 }
 static int slow_fsync(const char *path, int only_data, struct fuse_file_info *fi) {
-    (void)path; data();
+    data();
     return result(only_data ? fdatasync((int)fi->fh) : fsync((int)fi->fh));
 }
 static int slow_release(const char *path, struct fuse_file_info *fi) { (void)path; close((int)fi->fh); return 0; }
@@ -144,15 +156,18 @@ static int take(void *unused, const char *word, int key, struct fuse_args *rest)
 
 int main(int count, char **words) {
     static const struct fuse_opt options[] = {
-        { "meta_us=%u", offsetof(struct settings, meta_us), 0 }, { "data_us=%u", offsetof(struct settings, data_us), 0 }, FUSE_OPT_END
+        { "meta_us=%u", offsetof(struct settings, meta_us), 0 }, { "data_us=%u", offsetof(struct settings, data_us), 0 },
+        { "log=%s", offsetof(struct settings, log), 0 }, FUSE_OPT_END
     };
     struct fuse_args arguments = FUSE_ARGS_INIT(count, words);
     if (fuse_opt_parse(&arguments, &set, options, take) < 0 || !set.root) {
-        fprintf(stderr, "usage: slowfs ROOT MOUNTPOINT -o meta_us=N,data_us=N\n");
+        fprintf(stderr, "usage: slowfs ROOT MOUNTPOINT -o meta_us=N,data_us=N[,log=FILE]\n");
         return 2;
     }
     root_fd = open(set.root, O_RDONLY | O_DIRECTORY);
     if (root_fd < 0) { perror(set.root); return 2; }
+    if (set.log && !(log_file = fopen(set.log, "we"))) { perror(set.log); return 2; }
+    if (log_file) setvbuf(log_file, NULL, _IOLBF, 0);
     umask(0);
     return fuse_main(arguments.argc, arguments.argv, &operations, NULL);
 }

@@ -2,7 +2,8 @@
 
 The rule. The first batches are small and tell whether a slice waits (for a disk, for a server) longer than it computes:
 then threads, else the processes that were forked at the start. The one that waited least tells it, since on a busy
-machine others wait for a core. From there on the run is watched in windows.
+machine others wait for a core. Where nothing was forked and the run has seen that calls wait, it begins with threads,
+since the first batches of one worker would take longer than the rest. From there on the run is watched in windows.
 
 * Climbing: twice the workers, as long as that raised the rate of the window by an eighth or more. Then back to the best
   number, and settled. Where the first step raised nothing, half the workers are tried, as long as they do as well.
@@ -25,6 +26,8 @@ _LARGEST_BATCH: Final = 4096
 _BATCH_SECONDS: Final = 0.06  # a batch is what an interrupt waits for, and what a killed run does again
 _FAR: Final = 100e-6  # seconds a slice waits; on a local file system it is 2 to 20 us
 _FIRST_THREADS: Final = 16
+_VERY_FAR: Final = 500e-6  # seconds a call waits, from where on a slice waits 50 times as long as it computes
+_FIRST_VERY_FAR: Final = 64
 _MOST_THREADS: Final = 128
 _WINDOW_SECONDS: Final = 0.2
 _WORTH: Final = 1.125
@@ -50,6 +53,7 @@ class Controller:
         cores: that this process may use.
         processes: that were forked; 0 for none.
         jobs: the user's wish, or None.
+        waits: seconds that a call on this file system was seen to wait; 0 where nobody looked.
 
     Attributes:
         kind: of the workers that should be at work.
@@ -57,14 +61,14 @@ class Controller:
         batch: slices that the next batch should have.
     """
 
-    def __init__(self, cores: int, processes: int, jobs: int | None) -> None:
+    def __init__(self, cores: int, processes: int, jobs: int | None, *, waits: float = 0.0) -> None:
         self._cores = cores
         self._pinned = jobs
         self.kind: Kind = "processes" if processes else "threads"
         self.workers = processes or 1
         self.batch = FIRST_BATCH
         self._most = processes or 1
-        self._began = 0.0
+        self._began: float | None = None
         self._count = 0
         self._batches = 0
         self._first = self.workers
@@ -73,6 +77,9 @@ class Controller:
         self._settled_at = 0.0
         self._fallen = 0
         self._waits: list[float] = []
+        if not processes and (jobs is not None or waits > _FAR):
+            self.batch = _SMALLEST_BATCH if waits > _FAR else FIRST_BATCH
+            self._use_threads(far=True, first=_FIRST_VERY_FAR if waits >= _VERY_FAR else _FIRST_THREADS)
 
     def observe(self, seen: Seen) -> None:
         """Take in a finished batch."""
@@ -80,9 +87,11 @@ class Controller:
             self._choose(seen)
             return
         self._size(seen)
+        if self._began is None:
+            self._open_window(seen.at - seen.seconds)
         self._count += seen.count
         self._batches += 1
-        elapsed = seen.at - self._began
+        elapsed = seen.at - (self._began or 0.0)
         enough = 2 * self.workers if elapsed < 4 * _WINDOW_SECONDS else self.workers
         if elapsed >= _WINDOW_SECONDS and self._batches >= max(8, enough):
             rate = self._count / elapsed
@@ -101,15 +110,23 @@ class Controller:
             return
         far = min(self._waits) > _FAR
         if far or self.kind == "threads":
-            self.kind = "threads"
-            self._most = self._pinned or (_MOST_THREADS if far else self._cores)
-            self.workers = self._pinned or min(self._most, _FIRST_THREADS if far else 1)
-        self._first = self.workers
-        self._phase = "climbing" if self.workers < self._most else "settled"
-        self._best = (self.workers, 0.0)
+            self._use_threads(far=far, first=_FIRST_THREADS if far else 1)
+        else:
+            self._watch_from_now_on()
         self._size(seen)
         self._open_window(seen.at)
         self._settled_at = seen.at
+
+    def _use_threads(self, *, far: bool, first: int) -> None:
+        self.kind = "threads"
+        self._most = self._pinned or (_MOST_THREADS if far else self._cores)
+        self.workers = self._pinned or min(self._most, first)
+        self._watch_from_now_on()
+
+    def _watch_from_now_on(self) -> None:
+        self._first = self.workers
+        self._phase = "climbing" if self.workers < self._most else "settled"
+        self._best = (self.workers, 0.0)
 
     def _open_window(self, at: float) -> None:
         self._began, self._count, self._batches = at, 0, 0

@@ -20,7 +20,7 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -148,23 +148,21 @@ class Tree:
 
         Raises OSError: ELOOP, ENOTDIR or EXDEV where a component is a link or leads out.
         """
-        if self._beneath:
+        if self._beneath and not make:
             try:
                 return _libc.openat2(path, self.fd, _FOLDER, _RESOLVE_BENEATH)
             except OSError as error:
-                if error.errno == errno.ENOENT and not make:
-                    raise
                 if error.errno in _NO_OPENAT2:
                     self._beneath = False
-                elif error.errno not in (errno.ENOENT, errno.EAGAIN):  # EAGAIN: something was renamed on the way
+                elif error.errno != errno.EAGAIN:  # EAGAIN: something was renamed on the way
                     raise
-        return self._by_steps(path, make=make)
+        return self._by_steps(path, make_below if make else _open_inner)
 
-    def _by_steps(self, path: str, *, make: bool) -> int:
+    def _by_steps(self, path: str, step: Callable[[int, str], int]) -> int:
         current = self.fd
         for part in path.split("/"):
             try:
-                following = _step(current, part, make=make)
+                following = step(current, part)
             finally:
                 if current != self.fd:
                     close(current)
@@ -178,20 +176,31 @@ class Tree:
             close(fd)
 
 
-def _step(current: int, part: str, *, make: bool) -> int:
+def make_below(dir_fd: int, name: str) -> int:
+    """Return a descriptor of a folder in an open one, made where it is missing; OSError where it is a link.
+
+    Made first and asked for then: far away, to ask whether it is there costs as much as to make it.
+    """
+    _refuse_way_out(name)
     try:
-        return os.open(part, _FOLDER, dir_fd=current)
-    except FileNotFoundError:
-        if not make:
-            raise
-    try:
-        os.mkdir(part, dir_fd=current)  # 0777 less umask; setgid comes from the parent
-    except FileExistsError:  # another worker was faster, perhaps on another node
+        os.mkdir(name, dir_fd=dir_fd)  # 0777 less umask; setgid comes from the parent
+    except FileExistsError:  # another worker was faster, perhaps on another node, whose folder this one sees late
         for _ in range(_LOOKS):
             with suppress(FileNotFoundError):
-                return os.open(part, _FOLDER, dir_fd=current)
+                return open_below(dir_fd, name)
             time.sleep(_LOOK_SECONDS)
-    return os.open(part, _FOLDER, dir_fd=current)
+    return open_below(dir_fd, name)
+
+
+def _open_inner(dir_fd: int, name: str) -> int:
+    _refuse_way_out(name)
+    return open_below(dir_fd, name)
+
+
+def _refuse_way_out(name: str) -> None:
+    """Raise the OSError by which openat2(2) refuses a path that leads out, where one component of it would."""
+    if name in {"", ".", ".."}:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), name)
 
 
 def open_source_folder(path: str) -> int:
@@ -436,10 +445,17 @@ def open_new(name: str, dir_fd: int) -> int:
 
 
 def write_all_new(name: str, dir_fd: int, chunks: Iterator[bytes]) -> None:
-    """Write a new file from chunks."""
+    """Write a new file from chunks, small ones together: far away each write is a wait."""
     with new_file(name, dir_fd) as fd:
+        gathered: list[bytes] = []
+        room = _CHUNK
         for chunk in chunks:
-            _write_all(fd, chunk)
+            gathered.append(chunk)
+            room -= len(chunk)
+            if room <= 0:
+                _write_all(fd, b"".join(gathered))
+                gathered, room = [], _CHUNK
+        _write_all(fd, b"".join(gathered))
 
 
 def write_replacing(name: str, dir_fd: int, data: bytes, *, on_disk: bool = False) -> None:

@@ -27,6 +27,8 @@ from planbalance.planfile import (
 )
 
 _CHUNK: Final = 1 << 20
+# So much is read at a time where less is asked for: by volume a block has ten slices, and far away each read is a wait.
+_AHEAD: Final = 1 << 17
 _MAKE_HINT: Final = "Make a plan with `planbalance plan INPUT --output DIR`, or name the plan file."
 
 
@@ -206,14 +208,26 @@ class PlanFile:
 
 
 class _Descriptor:
-    """An open file that is closed when nobody holds it any more; reads move no shared position."""
+    """An open file that is closed when nobody holds it any more; reads move no shared position.
+
+    The last stretch that was read ahead is kept, since small blocks are read one after the other.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._ahead = (0, b"")  # where it begins, and its bytes: replaced as one, several threads read
         weakref.finalize(self, os.close, descriptor)
 
     def read(self, offset: int, size: int) -> bytes:
         """Return `size` bytes at `offset`, fewer where the file ends."""
+        if size >= _AHEAD:
+            return self._from_file(offset, size)
+        start, kept = self._ahead
+        if not start <= offset <= offset + size <= start + len(kept):
+            start, kept = self._ahead = (offset, self._from_file(offset, _AHEAD))
+        return kept[offset - start : offset - start + size]
+
+    def _from_file(self, offset: int, size: int) -> bytes:
         parts = []
         while size > 0 and (part := os.pread(self._descriptor, min(size, _CHUNK), offset)):
             parts.append(part)

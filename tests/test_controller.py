@@ -118,3 +118,21 @@ def test_batches_are_small_at_first_and_then_take_a_fraction_of_a_second() -> No
     assert controller.batch == FIRST_BATCH
     run = Run(controller, lambda *_: 1e-3).until(2)
     assert 0.03 < run.controller.batch * 1e-3 < 0.3
+
+
+def test_where_calls_were_seen_to_wait_it_begins_with_many_threads_and_ends_where_it_would_have() -> None:
+    assert Controller(2, 0, None).workers == 1
+    assert [Controller(2, 0, None, waits=waits).workers for waits in (10e-6, 200e-6, 2e-3)] == [1, 16, 64]
+    assert Controller(2, 0, 5, waits=2e-3).workers == 5
+    assert Controller(2, 2, None, waits=2e-3).kind == "processes"  # they tell for themselves, and cost nothing
+    run = Run(Controller(2, 0, None, waits=2e-3), saturating(16)).until(20)
+    assert run.rate(20) > 0.85 * 16 / (4 * 2e-3)
+    assert run.controller.workers <= 64
+
+
+def test_a_clock_that_began_long_ago_does_not_make_the_first_window_a_long_one() -> None:
+    controller = Controller(2, 0, None, waits=2e-3)
+    for number in range(200):
+        controller.observe(Seen(1e6 + number / 1000, 4, 0.1, 0.001))
+        if number < 100:
+            assert controller.workers == 64

@@ -205,6 +205,31 @@ def test_a_plan_cut_off_meanwhile_is_refused(tmp_path: Path, use: Callable[[Plan
     assert path in refusal.value.message
 
 
+def test_small_blocks_are_read_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Far away each read is a wait, and by volume a block has ten slices."""
+    plan = PlanFile.open(saved(tmp_path))
+    reads: list[int] = []
+    pread = os.pread
+
+    def counted(descriptor: int, size: int, offset: int) -> bytes:
+        reads.append(offset)
+        return pread(descriptor, size, offset)
+
+    monkeypatch.setattr(os, "pread", counted)
+    assert len(list(plan.operations())) == 14
+    assert len(plan.header.blocks) == 3
+    assert len(reads) == 2  # the second finds the end
+
+
+def test_a_stretch_that_was_read_ahead_is_no_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(tmp_path)
+    for ahead in (1, 100, 1000):
+        monkeypatch.setattr(planstore, "_AHEAD", ahead)
+        plan = PlanFile.open(path)
+        assert b"".join(plan.parts()) == document(small_plan())
+        assert [len(plan.read_block(index)) for index in (2, 0, 1)] == [3, 3, 8]
+
+
 def test_blocks_can_be_read_by_several_threads(tmp_path: Path) -> None:
     plan = PlanFile.open(saved(tmp_path))
     expected = [plan.read_block(index) for index in range(3)]

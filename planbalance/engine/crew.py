@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from planbalance import fs
 from planbalance.controller import Kind
+from planbalance.engine.folders import SharedFolders
 from planbalance.engine.job import Job
 from planbalance.engine.manifest import Lines
 from planbalance.engine.schedule import Batch, shares
@@ -180,6 +181,7 @@ class Crew:
         self._job = job
         self._switches = switches
         self._copier = fs.Copier()
+        self._folders: SharedFolders | None = None
         self._placing: Placing | None = None
         self._rested: list[Thread] = []
         self._processes: list[Process] = []
@@ -216,6 +218,7 @@ class Crew:
     def begin(self, placing: Placing) -> None:
         """Make all ready to place."""
         self._placing = placing
+        self._folders = SharedFolders(placing.tree)
         for process in self._processes:
             process.begin(placing)
 
@@ -226,8 +229,9 @@ class Crew:
         if self._rested:
             return self._rested.pop()
         assert self._placing is not None
-        way, redo, tree = self._placing
-        return Thread(Placer(self._job, way, tree, self._switches, redo=redo, copier=self._copier))
+        assert self._folders is not None
+        way, redo, _ = self._placing
+        return Thread(Placer(self._job, way, self._folders, self._switches, redo=redo, copier=self._copier))
 
     def rest(self, lane: Lane) -> None:
         """Take a worker back that has nothing to do."""
@@ -264,6 +268,8 @@ class Crew:
         for lane in lanes:
             lane.close()
         self._processes, self._idle, self._rested = [], [], []
+        if self._folders is not None:
+            self._folders.close()
 
 
 def may_fork() -> bool:

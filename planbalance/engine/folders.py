@@ -1,5 +1,10 @@
-"""The folders that one worker has open: opened once, kept while they are in use, closed with the worker."""
+"""The folders that a run has open: opened once for all workers of a process, kept while in use and a while more.
 
+Far away, making and opening a folder is a dozen waits, as much as placing a slice is. So whoever comes first makes it,
+by its own name in its open parent, and the others wait for that.
+"""
+
+import threading
 from collections.abc import Callable
 from typing import Final, Generic, NamedTuple, TypeVar
 
@@ -7,9 +12,11 @@ from planbalance import fs
 from planbalance.destination import Destination, label_of
 from planbalance.engine.check import StaleError
 
-# Kept open at a time by one worker: few, so that many workers stay far below `ulimit -n` (1,024).
-_SOURCES: Final = 6
-_TARGETS: Final = 3
+# What one worker holds at a time, and what is kept though nobody uses it. With two files of each, 128 workers stay
+# below `ulimit -n` (1,024).
+_SOURCES: Final = 3
+_TARGETS: Final = 1
+_UNUSED: Final = 32
 
 Opened = TypeVar("Opened")
 
@@ -17,7 +24,7 @@ Opened = TypeVar("Opened")
 class _Latest(Generic[Opened]):
     """The last few things opened, by name; the one opened first is closed for a new one."""
 
-    def __init__(self, most: int, open_: Callable[[str], Opened], close: Callable[[Opened], None]) -> None:
+    def __init__(self, most: int, open_: Callable[[str], Opened], close: Callable[[str], None]) -> None:
         self._most = most
         self._open = open_
         self._close = close
@@ -27,13 +34,81 @@ class _Latest(Generic[Opened]):
         opened = self._kept.get(name)
         if opened is None:
             if len(self._kept) >= self._most:
-                self._close(self._kept.pop(next(iter(self._kept))))
+                oldest = next(iter(self._kept))
+                del self._kept[oldest]
+                self._close(oldest)
             opened = self._kept[name] = self._open(name)
         return opened
 
     def close(self) -> None:
         while self._kept:
-            self._close(self._kept.popitem()[1])
+            self._close(self._kept.popitem()[0])
+
+
+class _Entry:
+    """A folder that somebody has asked for."""
+
+    def __init__(self) -> None:
+        self.fd = -1
+        self.users = 0
+        self.opening = threading.Lock()
+
+
+class Shelf:
+    """Open folders by name, shared by threads; those that nobody uses are closed, the longest unused first.
+
+    Args:
+        open_: opens one; called once for all who ask meanwhile, and again by the next one where it raised.
+        unused: how many are kept though nobody uses them.
+    """
+
+    def __init__(self, open_: Callable[[str], int], unused: int = _UNUSED) -> None:
+        self._open = open_
+        self._most_unused = unused
+        self._entries: dict[str, _Entry] = {}
+        self._unused: dict[str, None] = {}  # the longest unused first
+        self._guard = threading.Lock()
+
+    def take(self, name: str) -> int:
+        """Return a folder's descriptor, which stays open until it is given back. Raises what opening it raises."""
+        with self._guard:
+            entry = self._entries.setdefault(name, _Entry())
+            entry.users += 1
+            self._unused.pop(name, None)
+        try:
+            with entry.opening:
+                if entry.fd < 0:
+                    entry.fd = self._open(name)
+        except BaseException:
+            self.give(name)
+            raise
+        return entry.fd
+
+    def give(self, name: str) -> None:
+        """Give one back."""
+        with self._guard:
+            entry = self._entries[name]
+            entry.users -= 1
+            if entry.users:
+                return
+            if entry.fd < 0:
+                del self._entries[name]
+                return
+            self._unused[name] = None
+            if len(self._unused) <= self._most_unused:
+                return
+            oldest = next(iter(self._unused))
+            del self._unused[oldest]
+            closing = self._entries.pop(oldest)
+        fs.close(closing.fd)
+
+    def close(self) -> None:
+        """Close what nobody uses."""
+        with self._guard:
+            unused, self._unused = self._unused, {}
+            closing = [self._entries.pop(name) for name in unused]
+        for entry in closing:
+            fs.close(entry.fd)
 
 
 class Targets(NamedTuple):
@@ -43,17 +118,46 @@ class Targets(NamedTuple):
     labels: int
 
 
-class Folders:
-    """A worker's open folders, source and target.
+class SharedFolders:
+    """The open folders of all workers of one process.
 
     Args:
         tree: the staging folder; None where nothing is placed.
     """
 
     def __init__(self, tree: fs.Tree | None) -> None:
-        self._tree = tree
-        self._sources = _Latest(_SOURCES, _open_source, fs.close)
-        self._targets = _Latest(_TARGETS, self._open_targets, _close_targets)
+        self.tree = tree
+        self.sources = Shelf(_open_source)
+        self.made = Shelf(self._make)
+
+    def _make(self, path: str) -> int:
+        assert self.tree is not None
+        parent, _, name = path.rpartition("/")
+        if not parent:
+            return fs.make_below(self.tree.fd, name)
+        above = self.made.take(parent)
+        try:
+            return fs.make_below(above, name)
+        finally:
+            self.made.give(parent)
+
+    def close(self) -> None:
+        """Close what no worker uses."""
+        self.sources.close()
+        self.made.close()
+
+
+class Folders:
+    """One worker's folders, source and target.
+
+    Args:
+        shared: those that it has together with others.
+    """
+
+    def __init__(self, shared: SharedFolders) -> None:
+        self._made = shared.made
+        self._sources = _Latest(_SOURCES, shared.sources.take, shared.sources.give)
+        self._targets = _Latest(_TARGETS, self._open_targets, self._close_targets)
 
     def source(self, path: str) -> int:
         """Return a descriptor of a source folder. Raises StaleError where it is gone."""
@@ -64,18 +168,25 @@ class Folders:
         return self._targets.of(folder)
 
     def close(self) -> None:
-        """Close them all; they are opened anew when asked for again."""
+        """Give them all back; they are taken anew when asked for again."""
         self._sources.close()
         self._targets.close()
 
     def _open_targets(self, folder: str) -> Targets:
-        assert self._tree is not None
-        images = self._tree.folder(folder, make=True)
+        images = self._made.take(folder)
         try:
-            return Targets(images, self._tree.folder(label_of(Destination(folder, "")).folder, make=True))
+            return Targets(images, self._made.take(_labels(folder)))
         except BaseException:
-            fs.close(images)
+            self._made.give(folder)
             raise
+
+    def _close_targets(self, folder: str) -> None:
+        self._made.give(folder)
+        self._made.give(_labels(folder))
+
+
+def _labels(folder: str) -> str:
+    return label_of(Destination(folder, "")).folder
 
 
 def _open_source(path: str) -> int:
@@ -83,8 +194,3 @@ def _open_source(path: str) -> int:
         return fs.open_source_folder(path)
     except (FileNotFoundError, NotADirectoryError):
         raise StaleError("is gone") from None
-
-
-def _close_targets(targets: Targets) -> None:
-    for fd in targets:
-        fs.close(fd)

@@ -89,7 +89,7 @@ class _Hands:
         """Place one batch; return whether there was one for this worker."""
         share = -(-self._schedule.left // (2 * self._controller.workers))  # the last ones small: all end together
         wanted = self._controller.batch
-        size = max(min(wanted, share), min(wanted, _SMALLEST))
+        size = max(min(wanted, share), min(-(-wanted // 2), _SMALLEST))
         batch = self._schedule.take(size, lane.owner, alone=self._working == 1)
         if not batch:
             return False

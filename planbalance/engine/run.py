@@ -1,5 +1,6 @@
 """The story of one apply: check, stage, place, write the root files, publish. Run again, it goes on from there."""
 
+import math
 import signal
 import threading
 import time
@@ -31,6 +32,7 @@ from planbalance.model import Mode, Outcome, Progress
 
 Value = TypeVar("Value")
 
+_CALLS: Final = 10  # of opening and of beginning a staging folder
 _FAULTS_KEPT_GOING: Final = 1_000  # after so many I/O errors the rest is not tried
 _LINK_WARNING: Final = (
     "Images are {kind}s to the source: whatever writes through one changes the source. Ultralytics before 8.4.175 and "
@@ -66,6 +68,7 @@ class Run:
         self._copied = 0
         self._placed = 0
         self._warnings: list[str] = []
+        self._waits = math.inf  # seconds that a call waits: what took the shortest wait tells, others wait for a core
 
     def to_its_end(self) -> Outcome:
         """Run it; raises what `apply_plan` does."""
@@ -112,6 +115,14 @@ class Run:
             raise self.interrupted()
         return value
 
+    def _watched(self, work: Callable[[], Value]) -> Value:
+        """Do what makes at least `_CALLS` calls on the output's file system, and see how long each waits at most."""
+        began, busy = time.monotonic(), time.thread_time()
+        value = work()
+        waited = time.monotonic() - began - (time.thread_time() - busy)
+        self._waits = min(self._waits, waited / _CALLS)
+        return value
+
     def interrupted(self) -> InterruptedRunError:
         """Return what to say after a signal."""
         return InterruptedRunError(
@@ -137,11 +148,11 @@ class Run:
             return self._outcome(job, job.options.mode, 0, 0, published=False)
         if job.options.finish:
             await self._step(lambda: refuse_missing(job))
-        staging = await anyio.to_thread.run_sync(lambda: Staging.open(job))
+        staging = await anyio.to_thread.run_sync(lambda: self._watched(lambda: Staging.open(job)))
         try:
             if job.options.finish and staging.header is None:
                 raise nothing_begun(job)
-            way, onto_empty = await self._step(lambda: self._begin(job, staging))
+            way, onto_empty = await self._step(lambda: self._watched(lambda: self._begin(job, staging)))
             gather = self._gather if job.options.finish else self._build
             resumed, files = await gather(job, staging, way)
             if shard is not None:
@@ -287,7 +298,8 @@ class Run:
         crew = self._crew
         await anyio.to_thread.run_sync(crew.begin, placing)
         schedule = Schedule(job.plan.header.blocks, ranges, crew.owned)
-        controller = Controller(pool.available_cores(), crew.processes, self._options.jobs)
+        waits = self._waits if journal is not None else 0.0
+        controller = Controller(pool.available_cores(), crew.processes, self._options.jobs, waits=waits)
         self._progress.begin("check" if journal is None else "apply", job.slices, "slices")
         try:
             self._progress.advance(self._placed)

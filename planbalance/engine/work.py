@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 from planbalance import fs
 from planbalance.engine import check, words
 from planbalance.engine.check import StaleError
-from planbalance.engine.folders import Folders, Targets
+from planbalance.engine.folders import Folders, SharedFolders, Targets
 from planbalance.engine.job import Job
 from planbalance.engine.schedule import Range
 from planbalance.engine.switches import Switches
@@ -68,19 +68,19 @@ class Placer:
     Args:
         job: what to build.
         way: how images are placed, after a fallback.
-        tree: the staging folder; None checks only.
+        folders: what the workers of its process have open; without a staging folder it checks only.
         switches: how the run reaches its workers.
         redo: names may stand there already, from a run that was cut off, and are made again.
         copier: copies bytes by the way that other workers of this process have learnt.
     """
 
     def __init__(
-        self, job: Job, way: Mode, tree: fs.Tree | None, switches: Switches, *, redo: bool, copier: fs.Copier
+        self, job: Job, way: Mode, folders: SharedFolders, switches: Switches, *, redo: bool, copier: fs.Copier
     ) -> None:
         header = job.plan.header
         self._plan = job.plan
-        self._folders = Folders(tree)
-        self._places = tree is not None
+        self._folders = Folders(folders)
+        self._places = folders.tree is not None
         self._switches = switches
         self._redo = redo
         self._mapped = job.mapped

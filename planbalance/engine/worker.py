@@ -15,6 +15,7 @@ from typing import Final
 
 from planbalance import fs
 from planbalance.destination import Destinations
+from planbalance.engine.folders import SharedFolders
 from planbalance.engine.job import Job
 from planbalance.engine.manifest import Lines, block_lines
 from planbalance.engine.schedule import Batch
@@ -78,7 +79,8 @@ class _Worker:
         opened = None if tree is None else fs.Tree(self._job.staging)
         if opened is not None and fs.open_identity(opened.fd) != tree:
             raise OSError(errno.ESTALE, "it was replaced", self._job.staging)
-        self._placer = Placer(self._job, way, opened, self._switches, redo=redo, copier=fs.Copier())
+        folders = SharedFolders(opened)
+        self._placer = Placer(self._job, way, folders, self._switches, redo=redo, copier=fs.Copier())
 
     def place(self, batch: Batch) -> Result:
         """Place a batch. Raises PlanError where the plan file changed under the run."""

@@ -41,7 +41,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_folder_that_another_node_has_just_made(folder: fs.Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fs, "os", LateOs("images", 4))
-    fs.close(fs._step(folder.fd, "images", make=True))
+    fs.close(fs.make_below(folder.fd, "images"))
     folder.close()
 
 
@@ -56,5 +56,5 @@ def test_a_lock_file_that_another_node_has_just_made(folder: fs.Tree, monkeypatc
 def test_what_is_never_seen_is_said(folder: fs.Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fs, "os", LateOs("images", 10_000))
     with pytest.raises(FileNotFoundError):
-        fs._step(folder.fd, "images", make=True)
+        fs.make_below(folder.fd, "images")
     folder.close()
