@@ -51,6 +51,9 @@ _CHUNK: Final = 1 << 19
 # A file of so many bytes is read and written: 14 us at 4 KiB on tmpfs, where copy_file_range(2) takes 22, sendfile(2)
 # 18; at 64 KiB all three take 50. Sharing blocks or sparing a network pays off with larger files only.
 _SMALL: Final = 1 << 15
+# Zeros of so many bytes stay a hole where a file with holes is copied: no file system allocates less.
+_PIECE: Final = 1 << 12
+_ZEROS: Final = bytes(_PIECE)
 # A file system answers so where it does not know a call at all, or not between these two files.
 NOT_HERE: Final = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV, errno.EPERM, errno.ENOTTY))
 # Older kernels, and containers whose filter of system calls does not know it.
@@ -568,12 +571,15 @@ class Copier:
     def __init__(self) -> None:
         self._way = 0
 
-    def copy(self, source: int, target: int, size: int) -> int:
-        """Copy a whole file; return how many bytes there were, `size` + 1 standing for more than `size`."""
+    def copy(self, source: int, target: int, size: int, *, holes: bool = False) -> int:
+        """Copy a whole file; return how many bytes there were, `size` + 1 standing for more than `size`.
+
+        With `holes` it keeps them (copy_file_range(2) and sendfile(2) may fill them).
+        """
         while True:
             way = self._way
-            if way == 2 or size <= _SMALL:
-                return _by_hand(source, target, size, None)
+            if way == 2 or size <= _SMALL or holes:
+                return _by_hand(source, target, size, None, holes=holes)
             try:
                 count = (_by_range, _by_sendfile)[way](source, target, size)
             except OSError as error:
@@ -588,10 +594,26 @@ class Copier:
             os.ftruncate(target, 0)
 
 
-def copy_hashed(source: int, target: int, size: int) -> tuple[int, bytes]:
+def copy_hashed(source: int, target: int, size: int, *, holes: bool = False) -> tuple[int, bytes]:
     """Copy a whole file and hash it in the same pass; return the count as `Copier.copy` does, and the SHA-256."""
     digest = hashlib.sha256()
-    return _by_hand(source, target, size, digest), digest.digest()
+    return _by_hand(source, target, size, digest, holes=holes), digest.digest()
+
+
+def has_holes(fd: int, now: os.stat_result) -> bool:
+    """Return whether an open file, not read from yet, has holes; nothing is asked where it has all its blocks.
+
+    Fewer blocks mean holes or a file system that compresses, or keeps small files elsewhere: lseek(2) tells which. One
+    that does not know is taken to have some, which costs a copy nothing but looking for zeros.
+    """
+    if now.st_blocks * 512 >= now.st_size:
+        return False
+    try:
+        return os.lseek(fd, 0, os.SEEK_HOLE) < now.st_size
+    except OSError:
+        return True
+    finally:
+        os.lseek(fd, 0, os.SEEK_SET)
 
 
 def _by_range(source: int, target: int, size: int) -> int:
@@ -614,7 +636,8 @@ def _by_sendfile(source: int, target: int, size: int) -> int:
     return count
 
 
-def _by_hand(source: int, target: int, size: int, digest: "hashlib._Hash | None") -> int:
+def _by_hand(source: int, target: int, size: int, digest: "hashlib._Hash | None", *, holes: bool) -> int:
+    write = _write_around_zeros if holes else _write_all
     count = 0
     while count <= size:
         data = os.read(source, min(_CHUNK, size + 1 - count))
@@ -622,11 +645,24 @@ def _by_hand(source: int, target: int, size: int, digest: "hashlib._Hash | None"
             break
         if digest is not None:
             digest.update(data)
-        _write_all(target, data)
+        write(target, data)
         count += len(data)
         if count == size:
             break
+    if holes:  # it may end with one
+        os.ftruncate(target, count)
     return count
+
+
+def _write_around_zeros(fd: int, data: bytes) -> None:
+    """Write what is not zeros, and go over what is: told by reading, so that no bytes hang on where holes are said."""
+    start, end = 0, len(data)
+    for at in range(0, end, _PIECE):
+        if data[at : at + _PIECE] == _ZEROS[: end - at]:
+            _write_all(fd, data[start:at])
+            start = min(at + _PIECE, end)
+            os.lseek(fd, start - at, os.SEEK_CUR)
+    _write_all(fd, data[start:])
 
 
 # ---- disks ----------------------------------------------------------------------------------------------------------

@@ -1,10 +1,12 @@
 """The one module that writes below an output: never through a link, never over a name, never more than it says."""
 
 import errno
+import hashlib
 import os
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -281,6 +283,106 @@ def test_a_file_of_another_size_than_planned_shows(
             else:
                 count = copier.copy(source.fileno(), target.fileno(), planned)
         assert count == told
+
+
+# (offset, bytes of data) on a file of this size
+HOLES = {
+    "nothing but a hole": (1 << 20, ()),
+    "less than a block": (100, ()),
+    "data first": (3 << 20, ((0, 5000),)),
+    "data last": (3 << 20, (((3 << 20) - 5000, 5000),)),
+    "data in the middle": ((1 << 20) + 77, ((1 << 19, 4096), ((1 << 19) + (1 << 16), 1))),
+    "an end within a block": ((1 << 16) + 3, ((0, 4096), (1 << 15, 4096))),
+}
+
+
+def with_holes(path: Path, shape: str) -> bytes:
+    """Write a file with holes, and return what it holds."""
+    size, parts = HOLES[shape]
+    data = bytearray(size)
+    with open(path, "wb") as file:
+        file.truncate(size)
+        for offset, length in parts:
+            data[offset : offset + length] = os.urandom(length - 1) + b"x"
+            file.seek(offset)
+            file.write(data[offset : offset + length])
+    return bytes(data)
+
+
+@pytest.fixture(params=["/dev/shm", None], ids=["tmpfs", "temporary folder"])
+def place(request: pytest.FixtureRequest) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir=request.param) as path:
+        yield Path(path)
+
+
+@pytest.mark.parametrize("shape", HOLES)
+@pytest.mark.parametrize("way", [0, 1, 2, "hashed"])
+def test_a_copy_keeps_holes(place: Path, shape: str, way: int | str) -> None:
+    data = with_holes(place / "a", shape)
+    assert os.stat(place / "a").st_blocks * 512 < len(data)
+    with open(place / "a", "rb") as source, open(place / "b", "wb") as target:
+        holes = fs.has_holes(source.fileno(), os.fstat(source.fileno()))
+        assert holes
+        if way == "hashed":
+            count, digest = fs.copy_hashed(source.fileno(), target.fileno(), len(data), holes=holes)
+            assert digest == hashlib.sha256(data).digest()
+        else:
+            copier = fs.Copier()
+            copier._way = int(way)
+            count = copier.copy(source.fileno(), target.fileno(), len(data), holes=holes)
+    assert count == len(data)
+    assert (place / "b").read_bytes() == data
+    assert os.stat(place / "b").st_blocks <= os.stat(place / "a").st_blocks
+
+
+@pytest.mark.parametrize("told", ["lies", "does not know"])
+def test_bytes_do_not_hang_on_what_a_file_system_says_of_holes(tmp_path: Path, told: str) -> None:
+    data = bytes(4096) + os.urandom(8192) + bytes(5000)
+    write(tmp_path / "a", data)
+    facts = os.stat_result((*os.stat(tmp_path / "a")[:10],), {"st_blocks": 0})
+
+    def act(count: int, name: str, real: object, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+        if name == "lseek" and args[2] == os.SEEK_HOLE:
+            if told == "lies":
+                return 0
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        return faulty.only_count(count, name, real, args, kwargs)  # type: ignore[arg-type]  # a callable
+
+    with open(tmp_path / "a", "rb") as source, open(tmp_path / "b", "wb") as target, faulty.calls(act):
+        assert fs.has_holes(source.fileno(), facts)
+        assert fs.copy_hashed(source.fileno(), target.fileno(), len(data), holes=True) == (
+            len(data),
+            hashlib.sha256(data).digest(),
+        )
+    assert (tmp_path / "b").read_bytes() == data
+
+
+@pytest.mark.parametrize("data", [b"", b"x", os.urandom(70_000)], ids=len)
+def test_of_a_file_that_has_all_its_blocks_nothing_is_asked(tmp_path: Path, data: bytes) -> None:
+    write(tmp_path / "a", data)
+    with open(tmp_path / "a", "rb") as source:
+        facts = os.fstat(source.fileno())
+        with faulty.calls(faulty.only_count) as seen:
+            assert not fs.has_holes(source.fileno(), facts)
+    assert seen.seen == []
+
+
+def test_a_file_that_is_compressed_or_kept_in_its_inode_has_no_holes(tmp_path: Path) -> None:
+    write(tmp_path / "a", bytes(70_000))
+    facts = os.stat_result((*os.stat(tmp_path / "a")[:10],), {"st_blocks": 8})
+    with open(tmp_path / "a", "rb") as source:
+        assert not fs.has_holes(source.fileno(), facts)
+        assert len(source.read()) == 70_000
+
+
+@pytest.mark.parametrize(("real", "planned", "told"), [(10, 9, 10), (10, 11, 10), (1 << 20, 10, 11)])
+def test_a_file_with_holes_of_another_size_than_planned_shows(
+    tmp_path: Path, real: int, planned: int, told: int
+) -> None:
+    with open(tmp_path / "a", "wb") as file:
+        file.truncate(real)
+    with open(tmp_path / "a", "rb") as source, open(tmp_path / "b", "wb") as target:
+        assert fs.copy_hashed(source.fileno(), target.fileno(), planned, holes=True)[0] == told
 
 
 def test_a_small_file_is_read_with_one_byte_more_than_planned(tmp_path: Path, folder: int) -> None:

@@ -289,12 +289,12 @@ class Placer:
             fs.close(source)
         return summed
 
-    def _copy_open(self, operation: Operation, source: int, target: int, _now: stat_result) -> bytes | None:
-        summed = None
+    def _copy_open(self, operation: Operation, source: int, target: int, now: stat_result) -> bytes | None:
+        summed, holes = None, fs.has_holes(source, now)
         if self._hashed or operation.image_sha256:
-            count, summed = fs.copy_hashed(source, target, operation.image_size)
+            count, summed = fs.copy_hashed(source, target, operation.image_size, holes=holes)
         else:
-            count = self._copier.copy(source, target, operation.image_size)
+            count = self._copier.copy(source, target, operation.image_size, holes=holes)
         if count != operation.image_size:
             raise StaleError("changed its size while it was copied")
         if summed is not None and operation.image_sha256:
