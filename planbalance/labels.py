@@ -5,10 +5,13 @@ A valid line is a class and 4 numbers (a box), or a class and an even number of 
 read every field as a float, so `0.0` is class 0. Nothing in a file makes this raise.
 """
 
+import re
 from typing import Final, NamedTuple
 
 CLASS_LIMIT: Final = 2**31  # no data set has as many; keeps ids within what JSON and trainers hold
 _BOM: Final = b"\xef\xbb\xbf"
+# The common label, told by one search: a box, its numbers written so that they cannot be beyond 0 and 1.
+_ONE_BOX: Final = re.compile(rb"([0-9]{1,9})(?: (?:0?\.[0-9]{1,20}|[01]|1\.0{1,20})){4}\r?\n?")
 _PLACES: Final = ("x centre", "y centre", "width", "height")
 
 
@@ -29,11 +32,13 @@ def read_label(data: bytes, class_count: int | None) -> LabelFacts:
     A byte order mark, CRLF line ends and white space around and between fields are as good as none. A file of white
     space only is a negative slice's: no annotation, no problem.
     """
+    limit = CLASS_LIMIT if class_count is None else class_count
+    if (box := _ONE_BOX.fullmatch(data)) and int(box[1]) < limit:
+        return LabelFacts(1, (int(box[1]),), ())
     if data.startswith(_BOM):
         data = data[3:]
     if not data.isascii():
         return _read_wide(data, class_count)
-    limit = CLASS_LIMIT if class_count is None else class_count
     annotations = 0
     classes: list[int] = []
     problems: list[tuple[int, str]] = []

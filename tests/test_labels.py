@@ -118,3 +118,11 @@ numbers = st.floats(0, 1).map(lambda value: f"{value:.6f}")
 def test_what_is_written_as_valid_is_read_as_such(lines: list[tuple[int, list[str]]]) -> None:
     text = "".join(f"{class_id} {' '.join(fields)}\n" for class_id, fields in lines)
     assert read_label(text.encode(), 5) == LabelFacts(len(lines), tuple(class_id for class_id, _ in lines), ())
+
+
+@given(st.text("0157. \r\n", max_size=8).map(str.encode), st.sampled_from((None, 0, 1, 3)))
+def test_a_plain_box_is_read_as_it_is_behind_a_blank_line(tail: bytes, class_count: int | None) -> None:
+    for data in (b"0 0.5 0.5 0.1 0.2" + tail, tail + b" 0.5 1 .1 1.0\n"):
+        alone, behind = read_label(data, class_count), read_label(b"\n" + data, class_count)
+        assert behind.problems == tuple((line + 1, reason) for line, reason in alone.problems)
+        assert behind[:2] == alone[:2]

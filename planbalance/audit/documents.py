@@ -107,6 +107,13 @@ def without_path(document: dict[str, object]) -> tuple[dict[str, object], object
     return {key: value for key, value in document.items() if key != "path"}, document.get("path")
 
 
+def plain_paths(data: bytes) -> list[str]:
+    """Return the paths of whole lines of `sha256sum` text in the tool's own spelling; none where a line is not so."""
+    if not _PLAIN_LINES.fullmatch(data):
+        return []
+    return [line[66:] for line in data.decode("utf-8", "surrogateescape").split("\n")[:-1]]
+
+
 def manifest_sums(data: bytes) -> tuple[dict[str, str], list[int]]:
     """Return SHA-256 (hex) by path from `sha256sum` text, and the numbers of lines that are none or name a path again.
 

@@ -16,7 +16,7 @@ from planbalance.audit.overlap import Images, Overlaps, overlap_checks
 from planbalance.audit.picture import looker
 from planbalance.audit.tally import Seen, SplitOf, Tally
 from planbalance.audit.trainers_view import foreign_view
-from planbalance.audit.tree import list_tree
+from planbalance.audit.tree import list_followed
 from planbalance.errors import InputError
 from planbalance.inputs import FoundInput, InputSpec, common_names, resolve_input
 from planbalance.model import IMAGE_SUFFIXES, Check, Load, Problem, Progress, Snapshot, Split
@@ -178,7 +178,7 @@ def _by_names(found: FoundInput, also: YamlSplits | None) -> Iterator[_Image]:
         images = folders[index].images
         start = len(images) + 1 if images else 0
         inner = frozenset(other[start:] for other in walked if other != images and _below(other, images))
-        for below in list_tree(_at(root, images), leave_out=inner, follow=True).paths():
+        for below in list_followed(_at(root, images), leave_out=inner):
             name = below.rpartition("/")[2]
             path = f"{images}/{below}" if images else below
             if (

@@ -1,56 +1,60 @@
 """What adds up over batches of slices: problems, counts, names to claim. Fit to be sent from one process to another."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from planbalance.audit.slices import Judged
 from planbalance.audit.structure import Found
 from planbalance.audit.tally import Tally
+
+_BETWEEN = "/"  # in no name
 
 
 @dataclass(slots=True)
 class Gathered:
-    """The sum of what was judged.
+    """What was judged.
 
     Attributes:
         found: problems with the checks that they belong to.
         tally: counts.
-        names: of images and labels by folder, to be taken out of the tree's.
-        unnamed: paths that the manifest does not name.
-        named: how many it does.
+        names: of images and labels by folder, packed: what the slices may claim in the tree.
+        folders: places of planned files that a folder takes.
+        in_manifest: bytes of the manifest that were found to be the lines of these files, and nothing else.
         size: bytes of images that were read.
     """
 
     found: list[Found] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
     names: dict[str, list[str]] = field(default_factory=dict)
-    unnamed: list[str] = field(default_factory=list)
-    named: int = 0
+    folders: list[str] = field(default_factory=list)
+    in_manifest: int = 0
     size: int = 0
 
-    def take(self, judged: Judged, sums: Mapping[str, str] | None) -> None:
-        """Add a batch; `sums` is the manifest's, or None."""
-        self.found += judged.found
-        self.tally.add(judged.seen)
-        self.size += judged.size
-        names = self.names
-        for path in judged.places:
+    def claim(self, folder: str, names: Iterable[str]) -> None:
+        """Note the names of planned files of one folder."""
+        packed = _BETWEEN.join(names)
+        if packed:
+            self.names.setdefault(folder, []).append(packed)
+
+    def claim_paths(self, paths: Iterable[str]) -> None:
+        """Note planned files of any folders."""
+        by_folder: dict[str, list[str]] = {}
+        for path in paths:
             folder, _, name = path.rpartition("/")
-            of_folder = names.get(folder)
-            if of_folder is None:
-                of_folder = names[folder] = []
-            of_folder.append(name)
-        if sums is not None:
-            unnamed = [path for path in judged.places if path not in sums]
-            self.unnamed += unnamed
-            self.named += len(judged.places) - len(unnamed)
+            by_folder.setdefault(folder, []).append(name)
+        for folder, names in by_folder.items():
+            self.claim(folder, names)
+
+    def claimed(self) -> Iterator[tuple[str, list[str]]]:
+        """Yield the names of planned files, a folder at a time."""
+        for folder, packed in self.names.items():
+            yield folder, _BETWEEN.join(packed).split(_BETWEEN)
 
     def merge(self, other: "Gathered") -> None:
         """Add what somebody else has gathered."""
         self.found += other.found
         self.tally.merge(other.tally)
-        for folder, names in other.names.items():
-            self.names.setdefault(folder, []).extend(names)
-        self.unnamed += other.unnamed
-        self.named += other.named
+        for folder, packed in other.names.items():
+            self.names.setdefault(folder, []).extend(packed)
+        self.folders += other.folders
+        self.in_manifest += other.in_manifest
         self.size += other.size

@@ -3,66 +3,52 @@
 from collections.abc import Iterable
 from typing import Final
 
-from planbalance.audit.documents import HYPS, MANIFEST, METADATA, counted_twice, listed_paths
+from planbalance.audit.documents import OWN_FOLDER, counted_twice, listed_paths
 from planbalance.audit.findings import Findings
 from planbalance.audit.gathered import Gathered
 from planbalance.audit.subject import Subject
-from planbalance.audit.tally import Seen, Tally
-from planbalance.audit.tree import Listing, read_small
+from planbalance.audit.tally import Seen
+from planbalance.audit.tree import list_unclaimed, read_small
 from planbalance.audit.volumes import VolumesByName
 from planbalance.model import IMAGE_SUFFIXES, SPLITS, Split
 
 _LIST_BYTES: Final = 1 << 31
 
 
-class Leftovers:
-    """Names in the tree, and lines of the manifest, that no slice has claimed."""
+def check_strangers(
+    subject: Subject, gathered: Gathered, documents: Iterable[str], volumes: VolumesByName, found: Findings
+) -> None:
+    """Note what lies in the tree and is not planned; images among it are slices that trainers would load.
 
-    def __init__(self, listing: Listing, gathered: Gathered, sums: dict[str, str] | None) -> None:
-        self._listing = listing
-        self._sums = sums
-        self._unnamed = gathered.unnamed
-        self._named = gathered.named
-        for folder, claimed in gathered.names.items():
-            if folder in listing.folders:
-                listing.folders[folder].difference_update(claimed)
+    Those are counted with the others.
 
-    def claim(self, paths: Iterable[str]) -> None:
-        """Take planned paths out of the tree's names."""
-        for path in paths:
-            folder, _, name = path.rpartition("/")
-            self._listing.folders.get(folder, set()).discard(name)
-
-    def forget(self) -> None:
-        """Let all names and sums go."""
-        self._listing.folders.clear()
-        if self._sums is not None:
-            self._sums.clear()
-
-    def check_manifest(self, found: Findings) -> None:
-        """Note planned paths that the manifest does not name, and that it names more than is planned."""
-        assert self._sums is not None
-        found.count = len(self._sums)
-        for path in sorted(self._unnamed):
-            found.error("checksum", path, "not in the manifest")
-        beyond = len(self._sums) - self._named - sum(path in self._sums for path in (METADATA, HYPS))
-        if beyond > 0:
-            found.error("checksum", MANIFEST, f"names {beyond} files that are not planned")
-
-    def check_strangers(self, volumes: VolumesByName, found: Findings, tally: Tally) -> None:
-        """Note what is left of the tree; images among it are slices that trainers would load, and they are counted."""
-        for path, reason in self._listing.unreadable:
-            found.error("unreadable", path, reason)
-        for path in self._listing.paths():
-            name = path.rpartition("/")[2]
-            what = "a link that is not planned" if self._listing.kinds.get(path) == "link" else "not planned"
-            if name.startswith("."):
-                found.warning("extra", path, f"{what}; trainers pass over hidden files")
-                continue
-            found.error("extra", path, what)
-            split, below = _place(path)
-            if split is not None and name.rpartition(".")[2].lower() in IMAGE_SUFFIXES:
-                tally.add([Seen(split, volumes.of_stranger(below), path)])
+    Args:
+        subject: the data set.
+        gathered: what slices may claim.
+        documents: what else is planned.
+        volumes: tells the volume of an image.
+        found: takes the problems.
+    """
+    claimed = {folder: set(names) for folder, names in gathered.claimed()}
+    for path in documents:
+        folder, _, name = path.rpartition("/")
+        claimed.setdefault(folder, set()).add(name)
+    for path in gathered.folders:  # what lies in them is not planned
+        folder, _, name = path.rpartition("/")
+        claimed[folder].discard(name)
+    listing = list_unclaimed(subject.root, claimed, leave_out=frozenset((OWN_FOLDER,)))
+    for path, reason in listing.unreadable:
+        found.error("unreadable", path, reason)
+    for path, kind in sorted(listing.kinds.items()):
+        name = path.rpartition("/")[2]
+        what = "a link that is not planned" if kind == "link" else "not planned"
+        if name.startswith("."):
+            found.warning("extra", path, f"{what}; trainers pass over hidden files")
+            continue
+        found.error("extra", path, what)
+        split, below = _place(path)
+        if split is not None and name.rpartition(".")[2].lower() in IMAGE_SUFFIXES:
+            gathered.tally.add([Seen(split, volumes.of_stranger(below), path)])
 
 
 def _place(path: str) -> tuple[Split | None, str]:

@@ -1,6 +1,6 @@
 """Reads dataset.yaml, metadata, hyperparameters and manifest, and holds them against what the plan gives."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from planbalance import handoff
 from planbalance.audit.documents import (
@@ -11,11 +11,12 @@ from planbalance.audit.documents import (
     UnreadableDocumentError,
     difference,
     json_value,
-    manifest_sums,
     without_path,
     yaml_value,
 )
 from planbalance.audit.findings import Findings, not_checked
+from planbalance.audit.gathered import Gathered
+from planbalance.audit.manifest import Manifest
 from planbalance.audit.subject import Subject, same_place
 from planbalance.audit.tree import read_small
 from planbalance.handoff import SliceDetails
@@ -47,6 +48,9 @@ def _compared(
     if data is None:
         return found, None, {}
     try:
+        if data == planned:
+            value = read(data)
+            return found, value, value
         return found, read(data), read(planned)
     except UnreadableDocumentError as error:
         found.error(kind, path, str(error))
@@ -107,8 +111,8 @@ def wants_manifest(subject: Subject) -> bool:
     return subject.mode == "copy" and (subject.receipt is None or subject.receipt.checksum == "sha256")
 
 
-def read_manifest(subject: Subject) -> tuple[dict[str, str] | None, Findings | None]:
-    """Return the manifest's sums by path, and its check so far; None and None where this mode writes none."""
+def read_manifest(subject: Subject) -> tuple[Manifest | None, Findings | None]:
+    """Return the manifest, and its check so far; None and None where this mode writes none."""
     if not wants_manifest(subject):
         return None, None
     found = Findings("manifest")
@@ -122,17 +126,42 @@ def read_manifest(subject: Subject) -> tuple[dict[str, str] | None, Findings | N
         else:
             found.error("checksum", MANIFEST, facts.error or f"a {facts.kind}, where a file is planned")
         return None, found
-    sums, bad = manifest_sums(facts.data)
+    return Manifest(facts.data), found
+
+
+def check_manifest(subject: Subject, manifest: Manifest, gathered: Gathered, found: Findings) -> None:
+    """Check that the manifest names what is planned and nothing else, and its sums of what the tool itself wrote."""
+    documents = [METADATA, HYPS] if handoff.hyp_yaml(subject.header) is not None else [METADATA]
+    of_documents = (manifest.stretch(folder, [name], None) for folder, _, name in map(_parted, documents))
+    size = gathered.in_manifest + sum(of_documents)
+    if size == len(manifest.data):  # the very lines of all planned files
+        found.count = manifest.data.count(b"\n")
+    else:
+        _check_lines(manifest, gathered, documents, found)
+    _document_sums(subject, manifest, documents, found)
+
+
+def _parted(path: str) -> tuple[str, str, str]:
+    return path.rpartition("/")
+
+
+def _check_lines(manifest: Manifest, gathered: Gathered, documents: Sequence[str], found: Findings) -> None:
+    sums, bad = manifest.parsed()
+    found.count = len(sums)
     for line in bad:
         found.error("checksum", f"{MANIFEST}:{line}", "not a line that sha256sum writes, or a path named again")
-    return sums, found
+    planned = [f"{folder}/{name}" for folder, names in gathered.claimed() for name in names]
+    unnamed = [path for path in planned if path not in sums]
+    for path in sorted(unnamed):
+        found.error("checksum", path, "not in the manifest")
+    beyond = len(sums) - (len(planned) - len(unnamed)) - sum(path in sums for path in documents)
+    if beyond > 0:
+        found.error("checksum", MANIFEST, f"names {beyond} files that are not planned")
 
 
-def document_sums(subject: Subject, sums: dict[str, str], found: Findings) -> None:
-    """Check the manifest's sums of metadata and hyperparameters, which the tool wrote."""
-    planned = {METADATA, HYPS} if handoff.hyp_yaml(subject.header) is not None else {METADATA}
-    for path in sorted(planned):
-        known = sums.get(path)
+def _document_sums(subject: Subject, manifest: Manifest, documents: Sequence[str], found: Findings) -> None:
+    for path in documents:
+        known = manifest.sum_of(path)
         if known is None:
             found.error("checksum", MANIFEST, f"does not name {path}")
             continue

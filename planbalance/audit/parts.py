@@ -8,6 +8,7 @@ import base64
 import os
 import shlex
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -16,16 +17,16 @@ import orjson
 
 from planbalance import fs
 from planbalance.audit.documents import OWN_FOLDER
+from planbalance.audit.gathered import Gathered
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.picture import Impression, Picture
-from planbalance.audit.slices import Judged
 from planbalance.audit.subject import Subject
-from planbalance.audit.tally import Seen
+from planbalance.audit.tally import Contents, Seen, Tally
 from planbalance.errors import IncompleteError
 from planbalance.model import Problem
 from planbalance.shards import RULE, Shard, cut
 
-_SCHEMA: Final = "planbalance/audit-part/1"
+_SCHEMA: Final = "planbalance/audit-part/2"
 FOLDER: Final = "audit"
 _ENDED: Final = b'{"end":true}'
 
@@ -47,7 +48,7 @@ def bound_to(subject: Subject, options: VerifyOptions) -> dict[str, Any]:
 # ---- as bytes -----------------------------------------------------------------------------------------------------
 
 
-def packed(bound: Mapping[str, Any], shard: Shard, batches: Iterable[Judged]) -> bytes:
+def packed(bound: Mapping[str, Any], shard: Shard, batches: Iterable[Gathered]) -> bytes:
     """Return a part: its first line, then the batches, compressed."""
     packer = zlib.compressobj(1)
     parts = [orjson.dumps({**bound, "shard": [*shard]}), b"\n"]
@@ -55,21 +56,35 @@ def packed(bound: Mapping[str, Any], shard: Shard, batches: Iterable[Judged]) ->
     return b"".join((*parts, packer.compress(_ENDED), packer.flush()))
 
 
-def _line(judged: Judged) -> bytes:
+def _line(judged: Gathered) -> bytes:
+    tally = judged.tally
     value = {
         "found": [[name, *_fields(problem)] for name, problem in judged.found],
-        "seen": [[*seen[:4], seen.digest.hex(), seen.flat, _texts(seen.picture)] for seen in judged.seen],
-        "places": judged.places,
+        "names": judged.names,
+        "folders": judged.folders,
+        "in_manifest": judged.in_manifest,
         "size": judged.size,
+        "totals": tally.totals,
+        "positives": tally.positives,
+        "unnamed": tally.unnamed,
+        "named": tally.named,
+        "suffixes": tally.suffixes,
+        "pictures": [[*seen[:4], seen.digest.hex(), seen.flat, _texts(seen.picture)] for seen in tally.pictures],
+        "contents": [[_text(one.digests), one.paths, one.volumes] for one in tally.contents],
+        "flat": sorted(digest.hex() for digest in tally.flat),
     }
     return orjson.dumps(value) + b"\n"
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
 
 
 def _fields(problem: Problem) -> tuple[str, str, str, str]:
     return problem.kind, problem.severity, problem.path, problem.message
 
 
-def unpacked(data: bytes, bound: Mapping[str, Any], shard: Shard) -> list[Judged] | None:
+def unpacked(data: bytes, bound: Mapping[str, Any], shard: Shard) -> list[Gathered] | None:
     """Return the batches of a part; None where it is not whole, or was made for something else."""
     first, _, rest = data.partition(b"\n")
     try:
@@ -81,13 +96,24 @@ def unpacked(data: bytes, bound: Mapping[str, Any], shard: Shard) -> list[Judged
         return None
 
 
-def _judged(value: Mapping[str, Any]) -> Judged:
+def _judged(value: Mapping[str, Any]) -> Gathered:
     found = [(name, Problem(*fields)) for name, *fields in value["found"]]
-    seen = [
-        Seen._make((*fields, bytes.fromhex(digest), flat, _picture(texts)))
-        for *fields, digest, flat, texts in value["seen"]
-    ]
-    return Judged(found, seen, value["places"], value["size"])
+    tally = Tally(
+        totals=Counter(value["totals"]),
+        positives=Counter(value["positives"]),
+        unnamed=value["unnamed"],
+        named={split: Counter(volumes) for split, volumes in value["named"].items()},
+        suffixes=Counter(value["suffixes"]),
+        pictures=[_seen(fields) for fields in value["pictures"]],
+        contents=[Contents(base64.b64decode(digests), *rest) for digests, *rest in value["contents"]],
+        flat=set(map(bytes.fromhex, value["flat"])),
+    )
+    return Gathered(found, tally, value["names"], value["folders"], value["in_manifest"], value["size"])
+
+
+def _seen(fields: Sequence[Any]) -> Seen:
+    *first, digest, flat, texts = fields
+    return Seen._make((*first, bytes.fromhex(digest), flat, _picture(texts)))
 
 
 def _texts(picture: Picture | None) -> list[Any] | None:
@@ -96,7 +122,7 @@ def _texts(picture: Picture | None) -> list[Any] | None:
     if picture.impression is None:
         return [picture.reason]
     pixels, blank, detail, *rest = picture.impression
-    return [picture.reason, pixels.hex(), blank, base64.b64encode(detail).decode("ascii"), *rest]
+    return [picture.reason, pixels.hex(), blank, _text(detail), *rest]
 
 
 def _picture(texts: Sequence[Any] | None) -> Picture | None:
@@ -133,7 +159,7 @@ def save(subject: Subject, shard: Shard, part: bytes) -> None:
         ) from None
 
 
-def load(subject: Subject, options: VerifyOptions) -> Iterator[Judged]:
+def load(subject: Subject, options: VerifyOptions) -> Iterator[Gathered]:
     """Yield the batches of all parts. Raises IncompleteError where some are missing, before the first is given."""
     bound = bound_to(subject, options)
     folder = f"{subject.root}/{OWN_FOLDER}/{FOLDER}"

@@ -13,16 +13,15 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from planbalance import handoff
-from planbalance.audit.documents import OWN_FOLDER
 from planbalance.audit.gathered import Gathered
 from planbalance.audit.placed import Reading
-from planbalance.audit.slices import Judged, SliceJudge, judge_in_threads
-from planbalance.audit.tree import Listing, list_tree, look
+from planbalance.audit.slices import SliceJudge, judge_in_threads
+from planbalance.audit.tree import look
 from planbalance.handoff import SliceDetails
 from planbalance.model import Progress
 from planbalance.planfile import BlockFacts, Facts
 from planbalance.planstore import PlanFile
-from planbalance.pool import available_cores
+from planbalance.pool import available_cores, without_collecting
 from planbalance.workers import Workers
 
 # Below it, forking costs more than it saves.
@@ -41,12 +40,10 @@ class Looked:
 
     Attributes:
         gathered: of all slices.
-        listing: the names in the tree, not yet claimed.
         details: the metadata's image names by block, in the plan's order; None where nobody has them.
     """
 
     gathered: Gathered
-    listing: Listing
     details: list[SliceDetails] | None = None
 
 
@@ -59,7 +56,6 @@ class Pass:
         plan: its first line checked, the rest not yet.
         judge: judges operations.
         reading: what is read of each slice.
-        sums: the manifest's, or None.
         jobs: workers asked for, or None.
     """
 
@@ -67,11 +63,10 @@ class Pass:
     plan: PlanFile
     judge: SliceJudge
     reading: Reading
-    sums: dict[str, str] | None
     jobs: int | None
 
     def run(self, progress: Progress) -> Looked:
-        """Check the plan, judge its slices and list the tree.
+        """Check the plan and judge its slices.
 
         Raises:
             PlanError: the plan is damaged or hostile.
@@ -79,31 +74,25 @@ class Pass:
         near = _nearness(self)
         slices = sum(block.count for block in self.plan.header.blocks)
         if not near.far and slices >= _WORTH_FORKING and self.jobs != 1:
-            return _in_processes(self, near, progress)
+            with without_collecting():
+                return _in_processes(self, near, progress)
         self.plan.check()
-        looked = Looked(Gathered(), _listed(self.root))
+        looked = Looked(Gathered())
         jobs = self.jobs or (max(_FAR_WORKERS, available_cores()) if near.far else self._threads())
 
-        def finished(judged: Judged) -> None:
-            looked.gathered.take(judged, self.sums)
-
-        judge_in_threads(self.plan, self.judge, finished, jobs=jobs, progress=progress)
+        judge_in_threads(self.plan, self.judge, looked.gathered.merge, jobs=jobs, progress=progress)
         return looked
 
     def _threads(self) -> int:
         return available_cores() if self.reading.images else 1
 
-    def of_parts(self, parts: Iterable[Judged]) -> Looked:
+    def of_parts(self, parts: Iterable[Gathered]) -> Looked:
         """Return what shards have judged, as one pass. Raises PlanError."""
         self.plan.check()
-        looked = Looked(Gathered(), _listed(self.root))
+        looked = Looked(Gathered())
         for judged in parts:
-            looked.gathered.take(judged, self.sums)
+            looked.gathered.merge(judged)
         return looked
-
-
-def _listed(root: str) -> Listing:
-    return list_tree(root, leave_out=frozenset((OWN_FOLDER,)))
 
 
 class Nearness(NamedTuple):
@@ -132,7 +121,7 @@ def _nearness(work: Pass) -> Nearness:
 
 
 class _Task(NamedTuple):
-    """A piece of a block; a negative block: list the tree."""
+    """A piece of a block."""
 
     block: int
     piece: int
@@ -145,10 +134,9 @@ class _Done:
 
     task: _Task
     gathered: Gathered = field(default_factory=Gathered)
+    slices: int = 0
     facts: BlockFacts | None = None
     details: SliceDetails | None = None
-    listing: Listing | None = None
-    slices: int = 0
 
 
 _now: list[Pass] = []  # what the workers work at: they are forked while it is there
@@ -156,7 +144,7 @@ _now: list[Pass] = []  # what the workers work at: they are forked while it is t
 
 def _in_processes(work: Pass, near: Nearness, progress: Progress) -> Looked:
     blocks = work.plan.header.blocks
-    looked = Looked(Gathered(), Listing())
+    looked = Looked(Gathered())
     details: dict[int, SliceDetails] = {}
     facts: dict[int, BlockFacts] = {}
     _now.append(work)
@@ -166,8 +154,6 @@ def _in_processes(work: Pass, near: Nearness, progress: Progress) -> Looked:
             try:
                 for _, done in workers.work_off(_do, _tasks(work, near)):
                     looked.gathered.merge(done.gathered)
-                    if done.listing is not None:
-                        looked.listing = done.listing
                     if done.facts is not None and done.details is not None:
                         facts[done.task.block], details[done.task.block] = done.facts, done.details
                     progress.advance(done.slices, done.gathered.size)
@@ -181,8 +167,8 @@ def _in_processes(work: Pass, near: Nearness, progress: Progress) -> Looked:
 
 
 def _tasks(work: Pass, near: Nearness) -> Iterator[_Task]:
-    yield _Task(-1, 0, 1)
-    for index, block in enumerate(work.plan.header.blocks):
+    """Yield what is to be done, the largest first, so that all workers end at the same time."""
+    for index, block in sorted(enumerate(work.plan.header.blocks), key=lambda block: -block[1].count):
         pieces = 1
         if work.reading.images:
             pieces = min(block.count, math.ceil(near.image_bytes * block.count / _PIECE_BYTES)) or 1
@@ -193,8 +179,6 @@ def _tasks(work: Pass, near: Nearness) -> Iterator[_Task]:
 def _do(task: _Task) -> _Done:
     """Do one task, in a worker or here. Raises PlanError."""
     work = _now[-1]
-    if task.block < 0:
-        return _Done(task, listing=_listed(work.root))
     operations = work.plan.read_block(task.block)
     done = _Done(task)
     if task.piece == 0:
@@ -203,6 +187,5 @@ def _do(task: _Task) -> _Done:
         done.details = handoff.slice_details(header, operations)
     size = math.ceil(len(operations) / task.pieces)
     mine = operations[task.piece * size : (task.piece + 1) * size]
-    done.gathered.take(work.judge(mine), work.sums)
-    done.slices = len(mine)
+    done.gathered, done.slices = work.judge(mine), len(mine)
     return done

@@ -1,22 +1,18 @@
 """One slice as planned and as found: read once, so that every check sees the same moment."""
 
-import os
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Final, NamedTuple
 
 from planbalance.audit.picture import Looker, Picture
 from planbalance.audit.receipt import Pairs
-from planbalance.audit.tree import UNFOLLOWED, FileFacts, is_flat, look, read
+from planbalance.audit.tree import FileFacts, look, read
 from planbalance.destination import Destinations, label_of
 from planbalance.labels import EMPTY, LabelFacts, read_label
 from planbalance.model import Mode, Operation
 
 NOTHING: Final = FileFacts("missing")
 _LABEL_BYTES: Final = 1 << 20
-_READ_WHOLE: Final = 1 << 24  # larger images are read piece by piece
 
 
 class Placed(NamedTuple):
@@ -101,91 +97,6 @@ def _label(operation: Operation, path: str, reading: Reading, *, follow: bool) -
     """Return a label with its content; one that has grown beyond all labels is known by its size."""
     most = max(operation.label_size, _LABEL_BYTES)
     return read(path, follow=follow, keep=True, most=most) if reading.labels else look(path, follow=follow)
-
-
-def as_planned(operation: Operation, image_at: str, label_at: str, reading: Reading) -> bool:
-    """Tell by the fewest calls whether a slice is in its place with the planned sizes, and its source as planned.
-
-    For an audit that reads neither images nor labels. False only means that `read_slices` must take a closer look.
-    """
-    try:
-        label = os.lstat(label_at)
-        if label.st_size != operation.label_size or not stat.S_ISREG(label.st_mode):
-            return False
-        if reading.mode in ("copy", "reflink"):
-            image = os.lstat(image_at)
-            return image.st_size == operation.image_size and stat.S_ISREG(image.st_mode)
-        source_at = f"{reading.inputs[operation.input]}/{operation.image}"
-        source = os.stat(source_at)
-        if reading.mode == "symlink":
-            linked = os.readlink(image_at) == source_at
-        else:
-            linked = os.path.samestat(os.lstat(image_at), source)
-    except OSError:
-        return False
-    as_it_was = source.st_size == operation.image_size and source.st_mtime_ns == operation.image_mtime_ns
-    return linked and as_it_was and stat.S_ISREG(source.st_mode)
-
-
-class Copied(NamedTuple):
-    """A slice of a copy whose content is as planned."""
-
-    digest: bytes
-    flat: bool
-    contents: LabelFacts
-
-
-def copied_as_planned(
-    operation: Operation, image_at: str, label_at: str, sum_of_image: str, reading: Reading
-) -> Copied | None:
-    """Tell by the fewest calls whether image and label are copies of what was planned, and the source is as it was.
-
-    No look at what kind of file it is: a link is not opened, and what else there is does not end after the planned
-    bytes with the planned sum. None only means that `read_slices` must take a closer look.
-    """
-    if operation.image_size > _READ_WHOLE or operation.label_size > _LABEL_BYTES:
-        return None
-    try:
-        image = _bytes_of(image_at, operation.image_size)
-        text = _label_text(label_at, operation.label_size)
-        if reading.sources and not _is_as_it_was(operation, reading):
-            return None
-    except OSError:
-        return None
-    hashed = sha256(image)
-    contents = EMPTY
-    if text:
-        contents = read_label(text, reading.class_count)
-        if contents.problems or sha256(text).hexdigest() != operation.label_sha256:
-            return None
-    if hashed.hexdigest() != sum_of_image or len(image) != operation.image_size or len(text) != operation.label_size:
-        return None
-    return Copied(hashed.digest(), is_flat(image), contents)
-
-
-def _label_text(path: str, size: int) -> bytes:
-    if size:
-        return _bytes_of(path, size)
-    label = os.lstat(path)
-    return b"" if stat.S_ISREG(label.st_mode) and not label.st_size else b"not empty"
-
-
-def _is_as_it_was(operation: Operation, reading: Reading) -> bool:
-    source = os.stat(f"{reading.inputs[operation.input]}/{operation.image}")
-    same_time = not reading.times or source.st_mtime_ns == operation.image_mtime_ns
-    return source.st_size == operation.image_size and same_time and stat.S_ISREG(source.st_mode)
-
-
-def _bytes_of(path: str, size: int) -> bytes:
-    """Return a file's bytes where they are `size` or fewer, else more than `size`. Raises OSError."""
-    descriptor = os.open(path, UNFOLLOWED)
-    try:
-        data = os.read(descriptor, size + 1)
-        while len(data) < size and (more := os.read(descriptor, size + 1 - len(data))):
-            data += more
-        return data
-    finally:
-        os.close(descriptor)
 
 
 def with_target(path: str, facts: FileFacts) -> FileFacts:

@@ -1,7 +1,7 @@
 """The audit of a data set that has a plan: every slice read once, then every check from what was read."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,12 +11,14 @@ from planbalance.audit.across import Content, content_of
 from planbalance.audit.blank import blank_at
 from planbalance.audit.documents import DATASET_YAML, HYPS, MANIFEST, METADATA
 from planbalance.audit.findings import Findings, not_checked
-from planbalance.audit.leftovers import Leftovers, check_lists
+from planbalance.audit.gathered import Gathered
+from planbalance.audit.leftovers import check_lists, check_strangers
+from planbalance.audit.manifest import Manifest
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.overlap import Images, Overlaps, overlap_checks
 from planbalance.audit.paperwork import (
+    check_manifest,
     dataset_yaml_check,
-    document_sums,
     hyps_check,
     metadata_check,
     read_manifest,
@@ -25,7 +27,7 @@ from planbalance.audit.paperwork import (
 from planbalance.audit.passes import Pass
 from planbalance.audit.picture import looker
 from planbalance.audit.placed import Reading
-from planbalance.audit.slices import Judged, SliceJudge, judge_in_threads
+from planbalance.audit.slices import SliceJudge, judge_in_threads
 from planbalance.audit.structure import Expected
 from planbalance.audit.subject import Subject
 from planbalance.audit.tally import Tally
@@ -49,14 +51,14 @@ class PlannedAudit:
     loads: tuple[Load, ...] = ()
 
 
-def judged_part(subject: Subject, options: VerifyOptions, blocks: range, progress: Progress) -> list[Judged]:
+def judged_part(subject: Subject, options: VerifyOptions, blocks: range, progress: Progress) -> list[Gathered]:
     """Judge the slices of some blocks of the plan: what a shard of an audit does.
 
     Raises as `audit_planned`.
     """
     volumes = planned_volumes(subject.header, options.volume_pattern, _paths_below(subject))
     expected = _expected(subject, options, read_manifest(subject)[0], _absent_inputs(subject))
-    found: list[Judged] = []
+    found: list[Gathered] = []
     judge = SliceJudge(subject, expected, volumes)
     jobs = options.jobs or available_cores()
     judge_in_threads(subject.plan.stretch(blocks), judge, found.append, jobs=jobs, progress=progress)
@@ -67,13 +69,13 @@ def _absent_inputs(subject: Subject) -> tuple[str, ...]:
     return tuple(root for root in subject.inputs if not os.path.isdir(root or "/"))
 
 
-def _expected(subject: Subject, options: VerifyOptions, sums: dict[str, str] | None, absent: Sequence[str]) -> Expected:
+def _expected(subject: Subject, options: VerifyOptions, manifest: Manifest | None, absent: Sequence[str]) -> Expected:
     kept = subject.header.parameters.get("invalid_label") == "keep"
-    return Expected(_reading(subject, options, absent), sums, "warning" if kept else "error")
+    return Expected(_reading(subject, options, absent), manifest, "warning" if kept else "error")
 
 
 def audit_planned(
-    subject: Subject, options: VerifyOptions, progress: Progress, parts: Iterable[Judged] | None = None
+    subject: Subject, options: VerifyOptions, progress: Progress, parts: Iterable[Gathered] | None = None
 ) -> PlannedAudit:
     """Audit a data set against its plan; `parts`: what shards have judged, so that no slice is read here.
 
@@ -82,22 +84,21 @@ def audit_planned(
         PlanError: the plan is damaged or hostile.
     """
     volumes = planned_volumes(subject.header, options.volume_pattern, _paths_below(subject))
-    sums, manifest = read_manifest(subject)
+    manifest, manifest_found = read_manifest(subject)
     absent = _absent_inputs(subject)
-    expected = _expected(subject, options, sums, absent)
+    expected = _expected(subject, options, manifest, absent)
     judge = SliceJudge(subject, expected, volumes)
-    work = Pass(subject.root, subject.plan, judge, expected.reading, sums, options.jobs)
+    work = Pass(subject.root, subject.plan, judge, expected.reading, options.jobs)
     looked = work.run(progress) if parts is None else work.of_parts(parts)
-    tally, leftovers = looked.gathered.tally, Leftovers(looked.listing, looked.gathered, sums)
+    gathered, tally = looked.gathered, looked.gathered.tally
     findings = {name: Findings(name) for name in structure.CHECKS}
-    for name, problem in looked.gathered.found:
+    for name, problem in gathered.found:
         findings[name].add(problem)
-    _claim_documents(subject, leftovers)
-    leftovers.check_strangers(volumes, findings[structure.FILES], tally)
+    check_strangers(subject, gathered, _documents(subject), volumes, findings[structure.FILES])
     if subject.mode == "list":
         check_lists(subject, findings[structure.FILES])
-    manifest_check = _manifest_check(subject, sums, manifest, leftovers)
-    leftovers.forget()  # names and sums of all files: not needed beside the metadata
+    if manifest is not None and manifest_found is not None:
+        check_manifest(subject, manifest, gathered, manifest_found)
     metadata_checked, metadata = metadata_check(subject, looked.details)
     verdicts = Verdicts(subject, options, absent, expected, sum(block.count for block in subject.header.blocks))
     split_of = _split_of(subject)
@@ -110,7 +111,7 @@ def audit_planned(
         dataset_yaml_check(subject),
         metadata_checked,
         hyps_check(subject),
-        manifest_check,
+        manifest_found.check() if manifest_found is not None else _no_manifest(subject),
         verdicts.sources(findings[structure.SOURCES]),
         planned_view(subject.header, tally, subject.mode),
     ]
@@ -147,27 +148,20 @@ def _paths_below(subject: Subject) -> Callable[[], list[str]]:
     return paths
 
 
-def _claim_documents(subject: Subject, leftovers: Leftovers) -> None:
-    """Say what stands at the root by plan."""
-    leftovers.claim([DATASET_YAML, METADATA])
+def _documents(subject: Subject) -> Iterator[str]:
+    """Yield what stands beside the slices by plan."""
+    yield from (DATASET_YAML, METADATA)
     if handoff.hyp_yaml(subject.header) is not None:
-        leftovers.claim([HYPS])
+        yield HYPS
     if wants_manifest(subject):
-        leftovers.claim([MANIFEST])
+        yield MANIFEST
     if subject.mode == "list":
-        leftovers.claim(f"{split}.txt" for split in SPLITS)
+        yield from (f"{split}.txt" for split in SPLITS)
 
 
-def _manifest_check(
-    subject: Subject, sums: dict[str, str] | None, found: Findings | None, leftovers: Leftovers
-) -> Check:
-    if found is None:
-        without = "built with --checksum none" if subject.mode == "copy" else f"{subject.mode} mode writes none"
-        return not_checked("manifest", without)
-    if sums is not None:
-        leftovers.check_manifest(found)
-        document_sums(subject, sums, found)
-    return found.check()
+def _no_manifest(subject: Subject) -> Check:
+    without = "built with --checksum none" if subject.mode == "copy" else f"{subject.mode} mode writes none"
+    return not_checked("manifest", without)
 
 
 def _groups(subject: Subject, options: VerifyOptions) -> dict[str, str] | None:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from planbalance.audit import parts
+from planbalance.audit.gathered import Gathered
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.planned import judged_part
-from planbalance.audit.slices import Judged
 from planbalance.audit.subject import Subject, find_folder, find_subject, open_plan
 from planbalance.audit.verify import verify
 from planbalance.errors import IncompleteError, UsageError
@@ -57,7 +57,7 @@ def verify_shard(dataset: str | None, options: VerifyOptions, shard: Shard, prog
     part = judge_shard(subject, options, shard, progress)
     parts.save(subject, shard, part)
     found = parts.unpacked(part, parts.bound_to(subject, options), shard) or []
-    slices = sum(len(batch.seen) for batch in found)
+    slices = sum(batch.tally.totals.total() for batch in found)
     problems = sum(len(batch.found) for batch in found)
     summary = f"Shard {shard}: {slices:,} slices looked at, {problems:,} problems; the verdict comes with --finish."
     return Audit(ok=True, summary=summary, checks=(), leaks=())
@@ -86,7 +86,7 @@ def finish_from(
     subject = subject_of(dataset, options)
     bound = parts.bound_to(subject, options)
 
-    def judged() -> Iterable[Judged]:
+    def judged() -> Iterable[Gathered]:
         for shard, part in packed:
             batches = parts.unpacked(part, bound, shard)
             if batches is None:

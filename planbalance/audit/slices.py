@@ -1,19 +1,29 @@
 """Reads every slice of a planned data set once, in batches over worker threads, and judges it there."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
-from operator import itemgetter
+from itertools import compress
+from operator import and_, not_
 from typing import Final
 
-from planbalance.audit.placed import Placed, as_planned, copied_as_planned, read_slices
-from planbalance.audit.structure import Expected, Found, problems_of
+from planbalance.audit.confirmed import (
+    Places,
+    Read,
+    are_in_place,
+    are_sources_as_they_were,
+    places_of,
+    read_images,
+    read_labels,
+)
+from planbalance.audit.gathered import Gathered
+from planbalance.audit.placed import Placed, read_slices
+from planbalance.audit.structure import Expected, problems_of
 from planbalance.audit.subject import Subject
 from planbalance.audit.tally import Seen
 from planbalance.audit.volumes import VolumesByName
-from planbalance.destination import Destinations, label_of
+from planbalance.destination import Destinations
 from planbalance.errors import PlanError
-from planbalance.labels import LabelFacts
+from planbalance.labels import EMPTY, LabelFacts, read_label
 from planbalance.model import Operation, Progress
 from planbalance.planstore import PlanFile
 from planbalance.pool import batched, for_each_batch, run_blocking
@@ -26,25 +36,8 @@ _LOOK_AT_ONCE: Final = 4096
 _SUM_OF_NOTHING: Final = sha256(b"").hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A batch of slices.
-
-    Attributes:
-        found: what is wrong with them.
-        seen: those whose image is there.
-        places: the paths that they may claim in the tree.
-        size: bytes of images that were read.
-    """
-
-    found: list[Found]
-    seen: list[Seen]
-    places: list[str]
-    size: int
-
-
 class SliceJudge:
-    """What a worker does with a batch of operations: read each slice, and judge it.
+    """What a worker does with a batch of operations of one block: read each slice, and judge it.
 
     Attributes:
         batch: how many operations are worth handing to a thread.
@@ -59,68 +52,82 @@ class SliceJudge:
         classes = subject.header.parameters.get("positive_classes")
         self._positive_classes = frozenset(classes) if isinstance(classes, list) else None
 
-    def __call__(self, operations: Sequence[Operation]) -> Judged:
+    def __call__(self, operations: Sequence[Operation]) -> Gathered:
         """Return what a batch of slices is."""
-        reading, given = self._expected.reading, operations
+        reading, gathered = self._expected.reading, Gathered()
         destinations = Destinations(self._header.sources, self._header.parameters["layout"])
-        seen: list[Seen] = []
-        places: list[str] = []
-        size = 0
         if not reading.images and not reading.labels and reading.mode != "list":
-            operations = self._glance(operations, destinations, seen, places)
+            operations = self._glance(places_of(operations, destinations), gathered)
         elif reading.mode in ("copy", "reflink") and reading.images and reading.looker is None:
-            operations = self._confirm(operations, destinations, seen, places)
-            size = sum(map(itemgetter(6), given)) - sum(map(itemgetter(6), operations))
+            operations = self._confirm(places_of(operations, destinations), gathered)
         slices = read_slices(operations, destinations, reading)
-        found = [problem for placed in slices for problem in problems_of(placed, self._expected)]
-        seen += [self._seen(placed) for placed in slices if placed.image_facts.kind == "file"]
-        places += [path for placed in slices for path in (placed.image, placed.label)]
-        size += sum(placed.image_facts.size for placed in slices) if reading.images else 0
-        return Judged(found, seen, places, size)
+        gathered.found = [problem for placed in slices for problem in problems_of(placed, self._expected)]
+        gathered.tally.add([self._seen(placed) for placed in slices if placed.image_facts.kind == "file"])
+        gathered.claim_paths(path for placed in slices for path in (placed.image, placed.label) if path)
+        gathered.folders = [
+            path
+            for placed in slices
+            for path, facts in ((placed.image, placed.image_facts), (placed.label, placed.label_facts))
+            if facts.kind == "folder" and reading.mode != "list"
+        ]
+        gathered.size += sum(placed.image_facts.size for placed in slices) if reading.images else 0
+        return gathered
 
-    def _glance(
-        self, operations: Iterable[Operation], destinations: Destinations, seen: list[Seen], places: list[str]
-    ) -> list[Operation]:
+    def _glance(self, places: Places, gathered: Gathered) -> list[Operation]:
         """Pass what is as planned by stat alone; return the operations that need a closer look."""
-        reading, volume_of = self._expected.reading, self._volumes.of
-        odd = []
-        for operation in operations:
-            image = destinations.of(operation)
-            label = label_of(image)
-            image_path, label_path = f"{image.folder}/{image.name}", f"{label.folder}/{label.name}"
-            if as_planned(operation, f"{reading.root}/{image_path}", f"{reading.root}/{label_path}", reading):
-                seen.append(Seen(operation.split, volume_of(operation), image_path))
-                places += (image_path, label_path)
-            else:
-                odd.append(operation)
-        return odd
+        fine = are_in_place(places, self._expected.reading)
+        manifest = self._expected.manifest
+        if manifest is not None:
+            gathered.in_manifest += manifest.stretch(places.images, places.names, None)
+            gathered.in_manifest += manifest.stretch(places.labels, places.label_names, None)
+        self._take(places, fine, gathered)
+        return _others(places.operations, fine)
 
-    def _confirm(
-        self, operations: Iterable[Operation], destinations: Destinations, seen: list[Seen], places: list[str]
-    ) -> list[Operation]:
+    def _confirm(self, places: Places, gathered: Gathered) -> list[Operation]:
         """Pass copies whose content is as planned; return the operations that need a closer look."""
-        reading, volume_of, sums = self._expected.reading, self._volumes.of, self._expected.sums or {}
-        odd = []
-        for operation in operations:
-            image = destinations.of(operation)
-            label = label_of(image)
-            image_path, label_path = f"{image.folder}/{image.name}", f"{label.folder}/{label.name}"
-            sum_of_image = operation.image_sha256 or sums.get(image_path, "")
-            sum_of_label = operation.label_sha256 or _SUM_OF_NOTHING
-            copied = None
-            if (
-                sums.get(image_path, sum_of_image) == sum_of_image
-                and sums.get(label_path, sum_of_label) == sum_of_label
-            ):
-                image_at, label_at = f"{reading.root}/{image_path}", f"{reading.root}/{label_path}"
-                copied = copied_as_planned(operation, image_at, label_at, sum_of_image, reading)
-            if copied is None:
-                odd.append(operation)
-                continue
-            positive, volume = self._is_positive(copied.contents), volume_of(operation)
-            seen.append(Seen(operation.split, volume, image_path, positive, copied.digest, copied.flat))
-            places += (image_path, label_path)
-        return odd
+        reading, operations = self._expected.reading, places.operations
+        images, labels = read_images(places, reading), read_labels(places, reading)
+        fine = are_sources_as_they_were(operations, reading) if reading.sources else [True] * len(operations)
+        _keep(fine, _equal(images.digests, [each.image_sha256 or None for each in operations]))
+        _keep(fine, _equal(labels.digests, [each.label_sha256 or _SUM_OF_NOTHING for each in operations]))
+        self._hold_against_manifest(places, images, labels, fine, gathered)
+        facts = [read_label(text, reading.class_count) if text else EMPTY for text in labels.data]
+        _keep(fine, [not each.problems for each in facts])
+        self._take(places, fine, gathered, images)
+        split = operations[0].split
+        gathered.tally.positives[split] += sum(map(self._is_positive, compress(facts, fine)))
+        gathered.size += sum(compress((each.image_size for each in operations), fine))
+        return _others(operations, fine)
+
+    def _hold_against_manifest(
+        self, places: Places, images: Read, labels: Read, fine: list[bool], gathered: Gathered
+    ) -> None:
+        """Drop from `fine` what has other sums than the manifest: all at once, and one by one only where that fails."""
+        manifest = self._expected.manifest
+        if manifest is None:
+            return
+        for folder, names, sums in (
+            (places.images, places.names, images.digests),
+            (places.labels, places.label_names, labels.digests),
+        ):
+            found = manifest.stretch(folder, names, sums)
+            gathered.in_manifest += found
+            if not found:
+                _keep(fine, _equal(sums, [manifest.sum_of(f"{folder}/{name}") for name in names]))
+
+    def _take(self, places: Places, fine: Sequence[bool], gathered: Gathered, images: Read | None = None) -> None:
+        """Count the slices that are as planned."""
+        operations, names = list(compress(places.operations, fine)), list(compress(places.names, fine))
+        if not operations:
+            return
+        volumes = self._volumes.of_all(operations)
+        gathered.claim(places.images, names)
+        gathered.claim(places.labels, compress(places.label_names, fine))
+        gathered.tally.add_slices(operations[0].split, volumes, names)
+        if images is not None:
+            digests = list(map(bytes.fromhex, compress(images.digests, fine)))
+            gathered.tally.add_contents(digests, [f"{places.images}/{name}" for name in names], volumes)
+            gathered.tally.flat.update(map(bytes.fromhex, images.flat))
 
     def _is_positive(self, contents: LabelFacts) -> bool:
         if self._positive_classes is None:
@@ -138,8 +145,21 @@ class SliceJudge:
         return Seen(operation.split, volume, placed.image, positive, facts.digest, facts.flat, placed.picture)
 
 
+def _equal(found: Sequence[str], wanted: Sequence[str | None]) -> list[bool]:
+    """Tell for each sum whether there is one, and the wanted one; None: any."""
+    return [one != "" and (other is None or one == other) for one, other in zip(found, wanted, strict=True)]
+
+
+def _keep(fine: list[bool], also: Sequence[bool]) -> None:
+    fine[:] = map(and_, fine, also)
+
+
+def _others(operations: Sequence[Operation], fine: Sequence[bool]) -> list[Operation]:
+    return list(compress(operations, map(not_, fine)))
+
+
 def judge_in_threads(
-    plan: PlanFile, judge: SliceJudge, finished: Callable[[Judged], None], *, jobs: int, progress: Progress
+    plan: PlanFile, judge: SliceJudge, finished: Callable[[Gathered], None], *, jobs: int, progress: Progress
 ) -> None:
     """Judge every slice of a plan in `jobs` threads; `finished` is called in one thread.
 
@@ -155,7 +175,7 @@ def judge_in_threads(
         except PlanError as error:  # raised below, outside the task group
             broken.append(error)
 
-    async def after(batch: Sequence[Operation], judged: Judged) -> None:
+    async def after(batch: Sequence[Operation], judged: Gathered) -> None:
         finished(judged)
         progress.advance(len(batch), judged.size)
 

@@ -1,8 +1,9 @@
 """Whether each planned slice lies in its place, as the kind of file and with the bytes that were planned: pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from planbalance.audit.manifest import Manifest
 from planbalance.audit.placed import Placed, Reading
 from planbalance.audit.receipt import Pairs, reachable
 from planbalance.audit.tree import FileFacts
@@ -29,12 +30,12 @@ class Expected:
 
     Attributes:
         reading: how it was read.
-        sums: SHA-256 by path from the manifest; None where there is none.
+        manifest: None where there is none.
         invalid_labels: severity of an invalid line (a warning where the plan keeps them).
     """
 
     reading: Reading
-    sums: Mapping[str, str] | None
+    manifest: Manifest | None
     invalid_labels: Severity
 
     @property
@@ -163,8 +164,8 @@ def _other_bytes(path: str, facts: FileFacts, planned: str, expected: Expected) 
     found = facts.digest.hex()
     if planned and found != planned:
         return "has other bytes than planned"
-    known = found if expected.sums is None else expected.sums.get(path, found)
-    return "" if known == found else "has other bytes than the manifest says"
+    known = None if expected.manifest is None else expected.manifest.sum_of(path)
+    return "" if known in (None, found) else "has other bytes than the manifest says"
 
 
 # ---- labels ---------------------------------------------------------------------------------------------------------

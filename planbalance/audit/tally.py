@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from planbalance.audit.leaks import Spread
 from planbalance.audit.picture import Picture
@@ -11,6 +11,9 @@ from planbalance.model import Split
 
 # The splits that an image belongs to, by its path: one, but for lists that name it twice.
 SplitOf = Callable[[str], tuple[Split, ...]]
+
+_SUM: Final = 32  # bytes
+_BETWEEN: Final = "\0"  # in no path
 
 
 class Seen(NamedTuple):
@@ -32,6 +35,29 @@ class Place(NamedTuple):
     volume: str
 
 
+class Contents(NamedTuple):
+    """The content of a batch of images, packed: a million of them go from process to process and are rarely unpacked.
+
+    Attributes:
+        digests: SHA-256, one after another.
+        paths: of the images, a NUL between them.
+        volumes: of the images, as `paths`.
+    """
+
+    digests: bytes
+    paths: str
+    volumes: str
+
+    def each(self) -> list[bytes]:
+        """Return the digests."""
+        digests = self.digests
+        return [digests[at : at + _SUM] for at in range(0, len(digests), _SUM)]
+
+    def places(self) -> list[Place]:
+        """Return where the images are."""
+        return list(map(Place, self.paths.split(_BETWEEN), self.volumes.split(_BETWEEN)))
+
+
 @dataclass(slots=True)
 class Tally:
     """Counts over the slices that are there.
@@ -40,79 +66,77 @@ class Tally:
         totals: slices by split.
         positives: positive slices by split, of those whose label was read.
         unnamed: slices that the naming rule does not read.
-        volumes: slices of each volume by split.
+        named: slices of each volume, by split.
         suffixes: images by suffix, as written.
         pictures: what was decoded; an image in two splits is there twice.
-        first: where content was seen first, by digest.
-        same: all places of content that was seen more than once.
+        contents: what was read.
         flat: digests of content of no byte or one value.
     """
 
     totals: Counter[Split] = field(default_factory=Counter)
     positives: Counter[Split] = field(default_factory=Counter)
     unnamed: int = 0
-    volumes: Spread[str] = field(default_factory=dict)
+    named: dict[Split, Counter[str]] = field(default_factory=dict)
     suffixes: Counter[str] = field(default_factory=Counter)
     pictures: list[Seen] = field(default_factory=list)
-    first: dict[bytes, Place] = field(default_factory=dict)
-    same: dict[bytes, list[Place]] = field(default_factory=dict)
+    contents: list[Contents] = field(default_factory=list)
     flat: set[bytes] = field(default_factory=set)
+
+    @property
+    def volumes(self) -> Spread[str]:
+        """Slices of each volume by split."""
+        spread: Spread[str] = {}
+        for split, volumes in self.named.items():
+            for volume, count in volumes.items():
+                spread.setdefault(volume, Counter())[split] += count
+        return spread
 
     def add(self, seen: Sequence[Seen]) -> None:
         """Count a batch."""
-        for (volume, split), count in Counter((one.volume, one.split) for one in seen).items():
-            self.totals[split] += count
-            if not volume:
-                self.unnamed += count
-                continue
-            counts = self.volumes.get(volume)
-            if counts is None:
-                counts = self.volumes[volume] = Counter()
-            counts[split] += count
-        self.suffixes.update(one.path[one.path.rfind(".") + 1 :] for one in seen)
-        for one in seen:
-            if one.positive:
-                self.positives[one.split] += 1
-            if one.digest:
-                self._add_image(one)
-            if one.picture is not None:
-                self.pictures.append(one)
+        for split in {one.split for one in seen}:
+            mine = [one for one in seen if one.split == split]
+            self.add_slices(split, [one.volume for one in mine], [one.path for one in mine])
+            self.positives[split] += sum(one.positive is True for one in mine)
+        read = [one for one in seen if one.digest]
+        self.add_contents([one.digest for one in read], [one.path for one in read], [one.volume for one in read])
+        self.flat.update(one.digest for one in read if one.flat)
+        self.pictures += [one for one in seen if one.picture is not None]
+
+    def add_slices(self, split: Split, volumes: Sequence[str], paths: Iterable[str]) -> None:
+        """Count slices of one split: the volume and the path of each."""
+        if not volumes:
+            return
+        self.totals[split] += len(volumes)
+        counts = Counter(volumes)
+        self.unnamed += counts.pop("", 0)
+        self.named.setdefault(split, Counter()).update(counts)
+        self.suffixes.update([path[path.rfind(".") + 1 :] for path in paths])
+
+    def add_contents(self, digests: Sequence[bytes], paths: Sequence[str], volumes: Sequence[str]) -> None:
+        """Remember what was read of images."""
+        if digests:
+            self.contents.append(Contents(b"".join(digests), _BETWEEN.join(paths), _BETWEEN.join(volumes)))
 
     def merge(self, other: "Tally") -> None:
         """Add the counts of somebody else, who has seen other slices."""
         self.totals.update(other.totals)
         self.positives.update(other.positives)
         self.unnamed += other.unnamed
-        for volume, counts in other.volumes.items():
-            self.volumes.setdefault(volume, Counter()).update(counts)
+        for split, volumes in other.named.items():
+            self.named.setdefault(split, Counter()).update(volumes)
         self.suffixes.update(other.suffixes)
         self.pictures += other.pictures
+        self.contents += other.contents
         self.flat |= other.flat
-        for digest, first in other.first.items():
-            mine = self.first.setdefault(digest, first)
-            if mine is not first:
-                self.same.setdefault(digest, [mine]).extend(other.same.get(digest, [first]))
-            elif digest in other.same:
-                self.same[digest] = list(other.same[digest])
-
-    def _add_image(self, one: Seen) -> None:
-        """Remember an image's content; in the common case, content that is there once, that is one entry."""
-        first = self.first.get(one.digest)
-        if first is None:
-            self.first[one.digest] = Place(one.path, one.volume)
-            if one.flat:
-                self.flat.add(one.digest)
-        else:
-            self.same.setdefault(one.digest, [first]).append(Place(one.path, one.volume))
 
     def images(self, split_of: SplitOf) -> Iterator[tuple[bytes, list[tuple[Place, Split]]]]:
         """Yield all content that was read, with its (place, split) sorted."""
-        for digest, first in self.first.items():
-            yield digest, _places(self.same.get(digest, [first]), split_of)
+        digests = {digest for contents in self.contents for digest in contents.each()}
+        yield from self._with_places(digests, split_of)
 
     def same_images(self, split_of: SplitOf) -> Iterator[tuple[bytes, list[tuple[Place, Split]]]]:
         """Yield the content that lies in two or more splits, with its (place, split) sorted; sorted by first path."""
-        groups = [(digest, _places(places, split_of)) for digest, places in self.same.items()]
+        groups = list(self._with_places(self._repeated(), split_of))
         for digest, places in sorted(groups, key=lambda group: group[1]):
             if len({split for _, split in places}) > 1:
                 yield digest, places
@@ -120,6 +144,25 @@ class Tally:
     def is_flat(self, digest: bytes) -> bool:
         """Return whether content has no byte, or one value only."""
         return digest in self.flat
+
+    def _repeated(self) -> set[bytes]:
+        """Return the digests that were seen more than once."""
+        digests = [digest for contents in self.contents for digest in contents.each()]
+        if len(set(digests)) == len(digests):
+            return set()
+        return {digest for digest, count in Counter(digests).items() if count > 1}
+
+    def _with_places(self, digests: set[bytes], split_of: SplitOf) -> Iterator[tuple[bytes, list[tuple[Place, Split]]]]:
+        found: dict[bytes, list[Place]] = {}
+        for contents in self.contents:
+            each = contents.each()
+            if digests.isdisjoint(each):
+                continue
+            for digest, place in zip(each, contents.places(), strict=True):
+                if digest in digests:
+                    found.setdefault(digest, []).append(place)
+        for digest, places in found.items():
+            yield digest, _places(places, split_of)
 
 
 def _places(places: Iterable[Place], split_of: SplitOf) -> list[tuple[Place, Split]]:

@@ -5,7 +5,7 @@ A data set under audit may be anybody's: a named pipe, a device, a link loop, an
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final, Literal, NamedTuple
@@ -37,48 +37,70 @@ class FileFacts(NamedTuple):
 
 @dataclass(slots=True)
 class Listing:
-    """The names below one root, links to folders not followed.
+    """What was found below one root, links not followed.
 
     Attributes:
-        folders: files (everything that is not a folder) by folder relative to the root, `""` the root itself.
-        kinds: what is not a regular file, by path.
+        kinds: of everything that is not a folder, by path relative to the root.
         unreadable: (path, reason) of folders that could not be listed.
-        leftovers: `*.cache` and `*.npy` passed over.
     """
 
-    folders: dict[str, set[str]] = field(default_factory=dict)
     kinds: dict[str, Kind] = field(default_factory=dict)
     unreadable: list[tuple[str, str]] = field(default_factory=list)
-    leftovers: int = 0
-
-    def paths(self) -> Iterator[str]:
-        """Yield what is still listed, sorted."""
-        for folder in sorted(self.folders):
-            for name in sorted(self.folders[folder]):
-                yield f"{folder}/{name}" if folder else name
 
 
-def list_tree(root: str, *, leave_out: frozenset[str] = frozenset(), follow: bool = False) -> Listing:
-    """List everything below root but the folders in `leave_out`.
+def list_followed(root: str, *, leave_out: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Yield the paths of everything below root but the folders in `leave_out`, sorted.
 
-    Without `follow` there is no stat and no link is followed (the root itself may be one: the caller named it).
-    With it, links to folders and files are followed as trainers do, each folder once, so that loops end.
+    Links to folders and files are followed as trainers do, each folder once, so that loops end. What cannot be listed
+    is passed over.
     """
-    listing = Listing()
+    found: list[str] = []
     waiting = [""]
     known: set[tuple[int, int]] = set()
     while waiting:
         folder = waiting.pop()
-        at = f"{root}/{folder}" if folder else root
+        at, prefix = (f"{root}/{folder}", folder + "/") if folder else (root, "")
         try:
-            if follow and not _is_new(at, known):
+            if not _is_new(at, known):
                 continue
             with os.scandir(at) as entries:
-                below = list(_listed(entries, folder, listing, follow=follow))
+                for entry in entries:
+                    (waiting if entry.is_dir() else found).append(prefix + entry.name)
+        except OSError:
+            continue
+        waiting = [name for name in waiting if name not in leave_out]
+    return iter(sorted(found))
+
+
+def list_unclaimed(root: str, claimed: Mapping[str, Iterable[str]], *, leave_out: frozenset[str]) -> Listing:
+    """List everything below root but what is claimed, what trainers leave behind, and the folders in `leave_out`.
+
+    No link is followed (the root itself may be one: the caller named it). Only what is not claimed is looked at: the
+    rest is names, a hundred thousand of them.
+
+    Args:
+        root: absolute.
+        claimed: names by folder, `""` the root.
+        leave_out: folders.
+    """
+    listing = Listing()
+    waiting = [""]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            names = set(os.listdir(f"{root}/{folder}" if folder else root))
         except OSError as error:
             listing.unreadable.append((folder or ".", reason(error)))
             continue
-        waiting += [name for name in below if name not in leave_out]
+        names.difference_update(claimed.get(folder, ()))
+        prefix = folder + "/" if folder else ""
+        for name in names:
+            path = prefix + name
+            kind = look(f"{root}/{path}").kind
+            if kind == "folder":
+                waiting += () if path in leave_out else (path,)
+            elif not name.endswith(LEFTOVERS):
+                listing.kinds[path] = kind
     return listing
 
 
@@ -89,21 +111,6 @@ def _is_new(folder: str, known: set[tuple[int, int]]) -> bool:
         return False
     known.add(identity)
     return True
-
-
-def _listed(entries: Iterable[os.DirEntry[str]], folder: str, listing: Listing, *, follow: bool) -> Iterator[str]:
-    """Put the names of one folder into the listing and yield the folders below it."""
-    names = listing.folders[folder] = set()
-    prefix = folder + "/" if folder else ""
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=follow):
-            yield prefix + entry.name
-        elif entry.name.endswith(LEFTOVERS):
-            listing.leftovers += 1
-        else:
-            names.add(entry.name)
-            if not entry.is_file(follow_symlinks=follow):
-                listing.kinds[prefix + entry.name] = "link" if entry.is_symlink() else "other"
 
 
 def look(path: str, *, follow: bool = False) -> FileFacts:

@@ -55,7 +55,7 @@ class Verdicts:
     def _image_reason(self, found: Findings) -> str:
         if self.options.quick:
             return "quick: images were not read"
-        if found.failed or self.subject.header.parameters.get("hash_images") or self.expected.sums is not None:
+        if found.failed or self.subject.header.parameters.get("hash_images") or self.expected.manifest is not None:
             return ""
         if self.expected.linked:
             return "the plan holds no sums of the images (--hash-images)"

@@ -7,10 +7,10 @@ from planbalance.audit.across import across_check
 from planbalance.audit.documents import PLAN
 from planbalance.audit.findings import Findings
 from planbalance.audit.foreign import ForeignAudit, audit_foreign
+from planbalance.audit.gathered import Gathered
 from planbalance.audit.leaks import Leak
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.planned import PlannedAudit, audit_planned
-from planbalance.audit.slices import Judged
 from planbalance.audit.subject import find_folder, find_subject, open_plan
 from planbalance.audit.summary import sentence
 from planbalance.audit.tally import Tally
@@ -25,7 +25,7 @@ def verify(
     dataset: str | None,
     options: VerifyOptions,
     progress: Progress | None = None,
-    parts: Iterable[Judged] | None = None,
+    parts: Iterable[Gathered] | None = None,
 ) -> Audit:
     """Audit a data set and change nothing.
 
@@ -66,7 +66,7 @@ def _audited(
     given: PlanFile | None,
     options: VerifyOptions,
     progress: Progress,
-    parts: Iterable[Judged] | None = None,
+    parts: Iterable[Gathered] | None = None,
 ) -> tuple[PlannedAudit | ForeignAudit, Findings]:
     """Audit a data set with its plan where it has one, else by what it is."""
     subject, plan = find_subject(path, given, whole=False)

@@ -3,9 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from planbalance.model import Naming, Operation, PlanHeader, Source
-from planbalance.naming import Name, find_naming, reader
-
-Reader = Callable[[str], Name | None]
+from planbalance.naming import Name, find_naming, read_names, reader
 
 
 def planned_naming(header: PlanHeader) -> Naming | None:
@@ -19,8 +17,9 @@ def planned_naming(header: PlanHeader) -> Naming | None:
 class VolumesByName:
     """Reads the volume of a planned slice, and of an image that lies in the tree without being planned."""
 
-    def __init__(self, header: PlanHeader, read: Reader | None) -> None:
-        self._read = read
+    def __init__(self, header: PlanHeader, naming: Naming | None) -> None:
+        self._naming = naming
+        self._read: Callable[[str], Name | None] | None = None if naming is None else reader(naming)
         self._sources = header.sources
         self._longest_first = [_image_folders(source) for source in header.sources]
 
@@ -31,6 +30,28 @@ class VolumesByName:
         index = operation.input
         name = self._read(below_folder(operation.image, self._longest_first[index]))
         return operation.volume if name is None else self._sources[index].prefix + name.volume
+
+    def of_all(self, operations: Sequence[Operation]) -> list[str]:
+        """Return what `of` gives for each."""
+        names = None if self._naming is None else read_names(self._naming, self._below(operations))
+        if names is None:
+            return list(map(self.of, operations))
+        prefixes = [source.prefix for source in self._sources]
+        if not any(prefixes):
+            return names.volumes
+        return [prefixes[each.input] + volume for each, volume in zip(operations, names.volumes, strict=True)]
+
+    def _below(self, operations: Sequence[Operation]) -> list[str]:
+        """Return the images' paths below their image folders; the cut is looked for once a folder."""
+        images = [operation.image for operation in operations]
+        folders = [
+            (operation.input, image[: image.rfind("/") + 1])
+            for operation, image in zip(operations, images, strict=True)
+        ]
+        cuts = {
+            place: len(place[1]) - len(below_folder(place[1], self._longest_first[place[0]])) for place in set(folders)
+        }
+        return [image[cuts[place] :] for place, image in zip(folders, images, strict=True)]
 
     def of_stranger(self, below_split: str) -> str:
         """Return the volume of an image by its path below the split's folder, or `""`; input prefixes are known."""
@@ -58,9 +79,8 @@ def planned_volumes(header: PlanHeader, pattern: str | None, paths: Callable[[],
         InputError: the pattern asked for does not read the names.
     """
     if pattern is not None:
-        return VolumesByName(header, reader(find_naming(paths(), pattern)))
-    naming = planned_naming(header)
-    return VolumesByName(header, reader(naming) if naming is not None else None)
+        return VolumesByName(header, find_naming(paths(), pattern))
+    return VolumesByName(header, planned_naming(header))
 
 
 def _image_folders(source: Source) -> tuple[str, ...]:

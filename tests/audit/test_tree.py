@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from planbalance.audit.tree import list_tree, look, read, read_small
+from planbalance.audit.tree import list_followed, list_unclaimed, look, read, read_small
 from tests.builders import write
 
 
-def test_a_listing_follows_no_link_and_passes_over_what_trainers_leave(tmp_path: Path) -> None:
+def test_what_is_not_claimed_is_listed_without_following_a_link(tmp_path: Path) -> None:
     root = tmp_path / "set"
     for name in ("images/train/a.png", "labels/train/a.txt", "labels/train.cache", "images/train/a.npy", "x/.hidden"):
         write(root / name, b"1")
@@ -16,18 +16,19 @@ def test_a_listing_follows_no_link_and_passes_over_what_trainers_leave(tmp_path:
     os.symlink(tmp_path / "elsewhere", root / "images/val")
     os.symlink("nowhere", root / "images/train/b.png")
     os.mkfifo(root / "images/train/pipe.png")
-    listing = list_tree(str(root))
-    assert list(listing.paths()) == [
-        "images/val",
-        "images/train/a.png",
-        "images/train/b.png",
-        "images/train/pipe.png",
-        "labels/train/a.txt",
-        "x/.hidden",
-    ]
-    assert listing.kinds == {"images/val": "link", "images/train/b.png": "link", "images/train/pipe.png": "other"}
-    assert listing.leftovers == 2
-    assert "x" not in list_tree(str(root), leave_out=frozenset(("x",))).folders
+    every = {
+        "images/val": "link",
+        "images/train/a.png": "file",
+        "images/train/b.png": "link",
+        "images/train/pipe.png": "other",
+        "labels/train/a.txt": "file",
+        "x/.hidden": "file",
+    }
+    assert list_unclaimed(str(root), {}, leave_out=frozenset()).kinds == every
+    claimed = {"images/train": {"a.png", "pipe.png"}, "labels/train": {"a.txt"}, "gone": {"1"}, "": {"x"}}
+    rest = {path: kind for path, kind in every.items() if path in ("images/val", "images/train/b.png")}
+    assert list_unclaimed(str(root), claimed, leave_out=frozenset()).kinds == rest
+    assert "x/.hidden" not in list_unclaimed(str(root), {}, leave_out=frozenset(("x",))).kinds
 
 
 def test_a_listing_that_follows_links_ends_in_a_loop(tmp_path: Path) -> None:
@@ -35,20 +36,21 @@ def test_a_listing_that_follows_links_ends_in_a_loop(tmp_path: Path) -> None:
     os.symlink("..", tmp_path / "set/a/up")
     write(tmp_path / "other/2.png", b"1")
     os.symlink(tmp_path / "other", tmp_path / "set/more")
-    assert list(list_tree(str(tmp_path / "set"), follow=True).paths()) == ["a/1.png", "more/2.png"]
+    assert list(list_followed(str(tmp_path / "set"))) == ["a/1.png", "more/2.png"]
+    assert list(list_followed(str(tmp_path / "set"), leave_out=frozenset(("a",)))) == ["more/2.png"]
 
 
 def test_a_folder_that_cannot_be_listed_is_a_fact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "a/1.png", b"1")
-    listed = os.scandir
+    listed = os.listdir
 
-    def refused(path: str) -> object:
+    def refused(path: str) -> list[str]:
         if path.endswith("/a"):
             raise PermissionError(13, "Permission denied", path)
         return listed(path)
 
-    monkeypatch.setattr("planbalance.audit.tree.os.scandir", refused)
-    assert list_tree(str(tmp_path)).unreadable == [("a", "Permission denied")]
+    monkeypatch.setattr("planbalance.audit.tree.os.listdir", refused)
+    assert list_unclaimed(str(tmp_path), {}, leave_out=frozenset()).unreadable == [("a", "Permission denied")]
 
 
 @pytest.mark.parametrize("size", [0, 1, 4096, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, (3 << 20) + 7])

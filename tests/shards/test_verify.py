@@ -95,7 +95,7 @@ def test_a_part_keeps_every_problem_and_every_slice(made: Built) -> None:
     assert batches is not None
     assert parts.packed(bound, Shard(1, 1), batches) == part
     assert parts.unpacked(part, bound, Shard(1, 2)) is None
-    assert sum(len(batch.seen) for batch in batches) == len(made.images())
+    assert sum(batch.tally.totals.total() for batch in batches) == len(made.images())
 
 
 def test_a_data_set_without_a_plan_is_verified_on_one_machine(tmp_path: Path) -> None:
