@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from planbalance.grouping import GroupMap
     from planbalance.planner import PlanOptions
     from planbalance.relocate import RelocateOutcome
+    from planbalance.report.found import Shown
     from planbalance.shards import Shard
     from planbalance.tune import Tuned
 
@@ -887,7 +888,7 @@ def report(
 
     Args:
         subject: a plan file, or a data set: its folder or yaml. One that planbalance did not build is audited in full,
-            and shown as it lies there where its splits share no volume.
+            and shown as it lies there, leaks first.
         html: the page to write, outside of inputs and data set.
         audit: of a data set: none, what planbalance wrote (quick), or every image and label too (full).
         near_duplicates: look for images that look alike across splits too, which makes the audit a full one.
@@ -915,33 +916,15 @@ def report(
     return Reported(written.path, written.bytes, None if plan is None else plan.header.digest, dataset, found)
 
 
-def _as_it_is(dataset: str, progress: Progress | None) -> PlanFile | None:
-    """Return the plan that would leave a data set as it is, to be shown; None where none could: its splits leak."""
-    from planbalance import planner
+def _as_it_is(dataset: str, progress: Progress | None) -> "Shown | None":
+    """Return a data set as it lies there, leaks included; None where its names cannot be read."""
+    from planbalance.report.found import as_found
     from planbalance.scan import scan as scan_inputs
 
     try:
-        snapshot = scan_inputs([InputSpec(path=dataset)], progress=progress or Silent())
-        present = [split for split in SPLITS if _holds(snapshot, split)]
-        # Any ratios will do: all slices stay where they are.
-        val, test = (Decimal("0.1") if split in present else Decimal(0) for split in SPLITS[1:])
-        options = planner.PlanOptions(
-            output=f"{dataset}-as-it-is",
-            negatives_per_positive=None,
-            missing_label="empty",
-            invalid_label="keep",
-            keep_split=tuple(present),
-            train_ratio=1 - val - test,
-            val_ratio=val,
-            test_ratio=test,
-        )
-        return PlanFile.of(planner.make_plan(snapshot, options))
-    except (InputError, UsageError):
+        return as_found(scan_inputs([InputSpec(path=dataset)], progress=progress or Silent()))
+    except InputError:
         return None
-
-
-def _holds(snapshot: Snapshot, split: Split) -> bool:
-    return any(folder.split == split for source in snapshot.inputs for folder in source.folders)
 
 
 def check_report(report: str, dataset: str | None, plan: str | None, against: Sequence[str] = ()) -> None:

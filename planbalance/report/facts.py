@@ -81,14 +81,14 @@ class Tally:
     Attributes:
         header: of the plan that is read.
         samples: how many positive slices to pick of each split, for pictures; one negative comes with them.
-        kept: slices that stay, by volume.
+        kept: slices that stay, by volume and split: a data set that leaks has a volume in two.
         kept_positives: positive ones among them, by split.
         labelled: kept slices whose label holds a byte.
     """
 
     header: PlanHeader
     samples: int = 0
-    kept: dict[str, list[KeptSlice]] = field(default_factory=lambda: defaultdict(list))
+    kept: dict[tuple[str, Split], list[KeptSlice]] = field(default_factory=lambda: defaultdict(list))
     kept_positives: dict[Split, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
     labelled: int = 0
     _candidates: dict[tuple[Split, bool], dict[str, list[Operation]]] = field(default_factory=dict)
@@ -113,7 +113,7 @@ class Tally:
     def add(self, operation: Operation) -> None:
         """Count one operation."""
         positive = operation.positive
-        self.kept[operation.volume].append(KeptSlice(self._number(operation), positive))
+        self.kept[operation.volume, operation.split].append(KeptSlice(self._number(operation), positive))
         self.kept_positives[operation.split] += positive
         self.labelled += operation.label_size > 0
         candidates = self._candidates[operation.split, positive].get(operation.volume)
@@ -137,11 +137,11 @@ class Tally:
     def strips(self) -> Iterator[tuple[PlannedVolume, Strip]]:
         """Yield every volume with its strip, in the plan's order. Raises PlanError where a volume does not add up."""
         for volume in self.header.volumes:
-            yield volume, strip_of(volume, self.kept.get(volume.id, ()))
+            yield volume, strip_of(volume, self.kept.get((volume.id, volume.split), ()))
 
     def positives_kept(self, volume: PlannedVolume) -> int:
         """Return how many kept slices of a volume are positive."""
-        return sum(one.positive for one in self.kept.get(volume.id, ()))
+        return sum(one.positive for one in self.kept.get((volume.id, volume.split), ()))
 
 
 def _may_show(volume: PlannedVolume, *, positive: bool) -> bool:
@@ -212,6 +212,14 @@ def distance(header: PlanHeader) -> int | None:
     """Return by how many slices the split misses its targets, or None where the plan does not say."""
     found = header.targets.get("distance")
     return found if type(found) is int else None
+
+
+def in_several_splits(names: Iterable[tuple[str, Split]]) -> tuple[str, ...]:
+    """Return the names (of volumes, of groups) that stand in more than one split, sorted: none of a plan's do."""
+    places: defaultdict[str, set[Split]] = defaultdict(set)
+    for name, split in names:
+        places[name].add(split)
+    return tuple(sorted(name for name, splits in places.items() if len(splits) > 1))
 
 
 def is_grouped(header: PlanHeader) -> bool:

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from typing import Any, Final, NamedTuple
@@ -19,12 +19,12 @@ from planbalance import guard
 from planbalance.errors import UsageError
 from planbalance.model import Audit, PlannedVolume, Progress, Silent
 from planbalance.places import all_guarded
-from planbalance.planstore import PlanFile
 from planbalance.report import facts, plots
 from planbalance.report.audited import audited
 from planbalance.report.boxes import BoxFacts, box_facts
 from planbalance.report.commands import audit_steps, steps
 from planbalance.report.footprint import Footprint, footprint
+from planbalance.report.found import Shown
 from planbalance.report.samples import Places, count_all_boxes, draw_samples
 from planbalance.report.subject import how_built
 from planbalance.report.svg import matplotlib
@@ -39,8 +39,7 @@ class PageOptions:
         dataset: absolute path of the data set built from the plan, or None for a plan alone.
         audit: its audit, where one was run.
         samples: positive slices of each split to draw with their boxes; a negative one comes with them. 0: none.
-        as_found: another tool built the data set, and the plan is one that would leave it as it is: what such a plan
-            aims at, and what apply would do, is not shown.
+        as_found: another tool built the data set: there are no targets, and apply has nothing to do.
     """
 
     dataset: str | None = None
@@ -77,7 +76,7 @@ _MODES: Final = {
 
 
 def write_page(
-    path: str, plan: PlanFile | None, options: PageOptions | None = None, progress: Progress | None = None
+    path: str, plan: Shown | None, options: PageOptions | None = None, progress: Progress | None = None
 ) -> Written:
     """Write the page in one step: whoever looks finds the old one or the new one, whole.
 
@@ -108,7 +107,7 @@ def write_page(
     return Written(path, len(data))
 
 
-def check_page(path: str, plan: PlanFile | None, dataset: str | None) -> None:
+def check_page(path: str, plan: Shown | None, dataset: str | None) -> None:
     """Check, before long work, that a page can be made and that its file is in no input and in no data set.
 
     Raises:
@@ -148,7 +147,7 @@ def _replace(path: str, data: bytes) -> None:
 # ---- rendering ------------------------------------------------------------------------------------------------------
 
 
-def render(plan: PlanFile | None, options: PageOptions, progress: Progress) -> bytes:
+def render(plan: Shown | None, options: PageOptions, progress: Progress) -> bytes:
     """Return the page's bytes: the same for the same plan, files and audit; no clock, no host.
 
     Raises:
@@ -244,20 +243,20 @@ def embedded_json(value: object) -> str:
 # ---- the plan -------------------------------------------------------------------------------------------------------
 
 
-def _plan_context(plan: PlanFile, options: PageOptions, progress: Progress) -> dict[str, Any]:
+def _plan_context(plan: Shown, options: PageOptions, progress: Progress) -> dict[str, Any]:
     header = plan.header
     tally = facts.Tally(header, options.samples)
     needs = footprint(header, tally.watching(plan.operations()))
     places = Places(header, None if options.as_found else options.dataset)
     splits = facts.split_facts(header, tally)
-    if options.as_found:
-        splits = tuple(replace(split, ratio="", targets={}) for split in splits)
     boxes = box_facts(header.names, count_all_boxes(plan, tally.labelled, places, progress))
     return {
         "plan": header,
         "plan_path": plan.path,
         "splits": splits,
-        "total": _total(splits),
+        "total": _total(splits, header.volumes),
+        "shared": facts.in_several_splits((volume.id, volume.split) for volume in header.volumes),
+        "shared_groups": facts.in_several_splits((volume.group, volume.split) for volume in header.volumes),
         "distance": facts.distance(header),
         "grouped": facts.is_grouped(header),
         "examples": facts.examples(header),
@@ -266,7 +265,7 @@ def _plan_context(plan: PlanFile, options: PageOptions, progress: Progress) -> d
         **_drawn(splits, header.volumes, boxes, as_found=options.as_found),
         "samples": draw_samples(tally.picked(), places, header.names, progress),
         "modes": _modes(needs, sum(volume.kept for volume in header.volumes)),
-        "warnings": () if options.as_found else header.warnings,
+        "warnings": header.warnings,
         "built_mode": "" if options.dataset is None else how_built(options.dataset).mode,
     } | ({} if options.as_found else {"steps": steps(header, plan.path, options.dataset)})
 
@@ -327,11 +326,21 @@ class Total(NamedTuple):
 
     volumes: int
     positive_volumes: int
+    groups: int
     slices: int
     positives: int
     kept: int
     kept_positives: int
 
 
-def _total(splits: Sequence[facts.SplitFacts]) -> Total:
-    return Total(*(sum(getattr(split, name) for split in splits) for name in Total._fields))
+def _total(splits: Sequence[facts.SplitFacts], volumes: Sequence[PlannedVolume]) -> Total:
+    """Return the sums; a volume in two splits is one volume."""
+    return Total(
+        volumes=len({volume.id for volume in volumes}),
+        positive_volumes=len({volume.id for volume in volumes if volume.positives}),
+        groups=len({volume.group for volume in volumes}),
+        slices=sum(split.slices for split in splits),
+        positives=sum(split.positives for split in splits),
+        kept=sum(split.kept for split in splits),
+        kept_positives=sum(split.kept_positives for split in splits),
+    )

@@ -8,9 +8,9 @@ from typing import Final, NamedTuple
 from planbalance.decode import NoPictureError
 from planbalance.destination import Destinations, label_of
 from planbalance.model import Operation, PlanHeader, Progress, Split
-from planbalance.planstore import PlanFile
 from planbalance.pool import batched, for_each_batch, run_blocking
 from planbalance.report.boxes import Box, BoxCounts, Wanted, boxes_of, class_name, count_boxes, read_small
+from planbalance.report.found import Shown
 from planbalance.report.pixels import Picture, picture
 
 _JOBS: Final = 8  # small reads wait for the disk or the network, not for a core
@@ -49,7 +49,7 @@ class Places:
 # ---- all boxes ------------------------------------------------------------------------------------------------------
 
 
-def count_all_boxes(plan: PlanFile, labelled: int, places: Places, progress: Progress) -> BoxCounts:
+def count_all_boxes(plan: Shown, labelled: int, places: Places, progress: Progress) -> BoxCounts:
     """Read the `labelled` labels that have a byte, a batch at a time; nothing of them is kept but counts."""
     counts = BoxCounts()
 
@@ -68,7 +68,7 @@ def count_all_boxes(plan: PlanFile, labelled: int, places: Places, progress: Pro
     return counts
 
 
-def _wanted(plan: PlanFile, places: Places) -> Iterator[Wanted]:
+def _wanted(plan: Shown, places: Places) -> Iterator[Wanted]:
     for operation in plan.operations():
         path = places.label(operation)
         if path is not None:

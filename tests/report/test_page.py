@@ -281,18 +281,38 @@ def test_somebodys_data_set_is_shown_as_it_lies_there(tmp_path: Path, source: Pa
     assert tree_state(source) == before
 
 
-def test_the_page_of_a_data_set_that_leaks_is_its_audit(tmp_path: Path, source: Path) -> None:
-    yolo_tree(source, {"01-02-00001": "..+."}, images="images/test")
+def test_the_page_of_a_data_set_that_leaks_says_so_first_and_shows_the_data_set(tmp_path: Path, source: Path) -> None:
+    yolo_tree(source, {"01-02-00001": "   ..+."}, images="images/test")
     document = run_json("report", source, "--html", tmp_path / "page.html")
     assert document["audit_ok"] is False
     page = Page((tmp_path / "page.html").read_text())
-    assert "The audit of a data set" in page.text
-    assert "Audit: failed" in page.text
+    letters = "".join(KNEES.values())
+    assert f"{len(letters) + 4} slices of 16 volumes. 1 volume is in more than one split." in page.text
+    assert "No volume is in two splits" not in page.text
+    assert (
+        page.text.index("This data set leaks.") < page.text.index("Audit: failed") < page.text.rindex("Class balance")
+    )
+    rows = [row for row in json.loads(page.scripts[0])["rows"] if row[0] == "01-02-00001"]
+    assert [(row[2], row[3], row[4], row[6]) for row in rows] == [
+        (0, len(KNEES["01-02-00001"]), KNEES["01-02-00001"].count("+"), 1),
+        (2, 4, 1, 4),
+    ]
+    assert rows[1][-1] == "2kpk"
+    assert sum(row[3] for row in json.loads(page.scripts[0])["rows"]) == len(letters) + 4
     assert "near-duplicates: not asked for" in page.text.replace("near-duplicates – not checked", "near-duplicates:")
     run_json("report", source, "--html", tmp_path / "page.html", "--near-duplicates")
     assert "not asked for" not in Page((tmp_path / "page.html").read_text()).text
     refused = run_json("report", source, "--html", tmp_path / "b.html", "--audit", "none", code=2)
     assert refused["error"]["kind"] == "no-plan"
+
+
+def test_a_split_without_positives_or_volumes_is_shown_too(tmp_path: Path) -> None:
+    """What no plan could be made of: the page refuses nothing."""
+    source = yolo_tree(tmp_path / "in", {"01-02-00001": "..", "01-02-00002": "..."}, images="images/val")
+    run_json("report", source, "--html", tmp_path / "page.html")
+    page = Page((tmp_path / "page.html").read_text())
+    assert "5 slices of 2 volumes." in page.text
+    assert {row[2] for row in page.volumes.values()} == {1}
 
 
 def test_the_command_says_where_the_page_is(tmp_path: Path, source: Path) -> None:

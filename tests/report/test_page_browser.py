@@ -170,6 +170,23 @@ def test_somebodys_data_set_in_a_browser(tmp_path: Path) -> None:
     assert (seen["messages"], seen["violations"], seen["overflow"]) == ([], {"light": []}, {"light": 0})
 
 
+def test_a_data_set_that_leaks_in_a_browser(tmp_path: Path) -> None:
+    """The plague of such sets: slices were split at random, so that nearly every volume is everywhere."""
+    letters = mixed_volumes(40, 80, smallest=4, largest=12)
+    for offset, split in enumerate(SPLITS):
+        parts = {
+            volume: "".join(one if (at + offset) % 3 == 0 else " " for at, one in enumerate(word))
+            for volume, word in letters.items()
+        }
+        yolo_tree(tmp_path / "in", parts, images=f"images/{split}")
+    made = api.report(str(tmp_path / "in"), html=str(tmp_path / "page.html"))
+    assert made.audit is not None
+    assert not made.audit.ok
+    seen = browsed(DRIVER, Path(made.path), "leaks", tmp_path, windows="light,phone", purpose="look")
+    assert (seen["messages"], seen["violations"]) == ([], {"light": [], "phone": []})
+    assert seen["overflow"] == {"light": 0, "phone": 0}
+
+
 ODD = ("MR-sagittal-proton-density-fat-suppressed_" * 3, "רכב-", "膝关节 ", "الركبة-", "é̂", "only_")
 
 

@@ -81,6 +81,9 @@
     const words = `${id}\n${group}`.toLowerCase();
     return { id, group, split, slices, positives, kept, dropped: slices - kept, missing, first, runs, length, words };
   });
+  const splitsOf = new Map();
+  for (const { id, split } of volumes) splitsOf.set(id, [...(splitsOf.get(id) || []), split]);
+  const elsewhere = (volume) => splitsOf.get(volume.id).filter((split) => split !== volume.split).map((split) => data.splits[split]);
   const longest = Math.max(1, ...volumes.map((volume) => volume.length));
 
   const text = new Intl.Collator("en", { numeric: true });
@@ -97,7 +100,7 @@
     { key: "missing", name: "missing", compare: byNumber("missing") },
   ];
   const NUMBERS = ["slices", "positives", ...(data.found ? [] : ["kept", "dropped"]), "missing"];
-  const view = { sort: "id", down: false, words: "", splits: new Set([0, 1, 2]), positiveOnly: false, oneScale: true, limit: PAGE };
+  const view = { sort: "id", down: false, words: "", splits: new Set([0, 1, 2]), positiveOnly: false, sharedOnly: false, oneScale: true, limit: PAGE };
 
   const stripOf = (volume, whole) => {
     const svg = draw("svg", { viewBox: `0 0 ${whole} 18`, preserveAspectRatio: "none", focusable: "false", "aria-hidden": "true" });
@@ -178,7 +181,9 @@
     const strip = make("td", { class: "strip", role: "cell" }, make("span", { class: "visually-hidden" }, spoken(volume)));
     const row = make("tr", { role: "row" }, make("th", { scope: "row", role: "rowheader", class: "volume" }, button));
     if (data.grouped) row.append(make("td", { class: "word", role: "cell" }, make("bdi", {}, volume.group)));
-    row.append(make("td", { class: "word split", role: "cell" }, data.splits[volume.split]), strip);
+    const others = elsewhere(volume);
+    const also = others.length ? [make("small", {}, `also in ${others.join(", ")}`)] : [];
+    row.append(make("td", { class: "word split", role: "cell" }, data.splits[volume.split], ...also), strip);
     for (const key of NUMBERS) {
       const name = COLUMNS.find((column) => column.key === key).name;
       row.append(make("td", { role: "cell", "data-label": name, class: volume[key] ? null : "none" }, number.format(volume[key])));
@@ -220,12 +225,13 @@
     const column = COLUMNS.find((one) => one.key === view.sort);
     const direction = view.down ? -1 : 1;
     return volumes
-      .filter((volume) => view.splits.has(volume.split) && volume.words.includes(view.words) && (!view.positiveOnly || volume.positives))
+      .filter((volume) => view.splits.has(volume.split) && volume.words.includes(view.words) && (!view.positiveOnly || volume.positives) && (!view.sharedOnly || elsewhere(volume).length))
       .sort((a, b) => direction * column.compare(a, b) || text.compare(a.id, b.id));
   };
 
   const tell = (shown, count) => {
-    const all = volumes.length === 1 ? "1 volume" : `${number.format(volumes.length)} volumes`;
+    const whole = splitsOf.size === 1 ? "1 volume" : `${number.format(splitsOf.size)} volumes`;
+    const all = splitsOf.size === volumes.length ? whole : `${number.format(volumes.length)} parts of ${whole}`;
     const of = count === volumes.length ? all : `${number.format(count)} found of ${all}`;
     byId("status").textContent = shown < count ? `${number.format(shown)} shown, ${of}` : of;
   };
@@ -299,6 +305,7 @@
     });
   }
   byId("positive-only").addEventListener("change", (event) => { view.positiveOnly = event.target.checked; again(); });
+  byId("shared-only")?.addEventListener("change", (event) => { view.sharedOnly = event.target.checked; again(); });
   byId("scale").addEventListener("change", (event) => { view.oneScale = event.target.checked; made.clear(); show(); });
   byId("show-more").addEventListener("click", () => { view.limit += PAGE; show(); });
   byId("show-all").addEventListener("click", () => { view.limit = Infinity; show(); });
