@@ -289,8 +289,9 @@ class Outcome:
     Attributes:
         output: absolute path of the published data set (or of the one that a dry run would publish).
         mode: how images were placed, as really used.
-        files: files placed in the output, those of an earlier run that was resumed included.
-        bytes: bytes of image and label content copied by this run.
+        files: files placed in the output, those of an earlier run that was resumed included; of a dry run, all that
+            would be.
+        bytes: bytes of image and label content copied by this run; of a dry run, all that would be.
         seconds: wall time.
         resumed: operations found done, not done again.
         published: whether the output appeared in this run.

@@ -49,8 +49,13 @@ def write_root_files(job: Job, staging: Staging, way: Mode, manifest: Iterable[L
         sums = lines_of((path, fs.hash_bytes(data)) for path, data in extra.items())
         _write_anew(MANIFEST, root, in_order((sums, *manifest)))
     _write_own(job, staging, way)
-    placed = len(lists) if way == "list" else 2 * job.slices
-    return placed + len(texts) + (hyp is not None) + (manifest is not None)
+    return files_of(job, way, summed=manifest is not None)
+
+
+def files_of(job: Job, way: Mode, *, summed: bool) -> int:
+    """Return how many files stand outside `.planbalance/` in the end, those that `write_root_files` writes included."""
+    placed = len({each.split for each in job.survey.lists()}) if way == "list" else 2 * job.slices
+    return placed + 2 + (handoff.hyp_yaml(job.plan.header) is not None) + summed
 
 
 def _lists(job: Job) -> dict[Split, list[str]]:

@@ -20,7 +20,7 @@ from planbalance.engine.job import Job, command, takes_sums
 from planbalance.engine.journal import Record, read_journal
 from planbalance.engine.journal_file import JournalFile
 from planbalance.engine.placing import place_all
-from planbalance.engine.publish import publish, write_root_files
+from planbalance.engine.publish import files_of, publish, write_root_files
 from planbalance.engine.resume import Proven, Sums, proven
 from planbalance.engine.schedule import Range, Schedule, missing_ranges
 from planbalance.engine.shard_journals import Reader, is_done, new_name, opening_line, taken_over
@@ -345,7 +345,10 @@ class Run:
         ranges = missing_ranges(job.plan.header.blocks, {})
         await self._place(job, Placing(self._options.mode, redo=False, tree=None), ranges)
         self._verdict()
-        return self._outcome(job, self._options.mode, 0, 0, published=False)
+        way = self._options.mode
+        whole = self._options.shard is None
+        files = files_of(job, way, summed=takes_sums(job, way)) if whole else 2 * job.slices
+        return self._outcome(job, way, files, 0, published=False)
 
     def _outcome(self, job: Job, way: Mode, files: int, resumed: int, *, published: bool) -> Outcome:
         commands, notes = handoff.train_commands(job.plan.header, job.output)

@@ -38,7 +38,7 @@ class Result:
         done: ranges whose images and labels are in place.
         sums: SHA-256 of their images, end to end; empty where none are taken.
         count: operations looked at.
-        copied: bytes of content written.
+        copied: bytes of content written; where nothing is placed, those that would be.
         seconds: what the worker took; reading the plan is not in it.
         busy: how much of that it was not waiting, in seconds of its processor.
         faults: what was not placed.
@@ -109,7 +109,7 @@ class Placer:
         self._copies_images = way == "copy"
         self._links_images = way in ("hardlink", "symlink")
         self._links_labels = self._links_images and job.options.labels == "same"
-        self._copies_labels = way == "copy" or job.options.labels == "copy"
+        self._copies_labels = way == "copy" or (way != "list" and job.options.labels == "copy")
         self._place_label = same[way] if job.options.labels == "same" else self._copy_label
 
     def place(self, batch: Sequence[Range]) -> Result:
@@ -118,7 +118,10 @@ class Placer:
         result = Result()
         began, busy = time.monotonic(), time.thread_time()
         for part, operations in pieces:
-            if not self._places or self._switches.only_check:
+            if not self._places:  # what would be copied is told
+                result.copied += sum(map(self._content, operations))
+                self._look_at(operations, result)
+            elif self._switches.only_check:
                 self._look_at(operations, result)
             else:
                 self._fill_in(part, operations, result)
@@ -160,13 +163,16 @@ class Placer:
                     yield Range(block, good, position)
                 good = position + 1
             else:
-                result.copied += (operation.label_size if self._copies_labels else 0) + (
-                    operation.image_size if self._copies_images else 0
-                )
+                result.copied += self._content(operation)
                 if summed is not None:
                     result.sums += summed
         if good < stop:
             yield Range(block, good, stop)
+
+    def _content(self, operation: Operation) -> int:
+        """Return the bytes that are copied of a slice."""
+        label = operation.label_size if self._copies_labels else 0
+        return label + (operation.image_size if self._copies_images else 0)
 
     def _report(self, result: Result, operation: Operation, path: str, error: Exception) -> None:
         if isinstance(error, OSError):

@@ -45,7 +45,8 @@ def _dry(document: Mapping[str, Any]) -> Iterable[Renderable]:
         "Dry run: nothing was written; the plan is not stale, there is permission, and there is room, by an estimate "
         "that knows of no quota."
     )
-    yield prose(f"The data set would be built ({document['mode']}) in")
+    content = f", {size(document['bytes'])} copied" if document["bytes"] else ""
+    yield prose(f"The data set would be built ({document['mode']}): {count(document['files'])} files{content}, in")
     yield line("  ", document["output"])
 
 

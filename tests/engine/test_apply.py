@@ -241,11 +241,29 @@ class _Noting:
 def test_a_dry_run_writes_nothing_and_finds_what_is_stale(scene: Scene) -> None:
     before = tree_state(scene.root)
     outcome = apply(scene, dry_run=True)
-    assert (outcome.published, outcome.files) == (False, 0)
+    assert not outcome.published
     assert tree_state(scene.root) == before
     (scene.source / "labels/train/IM1-01-a.txt").write_bytes(b"0 0.1 0.1 0.1 0.1\n")
     assert refused(PlanError, scene, dry_run=True).kind == "plan-stale"
     assert scene.beside() == []
+
+
+WAYS = [
+    {"mode": "copy"},
+    {"mode": "copy", "checksum": "none"},
+    {"mode": "hardlink"},
+    {"mode": "symlink", "labels": "same"},
+    {"mode": "list"},
+]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: "-".join(way.values()))
+def test_a_dry_run_tells_the_files_and_bytes_of_the_run_after_it(scene: Scene, way: dict[str, Any]) -> None:
+    told = apply(scene, dry_run=True, **way)
+    done = apply(scene, **way)
+    assert (told.files, told.bytes) == (done.files, done.bytes)
+    there = [path for path in scene.output.rglob("*") if not path.is_dir() and ".planbalance" not in path.parts]
+    assert told.files == len(there) > 0
 
 
 def test_a_full_output_is_refused_and_kept(scene: Scene) -> None:
