@@ -21,11 +21,10 @@ from typing import Any
 import click
 
 from benchmarks.measure import Run, machine, run
-from planbalance.destination import Destinations
 from planbalance.model import SPLITS, Block, Operation, PlanHeader, PlannedVolume
 from planbalance.planfile import TAIL, slice_counts, volume_counts
 from planbalance.planfile.header import header_digest
-from planbalance.planfile.seal import _header_json, _lines, _runs, first_line_of
+from planbalance.planfile.seal import _header_json, _lines, first_line_of, names_of, runs
 from planbalance.shards import cut
 from tests.engine.plans import sealed_plan
 
@@ -73,13 +72,13 @@ def write_plan(path: Path, source: Path, slices: int, each: int) -> PlanHeader:
         statistics=slice_counts(counts, "tear"),
         volume_statistics=volume_counts(volumes),
     )
-    destinations = Destinations(draft.sources, "by-volume")
     blocks: list[Block] = []
     body = path.with_suffix(".body")
     ordered = sorted(volumes, key=lambda volume: (f"images/{volume.split}/", volume.id))
     with body.open("wb") as file:
         for number, volume in enumerate(ordered, start=1):
-            ((folder, rows),) = _runs(destinations, list(operations_of(volume, image)))
+            operations = list(operations_of(volume, image))
+            ((folder, rows),) = runs("by-volume", operations, names_of(draft, operations))
             data = _lines(rows) + (b"\n" if number == len(ordered) else b",\n")
             blocks.append(Block(folder, len(rows), file.tell(), len(data), hashlib.sha256(data).hexdigest()))
             file.write(data)

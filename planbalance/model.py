@@ -123,12 +123,13 @@ class Snapshot:
 
 
 class Slice(NamedTuple):
-    """One image read by the naming rule."""
+    """One image read by the naming rule; `name` is its path below the split's folder of an output of layout `keep`."""
 
     file: ImageFile
     volume: str
     number: int | None  # position in the volume; None where the rule gives none
     positive: bool
+    name: str
 
 
 @dataclass(frozen=True, slots=True)

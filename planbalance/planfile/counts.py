@@ -19,14 +19,10 @@ class Content(NamedTuple):
 
 def content_of(operations: Iterable[Operation]) -> Content:
     """Return what the operations amount to."""
-    images = labels = paths = 0
-    of_input: Counter[int] = Counter()
-    for operation in operations:
-        of_input[operation.input] += 1
-        images += operation.image_size
-        labels += operation.label_size
-        paths += len(operation.image.encode())
-    return Content(of_input.total(), images, labels, paths, of_input)
+    rows = list(operations)
+    of_input = Counter([each.input for each in rows])
+    images, labels = sum([each.image_size for each in rows]), sum([each.label_size for each in rows])
+    return Content(len(rows), images, labels, len("".join([each.image for each in rows]).encode()), of_input)
 
 
 def volume_counts(volumes: Iterable[PlannedVolume]) -> dict[str, Any]:

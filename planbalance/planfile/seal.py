@@ -10,7 +10,7 @@ import orjson
 
 from planbalance.destination import Destinations
 from planbalance.errors import PlanError
-from planbalance.model import Block, Operation, PlanHeader
+from planbalance.model import Block, Layout, Operation, PlanHeader, Split
 from planbalance.planfile.counts import Content, content_of
 from planbalance.planfile.header import BLOCK_OPERATIONS, HEADER_BYTES, OPENING, SCHEMA, header_digest, parse_header
 
@@ -36,27 +36,33 @@ class SealedPlan:
     tail: bytes = TAIL
 
 
-def seal(draft: PlanHeader, operations: Iterable[Operation]) -> SealedPlan:
+def seal(draft: PlanHeader, operations: Iterable[Operation], names: Sequence[str] | None = None) -> SealedPlan:
     """Sort the operations by destination, cut them into blocks and compute every digest.
 
     Operations are not checked: reading does that.
+
+    Args:
+        draft: the header, without digests and blocks.
+        operations: in any order.
+        names: their images' paths below the split's folder in layout `keep`, where the caller knows them already.
 
     Raises:
         ValueError: an image lies below no image folder of its source.
         PlanError: the header could not be read back: too large, no operation, control characters, counts that disagree.
     """
     rows = list(operations)
+    names = names_of(draft, rows) if names is None else names
     blocks: list[Block] = []
     body: list[bytes] = []
     offset = 0
     left = len(rows)
-    for folder, run in _runs(Destinations(draft.sources, draft.parameters["layout"]), rows):
+    for folder, run in runs(draft.parameters["layout"], rows, names):
         left -= len(run)
         data = _lines(run) + (b",\n" if left else b"\n")
         blocks.append(Block(folder, len(run), offset, len(data), hashlib.sha256(data).hexdigest()))
         body.append(data)
         offset += len(data)
-    header = replace(draft, digest="", split_digest=_split_digest(draft, rows), blocks=tuple(blocks))
+    header = replace(draft, digest="", split_digest=_split_digest(draft, rows, names), blocks=tuple(blocks))
     header = replace(header, digest=header_digest(_header_json(header)))
     first_line = first_line_of(header)
     if len(first_line) > HEADER_BYTES:
@@ -74,14 +80,27 @@ def first_line_of(header: PlanHeader) -> bytes:
     return _header_json(header)[:-1] + OPENING + b"\n"
 
 
-def _runs(destinations: Destinations, rows: Sequence[Operation]) -> Iterator[tuple[str, list[Operation]]]:
-    """Yield a block's folder and operations, in the order of the file."""
-    folders, names = destinations.columns(rows)
-    members: defaultdict[str, list[int]] = defaultdict(list)
-    for index, folder in enumerate(folders):
-        members[folder].append(index)
-    for folder in sorted(members):
-        run = sorted(members[folder], key=names.__getitem__)
+def names_of(header: PlanHeader, rows: Sequence[Operation]) -> list[str]:
+    """Return the images' paths below the split's folder in layout `keep`. Raises ValueError where one has none."""
+    return Destinations(header.sources, "keep").all_below(
+        [each.input for each in rows], [each.image for each in rows], [each.volume for each in rows]
+    )
+
+
+def runs(layout: Layout, rows: Sequence[Operation], names: Sequence[str]) -> Iterator[tuple[str, list[Operation]]]:
+    """Yield a block's destination folder and operations, in the order of the file; `names` as `names_of` gives them."""
+    splits: list[Split] = [each.split for each in rows]
+    cuts = [name.rfind("/") + 1 for name in names]
+    if layout == "by-volume":
+        below = [f"{each.volume}/" for each in rows]
+    else:
+        below = [name[:cut] for name, cut in zip(names, cuts, strict=True)]
+    ends = [name[cut:] for name, cut in zip(names, cuts, strict=True)] if any(cuts) else names
+    members: defaultdict[tuple[Split, str], list[int]] = defaultdict(list)
+    for index, place in enumerate(zip(splits, below, strict=True)):
+        members[place].append(index)
+    for folder, indices in sorted((f"images/{split}/{sub}"[:-1], members[split, sub]) for split, sub in members):
+        run = sorted(indices, key=ends.__getitem__)
         for start in range(0, len(run), BLOCK_OPERATIONS):
             yield folder, [rows[index] for index in run[start : start + BLOCK_OPERATIONS]]
 
@@ -155,19 +174,15 @@ def _header_json(header: PlanHeader) -> bytes:
     return orjson.dumps(members)
 
 
-def _split_digest(header: PlanHeader, rows: Sequence[Operation]) -> str:
+def _split_digest(header: PlanHeader, rows: Sequence[Operation], names: Sequence[str]) -> str:
     """Return SHA-256 over what a paper calls the split: volumes with splits, then kept slices, a line each.
 
     A slice is its volume and its path below the image folder with the input's prefix, whatever the layout: no root, no
     input's number, no size and no time takes part, so that two clusters with the same data agree.
     """
     slices: defaultdict[str, list[str]] = defaultdict(list)
-    volumes = [each.volume for each in rows]
-    paths = Destinations(header.sources, "keep").all_below(
-        [each.input for each in rows], [each.image for each in rows], volumes
-    )
-    for volume, path in zip(volumes, paths, strict=True):
-        slices[volume].append(path)
+    for each, name in zip(rows, names, strict=True):
+        slices[each.volume].append(name)
     digest = hashlib.sha256()
     for identity, split in sorted((volume.id, volume.split) for volume in header.volumes):
         digest.update(orjson.dumps((identity, split)) + b"\n")

@@ -17,10 +17,12 @@ def refuse_collisions(inputs: Sequence[Input], slices: Sequence[Slice], layout: 
         InputError: two share a label file, or one needs the name of another's folder (kind `collision`).
     """
     files = [one.file for one in slices]
-    paths = Destinations(sources_of(inputs), layout).all_below(
-        [file.input for file in files], [file.path for file in files], [one.volume for one in slices]
-    )
-    stems = fold("\n".join([path.rpartition(".")[0] for path in paths])).split("\n")  # equal ones share a label
+    paths = [one.name for one in slices]
+    if layout != "keep":
+        paths = Destinations(sources_of(inputs), layout).all_below(
+            [file.input for file in files], [file.path for file in files], [one.volume for one in slices]
+        )
+    stems = fold("\n".join([path[: path.rfind(".")] for path in paths])).split("\n")  # equal ones share a label
     if _twice(stems):
         pairs = zip((place_of(inputs, one.file) for one in slices), map(label_path, paths), strict=True)
         raise _collision(
@@ -45,9 +47,10 @@ def _near_folders(inputs: Sequence[Input], slices: Sequence[Slice], paths: Seque
     """Yield one slice of every sub-folder, and all whose image or label is called as some sub-folder."""
     folders: set[str] = set()
     names: set[str] = set()
-    for one, path in zip(slices, paths, strict=True):
+    with_folder = ((one, path) for one, path in zip(slices, paths, strict=True) if "/" in path)
+    for one, path in with_folder:
         cut = path.rfind("/")
-        if cut >= 0 and (folder := path[:cut]) not in folders:
+        if (folder := path[:cut]) not in folders:
             folders.add(folder)
             names.update(fold(folder).split("/"))
             yield place_of(inputs, one.file), path

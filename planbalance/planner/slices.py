@@ -63,7 +63,7 @@ def usable(snapshot: Snapshot, options: PlanOptions) -> Selection:
         raise _no_slices(snapshot)
     paths = paths_below(snapshot.inputs, images)
     naming, names = find_names(paths, options.volume_pattern)
-    read, patients = read_slices(snapshot.inputs, images, naming, options.positive_classes, names)
+    read, patients = read_slices(snapshot.inputs, images, naming, options.positive_classes, names, paths)
     slices, volumes_excluded = _without_excluded_volumes(read, excluding)
     excluded = {"volumes": volumes_excluded, "slices": len(snapshot.images) - len(slices)}
     warnings = list(_scan_warnings(snapshot))

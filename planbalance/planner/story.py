@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from operator import itemgetter
 from typing import Any, Final
 
 from planbalance.destination import text_fault
 from planbalance.errors import InputError, UsageError
-from planbalance.model import Operation, Snapshot
+from planbalance.model import ImageFile, Operation, Snapshot
 from planbalance.planfile import SealedPlan, seal
 from planbalance.planner.options import PlanOptions, check_output, check_ratios, options_from_plan
 from planbalance.planner.placement import fixed_groups, units_of
@@ -96,29 +97,23 @@ def _sealed(
 ) -> SealedPlan:
     thinned = undersample(snapshot.inputs, selection.volumes, result.split_of, options)
     decided = Decided(options, selection, result, thinned, fold, warnings)
-    return seal(header_of(snapshot, decided), _operations(decided))
+    names = [one.name for volume in selection.volumes for one in decided.kept(volume)]
+    return seal(header_of(snapshot, decided), _operations(decided), names)
 
 
 def _operations(decided: Decided) -> Iterator[Operation]:
     for volume in decided.selection.volumes:
         split, identity = decided.split(volume), volume.id
-        for file, _, _, positive in decided.kept(volume):
-            index, _, path, size, mtime_ns, label, label_size, label_sha256, *_, image_sha256, _ = file
-            yield _new_operation(
-                (
-                    split,
-                    identity,
-                    positive,
-                    index,
-                    path,
-                    label,
-                    size,
-                    mtime_ns,
-                    label_size,
-                    label_sha256,
-                    image_sha256,
-                )
-            )
+        starts = ((split, identity, False), (split, identity, True))
+        for file, _, _, positive, _ in decided.kept(volume):
+            yield _new_operation(starts[positive] + _of_file(file))
 
 
+# What an operation takes of a file, in its order, behind split, volume and whether it is positive.
+_of_file: Final[Callable[[ImageFile], tuple[Any, ...]]] = itemgetter(
+    *map(
+        ImageFile._fields.index,
+        ("input", "path", "label", "size", "mtime_ns", "label_size", "label_sha256", "image_sha256"),
+    )
+)
 _new_operation: Final[Callable[[tuple[Any, ...]], Operation]] = partial(tuple.__new__, Operation)

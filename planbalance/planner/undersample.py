@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
-from itertools import islice
 from typing import Final
 
 from planbalance.destination import Destinations
@@ -12,7 +11,7 @@ from planbalance.grouping import counted, some
 from planbalance.model import Input, Slice, Split, Volume
 from planbalance.planner.matching import Matcher, spellings
 from planbalance.planner.options import PlanOptions, ReadablePlan, plain
-from planbalance.planner.volumes import below_folders, sources_of
+from planbalance.planner.volumes import below_folders
 from planbalance.sample import Candidate, doubtful, quota, sample_negatives
 
 
@@ -69,10 +68,7 @@ def undersample(
     train = [volume for volume in volumes if split_of[volume.group] == "train"]
     named, unmatched = _named(inputs, volumes, options.always_keep)
     known = _kept_before(options.extend)
-    pools = [
-        _pool(volume, candidates, named, known, options.gap)
-        for volume, candidates in zip(train, _candidates(inputs, train), strict=True)
-    ]
+    pools = [_pool(volume, _candidates(volume), named, known, options.gap) for volume in train]
     always: set[Candidate] = set().union(*(pool.hard for pool in pools))
     before: set[Candidate] = set().union(*(pool.earlier for pool in pools))
     available = sum(len(pool.open) for pool in pools)
@@ -107,21 +103,12 @@ class _Numbers:
     still: int
 
 
-def _candidates(inputs: Sequence[Input], volumes: Sequence[Volume]) -> Iterator[list[Candidate | None]]:
-    """Yield a candidate for each slice of each volume, None for a positive; names are found for all in one go."""
-    slices = [one for volume in volumes for one in volume.slices]
-    files = [one.file for one in slices]
-    names = Destinations(sources_of(inputs), "keep").all_below(
-        [file.input for file in files], [file.path for file in files], [one.volume for one in slices]
-    )
-    candidates = iter(
-        [
-            None if positive else _new_candidate((volume, number, name))
-            for (_, volume, number, positive), name in zip(slices, names, strict=True)
-        ]
-    )
-    for volume in volumes:
-        yield list(islice(candidates, len(volume.slices)))
+def _candidates(volume: Volume) -> list[Candidate | None]:
+    """Return a candidate for each slice of a volume, None for a positive."""
+    return [
+        None if positive else _new_candidate((identity, number, name))
+        for _, identity, number, positive, name in volume.slices
+    ]
 
 
 _new_candidate: Final[Callable[[tuple[str, int | None, str]], Candidate]] = partial(tuple.__new__, Candidate)

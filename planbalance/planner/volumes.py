@@ -6,7 +6,7 @@ from functools import partial
 from operator import attrgetter
 from typing import Final
 
-from planbalance.destination import id_fault
+from planbalance.destination import Destinations, id_fault
 from planbalance.errors import InputError
 from planbalance.grouping import GroupMap, counted, join_groups, joined_by_content, require_known, some
 from planbalance.model import ImageFile, Input, Naming, Slice, Snapshot, Source, Volume
@@ -52,6 +52,7 @@ def read_slices(
     naming: Naming,
     positive_classes: frozenset[int] | None = None,
     names: Names | None = None,
+    paths: Sequence[str] | None = None,
 ) -> tuple[list[Slice], dict[str, str]]:
     """Read every image's name.
 
@@ -61,6 +62,7 @@ def read_slices(
         naming: the rule.
         positive_classes: class ids that make a slice positive; None: any annotation.
         names: what the rule reads from the paths below the image folders, where the caller knows it already.
+        paths: those paths, where the caller knows them already.
 
     Returns:
         The slices, in the order of `images`, and the patient of each volume whose names tell one.
@@ -69,8 +71,9 @@ def read_slices(
         InputError: the rule does not read a name (kind `unmatched-names`), or a volume's names tell two patients
             (kind `two-patients`).
     """
+    paths = paths_below(inputs, images) if paths is None else paths
     if names is None:
-        names = read_names(naming, paths_below(inputs, images))
+        names = read_names(naming, paths)
     if names is None:
         read, below = reader(naming), below_folders(inputs)
         raise _unread(inputs, [file for file in images if read(below(file)) is None], naming)
@@ -83,11 +86,26 @@ def read_slices(
         positive = [file.annotations > 0 for file in images]
     else:
         positive = [is_positive(file, positive_classes) for file in images]
-    slices = list(map(_new_slice, zip(images, volumes, names.numbers, positive, strict=True)))
+    kept = _paths_kept(inputs, images, paths)
+    slices = list(map(_new_slice, zip(images, volumes, names.numbers, positive, kept, strict=True)))
     return slices, {} if names.patients is None else _patients(volumes, names.patients)
 
 
-_new_slice: Final[Callable[[tuple[ImageFile, str, int | None, bool]], Slice]] = partial(tuple.__new__, Slice)
+_new_slice: Final[Callable[[tuple[ImageFile, str, int | None, bool, str]], Slice]] = partial(tuple.__new__, Slice)
+
+
+def _paths_kept(inputs: Sequence[Input], images: Sequence[ImageFile], paths: Sequence[str]) -> Sequence[str]:
+    """Return the images' paths below the split's folder in layout `keep`: where no prefix changes them, `paths`."""
+    if not any(source.prefix or _are_nested([folder.images for folder in source.folders]) for source in inputs):
+        return paths
+    below = Destinations(sources_of(inputs), "keep").all_below
+    return below([file.input for file in images], [file.path for file in images], paths)
+
+
+def _are_nested(folders: Iterable[str]) -> bool:
+    """Answer whether one of the folders lies in another, so that an image has two paths below its folder."""
+    found = [f"{folder}/" if folder else "" for folder in sorted(set(folders))]
+    return any(inner.startswith(outer) for outer in found for inner in found if inner is not outer)
 
 
 def _patients(volumes: Sequence[str], patients: Sequence[str | None]) -> dict[str, str]:
