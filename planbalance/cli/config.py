@@ -1,4 +1,6 @@
-"""`planbalance.yaml`: options from the working folder, under the command that takes them; the command line wins.
+"""`planbalance.yaml`: options from a file, under the command that takes them; the command line wins.
+
+It is the working folder's, or the one that `--config FILE` names, which then is the only one.
 
     plan:
       input: [yolo_dataset]
@@ -8,12 +10,13 @@
       mode: symlink
 
 A key is an option's name without its dashes; `input`, `plan` and `dataset` are what stands without an option. Values
-are read as texts, as a command line gives them. Relative paths count from the file's folder, which is the working one.
+are read as texts, as a command line gives them: relative paths count from the working folder, wherever the file lies.
 `build` takes what `plan` and `apply` say where its own section says nothing.
 """
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 import click
@@ -26,7 +29,7 @@ _FLAGS: Final = {"true": True, "yes": True, "on": True, "false": False, "no": Fa
 # What stands on the command line without an option.
 _ARGUMENTS: Final = {"inputs": "input", "plans": "plan", "plan": "plan", "dataset": "dataset"}
 # Said once, on purpose, each time: a file must not throw something away or change what a script reads.
-_NEVER: Final = frozenset(("help", "json", "restart", "yes", "save-config"))
+_NEVER: Final = frozenset(("help", "config", "json", "restart", "yes", "save-config"))
 # Where the left one is on the command line, the file's right ones would contradict it or add to it.
 _DISPLACED: Final[Mapping[str, Sequence[str]]] = {
     "inputs": ("named", "images", "label_root"),
@@ -55,13 +58,62 @@ class Setting(NamedTuple):
 Sections = Mapping[str, Mapping[str, Setting]]
 
 
+class RefusedError(Exception):
+    """What is wrong in a file of options, and what to do."""
+
+    def __init__(self, reason: str, hint: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.hint = hint or "See `planbalance plan --save-config`, which writes such a file."
+
+
+# ---- which file -----------------------------------------------------------------------------------------------------
+
+_KEY: Final = "planbalance.config"
+
+
+def named_in(words: Sequence[str]) -> str | None:
+    """Return the file that `--config` names in a command's words, None where it does not stand there."""
+    words = words[: words.index("--")] if "--" in words else words
+    for word, following in zip(words, [*words, None][1:], strict=True):
+        if word == "--config":
+            return following
+        if word.startswith("--config="):
+            return word.partition("=")[2]
+    return None
+
+
+def choose(ctx: click.Context, path: str) -> None:
+    """Remember the file that this run reads options from."""
+    ctx.meta[_KEY] = path
+
+
+def path_of(ctx: click.Context) -> str:
+    """Return the file that this run reads options from."""
+    path: str = ctx.meta.get(_KEY, FILE)
+    return path
+
+
+@contextmanager
+def _naming(path: str) -> Iterator[None]:
+    try:
+        yield
+    except RefusedError as error:
+        raise UsageError(
+            f"{path} is refused: {error.reason}.", kind="bad-config", hint=error.hint, paths=[os.path.abspath(path)]
+        ) from error
+
+
 # ---- reading --------------------------------------------------------------------------------------------------------
 
 
-def defaults(name: str, command: click.Command, commands: Sequence[str], find: FindCommand) -> dict[str, Any]:
-    """Return a command's defaults from the working folder's file, as click's `default_map` has them.
+def defaults(
+    path: str, name: str, command: click.Command, commands: Sequence[str], find: FindCommand
+) -> dict[str, Any]:
+    """Return a command's defaults from a file, as click's `default_map` has them.
 
     Args:
+        path: of the file; the working folder's need not be there.
         name: of the command.
         command: the command itself.
         commands: the names of all.
@@ -70,7 +122,12 @@ def defaults(name: str, command: click.Command, commands: Sequence[str], find: F
     Raises:
         UsageError: the file cannot be read, or says something that no command understands (kind `bad-config`).
     """
-    sections = read_sections(commands)
+    sections = read_sections(path, commands)
+    with _naming(path):
+        return _defaults(sections, name, command, find)
+
+
+def _defaults(sections: Sections, name: str, command: click.Command, find: FindCommand) -> dict[str, Any]:
     found: dict[str, Any] = {}
     known = settings_of(command)
     for section in _SECTIONS_OF.get(name, (name,)):
@@ -104,22 +161,23 @@ def keys_of(parameter: click.Parameter) -> Iterator[str]:
         yield from (name[2:] for name in parameter.opts if name.startswith("--") and name[2:] not in _NEVER)
 
 
-def read_sections(commands: Iterable[str]) -> Sections:
-    """Return what the working folder's file says, section by section; nothing where there is no file.
+def read_sections(path: str, commands: Iterable[str]) -> Sections:
+    """Return what a file says, section by section; nothing where there is no file.
 
     Raises:
         UsageError: it cannot be read, is no YAML, or has a section that is no command (kind `bad-config`).
     """
-    try:
-        with open(FILE, "rb") as file:
-            data = file.read(LARGEST + 1)
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise refused(f"it cannot be read: {error.strerror or error}") from error
-    from planbalance.cli.sections import parse_sections
+    with _naming(path):
+        try:
+            with open(path, "rb") as file:
+                data = file.read(LARGEST + 1)
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise RefusedError(f"it cannot be read: {error.strerror or error}") from error
+        from planbalance.cli.sections import parse_sections
 
-    return parse_sections(data, tuple(commands))
+        return parse_sections(data, tuple(commands))
 
 
 def _value(parameter: click.Parameter, key: str, setting: Setting) -> Any:  # noqa: ANN401 - what click's default_map takes
@@ -127,28 +185,22 @@ def _value(parameter: click.Parameter, key: str, setting: Setting) -> Any:  # no
     if parameter.nargs == -1 or getattr(parameter, "multiple", False):
         return [value] if isinstance(value, str) else value
     if not isinstance(value, str):
-        raise refused(f"line {line}: '{key}' takes one value, not a list")
+        raise RefusedError(f"line {line}: '{key}' takes one value, not a list")
     if getattr(parameter, "is_flag", False):
         if value.lower() not in _FLAGS:
-            raise refused(f"line {line}: '{key}' is true or false, not '{value}'")
+            raise RefusedError(f"line {line}: '{key}' is true or false, not '{value}'")
         return _FLAGS[value.lower()]
     return value
 
 
-def refused(reason: str, hint: str = "") -> UsageError:
-    """Return what to say of a file that cannot be taken."""
-    hint = hint or "See `planbalance plan --save-config`, which writes such a file."
-    return UsageError(f"{FILE} is refused: {reason}.", kind="bad-config", hint=hint, paths=[os.path.abspath(FILE)])
-
-
-def _unknown(section: str, key: str, line: int, known: Iterable[str]) -> UsageError:
+def _unknown(section: str, key: str, line: int, known: Iterable[str]) -> RefusedError:
     from difflib import get_close_matches
 
     close = get_close_matches(key, sorted(known), n=3)
     hint = f"Did you mean {' or '.join(close)}?" if close else f"`planbalance {section} --help` shows the options."
     if key in _NEVER:
         hint = f"--{key} is for the command line alone."
-    return refused(f"line {line}: '{section}' knows no '{key}'", hint)
+    return RefusedError(f"line {line}: '{section}' knows no '{key}'", hint)
 
 
 # ---- the command line wins ------------------------------------------------------------------------------------------

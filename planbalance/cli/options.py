@@ -43,7 +43,7 @@ class Command(click.Command):
         configured: bool = True,
         **settings: Any,  # noqa: ANN401 - click's signature
     ) -> None:
-        settings["params"] = [*settings.get("params", ()), *_common_options()]
+        settings["params"] = [*settings.get("params", ()), *_common_options(configured=configured)]
         # The guide's underscores: --train_ratio is --train-ratio.
         settings.setdefault("context_settings", {})["token_normalize_func"] = _dashed
         super().__init__(*args, **settings)
@@ -63,7 +63,7 @@ class Command(click.Command):
             name = error.param.name if error.param is not None else None
             if name is None or config.source_of(ctx, name) is not click.core.ParameterSource.DEFAULT_MAP:
                 raise
-            message = f"{error.message.rstrip('.')} (in {config.FILE})."
+            message = f"{error.message.rstrip('.')} (in {config.path_of(ctx)})."
             raise click.BadParameter(message, ctx, error.param) from error
 
     def invoke(self, ctx: click.Context) -> None:
@@ -71,14 +71,14 @@ class Command(click.Command):
         decided = config.settle(ctx)
         with Terminal(as_json=ctx.params["json"], quiet=ctx.params["quiet"] and not self.printing) as terminal:
             if decided and not ctx.params["quiet"]:
-                terminal.note(f"Options from {config.FILE}: {', '.join(decided)}")
+                terminal.note(f"Options from {config.path_of(ctx)}: {', '.join(decided)}")
             answer = self.answer(ctx, terminal)
             terminal.answer(answer)
         ctx.exit(answer.exit_code)
 
     def answer(self, ctx: click.Context, terminal: Terminal) -> Answer:
         """Run the command and return its answer unsaid."""
-        for common in ("json", "quiet"):
+        for common in ("json", "quiet", "config"):
             ctx.params.pop(common, None)
         ctx.obj = terminal
         result: Answer = super().invoke(ctx)
@@ -118,11 +118,15 @@ def _print_help(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -
         ctx.exit()
 
 
-def _common_options() -> list[click.Parameter]:
-    return [
+def _common_options(*, configured: bool) -> list[click.Parameter]:
+    common: list[click.Parameter] = [
         Option(["--json"], is_flag=True, help="Print one JSON document instead of text."),
         Option(["--quiet", "-q"], is_flag=True, help="Print nothing but errors."),
     ]
+    if configured:
+        asked = f"Read options from this file, not from {config.FILE} in the working folder."
+        common.append(Option(["--config"], type=PATH, metavar="FILE", help=asked))
+    return common
 
 
 def _dashed(token: str) -> str:

@@ -102,16 +102,18 @@ def _section(ctx: click.Context, keywords: PlanKeywords, folds: int | None) -> "
             ratios = parse_ratios(*(None if text is None else str(text) for text in texts))
             settings |= {f"{split}-ratio": str(ratio) for split, ratio in zip(SPLITS, ratios, strict=True)}
     root = ctx.find_root().command
-    return new_section("plan", settings, root.list_commands(ctx) if isinstance(root, click.Group) else ("plan",))
+    return new_section(
+        config.path_of(ctx), "plan", settings, root.list_commands(ctx) if isinstance(root, click.Group) else ("plan",)
+    )
 
 
 def _save(section: "NewSection", made: Planned, terminal: Terminal) -> None:
     from planbalance.cli.saved import save
 
-    path = os.path.abspath(config.FILE)
+    path = os.path.abspath(section.path)
     guard.refuse_files({"file of options": path}, all_guarded(made.header.inputs, made.header.sources))
     terminal.note(
-        f"Wrote the options to {config.FILE}." if save(section) else f"{config.FILE} has these options already."
+        f"Wrote the options to {section.path}." if save(section) else f"{section.path} has these options already."
     )
 
 

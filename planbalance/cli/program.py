@@ -23,7 +23,8 @@ def cli(ctx: click.Context) -> None:
     A volume (or a patient, with a map) is never in two splits; only train is undersampled; what is there, what will
     be, and what came out is counted and shown. First `plan`, look at it, then `apply`, then `verify`.
 
-    Options may also stand in a planbalance.yaml of the working folder, below their command; the command line wins.
+    Options may also stand in a planbalance.yaml of the working folder, or in the file that --config names, below their
+    command; the command line wins.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)

@@ -7,12 +7,12 @@ from typing import Any, Final, NamedTuple
 import click
 import yaml
 
-from planbalance.cli.config import FILE, Text, keys_of, read_sections, source_of
+from planbalance.cli.config import Text, keys_of, read_sections, source_of
 from planbalance.errors import UsageError
 from planbalance.inputs import InputSpec
 
 _HEAD: Final = (
-    "# Options of planbalance, read from the working folder; the command line wins. Paths count from this folder.\n"
+    "# Options of planbalance, read from the working folder; the command line wins. Paths count from that folder.\n"
 )
 
 
@@ -20,31 +20,32 @@ _DECIDED: Final = frozenset((click.core.ParameterSource.COMMANDLINE, click.core.
 
 
 class NewSection(NamedTuple):
-    """A section to write: the whole text of it, or "" where the file has it already."""
+    """A section to write to a file: the whole text of it, or "" where the file has it already."""
 
+    path: str
     text: str
 
 
-def new_section(name: str, settings: Mapping[str, Text], commands: Iterable[str]) -> NewSection:
+def new_section(path: str, name: str, settings: Mapping[str, Text], commands: Iterable[str]) -> NewSection:
     """Return the section that would be written, before anything else is done.
 
     Raises:
         UsageError: the file has such a section that says otherwise (kind `config-exists`), or is refused.
     """
-    there = {key: setting.value for key, setting in read_sections(commands).get(name, {}).items()}
+    there = {key: setting.value for key, setting in read_sections(path, commands).get(name, {}).items()}
     if there == settings:
-        return NewSection("")
+        return NewSection(path, "")
     if there:
         others = [key for key in {**there, **settings} if there.get(key) != settings.get(key)]
         raise UsageError(
-            f"{FILE} has other options for `{name}` already: {', '.join(others)}.",
+            f"{path} has other options for `{name}` already: {', '.join(others)}.",
             kind="config-exists",
             hint="Nothing is overwritten: change it by hand, or move it away.",
-            paths=[os.path.abspath(FILE)],
+            paths=[os.path.abspath(path)],
         )
     plain = {key: _plain(value) for key, value in settings.items()}
     body = yaml.safe_dump({name: plain}, sort_keys=False, allow_unicode=True, default_flow_style=False, width=1 << 20)
-    return NewSection(body)
+    return NewSection(path, body)
 
 
 def save(section: NewSection) -> bool:
@@ -52,14 +53,14 @@ def save(section: NewSection) -> bool:
     if not section.text:
         return False
     try:
-        with open(FILE, "a", encoding="utf-8", errors="backslashreplace") as file:
+        with open(section.path, "a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(section.text if file.tell() else _HEAD + section.text)
     except OSError as error:
         raise UsageError(
-            f"{FILE} cannot be written: {error.strerror or error}.",
+            f"{section.path} cannot be written: {error.strerror or error}.",
             kind="config-not-written",
             hint="The plan file was written; make room or permission here, and run the same command again.",
-            paths=[os.path.abspath(FILE)],
+            paths=[os.path.abspath(section.path)],
         ) from error
     return True
 

@@ -6,8 +6,7 @@ from typing import Final
 
 import yaml
 
-from planbalance.cli.config import LARGEST, Sections, Setting, Text, refused
-from planbalance.errors import UsageError
+from planbalance.cli.config import LARGEST, RefusedError, Sections, Setting, Text
 
 _NULLS: Final = frozenset(("", "~", "null", "Null", "NULL"))
 
@@ -16,20 +15,20 @@ def parse_sections(data: bytes, commands: Sequence[str]) -> Sections:
     """Return what the file's text says, section by section.
 
     Raises:
-        UsageError: it is no YAML, or has a section that is no command (kind `bad-config`).
+        RefusedError: it is no YAML, or has a section that is no command (kind `bad-config`).
     """
     return _sections(_root(data), commands)
 
 
 def _root(data: bytes) -> yaml.Node | None:
     if len(data) > LARGEST:
-        raise refused(f"it has more than {LARGEST:,} bytes")
+        raise RefusedError(f"it has more than {LARGEST:,} bytes")
     try:
         return yaml.compose(data.decode("utf-8-sig"), Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
-        raise refused(f"it is not valid YAML: {' '.join(str(error).split())}") from error
+        raise RefusedError(f"it is not valid YAML: {' '.join(str(error).split())}") from error
     except (ValueError, RecursionError) as error:
-        raise refused("it is not valid YAML in UTF-8") from error
+        raise RefusedError("it is not valid YAML in UTF-8") from error
 
 
 def _sections(root: yaml.Node | None, commands: Sequence[str]) -> dict[str, dict[str, Setting]]:
@@ -38,12 +37,12 @@ def _sections(root: yaml.Node | None, commands: Sequence[str]) -> dict[str, dict
         if name not in commands:
             raise _unknown_section(name, line, commands)
         if name in sections:
-            raise refused(f"line {line}: '{name}' stands there twice")
+            raise RefusedError(f"line {line}: '{name}' stands there twice")
         section = sections[name] = {}
         for key, at, value in _pairs(node, f"'{name}'"):
             dashed = key.replace("_", "-")
             if dashed in section:
-                raise refused(f"line {at}: '{key}' stands in '{name}' twice")
+                raise RefusedError(f"line {at}: '{key}' stands in '{name}' twice")
             section[dashed] = Setting(at, _text(value, key, at))
     return sections
 
@@ -53,7 +52,7 @@ def _pairs(node: yaml.Node, what: str) -> Iterator[tuple[str, int, yaml.Node]]:
     if isinstance(node, yaml.ScalarNode) and node.value in _NULLS:
         return
     if not isinstance(node, yaml.MappingNode):
-        raise refused(f"line {node.start_mark.line + 1}: {what} is no list of `key: value`")
+        raise RefusedError(f"line {node.start_mark.line + 1}: {what} is no list of `key: value`")
     for key, value in node.value:
         yield (key.value if isinstance(key, yaml.ScalarNode) else "?"), key.start_mark.line + 1, value
 
@@ -66,11 +65,13 @@ def _text(node: yaml.Node, key: str, line: int) -> Text:
 
 def _scalar(node: yaml.Node, key: str, line: int) -> str:
     if not isinstance(node, yaml.ScalarNode) or (node.style is None and node.value in _NULLS):
-        raise refused(f"line {line}: '{key}' has no value that an option could take", "Give a value or a list of them.")
+        raise RefusedError(
+            f"line {line}: '{key}' has no value that an option could take", "Give a value or a list of them."
+        )
     return str(node.value)
 
 
-def _unknown_section(name: str, line: int, commands: Sequence[str]) -> UsageError:
+def _unknown_section(name: str, line: int, commands: Sequence[str]) -> RefusedError:
     close = get_close_matches(name, commands, n=3)
     hint = f"Did you mean {' or '.join(close)}?" if close else "Options stand below their command, such as `plan:`."
-    return refused(f"line {line}: '{name}' is no command", hint)
+    return RefusedError(f"line {line}: '{name}' is no command", hint)

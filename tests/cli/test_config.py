@@ -76,6 +76,40 @@ def test_apply_verify_and_build_have_sections_of_their_own(here: Path) -> None:
     assert os.path.islink(next((here / "built/labels/train").iterdir()))
 
 
+def test_another_file_takes_the_place_of_the_working_folders(here: Path) -> None:
+    config(here, "plan:\n  input: in\n  output: out\n  seed: 7\n")
+    write(here / "settings/other.yaml", b"plan:\n  input: in\n  output: out\n  gap: 1\n")
+    for words in (["--config", "settings/other.yaml"], ["--config=settings/other.yaml"]):
+        done = run("plan", *words)
+        assert "Options from settings/other.yaml: input, output, gap\n" in done.stderr
+        found = json.loads((here / "plan.json").read_bytes().splitlines()[0] + b"]}")["parameters"]
+        assert (found["gap"], found["split_seed"]) == (1, 42)
+    assert parameters("--config", "settings/other.yaml", "--gap", 0)["gap"] == 0, "the command line wins"
+    assert parameters()["split_seed"] == 7
+
+
+def test_another_file_is_written_where_that_is_asked_for(here: Path) -> None:
+    run("plan", "in", "--output", "out", "--gap", "1", "--save-config", "--config", "mine.yaml")
+    assert not (here / FILE).exists()
+    assert parameters("--config", "mine.yaml")["gap"] == 1
+
+
+@pytest.mark.parametrize("text", [None, "plan:\n  sede: 7\n", "plan: [\n", "plan:\n  config: x\n"])
+def test_another_file_that_is_wrong_is_refused_by_its_name(here: Path, text: str | None) -> None:
+    if text is not None:
+        write(here / "mine.yaml", text.encode())
+    error = run_json("plan", "in", "--output", "out", "--config", "mine.yaml", code=2)["error"]
+    assert error["kind"] == "bad-config"
+    assert "mine.yaml" in error["message"]
+    assert error["paths"] == [str(here / "mine.yaml")]
+    assert not (here / "plan.json").exists()
+
+
+def test_a_value_that_is_refused_is_said_to_be_the_files(here: Path) -> None:
+    write(here / "mine.yaml", b"plan:\n  gap: many\n")
+    assert "(in mine.yaml)" in run("plan", "in", "--output", "out", "--config", "mine.yaml", code=2).stderr
+
+
 def test_saved_options_make_the_same_plan(here: Path) -> None:
     words = ("--input", "x=in", "--output", "out", "--negatives-per-positive", "1.5", "--positive-class", 0)
     saved = run("plan", *words, "--hash-images", "--save-config", "--json")
