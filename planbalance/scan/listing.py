@@ -42,7 +42,7 @@ class Visit(NamedTuple):
 
 @dataclass(slots=True)
 class Listing:
-    """What one folder holds; images and folders are sorted."""
+    """What one folder holds; images, labels and folders are sorted."""
 
     visit: Visit
     identity: tuple[int, int] = (0, 0)
@@ -81,6 +81,7 @@ def list_folder(visit: Visit, path: str, listed: Mapping[str, int]) -> Listing:
                 Problem("unreadable", "error", path, f"the folder cannot be read: {error.strerror}")
             )
     listing.images.sort()
+    listing.labels.sort()
     listing.folders.sort()
     return listing
 

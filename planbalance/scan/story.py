@@ -114,6 +114,7 @@ def _pair(tree: Tree) -> _Paired:
         for index in range(len(tree.found))
     ]
     stems: dict[Place, set[str]] = {}
+    alike: set[Place] = set()  # where each label has an image
     files: list[list[ImageFile]] = [[] for _ in tree.found]
     paired = _Paired([], used, [0] * len(tree.found), [0] * len(tree.found))
     for (index, place, folder), images in tree.images.items():
@@ -122,55 +123,80 @@ def _pair(tree: Tree) -> _Paired:
         taken.update(tree.others.get((index, place), ()))
         if images.names:
             found = [name[: name.rfind(".")] for name in images.names]
-            taken.update(found)
-            group = _Group(index, used[index].index(folder), place, label_place[1], tree.labels.get(label_place))
-            files[index] += _image_files(tree, group, images, found, paired)
+            labels = tree.labels.get(label_place) or Labels()
+            group = _Group(index, used[index].index(folder), place, label_place[1])
+            if labels.are(found):
+                alike.add(label_place)
+                columns = _labels_alike(labels)
+            else:
+                taken.update(found)
+                columns = _labels_by_stem(group, labels, found, paired)
+            files[index] += _image_files(tree, group, images, columns, paired)
     for several in files:
         several.sort(key=itemgetter(2))  # by path: the order of code points is the order of UTF-8 bytes
     paired.images = list(chain.from_iterable(files))
-    _report_orphans(tree, stems)
+    _report_orphans(tree, {place: stems.get(place, set()) for place in tree.labels if place not in alike})
     return paired
 
 
 class _Group(NamedTuple):
-    """The images of one folder, and where their labels lie."""
+    """Where the images of one folder and their labels lie."""
 
     input: int
     folder: int  # index among the image folders that are used
     place: str
     label_folder: str
-    labels: Labels | None
+
+
+class _LabelColumns(NamedTuple):
+    """The labels of the images of one folder, in the order of the images."""
+
+    names: list[str | None]  # None: there is none
+    sizes: list[int]  # in bytes
+    invalid: list[bool]
+    contents: list[tuple[int, LabelContent]]  # position, what it holds: of labels with a byte
+    empty: int  # labels without a byte
+
+
+def _labels_alike(labels: Labels) -> _LabelColumns:
+    """Return the labels of images that are their images one by one."""
+    contents, sizes = list(labels.listed_contents.items()), labels.listed_sizes
+    return _LabelColumns([*labels.listed], [*sizes], [False] * len(sizes), contents, sizes.count(0))
+
+
+def _labels_by_stem(group: _Group, labels: Labels, stems: Sequence[str], paired: _Paired) -> _LabelColumns:
+    """Return the labels of images, each looked up by its stem; count those that are missing or cannot be read."""
+    labels.settle()
+    told = list(map(labels.sizes.get, stems))
+    names = [None if size is None else f"{stem}.txt" for size, stem in zip(told, stems, strict=True)]
+    if labels.names:
+        names = [labels.names.get(stem, name) for stem, name in zip(stems, names, strict=True)]
+    invalid = [stem in labels.unread for stem in stems] if labels.unread else [False] * len(stems)
+    paired.missing[group.input] += names.count(None)
+    empty = told.count(0)
+    if labels.unread:
+        empty -= sum(size == 0 and bad for size, bad in zip(told, invalid, strict=True))
+    contents = [(index, read) for index, read in enumerate(map(labels.contents.get, stems)) if read is not None]
+    return _LabelColumns(names, [size or 0 for size in told], invalid, contents, empty)
 
 
 def _image_files(
-    tree: Tree, group: _Group, images: Images, stems: Sequence[str], paired: _Paired
+    tree: Tree, group: _Group, images: Images, labels: _LabelColumns, paired: _Paired
 ) -> Iterable[ImageFile]:
     """Return the images of one folder, made a column at a time; count and note what is to be said of their labels."""
     start, label_start = below_folder(group.place, ""), below_folder(group.label_folder, "")
-    labels = group.labels or Labels()
-    told = list(map(labels.sizes.get, stems))
-    sizes = [size or 0 for size in told]
-    names = [None if size is None else f"{label_start}{stem}.txt" for size, stem in zip(told, stems, strict=True)]
-    if labels.names:
-        names = [
-            label_start + labels.names[stem] if stem in labels.names else name
-            for stem, name in zip(stems, names, strict=True)
-        ]
-    invalid = [stem in labels.unread for stem in stems] if labels.unread else [False] * len(stems)
-    paired.missing[group.input] += names.count(None)
-    paired.empty[group.input] += told.count(0)
-    if labels.unread:
-        paired.empty[group.input] -= sum(size == 0 and bad for size, bad in zip(told, invalid, strict=True))
-    sums, annotations = [""] * len(stems), [0] * len(stems)
-    classes: list[tuple[int, ...]] = [()] * len(stems)
-    for index, read in enumerate(map(labels.contents.get, stems)):
-        if read is not None:
-            sizes[index], sums[index], annotations[index], classes[index], *_ = read
-            invalid[index] = bool(read.problems or read.fault)
-            if invalid[index]:
-                _note_label(paired, tree.absolute(group.input, names[index] or ""), read)
-            elif not read.annotations:
-                paired.empty[group.input] += 1
+    names = [None if name is None else label_start + name for name in labels.names]
+    paired.empty[group.input] += labels.empty
+    _, sizes, invalid, contents, _ = labels
+    sums, annotations = [""] * len(names), [0] * len(names)
+    classes: list[tuple[int, ...]] = [()] * len(names)
+    for index, read in contents:
+        sizes[index], sums[index], annotations[index], classes[index], *_ = read
+        invalid[index] = bool(read.problems or read.fault)
+        if invalid[index]:
+            _note_label(paired, tree.absolute(group.input, names[index] or ""), read)
+        elif not read.annotations:
+            paired.empty[group.input] += 1
     columns = (
         repeat(group.input),
         repeat(group.folder),
@@ -197,8 +223,10 @@ def _note_label(paired: _Paired, path: str, read: LabelContent) -> None:
 
 
 def _report_orphans(tree: Tree, stems: Mapping[Place, set[str]]) -> None:
-    for place, labels in tree.labels.items():
-        for stem in labels.sizes.keys() - stems.get(place, set()) - {"classes"}:
+    for place, taken in stems.items():
+        labels = tree.labels[place]
+        labels.settle()
+        for stem in labels.sizes.keys() - taken - {"classes"}:
             name = labels.names.get(stem) or f"{stem}.txt"
             path = tree.absolute(place[0], below_folder(place[1], name))
             tree.report("orphan-label", path, "no image has this name", "warning")

@@ -42,13 +42,35 @@ class Images:
 
 @dataclass(slots=True)
 class Labels:
-    """The label files of one folder, by stem."""
+    """The label files of one folder: as listed as long as that is enough, by stem once `settle` was called.
+
+    Where each image has its label, as in most folders, the two lists are alike, and no stem is ever looked up.
+    """
+
+    listed: list[str] = field(default_factory=list)  # sorted by name, all `<stem>.txt`
+    listed_sizes: list[int] = field(default_factory=list)  # in bytes
+    listed_contents: dict[int, LabelContent] = field(default_factory=dict)  # by position, of those with a byte
 
     sizes: dict[str, int] = field(default_factory=dict)  # in bytes
     contents: dict[str, LabelContent] = field(default_factory=dict)  # of those with a byte
     names: dict[str, str] = field(default_factory=dict)  # where it is not `<stem>.txt`
     unread: set[str] = field(default_factory=set)  # stems of labels that are there and cannot be read
     twins: dict[str, tuple[int, LabelContent | None]] = field(default_factory=dict)  # by name, such as `a.TXT`
+
+    def are(self, stems: Sequence[str]) -> bool:
+        """Answer whether these are the stems of the labels, all of them and in their order."""
+        return (
+            not (self.sizes or self.unread)
+            and len(self.listed) == len(stems)
+            and self.listed == [f"{stem}.txt" for stem in stems]
+        )
+
+    def settle(self) -> None:
+        """Sort by stem what is only listed so far."""
+        stems = [name[:-4] for name in self.listed]
+        self.sizes.update(zip(stems, self.listed_sizes, strict=True))
+        self.contents.update({stems[index]: content for index, content in self.listed_contents.items()})
+        self.listed, self.listed_sizes, self.listed_contents = [], [], {}
 
 
 class Tree:
@@ -116,6 +138,8 @@ def walk(tree: Tree, crew: Crew) -> None:
 
 def _settle_twins(tree: Tree, place: Place, labels: Labels) -> None:
     """Take `a.TXT` for the label of `a.png` where there is no `a.txt`: a label overlooked turns a tear into none."""
+    if labels.twins:
+        labels.settle()
     for name in sorted(labels.twins):
         stem = name.rpartition(".")[0]
         if stem in labels.sizes:
@@ -272,14 +296,17 @@ def _take(tree: Tree, chunk: _Chunk, facts: Facts) -> None:
 
 
 def _take_labels(labels: Labels, names: list[str], facts: Facts) -> None:
+    start = len(labels.listed)
+    if not facts.faults and "\n".join((*names, "")).count(".txt\n") == len(names):
+        labels.listed += names
+        labels.listed_sizes += facts.sizes
+        labels.listed_contents.update([(start + index, content) for index, content in facts.contents])
+        return
     contents = {names[index]: content for index, content in facts.contents}
-    sizes: Iterable[tuple[str, int]] = zip(names, facts.sizes, strict=True)
-    if facts.faults or "\n".join((*names, "")).count(".txt\n") < len(names):
-        read = [(name, size) for name, size in sizes if size >= 0]
-        sizes = [(name, size) for name, size in read if name.endswith(".txt")]
-        twins = [(name, size) for name, size in read if not name.endswith(".txt")]
-        labels.twins.update([(name, (size, contents.pop(name, None))) for name, size in twins])
-    labels.sizes.update([(name[:-4], size) for name, size in sizes])
+    read = [(name, size) for name, size in zip(names, facts.sizes, strict=True) if size >= 0]
+    twins = [(name, size) for name, size in read if not name.endswith(".txt")]
+    labels.twins.update([(name, (size, contents.pop(name, None))) for name, size in twins])
+    labels.sizes.update([(name[:-4], size) for name, size in read if name.endswith(".txt")])
     labels.contents.update([(name[:-4], content) for name, content in contents.items()])
 
 
