@@ -272,7 +272,7 @@ def test_a_copy_is_equal_by_every_way(tmp_path: Path, size: int, refused: str) -
 def test_a_file_of_another_size_than_planned_shows(
     tmp_path: Path, real: int, planned: int, told: int, small: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fs, "_SMALL", small)
+    monkeypatch.setattr(fs, "SMALL", small)
     write(tmp_path / "a", b"x" * real)
     for way in range(4):
         copier = fs.Copier()

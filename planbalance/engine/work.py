@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from os import stat_result
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from planbalance import fs
 from planbalance.engine import check, words
@@ -53,13 +54,8 @@ class Result:
     faults: list[Fault] = field(default_factory=list)
 
 
-Placed = TypeVar("Placed")
 # (operation, source folder, source name, target folder, target name) -> the image's sum, where sums are taken
-_PlaceImage = Callable[[Operation, int, str, int, str], bytes | None]
-# (operation, source folder, source name, target folder, target name)
-_PlaceLabel = Callable[[Operation, int, str, int, str], None]
-# (operation, source, target, facts of the source) -> the image's sum, where sums are taken
-_Fill = Callable[[Operation, int, int, stat_result], bytes | None]
+_Place = Callable[[Operation, int, str, int, str], bytes | None]
 
 
 class Placer:
@@ -83,34 +79,44 @@ class Placer:
         self._places = folders.tree is not None
         self._switches = switches
         self._redo = redo
+        self._shared = job.options.shard is not None  # another process may place the very same names, right now
         self._mapped = job.mapped
         self._copier = copier
         self._prefixes = [source.prefix for source in header.sources]
         self._absent = check.AbsentLabels(header.sources)
         self._roots = [root.rstrip("/") + "/" for root in job.roots]
         self._hashed = way == "copy" and job.options.checksum == "sha256"
-        self._shared = job.options.shard is not None  # another process may place the very same names, right now
         self._temporary = fs.temporary_names()
-        images: dict[Mode, _PlaceImage] = {
+        images: dict[Mode, _Place] = {
             "copy": self._copy_image,
             "hardlink": self._link_image,
             "symlink": self._symlink_image,
             "reflink": self._clone_image,
             "list": self._symlink_image,  # is only looked at
         }
-        same: dict[Mode, _PlaceLabel] = {
+        same: dict[Mode, _Place] = {
             "copy": self._copy_label,
             "hardlink": self._link_label,
             "symlink": self._symlink_label,
             "reflink": self._clone_label,
             "list": self._symlink_label,
         }
-        self._place_image = images[way]
         self._copies_images = way == "copy"
-        self._links_images = way in ("hardlink", "symlink")
-        self._links_labels = self._links_images and job.options.labels == "same"
         self._copies_labels = way == "copy" or (way != "list" and job.options.labels == "copy")
-        self._place_label = same[way] if job.options.labels == "same" else self._copy_label
+        linked = way in ("hardlink", "symlink")  # in one call
+        self._put_image = self._putting(images[way], at_once=linked)
+        self._put_absent = self._putting(self._absent_label, at_once=True)
+        if self._copies_labels:
+            self._put_label = self._putting(self._copy_label, at_once=False)
+            self._put_empty = self._putting(self._empty_label, at_once=True)
+        else:
+            self._put_label = self._put_empty = self._putting(same[way], at_once=linked)
+
+    def _putting(self, place: _Place, *, at_once: bool) -> _Place:
+        """Return how a file is put where others may stand; `at_once`: the file system makes it in one call."""
+        if self._shared:
+            return partial(self._beside, place, at_once)
+        return partial(_again, place) if self._redo else place
 
     def place(self, batch: Sequence[Range]) -> Result:
         """Place a batch's images and labels. Raises PlanError where the plan file changed under the run."""
@@ -141,7 +147,10 @@ class Placer:
             for operation in operations:
                 self._report(result, operation, operation.image, error)
             return
-        result.done += self._each(part, operations, targets, result)
+        done = list(self._each(part, operations, targets, result))
+        for _, start, stop in done:
+            result.copied += sum(map(self._content, operations[start - part.start : stop - part.start]))
+        result.done += done
 
     def _each(self, part: Range, operations: Sequence[Operation], targets: Targets, result: Result) -> Iterator[Range]:
         """Place slice after slice; yield the runs that are in place."""
@@ -151,21 +160,20 @@ class Placer:
             if self._switches.halt:
                 stop = position
                 break
-            result.count += 1
             at = operation.image
             try:
-                summed = self._image(operation, targets.images)
+                summed = self._place_image(operation, targets.images)
                 at = operation.label or at
-                self._label(operation, targets.labels)
+                self._place_label(operation, targets.labels)
             except (StaleError, OSError) as error:
                 self._report(result, operation, at, error)
                 if good < position:
                     yield Range(block, good, position)
                 good = position + 1
             else:
-                result.copied += self._content(operation)
                 if summed is not None:
                     result.sums += summed
+        result.count += stop - start
         if good < stop:
             yield Range(block, good, stop)
 
@@ -181,60 +189,50 @@ class Placer:
             reason, number = str(error), None
         result.faults.append(Fault(number is None, self._roots[operation.input] + path, reason, number))
 
-    # ---- one slice
+    # ---- one slice: what the target is called (see destination.Destinations.of; the folder is the block's)
 
-    def _image(self, operation: Operation, target_fd: int) -> bytes | None:
-        path = self._roots[operation.input] + operation.image
-        cut = path.rfind("/")
-        name = path[cut + 1 :]
-        source_fd = self._folders.source(path[:cut])
-        target = self._prefixes[operation.input] + name  # the folder is the block's: see destination.Destinations.of
+    def _place_image(self, operation: Operation, target_fd: int) -> bytes | None:
+        source_fd, name = self._source(operation, operation.image)
+        target = self._prefixes[operation.input] + name
+        return self._put_image(operation, source_fd, name, target_fd, target)
 
-        def place(as_name: str) -> bytes | None:
-            return self._place_image(operation, source_fd, name, target_fd, as_name)
-
-        if self._shared:
-            return self._beside(place, target, target_fd, at_once=self._links_images)
-        try:
-            return place(target)
-        except FileExistsError:
-            if not self._redo:
-                raise
-        fs.unlink(target, target_fd)
-        return place(target)
-
-    def _label(self, operation: Operation, target_fd: int) -> None:
+    def _place_label(self, operation: Operation, target_fd: int) -> None:
         image = operation.image
-        stem = image[image.rfind("/") + 1 :]
-        dot = stem.rfind(".")
-        target = f"{self._prefixes[operation.input]}{stem[:dot] if dot >= 0 else stem}.txt"  # see destination.label_of
-
-        def make(as_name: str) -> None:
-            self._make_label(operation, target_fd, as_name)
-
-        if self._shared:
-            at_once = operation.label is None or not operation.label_size or self._links_labels
-            self._beside(make, target, target_fd, at_once=at_once)
+        stem = image[image.rfind("/") + 1 : image.rfind(".")]
+        target = f"{self._prefixes[operation.input]}{stem}.txt"
+        if operation.label is None:
+            self._put_absent(operation, -1, "", target_fd, target)
             return
-        try:
-            make(target)
-        except FileExistsError:
-            if not self._redo:
-                raise
-            fs.unlink(target, target_fd)
-            make(target)
+        source_fd, name = self._source(operation, operation.label)
+        put = self._put_label if operation.label_size else self._put_empty
+        put(operation, source_fd, name, target_fd, target)
 
-    def _beside(self, place: Callable[[str], Placed], target: str, target_fd: int, *, at_once: bool) -> Placed:
+    def _source(self, operation: Operation, path: str) -> tuple[int, str]:
+        """Return a descriptor of the folder and the name of a source path. Raises StaleError where it is gone."""
+        whole = self._roots[operation.input] + path
+        cut = whole.rfind("/")
+        return self._folders.source(whole[:cut]), whole[cut + 1 :]
+
+    def _beside(
+        self,
+        place: _Place,
+        at_once: bool,  # noqa: FBT001 - bound by position
+        operation: Operation,
+        source_fd: int,
+        name: str,
+        target_fd: int,
+        target: str,
+    ) -> bytes | None:
         """Place a file so that its name holds the whole of it or nothing, over what a twin of this shard has placed.
 
-        `at_once`: the file system makes it in one call, so the name may be taken directly where it is free.
+        `at_once`: the file system makes it in one call, so the name is taken directly where it is free.
         """
         if at_once:
             with suppress(FileExistsError):
-                return place(target)
+                return place(operation, source_fd, name, target_fd, target)
         temporary = next(self._temporary)
         try:
-            placed = place(temporary)
+            placed = place(operation, source_fd, name, target_fd, temporary)
             fs.rename_within(temporary, target, target_fd)
         except BaseException:
             with suppress(OSError):
@@ -244,15 +242,6 @@ class Placer:
             with suppress(FileNotFoundError):
                 fs.unlink(temporary, target_fd)
         return placed
-
-    def _make_label(self, operation: Operation, target_fd: int, target: str) -> None:
-        if operation.label is None:
-            self._check_absent(operation)
-            fs.empty_new(target, target_fd)
-            return
-        path = self._roots[operation.input] + operation.label
-        cut = path.rfind("/")
-        self._place_label(operation, self._folders.source(path[:cut]), path[cut + 1 :], target_fd, target)
 
     # ---- images
 
@@ -269,57 +258,57 @@ class Placer:
             check.image_content(operation, fs.hash_source(name, source_fd))
 
     def _copy_image(self, operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> bytes | None:
-        return self._from_open(operation, (source_fd, name), (target_fd, target), self._copy_open)
-
-    def _clone_image(
-        self, operation: Operation, source_fd: int, name: str, target_fd: int, target: str
-    ) -> bytes | None:
-        return self._from_open(operation, (source_fd, name), (target_fd, target), self._clone_open)
-
-    def _from_open(
-        self, operation: Operation, source_at: tuple[int, str], target_at: tuple[int, str], fill: _Fill
-    ) -> bytes | None:
-        source = _open(source_at[1], source_at[0])
+        source = _open(name, source_fd)
         try:
             now = fs.open_facts(source)
             check.needs_content(operation, now, mapped=self._mapped)
-            target = fs.open_new(target_at[1], target_at[0])
-            try:
-                summed = fill(operation, source, target, now)
-                fs.set_mtime(target, now.st_mtime_ns)
-            except BaseException:
-                fs.close(target)
-                raise
-            fs.close_written(target)
+            if operation.image_size > fs.SMALL or fs.has_holes(source, now):
+                return self._copy_in_pieces(operation, source, now, target_fd, target)
+            data = fs.read_open(source, operation.image_size)
         finally:
             fs.close(source)
-        return summed
+        summed = fs.digest(data) if self._hashed or operation.image_sha256 else None
+        self._check_copy(operation, len(data), summed)
+        fs.write_new(target, target_fd, data, now.st_mtime_ns)
+        return summed if self._hashed else None
 
-    def _copy_open(self, operation: Operation, source: int, target: int, now: stat_result) -> bytes | None:
+    def _copy_in_pieces(
+        self, operation: Operation, source: int, now: stat_result, target_fd: int, target: str
+    ) -> bytes | None:
         summed, holes = None, fs.has_holes(source, now)
-        if self._hashed or operation.image_sha256:
-            count, summed = fs.copy_hashed(source, target, operation.image_size, holes=holes)
-        else:
-            count = self._copier.copy(source, target, operation.image_size, holes=holes)
+        with fs.new_file(target, target_fd) as opened:
+            if self._hashed or operation.image_sha256:
+                count, summed = fs.copy_hashed(source, opened, operation.image_size, holes=holes)
+            else:
+                count = self._copier.copy(source, opened, operation.image_size, holes=holes)
+            self._check_copy(operation, count, summed)
+            fs.set_mtime(opened, now.st_mtime_ns)
+        return summed if self._hashed else None
+
+    @staticmethod
+    def _check_copy(operation: Operation, count: int, summed: bytes | None) -> None:
         if count != operation.image_size:
             raise StaleError("changed its size while it was copied")
         if summed is not None and operation.image_sha256:
             check.image_content(operation, summed.hex())
-        return summed if self._hashed else None
 
-    def _clone_open(self, operation: Operation, source: int, target: int, now: stat_result) -> None:
-        fs.clone(source, target)
-        if check.needs_content(operation, now, mapped=self._mapped):
-            check.image_content(operation, fs.hash_open(source))
+    def _clone_image(self, operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> None:
+        source = _open(name, source_fd)
+        try:
+            now = fs.open_facts(source)
+            unsure = check.needs_content(operation, now, mapped=self._mapped)
+            with fs.new_file(target, target_fd) as opened:
+                fs.clone(source, opened)
+                if unsure:
+                    check.image_content(operation, fs.hash_open(source))
+                fs.set_mtime(opened, now.st_mtime_ns)
+        finally:
+            fs.close(source)
 
     # ---- labels
 
-    def _copy_label(self, operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> None:
-        if not operation.label_size:
-            now = _facts(name, source_fd)
-            check.label_empty(now)
-            fs.empty_new(target, target_fd, now.st_mtime_ns)
-            return
+    @staticmethod
+    def _copy_label(operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> None:
         try:
             data, mtime_ns = fs.read_dated(name, source_fd, operation.label_size)
         except (FileNotFoundError, NotADirectoryError):
@@ -327,34 +316,45 @@ class Placer:
         check.label_content(operation, data)
         fs.write_new(target, target_fd, data, mtime_ns)
 
+    @staticmethod
+    def _empty_label(_operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> None:
+        now = _facts(name, source_fd)
+        check.label_empty(now)
+        fs.empty_new(target, target_fd, now.st_mtime_ns)
+
+    def _absent_label(self, operation: Operation, _source_fd: int, _name: str, target_fd: int, target: str) -> None:
+        self._check_absent(operation)
+        fs.empty_new(target, target_fd)
+
     def _link_label(self, operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> None:
-        self._read_label(operation, source_fd, name)
+        self._check_label(operation, source_fd, name)
         fs.hard_link(name, source_fd, target, target_fd)
 
     def _symlink_label(self, operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> None:
-        self._read_label(operation, source_fd, name)
+        self._check_label(operation, source_fd, name)
         fs.symlink(f"{self._roots[operation.input]}{operation.label}", target, target_fd)
 
     def _clone_label(self, operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> None:
-        self._read_label(operation, source_fd, name)
+        self._check_label(operation, source_fd, name)
         source = _open(name, source_fd)
         try:
             with fs.new_file(target, target_fd) as opened:
                 fs.clone(source, opened)
+                fs.set_mtime(opened, fs.open_facts(source).st_mtime_ns)
         finally:
             fs.close(source)
 
-    def _read_label(self, operation: Operation, source_fd: int, name: str) -> bytes:
-        """Return a label's bytes, which are the planned ones. Raises StaleError."""
+    @staticmethod
+    def _check_label(operation: Operation, source_fd: int, name: str) -> None:
+        """Raise StaleError where a label's bytes are not the planned ones."""
         try:
             if not operation.label_size:
                 check.label_empty(fs.facts(name, source_fd))
-                return b""
+                return
             data = fs.read_source(name, source_fd, operation.label_size)
         except (FileNotFoundError, NotADirectoryError):
             raise StaleError("is gone") from None
         check.label_content(operation, data)
-        return data
 
     def _check_absent(self, operation: Operation) -> None:
         place = self._absent.of(operation)
@@ -376,16 +376,23 @@ class Placer:
             result.count += 1
             at = operation.image
             try:
-                folder, _, name = (self._roots[operation.input] + at).rpartition("/")
-                self._check_image(operation, self._folders.source(folder), name)
-                at = operation.label or at
+                self._check_image(operation, *self._source(operation, at))
                 if operation.label is None:
                     self._check_absent(operation)
                 else:
-                    folder, _, name = (self._roots[operation.input] + at).rpartition("/")
-                    self._read_label(operation, self._folders.source(folder), name)
+                    at = operation.label
+                    self._check_label(operation, *self._source(operation, at))
             except (StaleError, OSError) as error:
                 self._report(result, operation, at, error)
+
+
+def _again(place: _Place, operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> bytes | None:
+    """Place a file, over what a run left that was cut off."""
+    try:
+        return place(operation, source_fd, name, target_fd, target)
+    except FileExistsError:
+        fs.unlink(target, target_fd)
+    return place(operation, source_fd, name, target_fd, target)
 
 
 def _facts(name: str, dir_fd: int) -> stat_result:

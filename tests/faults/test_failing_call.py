@@ -77,7 +77,7 @@ def test_short_reads_and_writes_change_nothing(tmp_path: Path, every: int, check
 def test_a_call_that_this_file_system_lacks_is_done_another_way(
     tmp_path: Path, refused: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fs, "_SMALL", 0)
+    monkeypatch.setattr(fs, "SMALL", 0)
     scene, options = Scene(tmp_path), ApplyOptions(mode="copy", jobs=1, checksum="none")
     scene.undisturbed(options)
 
