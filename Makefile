@@ -9,7 +9,7 @@ QUICK := not torture and not full_size and not packaging
 # What other Pythons and versions run: the rooms where these matter. TESTS=tests runs everything there.
 TESTS ?= @tests/core.txt
 
-.PHONY: demo test check format bench bench-full torture test-lowest test-pythons docs dist clean
+.PHONY: demo test check format bench bench-full torture test-lowest test-pythons docs links pictures dist clean
 
 demo: $(VENV)/.installed
 	$(BIN)/planbalance demo
@@ -50,6 +50,14 @@ test-pythons: $(VENV)/.dev
 # The site, into site/: a broken link, a missing anchor or a page without a place is an error.
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict  # not --quiet: warnings would not count
+
+# Every address that the texts name, asked whether it is there: needs the network, so CI does not run it.
+links: $(VENV)/bin/python
+	$(BIN)/python docs/_build/links.py
+
+# The README's pictures, from real runs; a test says when those of the terminal are no longer what is printed.
+pictures: $(VENV)/.dev
+	$(BIN)/python docs/_build/pictures.py
 
 # Wheel and sdist, into dist/, checked as an index would check them.
 dist: $(VENV)/.dev

@@ -1,4 +1,4 @@
-"""Draw the pictures of the README from real runs: `python docs/_build/pictures.py`; the page's needs chromium.
+"""Draw the pictures of the README from real runs: `make pictures`; the page's needs chromium.
 
 The terminal is a real pseudo-terminal of 88 columns, its colours kept; the page is the one of `report --html`.
 """
@@ -6,11 +6,12 @@ The terminal is a real pseudo-terminal of 88 columns, its colours kept; the page
 import io
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
@@ -25,21 +26,54 @@ from tests.cli.terminal import in_terminal  # noqa: E402
 
 PICTURES = REPOSITORY / "docs/pictures"
 COLUMNS = 88
+PLACE = "/tmp/scratch"  # where the pictures say they were taken
 # Fonts come from the reader's machine, never from another host.
 SVG = re.sub(r"@font-face\s*\{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
 
 
-def terminal(name: str, words: list[str], folder: Path, *, first: str, lines: int) -> None:
-    """Run a command in a terminal and draw `lines` lines of what it says, from the one that begins with `first`."""
-    said = Text.from_ansi(in_terminal(*words, cwd=folder, columns=COLUMNS).replace("\r\n", "\n"))
-    shown = said.split("\n")
-    start = next(number for number, line in enumerate(shown) if line.plain.startswith(first))
+class Shot(NamedTuple):
+    """A command whose answer is drawn: `lines` lines of it, from the one that begins with `first`."""
+
+    name: str
+    words: tuple[str, ...]
+    first: str
+    lines: int
+
+
+PLAN = Shot("plan", ("plan", "knee_mri", "--output", "balanced"), "Split of volumes", 29)
+VERIFY = Shot("verify", ("verify", "balanced"), "No slice", 24)
+
+
+def terminal(shot: Shot, folder: Path) -> str:
+    """Run a command in a terminal and return what it says, drawn."""
+    said = in_terminal(*shot.words, cwd=folder, columns=COLUMNS).replace("\r\n", "\n")
+    shown = Text.from_ansi(said.replace(os.fspath(folder), PLACE)).split("\n")
+    start = next(number for number, line in enumerate(shown) if line.plain.startswith(shot.first))
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
-    console.print(Text(f"$ planbalance {' '.join(words)}\n", style="bold"))
-    for line in shown[start : start + lines]:
+    console.print(Text(f"$ planbalance {' '.join(shot.words)}\n", style="bold"))
+    for line in shown[start : start + shot.lines]:
         console.print(line)
-    svg = console.export_svg(title="planbalance", theme=MONOKAI, code_format=SVG, unique_id=name)
-    (PICTURES / f"{name}.svg").write_text("".join(f"{line.rstrip()}\n" for line in svg.splitlines()), encoding="utf-8")
+    svg = console.export_svg(title="planbalance", theme=MONOKAI, code_format=SVG, unique_id=shot.name)
+    return "".join(f"{line.rstrip()}\n" for line in svg.splitlines())
+
+
+def terminals(folder: Path) -> dict[str, str]:
+    """Return the pictures of the terminal by name: a data set is drawn below `folder`, planned, built and audited.
+
+    `folder` is as long as `PLACE`, which stands in its place: so nothing wraps elsewhere.
+    """
+    assert len(os.fspath(folder)) == len(PLACE)
+    demo.write_dataset(os.fspath(folder / "knee_mri"))
+    drawn = {PLAN.name: terminal(PLAN, folder)}
+    in_terminal("apply", "--mode", "symlink", cwd=folder)
+    return drawn | {VERIFY.name: terminal(VERIFY, folder)}
+
+
+def scratch() -> Path:
+    """Make a folder that nobody else has, as long as `PLACE`."""
+    folder = Path(os.path.dirname(PLACE), secrets.token_hex(8)[: len(os.path.basename(PLACE))])
+    folder.mkdir()
+    return folder
 
 
 def page(folder: Path) -> None:
@@ -49,7 +83,8 @@ def page(folder: Path) -> None:
         sys.exit("There is no chromium: the page was not drawn.")
     in_terminal("report", "plan.json", "--html", "report.html", cwd=folder)
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1100,680"]
-    whole = (folder / "report.html").read_text(encoding="utf-8")
+    whole = (folder / "report.html").read_text(encoding="utf-8").replace(os.fspath(folder), PLACE)
+    (folder / "report.html").write_text(whole, encoding="utf-8")
     # Its policy refuses styles that are not its own.
     alone = "<style>.bar, nav, main > :not(#volumes) { display: none !important } body { padding-top: 1.5rem }</style>"
     strips = re.sub("<meta http-equiv[^>]*>", alone, whole, count=1)
@@ -62,14 +97,10 @@ def page(folder: Path) -> None:
 def main() -> None:
     """Draw all."""
     PICTURES.mkdir(exist_ok=True)
-    folder = Path(tempfile.gettempdir(), "scratch")  # its name is in the pictures
-    folder.mkdir()
+    folder = scratch()
     try:
-        demo.write_dataset(os.fspath(folder / "knee_mri"))
-        plan = ["plan", "knee_mri", "--output", "balanced"]
-        terminal("plan", plan, folder, first="Split of volumes", lines=29)
-        in_terminal("apply", "--mode", "symlink", cwd=folder)
-        terminal("verify", ["verify", "balanced"], folder, first="No slice", lines=24)
+        for name, drawn in terminals(folder).items():
+            (PICTURES / f"{name}.svg").write_text(drawn, encoding="utf-8")
         page(folder)
     finally:
         shutil.rmtree(folder)

@@ -11,10 +11,9 @@ import pytest
 
 from planbalance.cli.program import COMMANDS, cli
 from tests.docs.blocks import as_pattern, blocks
+from tests.docs.places import DOCS, REPOSITORY
 from tests.docs.session import DocsError, Session, check_syntax, reader
 
-REPOSITORY = Path(__file__).parents[2]
-DOCS = REPOSITORY / "docs"
 PAGES = sorted([REPOSITORY / "README.md", *DOCS.rglob("*.md")])
 LANGUAGES = frozenset(("console", "python", "text", "json", "yaml", "csv", "bash", "bibtex"))
 

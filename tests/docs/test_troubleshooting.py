@@ -1,10 +1,8 @@
 """The messages in the docs are the ones in the code, and the JSON keys the ones that are printed."""
 
 import ast
-import importlib.util
 import re
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -12,7 +10,8 @@ import pytest
 
 import planbalance
 from tests.cli.command import run_json
-from tests.docs.test_pages import DOCS
+from tests.docs.places import DOCS
+from tests.docs.scripts import script
 
 SOURCES = Path(planbalance.__file__).parent
 # What an audit says of one data set: figures in place of `…`.
@@ -21,14 +20,8 @@ SAID_BY_AN_AUDIT = {"100 % of test slices share a volume with train"}
 pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="the docs are not here")
 
 
-@cache
 def reference() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("reference", DOCS / "_build/reference.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("reference")
 
 
 def templates() -> Iterator[str]:
