@@ -1,7 +1,8 @@
 """The 16 kinds of damage to a finished data set (FAULTS, row 5): each does it, and says what must be found.
 
 A function returns the (kind, path) pairs that the audit must report as errors, or None where the damage does not exist
-in that mode, or the contract does not ask for it to be found (bytes of a linked image without `--hash-images`).
+in that mode, or the contract does not ask for it to be found (bytes of a linked image without `--hash-images`, or of a
+clone, which has no sum either).
 """
 
 import os
@@ -67,7 +68,9 @@ def image_rot(built: Built, image: str, data: bytes) -> Wanted:
     overwritten(built.output / image, data)
     if built.mode == "copy":
         return {("checksum", image)}
-    return {("source-changed", source_of(built, image))} if built.hashed else None
+    if not built.hashed:
+        return None
+    return {("checksum", image) if built.mode == "reflink" else ("source-changed", source_of(built, image))}
 
 
 def bit_flip(built: Built, draw: random.Random) -> Wanted:
@@ -81,7 +84,8 @@ def truncation(built: Built, draw: random.Random) -> Wanted:
     image = some_image(built, draw)
     data = (built.output / image).read_bytes()
     overwritten(built.output / image, data[: draw.randrange(len(data))])
-    return {("size", image)} if built.mode == "copy" else {("source-changed", source_of(built, image))}
+    own = built.mode in ("copy", "reflink")
+    return {("size", image) if own else ("source-changed", source_of(built, image))}
 
 
 def same_size_edit(built: Built, draw: random.Random) -> Wanted:
@@ -118,7 +122,7 @@ def link_dangling(built: Built, draw: random.Random) -> Wanted:
 
 
 def share_broken(built: Built, draw: random.Random) -> Wanted:
-    if built.mode in ("copy", "list"):
+    if built.mode not in ("hardlink", "symlink"):
         return None
     image = some_image(built, draw)
     path = built.output / image
@@ -181,7 +185,15 @@ def image_replaced(built: Built, draw: random.Random) -> Wanted:
     data = (built.output / other).read_bytes()
     (built.output / f"{one}.new").write_bytes(data)
     os.replace(built.output / f"{one}.new", built.output / one)
-    kinds = {"copy": "checksum", "hardlink": "not-same-inode", "symlink": "link-target", "list": "source-changed"}
+    if built.mode == "reflink" and not built.hashed:
+        return None
+    kinds = {
+        "copy": "checksum",
+        "reflink": "checksum",
+        "hardlink": "not-same-inode",
+        "symlink": "link-target",
+        "list": "source-changed",
+    }
     return {(kinds[built.mode], one)}
 
 

@@ -4,6 +4,8 @@ import itertools
 import os
 import random
 import shutil
+import tempfile
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,10 @@ from planbalance.relocate import relocate
 from tests.audit.built import Built, built, found
 from tests.audit.damages import DAMAGES
 from tests.builders import LABELS, tree_state, write
+from tests.conftest import Trials, memory_folder
+from tests.disks import made_disk
 
-MODES: tuple[tuple[Mode, bool], ...] = (
+ANYWHERE: tuple[tuple[Mode, bool], ...] = (
     ("copy", False),
     ("hardlink", False),
     ("hardlink", True),
@@ -28,52 +32,76 @@ MODES: tuple[tuple[Mode, bool], ...] = (
     ("list", False),
     ("list", True),
 )
+MODES: tuple[tuple[Mode, bool], ...] = (*ANYWHERE, ("reflink", False), ("reflink", True))
 FOUND_QUICKLY = {"missing", "extra", "size", "link-target", "dangling", "not-same-inode", "dataset-yaml", "metadata"}
+
+
+@pytest.fixture(scope="module")
+def clones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A file system whose files can share blocks."""
+    kind = next((each for each in ("btrfs", "xfs") if shutil.which(f"mkfs.{each}")), "btrfs")
+    with memory_folder(tmp_path_factory.mktemp("clones")) as folder, made_disk(folder, kind) as disk:
+        yield disk.folder
+
+
+@pytest.fixture
+def where(mode: Mode, in_memory: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """Where a mode can be tried."""
+    if mode != "reflink":
+        yield in_memory
+        return
+    folder = Path(tempfile.mkdtemp(dir=request.getfixturevalue("clones")))
+    yield folder
+    shutil.rmtree(folder)
 
 
 def layout_for(mode: Mode, draw: random.Random) -> str:
     return "keep" if mode == "list" else draw.choice(("keep", "by-volume"))
 
 
-def damaged_and_found(where: Path, kind: str, mode: Mode, seed: int, *, hashed: bool) -> None:
+def damaged_and_found(where: Path, kind: str, mode: Mode, seed: int, *, hashed: bool) -> bool:
+    """Damage a data set and see that it is found; return False where the damage does not exist in that mode."""
     draw = random.Random(f"{kind} {mode} {seed}")
     layout = layout_for(mode, draw)
     made = built(where, mode=mode, hashed=hashed, seed=seed, layout=layout)
     assert made.audit().ok
     wanted = DAMAGES[kind](made, draw)
     if wanted is None:
-        return
+        return False
     before = tree_state(made.output)
     audit = made.audit()
-    if mode == "copy" and kind == "source edited under a link":
+    if mode in ("copy", "reflink") and kind == "source edited under a link":
         assert audit.ok
         assert wanted <= found(audit, "warning")
-        return
+        return True
     assert not audit.ok
     assert wanted <= found(audit, "error"), (seed, audit.checks)
     assert tree_state(made.output) == before
     quick = made.audit(quick=True)
     assert {pair for pair in wanted if pair[0] in FOUND_QUICKLY} <= found(quick, "error")
     assert {check.name for check in quick.checks if check.ok is None} >= {"image-checksums", "labels", "balance"}
+    return True
 
 
 @pytest.mark.parametrize(("mode", "hashed"), MODES)
 @pytest.mark.parametrize("kind", DAMAGES)
-def test_damage_is_found_and_named(tmp_path: Path, kind: str, mode: Mode, hashed: bool) -> None:
-    damaged_and_found(tmp_path, kind, mode, 1, hashed=hashed)
+def test_damage_is_found_and_named(where: Path, kind: str, mode: Mode, hashed: bool) -> None:
+    damaged_and_found(where, kind, mode, 1, hashed=hashed)
 
 
 @pytest.mark.torture(row=5)
 @pytest.mark.parametrize("seed", range(2, 22))
 @pytest.mark.parametrize(("mode", "hashed"), MODES)
 @pytest.mark.parametrize("kind", DAMAGES)
-def test_damage_is_found_every_time(tmp_path: Path, kind: str, mode: Mode, hashed: bool, seed: int) -> None:
-    damaged_and_found(tmp_path, kind, mode, seed, hashed=hashed)
+def test_damage_is_found_every_time(
+    where: Path, kind: str, mode: Mode, hashed: bool, seed: int, trials: Trials
+) -> None:
+    trials.count(int(damaged_and_found(where, kind, mode, seed, hashed=hashed)))
 
 
 def clean_tree(where: Path, seed: int) -> Built:
     draw = random.Random(seed)
-    mode, hashed = draw.choice(MODES)
+    mode, hashed = draw.choice(ANYWHERE)
     letters = "".join(draw.choice((".", "_", "+")) for _ in range(7))
     tree = {f"{draw.randrange(100):02d}-{index:04d}": "." + letters[index % 7 :] + "+." for index in range(9)}
     tree |= {f"{draw.randrange(100):02d}-{index:04d}": "." * draw.randint(1, 9) for index in range(9, 18)}
@@ -118,9 +146,9 @@ def test_no_clean_tree_is_called_damaged(tmp_path: Path, seed: int) -> None:
 
 
 @pytest.mark.parametrize(("mode", "hashed"), MODES)
-def test_a_moved_tree_is_a_warning_that_says_where_trainers_read(tmp_path: Path, mode: Mode, hashed: bool) -> None:
-    made = built(tmp_path, mode=mode, hashed=hashed)
-    moved = Built(made.source, tmp_path / "moved", made.plan, mode, hashed)
+def test_a_moved_tree_is_a_warning_that_says_where_trainers_read(where: Path, mode: Mode, hashed: bool) -> None:
+    made = built(where, mode=mode, hashed=hashed)
+    moved = Built(made.source, where / "moved", made.plan, mode, hashed)
     os.rename(made.output, moved.output)
     audit = moved.audit()
     assert audit.ok
