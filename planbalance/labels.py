@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 CLASS_LIMIT: Final = 2**31  # no data set has as many; keeps ids within what JSON and trainers hold
 _BOM: Final = b"\xef\xbb\xbf"
 # The common label, told by one search: a box, its numbers written so that they cannot be beyond 0 and 1.
-_ONE_BOX: Final = re.compile(rb"([0-9]{1,9})(?: (?:0?\.[0-9]{1,20}|[01]|1\.0{1,20})){4}\r?\n?")
+ONE_BOX: Final = re.compile(rb"([0-9]{1,9})(?: (?:0?\.[0-9]{1,20}|[01]|1\.0{1,20})){4}\r?\n?")
 _PLACES: Final = ("x centre", "y centre", "width", "height")
 
 
@@ -33,7 +33,7 @@ def read_label(data: bytes, class_count: int | None) -> LabelFacts:
     space only is a negative slice's: no annotation, no problem.
     """
     limit = CLASS_LIMIT if class_count is None else class_count
-    if (box := _ONE_BOX.fullmatch(data)) and int(box[1]) < limit:
+    if (box := ONE_BOX.fullmatch(data)) and int(box[1]) < limit:
         return LabelFacts(1, (int(box[1]),), ())
     if data.startswith(_BOM):
         data = data[3:]

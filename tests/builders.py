@@ -10,6 +10,8 @@ import hashlib
 import os
 import random
 import stat
+import struct
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -21,6 +23,17 @@ TRAILING = "{volume}_{slice:03d}.png"
 def image_bytes(key: str, size: int = 64) -> bytes:
     """Bytes that differ from slice to slice and are the same on every run; not a picture."""
     return (hashlib.sha256(key.encode()).digest() * (size // 32 + 1))[:size]
+
+
+def picture_bytes(key: str) -> bytes:
+    """A grey PNG of noise, 10 pixels a side, that differs from slice to slice; all are of one size in bytes."""
+    noise = image_bytes(key, 100)
+    rows = zlib.compress(b"".join(b"\0" + noise[at : at + 10] for at in range(0, 100, 10)), 0)
+    chunks = ((b"IHDR", struct.pack(">IIBBBBB", 10, 10, 8, 0, 0, 0, 0)), (b"IDAT", rows), (b"IEND", b""))
+    parts = [
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
 def yolo_tree(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 
+from planbalance.audit.loading import UNOPENED, Opened, is_loaded, opened
 from planbalance.audit.placed import Reading
 from planbalance.audit.tree import UNFOLLOWED, is_flat
 from planbalance.destination import Destinations
@@ -99,11 +100,13 @@ class Read:
         digests: SHA-256, hexadecimal; `""` where there is no file of the planned size.
         flat: digests of what has no byte or one value.
         data: of labels.
+        looked: of images, as trainers open them; nothing where no trainer loads files of these suffixes.
     """
 
     digests: list[str] = field(default_factory=list)
     flat: set[str] = field(default_factory=set)
     data: list[bytes] = field(default_factory=list)
+    looked: list[Opened] = field(default_factory=list)
 
 
 def read_images(places: Places, reading: Reading) -> Read:
@@ -113,18 +116,17 @@ def read_images(places: Places, reading: Reading) -> Read:
     after the planned bytes with the planned sum.
     """
     found = Read()
-    digests = found.digests
+    loaded = any(map(is_loaded, {name[name.rfind(".") :] for name in places.names}))
     with _opened(f"{reading.root}/{places.images}") as place:
         for name, operation in zip(places.names, places.operations, strict=True):
             size = operation[6]
             data = _bytes_of(name, size, place) if size else _nothing_at(name, place)
-            if data is None:
-                digests.append("")
-                continue
-            digest = sha256(data).hexdigest()
-            digests.append(digest)
-            if data[:1] == data[-1:] and is_flat(data):
+            digest = "" if data is None else sha256(data).hexdigest()
+            found.digests.append(digest)
+            if data is not None and data[:1] == data[-1:] and is_flat(data):
                 found.flat.add(digest)
+            if loaded:
+                found.looked.append(opened(data) if reading.probing and data is not None else UNOPENED)
     return found
 
 

@@ -1,5 +1,6 @@
 """The audit of a data set without a plan: anybody's, made by anything."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -8,14 +9,15 @@ from typing import Final
 from planbalance.audit.across import Content, content_of
 from planbalance.audit.blank import blank_at
 from planbalance.audit.findings import Findings, not_checked
-from planbalance.audit.images import ImageRead, read_images
+from planbalance.audit.images import ImageRead, Wanted, read_images
 from planbalance.audit.lists import YamlSplits, read_yaml_splits
-from planbalance.audit.loading import Taken, count_loads
+from planbalance.audit.loading import Loads, Taken, add_loads, loads_of
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.overlap import Images, Overlaps, overlap_checks
 from planbalance.audit.picture import looker
 from planbalance.audit.tally import Seen, SplitOf, Tally
-from planbalance.audit.trainers_view import foreign_view
+from planbalance.audit.trainer_rules import label_of
+from planbalance.audit.trainers_view import foreign_view, taken_problems
 from planbalance.audit.tree import list_followed
 from planbalance.errors import InputError
 from planbalance.inputs import FoundInput, InputSpec, common_names, resolve_input
@@ -44,6 +46,7 @@ class _Image:
     below: str  # below its image folder
     splits: tuple[Split, ...]
     positive: bool | None = None
+    without_boxes: bool = False  # its label, where trainers look for it, was read and holds nothing
     content: ImageRead | None = None
 
 
@@ -150,7 +153,9 @@ def _by_snapshot(snapshot: Snapshot, also: YamlSplits | None) -> Iterator[_Image
         at = _at(source.root, file.path)
         below = file.path[len(folder.images) + 1 :] if folder.images else file.path
         splits = _splits(at, folder.split, also)
-        yield _Image(at, below, splits, file.annotations > 0)
+        label = file.label is not None and _at(source.root, file.label) == label_of(at)
+        without_boxes = label and not file.annotations and not file.invalid
+        yield _Image(at, below, splits, file.annotations > 0, without_boxes)
 
 
 def _split(images: Iterable[_Image], options: VerifyOptions) -> list[_Image]:
@@ -165,7 +170,7 @@ def _with_content(
 ) -> list[_Image]:
     """Read the images that a split loads."""
     looks = looker() if options.near_duplicates else None
-    loaded = [image.path for image in images if image.splits]
+    loaded = [Wanted(image.path, image.without_boxes) for image in images if image.splits]
     read = iter(read_images(loaded, class_count=class_count, looker=looks, jobs=options.jobs, progress=progress))
     return [replace(image, content=next(read)) if image.splits else image for image in images]
 
@@ -253,7 +258,11 @@ def _labels(found: Found) -> Check:
 
 
 def _loads(found: Found) -> tuple[Load, ...]:
-    return count_loads((image.splits, taken) for image, taken in found.taken)
+    loaded: Loads = Counter()
+    for image, taken in found.taken:
+        for split in image.splits:
+            add_loads(loaded, split, (taken,))
+    return loads_of(loaded)
 
 
 def _view(found: Found) -> Check:
@@ -264,8 +273,8 @@ def _view(found: Found) -> Check:
         problems += found.unreadable
         leftovers = found.snapshot.leftovers
     root = found.yaml.document.path if found.yaml is not None else None
-    taken = [(image.path, each) for image, each in found.taken]
-    check = foreign_view(found.tally, problems, found.missing, root, leftovers, taken, _loads(found))
+    problems += [one for image, each in found.taken for one in taken_problems(image.path, label_of(image.path), each)]
+    check = foreign_view(found.tally, problems, found.missing, root, leftovers, _loads(found))
     if not found.outside:
         return check
     note = f"{found.outside} images belong to no split: no trainer loads them"

@@ -1,10 +1,14 @@
 """What adds up over batches of slices: problems, counts, names to claim. Fit to be sent from one process to another."""
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from planbalance.audit.loading import Loads, Taken, add_loads
 from planbalance.audit.structure import Found
 from planbalance.audit.tally import Tally
+from planbalance.audit.trainers_view import TRAINERS_VIEW, taken_problems
+from planbalance.model import Split
 
 _BETWEEN = "/"  # in no name
 
@@ -20,6 +24,7 @@ class Gathered:
         folders: places of planned files that a folder takes.
         in_manifest: bytes of the manifest that were found to be the lines of these files, and nothing else.
         size: bytes of images that were read.
+        loads: what trainers would do with the images, where these and their labels were read.
     """
 
     found: list[Found] = field(default_factory=list)
@@ -28,6 +33,14 @@ class Gathered:
     folders: list[str] = field(default_factory=list)
     in_manifest: int = 0
     size: int = 0
+    loads: Loads = field(default_factory=Counter)
+
+    def load(self, split: Split, images: Sequence[tuple[str, str, Taken]]) -> None:
+        """Note what trainers do with images of one split: the image, its label, what is done with it."""
+        add_loads(self.loads, split, [each for _, _, each in images])
+        for image, label, each in images:
+            if each.rewritten or each.duplicates or any(each.faults):
+                self.found += ((TRAINERS_VIEW, problem) for problem in taken_problems(image, label, each))
 
     def claim(self, folder: str, names: Iterable[str]) -> None:
         """Note the names of planned files of one folder."""
@@ -58,3 +71,4 @@ class Gathered:
         self.folders += other.folders
         self.in_manifest += other.in_manifest
         self.size += other.size
+        self.loads.update(other.loads)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from planbalance.audit.loading import Taken, taken
+from planbalance.audit.loading import UNOPENED, Taken, is_loaded, label_text, opened, taken
 from planbalance.audit.picture import Looker, Picture
 from planbalance.audit.tree import read
 from planbalance.decode import can_probe
@@ -23,32 +23,42 @@ class ImageRead(NamedTuple):
     taken: Taken | None = None
 
 
+class Wanted(NamedTuple):
+    """An image to be read: its absolute path, and whether its label is known to hold nothing."""
+
+    path: str
+    without_boxes: bool
+
+
 def read_images(
-    paths: Sequence[str], *, class_count: int | None, looker: Looker | None, jobs: int | None, progress: Progress
+    wanted: Sequence[Wanted], *, class_count: int | None, looker: Looker | None, jobs: int | None, progress: Progress
 ) -> list[ImageRead]:
-    """Return what each image is, in the order of the paths.
+    """Return what each image is, in their order.
 
     Args:
-        paths: absolute.
+        wanted: the images.
         class_count: of the yaml; None where there is none.
         looker: tells how an image looks; None: images are not decoded.
         jobs: worker threads; None: one a core.
         progress: where to report to.
     """
     results: dict[int, list[ImageRead]] = {}
+    probing = can_probe()
 
-    def work(batch: tuple[int, list[str]]) -> tuple[list[ImageRead], int]:
-        images = [_read(path, class_count, looker) for path in batch[1]]
+    def work(batch: tuple[int, list[Wanted]]) -> tuple[list[ImageRead], int]:
+        images = [_read(image, class_count, looker, probing=probing) for image in batch[1]]
         return [image for image, _ in images], sum(size for _, size in images)
 
-    async def finished(batch: tuple[int, list[str]], done: tuple[list[ImageRead], int]) -> None:
+    async def finished(batch: tuple[int, list[Wanted]], done: tuple[list[ImageRead], int]) -> None:
         results[batch[0]], size = done
         progress.advance(len(batch[1]), size)
 
     async def main() -> None:
-        await for_each_batch(work, enumerate(batched(paths, _BATCH)), jobs=jobs or available_cores(), finished=finished)
+        await for_each_batch(
+            work, enumerate(batched(wanted, _BATCH)), jobs=jobs or available_cores(), finished=finished
+        )
 
-    progress.begin("read images", len(paths), "images")
+    progress.begin("read images", len(wanted), "images")
     try:
         run_blocking(main)
     finally:
@@ -56,10 +66,13 @@ def read_images(
     return [image for index in range(len(results)) for image in results[index]]
 
 
-def _read(path: str, class_count: int | None, looker: Looker | None) -> tuple[ImageRead, int]:
-    decodable = can_probe()
-    facts = read(path, follow=True, keep=decodable or looker is not None)
+def _read(image: Wanted, class_count: int | None, looker: Looker | None, *, probing: bool) -> tuple[ImageRead, int]:
+    path = image.path
+    probing = probing and is_loaded(path)
+    facts = read(path, follow=True, keep=probing or looker is not None)
     picture = looker(facts.data, path) if looker is not None and facts.data is not None else None
     fault = "" if facts.kind == "file" else facts.error or f"is not a regular file ({facts.kind})"
-    loaded = taken(path, facts.data if decodable else None, class_count)
+    looked = opened(facts.data) if probing and facts.data is not None else UNOPENED
+    label = b"" if image.without_boxes else label_text(path)
+    loaded = taken(path, looked, label, class_count)
     return ImageRead(facts.digest, facts.flat, fault, picture, loaded), facts.size

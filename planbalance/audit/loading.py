@@ -1,13 +1,14 @@
 """What each trainer would load of a data set, image by image: labelled, background, dropped, or not read at all."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final, NamedTuple
 
-from planbalance.audit.trainer_rules import TRAINERS, image_fault, label_of, label_verdict, loads
+from planbalance.audit.trainer_rules import TRAINERS, Trainer, image_fault, label_of, label_verdict, loads
 from planbalance.audit.tree import read
 from planbalance.decode import NoPictureError, probe
-from planbalance.model import Load, Split
+from planbalance.model import SPLITS, Load, Split
 
 _LABEL_BYTES: Final = 1 << 26
 _JPEG: Final = frozenset(("JPEG", "MPO"))
@@ -19,70 +20,101 @@ class Taken(NamedTuple):
     Attributes:
         faults: for each trainer why it drops the image, "" where it does not, None where it passes it over.
         labelled: the label holds a line.
-        missing: there is no label where trainers look for it.
         duplicates: lines that are dropped as doubles of another.
         rewritten: a JPEG that does not end as one: trainers save it anew in its place.
     """
 
     faults: tuple[str | None, ...]
     labelled: bool
-    missing: bool
     duplicates: int
     rewritten: bool
 
 
-def taken(path: str, data: bytes | None, class_count: int | None) -> Taken:
-    """Return what the trainers do with an image; `data` is its content, None where it was not read."""
-    label = read(label_of(path), follow=True, keep=True, most=_LABEL_BYTES)
-    text = label.data or b""
-    faults: list[str | None] = []
-    duplicates = 0
-    kind, fault, size = _probed(data)
-    for trainer in TRAINERS:
-        if not loads(trainer, path):
-            faults.append(None)
-            continue
-        verdict = label_verdict(trainer, text, class_count)
-        duplicates = max(duplicates, verdict.duplicates)
-        faults.append(fault or (image_fault(trainer, kind, *size) if kind else "") or verdict.fault)
-    rewritten = kind in _JPEG and data is not None and not data.endswith(b"\xff\xd9")
-    return Taken(tuple(faults), bool(text.strip()), label.kind == "missing", duplicates, rewritten)
+PASSED_OVER: Final = Taken((None,) * len(TRAINERS), labelled=False, duplicates=0, rewritten=False)
 
 
-def _probed(data: bytes | None) -> tuple[str, str, tuple[int, int]]:
-    """Return format, fault and size; all empty where the pixels are not looked at."""
-    if data is None:
-        return "", "", (0, 0)
+class Opened(NamedTuple):
+    """What opening an image told: format and size in pixels, or what is wrong; nothing where it was not looked at."""
+
+    format: str = ""
+    width: int = 0
+    height: int = 0
+    fault: str = ""
+    rewritten: bool = False
+
+
+UNOPENED: Final = Opened()
+
+
+def opened(data: bytes) -> Opened:
+    """Return what opening an image tells; `data` is its content. Needs Pillow (`decode.can_probe`)."""
     try:
         found = probe(data)
     except NoPictureError as error:
-        return "", str(error), (0, 0)
-    return found.format, "", (found.width, found.height)
+        return Opened(fault=str(error))
+    return Opened(*found, rewritten=found.format in _JPEG and not data.endswith(b"\xff\xd9"))
 
 
-def count_loads(images: Iterable[tuple[Sequence[Split], Taken]]) -> tuple[Load, ...]:
+def label_text(image: str) -> bytes | None:
+    """Return the label where trainers look for an image's; None where there is none to be read."""
+    return read(label_of(image), follow=True, keep=True, most=_LABEL_BYTES).data
+
+
+def taken(path: str, image: Opened, label: bytes | None, class_count: int | None) -> Taken:
+    """Return what the trainers do with an image; `label` is its label's content, None where there is none."""
+    faults = _by_image(path[path.rfind(".") + 1 :].lower(), image)
+    duplicates = 0
+    if label:
+        verdicts = [label_verdict(trainer, label, class_count) for trainer in TRAINERS]
+        pairs = list(zip(faults, verdicts, strict=True))
+        faults = tuple(None if fault is None else fault or verdict.fault for fault, verdict in pairs)
+        duplicates = max((verdict.duplicates for fault, verdict in pairs if fault is not None), default=0)
+    return Taken(faults, bool(label and label.strip()), duplicates, image.rewritten)
+
+
+@lru_cache(4096)
+def _by_image(suffix: str, image: Opened) -> tuple[str | None, ...]:
+    """Return for each trainer why it drops an image, whatever its label."""
+    return tuple(_image_fault(trainer, image) if loads(trainer, suffix) else None for trainer in TRAINERS)
+
+
+def _image_fault(trainer: Trainer, image: Opened) -> str:
+    if image.fault or not image.format:
+        return image.fault
+    return image_fault(trainer, image.format, image.width, image.height)
+
+
+def is_loaded(path: str) -> bool:
+    """Return whether any trainer loads an image of this suffix."""
+    return any(loads(trainer, path) for trainer in TRAINERS)
+
+
+# ---- how it adds up -------------------------------------------------------------------------------------------------
+
+Loads = Counter[tuple[str, Split, str]]  # images by trainer, split, and what becomes of them
+
+
+def add_loads(loaded: Loads, split: Split, images: Iterable[Taken]) -> None:
+    """Count what each trainer makes of images of one split."""
+    for (faults, labelled), count in Counter((image.faults, image.labelled) for image in images).items():
+        for trainer, fault in zip(TRAINERS, faults, strict=True):
+            if fault is None:
+                what = "skipped"
+            elif fault:
+                what = "dropped"
+            else:
+                what = "labelled" if labelled else "backgrounds"
+            loaded[trainer.name, split, what] += count
+
+
+def loads_of(loaded: Loads) -> tuple[Load, ...]:
     """Return what each trainer loads of each split."""
-    counts: dict[tuple[str, Split], Counter[str]] = {}
-    for splits, image in images:
-        for split in splits:
-            for trainer, fault in zip(TRAINERS, image.faults, strict=True):
-                of = counts.setdefault((trainer.name, split), Counter())
-                if fault is None:
-                    of["skipped"] += 1
-                elif fault:
-                    of["dropped"] += 1
-                else:
-                    of["labelled" if image.labelled else "backgrounds"] += 1
     return tuple(
-        Load(trainer.name, split, of["labelled"], of["backgrounds"], of["dropped"], of["skipped"])
+        Load(trainer.name, split, *(loaded[trainer.name, split, what] for what in Load._fields[2:]))
         for trainer in TRAINERS
-        for (name, split), of in sorted(counts.items(), key=_by_split)
-        if name == trainer.name
+        for split in SPLITS
+        if any(key[:2] == (trainer.name, split) for key in loaded)
     )
-
-
-def _by_split(entry: tuple[tuple[str, Split], Counter[str]]) -> int:
-    return ("train", "val", "test").index(entry[0][1])
 
 
 def load_note(load: Iterable[Load]) -> str:

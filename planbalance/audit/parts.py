@@ -18,6 +18,7 @@ import orjson
 from planbalance import fs
 from planbalance.audit.documents import OWN_FOLDER
 from planbalance.audit.gathered import Gathered
+from planbalance.audit.loading import Loads
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.picture import Impression, Picture
 from planbalance.audit.subject import Subject
@@ -64,6 +65,7 @@ def _line(judged: Gathered) -> bytes:
         "folders": judged.folders,
         "in_manifest": judged.in_manifest,
         "size": judged.size,
+        "loads": [[*key, count] for key, count in judged.loads.items()],
         "totals": tally.totals,
         "positives": tally.positives,
         "unnamed": tally.unnamed,
@@ -108,7 +110,8 @@ def _judged(value: Mapping[str, Any]) -> Gathered:
         contents=[Contents(base64.b64decode(digests), *rest) for digests, *rest in value["contents"]],
         flat=set(map(bytes.fromhex, value["flat"])),
     )
-    return Gathered(found, tally, value["names"], value["folders"], value["in_manifest"], value["size"])
+    loads: Loads = Counter({(trainer, split, what): count for trainer, split, what, count in value["loads"]})
+    return Gathered(found, tally, value["names"], value["folders"], value["in_manifest"], value["size"], loads)
 
 
 def _seen(fields: Sequence[Any]) -> Seen:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from planbalance.audit.loading import UNOPENED, Taken, is_loaded, opened, taken
 from planbalance.audit.picture import Looker, Picture
 from planbalance.audit.receipt import Pairs
 from planbalance.audit.tree import FileFacts, look, read
@@ -28,6 +29,7 @@ class Placed(NamedTuple):
     )  # the image's source by stat; None where it was not looked at or is what `image_facts` tells
     contents: LabelFacts | None  # None where the label was not read
     picture: Picture | None  # None where the image was not decoded
+    taken: Taken | None  # what trainers do with it; None where image or label was not read
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Reading:
         sources: look at the images' sources.
         times: a source's time tells something; not where the inputs were read in another place than planned.
         class_count: classes that a label may name; None: any.
+        probing: open images as trainers do, which needs an extra.
         looker: tells how an image looks; None: images are not decoded.
     """
 
@@ -60,6 +63,7 @@ class Reading:
     sources: bool
     times: bool
     class_count: int | None
+    probing: bool = False
     looker: Looker | None = None
 
 
@@ -90,7 +94,8 @@ def read_slices(operations: Sequence[Operation], destinations: Destinations, rea
 def _image(operation: Operation, path: str, reading: Reading, *, follow: bool) -> FileFacts:
     if not reading.images:
         return look(path, follow=follow)
-    return read(path, follow=follow, keep=reading.looker is not None, most=operation.image_size)
+    keep = reading.looker is not None or (reading.probing and is_loaded(path))
+    return read(path, follow=follow, keep=keep, most=operation.image_size)
 
 
 def _label(operation: Operation, path: str, reading: Reading, *, follow: bool) -> FileFacts:
@@ -126,9 +131,12 @@ def _placed(
     picture = None
     if reading.looker is not None and image.data is not None:
         picture = reading.looker(image.data, paths[0])
-        image = image._replace(data=None)
+    by_trainers = None
+    if image.kind == "file" and reading.images and reading.labels:
+        looked = opened(image.data) if reading.probing and image.data is not None else UNOPENED
+        by_trainers = taken(paths[0], looked, label.data, reading.class_count)
     contents = None if label.data is None else EMPTY
     if label.data:
         contents = read_label(label.data, reading.class_count)
-    label = label._replace(data=None) if label.data else label
-    return Placed(operation, *paths, image, label, source, contents, picture)
+    image, label = image._replace(data=None), label._replace(data=None)
+    return Placed(operation, *paths, image, label, source, contents, picture, by_trainers)

@@ -13,6 +13,7 @@ from planbalance.audit.documents import DATASET_YAML, HYPS, MANIFEST, METADATA
 from planbalance.audit.findings import Findings, not_checked
 from planbalance.audit.gathered import Gathered
 from planbalance.audit.leftovers import check_lists, check_strangers
+from planbalance.audit.loading import loads_of
 from planbalance.audit.manifest import Manifest
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.overlap import Images, Overlaps, overlap_checks
@@ -31,9 +32,10 @@ from planbalance.audit.slices import SliceJudge, judge_in_threads
 from planbalance.audit.structure import Expected
 from planbalance.audit.subject import Subject
 from planbalance.audit.tally import Tally
-from planbalance.audit.trainers_view import planned_view
+from planbalance.audit.trainers_view import TRAINERS_VIEW, planned_view
 from planbalance.audit.verdicts import Verdicts, count_checks
 from planbalance.audit.volumes import planned_volumes
+from planbalance.decode import can_probe
 from planbalance.destination import Destinations
 from planbalance.model import SPLITS, Check, Load, Progress, Split
 from planbalance.pool import available_cores
@@ -92,8 +94,11 @@ def audit_planned(
     looked = work.run(progress) if parts is None else work.of_parts(parts)
     gathered, tally = looked.gathered, looked.gathered.tally
     findings = {name: Findings(name) for name in structure.CHECKS}
+    by_trainers = [problem for name, problem in gathered.found if name == TRAINERS_VIEW]
+    loads = loads_of(gathered.loads)
     for name, problem in gathered.found:
-        findings[name].add(problem)
+        if name != TRAINERS_VIEW:
+            findings[name].add(problem)
     check_strangers(subject, gathered, _documents(subject), volumes, findings[structure.FILES])
     if subject.mode == "list":
         check_lists(subject, findings[structure.FILES])
@@ -113,10 +118,10 @@ def audit_planned(
         hyps_check(subject),
         manifest_found.check() if manifest_found is not None else _no_manifest(subject),
         verdicts.sources(findings[structure.SOURCES]),
-        planned_view(subject.header, tally, subject.mode),
+        planned_view(subject.header, tally, subject.mode, by_trainers, loads),
     ]
     content = partial(content_of, tally, split_of, groups, images=not options.quick)
-    return PlannedAudit(checks, overlaps, tally, content, subject.header.digest)
+    return PlannedAudit(checks, overlaps, tally, content, subject.header.digest, loads)
 
 
 def _reading(subject: Subject, options: VerifyOptions, absent: Sequence[str]) -> Reading:
@@ -135,6 +140,7 @@ def _reading(subject: Subject, options: VerifyOptions, absent: Sequence[str]) ->
         sources=sources and not absent,
         times=subject.receipt is None or not subject.receipt.moved_inputs,
         class_count=len(names) if names is not None else None,
+        probing=can_probe() and not options.quick,
         looker=looker() if options.near_duplicates and not options.quick else None,
     )
 

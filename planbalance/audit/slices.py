@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
-from itertools import compress
+from itertools import compress, repeat
 from operator import and_, not_
 from typing import Final
 
@@ -16,6 +16,7 @@ from planbalance.audit.confirmed import (
     read_labels,
 )
 from planbalance.audit.gathered import Gathered
+from planbalance.audit.loading import PASSED_OVER, add_loads, taken
 from planbalance.audit.placed import Placed, read_slices
 from planbalance.audit.structure import Expected, problems_of
 from planbalance.audit.subject import Subject
@@ -55,13 +56,15 @@ class SliceJudge:
     def __call__(self, operations: Sequence[Operation]) -> Gathered:
         """Return what a batch of slices is."""
         reading, gathered = self._expected.reading, Gathered()
+        if not operations:
+            return gathered
         destinations = Destinations(self._header.sources, self._header.parameters["layout"])
         if not reading.images and not reading.labels and reading.mode != "list":
             operations = self._glance(places_of(operations, destinations), gathered)
         elif reading.mode in ("copy", "reflink") and reading.images and reading.looker is None:
             operations = self._confirm(places_of(operations, destinations), gathered)
         slices = read_slices(operations, destinations, reading)
-        gathered.found = [problem for placed in slices for problem in problems_of(placed, self._expected)]
+        gathered.found += [problem for placed in slices for problem in problems_of(placed, self._expected)]
         gathered.tally.add([self._seen(placed) for placed in slices if placed.image_facts.kind == "file"])
         gathered.claim_paths(path for placed in slices for path in (placed.image, placed.label) if path)
         gathered.folders = [
@@ -70,6 +73,9 @@ class SliceJudge:
             for path, facts in ((placed.image, placed.image_facts), (placed.label, placed.label_facts))
             if facts.kind == "folder" and reading.mode != "list"
         ]
+        for placed in slices:
+            if placed.taken is not None:
+                gathered.load(placed.operation.split, [(placed.image, placed.label, placed.taken)])
         gathered.size += sum(placed.image_facts.size for placed in slices) if reading.images else 0
         return gathered
 
@@ -95,6 +101,7 @@ class SliceJudge:
         _keep(fine, [not each.problems for each in facts])
         self._take(places, fine, gathered, images)
         split = operations[0].split
+        self._load(places, images, labels, fine, gathered)
         gathered.tally.positives[split] += sum(map(self._is_positive, compress(facts, fine)))
         gathered.size += sum(compress((each.image_size for each in operations), fine))
         return _others(operations, fine)
@@ -114,6 +121,19 @@ class SliceJudge:
             gathered.in_manifest += found
             if not found:
                 _keep(fine, _equal(sums, [manifest.sum_of(f"{folder}/{name}") for name in names]))
+
+    def _load(self, places: Places, images: Read, labels: Read, fine: Sequence[bool], gathered: Gathered) -> None:
+        """Note what trainers do with the slices that are as planned."""
+        split, class_count = places.operations[0].split, self._expected.reading.class_count
+        if not images.looked:
+            add_loads(gathered.loads, split, repeat(PASSED_OVER, sum(fine)))
+            return
+        rows = zip(places.names, places.label_names, images.looked, labels.data, strict=True)
+        loaded = [
+            (f"{places.images}/{name}", f"{places.labels}/{label_name}", taken(name, image, text, class_count))
+            for name, label_name, image, text in compress(rows, fine)
+        ]
+        gathered.load(split, loaded)
 
     def _take(self, places: Places, fine: Sequence[bool], gathered: Gathered, images: Read | None = None) -> None:
         """Count the slices that are as planned."""

@@ -9,6 +9,8 @@ import struct
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from planbalance.labels import ONE_BOX
+
 _BOTH: Final = frozenset(("bmp", "dng", "jpeg", "jpg", "mpo", "png", "tif", "tiff", "webp"))
 _SLACK: Final = 0.01  # Ultralytics' tolerance of coordinates
 LEAST_SIDE: Final = 10  # pixels
@@ -33,6 +35,9 @@ class LabelVerdict(NamedTuple):
     duplicates: int = 0
 
 
+_FINE: Final = LabelVerdict("")
+
+
 def label_of(image: str) -> str:
     """Return where trainers look for an image's label: the last `/images/` becomes `/labels/`, the suffix `.txt`."""
     head, found, tail = image.rpartition("/images/")
@@ -55,6 +60,8 @@ def image_fault(trainer: Trainer, kind: str, width: int, height: int) -> str:
 
 def label_verdict(trainer: Trainer, data: bytes, class_count: int | None) -> LabelVerdict:
     """Return what a trainer makes of a label file's bytes."""
+    if (box := ONE_BOX.fullmatch(data)) and (class_count is None or int(box[1]) < class_count):
+        return _FINE
     try:
         text = data.decode("utf-8-sig" if trainer is ULTRALYTICS else "utf-8")
         rows = [[float(field) for field in line.split()] for line in text.strip().splitlines() if line.split()]

@@ -5,14 +5,17 @@ The rules were read in YOLOv5 7.0 and Ultralytics 8.4 (DOMAIN, "What trainers do
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 from planbalance.audit.findings import Findings
 from planbalance.audit.loading import Taken, load_note
 from planbalance.audit.tally import Tally
-from planbalance.audit.trainer_rules import TRAINERS, label_of
+from planbalance.audit.trainer_rules import TRAINERS
 from planbalance.decode import can_probe
 from planbalance.grouping import counted
 from planbalance.model import TRAINER_SUFFIXES, Check, Load, Mode, PlanHeader, Problem
+
+TRAINERS_VIEW: Final = "trainers"
 
 
 def suffix_warnings(found: Findings, tally: Tally) -> None:
@@ -25,11 +28,33 @@ def suffix_warnings(found: Findings, tally: Tally) -> None:
         found.warning("suffix", f"*.{suffix}", f"{counted(count, 'image')} that stock YOLOv5 and Ultralytics pass over")
 
 
-def planned_view(header: PlanHeader, tally: Tally, mode: Mode) -> Check:
-    """Return the trainers' view of a data set that this tool built."""
-    found = Findings("trainers")
+def _note_loads(found: Findings, loads: Sequence[Load]) -> None:
+    """Say what each trainer would load."""
+    for trainer in TRAINERS:
+        note = load_note(load for load in loads if load.trainer == trainer.name)
+        if note:
+            found.notes.append(f"{trainer.name} loads {note}")
+    if any(load.labelled or load.backgrounds or load.dropped for load in loads) and not can_probe():
+        found.notes.append("pixels NOT CHECKED: Pillow is not installed")
+
+
+def planned_view(
+    header: PlanHeader, tally: Tally, mode: Mode, problems: Iterable[Problem], loads: Sequence[Load]
+) -> Check:
+    """Return the trainers' view of a data set that this tool built.
+
+    Args:
+        header: the plan's.
+        tally: of its images.
+        mode: how they were placed.
+        problems: what trainers do to single images.
+        loads: how that adds up; nothing where they were not read.
+    """
+    found = Findings(TRAINERS_VIEW)
     found.count = sum(tally.totals.values())
     suffix_warnings(found, tally)
+    found.extend(problems)
+    _note_loads(found, loads)
     if header.names is None:
         found.warning("dataset-yaml", "dataset.yaml", "no class names: trainers ask for them")
     if mode == "list":
@@ -43,35 +68,26 @@ def foreign_view(
     missing: Iterable[str],
     root: str | None,
     leftovers: int,
-    taken: Iterable[tuple[str, Taken]],
     loads: Sequence[Load],
 ) -> Check:
     """Return the trainers' view of somebody's data set, as warnings.
 
     Args:
         tally: of its images.
-        problems: what the scan found, label lines apart.
+        problems: what the scan found, label lines apart, and what trainers do to single images.
         missing: images without a label file.
         root: the yaml's `path:` as written, None where there is none.
         leftovers: caches passed over.
-        taken: what the trainers do with each image.
-        loads: how that adds up.
+        loads: what the trainers load.
     """
-    found = Findings("trainers")
+    found = Findings(TRAINERS_VIEW)
     found.count = sum(tally.totals.values())
     for problem in problems:
         found.add(problem)
     for path in missing:
         found.warning("label-missing", path, "no label file: trainers take it for a background")
     suffix_warnings(found, tally)
-    for path, image in taken:
-        found.extend(_taken_warnings(path, image))
-    for trainer in TRAINERS:
-        note = load_note(load for load in loads if load.trainer == trainer.name)
-        if note:
-            found.notes.append(f"{trainer.name} loads {note}")
-    if loads and not can_probe():
-        found.notes.append("pixels NOT CHECKED: Pillow is not installed")
+    _note_loads(found, loads)
     if root is not None and not root.startswith("/"):
         message = (
             f"`path: {root}` is relative: YOLOv5 looks below its own folder, Ultralytics below its data sets' folder"
@@ -82,8 +98,8 @@ def foreign_view(
     return found.check()
 
 
-def _taken_warnings(path: str, image: Taken) -> Iterator[Problem]:
-    """Yield what trainers do to an image behind the user's back."""
+def taken_problems(path: str, label: str, image: Taken) -> Iterator[Problem]:
+    """Yield what trainers do to an image behind the user's back, as warnings; `label` is the path of its label."""
     by_reason: dict[str, list[str]] = {}
     for trainer, fault in zip(TRAINERS, image.faults, strict=True):
         if fault:
@@ -94,7 +110,7 @@ def _taken_warnings(path: str, image: Taken) -> Iterator[Problem]:
         )
     if image.duplicates:
         lines = counted(image.duplicates, "line")
-        yield Problem("duplicate-label", "warning", label_of(path), f"{lines} the same as another: trainers drop them")
+        yield Problem("duplicate-label", "warning", label, f"{lines} the same as another: trainers drop them")
     if image.rewritten:
         message = "a JPEG that does not end in FF D9: trainers save it anew in its place, through a link too"
         yield Problem("unreadable", "warning", path, message)

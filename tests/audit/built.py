@@ -1,7 +1,7 @@
 """Data sets built by the tool itself, for audits of what was planned."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from planbalance.model import Audit, Mode
 from planbalance.planner import PlanOptions, make_plan
 from planbalance.planstore import PlanFile, save_plan
 from planbalance.scan import scan
-from tests.builders import IM_DASH, LABELS, mixed_volumes, yolo_tree
+from tests.builders import IM_DASH, LABELS, mixed_volumes, picture_bytes, yolo_tree
 
 LISTS = ("train.txt", "val.txt", "test.txt")
 
@@ -58,12 +58,15 @@ def built(
     volumes: Mapping[str, str] | None = None,
     name: str = IM_DASH,
     apply: Mapping[str, Any] | None = None,
+    edit: Callable[[Path], None] = lambda _: None,
     **planned: Any,
 ) -> Built:
-    """Make a source with labels that all differ, plan it and build it."""
+    """Make a source of pictures, with labels that all differ, plan it and build it; `edit` is called before."""
     tree = mixed_volumes(3, 4, seed=seed, smallest=4, largest=6) if volumes is None else volumes
     source = yolo_tree(where / "source", tree, name=name)
     distinct_labels(source)
+    real_pictures(source)
+    edit(source)
     output = where / "built"
     options = PlanOptions(output=str(output), hash_images=hashed, **planned)
     save_plan(str(where / "plan.json"), make_plan(scan([InputSpec(str(source))], hash_images=hashed), options))
@@ -81,6 +84,14 @@ def distinct_labels(source: Path) -> None:
             if path.read_bytes() == LABELS["+"]:
                 number += 1
                 path.write_bytes(b"0 0.5 0.5 0.1 0.%04d\n" % number)
+
+
+def real_pictures(source: Path) -> None:
+    """Make every PNG one, so that trainers would load it."""
+    for folder, _, names in os.walk(source / "images"):
+        for name in names:
+            if name.endswith(".png"):
+                (Path(folder) / name).write_bytes(picture_bytes(f"{folder}/{name}"))
 
 
 def found(audit: Audit, severity: str | None = None) -> set[tuple[str, str]]:
