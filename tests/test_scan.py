@@ -13,8 +13,9 @@ import pytest
 from planbalance.controller import Controller, Seen
 from planbalance.errors import InputError
 from planbalance.inputs import InputSpec
-from planbalance.model import ImageFile, Snapshot
+from planbalance.model import ImageFile, Silent, Snapshot
 from planbalance.scan import content, crew, listing, scan, unread_suffixes
+from planbalance.workers import Workers
 from tests.builders import LABELS, image_bytes, tree_state, write, yolo_tree
 
 BOX = LABELS["+"]
@@ -660,3 +661,12 @@ def test_jpegs_that_do_not_end_as_one_are_listed(tmp_path: Path, hash_images: bo
 def test_images_that_are_no_jpegs_are_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("planbalance.scan.content.are_open_ended", None)
     assert len(scan([InputSpec(str(yolo_tree(tmp_path / "in", {"01-a": "+.", "02-b": "..."})))]).images) == 5
+
+
+def test_hands_are_free_for_batches_once_the_first_of_all_items_is_there() -> None:
+    with Workers(2) as workers:
+        hands = crew.Crew(None, workers, Silent())
+        found = hands.each(abs, range(0, -200, -1))
+        assert next(found) == 0
+        assert hands.do(sum, [[1, 2], [3], [4]], weigh=len) == [3, 3, 4]
+        assert list(found) == list(range(1, 200))

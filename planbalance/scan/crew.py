@@ -6,7 +6,7 @@ server, and threads hide the waiting: as many as raise the rate.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import chain, islice
 from typing import Final, Generic, NamedTuple, TypeVar
@@ -21,6 +21,7 @@ Batch = TypeVar("Batch")
 Result = TypeVar("Result")
 
 MOST_THREADS: Final = 128
+_ITEMS: Final = 64  # at most so many go to a process in one message
 
 
 class _Task(NamedTuple, Generic[Batch, Result]):
@@ -29,6 +30,13 @@ class _Task(NamedTuple, Generic[Batch, Result]):
     work: Callable[[Batch], Result]
     batch: Batch
     weight: int
+
+
+class _Items(NamedTuple, Generic[Item, Result]):
+    """Items with what is to be done to each."""
+
+    work: Callable[[Item], Result]
+    items: Sequence[Item]
 
 
 class _Done(NamedTuple, Generic[Result]):
@@ -64,8 +72,18 @@ class Crew:
         while batch := list(islice(source, self.calls_a_batch)):
             yield batch
 
-    def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """Yield the results of all items, in their order; each is worked on when it is asked for, unless it is far."""
+    def each(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+        """Yield the results of all items, in their order.
+
+        Processes work on all of them at the first call, before they get any batch; threads and this process on each
+        when it is asked for. `work` is a function of a module; what it takes and gives can be pickled.
+        """
+        if self._workers.count and not self._threads():
+            size = max(1, min(_ITEMS, len(items) // (4 * self._workers.count)))
+            batches = [_Items(work, items[start : start + size]) for start in range(0, len(items), size)]
+            done = dict(self._workers.work_off(_work_on, batches))  # all of it: the caller has batches for them next
+            yield from chain.from_iterable(done[number] for number in range(len(batches)))
+            return
         waiting = iter(items)
         for item in waiting:
             if self._threads() > 1:
@@ -112,6 +130,10 @@ def _while(wanted: Callable[[], bool], items: Iterator[Item]) -> Iterator[Item]:
         yield item
         if not wanted():
             return
+
+
+def _work_on(batch: _Items[Item, Result]) -> list[Result]:
+    return [batch.work(item) for item in batch.items]
 
 
 def _timed(task: _Task[Batch, Result]) -> _Done[Result]:

@@ -5,7 +5,7 @@ and files of other kinds (`Thumbs.db`, reports). `*.cache` and `*.npy` are count
 followed; a folder inside itself is cut by the device and inode of the folders above.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import NamedTuple
@@ -98,11 +98,17 @@ class Tree:
         self._identities: dict[tuple[int, int], str] = {}  # of image folders
         names = common_names(one.input for one in found)
         self.class_count = None if names is None else len(names)
+        self._listed = [_by_folder(one.listed.items()) for one in found]
+        self._texts = [_by_folder((path, 0) for path in one.texts) for one in found]
         self._starts = [one.input.root.rstrip("/") + "/" for one in found]
 
     def absolute(self, index: int, path: str) -> str:
         """Return the absolute path of a file or folder of an input."""
         return self._starts[index] + path if path else self.found[index].input.root
+
+    def named(self, visit: Visit) -> tuple[Mapping[str, int], Collection[str]]:
+        """Return the images that text lists name in one folder, and the text lists that lie there."""
+        return self._listed[visit.input].get(visit.path, {}), self._texts[visit.input].get(visit.path, {})
 
     def label_place(self, index: int, folder: int, place: str) -> Place:
         """Return where the labels of the images in `place` lie: at the same path below the label folder."""
@@ -120,6 +126,13 @@ class Tree:
         first = self._identities.setdefault(identity, path)
         if first != path:
             self.report("folder-twice", path, f"is the same folder as {first}: its images are there twice", "warning")
+
+
+def _by_folder(paths: Iterable[tuple[str, int]]) -> dict[str, dict[str, int]]:
+    folders: dict[str, dict[str, int]] = {}
+    for path, number in paths:
+        folders.setdefault(path.rpartition("/")[0], {})[path] = number
+    return folders
 
 
 def walk(tree: Tree, crew: Crew) -> None:
@@ -214,6 +227,23 @@ def _below(tree: Tree, listing: Listing) -> Iterator[Visit]:
 # ---- one level ------------------------------------------------------------------------------------------------------
 
 
+class _ToList(NamedTuple):
+    """A folder to list."""
+
+    visit: Visit
+    path: str  # absolute
+    listed: Mapping[str, int]  # as `FoundInput` has them, like the texts: those in this folder
+    texts: Collection[str]
+
+
+def _list(folder: _ToList) -> Listing:
+    visit, path, listed, texts = folder
+    listing = list_folder(visit, path, listed)
+    if texts:  # a text list that lies beside labels is none
+        listing.labels = [name for name in listing.labels if below_folder(visit.path, name) not in texts]
+    return listing
+
+
 class _Chunk(NamedTuple):
     """Some files of one folder, images or labels."""
 
@@ -227,15 +257,10 @@ def _visit_level(tree: Tree, crew: Crew, level: list[Visit]) -> list[Visit]:
     listings: list[Listing] = []
     chunks: list[_Chunk] = []
 
-    def visited(visit: Visit) -> Listing:
-        one = tree.found[visit.input]
-        listing = list_folder(visit, tree.absolute(visit.input, visit.path), one.listed)
-        if one.texts:  # a text list that lies beside labels is none
-            listing.labels = [name for name in listing.labels if below_folder(visit.path, name) not in one.texts]
-        return listing
+    folders = [_ToList(visit, tree.absolute(visit.input, visit.path), *tree.named(visit)) for visit in level]
 
     def batches() -> Iterator[list[Files]]:
-        for batch in _batches(crew.each(visited, level), listings, crew):
+        for batch in _batches(crew.each(_list, folders), listings, crew):
             chunks.extend(batch)
             yield [_files(tree, chunk) for chunk in batch]
 
