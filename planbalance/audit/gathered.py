@@ -44,9 +44,8 @@ class Gathered:
 
     def claim(self, folder: str, names: Iterable[str]) -> None:
         """Note the names of planned files of one folder."""
-        packed = _BETWEEN.join(names)
-        if packed:
-            self.names.setdefault(folder, []).append(packed)
+        if text := packed(names):
+            self.names.setdefault(folder, []).append(text)
 
     def claim_paths(self, paths: Iterable[str]) -> None:
         """Note planned files of any folders."""
@@ -59,16 +58,25 @@ class Gathered:
 
     def claimed(self) -> Iterator[tuple[str, list[str]]]:
         """Yield the names of planned files, a folder at a time."""
-        for folder, packed in self.names.items():
-            yield folder, _BETWEEN.join(packed).split(_BETWEEN)
+        for folder, texts in self.names.items():
+            yield folder, packed(texts).split(_BETWEEN)
+
+    def are_all_of(self, folder: str, names: str) -> bool:
+        """Return whether all names of a folder, sorted and packed, are planned; False may only say: not plainly so."""
+        return packed(sorted(self.names.get(folder, ()))) == names
 
     def merge(self, other: "Gathered") -> None:
         """Add what somebody else has gathered."""
         self.found += other.found
         self.tally.merge(other.tally)
-        for folder, packed in other.names.items():
-            self.names.setdefault(folder, []).extend(packed)
+        for folder, texts in other.names.items():
+            self.names.setdefault(folder, []).extend(texts)
         self.folders += other.folders
         self.in_manifest += other.in_manifest
         self.size += other.size
         self.loads.update(other.loads)
+
+
+def packed(names: Iterable[str]) -> str:
+    """Return names as one text."""
+    return _BETWEEN.join(names)

@@ -5,7 +5,7 @@ from typing import Final
 
 from planbalance.audit.documents import OWN_FOLDER, counted_twice, listed_paths
 from planbalance.audit.findings import Findings
-from planbalance.audit.gathered import Gathered
+from planbalance.audit.passes import Looked
 from planbalance.audit.subject import Subject
 from planbalance.audit.tally import Seen
 from planbalance.audit.tree import list_unclaimed, read_small
@@ -16,7 +16,7 @@ _LIST_BYTES: Final = 1 << 31
 
 
 def check_strangers(
-    subject: Subject, gathered: Gathered, documents: Iterable[str], volumes: VolumesByName, found: Findings
+    subject: Subject, looked: Looked, documents: Iterable[str], volumes: VolumesByName, found: Findings
 ) -> None:
     """Note what lies in the tree and is not planned; images among it are slices that trainers would load.
 
@@ -24,19 +24,22 @@ def check_strangers(
 
     Args:
         subject: the data set.
-        gathered: what slices may claim.
+        looked: what slices may claim, and what was listed.
         documents: what else is planned.
         volumes: tells the volume of an image.
         found: takes the problems.
     """
-    claimed = {folder: set(names) for folder, names in gathered.claimed()}
+    gathered = looked.gathered
+    taken = {path.rpartition("/")[0] for path in gathered.folders}  # what lies in those is not planned
+    known = {folder for folder, names in looked.listed.items() if gathered.are_all_of(folder, names)} - taken
+    claimed = {folder: set(names) for folder, names in gathered.claimed() if folder not in known}
     for path in documents:
         folder, _, name = path.rpartition("/")
         claimed.setdefault(folder, set()).add(name)
-    for path in gathered.folders:  # what lies in them is not planned
+    for path in gathered.folders:
         folder, _, name = path.rpartition("/")
         claimed[folder].discard(name)
-    listing = list_unclaimed(subject.root, claimed, leave_out=frozenset((OWN_FOLDER,)))
+    listing = list_unclaimed(subject.root, claimed, leave_out=frozenset((OWN_FOLDER, *known)))
     for path, reason in listing.unreadable:
         found.error("unreadable", path, reason)
     for path, kind in sorted(listing.kinds.items()):

@@ -8,12 +8,13 @@ import math
 import os
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, NamedTuple
 
 from planbalance import handoff
-from planbalance.audit.gathered import Gathered
+from planbalance.audit.gathered import Gathered, packed
 from planbalance.audit.placed import Reading
 from planbalance.audit.slices import SliceJudge, judge_in_threads
 from planbalance.audit.tree import look
@@ -40,10 +41,12 @@ class Looked:
 
     Attributes:
         gathered: of all slices.
+        listed: names in the folders of the plan, packed; nothing where nobody has listed them.
         details: the metadata's image names by block, in the plan's order; None where nobody has them.
     """
 
     gathered: Gathered
+    listed: dict[str, str] = field(default_factory=dict)
     details: list[SliceDetails] | None = None
 
 
@@ -121,7 +124,7 @@ def _nearness(work: Pass) -> Nearness:
 
 
 class _Task(NamedTuple):
-    """A piece of a block."""
+    """A piece of a block; a negative block: list the folders of the plan."""
 
     block: int
     piece: int
@@ -137,6 +140,7 @@ class _Done:
     slices: int = 0
     facts: BlockFacts | None = None
     details: SliceDetails | None = None
+    listed: dict[str, str] = field(default_factory=dict)
 
 
 _now: list[Pass] = []  # what the workers work at: they are forked while it is there
@@ -154,6 +158,7 @@ def _in_processes(work: Pass, near: Nearness, progress: Progress) -> Looked:
             try:
                 for _, done in workers.work_off(_do, _tasks(work, near)):
                     looked.gathered.merge(done.gathered)
+                    looked.listed.update(done.listed)
                     if done.facts is not None and done.details is not None:
                         facts[done.task.block], details[done.task.block] = done.facts, done.details
                     progress.advance(done.slices, done.gathered.size)
@@ -168,6 +173,7 @@ def _in_processes(work: Pass, near: Nearness, progress: Progress) -> Looked:
 
 def _tasks(work: Pass, near: Nearness) -> Iterator[_Task]:
     """Yield what is to be done, the largest first, so that all workers end at the same time."""
+    yield _Task(-1, 0, 1)
     for index, block in sorted(enumerate(work.plan.header.blocks), key=lambda block: -block[1].count):
         pieces = 1
         if work.reading.images:
@@ -179,6 +185,8 @@ def _tasks(work: Pass, near: Nearness) -> Iterator[_Task]:
 def _do(task: _Task) -> _Done:
     """Do one task, in a worker or here. Raises PlanError."""
     work = _now[-1]
+    if task.block < 0:
+        return _Done(task, listed=_listed(work))
     operations = work.plan.read_block(task.block)
     done = _Done(task)
     if task.piece == 0:
@@ -189,3 +197,14 @@ def _do(task: _Task) -> _Done:
     mine = operations[task.piece * size : (task.piece + 1) * size]
     done.gathered, done.slices = work.judge(mine), len(mine)
     return done
+
+
+def _listed(work: Pass) -> dict[str, str]:
+    """Return the names in the folders of the plan, as `Gathered.are_all_of` wants them."""
+    folders = {block.folder for block in work.plan.header.blocks}
+    folders |= {f"labels{folder.removeprefix('images')}" for folder in folders}
+    listed = {}
+    for folder in sorted(folders):
+        with suppress(OSError):  # whoever looks for strangers says so
+            listed[folder] = packed(sorted(os.listdir(f"{work.root}/{folder}")))
+    return listed

@@ -99,7 +99,7 @@ def audit_planned(
     for name, problem in gathered.found:
         if name != TRAINERS_VIEW:
             findings[name].add(problem)
-    check_strangers(subject, gathered, _documents(subject), volumes, findings[structure.FILES])
+    check_strangers(subject, looked, _documents(subject), volumes, findings[structure.FILES])
     if subject.mode == "list":
         check_lists(subject, findings[structure.FILES])
     if manifest is not None and manifest_found is not None:

@@ -220,6 +220,23 @@ def test_a_pipe_in_the_place_of_an_image_is_named_and_never_waited_for(tmp_path:
     assert {("missing", image), ("missing", made.label_of(other))} <= found(made.audit(), "error")
 
 
+@pytest.mark.parametrize("forked", [False, True])
+def test_a_folder_in_the_place_of_an_image_is_walked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forked: bool
+) -> None:
+    if forked:
+        monkeypatch.setattr(passes, "_WORTH_FORKING", 1)
+    made = built(tmp_path)
+    image = made.images()[0]
+    (made.output / image).unlink()
+    write(made.output / image / "IM9-99.png", b"trainers would load it")
+    for quick in (False, True):
+        audit = made.audit(quick=quick)
+        assert found(audit, "error") >= {("missing", image), ("extra", f"{image}/IM9-99.png")}
+        manifest = next(check for check in audit.checks if check.name == "manifest")
+        assert manifest.ok
+
+
 def test_a_folder_of_links_is_not_walked(tmp_path: Path) -> None:
     made = built(tmp_path)
     os.symlink("/", made.output / "images" / "root")
@@ -375,7 +392,7 @@ def test_clones_have_no_manifest_and_are_files_of_their_own(tmp_path: Path, hash
 
 
 @pytest.mark.parametrize(("mode", "hashed"), [("copy", False), ("symlink", True)])
-@pytest.mark.parametrize("kind", ["bit flip", "slice moved to another split"])
+@pytest.mark.parametrize("kind", ["bit flip", "slice moved to another split", "file extra", "file missing"])
 def test_worker_processes_and_threads_say_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, mode: Mode, hashed: bool
 ) -> None:
