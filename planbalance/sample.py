@@ -82,25 +82,33 @@ def sample_negatives(
     kept = candidates.keys() & always
     earlier = (candidates.keys() & kept_before) - kept
     if len(kept) + len(earlier) >= quota:
-        return kept | set(_lowest(earlier, max(0, quota - len(kept)), seed))
+        return kept | _lowest(earlier, max(0, quota - len(kept)), seed)
     kept |= earlier
     if len(candidates) <= quota:
         return set(candidates)
     if method == "random":
-        rest = [candidate for candidate in candidates if candidate not in kept]
-        return kept | set(_lowest(rest, quota - len(kept), seed))
+        rest = [candidate for candidate in candidates if candidate not in kept] if kept else candidates
+        return kept | _lowest(rest, quota - len(kept), seed)
     return kept | _spread(candidates_by_volume, kept, quota, seed)
 
 
-def _lowest(candidates: Iterable[Candidate], count: int, seed: int) -> list[Candidate]:
+def _lowest(candidates: Iterable[Candidate], count: int, seed: int) -> set[Candidate]:
     """Return the `count` candidates, all different, whose SHA-256 with the seed is lowest."""
     listed = list(candidates)
+    if count >= len(listed):
+        return set(listed)
     digests = [
         # no part of a file name holds the separator
-        _digest(f"{seed}\0{volume}\0{'' if number is None else number}\0{name}")
+        sha256(
+            f"{seed}\0{volume}\0{'' if number is None else number}\0{name}".encode("utf-8", "surrogateescape")
+        ).digest()
         for volume, number, name in listed
     ]
-    return [listed[index] for index in sorted(range(len(listed)), key=digests.__getitem__)[:count]]
+    # They are spread evenly, so the lowest lie below their share of all, nearly always: fewer to sort.
+    bound = bytes((min(255, 256 * count // len(listed) + 2),))
+    low = sorted([digest for digest in digests if digest < bound])
+    first_to_go = low[count] if len(low) > count else sorted(digests)[count]
+    return {candidate for candidate, digest in zip(listed, digests, strict=True) if digest < first_to_go}
 
 
 def _digest(text: str) -> bytes:

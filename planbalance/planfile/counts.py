@@ -1,7 +1,7 @@
 """Counts that a plan states, from what is counted: the guide's `statistics` and `volume_statistics`."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from planbalance.model import SPLITS, Operation, PlannedVolume, Split
@@ -23,6 +23,12 @@ def content_of(operations: Iterable[Operation]) -> Content:
     of_input = Counter([each.input for each in rows])
     images, labels = sum([each.image_size for each in rows]), sum([each.label_size for each in rows])
     return Content(len(rows), images, labels, len("".join([each.image for each in rows]).encode()), of_input)
+
+
+def together(contents: Sequence[Content]) -> Content:
+    """Return what parts of a plan amount to together."""
+    slices, images, labels, paths, of_input = zip(*contents, strict=True)
+    return Content(sum(slices), sum(images), sum(labels), sum(paths), sum(map(Counter, of_input), Counter()))
 
 
 def volume_counts(volumes: Iterable[PlannedVolume]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import orjson
 from planbalance.destination import Destinations
 from planbalance.errors import PlanError
 from planbalance.model import Block, Layout, Operation, PlanHeader, Split
-from planbalance.planfile.counts import Content, content_of
+from planbalance.planfile.counts import Content, content_of, together
 from planbalance.planfile.header import BLOCK_OPERATIONS, HEADER_BYTES, OPENING, SCHEMA, header_digest, parse_header
 
 TAIL: Final = b"]}\n"
@@ -54,6 +54,7 @@ def seal(draft: PlanHeader, operations: Iterable[Operation], names: Sequence[str
     names = names_of(draft, rows) if names is None else names
     blocks: list[Block] = []
     body: list[bytes] = []
+    contents: list[Content] = [content_of(())]
     offset = 0
     left = len(rows)
     for folder, run in runs(draft.parameters["layout"], rows, names):
@@ -61,6 +62,7 @@ def seal(draft: PlanHeader, operations: Iterable[Operation], names: Sequence[str
         data = _lines(run) + (b",\n" if left else b"\n")
         blocks.append(Block(folder, len(run), offset, len(data), hashlib.sha256(data).hexdigest()))
         body.append(data)
+        contents.append(content_of(run))
         offset += len(data)
     header = replace(draft, digest="", split_digest=_split_digest(draft, rows, names), blocks=tuple(blocks))
     header = replace(header, digest=header_digest(_header_json(header)))
@@ -72,7 +74,7 @@ def seal(draft: PlanHeader, operations: Iterable[Operation], names: Sequence[str
             hint="Fewer volumes or folders in one data set: build it in parts.",
         )
     parse_header(first_line)  # what cannot be read must not be written
-    return SealedPlan(header, content_of(rows), first_line, tuple(body))
+    return SealedPlan(header, together(contents), first_line, tuple(body))
 
 
 def first_line_of(header: PlanHeader) -> bytes:

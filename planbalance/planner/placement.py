@@ -74,6 +74,7 @@ def _unit(group: str, volumes: Sequence[Volume], columns: Sequence[Mapping[str, 
     boxes = Counter(
         one_class
         for volume in volumes
+        if volume.positives or not only_positive
         for one in volume.slices
         if one.positive or not only_positive
         for one_class in one.file.classes
