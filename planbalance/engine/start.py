@@ -22,10 +22,11 @@ def apply_plan(plan: PlanFile, options: ApplyOptions, progress: Progress | None 
     if options.shard is not None:
         plan = plan.stretch(cut(plan.header.blocks, options.shard.total)[options.shard.number - 1])
     job, switches = make_job(plan, options), Switches()
-    crew = Crew(job, switches, processes_for(job.slices, options.jobs, pool.available_cores()))
-    try:
-        from planbalance.engine.run import Run  # noqa: PLC0415 - takes a while, in which the workers parse the plan
+    with pool.without_collecting():  # no batch makes a cycle; a plan's slices would be walked through again and again
+        crew = Crew(job, switches, processes_for(job.slices, options.jobs, pool.available_cores()))
+        try:
+            from planbalance.engine.run import Run  # noqa: PLC0415 - takes a while, in which the workers parse the plan
 
-        return Run(job, crew, switches, progress or Silent(), began).to_its_end()
-    finally:
-        crew.close()
+            return Run(job, crew, switches, progress or Silent(), began).to_its_end()
+        finally:
+            crew.close()

@@ -6,7 +6,6 @@ parent dies: nobody may place names in a staging folder whose lock is free.
 
 import ctypes
 import errno
-import gc
 import os
 import pickle
 import signal
@@ -42,7 +41,6 @@ def serve(channel: socket.socket, parent: int, job: Job, switches: Switches) -> 
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         return
-    gc.disable()  # it makes no cycles, and its hundred thousands of tuples would be walked through again and again
     worker = _Worker(job, switches)
     with channel, channel.makefile("rwb") as stream:
         while True:
