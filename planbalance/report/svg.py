@@ -8,7 +8,9 @@ Matplotlib, which would measure them in a font that may lack their letters: a ke
 import html
 import io
 import logging
+import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
@@ -40,7 +42,7 @@ def matplotlib() -> Any:  # noqa: ANN401 - an extra
     level = talk.level
     talk.setLevel(logging.ERROR)  # where it keeps its list of fonts is no matter of whoever wants a page
     try:
-        import matplotlib.figure  # noqa: PLC0415 - an extra: only pages need it
+        return _imported()
     except ImportError:
         raise UsageError(
             "The page needs matplotlib, which is not installed.",
@@ -49,6 +51,17 @@ def matplotlib() -> Any:  # noqa: ANN401 - an extra
         ) from None
     finally:
         talk.setLevel(level)
+
+
+def _imported() -> Any:  # noqa: ANN401 - an extra
+    # A notebook names its own backend to every process that it starts, and it may not be installed here. A page needs
+    # none; inside the notebook's own process it stays, for the user's plots.
+    backend = None if "ipykernel" in sys.modules else os.environ.pop("MPLBACKEND", None)
+    try:
+        import matplotlib.figure  # noqa: PLC0415 - an extra: only pages need it
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
     return matplotlib
 
 

@@ -1,6 +1,8 @@
 """What becomes of a Matplotlib figure on the page."""
 
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,8 @@ from planbalance.errors import UsageError
 from planbalance.report.svg import COLOURS, inline, matplotlib, settings
 
 pytest.importorskip("matplotlib")
+
+REPOSITORY = Path(__file__).parents[2]
 
 HOSTILE = '</svg><script>alert(1)</script>"\u202e\x00\ud800'
 
@@ -77,3 +81,25 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(UsageError) as refused:
         matplotlib()
     assert refused.value.hint == "pip install 'planbalance[report]'"
+
+
+def test_nothing_is_imported_before_a_page_is_made() -> None:
+    asked = (
+        "import sys, planbalance.cli.report, planbalance.report.page\n"
+        "print({'matplotlib', 'numpy', 'jinja2'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_the_backend_of_a_notebook_does_not_stop_a_page() -> None:
+    """`!planbalance report` in a notebook: its kernel names a backend that is not installed where planbalance is."""
+    asked = (
+        "import os\nfrom tests.report.test_svg import drawn, settings\n"
+        "with settings():\n    print(drawn()[:4], os.environ['MPLBACKEND'])"
+    )
+    environment = {**os.environ, "MPLBACKEND": "module://no_such_package.backend_inline"}
+    done = subprocess.run(
+        [sys.executable, "-c", asked], capture_output=True, text=True, check=False, env=environment, cwd=REPOSITORY
+    )
+    assert (done.returncode, done.stdout) == (0, "<svg module://no_such_package.backend_inline\n"), done.stderr
