@@ -578,18 +578,19 @@ def clone(source: int, target: int) -> None:
 
 
 class Copier:
-    """Copies bytes between open files by the best way that this pair of file systems takes, learnt once for a run."""
+    """Copies bytes into the files of one file system by the best way it takes, learnt once for a source's."""
 
     def __init__(self) -> None:
-        self._way = 0
+        self._ways: dict[int, int] = {}  # device of the sources -> how many ways were refused
 
-    def copy(self, source: int, target: int, size: int, *, holes: bool = False) -> int:
+    def copy(self, source: int, target: int, size: int, *, device: int = 0, holes: bool = False) -> int:
         """Copy a whole file; return how many bytes there were, `size` + 1 standing for more than `size`.
 
-        With `holes` it keeps them (copy_file_range(2) and sendfile(2) may fill them).
+        `device` is the source's: what one file system refuses, another may take. With `holes` it keeps them
+        (copy_file_range(2) and sendfile(2) may fill them).
         """
         while True:
-            way = self._way
+            way = self._ways.get(device, 0)
             if way == 2 or size <= SMALL or holes:
                 return _by_hand(source, target, size, None, holes=holes)
             try:
@@ -600,7 +601,7 @@ class Copier:
             else:
                 if count or not size:  # nothing at all from a file with bytes: the call does not work here
                     return count
-            self._way = max(self._way, way + 1)
+            self._ways[device] = max(self._ways.get(device, 0), way + 1)
             os.lseek(source, 0, os.SEEK_SET)
             os.lseek(target, 0, os.SEEK_SET)
             os.ftruncate(target, 0)

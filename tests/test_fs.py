@@ -267,6 +267,24 @@ def test_a_copy_is_equal_by_every_way(tmp_path: Path, size: int, refused: str) -
     assert (tmp_path / "b").read_bytes() == data
 
 
+def test_what_one_source_refuses_is_tried_with_another_and_not_again(tmp_path: Path) -> None:
+    write(tmp_path / "a", b"x" * (1 << 16))
+
+    def act(count: int, name: str, real: object, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+        if name == "copy_file_range" and count < 2:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return faulty.only_count(count, name, real, args, kwargs)  # type: ignore[arg-type]  # a callable
+
+    copier = fs.Copier()
+    with faulty.calls(act) as calls:
+        for device in (1, 1, 2):
+            with open(tmp_path / "a", "rb") as source, open(tmp_path / "b", "wb") as target:
+                copier.copy(source.fileno(), target.fileno(), 1 << 16, device=device)
+            assert (tmp_path / "b").read_bytes() == b"x" * (1 << 16)
+    copies = [name for name in calls.seen if name in {"copy_file_range", "sendfile"}]
+    assert copies == ["copy_file_range", "sendfile", "sendfile", "copy_file_range"]
+
+
 @pytest.mark.parametrize(("real", "planned", "told"), [(10, 9, 10), (10, 11, 10), (5000, 10, 11)])
 @pytest.mark.parametrize("small", [0, 1 << 15])
 def test_a_file_of_another_size_than_planned_shows(
@@ -276,7 +294,7 @@ def test_a_file_of_another_size_than_planned_shows(
     write(tmp_path / "a", b"x" * real)
     for way in range(4):
         copier = fs.Copier()
-        copier._way = min(way, 2)
+        copier._ways[0] = min(way, 2)
         with open(tmp_path / "a", "rb") as source, open(tmp_path / "b", "wb") as target:
             if way == 3:
                 count = fs.copy_hashed(source.fileno(), target.fileno(), planned)[0]
@@ -328,7 +346,7 @@ def test_a_copy_keeps_holes(place: Path, shape: str, way: int | str) -> None:
             assert digest == hashlib.sha256(data).digest()
         else:
             copier = fs.Copier()
-            copier._way = int(way)
+            copier._ways[0] = int(way)
             count = copier.copy(source.fileno(), target.fileno(), len(data), holes=holes)
     assert count == len(data)
     assert (place / "b").read_bytes() == data

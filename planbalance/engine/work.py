@@ -280,7 +280,7 @@ class Placer:
             if self._hashed or operation.image_sha256:
                 count, summed = fs.copy_hashed(source, opened, operation.image_size, holes=holes)
             else:
-                count = self._copier.copy(source, opened, operation.image_size, holes=holes)
+                count = self._copier.copy(source, opened, operation.image_size, device=now.st_dev, holes=holes)
             self._check_copy(operation, count, summed)
             fs.set_mtime(opened, now.st_mtime_ns)
         return summed if self._hashed else None
