@@ -22,11 +22,13 @@ class BlockLists(NamedTuple):
         split: which one.
         lines: absolute image paths, each with its newline.
         lost: those whose label trainers would not find.
+        torn: those that trainers would take for several lines (`str.splitlines` ends one at U+2028, too).
     """
 
     split: Split
     lines: str
     lost: tuple[str, ...]
+    torn: tuple[str, ...]
 
 
 class Lister:
@@ -45,7 +47,10 @@ class Lister:
         """Return a block's part."""
         paths = [f"{self._roots[each.input]}/{each.image}" for each in operations]
         lost = [path for path, each in zip(paths, operations, strict=True) if label_by_path(path) != self._label(each)]
-        return BlockLists(operations[0].split, "".join(f"{path}\n" for path in paths), tuple(lost))
+        lines = "".join([f"{path}\n" for path in paths])
+        whole = len(lines.splitlines()) == len(paths)
+        torn = [] if whole else [path for path in paths if len(path.splitlines()) > 1]
+        return BlockLists(operations[0].split, lines, tuple(lost), tuple(torn))
 
     def _label(self, operation: Operation) -> str | None:
         """Return where the label is, or would be."""

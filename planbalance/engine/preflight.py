@@ -113,8 +113,17 @@ def refuse_absent_inputs(job: Job) -> None:
         )
 
 
-def refuse_lost_labels(job: Job) -> None:
-    """Refuse `--mode list` where trainers would not find a label by its image's path (PlanError)."""
+def refuse_lists_misread(job: Job) -> None:
+    """Refuse `--mode list` where trainers would not find an image, or a label by its image's path (PlanError)."""
+    torn = [path for each in job.survey.lists() for path in each.torn]
+    if torn:
+        raise PlanError(
+            f"--mode list would lose images: trainers end a line at the separator in {len(torn):,} paths, such as "
+            f"{torn[0]!a}",
+            kind="images-lost",
+            hint="use --mode symlink or copy",
+            paths=torn,
+        )
     lost = [path for each in job.survey.lists() for path in each.lost]
     if lost:
         raise PlanError(

@@ -174,7 +174,7 @@ class Run:
             preflight.refuse_absent_inputs(job)
         preflight.refuse_overlap(job)
         preflight.refuse_output(job)
-        preflight.refuse_lost_labels(job)
+        preflight.refuse_lists_misread(job)
         at = preflight.refuse_parent(job)
         preflight.refuse_unsafe(job, at)
         if fs.look(job.staging) is None:

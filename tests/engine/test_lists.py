@@ -68,6 +68,17 @@ def test_a_list_is_refused_where_trainers_would_look_elsewhere_for_the_labels(so
     assert not (tmp_path / "other").exists()
 
 
+def test_a_list_is_refused_where_trainers_would_read_one_path_as_two_lines(tmp_path: Path) -> None:
+    source = yolo_tree(tmp_path / "a\u2028b", VOLUMES)
+    plan = saved_plan([source], tmp_path / "set", tmp_path / "plan.json")
+    with pytest.raises(PlanError) as caught:
+        apply_plan(plan, ApplyOptions(mode="list"))
+    assert (caught.value.exit_code, caught.value.kind) == (4, "images-lost")
+    assert "\\u2028" in caught.value.message
+    assert not (tmp_path / "set").exists()
+    assert apply_plan(plan, ApplyOptions(mode="symlink")).published
+
+
 @pytest.mark.parametrize(
     ("image", "label"),
     [
