@@ -903,14 +903,19 @@ def report(
     from planbalance.report.subject import open_subject
 
     plan, dataset = open_subject(subject)
-    if plan is None and audit == "none":
-        raise UsageError(f"There is no plan in {dataset}: without an audit there is nothing to show.", kind="no-plan")
     check_page(html, plan, dataset)  # before a long audit
     found = None
     if dataset is not None and audit != "none":
         quick = audit == "quick" and plan is not None and not near_duplicates
         found = verify(dataset, quick=quick, near_duplicates=near_duplicates, progress=progress)
     shown = plan if plan is not None or dataset is None else _as_it_is(dataset, progress)
+    if shown is None and found is None:
+        raise UsageError(
+            f"No volume can be shown of {dataset}: it has no plan, and its images are in no split, "
+            "or their names cannot be read.",
+            kind="no-plan",
+            hint="Leave --audit none out, and the page shows the audit.",
+        )
     options = PageOptions(dataset, found, samples, as_found=plan is None)
     written = write_page(html, shown, options, progress)
     return Reported(written.path, written.bytes, None if plan is None else plan.header.digest, dataset, found)

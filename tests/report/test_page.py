@@ -302,8 +302,19 @@ def test_the_page_of_a_data_set_that_leaks_says_so_first_and_shows_the_data_set(
     assert "near-duplicates: not asked for" in page.text.replace("near-duplicates – not checked", "near-duplicates:")
     run_json("report", source, "--html", tmp_path / "page.html", "--near-duplicates")
     assert "not asked for" not in Page((tmp_path / "page.html").read_text()).text
-    refused = run_json("report", source, "--html", tmp_path / "b.html", "--audit", "none", code=2)
+    document = run_json("report", source, "--html", tmp_path / "page.html", "--audit", "none")
+    assert document["audit_ok"] is None
+    page = Page((tmp_path / "page.html").read_text())
+    assert "1 volume is in more than one split." in page.text
+    assert "Audit:" not in page.text
+    assert "This data set leaks." not in page.text, "nobody has audited it"
+
+
+def test_a_data_set_of_which_nothing_can_be_shown_is_refused_without_an_audit(tmp_path: Path) -> None:
+    source = yolo_tree(tmp_path / "in", KNEES, images="images")
+    refused = run_json("report", source, "--html", tmp_path / "page.html", "--audit", "none", code=2)
     assert refused["error"]["kind"] == "no-plan"
+    assert not (tmp_path / "page.html").exists()
 
 
 def test_a_split_without_positives_or_volumes_is_shown_too(tmp_path: Path) -> None:
