@@ -578,7 +578,7 @@ def clone(source: int, target: int) -> None:
 
 
 class Copier:
-    """Copies bytes into the files of one file system by the best way it takes, learnt once for a source's."""
+    """Copies bytes into the files of one file system by the best way that both take, learnt once a source."""
 
     def __init__(self) -> None:
         self._ways: dict[int, int] = {}  # device of the sources -> how many ways were refused

@@ -15,6 +15,8 @@ from planbalance.engine.check import StaleError
 # What one worker holds at a time, and what is kept though nobody uses it. With two files of each, 128 workers stay
 # below `ulimit -n` (1,024).
 _SOURCES: Final = 3
+# A worker that has its process to itself: images and labels of three splits, pooled into one block, take turns.
+SOURCES_ALONE: Final = 6
 _TARGETS: Final = 1
 _UNUSED: Final = 32
 
@@ -123,10 +125,12 @@ class SharedFolders:
 
     Args:
         tree: the staging folder; None where nothing is placed.
+        sources: how many source folders one worker holds at a time.
     """
 
-    def __init__(self, tree: fs.Tree | None) -> None:
+    def __init__(self, tree: fs.Tree | None, sources: int = _SOURCES) -> None:
         self.tree = tree
+        self.sources_each = sources
         self.sources = Shelf(_open_source)
         self.made = Shelf(self._make)
 
@@ -156,7 +160,7 @@ class Folders:
 
     def __init__(self, shared: SharedFolders) -> None:
         self._made = shared.made
-        self._sources = _Latest(_SOURCES, shared.sources.take, shared.sources.give)
+        self._sources = _Latest(shared.sources_each, shared.sources.take, shared.sources.give)
         self._targets = _Latest(_TARGETS, self._open_targets, self._close_targets)
 
     def source(self, path: str) -> int:

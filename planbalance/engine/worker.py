@@ -14,7 +14,7 @@ from typing import Final
 
 from planbalance import fs
 from planbalance.destination import Destinations
-from planbalance.engine.folders import SharedFolders
+from planbalance.engine.folders import SOURCES_ALONE, SharedFolders
 from planbalance.engine.job import Job
 from planbalance.engine.manifest import Lines, block_lines
 from planbalance.engine.schedule import Batch
@@ -77,7 +77,7 @@ class _Worker:
         opened = None if tree is None else fs.Tree(self._job.staging)
         if opened is not None and fs.open_identity(opened.fd) != tree:
             raise OSError(errno.ESTALE, "it was replaced", self._job.staging)
-        folders = SharedFolders(opened)
+        folders = SharedFolders(opened, SOURCES_ALONE)
         self._placer = Placer(self._job, way, folders, self._switches, redo=redo, copier=fs.Copier())
 
     def place(self, batch: Batch) -> Result:

@@ -9,7 +9,7 @@ import pytest
 
 from planbalance import fs
 from planbalance.engine.check import StaleError
-from planbalance.engine.folders import Folders, SharedFolders, Shelf
+from planbalance.engine.folders import SOURCES_ALONE, Folders, SharedFolders, Shelf
 from tests.faults import faulty
 
 
@@ -108,3 +108,26 @@ def test_a_folder_is_made_and_opened_by_two_calls_and_its_parents_only_once(tmp_
 def test_a_source_folder_that_is_gone_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(StaleError, match="is gone"):
         Folders(SharedFolders(None)).source(str(tmp_path / "gone"))
+
+
+def test_a_worker_alone_takes_each_folder_once_where_three_splits_take_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = [str(tmp_path / kind / split) for split in ("train", "val", "test") for kind in ("images", "labels")]
+    for place in places:
+        os.makedirs(place)
+    shared = SharedFolders(None, SOURCES_ALONE)
+    taken: list[str] = []
+    real = shared.sources.take
+
+    def take(name: str) -> int:
+        taken.append(name)
+        return real(name)
+
+    monkeypatch.setattr(shared.sources, "take", take)
+    folders = Folders(shared)
+    for place in 3 * places:
+        folders.source(place)
+    assert taken == places
+    folders.close()
+    shared.close()
