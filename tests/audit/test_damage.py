@@ -135,14 +135,14 @@ def no_false_alarm(where: Path, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_a_clean_tree_is_clean_also_after_a_trainer_used_it(tmp_path: Path, seed: int) -> None:
-    no_false_alarm(tmp_path, seed)
+def test_a_clean_tree_is_clean_also_after_a_trainer_used_it(in_memory: Path, seed: int) -> None:
+    no_false_alarm(in_memory, seed)
 
 
 @pytest.mark.torture(row=5)
 @pytest.mark.parametrize("seed", range(100, 600))
-def test_no_clean_tree_is_called_damaged(tmp_path: Path, seed: int) -> None:
-    no_false_alarm(tmp_path, seed)
+def test_no_clean_tree_is_called_damaged(in_memory: Path, seed: int) -> None:
+    no_false_alarm(in_memory, seed)
 
 
 @pytest.mark.parametrize(("mode", "hashed"), MODES)
