@@ -45,7 +45,7 @@ PLACES: dict[str, Callable[[], AbstractContextManager[Place]]] = {
     "--on", "words", multiple=True, type=click.Choice(list(PLACES)), help="A file system made here (default: all)."
 )
 @click.option("--full", is_flag=True, help="The guide's 94,440 slices, all peers everywhere, three rounds: an hour.")
-@click.option("--slices", default=0, help="Slices of a near data set (default: 40,000; with --full 94,440).")
+@click.option("--slices", default=0, help="Slices (default: 40,000, with --full 94,440; few where calls wait).")
 @click.option("--rounds", "count", default=0, help="Measured rounds, after one that warms up (default: 1; 3).")
 @click.option("--json", "json_file", default="benchmarks/results/build.json", show_default=True, help="The figures.")
 def main(
@@ -61,7 +61,7 @@ def main(
     for name, opened in _opened(roots, words):
         try:
             with opened as place:
-                found = _tables(place, slices or (FULL if full else QUICK), count or (3 if full else 1), full=full)
+                found = _tables(place, slices, count or (3 if full else 1), full=full)
                 result["places"][place.name] = found
                 print(_shown(place.name, found), flush=True)
         except UnavailableError as error:
@@ -82,7 +82,10 @@ def _save(result: dict[str, Any], json_file: str) -> None:
 
 
 def _tables(place: Place, slices: int, count: int, *, full: bool) -> dict[str, Any]:
-    tables = _far(place, count, full=full) if place.wait else _near(place, slices, count)
+    if place.wait:
+        tables = _far(place, slices, count, full=full)
+    else:
+        tables = _near(place, slices or (FULL if full else QUICK), count)
     with_jobs = [row for rows in tables.values() for row in rows if str(row["case"]).startswith("--jobs")]
     found: dict[str, Any] = {"tables": tables, "auto : best --jobs": build.auto_against_best(with_jobs)}
     if place.name == "tmpfs":
@@ -123,9 +126,9 @@ def room(place: Place, image_size: int) -> int:
     return space.f_bavail * space.f_frsize * 2 // 3 // (_TREES * image_size)
 
 
-def _far(place: Place, count: int, *, full: bool) -> dict[str, Any]:
-    """Measure a data set so small that `cp` takes half a minute, flat and with a folder a volume."""
-    slices = max(110, min(4_000, round((2_000 if full else 1_000) / place.wait)))
+def _far(place: Place, slices: int, count: int, *, full: bool) -> dict[str, Any]:
+    """Measure a data set, if nothing else is wanted so small that `cp` takes half a minute, flat and by volume."""
+    slices = slices or max(110, min(4_000, round((4_000 if full else 1_000) / place.wait)))
     with place.prepared():
         stage = build.prepare(place, slices, 16 << 10, list(build.FAR_GOALS))
     tables: dict[str, Any] = {}
