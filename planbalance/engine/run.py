@@ -297,7 +297,7 @@ class Run:
 
         crew = self._crew
         await anyio.to_thread.run_sync(crew.begin, placing)
-        schedule = Schedule(job.plan.header.blocks, ranges, crew.owned)
+        schedule = Schedule(job.plan.header.blocks, ranges, crew.owned, job.survey.sources())
         waits = self._waits if journal is not None else 0.0
         controller = Controller(pool.available_cores(), crew.processes, self._options.jobs, waits=waits)
         self._progress.begin("check" if journal is None else "apply", job.slices, "slices")

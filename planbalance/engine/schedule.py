@@ -2,6 +2,8 @@
 
 The kernel holds a folder's lock while it makes a name in it, so batches go round the folders in proportion to what each
 still has: whatever the number of workers, they seldom meet in one folder, and all folders end at about the same time.
+Who reads meets others too, where a folder's state travels between nodes (GPFS); there is no lock to wait for, so source
+folders only decide between destinations that deserve the next batch about equally.
 """
 
 from collections import deque
@@ -14,6 +16,9 @@ from planbalance.model import Block
 # A worker that ran out of blocks of its own parses another's only where so much of it is left: 20 ms of parsing must
 # save more than that.
 _WORTH_PARSING: Final = 2_048
+# Of two destinations that differ by less, and of no more than so many, the source folder decides.
+_ABOUT_EQUAL: Final = 7 / 8
+_COMPARED: Final = 16
 
 
 class Range(NamedTuple):
@@ -58,23 +63,32 @@ class Schedule:
 
     The next batch comes from the folder in which most is left for each batch that works there already, this one counted
     (D'Hondt's rule): so the batches in flight stand in proportion to what the folders still have. A folder that has
-    less than a batch is filled up with the next one, so that many small folders make few batches.
+    less than a batch is filled up with the next one, so that many small folders make few batches. Among folders that
+    deserve it about equally, and in which no more batches work, the same rule chooses by source folder.
 
     Args:
         blocks: the plan's.
         ranges: what is to be done.
         owners: the blocks that each worker has parsed, if they are parsed; `take` goes by them.
+        sources: the source folder of each block's images (of most of them); none where nobody knows.
     """
 
-    def __init__(self, blocks: Sequence[Block], ranges: Sequence[Range], owners: Sequence[Sequence[int]] = ()) -> None:
+    def __init__(
+        self,
+        blocks: Sequence[Block],
+        ranges: Sequence[Range],
+        owners: Sequence[Sequence[int]] = (),
+        sources: Sequence[str] = (),
+    ) -> None:
         self._folders = [block.folder for block in blocks]
         self._in_flight: dict[str, int] = {}
+        self._sources = _Sources(sources, ranges)
         self._groups: list[_Group] = []
         owner_of = {block: owner for owner, owned in enumerate(owners) for block in owned}
         parted: list[list[Range]] = [[] for _ in owners or (None,)]
         for part in ranges:
             parted[owner_of.get(part.block, 0)].append(part)
-        self._groups = [_Group(self._folders, parts, self._in_flight) for parts in parted]
+        self._groups = [_Group(self._folders, parts, self._in_flight, self._sources) for parts in parted]
 
     @property
     def left(self) -> int:
@@ -94,10 +108,12 @@ class Schedule:
         batch = group.fill(size)
         for folder in self._folders_of(batch):
             self._in_flight[folder] = self._in_flight.get(folder, 0) + 1
+        self._sources.began(batch)
         return batch
 
     def done(self, batch: Batch) -> None:
         """Take note that nobody works on a batch any more."""
+        self._sources.ended(batch)
         for folder in self._folders_of(batch):
             self._in_flight[folder] -= 1
             for group in self._groups:
@@ -107,11 +123,51 @@ class Schedule:
         return {self._folders[part.block] for part in batch}
 
 
+class _Sources:
+    """What is left to be read from each source folder, and how many batches read there."""
+
+    def __init__(self, of_blocks: Sequence[str], ranges: Sequence[Range]) -> None:
+        self._of_blocks = of_blocks
+        self._left: dict[str, int] = {}
+        self._in_flight: dict[str, int] = {}
+        for part in ranges if of_blocks else ():
+            source = of_blocks[part.block]
+            self._left[source] = self._left.get(source, 0) + _size(part)
+
+    @property
+    def several(self) -> bool:
+        """Whether there is a choice at all."""
+        return len(self._left) > 1
+
+    def weight(self, part: Range) -> float:
+        """Return how much of a part's source folder is left for each batch that reads there, this one counted."""
+        source = self._of_blocks[part.block]
+        return self._left[source] / (self._in_flight.get(source, 0) + 1)
+
+    def began(self, batch: Batch) -> None:
+        if not self.several:
+            return
+        for part in batch:
+            self._left[self._of_blocks[part.block]] -= _size(part)
+        for source in self._of(batch):
+            self._in_flight[source] = self._in_flight.get(source, 0) + 1
+
+    def ended(self, batch: Batch) -> None:
+        for source in self._of(batch) if self.several else ():
+            self._in_flight[source] -= 1
+
+    def _of(self, batch: Batch) -> set[str]:
+        return {self._of_blocks[part.block] for part in batch}
+
+
 class _Group:
     """What is left of some blocks, by folder; the heap holds at least one entry a folder, no lighter than it is."""
 
-    def __init__(self, folders: Sequence[str], ranges: Sequence[Range], in_flight: Mapping[str, int]) -> None:
+    def __init__(
+        self, folders: Sequence[str], ranges: Sequence[Range], in_flight: Mapping[str, int], sources: _Sources
+    ) -> None:
         self._in_flight = in_flight
+        self._sources = sources
         self._queues: dict[str, deque[Range]] = {}
         for part in ranges:
             self._queues.setdefault(folders[part.block], deque()).append(part)
@@ -125,7 +181,7 @@ class _Group:
     def fill(self, size: int) -> Batch:
         batch: list[Range] = []
         room = size
-        while room > 0 and (folder := self._heaviest()) is not None:
+        while room > 0 and (folder := self._next()) is not None:
             batch.append(self._cut(folder, room))
             room -= _size(batch[-1])
         return tuple(batch)
@@ -137,6 +193,23 @@ class _Group:
 
     def _weight(self, folder: str) -> float:
         return self._left[folder] / (self._in_flight.get(folder, 0) + 1)
+
+    def _next(self) -> str | None:
+        """Return the folder that deserves the next part; among several, the one whose source folder does."""
+        heaviest = self._heaviest()
+        if heaviest is None or not self._sources.several:
+            return heaviest
+        chosen, most = heaviest, self._sources.weight(self._queues[heaviest][0])
+        least, crowd = _ABOUT_EQUAL * self._weight(heaviest), self._in_flight.get(heaviest, 0)
+        compared = []
+        while len(compared) < _COMPARED and (folder := self._heaviest()) is not None and self._weight(folder) >= least:
+            compared.append(heappop(self._heap))
+            weight = self._sources.weight(self._queues[folder][0])
+            if weight > most and self._in_flight.get(folder, 0) <= crowd:
+                chosen, most = folder, weight
+        for entry in compared:
+            heappush(self._heap, entry)
+        return chosen
 
     def _heaviest(self) -> str | None:
         while self._heap:

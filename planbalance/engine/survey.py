@@ -4,6 +4,7 @@ A block is surveyed by the worker that parsed it; what the parent gets is small,
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from statistics import mode
 from typing import Final, NamedTuple
 
 from planbalance import handoff
@@ -15,6 +16,7 @@ from planbalance.planfile import BlockFacts, Facts
 # What content takes on a disk is counted in units of this: a file system's own unit may be far larger (NFS says what it
 # transfers at a time) and would refuse builds that fit.
 UNIT: Final = 4096
+_FEW: Final = 16
 
 
 class BlockSurvey(NamedTuple):
@@ -25,6 +27,7 @@ class BlockSurvey(NamedTuple):
         content: bytes of images and labels, each file in whole units.
         details: the metadata's image names.
         samples: one operation of each input that has one.
+        source: the source folder (of its input) of most images, told by a few of them: for the schedule.
         lists: its part of the lists of `--mode list`; None in other modes.
     """
 
@@ -32,6 +35,7 @@ class BlockSurvey(NamedTuple):
     content: int
     details: SliceDetails
     samples: tuple[Operation, ...]
+    source: str
     lists: BlockLists | None
 
 
@@ -50,7 +54,9 @@ class Surveyor:
         lists = None if self._lister is None else self._lister.of(operations)
         samples = {each.input: each for each in reversed(operations)}
         details = handoff.slice_details(self._header, operations)
-        return BlockSurvey(facts, units * UNIT, details, tuple(samples.values()), lists)
+        few = operations[:: max(1, len(operations) // _FEW)]
+        source = mode(f"{each.input}:{each.image.rpartition('/')[0]}" for each in few)
+        return BlockSurvey(facts, units * UNIT, details, tuple(samples.values()), source, lists)
 
 
 class Survey:
@@ -98,6 +104,12 @@ class Survey:
             for operation in self._of(index).samples:
                 found.setdefault(operation.input, operation)
         return list(found.values())
+
+    def sources(self) -> list[str]:
+        """Return the source folder of every block; none where not all blocks were surveyed yet (a shard)."""
+        if len(self._known) < len(self._blocks):
+            return []
+        return [self._known[index].source for index in self._blocks]
 
     def lists(self) -> Iterator[BlockLists]:
         """Yield every block's part of the lists of `--mode list`, in the plan's order. Raises PlanError."""

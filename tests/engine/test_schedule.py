@@ -108,6 +108,73 @@ def test_many_small_folders_share_batches() -> None:
     assert [sum(part.stop - part.start for part in batch) for batch in batches] == [50] * 10
 
 
+def sourced(*sources: str, count: int = 100) -> Schedule:
+    """Return a schedule of a destination folder a source that is named, each of one block."""
+    given_blocks = [Block(f"v{index}", count, 0, 1, "") for index in range(len(sources))]
+    return Schedule(given_blocks, missing_ranges(given_blocks, {}), (), sources)
+
+
+def test_batches_in_flight_are_spread_over_source_folders_in_proportion_too() -> None:
+    where = "aaaaaabbbbcc"
+    schedule = sourced(*where)
+    assert Counter(where[schedule.take(10)[0].block] for _ in range(6)) == {"a": 3, "b": 2, "c": 1}
+
+
+def test_a_source_folder_that_is_read_no_more_is_chosen_again() -> None:
+    where = "aaabbb"
+    schedule = sourced(*where)
+    first, second = schedule.take(10), schedule.take(10)
+    assert [where[batch[0].block] for batch in (first, second)] == ["a", "b"]
+    schedule.done(second)
+    assert where[schedule.take(10)[0].block] == "b"
+
+
+@settings(deadline=None)
+@given(
+    SHAPES,
+    st.lists(st.sampled_from("xyz"), min_size=24, max_size=24),
+    st.integers(1, 50),
+    st.lists(st.integers(0, 2), min_size=1, max_size=20),
+)
+def test_source_folders_never_cost_a_destination_what_it_deserves(
+    shape: dict[str, list[int]], sources: list[str], size: int, asking: list[int]
+) -> None:
+    """What is chosen deserves the batch nearly as much as any other, and is no more crowded than the first choice."""
+    given_blocks = blocks(**shape)
+    schedule = Schedule(given_blocks, missing_ranges(given_blocks, {}), (), sources[: len(given_blocks)])
+    left = {folder: sum(counts) for folder, counts in shape.items()}
+    crowd: Counter[str] = Counter()
+    running: list[Batch] = []
+    batches: list[Batch] = []
+    for asks in cycle(asking):
+        if not schedule.left:
+            break
+        weights = {folder: left[folder] / (crowd[folder] + 1) for folder in left}
+        most = max(weights.values())
+        batch = schedule.take(size)
+        first = given_blocks[batch[0].block].folder
+        assert weights[first] >= 7 / 8 * most
+        assert crowd[first] <= max(crowd[folder] for folder in weights if weights[folder] == most)
+        for part in batch:
+            left[given_blocks[part.block].folder] -= part.stop - part.start
+        crowd.update({given_blocks[part.block].folder for part in batch})
+        batches.append(batch)
+        running.append(batch)
+        if asks and running:
+            crowd.subtract({given_blocks[part.block].folder for part in running[0]})
+            schedule.done(running.pop(0))
+    once = covered([part for batch in batches for part in batch])
+    assert once == covered([Range(i, 0, block.count) for i, block in enumerate(given_blocks)])
+
+
+@given(SHAPES, st.integers(1, 50), st.sampled_from(["", "s"]))
+def test_one_source_folder_changes_nothing(shape: dict[str, list[int]], size: int, source: str) -> None:
+    given_blocks = blocks(**shape)
+    sources = [source] * len(given_blocks)
+    schedule = Schedule(given_blocks, missing_ranges(given_blocks, {}), (), sources)
+    assert all_batches(schedule, size) == in_batches(given_blocks, size)
+
+
 def test_the_order_is_the_same_every_time() -> None:
     given_blocks = blocks(a=[700, 30], b=[400], c=[400])
     assert in_batches(given_blocks, 64) == in_batches(given_blocks, 64)
@@ -135,3 +202,6 @@ def test_a_thousand_small_folders_are_handed_out_without_looking_at_each_of_them
     given_blocks = [Block(Counted(f"v{index:04}"), 100, 0, 1, "") for index in range(1000)]
     assert len(all_batches(Schedule(given_blocks, missing_ranges(given_blocks, {})), 100)) == 1000
     assert Counted.looks < 50_000
+    sources = [f"s{index % 200}" for index in range(1000)]
+    assert len(all_batches(Schedule(given_blocks, missing_ranges(given_blocks, {}), (), sources), 100)) == 1000
+    assert Counted.looks < 250_000
