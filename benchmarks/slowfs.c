@@ -4,7 +4,8 @@
  *
  * A metadata call (lookup, create, link, rename, unlink, ...) sleeps meta_us microseconds, a data call (read, write) sleeps
  * data_us. The kernel keeps its own rules: it holds the parent folder's lock while a name is made, for the whole round trip,
- * which is what makes a shared folder slow on a network file system. Caching of names and attributes is off, so that no
+ * which is what makes a shared folder slow on a network file system; names in one folder are looked up side by side, as the
+ * kernel lets other file systems do. Caching of names and attributes is off, so that no
  * cache hides the latency. With log=FILE every call that sleeps is a line in FILE: the second at which it began (of the
  * monotonic clock), its name, the path.
  */
@@ -134,7 +135,7 @@ static int slow_release(const char *path, struct fuse_file_info *fi) { (void)pat
 static int slow_statfs(const char *path, struct statvfs *st) { (void)path; return result(fstatvfs(root_fd, st)); }
 
 static void *slow_init(struct fuse_conn_info *connection, struct fuse_config *config) {
-    (void)connection;
+    connection->want |= connection->capable & FUSE_CAP_PARALLEL_DIROPS;
     config->entry_timeout = config->attr_timeout = config->negative_timeout = 0;
     config->use_ino = 1;
     return NULL;

@@ -3,8 +3,8 @@
 A block is surveyed by the worker that parsed it; what the parent gets is small, so that nobody parses a block twice.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from statistics import mode
 from typing import Final, NamedTuple
 
 from planbalance import handoff
@@ -55,7 +55,8 @@ class Surveyor:
         samples = {each.input: each for each in reversed(operations)}
         details = handoff.slice_details(self._header, operations)
         few = operations[:: max(1, len(operations) // _FEW)]
-        source = mode(f"{each.input}:{each.image.rpartition('/')[0]}" for each in few)
+        sources = Counter(f"{each.input}:{each.image.rpartition('/')[0]}" for each in few)
+        source, _ = sources.most_common(1)[0]
         return BlockSurvey(facts, units * UNIT, details, tuple(samples.values()), source, lists)
 
 
