@@ -5,9 +5,9 @@
  * A metadata call (lookup, create, link, rename, unlink, ...) sleeps meta_us microseconds, a data call (read, write) sleeps
  * data_us. The kernel keeps its own rules: it holds the parent folder's lock while a name is made, for the whole round trip,
  * which is what makes a shared folder slow on a network file system; names in one folder are looked up side by side, as the
- * kernel lets other file systems do. Caching of names and attributes is off, so that no
- * cache hides the latency. With log=FILE every call that sleeps is a line in FILE: the second at which it began (of the
- * monotonic clock), its name, the path.
+ * kernel lets other file systems do. Caching of names and attributes is off, so that no cache hides the latency. With
+ * log=FILE every call that sleeps is a line in FILE: the second at which it began (of the monotonic clock), its name,
+ * the path.
  */
 #define FUSE_USE_VERSION 31
 #define _GNU_SOURCE
