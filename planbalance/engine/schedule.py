@@ -201,7 +201,7 @@ class _Group:
             return heaviest
         chosen, most = heaviest, self._sources.weight(self._queues[heaviest][0])
         least, crowd = _ABOUT_EQUAL * self._weight(heaviest), self._in_flight.get(heaviest, 0)
-        compared = []
+        compared: list[tuple[float, int, str]] = []
         while len(compared) < _COMPARED and (folder := self._heaviest()) is not None and self._weight(folder) >= least:
             compared.append(heappop(self._heap))
             weight = self._sources.weight(self._queues[folder][0])
