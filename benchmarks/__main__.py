@@ -133,7 +133,7 @@ def _far(place: Place, slices: int, count: int, *, full: bool) -> dict[str, Any]
         stage = build.prepare(place, slices, 16 << 10, list(build.FAR_GOALS))
     tables: dict[str, Any] = {}
     for layout, wanted in build.FAR_GOALS.items():
-        goal = wanted if place.wait >= 1 else None
+        goal = wanted if place.wait == build.FAR_GOAL_WAIT else None
         cases = build.Cases(stage, layout)
         chosen = [
             *([*cases.plan()] if layout == "keep" else []),

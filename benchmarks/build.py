@@ -56,6 +56,7 @@ GOALS = {
 # Images of 500 KiB are moved by the disk, whoever asks it to.
 LARGE_GOALS = {"apply --checksum none": 1.0, "apply": 1.3}
 FAR_GOALS = {"keep": 1 / 8, "by-volume": 1 / 40}
+FAR_GOAL_WAIT = 2.0  # milliseconds a call, for which these are set
 
 
 @dataclass(frozen=True)

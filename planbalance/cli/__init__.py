@@ -10,9 +10,7 @@ def main() -> None:
     import signal
     import sys
 
-    gc.set_threshold(
-        100_000
-    )  # what modules are made of stays: looking through it again and again is a fifth of a start
+    gc.set_threshold(100_000)  # what modules are made of stays: to look through it over and over is a fifth of a start
     usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
     ours = {number for number, handler in usual.items() if signal.getsignal(number) is handler}  # nohup's stay ignored
     for number in ours:
