@@ -1,0 +1,134 @@
+"""`python -m benchmarks.million`: plan and symlink apply at 100,000 and at 1,000,000 slices on a tmpfs of its own.
+
+What matters is what a slice costs: the same at both, or something grows faster than the data. Each volume's images are
+hard links of one file, so that the memory is the tool's. Needs root, for a tmpfs without a limit of inodes.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks.build import TOOL
+from benchmarks.measure import machine
+from benchmarks.place import need_root_and, unmount
+
+_SLICES_A_VOLUME = 182
+_POSITIVE_EVERY = 6  # volumes
+_LOOK_SECONDS = 0.1
+
+
+@contextmanager
+def without_inode_limit() -> Iterator[Path]:
+    """Give a folder on a tmpfs that takes as many files as memory does."""
+    need_root_and("mount")
+    point = Path(tempfile.mkdtemp(prefix="pb-million-"))
+    try:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "nr_inodes=0,size=16g", "tmpfs", point], check=True)
+        yield point
+    finally:
+        unmount(point)
+        point.rmdir()
+
+
+def write_source(root: Path, slices: int) -> None:
+    """Write volumes of 182 slices; every sixth has tears in a quarter of its slices."""
+    images, labels = f"{root}/images/train", f"{root}/labels/train"
+    os.makedirs(images)
+    os.makedirs(labels)
+    for first in range(0, slices, _SLICES_A_VOLUME):
+        volume = first // _SLICES_A_VOLUME
+        count = min(_SLICES_A_VOLUME, slices - first)
+        for number in range(count):
+            stem = f"IM{number}-{volume:06d}"
+            if number == 0:
+                Path(f"{images}/{stem}.dcm").write_bytes(stem.encode() * 16)
+            else:
+                os.link(f"{images}/IM0-{volume:06d}.dcm", f"{images}/{stem}.dcm")
+            positive = volume % _POSITIVE_EVERY == 0 and number % 4 == 0
+            with open(f"{labels}/{stem}.txt", "wb") as label:
+                label.write(b"0 0.5 0.5 0.1 0.2\n" if positive else b"")
+
+
+def measured(command: Sequence[str]) -> dict[str, float]:
+    """Run a command; return seconds by the clock and of CPU, and the memory of all its processes at the peak in MiB.
+
+    Memory is the sum of proportional shares (smaps_rollup in proc(5)), looked at ten times a second.
+    """
+    before = os.times()
+    began = time.monotonic()
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    peak = 0
+    while child.poll() is None:
+        peak = max(peak, sum(map(_share, _family(child.pid))))
+        time.sleep(_LOOK_SECONDS)
+    seconds = time.monotonic() - began
+    after = os.times()
+    if child.returncode != 0:
+        sys.exit(f"{' '.join(command)}: exit {child.returncode}")
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return {"seconds": round(seconds, 2), "CPU": round(cpu, 2), "MiB": round(peak / 1024)}
+
+
+def _family(pid: int) -> list[int]:
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return [pid]
+    return [pid, *(each for child in children for each in _family(int(child)))]
+
+
+def _share(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:  # it has ended
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+
+
+def row(slices: int) -> dict[str, Any]:
+    """Plan and build a data set of so many slices, all of which are kept."""
+    with without_inode_limit() as root:
+        write_source(root / "source", slices)
+        plan = str(root / "plan.json")
+        words = ["--output", str(root / "out"), "--plan-file", plan, "--negatives-per-positive", "all", "--quiet"]
+        planned = measured([*TOOL, "plan", str(root / "source"), *words])
+        built = measured([*TOOL, "apply", plan, "--mode", "symlink", "--labels", "same", "--quiet"])
+    return {"slices": slices, "plan": planned, "apply --mode symlink --labels same": built}
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Return the rows as Markdown."""
+    lines = ["| slices | | seconds | CPU | us of CPU a slice | MiB |", "|---:|---|---:|---:|---:|---:|"]
+    for each in rows:
+        slices = each["slices"]
+        for name, found in each.items():
+            if name != "slices":
+                a_slice = 1e6 * found["CPU"] / slices
+                lines.append(
+                    f"| {slices:,} | {name} | {found['seconds']} | {found['CPU']} | {a_slice:.1f} | {found['MiB']} |"
+                )
+    return "\n".join(lines)
+
+
+@click.command()
+@click.option("--slices", default="100000,1000000", show_default=True)
+@click.option("--json", "json_file", default="benchmarks/results/million.json", show_default=True)
+def main(slices: str, json_file: str) -> None:
+    """Measure what a slice costs at several sizes."""
+    result = {"machine": machine(), "rows": [row(int(word)) for word in slices.split(",")]}
+    os.makedirs(os.path.dirname(json_file) or ".", exist_ok=True)
+    Path(json_file).write_text(json.dumps(result, indent=2) + "\n")
+    print(table(result["rows"]))
+
+
+if __name__ == "__main__":
+    main()
