@@ -29,6 +29,7 @@ _TREES = 4
 PLACES: dict[str, Callable[[], AbstractContextManager[Place]]] = {
     "tmpfs": lambda: folder("/dev/shm"),
     "disk": lambda: folder(tempfile.gettempdir()),
+    "ext4": lambda: loop("ext4"),
     "xfs": lambda: loop("xfs"),
     "btrfs": lambda: loop("btrfs"),
     "far1": lambda: slow(1_000, 250),
@@ -56,7 +57,7 @@ def main(
     # As pip does when it installs: a checkout where PYTHONDONTWRITEBYTECODE is set would be compiled at every start.
     compileall.compile_dir(Path(planbalance.__file__).parent, quiet=1)
     if not roots and not words:
-        words = tuple(PLACES) if full else ("tmpfs", "disk", "xfs", "btrfs", "far2", "far20", "moosefs")
+        words = tuple(PLACES) if full else ("tmpfs", "ext4", "xfs", "btrfs", "far2", "far20", "moosefs")
     result: dict[str, Any] = {"benchmark": "build", "machine": machine(), "versions": versions(), "places": {}}
     for name, opened in _opened(roots, words):
         try:
