@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks import __main__ as program
-from benchmarks import build, calls, measure, model
+from benchmarks import build, calls, measure, million, model
 from benchmarks.place import Place, client
 
 
@@ -106,3 +107,15 @@ def test_the_model_predicts_several_clients_from_one() -> None:
     assert table[2] == f"| by-volume | 32 | 11.0 s | {(8 + 31 * 0.5) / 2:.1f} s | thinking | +7% |"
     # 14,000 slices lie in one folder, in four blocks of at most 4,096; the largest shard has two of them
     assert table[4] == f"| keep | 4 | 60.0 s | {1 + 80 / 14_000 * 8_192:.1f} s | folder | -20% |"
+
+
+def test_what_a_slice_costs_is_told_for_each_size() -> None:
+    rows = [{"slices": 100_000, "plan": {"seconds": 1.9, "CPU": 2.1, "MiB": 119}}]
+    assert million.table(rows).splitlines()[-1] == "| 100,000 | plan | 1.9 | 2.1 | 21.0 | 119 |"
+
+
+def test_the_memory_of_a_command_is_that_of_all_its_processes() -> None:
+    held = "x = b'.' * (64 << 20); import time; time.sleep(0.6)"
+    forked = f"import os; child = os.fork(); {held}; child and os.wait()"
+    alone, both = (million.measured([sys.executable, "-c", code])["MiB"] for code in (held, forked))
+    assert 60 <= alone < 110 <= both
