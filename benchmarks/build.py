@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,9 +109,14 @@ def drawn_volumes(slices: int, *, least: int) -> dict[str, tuple[int, int]]:
 
 def write_source(root: Path, slices: int, image_size: int, *, least: int = 100) -> None:
     """Write a data set of the guide's shape and names."""
+    write_volumes(root, drawn_volumes(slices, least=least), image_size)
+
+
+def write_volumes(root: Path, volumes: Mapping[str, tuple[int, int]], image_size: int) -> None:
+    """Write a data set of the guide's names: volume -> (slices, positives)."""
     for kind in ("images", "labels"):
         os.makedirs(root / kind / "train")
-    for volume, (size, tears) in drawn_volumes(slices, least=least).items():
+    for volume, (size, tears) in volumes.items():
         for number in range(size):
             stem = f"IM{number + 1}-{volume}"
             with open(f"{root}/images/train/{stem}.dcm", "wb") as image:

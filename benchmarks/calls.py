@@ -4,7 +4,6 @@ Three data sets are built: one, one with more negatives, one with as many more p
 off, so that start-up, plan and publication, which do not grow with the slices, are not in the figures.
 """
 
-import os
 import shutil
 import subprocess
 import sys
@@ -12,10 +11,11 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.build import TOOL
+from benchmarks.build import TOOL, write_volumes
 from benchmarks.place import UnavailableError
 
 _FEW, _MORE = 500, 2_000  # slices
+_VOLUMES = 10
 # Neither waiting for one another nor memory is a call on a file; how often they come follows the load of the machine.
 _COUNTED = "trace=%file,%desc"
 _NOT_COUNTED = {"poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "mmap"}
@@ -52,13 +52,8 @@ def _row(name: str, options: Sequence[str], plans: Mapping[str, Path]) -> dict[s
 
 def _planned(place: Path, negatives: int, positives: int) -> Path:
     """Write a data set of ten volumes and return its plan, which keeps every slice."""
-    for kind in ("images", "labels"):
-        os.makedirs(place / "source" / kind / "train")
-    for number in range(negatives + positives):
-        stem = f"IM{number}-{number % 10:03d}"
-        (place / "source/images/train" / f"{stem}.png").write_bytes(stem.encode() * 500)
-        text = b"0 0.5 0.5 0.1 0.2\n" if number < positives else b""
-        (place / "source/labels/train" / f"{stem}.txt").write_bytes(text)
+    each = (negatives + positives) // _VOLUMES, positives // _VOLUMES
+    write_volumes(place / "source", {f"{number:03d}": each for number in range(_VOLUMES)}, 4 << 10)
     plan = place / "plan.json"
     words = ["--output", place / "out", "--plan-file", plan, "--negatives-per-positive", "all", "--quiet"]
     subprocess.run([*TOOL, "plan", place / "source", *words], check=True)

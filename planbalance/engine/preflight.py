@@ -3,6 +3,7 @@
 import errno
 import os.path
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -115,24 +116,23 @@ def refuse_absent_inputs(job: Job) -> None:
 
 def refuse_lists_misread(job: Job) -> None:
     """Refuse `--mode list` where trainers would not find an image, or a label by its image's path (PlanError)."""
-    torn = [path for each in job.survey.lists() for path in each.torn]
+    lists = list(job.survey.lists())
+    torn = [path for each in lists for path in each.torn]
     if torn:
-        raise PlanError(
-            f"--mode list would lose images: trainers end a line at the separator in {len(torn):,} paths, such as "
-            f"{torn[0]!a}",
-            kind="images-lost",
-            hint="use --mode symlink or copy",
-            paths=torn,
-        )
-    lost = [path for each in job.survey.lists() for path in each.lost]
+        raise _would_lose("images", torn, f"end a line at the separator in {len(torn):,} paths, such as {torn[0]!a}")
+    lost = [path for each in lists for path in each.lost]
     if lost:
-        raise PlanError(
-            f"--mode list would lose labels: trainers put /labels/ for the last /images/ in an image's path, and of "
-            f"{len(lost):,} images the label is not there, such as {lost[0]}",
-            kind="labels-lost",
-            hint="use --mode symlink or copy",
-            paths=lost,
-        )
+        why = "put /labels/ for the last /images/ in an image's path, and of "
+        raise _would_lose("labels", lost, f"{why}{len(lost):,} images the label is not there, such as {lost[0]}")
+
+
+def _would_lose(what: str, paths: Sequence[str], why: str) -> PlanError:
+    return PlanError(
+        f"--mode list would lose {what}: trainers {why}",
+        kind=f"{what}-lost",
+        hint="use --mode symlink or copy",
+        paths=paths,
+    )
 
 
 # ---- how much -----------------------------------------------------------------------------------------------------

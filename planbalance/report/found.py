@@ -12,23 +12,17 @@ from typing import Protocol
 from planbalance.inputs import common_names
 from planbalance.model import SPLITS, ImageFile, Operation, PlanHeader, PlannedVolume, Slice, Snapshot, Split
 from planbalance.naming import find_names, read_aloud
+from planbalance.planner.options import ReadablePlan
 from planbalance.planner.volumes import paths_below, read_slices, sources_of
 from planbalance.runlength import gaps
 
 
-class Shown(Protocol):
+class Shown(ReadablePlan, Protocol):
     """What a page is made of: a plan (`planstore.PlanFile`), or a data set as it was found."""
 
     @property
     def path(self) -> str:
         """Where the plan lies; "" where there is none."""
-
-    @property
-    def header(self) -> PlanHeader:
-        """Volumes and how they were read."""
-
-    def operations(self) -> Iterator[Operation]:
-        """Yield every slice that is shown."""
 
 
 @dataclass(frozen=True, slots=True)
