@@ -48,6 +48,7 @@ _SOURCE_FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK: Final = 1 << 19
+NOTHING_SHA256: Final = hashlib.sha256().hexdigest()  # hex; of a file without a byte, as most labels are
 # A file of so many bytes is read and written: 14 us at 4 KiB on tmpfs, where copy_file_range(2) takes 22, sendfile(2)
 # 18; at 64 KiB all three take 50. Sharing blocks or sparing a network pays off with larger files only.
 SMALL: Final = 1 << 15

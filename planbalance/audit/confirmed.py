@@ -16,6 +16,7 @@ from planbalance.audit.loading import UNOPENED, Opened, is_loaded, opened
 from planbalance.audit.placed import Reading
 from planbalance.audit.tree import UNFOLLOWED, is_flat
 from planbalance.destination import Destinations
+from planbalance.fs import NOTHING_SHA256
 from planbalance.model import Operation
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -130,9 +131,6 @@ def read_images(places: Places, reading: Reading) -> Read:
     return found
 
 
-_SUM_OF_NOTHING: Final = sha256(b"").hexdigest()
-
-
 def read_labels(places: Places, reading: Reading) -> Read:
     """Read the labels of a block."""
     found = Read()
@@ -141,7 +139,7 @@ def read_labels(places: Places, reading: Reading) -> Read:
             size = operation[8]
             data = _bytes_of(name, size, place) if size else _nothing_at(name, place)
             found.data.append(data or b"")
-            found.digests.append("" if data is None else sha256(data).hexdigest() if size else _SUM_OF_NOTHING)
+            found.digests.append("" if data is None else sha256(data).hexdigest() if size else NOTHING_SHA256)
     return found
 
 

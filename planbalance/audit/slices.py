@@ -1,7 +1,6 @@
 """Reads every slice of a planned data set once, in batches over worker threads, and judges it there."""
 
 from collections.abc import Callable, Iterator, Sequence
-from hashlib import sha256
 from itertools import compress, repeat
 from operator import and_, not_
 from typing import Final
@@ -24,6 +23,7 @@ from planbalance.audit.tally import Seen
 from planbalance.audit.volumes import VolumesByName
 from planbalance.destination import Destinations
 from planbalance.errors import PlanError
+from planbalance.fs import NOTHING_SHA256
 from planbalance.labels import EMPTY, LabelFacts, read_label
 from planbalance.model import Operation, Progress
 from planbalance.planstore import PlanFile
@@ -32,9 +32,6 @@ from planbalance.pool import batched, for_each_batch, run_blocking
 # Small enough for a bar that moves on large images, large enough for the hop to a thread not to count.
 _READ_AT_ONCE: Final = 128
 _LOOK_AT_ONCE: Final = 4096
-
-
-_SUM_OF_NOTHING: Final = sha256(b"").hexdigest()
 
 
 class SliceJudge:
@@ -95,7 +92,7 @@ class SliceJudge:
         images, labels = read_images(places, reading), read_labels(places, reading)
         fine = are_sources_as_they_were(operations, reading) if reading.sources else [True] * len(operations)
         _keep(fine, _equal(images.digests, [each.image_sha256 or None for each in operations]))
-        _keep(fine, _equal(labels.digests, [each.label_sha256 or _SUM_OF_NOTHING for each in operations]))
+        _keep(fine, _equal(labels.digests, [each.label_sha256 or NOTHING_SHA256 for each in operations]))
         self._hold_against_manifest(places, images, labels, fine, gathered)
         facts = [read_label(text, reading.class_count) if text else EMPTY for text in labels.data]
         _keep(fine, [not each.problems for each in facts])

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final, Literal, NamedTuple
 
+from planbalance.fs import NOTHING_SHA256
+
 Kind = Literal["file", "link", "folder", "other", "missing", "unreadable"]
 
 # What trainers leave behind anywhere (contract, "verify"): never an intruder.
@@ -17,7 +19,7 @@ LEFTOVERS: Final = (".cache", ".npy")
 _READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 UNFOLLOWED: Final = _READ | os.O_NOFOLLOW
 _PIECE: Final = 1 << 20
-_DIGEST_OF_NOTHING: Final = sha256(b"").digest()
+_DIGEST_OF_NOTHING: Final = bytes.fromhex(NOTHING_SHA256)
 
 
 class FileFacts(NamedTuple):

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from planbalance.destination import Destinations, label_path
+from planbalance.fs import NOTHING_SHA256
 from planbalance.model import Operation
 
 MANIFEST: Final = "manifest-sha256.txt"
 _DIGITS: Final = 64
-_NO_BYTES: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # SHA-256 of nothing
 
 
 class Lines(NamedTuple):
@@ -46,7 +46,7 @@ def block_lines(destinations: Destinations, operations: Sequence[Operation], sum
     labels = [f"labels{label_path(image)[len('images') :]}" for image in images]
     digits = sums.hex()
     image_sums = [digits[at : at + _DIGITS] for at in range(0, len(digits), _DIGITS)]
-    label_sums = [each.label_sha256 or _NO_BYTES for each in operations]
+    label_sums = [each.label_sha256 or NOTHING_SHA256 for each in operations]
     return lines_of(zip(images, image_sums, strict=True)), lines_of(zip(labels, label_sums, strict=True))
 
 
