@@ -20,7 +20,7 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -55,6 +55,8 @@ SMALL: Final = 1 << 15
 # Zeros of so many bytes stay a hole where a file with holes is copied: no file system allocates less.
 _PIECE: Final = 1 << 12
 _ZEROS: Final = bytes(_PIECE)
+# A file system answers so where it cannot put the names of a folder on disk.
+_NO_FOLDER_SYNC: Final = frozenset((errno.EINVAL, errno.ENOTSUP, errno.EROFS))
 # A file system answers so where it does not know a call at all, or not between these two files.
 NOT_HERE: Final = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV, errno.EPERM, errno.ENOTTY))
 # Older kernels, and containers whose filter of system calls does not know it.
@@ -460,7 +462,7 @@ def open_new(name: str, dir_fd: int) -> int:
     return os.open(name, _NEW, 0o666, dir_fd=dir_fd)
 
 
-def write_all_new(name: str, dir_fd: int, chunks: Iterator[bytes]) -> None:
+def write_all_new(name: str, dir_fd: int, chunks: Iterable[bytes], *, on_disk: bool = False) -> None:
     """Write a new file from chunks, small ones together: far away each write is a wait."""
     with new_file(name, dir_fd) as fd:
         gathered: list[bytes] = []
@@ -472,6 +474,8 @@ def write_all_new(name: str, dir_fd: int, chunks: Iterator[bytes]) -> None:
                 _write_all(fd, b"".join(gathered))
                 gathered, room = [], _CHUNK
         _write_all(fd, b"".join(gathered))
+        if on_disk:
+            os.fsync(fd)
 
 
 def write_replacing(name: str, dir_fd: int, data: bytes, *, on_disk: bool = False) -> None:
@@ -511,11 +515,30 @@ def write_once(name: str, dir_fd: int, data: bytes, *, on_disk: bool = False) ->
     return True
 
 
-def write_among_others(name: str, dir_fd: int, data: bytes) -> None:
-    """Write a file that other nodes may write at the same moment: it holds the whole of what one of them wrote."""
+def write_path(path: str, chunks: Iterable[bytes], *, on_disk: bool = False) -> None:
+    """Write a file where the user wants it: whoever looks finds the old one or the new one, whole.
+
+    With `on_disk` a machine that loses its power does too. The folder must be there; what failed leaves nothing.
+    """
+    parent, name = os.path.split(path)
+    folder = open_source_folder(parent)
+    try:
+        write_among_others(name, folder, chunks, on_disk=on_disk)
+    finally:
+        close(folder)
+    if on_disk:
+        try:
+            sync_folder(parent)
+        except OSError as error:
+            if error.errno not in _NO_FOLDER_SYNC:
+                raise
+
+
+def write_among_others(name: str, dir_fd: int, chunks: Iterable[bytes], *, on_disk: bool = False) -> None:
+    """Write a file that others may write at the same moment: it holds the whole of what one of them wrote."""
     temporary = next(temporary_names())
     try:
-        write_new(temporary, dir_fd, data)
+        write_all_new(temporary, dir_fd, chunks, on_disk=on_disk)
         rename_within(temporary, name, dir_fd)
     except BaseException:
         with suppress(OSError):

@@ -1,15 +1,15 @@
 """Plan files on disk: written in one step, read a block at a time, never trusted."""
 
-import errno
 import os
 import stat
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Final
 
+from planbalance import fs
 from planbalance.errors import PlanError, UsageError
 from planbalance.model import Operation, PlanHeader
 from planbalance.planfile import (
@@ -59,7 +59,7 @@ def save_plan(path: str, sealed: SealedPlan) -> None:
             paths=(path,),
         )
     try:
-        _replace(folder, target, sealed)
+        fs.write_path(target, (sealed.first_line, *sealed.body, sealed.tail), on_disk=True)
     except OSError as error:
         raise PlanError(
             f"The plan file cannot be written: {path}: {error.strerror or error}",
@@ -67,34 +67,6 @@ def save_plan(path: str, sealed: SealedPlan) -> None:
             hint="Give --plan-file a place where you may write and that has room.",
             paths=(path,),
         ) from None
-
-
-def _replace(folder: str, target: str, sealed: SealedPlan) -> None:
-    """Write beside the target, sync, rename over it, sync the folder; remove what was written on failure."""
-    temporary = f"{folder}/.planbalance-{os.getpid()}-{os.urandom(4).hex()}.tmp"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
-    try:
-        with open(descriptor, "wb") as file:
-            file.writelines((sealed.first_line, *sealed.body, sealed.tail))
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(temporary, target)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EROFS):  # file systems that cannot sync a folder
-            raise
-    finally:
-        os.close(descriptor)
 
 
 class PlanFile:

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -249,6 +250,33 @@ def test_replacing_goes_by_way_of_another_name(tmp_path: Path, folder: int) -> N
     fs.write_replacing("file", folder, b"new")
     assert (tmp_path / "file").read_bytes() == b"new"
     assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_a_path_holds_the_old_bytes_or_the_new_ones(tmp_path: Path, on_disk: bool) -> None:
+    """Whichever call fails; and a call that fails leaves nothing else."""
+    path, chunks = tmp_path / "file", (b"ne", b"w")
+    with faulty.calls(faulty.only_count) as seen:
+        fs.write_path(str(path), chunks, on_disk=on_disk)
+    assert path.read_bytes() == b"new"
+    assert seen.seen.count("fsync") == (2 if on_disk else 0)
+    for number in range(1, len(seen.seen) + 1):
+        path.write_bytes(b"old")
+        with faulty.calls(faulty.fail(number, errno.EIO)), suppress(OSError):
+            fs.write_path(str(path), chunks, on_disk=on_disk)
+        assert path.read_bytes() in {b"old", b"new"}
+        assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_folder_that_cannot_be_synced_is_no_reason_to_refuse_a_file(tmp_path: Path) -> None:
+    def act(count: int, name: str, real: object, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+        if name == "fsync" and isinstance(args[0], int) and stat.S_ISDIR(os.fstat(args[0]).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return faulty.only_count(count, name, real, args, kwargs)  # type: ignore[arg-type]  # a callable
+
+    with faulty.calls(act):
+        fs.write_path(str(tmp_path / "file"), (b"new",), on_disk=True)
+    assert (tmp_path / "file").read_bytes() == b"new"
 
 
 @pytest.mark.parametrize("size", [0, 1, 4096, (1 << 19) - 1, 1 << 19, (1 << 19) + 1, 3 << 19])

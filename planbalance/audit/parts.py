@@ -148,7 +148,7 @@ def save(subject: Subject, shard: Shard, part: bytes) -> None:
         own = -1
         try:
             own = tree.folder(f"{OWN_FOLDER}/{FOLDER}", make=True)
-            fs.write_among_others(_name(shard), own, part)
+            fs.write_among_others(_name(shard), own, (part,))
         finally:
             if own >= 0:
                 fs.close(own)

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from planbalance import guard
+from planbalance import fs, guard
 from planbalance.errors import UsageError
 from planbalance.model import Audit, PlannedVolume, Progress, Silent
 from planbalance.places import all_guarded
@@ -96,7 +96,7 @@ def write_page(
     check_page(path, plan, options.dataset)
     data = render(plan, options, progress or Silent())
     try:
-        _replace(path, data)
+        fs.write_path(path, (data,))
     except OSError as error:
         raise UsageError(
             f"The page cannot be written to {path}: {error.strerror or error}.",
@@ -130,18 +130,6 @@ def check_page(path: str, plan: Shown | None, dataset: str | None) -> None:
     if plan is not None:
         guard.refuse_files(page, all_guarded(plan.header.inputs, plan.header.sources))
     guard.refuse_files(page, outputs, what="data set")
-
-
-def _replace(path: str, data: bytes) -> None:
-    temporary = f"{os.path.dirname(path)}/.planbalance-{os.getpid()}-{os.urandom(4).hex()}.tmp"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(data)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 # ---- rendering ------------------------------------------------------------------------------------------------------
