@@ -4,13 +4,7 @@ Processes, since small files and links cost more in the interpreter than in the 
 one interpreter lock. Threads where calls wait for a disk or a server: they cost next to nothing, so there may be many.
 """
 
-import os
-import pickle
-import signal
-import socket
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -23,8 +17,9 @@ from planbalance.engine.schedule import Batch, shares
 from planbalance.engine.survey import BlockSurvey
 from planbalance.engine.switches import Switches
 from planbalance.engine.work import Placer, Result
-from planbalance.engine.worker import manifest_of, serve
+from planbalance.engine.worker import answering, manifest_of
 from planbalance.errors import IncompleteError
+from planbalance.forked import Child, ChildGoneError, may_fork
 from planbalance.model import Mode
 
 # Below it, forking and parsing in two processes costs more than it saves.
@@ -58,48 +53,31 @@ class Placing(NamedTuple):
     tree: fs.Tree | None
 
 
-class Process:
-    """A worker process, from its parent's side. Used by one thread at a time."""
+class Process(Child):
+    """A worker process, from its parent's side.
+
+    It is killed when its parent dies: nobody may place names in a staging folder whose lock is free.
+    """
 
     kind: Final = "processes"
 
     def __init__(self, number: int, job: Job, switches: Switches, siblings: Sequence["Process"]) -> None:
+        super().__init__(lambda: answering(job, switches), siblings, tied=True)
         self.owner: int | None = number
-        self.channel: socket.socket
-        self.channel, theirs = socket.socketpair()
-        parent = os.getpid()
-        # A signal that comes while it is forked must find it ready to leave that to the parent.
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-        try:
-            self._pid = os.fork()
-            if self._pid == 0:
-                ours = [each.channel.fileno() for each in (self, *siblings)]
-                _run_child(lambda: serve(theirs, parent, job, switches), ours)
-        except OSError:
-            self.channel.close()
-            raise
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-            theirs.close()
-        self._stream = self.channel.makefile("rwb")
 
-    def ask(self, name: str, *arguments: object) -> None:
-        """Ask for something; the answers come in the order of the questions."""
+    def ask(self, *question: object) -> None:
+        """Ask `answering` for something. Raises IncompleteError where it died."""
         try:
-            pickle.dump((name, arguments), self._stream, pickle.HIGHEST_PROTOCOL)
-            self._stream.flush()
-        except ConnectionError:
+            super().ask(*question)
+        except ChildGoneError:
             raise self._died() from None
 
     def answer(self) -> Any:  # noqa: ANN401 - whatever was asked for
         """Wait for the next answer. Raises what the worker raised; IncompleteError where it died."""
         try:
-            said, value = pickle.load(self._stream)  # noqa: S301 - from its own child
-        except (EOFError, ConnectionError, pickle.UnpicklingError):
+            return super().answer()
+        except ChildGoneError:
             raise self._died() from None
-        if said == "raised":
-            raise value
-        return value
 
     def begin(self, placing: Placing) -> None:
         """Make it ready to place."""
@@ -113,41 +91,17 @@ class Process:
         result: Result = self.answer()
         return result
 
-    def hang_up(self) -> None:
-        """Let it end once its batch is done; a second call does nothing."""
-        with suppress(OSError):
-            self._stream.close()
-        self.channel.close()
-
     def close(self) -> None:
         """Let it end, and wait for that; a second call does nothing."""
         self.hang_up()
-        self._reap()
-
-    def _reap(self) -> int:
-        pid, self._pid = self._pid, 0
-        return os.waitpid(pid, 0)[1] if pid else 0
+        self.reap()
 
     def _died(self) -> IncompleteError:
-        status = self._reap()
-        how = f"was killed (signal {os.WTERMSIG(status)})" if os.WIFSIGNALED(status) else "ended"
         return IncompleteError(
-            f"A worker process {how} before its work was done, perhaps for want of memory",
+            f"A worker process {self.reap()} before its work was done, perhaps for want of memory",
             kind="worker-died",
             hint="run the same command again to resume; --jobs 1 works without worker processes",
         )
-
-
-def _run_child(work: Callable[[], None], inherited: Sequence[int]) -> None:
-    """Work, and end without running anything of the parent's; nothing of its streams is flushed twice."""
-    code = 1
-    try:
-        for fd in inherited:  # the parent's ends: else nobody would see that the parent closed them
-            os.close(fd)
-        work()
-        code = 0
-    finally:
-        os._exit(code)
 
 
 class Thread:
@@ -270,11 +224,6 @@ class Crew:
         self._processes, self._idle, self._rested = [], [], []
         if self._folders is not None:
             self._folders.close()
-
-
-def may_fork() -> bool:
-    """Return whether forking is safe: not where this process has other threads, which might hold a lock right now."""
-    return threading.active_count() == 1 and len(os.listdir("/proc/self/task")) == 1
 
 
 def processes_for(slices: int, jobs: int | None, cores: int) -> int:

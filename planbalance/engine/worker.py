@@ -1,16 +1,7 @@
-"""A worker process: parses blocks and keeps them, surveys them, places batches of them. Forked before any thread is.
+"""What a worker process answers: it parses blocks and keeps them, surveys them, places batches of them."""
 
-It is asked over a socket and answers over it, one thing at a time. It ends when the socket ends, and at once when its
-parent dies: nobody may place names in a staging folder whose lock is free.
-"""
-
-import ctypes
 import errno
-import os
-import pickle
-import signal
-import socket
-from typing import Final
+from collections.abc import Callable
 
 from planbalance import fs
 from planbalance.destination import Destinations
@@ -23,41 +14,11 @@ from planbalance.engine.switches import Switches
 from planbalance.engine.work import Placer, Result
 from planbalance.model import Mode
 
-_PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 
-
-def serve(channel: socket.socket, parent: int, job: Job, switches: Switches) -> None:
-    """Do what is asked for over `channel` until it is closed.
-
-    Args:
-        channel: this worker's end.
-        parent: the process that forked it.
-        job: what to build.
-        switches: shared with the parent.
-    """
-    for number in (signal.SIGINT, signal.SIGTERM):  # a terminal and Slurm send them to all; the parent says what to do
-        signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        return
+def answering(job: Job, switches: Switches) -> Callable[..., object]:
+    """Return what answers a run's questions in a worker, each a name and its arguments; `switches` are shared."""
     worker = _Worker(job, switches)
-    with channel, channel.makefile("rwb") as stream:
-        while True:
-            try:
-                name, arguments = pickle.load(stream)  # noqa: S301 - from its own parent
-            except (EOFError, ConnectionError):
-                return
-            stream.write(pickle.dumps(_answer(worker, name, arguments), pickle.HIGHEST_PROTOCOL))
-            stream.flush()
-
-
-def _answer(worker: "_Worker", name: str, arguments: tuple[object, ...]) -> tuple[str, object]:
-    """Return ("done", value) or ("raised", exception)."""
-    try:
-        return "done", getattr(worker, name)(*arguments)
-    except Exception as error:  # raised again in the parent
-        return "raised", error
+    return lambda name, *arguments: getattr(worker, name)(*arguments)
 
 
 class _Worker:

@@ -161,7 +161,7 @@ def test_a_worker_that_is_killed_before_anything_is_written_leaves_nothing(tmp_p
         def survey(self: crew.Crew) -> None:
             for process in self._processes:
                 os.kill(process._pid, signal.SIGKILL)
-                with suppress(ConnectionError), open(process.channel.fileno(), "rb", closefd=False) as answers:
+                with suppress(ConnectionError), open(process.fileno(), "rb", closefd=False) as answers:
                     answers.read()  # what it said before it died
             real(self)
 
