@@ -463,7 +463,10 @@ def open_new(name: str, dir_fd: int) -> int:
 
 
 def write_all_new(name: str, dir_fd: int, chunks: Iterable[bytes], *, on_disk: bool = False) -> None:
-    """Write a new file from chunks, small ones together: far away each write is a wait."""
+    """Write a new file from chunks, small ones together: far away each write is a wait.
+
+    FileExistsError where the name is taken; then no chunk was taken.
+    """
     with new_file(name, dir_fd) as fd:
         gathered: list[bytes] = []
         room = _CHUNK
@@ -484,9 +487,11 @@ def write_replacing(name: str, dir_fd: int, data: bytes, *, on_disk: bool = Fals
     With `on_disk` that holds for a machine that loses its power too: the bytes are there before the name leads to them.
     """
     temporary = f"{name}.new"
-    with suppress(FileNotFoundError):
+    try:
+        write_new(temporary, dir_fd, data, on_disk=on_disk)
+    except FileExistsError:  # of a run that was cut off
         os.unlink(temporary, dir_fd=dir_fd)
-    write_new(temporary, dir_fd, data, on_disk=on_disk)
+        write_new(temporary, dir_fd, data, on_disk=on_disk)
     rename_within(temporary, name, dir_fd)
 
 

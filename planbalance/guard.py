@@ -8,14 +8,35 @@ from planbalance.errors import UsageError
 from planbalance.places import Relation, is_within, overlap_refused, relation
 
 
+class Looks:
+    """What was seen of paths: each is asked for once, since a file system far away takes its time for each answer."""
+
+    def __init__(self) -> None:
+        self._identities: dict[str, tuple[int, int] | None] = {}
+        self._real: dict[str, str] = {}
+
+    def identity(self, path: str) -> tuple[int, int] | None:
+        """Return what `fs.identity` did when it was asked first."""
+        if path not in self._identities:
+            self._identities[path] = fs.identity(path)
+        return self._identities[path]
+
+    def real_path(self, path: str) -> str:
+        """Return what `fs.real_path` did when it was asked first."""
+        if path not in self._real:
+            self._real[path] = fs.real_path(path)
+        return self._real[path]
+
+
 def refuse_output(output: str, inputs: Iterable[str]) -> None:
     """Refuse an output that is, holds or lies in one of these absolute paths.
 
     Raises:
         UsageError: it does (kind `output-overlaps-input`; contract, exit code 2).
     """
+    looks = Looks()
     for source in dict.fromkeys(inputs):
-        how = found_relation(output, source)
+        how = found_relation(output, source, looks)
         if how is not None:
             raise overlap_refused(output, how, source)
 
@@ -26,9 +47,10 @@ def refuse_files(files: Mapping[str, str], folders: Iterable[str], *, what: str 
     Raises:
         UsageError: one does (kind `file-inside-input`; contract, exit code 2).
     """
+    looks = Looks()
     for folder in dict.fromkeys(folders):
         for name, path in files.items():
-            if lies_in(path, folder):
+            if lies_in(path, folder, looks):
                 raise UsageError(
                     f"The {name} {path} is inside the {what} {folder}.",
                     kind="file-inside-input",
@@ -37,29 +59,31 @@ def refuse_files(files: Mapping[str, str], folders: Iterable[str], *, what: str 
                 )
 
 
-def found_relation(path: str, other: str) -> Relation | None:
+def found_relation(path: str, other: str, looks: Looks | None = None) -> Relation | None:
     """Return how two absolute paths lie to each other, as written or as the file system resolves them."""
     written = relation(path, other)
     if written is not None:
         return written
-    inside, around = lies_in(path, other), lies_in(other, path)
+    looks = looks or Looks()
+    inside, around = lies_in(path, other, looks), lies_in(other, path, looks)
     if inside and around:
         return "equal to"
     return "inside" if inside else "around" if around else None
 
 
-def lies_in(path: str, folder: str) -> bool:
+def lies_in(path: str, folder: str, looks: Looks | None = None) -> bool:
     """Answer whether `path` is `folder` or lies in it, as written or as the file system resolves it.
 
     Of a path that is not there (yet), what is there of it counts.
     """
     if is_within(path, folder):
         return True
-    identity = fs.identity(folder)
+    looks = looks or Looks()
+    identity = looks.identity(folder)
     if identity is None:
         return False
-    place = fs.real_path(path)
-    while fs.identity(place) != identity:
+    place = looks.real_path(path)
+    while looks.identity(place) != identity:
         parent = os.path.dirname(place)
         if parent == place:
             return False

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from planbalance import fs
 from planbalance.errors import UsageError
 from planbalance.guard import refuse_files, refuse_output
 
@@ -59,3 +60,20 @@ def test_files_in_an_input_are_refused_by_what_they_are(tmp_path: Path) -> None:
     for place in ("in/plan.json", "link/plan.json", "in/new/plan.json"):
         with pytest.raises(UsageError, match=f"The plan file {tmp_path / place} is inside the input"):
             refuse_files({"plan file": str(tmp_path / place)}, folders)
+
+
+def test_no_path_is_looked_at_twice_for_one_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Far away each look is a wait."""
+    looked: list[str] = []
+    identity = fs.identity
+
+    def counted(path: str) -> tuple[int, int] | None:
+        looked.append(path)
+        return identity(path)
+
+    monkeypatch.setattr("planbalance.fs.identity", counted)
+    for name in ("in/images", "in/labels"):
+        (tmp_path / name).mkdir(parents=True)
+    inputs = [f"{tmp_path}/{name}" for name in ("in", "in/images", "in/labels")]
+    refuse_output(str(tmp_path / "out"), inputs)
+    assert len(looked) == len(set(looked))

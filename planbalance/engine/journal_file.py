@@ -11,9 +11,10 @@ import anyio.to_thread
 from aiofiles.threadpool import wrap
 
 from planbalance import fs
-from planbalance.engine.journal import Record, gone_line, record_line, run_line, sync_line, syncing_line
+from planbalance.engine.journal import Record, gone_line, read_journal, record_line, run_line, sync_line, syncing_line
 from planbalance.engine.schedule import Range
 from planbalance.engine.staging import Staging, here
+from planbalance.model import Block
 
 SYNC_SECONDS: Final = 30.0  # durability safe: how much work a lost machine may cost
 
@@ -36,6 +37,13 @@ class JournalFile:
         self._order = anyio.Lock()
         self._waiting: list[bytes] = []  # lines of finished batches
         self._writing = False
+
+    def take_up(self, blocks: Sequence[Block], *, with_sums: bool) -> tuple[Record, ...]:
+        """Return what earlier runs wrote, as far as it is believed; what a run left torn at the end is cut off."""
+        known = read_journal(self.raw.content(), blocks, here(), with_sums=with_sums)
+        self.raw.cut(known.length)
+        self.written = known.written
+        return known.records
 
     async def begin(self, gone: Sequence[Range], opening: bytes = b"") -> None:
         """Write under which machine and boot the next lines are written, and which claims do not hold any more.

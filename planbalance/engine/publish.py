@@ -1,96 +1,14 @@
-"""The end of a build: the files at the root, the tool's own files, then one rename."""
+"""The end of a build: one rename, in which the output appears."""
 
 import errno
 import os.path
-from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Final
 
-import orjson
-
-from planbalance import fs, handoff
+from planbalance import fs
 from planbalance.engine import words
 from planbalance.engine.job import Job
-from planbalance.engine.lists import list_name
-from planbalance.engine.manifest import MANIFEST, Lines, in_order, lines_of
 from planbalance.engine.staging import Staging
 from planbalance.errors import IncompleteError, PlanError
-from planbalance.model import Mode, Split
-
-RECEIPT_SCHEMA: Final = "planbalance/receipt/1"
-METADATA: Final = "balanced_dataset_metadata.json"
-DATASET: Final = "dataset.yaml"
-HYPS: Final = "hyps"
-HYP: Final = "hyp.balanced.yaml"
-
-
-def write_root_files(job: Job, staging: Staging, way: Mode, manifest: Iterable[Lines] | None) -> int:
-    """Write what stands at the root, and plan and receipt; return how many files stand outside `.planbalance/` then.
-
-    `manifest`: its lines for every block; None makes none.
-    """
-    header, root = job.plan.header, staging.tree.fd
-    metadata = handoff.metadata_of(header, job.survey.details())
-    texts = {METADATA: metadata, DATASET: handoff.dataset_yaml(header, job.output, listed=way == "list")}
-    lists = _lists(job)
-    for split, lines in lists.items():
-        _write_anew(list_name(split), root, map(str.encode, lines))
-    hyp = handoff.hyp_yaml(header)
-    for name, data in texts.items():
-        fs.write_replacing(name, root, data)
-    if hyp is not None:
-        folder = staging.tree.folder(HYPS, make=True)
-        try:
-            fs.write_replacing(HYP, folder, hyp)
-        finally:
-            fs.close(folder)
-    extra = {METADATA: metadata} | ({f"{HYPS}/{HYP}": hyp} if hyp is not None else {})
-    if manifest is not None:
-        sums = lines_of((path, fs.hash_bytes(data)) for path, data in extra.items())
-        _write_anew(MANIFEST, root, in_order((sums, *manifest)))
-    _write_own(job, staging, way)
-    return files_of(job, way, summed=manifest is not None)
-
-
-def files_of(job: Job, way: Mode, *, summed: bool) -> int:
-    """Return how many files stand outside `.planbalance/` in the end, those that `write_root_files` writes included."""
-    placed = len({each.split for each in job.survey.lists()}) if way == "list" else 2 * job.slices
-    return placed + 2 + (handoff.hyp_yaml(job.plan.header) is not None) + summed
-
-
-def _lists(job: Job) -> dict[Split, list[str]]:
-    """Return the lines of the lists of `--mode list`, of splits that hold a slice."""
-    lists: dict[Split, list[str]] = {}
-    for each in job.survey.lists():
-        lists.setdefault(each.split, []).append(each.lines)
-    return lists
-
-
-def _write_anew(name: str, dir_fd: int, chunks: Iterator[bytes]) -> None:
-    with suppress(FileNotFoundError):
-        fs.unlink(name, dir_fd)
-    fs.write_all_new(name, dir_fd, chunks)
-
-
-def _write_own(job: Job, staging: Staging, way: Mode) -> None:
-    options = job.options
-    receipt = {
-        "schema": RECEIPT_SCHEMA,
-        "digest": job.plan.header.digest,
-        "mode": way,
-        "labels": options.labels,
-        "checksum": options.checksum,
-        "fallback": options.fallback,
-        "durability": options.durability,
-        "output": job.output,
-        "map_input": [list(pair) for pair in options.map_input],
-        "tool": "planbalance",
-    }
-    _write_anew(fs.PLAN, staging.own, job.plan.parts())
-    fs.write_replacing(fs.RECEIPT, staging.own, orjson.dumps(receipt, option=orjson.OPT_INDENT_2) + b"\n")
-
-
-# ---- the rename ---------------------------------------------------------------------------------------------------
 
 
 def publish(job: Job, staging: Staging, *, onto_empty: bool) -> str | None:

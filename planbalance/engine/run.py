@@ -4,36 +4,37 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import anyio
 import anyio.to_thread
 
 from planbalance import fs, handoff, pool
 from planbalance.controller import Controller
-from planbalance.engine import preflight, words
+from planbalance.engine import preflight
 from planbalance.engine.crew import Crew, Placing
+from planbalance.engine.faults import Faults, broken_off
 from planbalance.engine.finish import gather, nothing_begun, refuse_missing
 from planbalance.engine.job import Job, command, takes_sums
-from planbalance.engine.journal import Record, read_journal
+from planbalance.engine.journal import Record
 from planbalance.engine.journal_file import JournalFile
+from planbalance.engine.papers import Papers, files_of, write_manifest, write_papers
 from planbalance.engine.placing import place_all
-from planbalance.engine.publish import files_of, publish, write_root_files
+from planbalance.engine.publish import publish
 from planbalance.engine.resume import Proven, Sums, proven
 from planbalance.engine.schedule import Range, Schedule, missing_ranges
 from planbalance.engine.shard_journals import Reader, is_done, new_name, opening_line, taken_over
-from planbalance.engine.staging import Staging, here, read_header, refuse_other
+from planbalance.engine.staging import Staging, refuse_other_there
 from planbalance.engine.switches import Switches
-from planbalance.engine.work import Fault, Result
-from planbalance.errors import IncompleteError, InterruptedRunError, PlanError
+from planbalance.engine.work import Result
+from planbalance.errors import InterruptedRunError
 from planbalance.model import Mode, Outcome, Progress
 
 Value = TypeVar("Value")
 
 _CALLS: Final = 10  # of opening and of beginning a staging folder
-_FAULTS_KEPT_GOING: Final = 1_000  # after so many I/O errors the rest is not tried
 _LINK_WARNING: Final = (
     "Images are {kind}s to the source: whatever writes through one changes the source. Ultralytics before 8.4.175 and "
     "YOLOv5 re-save JPEGs that do not end in FF D9, in place"
@@ -63,7 +64,8 @@ class Run:
         self._progress = progress
         self._began = began
         self._signals = 0
-        self._faults: list[Fault] = []
+        self._faults = Faults()
+        self._failure: Exception | None = None  # of what is written while slices are placed
         self._stop = False
         self._copied = 0
         self._placed = 0
@@ -83,19 +85,7 @@ class Run:
         """Run the story while listening for SIGINT and SIGTERM; only the main thread can."""
         if threading.current_thread() is not threading.main_thread():
             return await self._story()
-        outcome: Outcome | None = None
-        failure: BaseException | None = None
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._listen)
-            try:
-                outcome = await self._story()
-            except Exception as error:  # raised below as itself, not in a group
-                failure = error
-            tasks.cancel_scope.cancel()
-        if failure is not None:
-            raise failure
-        assert outcome is not None
-        return outcome
+        return await _side_by_side(self._story, self._listen, endless=True)
 
     async def _listen(self) -> None:
         """First: running batches finish. Second: workers stop at the next file. Third: the process ends at once."""
@@ -137,7 +127,7 @@ class Run:
         try:
             return await self._told()
         except OSError as error:
-            raise _broken_off(self._job.output, error) from error
+            raise broken_off(self._job.output, error) from error
 
     async def _told(self) -> Outcome:
         job = await self._step(self._prepare)
@@ -180,7 +170,7 @@ class Run:
         if fs.look(job.staging) is None:
             preflight.refuse_space(job, self._options.mode, at)
         elif self._options.dry_run:
-            _refuse_staging(job)
+            refuse_other_there(job)
         return job
 
     def _begin(self, job: Job, staging: Staging) -> tuple[Mode, bool]:
@@ -213,32 +203,41 @@ class Run:
         journal = JournalFile(staging, safe=safe, name=name)
         sums = Sums(job) if with_sums else None
         try:
-            known = await self._step(lambda: self._resume(job, staging, way, journal, sums))
-            left = missing_ranges(job.plan.header.blocks, known.done)
-            resumed = self._placed = job.slices - sum(part.stop - part.start for part in left)
-            if resumed or shard is not None:
-                await self._step(lambda: _refuse_rest(job, way, resumed))
-            if shard is None:
-                await journal.begin(known.gone)
-            else:
-                await journal.begin((), opening_line(job, shard))
-                for record in taken_over(known.done, sums):
-                    await journal.record(record)
-            placing = Placing(way, redo=staging.resumed, tree=None if way == "list" else staging.tree)
-            await self._place(job, placing, left, journal=journal, sums=sums)
+            left = await self._take_over(job, staging, way, journal, sums)
+            resumed = self._placed
+            papers = await self._place_and_write(job, staging, way, left, journal, sums)
             if self._stop or self._faults:
                 with suppress(OSError):
                     await journal.vouch()
-            self._verdict()
+            self._refuse()
             if shard is not None:  # for the node that finishes
                 await journal.vouch()
                 return resumed, 2 * job.slices
-            files = await self._step(lambda: self._write_root_files(job, staging, way, sums))
+            files = await self._step(lambda: self._finish_papers(job, staging, way, papers, sums))
             if safe:
                 await journal.vouch()
         finally:
             journal.close()
         return resumed, files
+
+    async def _take_over(
+        self, job: Job, staging: Staging, way: Mode, journal: JournalFile, sums: Sums | None
+    ) -> list[Range]:
+        """Begin the journal with what earlier runs have done; return what is left to do."""
+        shard = job.options.shard
+        known = await self._step(lambda: self._resume(job, staging, way, journal, sums))
+        left = missing_ranges(job.plan.header.blocks, known.done)
+        self._placed = job.slices - sum(part.stop - part.start for part in left)
+        if self._placed or shard is not None:
+            share_left = 1 - self._placed / max(1, job.slices)
+            await self._step(lambda: preflight.refuse_space(job, way, job.staging, share_left=share_left))
+        if shard is None:
+            await journal.begin(known.gone)
+        else:
+            await journal.begin((), opening_line(job, shard))
+            for record in taken_over(known.done, sums):
+                await journal.record(record)
+        return left
 
     async def _gather(self, job: Job, staging: Staging, way: Mode) -> tuple[int, int]:
         """Take in what shards have built; return what `_build` does."""
@@ -248,35 +247,54 @@ class Run:
                 f"The shards were built by several versions of planbalance ({', '.join(sorted(gathered.tools))}); "
                 "plan and journals are of one format, so the data set is the same"
             )
-        files = await self._step(lambda: self._write_root_files(job, staging, way, gathered.sums))
+        papers = await self._step(lambda: write_papers(job, staging, way))
+        files = await self._step(lambda: self._finish_papers(job, staging, way, papers, gathered.sums))
         if job.options.durability == "safe":
             await self._step(lambda: fs.sync_below(staging.tree.fd))
         return job.slices, files
 
-    def _write_root_files(self, job: Job, staging: Staging, way: Mode, sums: Sums | None) -> int:
-        manifest = None if sums is None else list(self._crew.manifest(sums.by_block))
+    def _finish_papers(self, job: Job, staging: Staging, way: Mode, papers: Papers, sums: Sums | None) -> int:
+        """Write what hangs on what was placed; return how many files there are outside `.planbalance/`."""
+        blocks = None if sums is None else list(self._crew.manifest(sums.by_block))
         self._crew.dismiss()
-        return write_root_files(job, staging, way, manifest)
+        if blocks is not None:
+            write_manifest(staging, papers, blocks)
+        return files_of(job, way, summed=blocks is not None)
 
     def _resume(self, job: Job, staging: Staging, way: Mode, journal: JournalFile, sums: Sums | None) -> Proven:
         """Return what earlier runs have done."""
         blocks, shard = job.plan.header.blocks, job.options.shard
-        if shard is not None:
+        records: Sequence[Record]
+        if shard is None:
+            records = journal.take_up(blocks, with_sums=sums is not None)
+        else:
             journals = Reader(job, staging.own, with_sums=sums is not None).of(shard, blocks)
             records = [record for each in journals for record in each.records]
+        if sums is not None:
             for record in records:
-                if sums is not None:
-                    sums.add(record.ranges, record.sums)
-            return proven(job, way, staging.tree, records)
-        known = read_journal(journal.raw.content(), blocks, here(), with_sums=sums is not None)
-        journal.raw.cut(known.length)
-        journal.written = known.written
-        for record in known.records:
-            if sums is not None:
                 sums.add(record.ranges, record.sums)
-        return proven(job, way, staging.tree, known.records)
+        return proven(job, way, staging.tree, records)
 
     # ---- placing
+
+    async def _place_and_write(
+        self, job: Job, staging: Staging, way: Mode, left: list[Range], journal: JournalFile, sums: Sums | None
+    ) -> Papers:
+        """Place what is left, and meanwhile write what does not hang on it; a shard leaves that to who finishes."""
+        papers: Papers = []
+
+        async def write() -> None:
+            try:
+                papers.extend(await anyio.to_thread.run_sync(lambda: write_papers(job, staging, way)))
+            except Exception as error:  # raised once the workers have ended
+                self._failure, self._stop = error, True
+
+        async def place() -> None:
+            placing = Placing(way, redo=staging.resumed, tree=None if way == "list" else staging.tree)
+            await self._place(job, placing, left, journal=journal, sums=sums)
+
+        await (_side_by_side(place, write) if job.options.shard is None else place())
+        return papers
 
     async def _place(
         self,
@@ -311,31 +329,17 @@ class Run:
         self._progress.advance(result.count, result.copied)
         self._copied += result.copied
         self._placed += sum(part.stop - part.start for part in result.done)
-        self._faults += result.faults
-        if any(fault.stale for fault in result.faults):
+        self._faults.add(result.faults)
+        if self._faults.stale:
             self._switches.only_check = True
-        full = any(fault.errno in words.FULL for fault in result.faults)
-        broken = sum(1 for fault in self._faults if not fault.stale) if result.faults else 0
-        if full or broken >= _FAULTS_KEPT_GOING:
+        if self._faults.hopeless:
             self._stop = True
 
-    def _verdict(self) -> None:
-        """Raise what keeps this build from being published: a stale plan first, running again would not help there."""
-        stale = [fault for fault in self._faults if fault.stale]
-        if stale:
-            raise PlanError(
-                f"The plan is stale: {_listed(stale, 'source file')} not what was planned: {_examples(stale)}",
-                kind="plan-stale",
-                hint="make the plan anew; what was built so far is kept until --restart or `planbalance clean`",
-                paths=[fault.path for fault in stale],
-            )
-        if self._faults:
-            raise IncompleteError(
-                f"{_listed(self._faults, 'file')} not placed: {_examples(self._faults)}",
-                kind="io-error",
-                hint=_advice(self._faults),
-                paths=[fault.path for fault in self._faults],
-            )
+    def _refuse(self) -> None:
+        """Raise what keeps this build from being published, if anything does."""
+        self._faults.refuse()
+        if self._failure is not None:
+            raise self._failure
         if self._stop:
             raise self.interrupted()
 
@@ -344,7 +348,7 @@ class Run:
     async def _dry_run(self, job: Job) -> Outcome:
         ranges = missing_ranges(job.plan.header.blocks, {})
         await self._place(job, Placing(self._options.mode, redo=False, tree=None), ranges)
-        self._verdict()
+        self._refuse()
         way = self._options.mode
         whole = self._options.shard is None
         files = files_of(job, way, summed=takes_sums(job, way)) if whole else 2 * job.slices
@@ -365,43 +369,23 @@ class Run:
         )
 
 
-def _refuse_staging(job: Job) -> None:
-    """Say in a dry run what the real run would say about a partial build."""
-    if job.options.restart:
-        return
-    with suppress(FileNotFoundError):
-        tree = fs.Tree(job.staging)
+async def _side_by_side(
+    story: Callable[[], Awaitable[Value]], companion: Callable[[], Coroutine[Any, Any, None]], *, endless: bool = False
+) -> Value:
+    """Return what the story does, once its companion has ended too; an endless one is cancelled after the story.
+
+    What the story raises is raised as itself, not in a group.
+    """
+    outcome: list[Value] = []
+    failure: Exception | None = None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(companion)
         try:
-            header = read_header(tree)
-        finally:
-            tree.close()
-        if header is not None:
-            refuse_other(job, header)
-
-
-def _refuse_rest(job: Job, way: Mode, resumed: int) -> None:
-    preflight.refuse_space(job, way, job.staging, share_left=1 - resumed / max(1, job.slices))
-
-
-def _listed(faults: list[Fault], noun: str) -> str:
-    return f"1 {noun} is" if len(faults) == 1 else f"{len(faults):,} {noun}s are"
-
-
-def _examples(faults: list[Fault]) -> str:
-    said = "; ".join(f"{fault.path} {'' if fault.stale else '- '}{fault.reason}" for fault in faults[:3])
-    return f"{said}; and {len(faults) - 3:,} more" if len(faults) > 3 else said
-
-
-def _advice(faults: list[Fault]) -> str:
-    numbers = [fault.errno for fault in faults]
-    worst = next((number for number in numbers if number in words.FULL), numbers[0])
-    return words.advice(worst)
-
-
-def _broken_off(output: str, error: OSError) -> IncompleteError:
-    return IncompleteError(
-        f"The build of {output} broke off: {words.reason(error)}" + (f" ({error.filename})" if error.filename else ""),
-        kind="io-error",
-        hint=words.advice(error.errno),
-        paths=[str(error.filename)] if error.filename else [output],
-    )
+            outcome.append(await story())
+        except Exception as error:  # raised below
+            failure = error
+        if endless:
+            tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    return outcome[0]

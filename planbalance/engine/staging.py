@@ -114,6 +114,20 @@ def refuse_other(job: Job, header: Mapping[str, Any]) -> None:
         )
 
 
+def refuse_other_there(job: Job) -> None:
+    """Say in a dry run what the real one would say about a partial build, if there is one."""
+    if job.options.restart:
+        return
+    with suppress(FileNotFoundError):
+        tree = fs.Tree(job.staging)
+        try:
+            header = read_header(tree)
+        finally:
+            tree.close()
+        if header is not None:
+            refuse_other(job, header)
+
+
 def _refuse_other_rule(job: Job, header: Mapping[str, Any]) -> None:
     if shards_of(header) and header.get("shard_rule") != RULE:
         raise UsageError(
@@ -223,6 +237,7 @@ class Staging:
                 staging = cls._lock_once(job)
             except FileNotFoundError as error:  # its last holder removed or published it this very moment
                 gone = error
+                _forget(job.staging, made)
                 continue
             except NotADirectoryError:
                 raise _not_ours(job.staging, "it is not a folder") from None
@@ -230,6 +245,7 @@ class Staging:
                 raise _cannot_make(job.staging, error) from None
             if staging is not None:
                 return staging
+            _forget(job.staging, made)
         raise _cannot_make(job.staging, gone or OSError("it comes and goes"))
 
     @classmethod
@@ -265,7 +281,8 @@ class Staging:
                 fs.sync_below(self.tree.fd)
             return
         self.header = read_header(self.tree)
-        if self.header is None and self._anything_else():
+        made_now = self.path in self._made  # then there is nothing in it but what we and twins prepare with
+        if self.header is None and not made_now and self._anything_else():
             self.header = self._header_seen_late(job)
             if self.header is None:
                 raise _not_ours(self.path, "it holds files but no header of a partial build")
@@ -354,6 +371,11 @@ def _make_with_parents(path: str, made: list[str]) -> None:
         missing.append(at)
         at = os.path.dirname(at)
     made.extend(folder for folder in reversed(missing) if fs.make_folder(folder))
+
+
+def _forget(path: str, made: list[str]) -> None:
+    """Take note that what was made is gone: what stands there next may be somebody else's."""
+    made[:] = [each for each in made if each != path]
 
 
 def _unmake(made: list[str]) -> None:

@@ -282,7 +282,7 @@ class Nodes:
         self.now = "n0"
         for module in (staging, shard_journals):
             monkeypatch.setattr(module, "here", lambda: Here(self.now, f"boot of {self.now}"))
-        for name in ("planbalance.engine.run", "planbalance.engine.journal_file", "planbalance.engine.finish"):
+        for name in ("planbalance.engine.journal_file", "planbalance.engine.finish"):
             monkeypatch.setattr(f"{name}.here", lambda: Here(self.now, f"boot of {self.now}"))
 
 
