@@ -1,7 +1,6 @@
 """`python -m benchmarks`: one command for any machine; a JSON file and a table with machine, file system and method."""
 
 import compileall
-import json
 import os
 import signal
 import sys
@@ -16,7 +15,7 @@ import click
 import planbalance
 from benchmarks import build, calls
 from benchmarks.far import moosefs, slow
-from benchmarks.measure import Case, machine, versions
+from benchmarks.measure import Case, machine, save, versions
 from benchmarks.near import folder, loop
 from benchmarks.place import Place, UnavailableError
 
@@ -68,18 +67,13 @@ def main(
         except UnavailableError as error:
             result["places"][name] = {"skipped": str(error)}
             print(f"\n### {name}\n\nSkipped: {error}.", flush=True)
-        _save(result, json_file)
+        save(result, json_file)
     print("\n" + ", ".join(f"{key} {value}" for key, value in {**result["machine"], **result["versions"]}.items()))
 
 
 def _opened(roots: tuple[str, ...], words: tuple[str, ...]) -> Iterator[tuple[str, AbstractContextManager[Place]]]:
     yield from ((root, folder(root)) for root in roots)
     yield from ((word, PLACES[word]()) for word in words)
-
-
-def _save(result: dict[str, Any], json_file: str) -> None:
-    Path(json_file).parent.mkdir(parents=True, exist_ok=True)
-    Path(json_file).write_text(json.dumps(result, indent=2) + "\n")
 
 
 def _tables(place: Place, slices: int, count: int, *, full: bool) -> dict[str, Any]:

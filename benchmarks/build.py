@@ -13,11 +13,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.measure import Case, rounds, rows
+from benchmarks.measure import TOOL, Case, rounds, rows
 from benchmarks.place import Place
 from tests.builders import image_bytes, seed_shaped_volumes
-
-TOOL = (sys.executable, "-m", "planbalance")
 
 BARE_SCAN = """
 import os, sys
@@ -112,15 +110,22 @@ def write_source(root: Path, slices: int, image_size: int, *, least: int = 100) 
     write_volumes(root, drawn_volumes(slices, least=least), image_size)
 
 
-def write_volumes(root: Path, volumes: Mapping[str, tuple[int, int]], image_size: int) -> None:
-    """Write a data set of the guide's names: volume -> (slices, positives)."""
+def write_volumes(root: Path, volumes: Mapping[str, tuple[int, int]], image_size: int, *, linked: bool = False) -> None:
+    """Write a data set of the guide's names: volume -> (slices, positives).
+
+    With `linked` a volume's images are hard links of one file, so that a million of them take no memory.
+    """
     for kind in ("images", "labels"):
         os.makedirs(root / kind / "train")
     for volume, (size, tears) in volumes.items():
         for number in range(size):
             stem = f"IM{number + 1}-{volume}"
-            with open(f"{root}/images/train/{stem}.dcm", "wb") as image:
-                image.write(image_bytes(stem, image_size))
+            path = f"{root}/images/train/{stem}.dcm"
+            if linked and number:
+                os.link(f"{root}/images/train/IM1-{volume}.dcm", path)
+            else:
+                with open(path, "wb") as image:
+                    image.write(image_bytes(stem, image_size))
             with open(f"{root}/labels/train/{stem}.txt", "wb") as label:
                 label.write(b"0 0.5 0.5 0.1 0.2\n" if number < tears else b"")
     (root / "dataset.yaml").write_text(f"path: {root}\ntrain: images/train\nval: images/train\nnames: [tear]\n")

@@ -11,7 +11,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.build import TOOL, write_volumes
+from benchmarks.build import write_volumes
+from benchmarks.measure import TOOL
 from benchmarks.place import UnavailableError
 
 _FEW, _MORE = 500, 2_000  # slices

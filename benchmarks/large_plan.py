@@ -20,7 +20,7 @@ from typing import Any
 
 import click
 
-from benchmarks.measure import Run, machine, run
+from benchmarks.measure import TOOL, Run, machine, run, save
 from planbalance.model import SPLITS, Block, Operation, PlanHeader, PlannedVolume
 from planbalance.planfile import TAIL, slice_counts, volume_counts
 from planbalance.planfile.header import header_digest
@@ -28,7 +28,6 @@ from planbalance.planfile.seal import _header_json, _lines, first_line_of, names
 from planbalance.shards import cut
 from tests.engine.plans import sealed_plan
 
-_TOOL = (sys.executable, "-m", "planbalance")
 _LABEL = b"0 0.5 0.5 0.1 0.1\n"
 
 
@@ -151,13 +150,13 @@ def main(slices: int, each: int, shards: str, mode: str, root: str | None, json_
         for total in map(int, shards.split(",")):
             number = min(2, total)
             count = make_sources(header, source, cut(header.blocks, total)[number - 1])
-            words = [*_TOOL, "apply", str(plan), "--mode", mode, "--shard", f"{number}/{total}", "--quiet"]
+            words = [*TOOL, "apply", str(plan), "--mode", mode, "--shard", f"{number}/{total}", "--quiet"]
             done = run(words)
             rows.append(_row(f"{number}/{total}", count, done))
             print(rows[-1], file=sys.stderr)
             if total == 1:
                 rows.append(
-                    _row("finish", slices, run([*_TOOL, "apply", str(plan), "--mode", mode, "--finish", "--quiet"]))
+                    _row("finish", slices, run([*TOOL, "apply", str(plan), "--mode", mode, "--finish", "--quiet"]))
                 )
                 continue
             shutil.rmtree(place / ".out.planbalance-partial")
@@ -167,8 +166,7 @@ def main(slices: int, each: int, shards: str, mode: str, root: str | None, json_
             f"{plan.stat().st_size / 2**20:,.0f} MiB, its first line {len(first_line_of(header)) / 2**20:.0f} MiB",
             "rows": rows,
         }
-        os.makedirs(os.path.dirname(json_file) or ".", exist_ok=True)
-        Path(json_file).write_text(json.dumps(result, indent=2) + "\n")
+        save(result, json_file)
         print(json.dumps(result, indent=2))
     finally:
         shutil.rmtree(place)

@@ -1,5 +1,6 @@
 """Whole-process measurements: start-up, interpreter and exit included, as a user waits for them."""
 
+import json
 import os
 import platform
 import re
@@ -10,7 +11,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from statistics import median
+
+TOOL = (sys.executable, "-m", "planbalance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +118,9 @@ def versions() -> dict[str, str]:
             number = re.search(r"\d+\.[\d.]+", said.stdout + said.stderr)
             told[program] = number[0] if number else "unknown"
     return told
+
+
+def save(result: object, json_file: str) -> None:
+    """Write figures to a file, its folder made where it is missing."""
+    Path(json_file).parent.mkdir(parents=True, exist_ok=True)
+    Path(json_file).write_text(json.dumps(result, indent=2) + "\n")

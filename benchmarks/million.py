@@ -4,7 +4,6 @@ What matters is what a slice costs: the same at both, or something grows faster 
 hard links of one file, so that the memory is the tool's. Needs root, for a tmpfs without a limit of inodes.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -17,12 +16,13 @@ from typing import Any
 
 import click
 
-from benchmarks.build import TOOL
-from benchmarks.measure import machine
+from benchmarks.build import write_volumes
+from benchmarks.measure import TOOL, machine, save
 from benchmarks.place import need_root_and, unmount
 
 _SLICES_A_VOLUME = 182
 _POSITIVE_EVERY = 6  # volumes
+_IMAGE_BYTES = 256
 _LOOK_SECONDS = 0.1
 
 
@@ -41,21 +41,9 @@ def without_inode_limit() -> Iterator[Path]:
 
 def write_source(root: Path, slices: int) -> None:
     """Write volumes of 182 slices; every sixth has tears in a quarter of its slices."""
-    images, labels = f"{root}/images/train", f"{root}/labels/train"
-    os.makedirs(images)
-    os.makedirs(labels)
-    for first in range(0, slices, _SLICES_A_VOLUME):
-        volume = first // _SLICES_A_VOLUME
-        count = min(_SLICES_A_VOLUME, slices - first)
-        for number in range(count):
-            stem = f"IM{number}-{volume:06d}"
-            if number == 0:
-                Path(f"{images}/{stem}.dcm").write_bytes(stem.encode() * 16)
-            else:
-                os.link(f"{images}/IM0-{volume:06d}.dcm", f"{images}/{stem}.dcm")
-            positive = volume % _POSITIVE_EVERY == 0 and number % 4 == 0
-            with open(f"{labels}/{stem}.txt", "wb") as label:
-                label.write(b"0 0.5 0.5 0.1 0.2\n" if positive else b"")
+    sizes = [min(_SLICES_A_VOLUME, slices - first) for first in range(0, slices, _SLICES_A_VOLUME)]
+    volumes = {f"{n:06d}": (size, 0 if n % _POSITIVE_EVERY else -(-size // 4)) for n, size in enumerate(sizes)}
+    write_volumes(root, volumes, _IMAGE_BYTES, linked=True)
 
 
 def measured(command: Sequence[str]) -> dict[str, float]:
@@ -125,8 +113,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 def main(slices: str, json_file: str) -> None:
     """Measure what a slice costs at several sizes."""
     result = {"machine": machine(), "rows": [row(int(word)) for word in slices.split(",")]}
-    os.makedirs(os.path.dirname(json_file) or ".", exist_ok=True)
-    Path(json_file).write_text(json.dumps(result, indent=2) + "\n")
+    save(result, json_file)
     print(table(result["rows"]))
 
 

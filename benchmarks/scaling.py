@@ -6,7 +6,6 @@ whole machine used meanwhile, file servers included, so nothing else may be at w
 already: what a client costs before its first slice.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -19,34 +18,27 @@ from typing import Any
 import click
 
 from benchmarks.far import moosefs, slow
-from benchmarks.measure import machine
+from benchmarks.measure import TOOL, machine, save
 from benchmarks.place import Place, client
 
-_TOOL = (sys.executable, "-m", "planbalance")
 _LAYOUTS = ("by-volume", "keep")
+_IMAGE_BYTES = 256
 
 
 def prepare(place: Place, volumes: int, slices: int) -> list[str]:
     """Write a source below the place, and a plan of it for each layout; return the plans."""
-    maker = f"""
-import os, sys
-root = sys.argv[1]
-for kind in ("images", "labels"):
-    os.makedirs(f"{{root}}/in/{{kind}}")
-for volume in range({volumes}):
-    for number in range({slices}):
-        stem = f"IM{{number}}-01-{{volume:05d}}"
-        with open(f"{{root}}/in/images/{{stem}}.png", "wb") as image:
-            image.write(stem.encode() * 16)
-        with open(f"{{root}}/in/labels/{{stem}}.txt", "wb") as label:
-            label.write(b"0 0.5 0.5 0.1 0.1\\n" if volume % 4 == 0 and number % 2 else b"")
-"""
-    run(place, [sys.executable, "-c", maker, str(place.root)])
+    sizes = {f"01-{number:05d}": (slices, 0 if number % 4 else slices // 2) for number in range(volumes)}
+    source = f"{place.root}/in"
+    maker = (
+        "from pathlib import Path; from benchmarks.build import write_volumes; "
+        f"write_volumes(Path({source!r}), {sizes}, {_IMAGE_BYTES})"
+    )
+    run(place, [sys.executable, "-c", maker])
     plans = []
     for layout in _LAYOUTS:
         plan = f"{place.root}/{layout}.json"
-        words = ["plan", f"{place.root}/in", "--output", f"{place.root}/out-{layout}", "--layout", layout]
-        run(place, [*_TOOL, *words, "--negatives-per-positive", "all", "--plan-file", plan, "--quiet"])
+        words = ["plan", source, "--output", f"{place.root}/out-{layout}", "--layout", layout]
+        run(place, [*TOOL, *words, "--negatives-per-positive", "all", "--plan-file", plan, "--quiet"])
         plans.append(plan)
     return plans
 
@@ -108,7 +100,7 @@ def scale(place: Place, plan: str, mode: str, jobs: int, counts: Sequence[int]) 
     """Build a plan with each count of clients; return a row for each."""
     rows: list[dict[str, Any]] = []
     for count in counts:
-        apply = [*_TOOL, "apply", plan, "--mode", mode, "--jobs", str(jobs), "--quiet"]
+        apply = [*TOOL, "apply", plan, "--mode", mode, "--jobs", str(jobs), "--quiet"]
         shards = [[*apply, "--shard", f"{n}/{count}"] for n in range(1, count + 1)]
         built = together(place, shards)
         again = together(place, shards[:1])
@@ -168,8 +160,7 @@ def main(  # noqa: PLR0913, PLR0917 - click passes options by name
                 if layout in layouts.split(",")
             },
         }
-    os.makedirs(os.path.dirname(json_file) or ".", exist_ok=True)
-    Path(json_file).write_text(json.dumps(result, indent=2) + "\n")
+    save(result, json_file)
     print(table(result))
 
 

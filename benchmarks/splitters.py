@@ -8,7 +8,6 @@ inputs ready. Peers are measured in the same run where they can be imported (`pi
 
 import contextlib
 import io
-import json
 import os
 import platform
 import random
@@ -23,6 +22,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from benchmarks.measure import save
 from planbalance.split import SplitRequest, Unit, largest_remainder, split_units
 
 RATIOS = (Decimal("0.7"), Decimal("0.15"), Decimal("0.15"))
@@ -239,9 +239,8 @@ def main(seeds: int, json_file: str | None) -> None:
         )
         print(f"\n{row.name}: worst deviation {positives:.0f} (positives) and {negatives:.0f} (negatives) times ours.")
     if json_file is not None:
-        Path(json_file).parent.mkdir(parents=True, exist_ok=True)
         document = {"machine": machine(), "seeds": seeds, "rows": [row._asdict() for row in rows]}
-        Path(json_file).write_text(json.dumps(document, indent=2) + "\n")
+        save(document, json_file)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.splitters import draw_units
 from planbalance.errors import InputError
 from planbalance.model import SPLITS, Split
 from planbalance.split import SplitRequest, SplitResult, Stratum, Unit, largest_remainder, split_folds, split_units
@@ -33,16 +34,6 @@ def split(
 def plain(*sizes: tuple[int, int]) -> list[Unit]:
     """Units from (positive slices, negative slices)."""
     return [Unit(f"v{index:02d}", sum(size), size[0]) for index, size in enumerate(sizes)]
-
-
-def lognormal_units(seed: int, count: int = 550, positive: int = 93) -> list[Unit]:
-    """The benchmark's set: lognormal sizes 20 to 600, 5 to 40 % positive slices in positive volumes."""
-    draw = random.Random(seed)
-    sizes = [min(600, max(20, round(draw.lognormvariate(5, 0.6)))) for _ in range(count)]
-    return [
-        Unit(f"v{index:06d}", size, max(1, round(size * draw.uniform(0.05, 0.4))) if index < positive else 0)
-        for index, size in enumerate(sizes)
-    ]
 
 
 def seed_shaped_units() -> list[Unit]:
@@ -124,26 +115,26 @@ def test_the_guides_table_to_the_digit_for_seeds_1_to_50() -> None:
 
 
 def test_lognormal_sets_meet_every_target() -> None:
-    assert [seed for seed in range(1, 21) if not split(lognormal_units(seed), seed).exact] == []
+    assert [seed for seed in range(1, 21) if not split(draw_units(seed), seed).exact] == []
 
 
 def test_seeds_are_as_different_as_chance() -> None:
     """Two splits that know nothing of each other share 15 % of a test set; a search that forgets its start, more."""
-    given_units = lognormal_units(3)
+    given_units = draw_units(3)
     tests = [set(split(given_units, seed).in_split("test")) for seed in range(20)]
     shared = sum(len(one & other) / len(one) for one, other in combinations(tests, 2)) / 190
     assert 0.12 < shared < 0.18
 
 
 def test_each_volume_reaches_each_split() -> None:
-    given_units = lognormal_units(3, 200, 60)
+    given_units = draw_units(3, 200, 60)
     seen = Counter(pair for seed in range(60) for pair in split(given_units, seed).split_of.items())
     assert all(seen[unit.id, name] for unit in given_units for name in SPLITS)
 
 
 def test_few_positive_units_among_many_are_proven_closest() -> None:
     """With 10 positive units the positives cannot be met; the rest is, and that nothing closer exists is shown."""
-    result = split(lognormal_units(1, 100, 10))
+    result = split(draw_units(1, 100, 10))
     assert result.proven
     assert result.negatives.distance == 0
     assert result.distance == result.positives.distance > 0
@@ -151,7 +142,7 @@ def test_few_positive_units_among_many_are_proven_closest() -> None:
 
 @pytest.mark.full_size
 def test_ten_million_slices() -> None:
-    given_units = lognormal_units(1, 100_000, 17_000)
+    given_units = draw_units(1, 100_000, 17_000)
     assert sum(unit.slices for unit in given_units) > 10_000_000
     assert split(given_units).exact
 
@@ -199,7 +190,7 @@ def test_what_is_fixed_stays(given_units: list[Unit], wanted: Ratios, data: st.D
 
 
 def test_the_rest_is_placed_so_that_the_whole_meets_its_targets() -> None:
-    given_units = lognormal_units(7)
+    given_units = draw_units(7)
     before = split(given_units[:500], 1)
     after = split(given_units, 1, fixed=before.split_of)
     assert all(after.split_of[unit] == name for unit, name in before.split_of.items())
@@ -208,7 +199,7 @@ def test_the_rest_is_placed_so_that_the_whole_meets_its_targets() -> None:
 
 
 def test_a_fixed_test_set_that_is_too_large_leaves_train_and_val_in_proportion() -> None:
-    given_units = lognormal_units(8)
+    given_units = draw_units(8)
     fixed: dict[str, Split] = {unit.id: "test" for unit in given_units[::4]}
     result = split(given_units, 1, fixed=fixed)
     assert result.in_split("test") == tuple(sorted(fixed))
@@ -230,9 +221,9 @@ def test_the_same_split_under_any_hash_seed() -> None:
     """Nothing rests on the order of a set or on this process."""
     program = (
         "from tests.test_split import *\n"
-        "r = split(lognormal_units(2, 60, 12))\n"
+        "r = split(draw_units(2, 60, 12))\n"
         "k = split([u._replace(classes=((0, u.positives), (3, i % 3)), traits=('AB'[i % 2],))"
-        " for i, u in enumerate(lognormal_units(2, 80, 30))])\n"
+        " for i, u in enumerate(draw_units(2, 80, 30))])\n"
         "print(sorted(r.split_of.items()), sorted(k.split_of.items()))"
     )
     outputs = {
@@ -351,7 +342,7 @@ def test_few_volumes(
 @pytest.mark.parametrize("count", range(3, 21))
 def test_three_to_twenty_volumes_are_proven_closest(count: int) -> None:
     for positive in (1, count // 2, count):
-        result = split(lognormal_units(count, count, positive), count)
+        result = split(draw_units(count, count, positive), count)
         assert result.proven
         assert all(result.units)
 
@@ -382,7 +373,7 @@ def test_folds_partition(given_units: list[Unit], folds: int, seed: int) -> None
 
 @pytest.mark.parametrize("folds", [2, 3, 5, 10])
 def test_every_fold_meets_its_targets(folds: int) -> None:
-    results = split_folds(lognormal_units(4), folds, SEVENTY, 1)
+    results = split_folds(draw_units(4), folds, SEVENTY, 1)
     for result in results:
         assert result.exact
         assert abs(result.units[2] - 550 / folds) <= 2
@@ -414,7 +405,7 @@ def classed_units(seed: int) -> list[Unit]:
             else (),
             traits=(draw.choice(("Oslo", "Turku", "Vaasa")), draw.choice("FM")),
         )
-        for unit in lognormal_units(seed, 300, 150)
+        for unit in draw_units(seed, 300, 150)
     ]
 
 
