@@ -5,7 +5,6 @@ import stat
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -119,7 +118,7 @@ class PlanFile:
 
     def stretch(self, blocks: range) -> "PlanFile":
         """Return the plan of these blocks alone: nothing else is read. Its header is not one to write."""
-        part = replace(self.header, blocks=self.header.blocks[blocks.start : blocks.stop])
+        part = self.header._replace(blocks=self.header.blocks[blocks.start : blocks.stop])
         return PlanFile(self.path, part, self._read, self._reader)
 
     def read_block(self, index: int) -> list[Operation]:

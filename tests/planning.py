@@ -6,7 +6,7 @@ digit is one box of that class.
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from planbalance.model import Folder, ImageFile, Input, Operation, PlanHeader, Problem, Snapshot, Split
 from planbalance.planfile import BlockReader, SealedPlan
@@ -96,7 +96,7 @@ def with_hashes(snapshot: Snapshot, hashes: Mapping[str, str], blank: Sequence[s
         )
         for image in snapshot.images
     ]
-    return replace(snapshot, images=tuple(images))
+    return snapshot._replace(images=tuple(images))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@ import json
 import os
 import shlex
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +147,7 @@ def test_a_split_without_slices_is_left_out_but_trainers_want_val() -> None:
 
 
 def test_a_digest_of_digits_stays_a_string() -> None:
-    header = replace(small_plan().header, digest="1" * 30 + "e" + "2" * 33, split_digest="0" * 64)
+    header = small_plan().header._replace(digest="1" * 30 + "e" + "2" * 33, split_digest="0" * 64)
     assert loaded(header)["planbalance"]["digest"] == header.digest
     assert loaded(header)["planbalance"]["split_digest"] == "0" * 64
 
@@ -194,7 +193,7 @@ def test_the_metadata_have_the_guides_keys() -> None:
     operations = small_operations()
     statistics = {**draft(operations).statistics, "before": {}, "removed": 0}
     header = draft(operations, statistics=statistics)
-    header = replace(header, volume_statistics={**header.volume_statistics, "train": {"positive": 2, "negative": 1}})
+    header = header._replace(volume_statistics={**header.volume_statistics, "train": {"positive": 2, "negative": 1}})
     text = metadata_json(header, sorted(operations, key=lambda each: each.image))
     assert text.endswith(b"}\n")
     assert b'\n  "source": [\n    "/data/in"\n  ],\n' in text
@@ -234,7 +233,7 @@ def test_the_metadata_have_the_guides_keys() -> None:
 
 def test_the_metadata_name_files_as_they_are_in_the_output() -> None:
     operations = [operation("images/train/sub/IM1-01.png", volume="N-01")]
-    header = draft(operations, sources=(replace(POOLED, prefix="N-"),))
+    header = draft(operations, sources=(POOLED._replace(prefix="N-"),))
     details = json.loads(metadata_json(header, operations))["slice_details"]
     assert details == {"train": {"N-01": {"positive": [], "negative": ["N-IM1-01.png"]}}, "val": {}, "test": {}}
 

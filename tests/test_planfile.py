@@ -2,7 +2,6 @@ import hashlib
 import json
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -193,7 +192,7 @@ def plans(draw: st.DrawFn) -> tuple[PlanHeader, list[Operation]]:
     volumes = draw(st.lists(part, min_size=1, max_size=4, unique_by=lambda text: text.encode().hex()))
     volumes = [f"{index}{volume}" for index, volume in enumerate(volumes)]
     splits: dict[str, Split] = {volume: draw(st.sampled_from(["train", "val", "test"])) for volume in volumes}
-    sources = (replace(POOLED, prefix="A-"), Source("", (Folder("", "", None),)))
+    sources = (POOLED._replace(prefix="A-"), Source("", (Folder("", "", None),)))
     operations = []
     for index in range(count):
         volume = draw(st.sampled_from(volumes))
@@ -227,7 +226,7 @@ def test_what_is_sealed_reads_back_and_seals_to_the_same_bytes(plan: tuple[PlanH
     back = read(sealed)
     placed = Destinations(header.sources, header.parameters["layout"])
     assert back == sorted(operations, key=placed.of)
-    again = seal(replace(sealed.header, digest="", split_digest="", blocks=()), reversed(back))
+    again = seal(sealed.header._replace(digest="", split_digest="", blocks=()), reversed(back))
     assert document(again) == document(sealed)
     assert document(parse_edited(document(sealed))) == document(sealed)
 
@@ -263,8 +262,8 @@ def moved(change: Callable[[PlanHeader], PlanHeader], edit: Callable[[list[Opera
 
 def test_the_split_digest_is_equal_on_every_cluster() -> None:
     digest = small_plan().header.split_digest
-    assert moved(lambda header: replace(header, inputs=("/gpfs/x",), output="/scratch/y", warnings=("w",))) == digest
-    assert moved(lambda header: replace(header, parameters={"layout": "by-volume"})) == digest
+    assert moved(lambda header: header._replace(inputs=("/gpfs/x",), output="/scratch/y", warnings=("w",))) == digest
+    assert moved(lambda header: header._replace(parameters={"layout": "by-volume"})) == digest
     touched = moved(
         lambda header: header, lambda ops: [each._replace(image_mtime_ns=5, image_size=7, label_size=0) for each in ops]
     )
@@ -278,8 +277,8 @@ def test_the_split_digest_is_equal_on_every_cluster() -> None:
 
 def with_a_volume_more(header: PlanHeader) -> PlanHeader:
     """Assign a volume of which nothing is kept."""
-    volumes = (*header.volumes, replace(header.volumes[0], id="07", kept=0))
-    return replace(header, volumes=volumes, volume_statistics=volume_counts(volumes))
+    volumes = (*header.volumes, header.volumes[0]._replace(id="07", kept=0))
+    return header._replace(volumes=volumes, volume_statistics=volume_counts(volumes))
 
 
 def test_the_split_digest_tells_volumes_splits_and_slices() -> None:
@@ -291,7 +290,7 @@ def test_the_split_digest_tells_volumes_splits_and_slices() -> None:
         moved(lambda header: header, lambda ops: [each._replace(split="val") for each in ops]),
         moved(lambda header: header, lambda ops: [*ops[:-1], ops[-1]._replace(image="images/test/other.png")]),
         moved(with_a_volume_more),
-        moved(lambda header: replace(header, sources=(replace(POOLED, prefix="N-"),))),
+        moved(lambda header: header._replace(sources=(POOLED._replace(prefix="N-"),))),
     }
     assert len(digests) == 7
 
@@ -321,7 +320,7 @@ def test_what_is_wrong_is_said_with_its_line() -> None:
     sealed = small_plan()
     lines = sealed.body[1].splitlines(keepends=True)
     data = b"".join((*lines[:5], orjson.dumps(members) + b",\n", *lines[6:]))
-    block = replace(sealed.header.blocks[1], bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+    block = sealed.header.blocks[1]._replace(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
     whole_file = document(sealed).splitlines()
     assert lines[5].strip() == whole_file[9].strip()
     with pytest.raises(PlanError, match=r"line 10: the image path 'images/train/\.\./x\.png' holds `\.\.`\."):
@@ -330,7 +329,7 @@ def test_what_is_wrong_is_said_with_its_line() -> None:
 
 def test_names_that_only_the_prefix_makes_too_long_are_refused() -> None:
     operations = [operation(f"images/train/{'x' * 250}.png")]
-    header = draft(operations, sources=(replace(POOLED, prefix="NAME-"),))
+    header = draft(operations, sources=(POOLED._replace(prefix="NAME-"),))
     with pytest.raises(PlanError, match="with its prefix"):
         read(seal(header, operations))
 
@@ -410,5 +409,5 @@ def test_without_a_class_word_nothing_is_called_a_tear() -> None:
 
 
 def test_volumes_are_counted_by_where_they_go_not_by_what_stays() -> None:
-    volumes = [replace(volume, kept=0) for volume in small_plan().header.volumes]
+    volumes = [volume._replace(kept=0) for volume in small_plan().header.volumes]
     assert volume_counts(volumes)["train_volumes"] == 3

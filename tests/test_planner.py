@@ -221,7 +221,7 @@ def test_every_sum_adds_up(
         del operations[:count]
     whole.finish()
     assert_true_to_input(sealed, volumes)
-    assert make_plan(replace(snapshot, images=list(snapshot.images)), options).header.digest == header.digest
+    assert make_plan(snapshot._replace(images=list(snapshot.images)), options).header.digest == header.digest
 
 
 def assert_true_to_input(sealed: SealedPlan, volumes: dict[str, str]) -> None:
@@ -419,7 +419,7 @@ def test_what_the_scan_could_not_read_is_refused_unless_excluded(kind: str) -> N
         Problem(kind, "error", "/data/in/images/train/bad.png", "cannot be read"),
         Problem("x", "warning", "/y", "z"),
     )
-    snapshot = replace(snapshot_of(EIGHT), problems=problems)
+    snapshot = snapshot_of(EIGHT)._replace(problems=problems)
     error = refused(snapshot)
     assert (error.kind, error.exit_code, error.paths) == (kind, 3, ("/data/in/images/train/bad.png",))
     assert planned(snapshot, exclude=("bad.png",)).header.warnings[0] == "x: /y (z)."
@@ -439,7 +439,7 @@ def collision_cases() -> list[tuple[str, Snapshot, str]]:
 
 def with_image(snapshot: Snapshot, name: str, folder: int = 0) -> Snapshot:
     images = sorted([*snapshot.images, image_file(name, ".", folder)], key=lambda image: image.path.encode())
-    return replace(snapshot, images=tuple(images))
+    return snapshot._replace(images=tuple(images))
 
 
 @pytest.mark.parametrize(
@@ -717,7 +717,7 @@ def test_what_an_older_plan_hands_down() -> None:
 )
 def test_an_older_plan_is_not_trusted(parameters: dict[str, Any]) -> None:
     older = planned(snapshot_of(EIGHT)).header
-    changed = replace(older, parameters={**older.parameters, **parameters} if parameters else {"layout": "keep"})
+    changed = older._replace(parameters={**older.parameters, **parameters} if parameters else {"layout": "keep"})
     with pytest.raises(PlanError) as caught:
         options_from_plan(changed)
     assert caught.value.kind == "bad-plan"

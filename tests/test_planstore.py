@@ -3,7 +3,6 @@ import os
 import stat
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -273,6 +272,6 @@ def test_all_collisions_are_listed_in_one_pass() -> None:
 def test_counts_that_the_operations_do_not_bear_out_are_refused() -> None:
     operations = small_operations()
     header = draft(operations)
-    positives = [replace(volume, positives=0) for volume in header.volumes]
+    positives = [volume._replace(positives=0) for volume in header.volumes]
     with pytest.raises(PlanError, match="volume '01' are not as many"):
-        PlanFile.of(seal(replace(header, volumes=tuple(positives)), operations)).check()
+        PlanFile.of(seal(header._replace(volumes=tuple(positives)), operations)).check()

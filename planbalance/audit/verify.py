@@ -52,8 +52,7 @@ def verify(
     # what an evaluation rests on comes first
     checks = [*overlaps.checks, *across, _plan_check(plan), *audited.checks]
     audit = _audit(checks, [*overlaps.leaks, *leaks], audited.tally)
-    return replace(
-        audit,
+    return audit._replace(
         look_alikes=overlaps.look_alikes,
         to_move=overlaps.to_move,
         plan_digest=audited.digest,
@@ -114,7 +113,7 @@ def _against(
 def _plan_check(plan: Findings) -> Check:
     """Return the check of the plan: a data set that never had one is not checked, and not at fault."""
     check = plan.check()
-    return check if plan.count or plan.failed else replace(check, ok=None)
+    return check if plan.count or plan.failed else check._replace(ok=None)
 
 
 def _audit(checks: Sequence[Check], leaks: Sequence[Leak], tally: Tally) -> Audit:

@@ -104,8 +104,7 @@ def apply_on_dask(
         work, scheduler, progress, pinned=lambda: engine.pinned_shards(plan, options)
     ).run()
     outcome = _finished(plan, options, progress)
-    return replace(
-        outcome,
+    return outcome._replace(
         bytes=sum(each.bytes for each in outcomes.values()),
         resumed=sum(each.resumed for each in outcomes.values()),
         seconds=time.monotonic() - began,

@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from planbalance.errors import PlanError
@@ -84,11 +83,11 @@ def _in_order(members: Mapping[str, Any]) -> dict[str, Any]:
     if unknown:
         malformed(f"it has the unknown member {shown(min(unknown))}")
     ordered = {name: members[name] for name in _EXPECTED if name in members}
-    sources = [_ordered(each, Source.__slots__) for each in list_of(members.get("sources"), "sources")]
+    sources = [_ordered(each, Source._fields) for each in list_of(members.get("sources"), "sources")]
     for source in sources:
         if isinstance(source, dict) and isinstance(source.get("folders"), list):
-            source["folders"] = [_ordered(folder, Folder.__slots__) for folder in source["folders"]]
-    volumes = [_ordered(each, PlannedVolume.__slots__) for each in list_of(members.get("volumes"), "volumes")]
+            source["folders"] = [_ordered(folder, Folder._fields) for folder in source["folders"]]
+    volumes = [_ordered(each, PlannedVolume._fields) for each in list_of(members.get("volumes"), "volumes")]
     return {**ordered, "sources": sources, "volumes": volumes}
 
 
@@ -108,9 +107,8 @@ def _recounted(header: PlanHeader, operations: Sequence[Operation]) -> PlanHeade
     """Return the header with the counts that the operations give."""
     kept = Counter(each.volume for each in operations)
     counts = Counter((each.split, each.positive) for each in operations)
-    volumes = tuple(replace(volume, kept=kept[volume.id]) for volume in header.volumes)
-    return replace(
-        header,
+    volumes = tuple(volume._replace(kept=kept[volume.id]) for volume in header.volumes)
+    return header._replace(
         volumes=volumes,
         statistics={**header.statistics, **slice_counts(counts, word_of(header.statistics))},
         volume_statistics={**header.volume_statistics, **volume_counts(volumes)},

@@ -4,7 +4,6 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Any, Final
 
 import orjson
@@ -39,7 +38,7 @@ BLOCK_OPERATIONS: Final = 4096
 HEADER_BYTES: Final = 64 << 20
 BLOCK_BYTES: Final = 64 << 20
 OPENING: Final = b',"operations":['
-HEADER_MEMBERS: Final = ("schema", *(field.name for field in fields(PlanHeader)))
+HEADER_MEMBERS: Final = ("schema", *PlanHeader._fields)
 _DIGEST_MEMBER: Final = re.compile(rb'\{"schema":"[^"\\]*",("digest":"[0-9a-f]{64}",)')
 
 
@@ -134,7 +133,7 @@ def _names(value: object) -> tuple[str, ...] | None:
 
 
 def _source(value: object) -> Source:
-    members = exact_members(value, Source.__slots__, "a source")
+    members = exact_members(value, Source._fields, "a source")
     prefix = text_of(members["prefix"], "a prefix")
     if prefix and (not prefix.endswith("-") or "/" in prefix or path_fault(prefix)):
         hostile(f"the prefix {shown(prefix)} is no `NAME-`")
@@ -164,7 +163,7 @@ def _below_root(value: object, what: str) -> str:
 
 
 def _volume(value: object) -> PlannedVolume:
-    members = exact_members(value, PlannedVolume.__slots__, "a volume")
+    members = exact_members(value, PlannedVolume._fields, "a volume")
     name = text_of(members["id"], "a volume's id")
     fault = id_fault(name)
     if fault:
@@ -186,7 +185,7 @@ _RUNS: Final = re.compile("(?:[0-9]{1,255}(?:-[0-9]{1,255})?(?:,[0-9]{1,255}(?:-
 
 
 def _block(value: object) -> Block:
-    members = exact_members(value, Block.__slots__, "a block")
+    members = exact_members(value, Block._fields, "a block")
     folder = text_of(members["folder"], "a block's folder")
     top, split, below = (*folder.split("/", 2), "", "")[:3]
     if top != "images" or split not in SPLITS or (folder.count("/") > 1 and id_fault(below)):

@@ -3,7 +3,8 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from operator import methodcaller
 from typing import Any, Final
 
 import orjson
@@ -64,8 +65,8 @@ def seal(draft: PlanHeader, operations: Iterable[Operation], names: Sequence[str
         body.append(data)
         contents.append(content_of(run))
         offset += len(data)
-    header = replace(draft, digest="", split_digest=_split_digest(draft, rows, names), blocks=tuple(blocks))
-    header = replace(header, digest=header_digest(_header_json(header)))
+    header = draft._replace(digest="", split_digest=_split_digest(draft, rows, names), blocks=tuple(blocks))
+    header = header._replace(digest=header_digest(_header_json(header)))
     first_line = first_line_of(header)
     if len(first_line) > HEADER_BYTES:
         raise PlanError(
@@ -173,7 +174,7 @@ def _header_json(header: PlanHeader) -> bytes:
         "volumes": header.volumes,
         "blocks": header.blocks,
     }
-    return orjson.dumps(members)
+    return orjson.dumps(members, default=methodcaller("_asdict"))
 
 
 def _split_digest(header: PlanHeader, rows: Sequence[Operation], names: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, repeat
 from operator import itemgetter
@@ -269,7 +269,7 @@ def _report_open_ended(tree: Tree, path: str) -> None:
 def _snapshot(tree: Tree, paired: _Paired) -> Snapshot:
     """Put together what was found and read; image folders without an image are left out."""
     inputs = tuple(
-        replace(one.input, folders=tuple(one.input.folders[folder] for folder in folders))
+        one.input._replace(folders=tuple(one.input.folders[folder] for folder in folders))
         for one, folders in zip(tree.found, paired.used, strict=True)
     )
     numbered = [(path, line, problem) for (path, line), problem in paired.problems.items()]

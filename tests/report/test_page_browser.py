@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ def knees(tmp_path_factory: pytest.TempPathFactory) -> tuple[PlanFile, dict[str,
     drawn = _draw_some(source)
     plan = saved_plan(tmp_path, source, gap=1)
     page = tmp_path / "page.html"
-    write_page(str(page), plan, PageOptions(audit=replace(AUDIT, look_alikes=_alike(drawn)), samples=2))
+    write_page(str(page), plan, PageOptions(audit=AUDIT._replace(look_alikes=_alike(drawn)), samples=2))
     return plan, browsed(DRIVER, page, "knees", tmp_path, windows="light,dark,phone")
 
 
