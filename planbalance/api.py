@@ -14,16 +14,15 @@ Rooms that not every command works in are imported by the functions that do: sta
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, TypedDict, Unpack
 
 from planbalance import guard
 from planbalance.errors import InputError, PlanError, UsageError
-from planbalance.inputs import FoundInput, InputSpec, resolve_inputs
 from planbalance.model import (
+    MODES,
     SPLITS,
     Audit,
+    InputSpec,
     Layout,
     Mode,
     Naming,
@@ -42,10 +41,13 @@ from planbalance.planstore import PlanFile, save_plan
 from planbalance.pool import without_collecting
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from planbalance.clean import PartialBuild
     from planbalance.cluster.slurm import BatchFiles
     from planbalance.diff import PlanDiff
     from planbalance.grouping import GroupMap
+    from planbalance.inputs import FoundInput
     from planbalance.planner import PlanOptions
     from planbalance.relocate import RelocateOutcome
     from planbalance.report.found import Shown
@@ -53,10 +55,8 @@ if TYPE_CHECKING:
     from planbalance.tune import Tuned
 
 Inputs = str | InputSpec | Sequence[str | InputSpec]
-Number = str | Decimal | float
-Given = TypeVar("Given")
+Number: TypeAlias = "str | Decimal | float"
 
-MODES: Final = ("copy", "hardlink", "symlink", "reflink", "list")
 DEFAULT_PLAN: Final = "plan.json"
 DEFAULT_SEED: Final = 42
 __all__ = (
@@ -102,9 +102,9 @@ class PlanKeywords(TypedDict, total=False):
     `invalid_label` "error", `hash_images` False. Output: `layout` "keep". Beside them: `jobs`, workers of the scan.
     """
 
-    train_ratio: Number | None
-    val_ratio: Number | None
-    test_ratio: Number | None
+    train_ratio: "Number | None"
+    val_ratio: "Number | None"
+    test_ratio: "Number | None"
     seed: int | None
     split_seed: int | None
     sample_seed: int | None
@@ -149,8 +149,7 @@ class ApplyKeywords(TypedDict, total=False):
     durability: Literal["fast", "safe"]
 
 
-@dataclass(frozen=True, slots=True)
-class Scanned:
+class Scanned(NamedTuple):
     """What lies in the inputs, read into volumes.
 
     Attributes:
@@ -168,8 +167,7 @@ class Scanned:
     grouped: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(NamedTuple):
     """A plan that was made.
 
     Attributes:
@@ -349,6 +347,7 @@ def _sealed(
     keywords: PlanKeywords,
 ) -> tuple[list[SealedPlan], tuple[str, ...]]:
     """Return the plans, and warnings that concern this place only."""
+    from planbalance.inputs import resolve_inputs
     from planbalance.scan import scan as scan_inputs
 
     _check_keywords(keywords, PlanKeywords)
@@ -380,6 +379,8 @@ def _with_patients(
     snapshot: Snapshot, options: "PlanOptions", key: str | None, progress: Progress | None
 ) -> "PlanOptions":
     """Read the patients of the volumes that the options choose, and make them the groups."""
+    from dataclasses import replace
+
     from planbalance import planner
     from planbalance.dicom import group_key, groups_from_headers
 
@@ -523,7 +524,11 @@ def _text_or_none(number: object) -> str | None:
 
 def _text(number: object) -> str:
     """Return the decimal that a person would write: 0.1 is 0.1, not the binary number nearest to it."""
-    return format(Decimal(repr(number)), "f") if isinstance(number, float) else str(number)
+    if not isinstance(number, float):
+        return str(number)
+    from decimal import Decimal
+
+    return format(Decimal(repr(number)), "f")
 
 
 def read_group_map(
@@ -572,7 +577,7 @@ def _specs(inputs: Inputs) -> list[InputSpec]:
     return [InputSpec(path=one) if isinstance(one, str) else one for one in several]
 
 
-def _places_of(spec: InputSpec, found: FoundInput) -> Iterable[str]:
+def _places_of(spec: InputSpec, found: "FoundInput") -> Iterable[str]:
     """Yield what is only read: the input's own places, and the folder that was named (a yaml's where it holds them)."""
     places = list(guarded(found.input.root, found.input))
     yield from places

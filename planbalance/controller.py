@@ -15,8 +15,7 @@ With `--jobs N` there are N: of threads always, of processes those that were for
 in their place would only wait for one interpreter lock.
 """
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 Kind = Literal["processes", "threads"]
 
@@ -36,12 +35,11 @@ _AS_GOOD: Final = 0.95
 _TRY_AGAIN_SECONDS: Final = 20.0
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """A finished batch: when (seconds of any clock), slices, the worker's seconds, and those of them it computed."""
 
     at: float
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple's method, which nobody needs here
     seconds: float
     busy: float
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from planbalance.destination import text_fault
 from planbalance.errors import InputError, UsageError
-from planbalance.model import IMAGE_SUFFIXES, SPLITS, Folder, Input, Problem, Split
+from planbalance.model import IMAGE_SUFFIXES, SPLITS, Folder, Input, InputSpec, Problem, Split
 from planbalance.places import is_within
 
 if TYPE_CHECKING:
@@ -22,26 +22,7 @@ _YAML_NAMES: Final = ("data.yaml", "dataset.yaml")
 _YAML_SUFFIXES: Final = (".yaml", ".yml")
 
 
-@dataclass(frozen=True, slots=True)
-class InputSpec:
-    """One input as the user gives it.
-
-    Attributes:
-        path: a folder or a yaml, absolute or below the working folder. With `images` and `labels` it only says where
-            the class names are, and may be `""`.
-        name: `NAME` of `--input NAME=DIR`.
-        images: image folder of `--images`, given together with `labels`.
-        labels: label folder of `--labels`.
-    """
-
-    path: str
-    name: str = ""
-    images: str | None = None
-    labels: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FoundInput:
+class FoundInput(NamedTuple):
     """An input as resolved, before its folders are walked.
 
     Attributes:

@@ -13,6 +13,7 @@ Split = Literal["train", "val", "test"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "val", "test")
 
 Mode = Literal["copy", "hardlink", "symlink", "reflink", "list"]
+MODES: Final[tuple[Mode, ...]] = ("copy", "hardlink", "symlink", "reflink", "list")
 Layout = Literal["keep", "by-volume"]
 Severity = Literal["error", "warning"]
 
@@ -22,6 +23,26 @@ TRAINER_SUFFIXES: Final = frozenset(
 )
 # What counts as an image here: the guide's slices are DICOM, which forks of the trainers read.
 IMAGE_SUFFIXES: Final = TRAINER_SUFFIXES | {"dcm"}
+
+
+# ---- what is asked for -----------------------------------------------------------------------------------------------
+
+
+class InputSpec(NamedTuple):
+    """One input as the user gives it.
+
+    Attributes:
+        path: a folder or a yaml, absolute or below the working folder. With `images` and `labels` it only says where
+            the class names are, and may be `""`.
+        name: `NAME` of `--input NAME=DIR`.
+        images: image folder of `--images`, given together with `labels`.
+        labels: label folder of `--labels`.
+    """
+
+    path: str
+    name: str = ""
+    images: str | None = None
+    labels: str | None = None
 
 
 # ---- what was found -------------------------------------------------------------------------------------------------

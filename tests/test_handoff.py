@@ -20,8 +20,7 @@ from planbalance.handoff import (
     metadata_json,
     train_commands,
 )
-from planbalance.inputs import InputSpec
-from planbalance.model import TRAINER_SUFFIXES, Operation, PlanHeader
+from planbalance.model import TRAINER_SUFFIXES, InputSpec, Operation, PlanHeader
 from planbalance.planner import PlanOptions, make_plan
 from planbalance.scan import scan
 from tests.builders import yolo_tree

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from planbalance.errors import InputError, UsageError
-from planbalance.inputs import InputSpec, absolute, label_folder, resolve_input, resolve_inputs
-from planbalance.model import Folder
+from planbalance.inputs import absolute, label_folder, resolve_input, resolve_inputs
+from planbalance.model import Folder, InputSpec
 from tests.builders import write
 
 

@@ -12,8 +12,7 @@ import pytest
 
 from planbalance.controller import Controller, Seen
 from planbalance.errors import InputError
-from planbalance.inputs import InputSpec
-from planbalance.model import ImageFile, Silent, Snapshot
+from planbalance.model import ImageFile, InputSpec, Silent, Snapshot
 from planbalance.scan import content, crew, listing, scan, unread_suffixes
 from planbalance.workers import Workers
 from tests.builders import LABELS, image_bytes, tree_state, write, yolo_tree

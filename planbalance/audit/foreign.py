@@ -20,8 +20,8 @@ from planbalance.audit.trainer_rules import label_of
 from planbalance.audit.trainers_view import foreign_view, taken_problems
 from planbalance.audit.tree import list_followed
 from planbalance.errors import InputError
-from planbalance.inputs import FoundInput, InputSpec, common_names, resolve_input
-from planbalance.model import IMAGE_SUFFIXES, Check, Load, Problem, Progress, Snapshot, Split
+from planbalance.inputs import FoundInput, common_names, resolve_input
+from planbalance.model import IMAGE_SUFFIXES, Check, InputSpec, Load, Problem, Progress, Snapshot, Split
 from planbalance.naming import Name, find_naming, reader
 from planbalance.scan import scan
 

@@ -22,9 +22,7 @@ from planbalance.report.apply import apply_document, apply_text
 from planbalance.report.table import Group
 
 
-@command(
-    "apply", about="Build the data set that a plan describes.", example="planbalance apply plan.json --mode symlink"
-)
+@command("apply", example="planbalance apply plan.json --mode symlink")
 @click.argument("plans", metavar="[PLAN]...", nargs=-1, type=PATH)
 @apply_options
 @label_mode_option

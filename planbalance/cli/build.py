@@ -7,7 +7,7 @@ from typing import Any, Literal, Unpack
 import click
 
 from planbalance import api
-from planbalance.api import BuildKeywords, InputSpec, Planned
+from planbalance.api import BuildKeywords, Planned
 from planbalance.cli.options import (
     PATH,
     apply_options,
@@ -20,6 +20,7 @@ from planbalance.cli.options import (
 from planbalance.cli.plan import document_of
 from planbalance.cli.terminal import Answer, Terminal
 from planbalance.cli.verify import AUDIT_FAILED
+from planbalance.model import InputSpec
 from planbalance.report.apply import apply_document, apply_text, done_text, train_text
 from planbalance.report.plan import plan_text
 from planbalance.report.table import Group, heading, line
@@ -28,7 +29,6 @@ from planbalance.report.verify import verify_document, verify_text
 
 @command(
     "build",
-    about="Plan, apply and verify in one go.",
     example="planbalance build --input yolo_dataset --output balanced_yolo_dataset --seed 42",
 )
 @inputs_options_without_labels

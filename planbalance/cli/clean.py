@@ -10,7 +10,7 @@ from planbalance.cli.terminal import Answer, Terminal
 from planbalance.report.moved import clean_text
 
 
-@command("clean", about="Show or remove partial builds.", example="planbalance clean /scratch --yes", printing=True)
+@command("clean", example="planbalance clean /scratch --yes", printing=True)
 @click.argument("folder", metavar="DIR", type=PATH)
 @option("--yes", is_flag=True, help="Remove them; without it they are only shown.")
 @click.pass_obj

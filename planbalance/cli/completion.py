@@ -16,7 +16,6 @@ _VARIABLE: Final = "_PLANBALANCE_COMPLETE"
 
 @command(
     "completion",
-    about="Teach the tab key: print a shell's completion script.",
     example="planbalance completion bash",
     printing=True,
     configured=False,

@@ -19,7 +19,7 @@ from planbalance.errors import UsageError
 from planbalance.report.table import Group, Renderable, heading, line, prose
 
 
-@command("demo", about="Try it all on a data set drawn here.", example="planbalance demo")
+@command("demo", example="planbalance demo")
 @click.argument("folder", metavar="[DIR]", default="planbalance-demo", type=PATH)
 @option("--seed", type=int, default=42, show_default=True, help="Another seed draws other knees.")
 @click.pass_context

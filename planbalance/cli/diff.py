@@ -10,7 +10,6 @@ from planbalance.report.diff import diff_text
 
 @command(
     "diff",
-    about="Show what changes between two plans.",
     example="planbalance diff plan.json plan-new.json",
     printing=True,
 )

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from planbalance.api import MODES, InputSpec
 from planbalance.cli import config
 from planbalance.cli.terminal import Answer, Terminal
-from planbalance.model import SPLITS
+from planbalance.model import MODES, SPLITS, InputSpec
 
 ADVANCED: Final = "Advanced"
 # In the order of the help.
@@ -134,10 +133,10 @@ def _dashed(token: str) -> str:
 
 
 def command(
-    name: str, *, about: str, example: str, printing: bool = False, configured: bool = True
+    name: str, *, example: str, printing: bool = False, configured: bool = True
 ) -> Callable[[Callable[..., Answer]], Command]:
-    """Make a function a command; its docstring is the help, `about` its line in the list of commands."""
-    return click.command(name, cls=Command, short_help=about, example=example, printing=printing, configured=configured)
+    """Make a function a command; its docstring is the help; `program` has its line in the list of commands."""
+    return click.command(name, cls=Command, example=example, printing=printing, configured=configured)
 
 
 def option(*names: str, heading: str = "Options", **settings: Any) -> Callable[[Decorated], Decorated]:  # noqa: ANN401 - click's settings

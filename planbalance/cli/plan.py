@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 import click
 
 from planbalance import api, guard
-from planbalance.api import DEFAULT_PLAN, DEFAULT_SEED, InputSpec, PlanKeywords, Planned, fold_file
+from planbalance.api import DEFAULT_PLAN, DEFAULT_SEED, PlanKeywords, Planned, fold_file
 from planbalance.cli import config
 from planbalance.cli.options import (
     PATH,
@@ -19,7 +19,7 @@ from planbalance.cli.options import (
     plan_options,
 )
 from planbalance.cli.terminal import Answer, Terminal
-from planbalance.model import SPLITS, Progress
+from planbalance.model import SPLITS, InputSpec, Progress
 from planbalance.places import all_guarded
 from planbalance.report.footprint import footprint_of
 from planbalance.report.plan import plan_document, plan_text
@@ -39,7 +39,6 @@ class Places(TypedDict):
 
 @command(
     "plan",
-    about="Decide what goes where, on paper.",
     example="planbalance plan yolo_dataset --output balanced_yolo_dataset --seed 42",
 )
 @inputs_options

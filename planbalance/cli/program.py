@@ -1,17 +1,32 @@
 """The program as click knows it: its commands, and its own options."""
 
+from typing import Final
+
 import click
 
 from planbalance.cli.shell import Shell, print_version
 
-# In the order in which people meet them. Each is a function of that name in a module of that name here.
-COMMANDS = (
-    *("scan", "plan", "show", "diff", "apply", "verify", "build", "report"),
-    *("relocate", "clean", "tune", "slurm", "demo", "completion"),
-)
+# In the order in which people meet them. Each is a function of that name in a module of that name here. What is said of
+# it in the list stands here, so that a list can be printed without reading all modules.
+COMMANDS: Final = {
+    "scan": "Show what is there.",
+    "plan": "Decide what goes where, on paper.",
+    "show": "Show a plan, or one volume or slice of it.",
+    "diff": "Show what changes between two plans.",
+    "apply": "Build the data set that a plan describes.",
+    "verify": "Audit a data set.",
+    "build": "Plan, apply and verify in one go.",
+    "report": "Write a page to review a plan or a data set.",
+    "relocate": "Put a moved data set right.",
+    "clean": "Show or remove partial builds.",
+    "tune": "Measure what a file system can do.",
+    "slurm": "Write the batch files of an apply on many nodes.",
+    "demo": "Try it all on a data set drawn here.",
+    "completion": "Teach the tab key: print a shell's completion script.",
+}
 
 
-@click.group(cls=Shell, names=COMMANDS, invoke_without_command=True)
+@click.group(cls=Shell, abouts=COMMANDS, invoke_without_command=True)
 @click.option(
     "--version", is_flag=True, expose_value=False, is_eager=True, callback=print_version,
     help="Show versions, for a bug report.",

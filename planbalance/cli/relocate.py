@@ -13,7 +13,6 @@ from planbalance.report.moved import relocate_text
 
 @command(
     "relocate",
-    about="Put a moved data set right.",
     example="planbalance relocate /scratch/balanced --source /gpfs/data=/scratch/data",
 )
 @click.argument("dataset", type=PATH)

@@ -12,7 +12,6 @@ from planbalance.report.table import line, size
 
 @command(
     "report",
-    about="Write a page to review a plan or a data set.",
     example="planbalance report plan.json --html report.html",
 )
 @click.argument("subject", metavar="[PLAN or DATASET]", default=api.DEFAULT_PLAN, type=PATH)

@@ -9,7 +9,7 @@ import yaml
 
 from planbalance.cli.config import Text, keys_of, read_sections, source_of
 from planbalance.errors import UsageError
-from planbalance.inputs import InputSpec
+from planbalance.model import InputSpec
 
 _HEAD: Final = (
     "# Options of planbalance, read from the working folder; the command line wins. Paths count from that folder.\n"

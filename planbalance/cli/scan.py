@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import click
 
 from planbalance import api
-from planbalance.api import InputSpec
 from planbalance.cli.options import command, group_options, input_specs, inputs_options, reading_options
 from planbalance.cli.terminal import Answer, Terminal
+from planbalance.model import InputSpec
 from planbalance.report.scan import scan_document, scan_text
 
 
-@command("scan", about="Show what is there.", example="planbalance scan yolo_dataset", printing=True)
+@command("scan", example="planbalance scan yolo_dataset", printing=True)
 @inputs_options
 @group_options
 @reading_options

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from types import FrameType
@@ -25,9 +25,10 @@ class Shell(click.Group):
     A command's module is read when somebody asks for the command: start-up is part of the time that each one takes.
     """
 
-    def __init__(self, *args: Any, names: Sequence[str] = (), **settings: Any) -> None:  # noqa: ANN401 - click's signature
+    def __init__(self, *args: Any, abouts: Mapping[str, str], **settings: Any) -> None:  # noqa: ANN401 - click's signature
         super().__init__(*args, **settings)
-        self._names = tuple(names)
+        self._names = tuple(abouts)
+        self._abouts = abouts
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **_: object) -> NoReturn:  # type: ignore[override]
         """Run the command line and exit."""
@@ -47,7 +48,13 @@ class Shell(click.Group):
         if cmd_name not in self._names:
             return None
         found: click.Command = getattr(import_module(f"planbalance.cli.{cmd_name}"), cmd_name)
+        found.short_help = self._abouts[cmd_name]
         return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """Write the list of commands, no module read."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self._abouts.items()))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -31,7 +31,6 @@ def _volumes(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -
 
 @command(
     "show",
-    about="Show a plan, or one volume or slice of it.",
     example="planbalance show plan.json --volume 01-02-00011",
     printing=True,
 )

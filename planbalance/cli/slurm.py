@@ -15,7 +15,6 @@ from planbalance.report.batch import slurm_document, slurm_text
 
 @command(
     "slurm",
-    about="Write the batch files of an apply on many nodes.",
     example="planbalance slurm plan.json --nodes 8 --mode symlink",
     printing=True,
 )

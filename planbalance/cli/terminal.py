@@ -9,8 +9,6 @@ from functools import cached_property
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, Self, TextIO, cast
 
-import orjson
-
 from planbalance.cli.runlog import RunLog
 from planbalance.errors import IncompleteError
 from planbalance.model import Progress, Silent
@@ -121,6 +119,8 @@ def _print(console: "Console", text: Renderable) -> None:
 
 def json_bytes(content: Mapping[str, Any]) -> bytes:
     """Return the document; what is not Unicode in a file name is written as an escape."""
+    import orjson
+
     options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
     try:
         return orjson.dumps(content, default=_listed, option=options)

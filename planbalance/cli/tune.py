@@ -11,7 +11,6 @@ from planbalance.tune import document_of
 
 @command(
     "tune",
-    about="Measure what a file system can do.",
     example="planbalance tune /scratch",
     printing=True,
 )

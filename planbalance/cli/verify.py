@@ -18,7 +18,7 @@ from planbalance.report.verify import verify_document, verify_text
 AUDIT_FAILED = 6
 
 
-@command("verify", about="Audit a data set.", example="planbalance verify balanced_yolo_dataset")
+@command("verify", example="planbalance verify balanced_yolo_dataset")
 @click.argument("dataset", required=False, type=PATH)
 @option("--plan", type=PATH, help="Compare with this plan.  [default: the one inside the data set]")
 @option("--quick", is_flag=True, help="Read only what planbalance itself wrote, neither images nor labels.")

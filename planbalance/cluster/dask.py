@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from planbalance import audit, engine
 from planbalance.audit import VerifyOptions
 from planbalance.engine import ApplyOptions
+from planbalance.engine.staging import pinned_shards
 from planbalance.errors import IncompleteError, InputError, InterruptedRunError, PlanbalanceError, PlanError, UsageError
 from planbalance.model import Audit, Block, Outcome, Progress, Silent
 from planbalance.planstore import PlanFile
@@ -100,9 +101,7 @@ def apply_on_dask(
     # A plain mapping: a worker of another version refuses what it does not know, in words.
     plain = {name: value for name, value in asdict(options).items() if name not in {"shard", "finish"}}
     work = Work("apply", plan.header.blocks, build_shard, (plan.path, plain, allow_edited), lambda done: done.bytes)
-    outcomes: dict[int, Outcome] = Crew(
-        work, scheduler, progress, pinned=lambda: engine.pinned_shards(plan, options)
-    ).run()
+    outcomes: dict[int, Outcome] = Crew(work, scheduler, progress, pinned=lambda: pinned_shards(plan, options)).run()
     outcome = _finished(plan, options, progress)
     return outcome._replace(
         bytes=sum(each.bytes for each in outcomes.values()),

@@ -1,7 +1,6 @@
 """Apply: a plan becomes a tree, complete in one step or not at all."""
 
 from planbalance.engine.job import ApplyOptions, make_job
-from planbalance.engine.staging import pinned_shards
 from planbalance.engine.start import apply_plan
 
-__all__ = ["ApplyOptions", "apply_plan", "make_job", "pinned_shards"]
+__all__ = ["ApplyOptions", "apply_plan", "make_job"]

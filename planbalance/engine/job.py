@@ -5,13 +5,13 @@ import shlex
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from planbalance import fs
 from planbalance.engine.lists import Lister
 from planbalance.engine.survey import Survey
 from planbalance.errors import UsageError
-from planbalance.model import Mode, Operation, PlanHeader
+from planbalance.model import MODES, Mode, Operation, PlanHeader
 from planbalance.planfile import BlockFacts
 from planbalance.planstore import PlanFile
 from planbalance.shards import Shard
@@ -20,7 +20,6 @@ from planbalance.shards import Shard
 PINNED: Final = ("mode", "labels", "checksum", "fallback", "durability")
 # About 0.5 KB each: 300 MB at most, in each process that has parsed so many.
 _KEPT_OPERATIONS: Final = 600_000
-AVAILABLE: Final = ("copy", "hardlink", "symlink", "reflink", "list")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +94,7 @@ class KeptPlan:
         return self._plan.parts()
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """One apply, resolved.
 
     Attributes:
@@ -162,7 +160,7 @@ def _refuse_options(options: ApplyOptions) -> None:
         raise UsageError(
             f"--jobs {options.jobs} is not a number of workers", kind="jobs", hint="give 1 or more, or auto"
         )
-    if options.mode not in AVAILABLE:
+    if options.mode not in MODES:
         raise UsageError(
             f"--mode {options.mode} is not available in this version",
             kind="mode-not-available",

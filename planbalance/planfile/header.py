@@ -11,7 +11,6 @@ import orjson
 from planbalance.destination import fold, id_fault, path_fault
 from planbalance.errors import PlanError, UsageError
 from planbalance.model import SPLITS, Block, Folder, PlanHeader, PlannedVolume, Source, Split
-from planbalance.naming import compile_pattern
 from planbalance.places import all_guarded, is_within, relation
 from planbalance.planfile.counts import volume_counts
 from planbalance.planfile.values import (
@@ -211,6 +210,8 @@ def _check_options(header: PlanHeader) -> None:
     if not isinstance(naming.get("pattern"), str if rule == "regex" else str | None):
         malformed("the naming rule's pattern is not a string")
     if rule == "regex":
+        from planbalance.naming import compile_pattern  # noqa: PLC0415 - few plans need it, and it compiles its own
+
         try:
             compile_pattern(naming["pattern"])
         except UsageError as error:

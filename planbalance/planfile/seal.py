@@ -3,9 +3,8 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from operator import methodcaller
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -18,8 +17,7 @@ from planbalance.planfile.header import BLOCK_OPERATIONS, HEADER_BYTES, OPENING,
 TAIL: Final = b"]}\n"
 
 
-@dataclass(frozen=True, slots=True)
-class SealedPlan:
+class SealedPlan(NamedTuple):
     """A plan as it is written: `first_line`, the blocks of `body` and `tail`, one after the other, are the file.
 
     Attributes:

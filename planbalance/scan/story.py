@@ -9,8 +9,8 @@ from itertools import chain, repeat
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
-from planbalance.inputs import FoundInput, InputSpec, resolve_inputs
-from planbalance.model import TRAINER_SUFFIXES, ImageFile, Problem, Progress, Silent, Snapshot
+from planbalance.inputs import FoundInput, resolve_inputs
+from planbalance.model import TRAINER_SUFFIXES, ImageFile, InputSpec, Problem, Progress, Silent, Snapshot
 from planbalance.pool import available_cores, without_collecting
 from planbalance.scan import content
 from planbalance.scan.content import LabelContent

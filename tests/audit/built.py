@@ -8,8 +8,7 @@ from typing import Any
 
 from planbalance.audit import VerifyOptions, verify
 from planbalance.engine import ApplyOptions, apply_plan
-from planbalance.inputs import InputSpec
-from planbalance.model import Audit, Mode
+from planbalance.model import Audit, InputSpec, Mode
 from planbalance.planner import PlanOptions, make_plan
 from planbalance.planstore import PlanFile, save_plan
 from planbalance.scan import scan

@@ -11,8 +11,7 @@ import pytest
 from planbalance import api
 from planbalance.audit import VerifyOptions, verify
 from planbalance.errors import UsageError
-from planbalance.inputs import InputSpec
-from planbalance.model import Audit, Check, Mode
+from planbalance.model import Audit, Check, InputSpec, Mode
 from tests.audit.pictures import png
 from tests.builders import write
 

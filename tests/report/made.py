@@ -5,8 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from planbalance.inputs import InputSpec
-from planbalance.model import Folder, ImageFile, Input, Snapshot
+from planbalance.model import Folder, ImageFile, Input, InputSpec, Snapshot
 from planbalance.planfile import SealedPlan
 from planbalance.planner import PlanOptions, make_plan
 from planbalance.planstore import PlanFile, save_plan

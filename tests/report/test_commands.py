@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from planbalance import api
-from planbalance.inputs import InputSpec
+from planbalance.model import InputSpec
 from planbalance.report.commands import steps
 from tests.builders import mixed_volumes, write, yolo_tree
 from tests.report.made import saved_plan
