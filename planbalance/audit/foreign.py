@@ -6,14 +6,15 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
-from planbalance.audit.across import Content, content_of
+from planbalance.audit.across import content_of
+from planbalance.audit.audited import Audited
 from planbalance.audit.blank import blank_at
 from planbalance.audit.findings import Findings, not_checked
 from planbalance.audit.images import ImageRead, Wanted, read_images
 from planbalance.audit.lists import YamlSplits, read_yaml_splits
 from planbalance.audit.loading import Loads, Taken, add_loads, loads_of
 from planbalance.audit.options import VerifyOptions
-from planbalance.audit.overlap import Images, Overlaps, overlap_checks
+from planbalance.audit.overlap import Images, overlap_checks
 from planbalance.audit.picture import looker
 from planbalance.audit.tally import Seen, SplitOf, Tally
 from planbalance.audit.trainer_rules import label_of
@@ -79,19 +80,7 @@ class Found:
     outside: int = 0
 
 
-@dataclass(slots=True)
-class ForeignAudit:
-    """What came out: checks in reading order, what splits share, counts, what others can be compared with, the plan."""
-
-    checks: list[Check]
-    overlaps: Overlaps
-    tally: Tally
-    content: Callable[[], Content]
-    digest: str = ""
-    loads: tuple[Load, ...] = ()
-
-
-def audit_foreign(path: str, options: VerifyOptions, progress: Progress) -> ForeignAudit:
+def audit_foreign(path: str, options: VerifyOptions, progress: Progress) -> Audited:
     """Audit a data set by what it is.
 
     Raises:
@@ -112,7 +101,7 @@ def audit_foreign(path: str, options: VerifyOptions, progress: Progress) -> Fore
         _view(found),
     ]
     content = partial(content_of, found.tally, found.split_of, groups, images=not options.quick)
-    return ForeignAudit(checks, overlaps, found.tally, content, loads=_loads(found))
+    return Audited(checks, overlaps, found.tally, content, loads=_loads(found))
 
 
 def _gather(path: str, options: VerifyOptions, progress: Progress) -> Found:

@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from planbalance import handoff
 from planbalance.audit import structure
-from planbalance.audit.across import Content, content_of
+from planbalance.audit.across import content_of
+from planbalance.audit.audited import Audited
 from planbalance.audit.blank import blank_at
 from planbalance.audit.documents import DATASET_YAML, HYPS, MANIFEST, METADATA
 from planbalance.audit.findings import Findings, not_checked
@@ -16,7 +16,7 @@ from planbalance.audit.leftovers import check_lists, check_strangers
 from planbalance.audit.loading import loads_of
 from planbalance.audit.manifest import Manifest
 from planbalance.audit.options import VerifyOptions
-from planbalance.audit.overlap import Images, Overlaps, overlap_checks
+from planbalance.audit.overlap import Images, overlap_checks
 from planbalance.audit.paperwork import (
     check_manifest,
     dataset_yaml_check,
@@ -31,26 +31,13 @@ from planbalance.audit.placed import Reading
 from planbalance.audit.slices import SliceJudge, judge_in_threads
 from planbalance.audit.structure import Expected
 from planbalance.audit.subject import Subject
-from planbalance.audit.tally import Tally
 from planbalance.audit.trainers_view import TRAINERS_VIEW, planned_view
 from planbalance.audit.verdicts import Verdicts, count_checks
 from planbalance.audit.volumes import planned_volumes
 from planbalance.decode import can_probe
 from planbalance.destination import Destinations
-from planbalance.model import SPLITS, Check, Load, Progress, Split
+from planbalance.model import SPLITS, Check, Progress, Split
 from planbalance.pool import available_cores
-
-
-@dataclass(slots=True)
-class PlannedAudit:
-    """What came out: checks in reading order, what splits share, counts, what others can be compared with, the plan."""
-
-    checks: list[Check]
-    overlaps: Overlaps
-    tally: Tally
-    content: Callable[[], Content]
-    digest: str = ""
-    loads: tuple[Load, ...] = ()
 
 
 def judged_part(subject: Subject, options: VerifyOptions, blocks: range, progress: Progress) -> list[Gathered]:
@@ -78,7 +65,7 @@ def _expected(subject: Subject, options: VerifyOptions, manifest: Manifest | Non
 
 def audit_planned(
     subject: Subject, options: VerifyOptions, progress: Progress, parts: Iterable[Gathered] | None = None
-) -> PlannedAudit:
+) -> Audited:
     """Audit a data set against its plan; `parts`: what shards have judged, so that no slice is read here.
 
     Raises:
@@ -121,7 +108,7 @@ def audit_planned(
         planned_view(subject.header, tally, subject.mode, by_trainers, loads),
     ]
     content = partial(content_of, tally, split_of, groups, images=not options.quick)
-    return PlannedAudit(checks, overlaps, tally, content, subject.header.digest, loads)
+    return Audited(checks, overlaps, tally, content, subject.header.digest, loads)
 
 
 def _reading(subject: Subject, options: VerifyOptions, absent: Sequence[str]) -> Reading:

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from planbalance.audit.across import across_check
+from planbalance.audit.audited import Audited
 from planbalance.audit.documents import PLAN
 from planbalance.audit.findings import Findings
-from planbalance.audit.foreign import ForeignAudit, audit_foreign
+from planbalance.audit.foreign import audit_foreign
 from planbalance.audit.gathered import Gathered
 from planbalance.audit.leaks import Leak
 from planbalance.audit.options import VerifyOptions
-from planbalance.audit.planned import PlannedAudit, audit_planned
+from planbalance.audit.planned import audit_planned
 from planbalance.audit.subject import find_folder, find_subject, open_plan
 from planbalance.audit.summary import sentence
 from planbalance.audit.tally import Tally
@@ -66,7 +67,7 @@ def _audited(
     options: VerifyOptions,
     progress: Progress,
     parts: Iterable[Gathered] | None = None,
-) -> tuple[PlannedAudit | ForeignAudit, Findings]:
+) -> tuple[Audited, Findings]:
     """Audit a data set with its plan where it has one, else by what it is."""
     subject, plan = find_subject(path, given, whole=False)
     if subject is None:
@@ -92,7 +93,7 @@ def _others(path: str, against: Sequence[str]) -> list[str]:
 
 
 def _against(
-    others: Sequence[str], here: PlannedAudit | ForeignAudit, options: VerifyOptions, progress: Progress
+    others: Sequence[str], here: Audited, options: VerifyOptions, progress: Progress
 ) -> tuple[list[Check], list[Leak]]:
     """Compare with every other data set: each is read as if it were audited itself, by its own plan if it has one."""
     checks: list[Check] = []
