@@ -10,10 +10,10 @@ from planbalance import fs
 from planbalance.clean import PartialBuild, find_partial, remove_partial
 from planbalance.engine import ApplyOptions, apply_plan
 from planbalance.errors import IncompleteError, InputError, PlanbalanceError, PlanError
-from planbalance.model import Silent
 from planbalance.planstore import PlanFile
 from tests.builders import tree_state, write, yolo_tree
 from tests.engine.plans import saved_plan
+from tests.running import Hold
 
 
 def broken_build(root: Path, output: Path, mode: str = "copy") -> PlanFile:
@@ -113,20 +113,10 @@ def test_one_that_is_gone_already_is_fine(tmp_path: Path) -> None:
     remove_partial(found)
 
 
-class _Hold(Silent):
-    def __init__(self) -> None:
-        self.inside, self.go = threading.Event(), threading.Event()
-
-    def advance(self, count: int, size: int = 0) -> None:
-        del count, size
-        self.inside.set()
-        assert self.go.wait(60)
-
-
 def test_a_live_build_is_shown_as_such_and_not_removed(tmp_path: Path) -> None:
     source = yolo_tree(tmp_path / "in", {"01-a": ".+", "02-b": "..", "03-c": "+"})
     plan = saved_plan([source], tmp_path / "set", tmp_path / "plan.json")
-    hold = _Hold()
+    hold = Hold()
     thread = threading.Thread(target=lambda: apply_plan(plan, ApplyOptions(), hold))
     thread.start()
     assert hold.inside.wait(60)

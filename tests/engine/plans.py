@@ -6,13 +6,13 @@ turn).
 
 import hashlib
 import os
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from planbalance.model import SPLITS, Folder, Operation, PlanHeader, PlannedVolume, Source, Split
-from planbalance.planfile import SealedPlan, seal, slice_counts, volume_counts
+from planbalance.model import SPLITS, Folder, Operation, Source, Split
+from planbalance.planfile import SealedPlan, seal
 from planbalance.planstore import PlanFile, save_plan
+from tests.plans import draft
 
 
 def sealed_plan(roots: list[Path], output: Path, *, layout: str = "keep", hash_images: bool = False) -> SealedPlan:
@@ -28,7 +28,14 @@ def sealed_plan(roots: list[Path], output: Path, *, layout: str = "keep", hash_i
         _operation(roots[index], index, path, volume, split_of[volume], hash_images=hash_images)
         for index, path, volume in found
     ]
-    return seal(_header(roots, output, layout, operations, hash_images=hash_images), operations)
+    header = draft(
+        operations,
+        inputs=tuple(map(str, roots)),
+        sources=tuple(Source("", (Folder("images/train", "labels/train", "train"),)) for _ in roots),
+        output=str(output),
+        parameters=_parameters(layout, hash_images=hash_images),
+    )
+    return seal(header, operations)
 
 
 def saved_plan(roots: list[Path], output: Path, path: Path, **options: object) -> PlanFile:
@@ -60,34 +67,6 @@ def _operation(root: Path, index: int, path: str, volume: str, split: Split, *, 
         label_size=len(data or b""),
         label_sha256=hashlib.sha256(data).hexdigest() if data else "",
         image_sha256=hashlib.sha256((root / path).read_bytes()).hexdigest() if hash_images else "",
-    )
-
-
-def _header(
-    roots: list[Path], output: Path, layout: str, operations: list[Operation], *, hash_images: bool
-) -> PlanHeader:
-    kept = Counter(each.volume for each in operations)
-    positives = Counter(each.volume for each in operations if each.positive)
-    split_of = {each.volume: each.split for each in operations}
-    volumes = tuple(
-        PlannedVolume(name, name, split_of[name], kept[name], positives[name], kept[name], "", "")
-        for name in sorted(kept)
-    )
-    return PlanHeader(
-        digest="",
-        split_digest="",
-        inputs=tuple(map(str, roots)),
-        sources=tuple(Source("", (Folder("images/train", "labels/train", "train"),)) for _ in roots),
-        output=str(output),
-        names=("tear",),
-        parameters=_parameters(layout, hash_images=hash_images),
-        naming={"rule": "im-dash", "pattern": None, "examples": []},
-        statistics=slice_counts(Counter((each.split, each.positive) for each in operations), "tear"),
-        volume_statistics=volume_counts(volumes),
-        targets={},
-        warnings=(),
-        volumes=volumes,
-        blocks=(),
     )
 
 

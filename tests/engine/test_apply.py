@@ -18,10 +18,10 @@ import pytest
 from planbalance import fs, holder
 from planbalance.engine import ApplyOptions, apply_plan
 from planbalance.errors import IncompleteError, InterruptedRunError, PlanbalanceError, PlanError, UsageError
-from planbalance.model import Silent
 from planbalance.planstore import PlanFile
 from tests.builders import image_bytes, tree_content, tree_state, write, yolo_tree
 from tests.engine.plans import saved_plan, sealed_plan
+from tests.running import Hold, make_batches_small, stop_after
 
 VOLUMES = {"01-a": ".+_", "02-b": "..-+", "03-c": "+.", "04-d": "....."}
 MODES = ("copy", "hardlink", "symlink")
@@ -379,25 +379,9 @@ def test_the_fallback_is_taken_only_where_asked_for_and_is_said(scene: Scene, mo
 # ---- resume ---------------------------------------------------------------------------------------------------------
 
 
-class StopAfter(Silent):
-    """A progress that sends a signal once `count` slices are reported."""
-
-    def __init__(self, count: int, number: int = signal.SIGINT) -> None:
-        self.left, self.number = count, number
-
-    def advance(self, count: int, size: int = 0) -> None:
-        del size
-        self.left -= count
-        if self.left <= 0 and count:
-            self.left = 1 << 60
-            os.kill(os.getpid(), self.number)
-
-
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("planbalance.controller.FIRST_BATCH", 2)
-    monkeypatch.setattr("planbalance.controller._SMALLEST_BATCH", 2)
-    monkeypatch.setattr("planbalance.controller._LARGEST_BATCH", 2)
+    make_batches_small(monkeypatch)
 
 
 @pytest.fixture
@@ -429,7 +413,7 @@ def test_a_signal_finishes_running_batches_and_the_same_call_resumes(
     monkeypatch.setattr("planbalance.controller._FAR", 1e9)
     handler = signal.getsignal(number)
     with pytest.raises(InterruptedRunError) as caught:
-        apply_plan(scene.plan, ApplyOptions(mode=mode), StopAfter(4, number))  # type: ignore[arg-type]  # parametrized
+        apply_plan(scene.plan, ApplyOptions(mode=mode), stop_after(4, number))  # type: ignore[arg-type]  # parametrized
     assert caught.value.exit_code == 130
     assert f"planbalance apply {scene.root}/plan.json" in caught.value.hint
     assert signal.getsignal(number) == handler
@@ -597,18 +581,6 @@ def test_a_link_below_the_staging_folder_is_not_followed(cut_off: Scene) -> None
 
 
 # ---- locks ----------------------------------------------------------------------------------------------------------
-
-
-class Hold(Silent):
-    """A progress that waits in the middle of a build until it is let go."""
-
-    def __init__(self) -> None:
-        self.inside, self.go = threading.Event(), threading.Event()
-
-    def advance(self, count: int, size: int = 0) -> None:
-        del count, size
-        self.inside.set()
-        assert self.go.wait(60)
 
 
 @pytest.mark.parametrize("options", [{}, {"restart": True}], ids=["apply", "--restart"])

@@ -22,6 +22,7 @@ from planbalance.planstore import PlanFile
 from tests.builders import tree_content, tree_state, yolo_tree
 from tests.engine.plans import saved_plan
 from tests.faults import faulty
+from tests.running import After, make_batches_small
 
 VOLUMES = {f"{number:02d}-v": "+._-" * 3 for number in range(9)}
 MODES = ("copy", "hardlink", "symlink")
@@ -57,20 +58,6 @@ class Scene:
         assert tree_state(self.source) == self.before
 
 
-class After(Silent):
-    """A progress that does something once, when the first batch is reported."""
-
-    def __init__(self, act: Callable[[], object]) -> None:
-        self.act = act
-        self.acted = False
-
-    def advance(self, count: int, size: int = 0) -> None:
-        del size
-        if count and not self.acted:
-            self.acted = True
-            self.act()
-
-
 def start(act: Act) -> tuple[int, int]:
     """Run an apply in a forked child that has two cores and forks for any plan; return its pid and a pipe's end."""
     read, write = os.pipe()
@@ -82,8 +69,7 @@ def start(act: Act) -> tuple[int, int]:
     try:
         crew.WORTH_FORKING = 0  # type: ignore[misc]  # a constant everywhere else
         controller._FAR = 1e9  # type: ignore[misc]  # however busy the machine is
-        controller.FIRST_BATCH = 2  # type: ignore[misc]
-        controller._SMALLEST_BATCH = controller._LARGEST_BATCH = 2  # type: ignore[misc]
+        make_batches_small(pytest.MonkeyPatch())
         pool.available_cores = lambda: 2
         os.write(write, pickle.dumps(_said(act)))
     finally:

@@ -1,8 +1,6 @@
 """Power loss under `--durability safe`: whatever the disk kept, the same apply again ends in an equal tree."""
 
-import os
 import random
-import signal
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,6 +17,7 @@ from tests.conftest import Trials
 from tests.engine.plans import saved_plan
 from tests.faults import faulty, powerloss
 from tests.faults.scene import MODES, VOLUMES, Scene
+from tests.running import make_batches_small, stop_after
 
 
 class Machine:
@@ -65,7 +64,7 @@ class Machine:
         source = yolo_tree(scene.root / "other", {"09-x": "+.", **VOLUMES})
         plan = saved_plan([source], scene.output, scene.root / "other.json")
         with pytest.raises(InterruptedRunError):
-            apply_plan(plan, self.options, StopAfter(4))
+            apply_plan(plan, self.options, stop_after(4))
 
     def check_whole(self) -> None:
         assert tree_content(self.scene.output) == self.whole
@@ -90,26 +89,10 @@ def _no_sync(
     return None if name in ("fsync", "syncfs") else real(*args, **kwargs)
 
 
-class StopAfter(Silent):
-    """A progress that interrupts the run once `count` slices are reported."""
-
-    def __init__(self, count: int) -> None:
-        self.left = count
-
-    def advance(self, count: int, size: int = 0) -> None:
-        del size
-        self.left -= count
-        if self.left <= 0 and count:
-            self.left = 1 << 60
-            os.kill(os.getpid(), signal.SIGINT)
-
-
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches of two slices, each followed by a sync and its line in the journal."""
-    monkeypatch.setattr("planbalance.controller.FIRST_BATCH", 2)
-    monkeypatch.setattr("planbalance.controller._SMALLEST_BATCH", 2)
-    monkeypatch.setattr("planbalance.controller._LARGEST_BATCH", 2)
+    make_batches_small(monkeypatch)
     monkeypatch.setattr("planbalance.engine.journal_file.SYNC_SECONDS", -1.0)
 
 
@@ -153,7 +136,7 @@ def lose_once(machine: Machine, log: powerloss.Log, draw: random.Random) -> None
 def interrupted(machine: Machine, slices: int) -> Callable[[], None]:
     def work() -> None:
         with suppress(InterruptedRunError):  # the signal may come too late to stop anything
-            machine.apply(StopAfter(slices))
+            machine.apply(stop_after(slices))
 
     return work
 

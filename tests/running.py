@@ -1,0 +1,47 @@
+"""What happens in the middle of a run: something is done after so many slices, or it is held; batches are small."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from planbalance.model import Silent
+
+
+class After(Silent):
+    """A progress that does something once, when `count` slices are reported."""
+
+    def __init__(self, act: Callable[[], object], count: int = 1) -> None:
+        self._act, self._left = act, count
+
+    def advance(self, count: int, size: int = 0) -> None:
+        del size
+        self._left -= count
+        if self._left <= 0 and count:
+            self._left = 1 << 60
+            self._act()
+
+
+def stop_after(count: int, number: int = signal.SIGINT) -> After:
+    """Return a progress that sends this process a signal once `count` slices are reported."""
+    return After(lambda: os.kill(os.getpid(), number), count)
+
+
+class Hold(Silent):
+    """A progress that waits in the middle of a build until it is let go."""
+
+    def __init__(self) -> None:
+        self.inside, self.go = threading.Event(), threading.Event()
+
+    def advance(self, count: int, size: int = 0) -> None:
+        del count, size
+        self.inside.set()
+        assert self.go.wait(60)
+
+
+def make_batches_small(patch: pytest.MonkeyPatch) -> None:
+    """Place two slices at a time, however fast they are."""
+    for name in ("FIRST_BATCH", "_SMALLEST_BATCH", "_LARGEST_BATCH"):
+        patch.setattr(f"planbalance.controller.{name}", 2)
