@@ -307,6 +307,14 @@ def facts(name: str, dir_fd: int) -> os.stat_result:
     return os.stat(name, dir_fd=dir_fd)
 
 
+def source_facts(name: str, dir_fd: int) -> os.stat_result | None:
+    """Return the facts of a source file, links followed, or None where it is gone."""
+    try:
+        return os.stat(name, dir_fd=dir_fd)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
 def symlink(target: str, name: str, dir_fd: int) -> None:
     """Make a symbolic link; FileExistsError where the name is taken."""
     os.symlink(target, name, dir_fd=dir_fd)

@@ -10,12 +10,24 @@ import os.path
 import stat
 from collections.abc import Sequence
 from os import stat_result
+from typing import Final
 
 from planbalance.model import Operation, Source
 
 
 class StaleError(Exception):
     """A source file is not what was planned; the text says how."""
+
+
+# What a call says where a file or a folder above it is not there any more.
+GONE: Final = (FileNotFoundError, NotADirectoryError)
+
+
+class GoneError(StaleError):
+    """A source file or its folder is not there any more."""
+
+    def __init__(self) -> None:
+        super().__init__("is gone")
 
 
 def image_size(operation: Operation, now: stat_result) -> None:

@@ -5,12 +5,12 @@ by its own name in its open parent, and the others wait for that.
 """
 
 import threading
-from collections.abc import Callable
-from typing import Final, Generic, NamedTuple, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple, TypeVar
 
 from planbalance import fs
 from planbalance.destination import Destination, label_of
-from planbalance.engine.check import StaleError
+from planbalance.engine.check import GONE, GoneError
 
 # What one worker holds at a time, and what is kept though nobody uses it. With two files of each, 128 workers stay
 # below `ulimit -n` (1,024).
@@ -23,28 +23,29 @@ _UNUSED: Final = 32
 Opened = TypeVar("Opened")
 
 
-class _Latest(Generic[Opened]):
-    """The last few things opened, by name; the one opened first is closed for a new one."""
+class _Latest(dict[str, Opened]):
+    """The last few things opened, by name: asked for one that is not there, it opens it and closes the first of them.
+
+    A dict, since it is asked for every file.
+    """
 
     def __init__(self, most: int, open_: Callable[[str], Opened], close: Callable[[str], None]) -> None:
+        super().__init__()
         self._most = most
         self._open = open_
         self._close = close
-        self._kept: dict[str, Opened] = {}
 
-    def of(self, name: str) -> Opened:
-        opened = self._kept.get(name)
-        if opened is None:
-            if len(self._kept) >= self._most:
-                oldest = next(iter(self._kept))
-                del self._kept[oldest]
-                self._close(oldest)
-            opened = self._kept[name] = self._open(name)
+    def __missing__(self, name: str) -> Opened:
+        if len(self) >= self._most:
+            oldest = next(iter(self))
+            del self[oldest]
+            self._close(oldest)
+        opened = self[name] = self._open(name)
         return opened
 
     def close(self) -> None:
-        while self._kept:
-            self._close(self._kept.popitem()[0])
+        while self:
+            self._close(self.popitem()[0])
 
 
 class _Entry:
@@ -156,20 +157,21 @@ class Folders:
 
     Args:
         shared: those that it has together with others.
+
+    Attributes:
+        sources: descriptors of source folders by path, good until the next one is asked for. Raises StaleError where
+            the folder is gone; OSError.
     """
 
     def __init__(self, shared: SharedFolders) -> None:
         self._made = shared.made
-        self._sources = _Latest(shared.sources_each, shared.sources.take, shared.sources.give)
+        self.sources: Mapping[str, int]
+        self.sources = self._sources = _Latest(shared.sources_each, shared.sources.take, shared.sources.give)
         self._targets = _Latest(_TARGETS, self._open_targets, self._close_targets)
-
-    def source(self, path: str) -> int:
-        """Return a descriptor of a source folder. Raises StaleError where it is gone."""
-        return self._sources.of(path)
 
     def targets(self, folder: str) -> Targets:
         """Return the two folders of a destination such as `images/train`, made where missing. Raises OSError."""
-        return self._targets.of(folder)
+        return self._targets[folder]
 
     def close(self) -> None:
         """Give them all back; they are taken anew when asked for again."""
@@ -196,5 +198,5 @@ def _labels(folder: str) -> str:
 def _open_source(path: str) -> int:
     try:
         return fs.open_source_folder(path)
-    except (FileNotFoundError, NotADirectoryError):
-        raise StaleError("is gone") from None
+    except GONE:
+        raise GoneError from None

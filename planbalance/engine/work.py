@@ -5,16 +5,16 @@ relative to an open folder, and no file is asked for its facts twice.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from os import stat_result
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from planbalance import fs
 from planbalance.engine import check, words
-from planbalance.engine.check import StaleError
+from planbalance.engine.check import GONE, GoneError, StaleError
 from planbalance.engine.folders import Folders, SharedFolders, Targets
 from planbalance.engine.job import Job
 from planbalance.engine.schedule import Range
@@ -54,8 +54,22 @@ class Result:
     faults: list[Fault] = field(default_factory=list)
 
 
-# (operation, source folder, source name, target folder, target name) -> the image's sum, where sums are taken
-_Place = Callable[[Operation, int, str, int, str], bytes | None]
+_Source = tuple[int, str, str]  # its open folder, its name there, its whole path
+_Target = tuple[int, str]  # its open folder, its name there
+# -> the image's sum, where sums are taken
+_Place = Callable[[Operation, _Source, _Target], bytes | None]
+
+
+_NOWHERE: Final = (-1, "", "")
+
+
+class _Way(NamedTuple):
+    """What is done with a slice: with its image, and with its label, which may be empty or absent."""
+
+    image: _Place
+    label: _Place
+    empty: _Place
+    absent: _Place
 
 
 class Placer:
@@ -87,30 +101,30 @@ class Placer:
         self._roots = [root.rstrip("/") + "/" for root in job.roots]
         self._hashed = way == "copy" and job.options.checksum == "sha256"
         self._temporary = fs.temporary_names()
-        images: dict[Mode, _Place] = {
-            "copy": self._copy_image,
-            "hardlink": self._link_image,
-            "symlink": self._symlink_image,
-            "reflink": self._clone_image,
-            "list": self._symlink_image,  # is only looked at
-        }
-        same: dict[Mode, _Place] = {
-            "copy": self._copy_label,
-            "hardlink": self._link_label,
-            "symlink": self._symlink_label,
-            "reflink": self._clone_label,
-            "list": self._symlink_label,
-        }
         self._copies_images = way == "copy"
         self._copies_labels = way == "copy" or (way != "list" and job.options.labels == "copy")
+        self._look = _Way(self._check_image, self._check_label, self._check_empty, self._check_absent)
+        self._put = self._look if way == "list" else self._way_of(way)
+
+    def _way_of(self, way: Mode) -> _Way:
+        """Return how images are placed by `way`, and labels with them."""
         linked = way in ("hardlink", "symlink")  # in one call
-        self._put_image = self._putting(images[way], at_once=linked)
-        self._put_absent = self._putting(self._absent_label, at_once=True)
-        if self._copies_labels:
-            self._put_label = self._putting(self._copy_label, at_once=False)
-            self._put_empty = self._putting(self._empty_label, at_once=True)
+        if way == "copy":
+            image: _Place = self._copy_image
+        elif way == "reflink":
+            image = self._clone_image
         else:
-            self._put_label = self._put_empty = self._putting(same[way], at_once=linked)
+            image = _THEN[way](self._check_image)
+        label: _Place = self._copy_label
+        empty: _Place = self._copy_empty
+        if not self._copies_labels:
+            label, empty = _THEN[way](self._check_label), _THEN[way](self._check_empty)
+        return _Way(
+            self._putting(image, at_once=linked),
+            self._putting(label, at_once=linked and not self._copies_labels),
+            self._putting(empty, at_once=linked or self._copies_labels),
+            self._putting(self._fill_absent, at_once=True),
+        )
 
     def _putting(self, place: _Place, *, at_once: bool) -> _Place:
         """Return how a file is put where others may stand; `at_once`: the file system makes it in one call."""
@@ -125,10 +139,10 @@ class Placer:
         began, busy = time.monotonic(), time.thread_time()
         for part, operations in pieces:
             if not self._places:  # what would be copied is told
-                result.copied += sum(map(self._content, operations))
-                self._look_at(operations, result)
+                result.copied += self._content(operations)
+                self._look_at(part, operations, result)
             elif self._switches.only_check:
-                self._look_at(operations, result)
+                self._look_at(part, operations, result)
             else:
                 self._fill_in(part, operations, result)
         result.seconds = time.monotonic() - began
@@ -147,24 +161,46 @@ class Placer:
             for operation in operations:
                 self._report(result, operation, operation.image, error)
             return
-        done = list(self._each(part, operations, targets, result))
-        for _, start, stop in done:
-            result.copied += sum(map(self._content, operations[start - part.start : stop - part.start]))
+        done = list(self._each(part, operations, self._put, targets, result))
+        result.copied += sum(self._content(operations[from_ - part.start : to - part.start]) for _, from_, to in done)
         result.done += done
 
-    def _each(self, part: Range, operations: Sequence[Operation], targets: Targets, result: Result) -> Iterator[Range]:
-        """Place slice after slice; yield the runs that are in place."""
+    def _look_at(self, part: Range, operations: Sequence[Operation], result: Result) -> None:
+        for _ in self._each(part, operations, self._look, Targets(-1, -1), result):
+            pass  # nothing is in place by being looked at
+
+    def _each(
+        self, part: Range, operations: Sequence[Operation], way: _Way, targets: Targets, result: Result
+    ) -> Iterator[Range]:
+        """Do with slice after slice what `way` says; yield the runs that went well.
+
+        What a target is called: see destination.Destinations.of; the folder is the block's.
+        """
         block, start, stop = part
         good = start
+        roots, prefixes, folders, switches = self._roots, self._prefixes, self._folders.sources, self._switches
+        put_image, put_label, put_empty, put_absent = way
+        images, labels = targets
         for position, operation in enumerate(operations, start):
-            if self._switches.halt:
+            if switches.halt:
                 stop = position
                 break
+            root, prefix = roots[operation.input], prefixes[operation.input]
             at = operation.image
             try:
-                summed = self._place_image(operation, targets.images)
-                at = operation.label or at
-                self._place_label(operation, targets.labels)
+                path = root + at
+                folder, _, name = path.rpartition("/")
+                summed = put_image(operation, (folders[folder], name, path), (images, prefix + name))
+                target = (labels, f"{prefix}{name[: name.rindex('.')]}.txt")
+                label = operation.label
+                if label is None:
+                    put_absent(operation, _NOWHERE, target)
+                else:
+                    at = label
+                    path = root + at
+                    folder, _, name = path.rpartition("/")
+                    put = put_label if operation.label_size else put_empty
+                    put(operation, (folders[folder], name, path), target)
             except (StaleError, OSError) as error:
                 self._report(result, operation, at, error)
                 if good < position:
@@ -177,10 +213,10 @@ class Placer:
         if good < stop:
             yield Range(block, good, stop)
 
-    def _content(self, operation: Operation) -> int:
-        """Return the bytes that are copied of a slice."""
-        label = operation.label_size if self._copies_labels else 0
-        return label + (operation.image_size if self._copies_images else 0)
+    def _content(self, operations: Sequence[Operation]) -> int:
+        """Return the bytes that are copied of slices."""
+        labels = sum([each.label_size for each in operations]) if self._copies_labels else 0
+        return labels + (sum([each.image_size for each in operations]) if self._copies_images else 0)
 
     def _report(self, result: Result, operation: Operation, path: str, error: Exception) -> None:
         if isinstance(error, OSError):
@@ -189,94 +225,69 @@ class Placer:
             reason, number = str(error), None
         result.faults.append(Fault(number is None, self._roots[operation.input] + path, reason, number))
 
-    # ---- one slice: what the target is called (see destination.Destinations.of; the folder is the block's)
-
-    def _place_image(self, operation: Operation, target_fd: int) -> bytes | None:
-        source_fd, name = self._source(operation, operation.image)
-        target = self._prefixes[operation.input] + name
-        return self._put_image(operation, source_fd, name, target_fd, target)
-
-    def _place_label(self, operation: Operation, target_fd: int) -> None:
-        image = operation.image
-        stem = image[image.rfind("/") + 1 : image.rfind(".")]
-        target = f"{self._prefixes[operation.input]}{stem}.txt"
-        if operation.label is None:
-            self._put_absent(operation, -1, "", target_fd, target)
-            return
-        source_fd, name = self._source(operation, operation.label)
-        put = self._put_label if operation.label_size else self._put_empty
-        put(operation, source_fd, name, target_fd, target)
-
-    def _source(self, operation: Operation, path: str) -> tuple[int, str]:
-        """Return a descriptor of the folder and the name of a source path. Raises StaleError where it is gone."""
-        whole = self._roots[operation.input] + path
-        cut = whole.rfind("/")
-        return self._folders.source(whole[:cut]), whole[cut + 1 :]
-
     def _beside(
         self,
         place: _Place,
         at_once: bool,  # noqa: FBT001 - bound by position
         operation: Operation,
-        source_fd: int,
-        name: str,
-        target_fd: int,
-        target: str,
+        source: _Source,
+        target: _Target,
     ) -> bytes | None:
         """Place a file so that its name holds the whole of it or nothing, over what a twin of this shard has placed.
 
         `at_once`: the file system makes it in one call, so the name is taken directly where it is free.
         """
         if at_once:
-            with suppress(FileExistsError):
-                return place(operation, source_fd, name, target_fd, target)
+            try:  # suppress() takes as long as the call
+                return place(operation, source, target)
+            except FileExistsError:
+                pass
+        folder, name = target
         temporary = next(self._temporary)
         try:
-            placed = place(operation, source_fd, name, target_fd, temporary)
-            fs.rename_within(temporary, target, target_fd)
+            placed = place(operation, source, (folder, temporary))
+            fs.rename_within(temporary, name, folder)
         except BaseException:
             with suppress(OSError):
-                fs.unlink(temporary, target_fd)
+                fs.unlink(temporary, folder)
             raise
         if at_once:  # rename(2) does nothing between two hard links to one file
             with suppress(FileNotFoundError):
-                fs.unlink(temporary, target_fd)
+                fs.unlink(temporary, folder)
         return placed
 
     # ---- images
 
-    def _symlink_image(self, operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> None:
-        self._check_image(operation, source_fd, name)
-        fs.symlink(self._roots[operation.input] + operation.image, target, target_fd)
+    def _check_image(self, operation: Operation, source: _Source, _target: _Target) -> None:
+        folder, name, _ = source
+        now = fs.source_facts(name, folder)
+        if now is None:
+            raise GoneError
+        if now.st_size == operation.image_size and now.st_mtime_ns == operation.image_mtime_ns and now.st_size:
+            return
+        if check.needs_content(operation, now, mapped=self._mapped):
+            check.image_content(operation, fs.hash_source(name, folder))
 
-    def _link_image(self, operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> None:
-        self._check_image(operation, source_fd, name)
-        fs.hard_link(name, source_fd, target, target_fd)
-
-    def _check_image(self, operation: Operation, source_fd: int, name: str) -> None:
-        if check.needs_content(operation, _facts(name, source_fd), mapped=self._mapped):
-            check.image_content(operation, fs.hash_source(name, source_fd))
-
-    def _copy_image(self, operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> bytes | None:
-        source = _open(name, source_fd)
+    def _copy_image(self, operation: Operation, source: _Source, target: _Target) -> bytes | None:
+        opened = _open(source)
         try:
-            now = fs.open_facts(source)
+            now = fs.open_facts(opened)
             check.needs_content(operation, now, mapped=self._mapped)
-            if operation.image_size > fs.SMALL or fs.has_holes(source, now):
-                return self._copy_in_pieces(operation, source, now, target_fd, target)
-            data = fs.read_open(source, operation.image_size)
+            if operation.image_size > fs.SMALL or fs.has_holes(opened, now):
+                return self._copy_in_pieces(operation, opened, now, target)
+            data = fs.read_open(opened, operation.image_size)
         finally:
-            fs.close(source)
+            fs.close(opened)
         summed = fs.digest(data) if self._hashed or operation.image_sha256 else None
         self._check_copy(operation, len(data), summed)
-        fs.write_new(target, target_fd, data, now.st_mtime_ns)
+        folder, name = target
+        fs.write_new(name, folder, data, now.st_mtime_ns)
         return summed if self._hashed else None
 
-    def _copy_in_pieces(
-        self, operation: Operation, source: int, now: stat_result, target_fd: int, target: str
-    ) -> bytes | None:
+    def _copy_in_pieces(self, operation: Operation, source: int, now: stat_result, target: _Target) -> bytes | None:
         summed, holes = None, fs.has_holes(source, now)
-        with fs.new_file(target, target_fd) as opened:
+        folder, name = target
+        with fs.new_file(name, folder) as opened:
             if self._hashed or operation.image_sha256:
                 count, summed = fs.copy_hashed(source, opened, operation.image_size, holes=holes)
             else:
@@ -292,118 +303,138 @@ class Placer:
         if summed is not None and operation.image_sha256:
             check.image_content(operation, summed.hex())
 
-    def _clone_image(self, operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> None:
-        source = _open(name, source_fd)
+    def _clone_image(self, operation: Operation, source: _Source, target: _Target) -> None:
+        opened = _open(source)
+        folder, name = target
         try:
-            now = fs.open_facts(source)
+            now = fs.open_facts(opened)
             unsure = check.needs_content(operation, now, mapped=self._mapped)
-            with fs.new_file(target, target_fd) as opened:
-                fs.clone(source, opened)
+            with fs.new_file(name, folder) as made:
+                fs.clone(opened, made)
                 if unsure:
-                    check.image_content(operation, fs.hash_open(source))
-                fs.set_mtime(opened, now.st_mtime_ns)
+                    check.image_content(operation, fs.hash_open(opened))
+                fs.set_mtime(made, now.st_mtime_ns)
         finally:
-            fs.close(source)
+            fs.close(opened)
 
     # ---- labels
 
     @staticmethod
-    def _copy_label(operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> None:
-        try:
-            data, mtime_ns = fs.read_dated(name, source_fd, operation.label_size)
-        except (FileNotFoundError, NotADirectoryError):
-            raise StaleError("is gone") from None
-        check.label_content(operation, data)
-        fs.write_new(target, target_fd, data, mtime_ns)
-
-    @staticmethod
-    def _empty_label(_operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> None:
-        now = _facts(name, source_fd)
-        check.label_empty(now)
-        fs.empty_new(target, target_fd, now.st_mtime_ns)
-
-    def _absent_label(self, operation: Operation, _source_fd: int, _name: str, target_fd: int, target: str) -> None:
-        self._check_absent(operation)
-        fs.empty_new(target, target_fd)
-
-    def _link_label(self, operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> None:
-        self._check_label(operation, source_fd, name)
-        fs.hard_link(name, source_fd, target, target_fd)
-
-    def _symlink_label(self, operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> None:
-        self._check_label(operation, source_fd, name)
-        fs.symlink(f"{self._roots[operation.input]}{operation.label}", target, target_fd)
-
-    def _clone_label(self, operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> None:
-        self._check_label(operation, source_fd, name)
-        source = _open(name, source_fd)
-        try:
-            with fs.new_file(target, target_fd) as opened:
-                fs.clone(source, opened)
-                fs.set_mtime(opened, fs.open_facts(source).st_mtime_ns)
-        finally:
-            fs.close(source)
-
-    @staticmethod
-    def _check_label(operation: Operation, source_fd: int, name: str) -> None:
+    def _check_label(operation: Operation, source: _Source, _target: _Target) -> None:
         """Raise StaleError where a label's bytes are not the planned ones."""
+        folder, name, _ = source
         try:
-            if not operation.label_size:
-                check.label_empty(fs.facts(name, source_fd))
-                return
-            data = fs.read_source(name, source_fd, operation.label_size)
-        except (FileNotFoundError, NotADirectoryError):
-            raise StaleError("is gone") from None
+            data = fs.read_source(name, folder, operation.label_size)
+        except GONE:
+            raise GoneError from None
         check.label_content(operation, data)
 
-    def _check_absent(self, operation: Operation) -> None:
+    @staticmethod
+    def _check_empty(_operation: Operation, source: _Source, _target: _Target) -> None:
+        folder, name, _ = source
+        now = fs.source_facts(name, folder)
+        if now is None:
+            raise GoneError
+        check.label_empty(now)
+
+    def _check_absent(self, operation: Operation, _source: _Source, _target: _Target) -> None:
         place = self._absent.of(operation)
         if place is None:
             return
         folder, name = place
         try:
-            fs.facts(name, self._folders.source((self._roots[operation.input] + folder).rstrip("/")))
-        except (FileNotFoundError, NotADirectoryError, StaleError):
+            opened = self._folders.sources[(self._roots[operation.input] + folder).rstrip("/")]
+        except GoneError:
             return  # no folder, no label
-        raise StaleError(f"has a label now ({folder}/{name}), none was planned")
+        if fs.source_facts(name, opened) is not None:
+            raise StaleError(f"has a label now ({folder}/{name}), none was planned")
 
-    # ---- looking only
+    @staticmethod
+    def _copy_label(operation: Operation, source: _Source, target: _Target) -> None:
+        folder, name, _ = source
+        try:
+            data, mtime_ns = fs.read_dated(name, folder, operation.label_size)
+        except GONE:
+            raise GoneError from None
+        check.label_content(operation, data)
+        folder, name = target
+        fs.write_new(name, folder, data, mtime_ns)
 
-    def _look_at(self, operations: Sequence[Operation], result: Result) -> None:
-        for operation in operations:
-            if self._switches.halt:
-                return
-            result.count += 1
-            at = operation.image
-            try:
-                self._check_image(operation, *self._source(operation, at))
-                if operation.label is None:
-                    self._check_absent(operation)
-                else:
-                    at = operation.label
-                    self._check_label(operation, *self._source(operation, at))
-            except (StaleError, OSError) as error:
-                self._report(result, operation, at, error)
+    @staticmethod
+    def _copy_empty(_operation: Operation, source: _Source, target: _Target) -> None:
+        folder, name, _ = source
+        now = fs.source_facts(name, folder)
+        if now is None:
+            raise GoneError
+        check.label_empty(now)
+        folder, name = target
+        fs.empty_new(name, folder, now.st_mtime_ns)
+
+    def _fill_absent(self, operation: Operation, source: _Source, target: _Target) -> None:
+        self._check_absent(operation, source, target)
+        folder, name = target
+        fs.empty_new(name, folder)
 
 
-def _again(place: _Place, operation: Operation, source_fd: int, name: str, target_fd: int, target: str) -> bytes | None:
+def _then_symlink(check_source: _Place) -> _Place:
+    """Return how a symbolic link is made to what has passed a check."""
+
+    def place(operation: Operation, source: _Source, target: _Target) -> None:
+        check_source(operation, source, target)
+        folder, name = target
+        fs.symlink(source[2], name, folder)
+
+    return place
+
+
+def _then_hard_link(check_source: _Place) -> _Place:
+    """Return how what has passed a check gets one more name."""
+
+    def place(operation: Operation, source: _Source, target: _Target) -> None:
+        check_source(operation, source, target)
+        folder, name = target
+        fs.hard_link(source[1], source[0], name, folder)
+
+    return place
+
+
+def _then_clone(check_source: _Place) -> _Place:
+    """Return how the blocks of what has passed a check are shared."""
+
+    def place(operation: Operation, source: _Source, target: _Target) -> None:
+        check_source(operation, source, target)
+        folder, name = target
+        opened = _open(source)
+        try:
+            with fs.new_file(name, folder) as made:
+                fs.clone(opened, made)
+                fs.set_mtime(made, fs.open_facts(opened).st_mtime_ns)
+        finally:
+            fs.close(opened)
+
+    return place
+
+
+def _again(place: _Place, operation: Operation, source: _Source, target: _Target) -> bytes | None:
     """Place a file, over what a run left that was cut off."""
     try:
-        return place(operation, source_fd, name, target_fd, target)
+        return place(operation, source, target)
     except FileExistsError:
-        fs.unlink(target, target_fd)
-    return place(operation, source_fd, name, target_fd, target)
+        folder, name = target
+        fs.unlink(name, folder)
+    return place(operation, source, target)
 
 
-def _facts(name: str, dir_fd: int) -> stat_result:
+def _open(source: _Source) -> int:
+    folder, name, _ = source
     try:
-        return fs.facts(name, dir_fd)
-    except (FileNotFoundError, NotADirectoryError):
-        raise StaleError("is gone") from None
+        return fs.open_source(name, folder)
+    except GONE:
+        raise GoneError from None
 
 
-def _open(name: str, dir_fd: int) -> int:
-    try:
-        return fs.open_source(name, dir_fd)
-    except (FileNotFoundError, NotADirectoryError):
-        raise StaleError("is gone") from None
+_THEN: Final[Mapping[Mode, Callable[[_Place], _Place]]] = {
+    "symlink": _then_symlink,
+    "hardlink": _then_hard_link,
+    "reflink": _then_clone,
+}

@@ -107,7 +107,7 @@ def test_a_folder_is_made_and_opened_by_two_calls_and_its_parents_only_once(tmp_
 
 def test_a_source_folder_that_is_gone_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(StaleError, match="is gone"):
-        Folders(SharedFolders(None)).source(str(tmp_path / "gone"))
+        Folders(SharedFolders(None)).sources[str(tmp_path / "gone")]
 
 
 def test_a_worker_alone_takes_each_folder_once_where_three_splits_take_turns(
@@ -127,7 +127,7 @@ def test_a_worker_alone_takes_each_folder_once_where_three_splits_take_turns(
     monkeypatch.setattr(shared.sources, "take", take)
     folders = Folders(shared)
     for place in 3 * places:
-        folders.source(place)
+        assert folders.sources[place] >= 0
     assert taken == places
     folders.close()
     shared.close()
