@@ -52,8 +52,12 @@ class Destinations:
         key = (operation.split, operation.volume if self._by_volume else "", operation.input, folder)
         target = self._targets.get(key)
         if target is None:
-            target = self._targets[key] = self._target(operation, folder)
+            target = self._targets[key] = self._target(operation.split, operation.volume, operation.input, folder)
         return _destination(Destination, (target[0], target[1] + name))
+
+    def folder(self, split: str, volume: str, index: int, folder: str) -> str:
+        """Return the destination folder of the images of input `index` that lie in `folder`. Raises as `of` does."""
+        return self._target(split, volume, index, folder)[0]
 
     def columns(self, operations: Sequence[Operation]) -> tuple[list[str], list[str]]:
         """Return the folders and the names that `of` gives, one of each an operation. Raises as `of` does."""
@@ -62,20 +66,18 @@ class Destinations:
         splits, inputs = [each.split for each in operations], [each.input for each in operations]
         volumes = [each.volume for each in operations] if self._by_volume else folders
         keys = list(zip(splits, inputs, folders, volumes, strict=True))
-        firsts = dict(zip(reversed(keys), reversed(operations), strict=True))
-        targets = {key: self._target(first, key[2][:-1]) for key, first in firsts.items()}
+        targets = {key: self._target(key[0], key[3], key[1], key[2][:-1]) for key in dict.fromkeys(keys)}
         names = [image[len(folder) :] for image, folder in zip(images, folders, strict=True)]
         if any(self._prefixes):
             names = [targets[key][1] + name for key, name in zip(keys, names, strict=True)]
         return [targets[key][0] for key in keys], names
 
-    def _target(self, operation: Operation, folder: str) -> tuple[str, str]:
+    def _target(self, split: str, volume: str, index: int, folder: str) -> tuple[str, str]:
         """Return the destination folder and the prefix of every operation whose image lies in `folder`."""
-        below = self._sub_folder(operation.input, folder)  # also by volume: every image must lie below an image folder
+        below = self._sub_folder(index, folder)  # also by volume: every image must lie below an image folder
         if self._by_volume:
-            below = operation.volume
-        prefix = self._prefixes[operation.input]
-        return (f"images/{operation.split}/{below}" if below else f"images/{operation.split}", prefix)
+            below = volume
+        return (f"images/{split}/{below}" if below else f"images/{split}", self._prefixes[index])
 
     def below(self, input: int, image: str, volume: str) -> str:  # noqa: A002 - the plan's word for it
         """Return the destination of an image below the split's folder: `sub/IM5-01.dcm`. Raises as `of` does."""

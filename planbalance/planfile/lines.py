@@ -1,20 +1,20 @@
 """The operations: lines of a plan, read a block at a time.
 
-A hundred thousand lines pass through here, so every rule is first asked of a whole column at once; only where the
-column breaks it is the line looked for.
+Nearly every block is taken by `plain` at once. What it leaves is judged here: every rule is first asked of a whole
+column, and only where the column breaks it is the line looked for.
 """
 
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from functools import partial
 from operator import ge, itemgetter
 from typing import Any, Final
 
 import orjson
 
 from planbalance.destination import PART_BYTES, Destinations, path_fault
-from planbalance.model import IMAGE_SUFFIXES, SPLITS, Block, Operation, PlanHeader, Split
+from planbalance.model import SPLITS, Block, Operation, PlanHeader, Split
+from planbalance.planfile.plain import PlainReader, are_images, are_innocent, are_short
 from planbalance.planfile.values import EDITED_HINT, LARGEST, damaged, hostile, loads, malformed, shown
 
 # Members of a line in their order; the two hashes are there or not, which makes four shapes.
@@ -54,6 +54,7 @@ class BlockReader:
         self._splits: dict[str, Split] = {volume.id: volume.split for volume in header.volumes}
         self._ids = {volume.id: volume.id for volume in header.volumes}
         self._destinations = Destinations(header.sources, header.parameters["layout"])
+        self._plain = PlainReader(header, self._destinations)
         self._end = sum(block.bytes for block in header.blocks)
         self._lines: dict[int, int] = {}
         line = 2
@@ -74,6 +75,11 @@ class BlockReader:
         if len(data) != block.bytes or hashlib.sha256(data).hexdigest() != block.sha256:
             damaged(f"the block of {block.count} operations at line {line} does not match its sum", EDITED_HINT)
         last = block.offset + block.bytes == self._end
+        operations = self._plain.read(block, data, last=last)
+        return self._judged(block, data, line, last=last) if operations is None else operations
+
+    def _judged(self, block: Block, data: bytes, line: int, *, last: bool) -> list[Operation]:
+        """Return the operations of a block that is odd or wrong."""
         rows = _rows(data, block.count, last=last, line=line)
         operations = self.operations(rows, line)
         if not _written_so(rows, data, last=last):
@@ -90,7 +96,7 @@ class BlockReader:
         columns[1] = list(map(self._ids.__getitem__, columns[1]))
         columns[7] = _mtimes(columns[7], line)
         columns[9:] = [["" if sha is _ABSENT else sha for sha in column] for column in columns[9:]]
-        return list(map(_new_operation, zip(*columns, strict=True)))
+        return list(map(Operation._make, zip(*columns, strict=True)))
 
     def _check_volumes(self, columns: Sequence[Sequence[Any]], line: int) -> None:
         splits, volumes, _, inputs = columns[:4]
@@ -127,7 +133,6 @@ class BlockReader:
 
 
 _SPLIT: Final = {split: split for split in SPLITS}
-_new_operation: Final[Callable[[tuple[Any, ...]], Operation]] = partial(tuple.__new__, Operation)
 
 
 def _rows(data: bytes, count: int, *, last: bool, line: int) -> list[Any]:
@@ -181,10 +186,9 @@ def _check_values(columns: Sequence[Sequence[Any]], line: int) -> None:
             malformed(f"line {at}: `{name}` is not from 0 to {LARGEST}")
     _check_paths("image", images, line)
     _check_paths("label", labels, line)
-    if not _SUFFIXES.issuperset({image[image.rfind(".") :] for image in images}):
-        index = _first(images, lambda image: image[image.rfind(".") + 1 :].lower() not in IMAGE_SUFFIXES)
-        if images[index][images[index].rfind(".") + 1 :].lower() not in IMAGE_SUFFIXES:
-            hostile(f"line {line + index}: {shown(images[index])} has not the suffix of an image")
+    if not are_images(images):
+        index = _first(images, lambda image: not are_images((image,)))
+        hostile(f"line {line + index}: {shown(images[index])} has not the suffix of an image")
     for name, sums in zip(HASHES, (label_sums, image_sums), strict=True):
         _check_sums(name, [each for each in sums if each is not _ABSENT], line)
     for index, (is_positive, label, size, label_sum) in enumerate(
@@ -194,18 +198,9 @@ def _check_values(columns: Sequence[Sequence[Any]], line: int) -> None:
             malformed(f"line {line + index}: label, its size and sum, and `positive` contradict each other")
 
 
-_SUFFIXES: Final = frozenset(f".{suffix}" for each in IMAGE_SUFFIXES for suffix in (each, each.upper()))
-
-
 def _check_paths(name: str, paths_or_none: Sequence[str | None], line: int) -> None:
-    """Refuse a path that `path_fault` finds fault with. One search over all of them lets the innocent pass."""
-    paths = [path for path in paths_or_none if path is not None]
-    joined = f"/{'/ /'.join(paths)}/"  # a space between, so that the text is printable if every path is
-    if (
-        joined.isprintable()
-        and not any(bad in joined for bad in ("//", "/./", "/../"))
-        and max(map(len, paths), default=0) <= (PART_BYTES if joined.isascii() else PART_BYTES // 4)
-    ):
+    """Refuse a path that `path_fault` finds fault with."""
+    if are_innocent([path for path in paths_or_none if path is not None]):
         return
     for index, path in enumerate(paths_or_none):
         fault = path_fault(path) if path is not None else None
@@ -228,6 +223,6 @@ def _mtimes(texts: Sequence[str], line: int) -> list[int]:
 
 def _check_name_lengths(names: Sequence[str], line: int) -> None:
     """Refuse names that only the prefix makes too long."""
-    if max(map(len, names)) > PART_BYTES // 4 and any(len(name.encode()) > PART_BYTES for name in names):
-        at = line + _first(names, lambda name: len(name.encode()) > PART_BYTES)
+    if not are_short(names):
+        at = line + _first(names, lambda name: not are_short((name,)))
         hostile(f"line {at}: with its prefix, the file name is longer than {PART_BYTES} bytes")
