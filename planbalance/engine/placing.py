@@ -87,10 +87,7 @@ class _Hands:
 
     async def _one_batch(self, lane: Lane) -> bool:
         """Place one batch; return whether there was one for this worker."""
-        share = -(-self._schedule.left // (2 * self._controller.workers))  # the last ones small: all end together
-        wanted = self._controller.batch
-        size = max(min(wanted, share), min(-(-wanted // 2), _SMALLEST))
-        batch = self._schedule.take(size, lane.owner, alone=self._working == 1)
+        batch = self._schedule.take(self._size(), lane.owner, alone=self._working == 1)
         if not batch:
             return False
         result = await anyio.to_thread.run_sync(lane.place, batch, limiter=self._limiter)
@@ -98,3 +95,11 @@ class _Hands:
         self._controller.observe(Seen(time.monotonic(), result.count, result.seconds, result.busy))
         await self._finished(result)
         return True
+
+    def _size(self) -> int:
+        """Return how large a batch is: the last ones small, so that all who work end together."""
+        wanted = self._controller.batch
+        if self._working == 1:
+            return wanted
+        share = -(-self._schedule.left // (2 * self._controller.workers))
+        return max(min(wanted, share), min(-(-wanted // 2), _SMALLEST))
