@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 
 from planbalance.model import Block
 
-# A worker that ran out of blocks of its own parses another's only where so much of it is left: 20 ms of parsing must
+# A worker that ran out of blocks of its own parses another's only where so much of it is left: 12 ms of parsing must
 # save more than that.
-_WORTH_PARSING: Final = 2_048
+_WORTH_PARSING: Final = 1_536
 # Of two destinations that differ by less, and of no more than so many, the source folder decides.
 _ABOUT_EQUAL: Final = 7 / 8
 _COMPARED: Final = 16
