@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner, Result
 
 from planbalance.cli.program import cli
@@ -29,6 +30,11 @@ def run_json(*words: object, code: int = 0) -> Any:
 def knees(root: Path, **settings: Any) -> Path:
     """Write the small data set."""
     return yolo_tree(root, KNEES, **settings)
+
+
+def make_demo_small(patch: pytest.MonkeyPatch) -> None:
+    """Let the demo draw half of its volumes, as many of them with a tear."""
+    patch.setattr("planbalance.demo.VOLUMES", 18)
 
 
 def _runner() -> CliRunner:

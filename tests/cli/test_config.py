@@ -9,7 +9,7 @@ import pytest
 
 from planbalance.cli.config import FILE
 from tests.builders import tree_state, write
-from tests.cli.command import knees, run, run_json
+from tests.cli.command import knees, make_demo_small, run, run_json
 
 
 @pytest.fixture
@@ -196,6 +196,7 @@ def test_no_file_and_an_empty_file_say_nothing(here: Path) -> None:
         assert run("plan", "in", "--output", "out").stderr == ""
 
 
-def test_the_demo_shows_what_happens_without_a_file(here: Path) -> None:
+def test_the_demo_shows_what_happens_without_a_file(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_demo_small(monkeypatch)
     config(here, "plan:\n  seed: 7\n  gap: 3\n")
     assert run_json("demo", "demo")["plan"]["parameters"]["gap"] == 0

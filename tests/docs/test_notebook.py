@@ -17,26 +17,30 @@ pytestmark = pytest.mark.skipif(not NOTEBOOK.is_file(), reason="the docs are not
 pytest.importorskip("jinja2")
 
 
-def cells() -> list[str]:
-    found = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
-    return ["".join(cell["source"]) for cell in found if cell["cell_type"] == "code"]
+def cells() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    return [cell for cell in found if cell["cell_type"] == "code"]
 
 
-async def printed(code: list[str]) -> list[list[str]]:
-    """Run cells one after the other in one namespace; return the lines that each prints."""
+async def printed(sources: list[str]) -> list[str]:
+    """Run cells one after the other in one namespace; return what each prints."""
     names: dict[str, Any] = {"__name__": "notebook"}
     said = []
-    for number, cell in enumerate(code, start=1):
+    for number, source in enumerate(sources, start=1):
         with contextlib.redirect_stdout(io.StringIO()) as out:
-            exec(compile(cell, f"cell {number}", "exec"), names)
-        said.append(out.getvalue().splitlines())
+            exec(compile(source, f"cell {number}", "exec"), names)
+        said.append(out.getvalue())
         await asyncio.sleep(0)
     return said
 
 
-def test_every_cell_runs_and_says_what_its_text_promises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_cell_prints_what_is_shown_and_what_its_text_promises(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    found, planned, changes, built, audit, refused, page = asyncio.run(printed(cells()))
+    said = asyncio.run(printed(["".join(cell["source"]) for cell in cells()]))
+    assert said == ["".join(line for output in cell["outputs"] for line in output["text"]) for cell in cells()]
+    found, planned, changes, built, audit, refused, page = (text.splitlines() for text in said)
     assert found[1] == "36 volumes, 64 slices with a tear"
     assert planned[0].split() == ["train", "45", "tear", "45", "no", "tear"]
     assert changes[0].startswith("0 volumes moved, ")

@@ -153,8 +153,9 @@ def test_names_are_nothing_but_text(tmp_path: Path, where: str) -> None:
         return [(tag, sorted(attributes)) for tag, attributes in page.elements]
 
     hostile = HOSTILE.replace("\u2028", "") if where != "class" else HOSTILE
-    assert [tag for tag, _ in shape(hostile)].count("script") == [tag for tag, _ in shape("plain")].count("script") == 2
-    assert not [names for _, names in shape(hostile + "x") if any(name.startswith("on") for name in names)]
+    found = shape(hostile)
+    assert [tag for tag, _ in found].count("script") == [tag for tag, _ in shape("plain")].count("script") == 2
+    assert not [names for _, names in found if any(name.startswith("on") for name in names)]
 
 
 def test_an_audit_is_shown_with_what_was_not_checked(tmp_path: Path, source: Path) -> None:
