@@ -382,26 +382,22 @@ def read_source(name: str, dir_fd: int, size: int) -> bytes:
     """Return a small source file's bytes: at most `size` + 1 of them, so that growth shows."""
     fd = os.open(name, _READ, dir_fd=dir_fd)
     try:
-        return _read_up_to(fd, size)
+        return read_open(fd, size)
     finally:
         close(fd)
-
-
-def read_open(fd: int, size: int) -> bytes:
-    """Return a small open file's bytes from here on, as `read_source` does."""
-    return _read_up_to(fd, size)
 
 
 def read_dated(name: str, dir_fd: int, size: int) -> tuple[bytes, int]:
     """Return a small source file's bytes as `read_source` does, and its mtime in ns."""
     fd = os.open(name, _READ, dir_fd=dir_fd)
     try:
-        return _read_up_to(fd, size), os.fstat(fd).st_mtime_ns
+        return read_open(fd, size), os.fstat(fd).st_mtime_ns
     finally:
         close(fd)
 
 
-def _read_up_to(fd: int, size: int) -> bytes:
+def read_open(fd: int, size: int) -> bytes:
+    """Return a small open file's bytes from here on, as `read_source` does."""
     data = os.read(fd, size + 1)
     while 0 < len(data) < size:  # a short read, or a file that shrank
         more = os.read(fd, size + 1 - len(data))
@@ -909,7 +905,7 @@ def read_path(path: str, limit: int) -> bytes:
     """Return a file's bytes, `limit` + 1 of them at most."""
     fd = os.open(path, _READ)
     try:
-        return _read_up_to(fd, limit)
+        return read_open(fd, limit)
     finally:
         close(fd)
 

@@ -6,7 +6,6 @@ passes where the content is in the plan. ctime is never used: a hard link change
 """
 
 import hashlib
-import os.path
 import stat
 from collections.abc import Sequence
 from os import stat_result
@@ -40,8 +39,6 @@ def image_size(operation: Operation, now: stat_result) -> None:
 
 def needs_content(operation: Operation, now: stat_result, *, mapped: bool) -> bool:
     """Return whether only the content can tell. Raises StaleError where an image is not the planned one."""
-    if now.st_size == operation.image_size and now.st_mtime_ns == operation.image_mtime_ns and now.st_size:
-        return False
     image_size(operation, now)
     if now.st_mtime_ns == operation.image_mtime_ns:
         return False
@@ -90,7 +87,10 @@ class AbsentLabels:
         if key not in self._folders:
             self._folders[key] = self._label_folder(*key)
         labels = self._folders[key]
-        return None if labels is None else (labels, os.path.splitext(name)[0] + ".txt")
+        stem, _, _ = name.rpartition(".")
+        if not stem.strip("."):  # dots at the beginning hide a file, they begin no suffix (os.path.splitext)
+            stem = name
+        return None if labels is None else (labels, stem + ".txt")
 
     def _label_folder(self, index: int, folder: str) -> str | None:
         for images, labels in self._pairs[index]:

@@ -96,9 +96,10 @@ class Placer:
         self._shared = job.options.shard is not None  # another process may place the very same names, right now
         self._mapped = job.mapped
         self._copier = copier
-        self._prefixes = [source.prefix for source in header.sources]
         self._absent = check.AbsentLabels(header.sources)
-        self._roots = [root.rstrip("/") + "/" for root in job.roots]
+        self._inputs = [
+            (root.rstrip("/") + "/", source.prefix) for root, source in zip(job.roots, header.sources, strict=True)
+        ]
         self._hashed = way == "copy" and job.options.checksum == "sha256"
         self._temporary = fs.temporary_names()
         self._copies_images = way == "copy"
@@ -178,20 +179,21 @@ class Placer:
         """
         block, start, stop = part
         good = start
-        roots, prefixes, folders, switches = self._roots, self._prefixes, self._folders.sources, self._switches
+        inputs, folders, switches = self._inputs, self._folders.sources, self._switches
         put_image, put_label, put_empty, put_absent = way
         images, labels = targets
         for position, operation in enumerate(operations, start):
             if switches.halt:
                 stop = position
                 break
-            root, prefix = roots[operation.input], prefixes[operation.input]
+            root, prefix = inputs[operation.input]
             at = operation.image
             try:
                 path = root + at
                 folder, _, name = path.rpartition("/")
-                summed = put_image(operation, (folders[folder], name, path), (images, prefix + name))
-                target = (labels, f"{prefix}{name[: name.rindex('.')]}.txt")
+                placed = prefix + name
+                summed = put_image(operation, (folders[folder], name, path), (images, placed))
+                target = (labels, placed.rpartition(".")[0] + ".txt")
                 label = operation.label
                 if label is None:
                     put_absent(operation, _NOWHERE, target)
@@ -223,7 +225,7 @@ class Placer:
             reason, number = words.reason(error), error.errno
         else:
             reason, number = str(error), None
-        result.faults.append(Fault(number is None, self._roots[operation.input] + path, reason, number))
+        result.faults.append(Fault(number is None, self._inputs[operation.input][0] + path, reason, number))
 
     def _beside(
         self,
@@ -263,19 +265,22 @@ class Placer:
         now = fs.source_facts(name, folder)
         if now is None:
             raise GoneError
-        if now.st_size == operation.image_size and now.st_mtime_ns == operation.image_mtime_ns and now.st_size:
+        size = operation.image_size
+        if now.st_size == size and now.st_mtime_ns == operation.image_mtime_ns and size:
             return
         if check.needs_content(operation, now, mapped=self._mapped):
             check.image_content(operation, fs.hash_source(name, folder))
 
     def _copy_image(self, operation: Operation, source: _Source, target: _Target) -> bytes | None:
+        size = operation.image_size
         opened = _open(source)
         try:
             now = fs.open_facts(opened)
-            check.needs_content(operation, now, mapped=self._mapped)
-            if operation.image_size > fs.SMALL or fs.has_holes(opened, now):
+            if now.st_size != size or now.st_mtime_ns != operation.image_mtime_ns or not size:
+                check.needs_content(operation, now, mapped=self._mapped)
+            if size > fs.SMALL or fs.has_holes(opened, now):
                 return self._copy_in_pieces(operation, opened, now, target)
-            data = fs.read_open(opened, operation.image_size)
+            data = fs.read_open(opened, size)
         finally:
             fs.close(opened)
         summed = fs.digest(data) if self._hashed or operation.image_sha256 else None
@@ -343,7 +348,7 @@ class Placer:
             return
         folder, name = place
         try:
-            opened = self._folders.sources[(self._roots[operation.input] + folder).rstrip("/")]
+            opened = self._folders.sources[(self._inputs[operation.input][0] + folder).rstrip("/")]
         except GoneError:
             return  # no folder, no label
         if fs.source_facts(name, opened) is not None:
