@@ -190,6 +190,8 @@ def path_fault(path: str) -> str | None:
     """
     if not path:
         return "is empty"
+    if "/" not in path and "." not in path and len(path) <= PART_BYTES and path.isascii() and path.isprintable():
+        return None  # a plain word, as most volume ids are
     if path.startswith("/"):
         return "is absolute"
     parts = path.split("/")
@@ -201,9 +203,11 @@ def path_fault(path: str) -> str | None:
 
 def text_fault(text: str) -> str | None:
     """Return why a text cannot stand in a plan (control characters, lone surrogates), or None where it can."""
+    if text.isascii() and text.isprintable():
+        return None
     if not _CONTROL.isdisjoint(text):
         return "holds a control character"
-    if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
         return "is not valid Unicode"
     return None
 

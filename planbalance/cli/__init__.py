@@ -23,8 +23,6 @@ def main() -> None:
         cli.main()
     except KeyboardInterrupt:  # before the program watches for it, or after
         sys.exit(130)
-    finally:
-        gc.freeze()  # and at the end it all goes at once
 
 
 def _leave(_signal: int, _frame: object) -> None:

@@ -163,21 +163,22 @@ def _below_root(value: object, what: str) -> str:
 
 def _volume(value: object) -> PlannedVolume:
     members = exact_members(value, PlannedVolume._fields, "a volume")
-    name = text_of(members["id"], "a volume's id")
+    volume = PlannedVolume._make(members.values())
+    name = text_of(volume.id, "a volume's id")
     fault = id_fault(name)
     if fault:
         hostile(f"the volume id {shown(name)} {fault}")
-    text_of(members["group"], "a volume's group")
-    one_of(members["split"], SPLITS, "a volume's split")
-    slices, positives, kept = (
-        count_of(members[key], f"`{key}` of a volume") for key in ("slices", "positives", "kept")
-    )
+    text_of(volume.group, "a volume's group")
+    one_of(volume.split, SPLITS, "a volume's split")
+    slices = count_of(volume.slices, "`slices` of a volume")
+    positives = count_of(volume.positives, "`positives` of a volume")
+    kept = count_of(volume.kept, "`kept` of a volume")
     if positives > slices or kept > slices:
         malformed(f"the volume {shown(name)} has more positive or kept slices than slices")
     for key in ("dropped", "missing"):
         if not isinstance(members[key], str) or not _RUNS.fullmatch(members[key]):
             malformed(f"`{key}` of the volume {shown(name)} is no run-length text")
-    return PlannedVolume(**members)
+    return volume
 
 
 _RUNS: Final = re.compile("(?:[0-9]{1,255}(?:-[0-9]{1,255})?(?:,[0-9]{1,255}(?:-[0-9]{1,255})?)*)?")

@@ -10,7 +10,7 @@ import pytest
 from tests.cli.command import knees
 
 PROGRAM = [sys.executable, "-m", "planbalance"]
-ENTRY = [sys.executable, "-c", "from planbalance.cli import main; main()"]  # what an installed script does
+ENTRY = [sys.executable, "-c", "from planbalance.__main__ import main; main()"]  # what an installed script does
 
 
 def started(words: list[str], cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -45,12 +45,33 @@ def test_an_interruption_that_the_caller_ignores_stays_ignored(tmp_path: Path) -
     assert (done.returncode, done.stdout, done.stderr) == (0, "went on\n", "")
 
 
+LATER = ("rich", "yaml", "anyio", "asyncio", "subprocess")
+UNNEEDED = (*LATER, "dataclasses", "hashlib", "socket")
+
+
+def test_what_is_registered_for_the_end_is_done_then(tmp_path: Path) -> None:
+    words = "import atexit; atexit.register(print, 'the end'); from planbalance.__main__ import main; main()"
+    for arguments, code in ((["--version"], 0), (["--versio"], 2)):
+        done = started([sys.executable, "-c", words, *arguments], tmp_path)
+        assert (done.returncode, done.stdout.splitlines()[-1]) == (code, "the end")
+
+
 @pytest.mark.parametrize(
     ("words", "unread"),
     [
-        (["apply", "--help"], {"rich", "yaml", "anyio", "asyncio", "subprocess"}),
+        (["--help"], {*UNNEEDED, "orjson", "planbalance.api", "planbalance.cli.plan", "planbalance.report.apply"}),
+        (["--version"], {"rich", "yaml", "anyio", "asyncio", "orjson", "planbalance.api", "planbalance.fs"}),
+        (["apply", "--help"], {*LATER, "decimal", "planbalance.inputs", "planbalance.naming", "planbalance.engine"}),
         (["plan", "in", "--output", "out", "--quiet"], {"rich"}),
-        (["apply", "--quiet"], {"rich", "yaml", "planbalance.audit", "planbalance.planner", "planbalance.scan"}),
+        (
+            ["apply", "--quiet"],
+            {
+                "rich",
+                "yaml",
+                "decimal",
+                *(f"planbalance.{room}" for room in ("audit", "planner", "scan", "inputs", "naming")),
+            },
+        ),
         (["verify", "--json"], {"rich", "planbalance.planner", "planbalance.engine", "planbalance.report.page"}),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
@@ -58,7 +79,7 @@ def test_an_interruption_that_the_caller_ignores_stays_ignored(tmp_path: Path) -
 def test_a_command_reads_only_what_it_needs(tmp_path: Path, words: list[str], unread: set[str]) -> None:
     knees(tmp_path / "in")
     for before in (["plan", "in", "--output", "out", "--quiet"], ["apply", "--mode", "symlink", "--quiet"]):
-        if words[0] == "plan" or "--help" in words or (words[0] == "apply" and before[0] == "apply"):
+        if words[0] == "plan" or words[-1] in {"--help", "--version"} or (words[0] == "apply" and before[0] == "apply"):
             continue
         assert started([*PROGRAM, *before], tmp_path).returncode == 0
     reading = (
