@@ -1,5 +1,6 @@
 """The order of the tests, and what the trials by the thousand report: `@pytest.mark.torture(row=N)` (FAULTS table)."""
 
+import compileall
 import os
 import random
 import shutil
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+import planbalance
+
 # A busy machine breaks no law: examples are counted, not timed.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
@@ -20,9 +23,12 @@ settings.load_profile("untimed")
 SEED = "PLANBALANCE_SEED"
 
 
-def pytest_configure() -> None:
-    """Choose the seed of this run, before the workers of pytest-xdist inherit it."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the seed of this run, before the workers of pytest-xdist inherit it, and compile what many tests start."""
     os.environ.setdefault(SEED, str(random.SystemRandom().randrange(1 << 32)))
+    if not hasattr(config, "workerinput"):
+        # As pip does when it installs: where PYTHONDONTWRITEBYTECODE is set, every process would compile it anew.
+        compileall.compile_dir(Path(planbalance.__file__).parent, quiet=2)
 
 
 def pytest_report_header() -> str:
