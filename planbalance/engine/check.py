@@ -38,7 +38,10 @@ def image_size(operation: Operation, now: stat_result) -> None:
 
 
 def needs_content(operation: Operation, now: stat_result, *, mapped: bool) -> bool:
-    """Return whether only the content can tell. Raises StaleError where an image is not the planned one."""
+    """Return whether only the content can tell. Raises StaleError where an image is not the planned one.
+
+    False without an error where size and mtime are the planned ones, which `work.py` sees for itself.
+    """
     image_size(operation, now)
     if now.st_mtime_ns == operation.image_mtime_ns:
         return False

@@ -54,13 +54,12 @@ class Result:
     faults: list[Fault] = field(default_factory=list)
 
 
-_Source = tuple[int, str, str]  # its open folder, its name there, its whole path
-_Target = tuple[int, str]  # its open folder, its name there
-# -> the image's sum, where sums are taken
-_Place = Callable[[Operation, _Source, _Target], bytes | None]
-
-
+# Plain tuples, and a function a file: two are made, and called, for each of a million slices.
+_Source = tuple[int, str, str]  # open folder, name in it, whole path
+_Target = tuple[int, str]  # open folder, name in it
 _NOWHERE: Final = (-1, "", "")
+# What is done with one file; returns an image's sum, where sums are taken.
+_Place = Callable[[Operation, _Source, _Target], bytes | None]
 
 
 class _Way(NamedTuple):
@@ -97,7 +96,7 @@ class Placer:
         self._mapped = job.mapped
         self._copier = copier
         self._absent = check.AbsentLabels(header.sources)
-        self._inputs = [
+        self._inputs = [  # where it is, and what is put before its names
             (root.rstrip("/") + "/", source.prefix) for root, source in zip(job.roots, header.sources, strict=True)
         ]
         self._hashed = way == "copy" and job.options.checksum == "sha256"
@@ -386,25 +385,27 @@ def _then_symlink(check_source: _Place) -> _Place:
 
     def place(operation: Operation, source: _Source, target: _Target) -> None:
         check_source(operation, source, target)
+        _, _, path = source
         folder, name = target
-        fs.symlink(source[2], name, folder)
+        fs.symlink(path, name, folder)
 
     return place
 
 
 def _then_hard_link(check_source: _Place) -> _Place:
-    """Return how what has passed a check gets one more name."""
+    """Return how a hard link is made to what has passed a check."""
 
     def place(operation: Operation, source: _Source, target: _Target) -> None:
         check_source(operation, source, target)
+        source_folder, source_name, _ = source
         folder, name = target
-        fs.hard_link(source[1], source[0], name, folder)
+        fs.hard_link(source_name, source_folder, name, folder)
 
     return place
 
 
 def _then_clone(check_source: _Place) -> _Place:
-    """Return how the blocks of what has passed a check are shared."""
+    """Return how what has passed a check is cloned."""
 
     def place(operation: Operation, source: _Source, target: _Target) -> None:
         check_source(operation, source, target)
