@@ -91,3 +91,21 @@ def test_a_command_reads_only_what_it_needs(tmp_path: Path, words: list[str], un
     assert done.returncode == 0, done.stderr
     assert "planbalance.cli.program" in read
     assert not unread & read
+
+
+def test_workers_are_forked_before_the_loop_is_read(tmp_path: Path) -> None:
+    """What only the parent needs it reads while the workers parse the plan."""
+    knees(tmp_path / "in")
+    assert started([*PROGRAM, "plan", "in", "--output", "out", "--quiet"], tmp_path).returncode == 0
+    watched = (
+        "import os, sys\nfrom planbalance.__main__ import main\nfrom planbalance.engine import crew\n"
+        "crew.WORTH_FORKING, fork = 1, os.fork\n"
+        "def told():\n    print(*sys.modules, sep='\\n', file=sys.stderr, flush=True)\n    return fork()\n"
+        "os.fork = told\nmain()"
+    )
+    done = started([sys.executable, "-c", watched, "apply", "--jobs", "2", "--quiet"], tmp_path)
+    read = set(done.stderr.splitlines())
+    assert done.returncode == 0, done.stderr
+    assert "planbalance.engine.worker" in read
+    later = {"engine.run", "engine.staging", "engine.finish", "inputs", "naming"}
+    assert not {"anyio", "asyncio", "aiofiles", "rich", "decimal", *(f"planbalance.{name}" for name in later)} & read
