@@ -7,8 +7,7 @@ they are written, so that a class called `no` is not a boolean.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import yaml
 
@@ -34,8 +33,7 @@ Flat = str | None
 Value = Flat | list[Flat] | dict[str, Flat] | object
 
 
-@dataclass(frozen=True, slots=True)
-class DatasetYaml:
+class DatasetYaml(NamedTuple):
     """What a data set's yaml says.
 
     Attributes:

@@ -6,8 +6,7 @@ whichever model is looked at.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from planbalance.audit.findings import Findings
 from planbalance.audit.leaks import Leak, Spread, regrouped, spread_of, touched
@@ -23,8 +22,7 @@ _UNITS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(NamedTuple):
     """What can be compared with another data set.
 
     Attributes:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Final
+from typing import Final, NamedTuple
 
 from planbalance.audit.loading import UNOPENED, Opened, is_loaded, opened
 from planbalance.audit.placed import Reading
@@ -23,8 +23,7 @@ _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _READ_WHOLE: Final = 1 << 24  # larger images are read piece by piece
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(NamedTuple):
     """Where the slices of a block go: one folder of images and one of labels, and a name in each for every slice."""
 
     operations: Sequence[Operation]

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from planbalance.audit.connected import Connected
 from planbalance.audit.findings import not_checked
@@ -33,8 +33,7 @@ class Overlaps:
     to_move: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Images:
+class Images(NamedTuple):
     """What is known of the images of a data set, beside their counts.
 
     Attributes:

@@ -50,8 +50,7 @@ class Looked:
     details: list[SliceDetails] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Pass:
+class Pass(NamedTuple):
     """What is to be done.
 
     Attributes:

@@ -1,7 +1,6 @@
 """One slice as planned and as found: read once, so that every check sees the same moment."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from planbalance.audit.loading import UNOPENED, Taken, is_loaded, opened, taken
@@ -32,8 +31,7 @@ class Placed(NamedTuple):
     taken: Taken | None  # what trainers do with it; None where image or label was not read
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What to read of each slice.
 
     Attributes:

@@ -1,7 +1,6 @@
 """How a data set was built, as its receipt says: as untrusted as anything else that lies in the folder."""
 
-from dataclasses import dataclass
-from typing import Final, get_args
+from typing import Final, NamedTuple, get_args
 
 from planbalance.audit.documents import UnreadableDocumentError, json_value
 from planbalance.model import Mode
@@ -13,8 +12,7 @@ _MOST_PLACES: Final = 64
 _MODES: Final[tuple[Mode, ...]] = get_args(Mode)
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What an audit needs of `.planbalance/receipt.json`.
 
     Attributes:

@@ -1,7 +1,7 @@
 """Whether each planned slice lies in its place, as the kind of file and with the bytes that were planned: pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from planbalance.audit.manifest import Manifest
 from planbalance.audit.placed import Placed, Reading
@@ -24,8 +24,7 @@ CHECKS = (FILES, LINKS, IMAGE_SUMS, LABEL_SUMS, LABELS, SOURCES)
 Found = tuple[str, Problem]  # the check that a problem belongs to, and the problem
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
+class Expected(NamedTuple):
     """What holds for every slice of the data set.
 
     Attributes:

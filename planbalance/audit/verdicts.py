@@ -1,8 +1,7 @@
 """Which checks of a planned data set were made, which were not and why, and what they come to."""
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from planbalance.audit import structure
 from planbalance.audit.documents import METADATA
@@ -16,8 +15,7 @@ from planbalance.model import SPLITS, Check
 QUICK: Final = "quick: neither images nor labels were read"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdicts:
+class Verdicts(NamedTuple):
     """What decides which of the checks of single files were made, and which were not."""
 
     subject: Subject

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from planbalance.destination import text_fault
 from planbalance.errors import InputError
@@ -24,8 +24,7 @@ from planbalance.planner.volumes import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """The slices that a plan is made of.
 
     Attributes:

@@ -2,8 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from planbalance.grouping import counted, some
 from planbalance.handoff import class_word
@@ -20,8 +19,7 @@ from planbalance.split import STRATA, Share, SplitResult, Target
 _MOST_CLASSES: Final = 1000  # a larger class id in a set without names is taken for damage, not for a class to name
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(NamedTuple):
     """All decisions of a plan.
 
     Attributes:

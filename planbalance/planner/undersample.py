@@ -1,10 +1,9 @@
 """Train's negatives, thinned out to the ratio that was asked for; val and test stay as they are (guide, Step 2)."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from planbalance.destination import Destinations
 from planbalance.grouping import counted, some
@@ -15,8 +14,7 @@ from planbalance.planner.volumes import below_folders
 from planbalance.sample import Candidate, doubtful, quota, sample_negatives
 
 
-@dataclass(frozen=True, slots=True)
-class Thinned:
+class Thinned(NamedTuple):
     """What stays.
 
     Attributes:
@@ -30,8 +28,7 @@ class Thinned:
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Pool:
+class _Pool(NamedTuple):
     """The negatives of one train volume.
 
     Attributes:
@@ -90,8 +87,7 @@ def undersample(
     return Thinned(kept, len(always), tuple(_warnings(options, numbers, emptied, unmatched)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Numbers:
+class _Numbers(NamedTuple):
     """What warnings name; all but `positives` count train negatives."""
 
     positives: int

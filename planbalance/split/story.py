@@ -1,12 +1,11 @@
 """From units and a request to a result: what is wanted, what is placed, what came of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from itertools import compress
 from math import ceil, floor
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from planbalance.apportion import largest_remainder
 from planbalance.errors import InputError
@@ -27,8 +26,7 @@ Feature = tuple[int, int, str]
 """(0, class id, "") or (1, column, value): classes sort before traits."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
+class _Wanted(NamedTuple):
     """What every part should hold in all, fixed units included.
 
     Attributes:

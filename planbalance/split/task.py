@@ -1,12 +1,10 @@
 """One placement to be made: which free units go to which part, and how the outcome is measured."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Features:
+class Features(NamedTuple):
     """What ties are broken by: amounts of each class (boxes) and of each trait value (units).
 
     Attributes:
@@ -26,8 +24,7 @@ class Features:
     zones: tuple[tuple[tuple[int, int], ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """One placement to be made. Units are indices; parts are train, val and test, or K folds.
 
     Attributes:

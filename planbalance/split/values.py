@@ -48,8 +48,7 @@ class SplitRequest:
     fixed: Mapping[str, Split] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """Wanted and reached counts, one number a split (train, val, test)."""
 
     wanted: tuple[int, ...]
@@ -61,8 +60,7 @@ class Target:
         return sum(abs(reached - wanted) for reached, wanted in zip(self.reached, self.wanted, strict=True))
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(NamedTuple):
     """How one class's boxes, or the units with one trait value, fall on the splits.
 
     Attributes:
@@ -74,8 +72,7 @@ class Share:
     deviation: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class SplitResult:
+class SplitResult(NamedTuple):
     """A split, and how close it comes to what was wanted.
 
     Attributes:
