@@ -17,13 +17,17 @@ Result = TypeVar("Result")
 
 
 class Workers:
-    """`count` processes, for as long as the `with` block lasts; none where `count` is 1 or forking is not safe."""
+    """`count` processes, for as long as the `with` block lasts; none where `count` is 1 or forking is not safe.
+
+    Fewer, or none, where the user may have no more processes, or there is no memory for them.
+    """
 
     def __init__(self, count: int) -> None:
         self._workers: list[Child] = []
         if count > 1 and may_fork():
-            for _ in range(count):
-                self._workers.append(Child(lambda: _work_off, self._workers))
+            with suppress(OSError):
+                for _ in range(count):
+                    self._workers.append(Child(lambda: _work_off, self._workers))
 
     @property
     def count(self) -> int:

@@ -115,6 +115,21 @@ except KeyboardInterrupt:
         "interrupted 0",
     ),
     "one is none": ("print(Workers(1).count)", "0"),
+    "fewer where no more can be forked": (
+        """
+real, forked = os.fork, []
+def fork():
+    forked.append(1)
+    if len(forked) > 1:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+    return real()
+os.fork = fork
+for _ in range(2):
+    with Workers(3) as workers:
+        print(workers.count, len(dict(workers.work_off(double, range(9)))), end=" ")
+""",
+        "1 9 0 9",
+    ),
 }
 
 
