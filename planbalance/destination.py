@@ -127,6 +127,14 @@ def _below_first(image_folders: Sequence[str], folder: str) -> str:
     raise ValueError(f"{folder!r} is not below an image folder")
 
 
+def file_names(sources: Sequence[Source], operations: Sequence[Operation]) -> list[str]:
+    """Return the images' file names in the output, one an operation."""
+    names = [each.image.rpartition("/")[2] for each in operations]
+    if any(source.prefix for source in sources):
+        names = [sources[each.input].prefix + name for each, name in zip(operations, names, strict=True)]
+    return names
+
+
 def label_of(destination: Destination) -> Destination:
     """Return the label's destination: `labels/...` for `images/...`, the suffix replaced by `.txt`."""
     stem, dot, _ = destination.name.rpartition(".")

@@ -2,11 +2,13 @@
 
 import re
 import shlex
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
 
+from planbalance.destination import file_names
 from planbalance.model import SPLITS, Operation, PlanHeader, Split
 
 # How the planner's warning about suffixes begins; such a data set gets no training commands.
@@ -111,20 +113,19 @@ SliceDetails = dict[Split, dict[str, dict[str, list[str]]]]  # split -> volume -
 
 def metadata_json(header: PlanHeader, operations: Iterable[Operation]) -> bytes:
     """Return balanced_dataset_metadata.json with the guide's keys (Step 4), indented for eyes."""
-    return metadata_of(header, [slice_details(header, operations)])
+    rows = list(operations)
+    return metadata_of(header, [slice_details(rows, file_names(header.sources, rows))])
 
 
-def slice_details(header: PlanHeader, operations: Iterable[Operation]) -> SliceDetails:
-    """Return the image file names, as they are in the output, of every volume with a kept slice."""
-    prefixes = [source.prefix for source in header.sources]
+def slice_details(operations: Sequence[Operation], names: Sequence[str]) -> SliceDetails:
+    """Return the image file names of every volume with a kept slice; `names`: what `file_names` gives."""
+    found: defaultdict[tuple[Split, str, bool], list[str]] = defaultdict(list)
+    for operation, name in zip(operations, names, strict=True):
+        found[operation[:3]].append(name)
     details: SliceDetails = {}
-    for operation in operations:
-        volumes = details.setdefault(operation.split, {})
-        volume = volumes.get(operation.volume)
-        if volume is None:
-            volume = volumes[operation.volume] = {"positive": [], "negative": []}
-        name = prefixes[operation.input] + operation.image[operation.image.rfind("/") + 1 :]
-        volume["positive" if operation.positive else "negative"].append(name)
+    for (split, volume, positive), of_volume in found.items():
+        kinds = details.setdefault(split, {}).setdefault(volume, {"positive": [], "negative": []})
+        kinds["positive" if positive else "negative"] = of_volume
     return details
 
 

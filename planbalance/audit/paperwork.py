@@ -19,6 +19,7 @@ from planbalance.audit.gathered import Gathered
 from planbalance.audit.manifest import Manifest
 from planbalance.audit.subject import Subject, same_place
 from planbalance.audit.tree import read_small
+from planbalance.destination import file_names
 from planbalance.handoff import SliceDetails
 from planbalance.model import Check
 
@@ -83,7 +84,8 @@ def metadata_check(subject: Subject, details: list[SliceDetails] | None) -> tupl
     `details`: the image names of every block in the plan's order, or None where nobody has them.
     """
     if details is None:
-        details = [handoff.slice_details(subject.header, subject.plan.operations())]
+        blocks = map(subject.plan.read_block, range(len(subject.header.blocks)))
+        details = [handoff.slice_details(block, file_names(subject.header.sources, block)) for block in blocks]
     planned = handoff.metadata_of(subject.header, details)
     found = Findings("metadata")
     if _document(subject, METADATA, len(planned), found, "metadata") == planned:  # megabytes that need no parsing

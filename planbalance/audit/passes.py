@@ -18,6 +18,7 @@ from planbalance.audit.gathered import Gathered, packed
 from planbalance.audit.placed import Reading
 from planbalance.audit.slices import SliceJudge, judge_in_threads
 from planbalance.audit.tree import look
+from planbalance.destination import file_names
 from planbalance.handoff import SliceDetails
 from planbalance.model import Progress
 from planbalance.planfile import BlockFacts, Facts
@@ -190,8 +191,9 @@ def _do(task: _Task) -> _Done:
     done = _Done(task)
     if task.piece == 0:
         header = work.plan.header
-        done.facts = Facts(header).of(header.blocks[task.block].folder, operations)
-        done.details = handoff.slice_details(header, operations)
+        names = file_names(header.sources, operations)
+        done.facts = Facts(header).of(header.blocks[task.block].folder, operations, names)
+        done.details = handoff.slice_details(operations, names)
     size = math.ceil(len(operations) / task.pieces)
     mine = operations[task.piece * size : (task.piece + 1) * size]
     done.gathered, done.slices = work.judge(mine), len(mine)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from planbalance import handoff
+from planbalance.destination import file_names
 from planbalance.engine.lists import BlockLists, Lister
 from planbalance.handoff import SliceDetails
 from planbalance.model import Operation, PlanHeader
@@ -49,11 +50,12 @@ class Surveyor:
 
     def of(self, index: int, operations: Sequence[Operation]) -> BlockSurvey:
         """Survey block `index`."""
-        units = sum(-(-each.image_size // UNIT) - (-each.label_size // UNIT) for each in operations)
-        facts = self._facts.of(self._header.blocks[index].folder, operations)
+        units = sum([-(-each.image_size // UNIT) - (-each.label_size // UNIT) for each in operations])
+        names = file_names(self._header.sources, operations)
+        facts = self._facts.of(self._header.blocks[index].folder, operations, names)
         lists = None if self._lister is None else self._lister.of(operations)
         samples = {each.input: each for each in reversed(operations)}
-        details = handoff.slice_details(self._header, operations)
+        details = handoff.slice_details(operations, names)
         few = operations[:: max(1, len(operations) // _FEW)]
         sources = Counter(f"{each.input}:{each.image.rpartition('/')[0]}" for each in few)
         source, _ = sources.most_common(1)[0]

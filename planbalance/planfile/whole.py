@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from planbalance.destination import fold, label_path
+from planbalance.destination import file_names, fold, label_path
 from planbalance.model import Operation, PlanHeader, Split
 from planbalance.planfile.counts import slice_counts
 from planbalance.planfile.values import LARGEST, hostile, malformed, same, shown
@@ -17,8 +17,7 @@ class BlockFacts(NamedTuple):
         folder: the destination folder.
         stems: the images' destinations below their split folder without suffix, folded, newlines between them.
         sources: by volume, a line `input/image` for each slice; else "".
-        counts: slices by split and positive.
-        kept: slices by volume and positive.
+        kept: slices by split, volume and positive.
         bytes: of images and labels.
         refused: source paths of slices that collide with another one of the block, or with a folder.
     """
@@ -26,8 +25,7 @@ class BlockFacts(NamedTuple):
     folder: str
     stems: str
     sources: str
-    counts: dict[tuple[Split, bool], int]
-    kept: dict[tuple[str, bool], int]
+    kept: dict[tuple[Split, str, bool], int]
     bytes: int
     refused: tuple[str, ...]
 
@@ -37,22 +35,27 @@ class Facts:
 
     def __init__(self, header: PlanHeader) -> None:
         self._roots = [root.rstrip("/") for root in header.inputs]
-        self._prefixes = [source.prefix for source in header.sources]
+        self._sources = header.sources
         self._folders = {parent for block in header.blocks for parent in _below_and_parents(block.folder)}
+        self._like_labels = any(folder.endswith(".txt") for folder in self._folders)
         self._by_volume = header.parameters["layout"] == "by-volume"
 
-    def of(self, folder: str, operations: Sequence[Operation]) -> BlockFacts:
-        """Return the facts of the operations of one block, whose destination folder is `folder`."""
-        splits, volumes, positive, _, _, _, image_sizes, _, label_sizes, *_ = zip(*operations, strict=True)
-        stems, clashing = self._stems(folder, operations)
-        refused = [*clashing, *_repeated(stems, set())]
+    def of(self, folder: str, operations: Sequence[Operation], names: Sequence[str] | None = None) -> BlockFacts:
+        """Return the facts of the operations of one block, whose destination folder is `folder`.
+
+        `names`: what `file_names` gives, where the caller knows them already.
+        """
+        below = _below_split(folder)
+        names = file_names(self._sources, operations) if names is None else names
+        images = fold(below + f"\n{below}".join(names))  # in one go, newlines between them
+        stems = _stems(images, len(names))
+        refused = [*self._clashing(images), *_repeated(stems.split("\n"), set())]
         return BlockFacts(
             folder,
-            "\n".join(stems),
+            stems,
             "\n".join(f"{each.input}/{each.image}" for each in operations) if self._by_volume else "",
-            dict(Counter(zip(splits, positive, strict=True))),
-            dict(Counter(zip(volumes, positive, strict=True))),
-            sum(image_sizes) + sum(label_sizes),
+            dict(Counter([each[:3] for each in operations])),
+            sum([each.image_size + each.label_size for each in operations]),
             tuple(self.path(operations[at]) for at in refused),
         )
 
@@ -60,22 +63,24 @@ class Facts:
         """Return the absolute source path of an image."""
         return f"{self._roots[operation.input]}/{operation.image}"
 
-    def _stems(self, folder: str, operations: Sequence[Operation]) -> tuple[list[str], list[int]]:
-        """Return the stems, and the positions of slices that need the name of a folder."""
-        images = self._folded(folder, operations)
-        clashing: list[int] = []
-        if self._folders:
-            taken = self._folders
-            clashing = [at for at, image in enumerate(images) if image in taken or label_path(image) in taken]
-        return [image[: image.rfind(".")] for image in images], clashing
+    def _clashing(self, images: str) -> list[int]:
+        """Return the positions of slices that need the name of a folder."""
+        taken = self._folders
+        if not taken:
+            return []
+        paths = images.split("\n")
+        if taken.isdisjoint(paths) and not self._like_labels:
+            return []
+        return [at for at, path in enumerate(paths) if path in taken or label_path(path) in taken]
 
-    def _folded(self, folder: str, operations: Sequence[Operation]) -> list[str]:
-        """Return the images' destinations below their split folder, folded: all in one go, newlines between them."""
-        below = _below_split(folder)
-        names = [each.image[each.image.rfind("/") + 1 :] for each in operations]
-        if below or any(self._prefixes):
-            names = [f"{below}{self._prefixes[each.input]}{name}" for each, name in zip(operations, names, strict=True)]
-        return fold("\n".join(names)).split("\n")
+
+def _stems(images: str, count: int) -> str:
+    """Return as many image paths, newlines between them, without their suffixes."""
+    suffix = images[images.rfind(".") :]
+    lines = f"{images}\n"
+    if lines.count(f"{suffix}\n") == count:  # they all have the suffix of the last one
+        return lines.replace(f"{suffix}\n", "\n")[:-1]
+    return "\n".join([path[: path.rfind(".")] for path in images.split("\n")])
 
 
 def _repeated(texts: Sequence[str], known: Collection[str]) -> list[int]:
@@ -101,8 +106,7 @@ class WholePlan:
         self._stems: set[str] = set()  # an image and its label share it
         self._sources: set[str] = set()
         self._refused: list[str] = []
-        self._counts: Counter[tuple[Split, bool]] = Counter()
-        self._kept: Counter[tuple[str, bool]] = Counter()
+        self._kept: Counter[tuple[Split, str, bool]] = Counter()
         self._bytes = 0
 
     def add(self, folder: str, operations: Sequence[Operation]) -> None:
@@ -111,7 +115,6 @@ class WholePlan:
 
     def take(self, facts: BlockFacts, operations: Callable[[], Sequence[Operation]]) -> None:
         """Take in what another process found out about a block; its operations are asked for to name what collides."""
-        self._counts.update(facts.counts)
         self._kept.update(facts.kept)
         self._bytes += facts.bytes
         self._refused += facts.refused
@@ -140,11 +143,16 @@ class WholePlan:
             )
         if self._bytes > LARGEST:
             hostile(f"its files are said to hold {self._bytes} bytes in all")
+        counts: Counter[tuple[Split, bool]] = Counter()
+        kept: Counter[tuple[str, bool]] = Counter()
+        for (split, name, is_positive), number in self._kept.items():
+            counts[split, is_positive] += number
+            kept[name, is_positive] += number
         for volume in self._header.volumes:
-            positive, negative = self._kept[volume.id, True], self._kept[volume.id, False]
+            positive, negative = kept[volume.id, True], kept[volume.id, False]
             if positive + negative != volume.kept or positive > volume.positives:
                 malformed(f"the operations of volume {shown(volume.id)} are not as many as its header says")
-        check_statistics(self._header.statistics, self._counts)
+        check_statistics(self._header.statistics, counts)
 
 
 def _below_split(folder: str) -> str:
