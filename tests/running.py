@@ -1,4 +1,4 @@
-"""What happens in the middle of a run: something is done after so many slices, or it is held; batches are small."""
+"""What happens in the middle of a run: something is done after so many slices, it is held, or it is in a child."""
 
 import os
 import signal
@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from planbalance.errors import PlanbalanceError
 from planbalance.model import Silent
 
 
@@ -39,6 +40,21 @@ class Hold(Silent):
         del count, size
         self.inside.set()
         assert self.go.wait(60)
+
+
+def in_a_child(work: Callable[[], object]) -> int:
+    """Work in a forked child, and return its id; it ends with 0, with a refusal's exit code, or with 1."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        except PlanbalanceError as error:
+            code = error.exit_code
+        finally:
+            os._exit(code)
+    return child
 
 
 def make_batches_small(patch: pytest.MonkeyPatch) -> None:

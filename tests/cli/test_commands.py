@@ -20,13 +20,6 @@ APPLY_KEYS = {"output", "mode", "files", "bytes", "seconds", "resumed", "publish
 VERIFY_KEYS = {"ok", "summary", "checks", "leaks"}
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    knees(tmp_path / "in")
-    return tmp_path
-
-
 def test_scan_counts_what_is_there(here: Path) -> None:
     found = run_json("scan", "in")
     assert (found["volumes"], found["positive_volumes"], found["negative_volumes"]) == (12, 4, 8)

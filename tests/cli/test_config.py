@@ -12,13 +12,6 @@ from tests.builders import tree_state, write
 from tests.cli.command import knees, make_demo_small, run, run_json
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    knees(tmp_path / "in")
-    return tmp_path
-
-
 def config(here: Path, text: str) -> None:
     write(here / FILE, text.encode())
 

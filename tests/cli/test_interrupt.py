@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.builders import tree_content, tree_state
-from tests.cli.command import knees, run, run_json
+from tests.cli.command import run, run_json
 from tests.cli.terminal import PROGRAM
 
 WAITING = {  # commands that come to read the group map, which is a pipe here
@@ -20,13 +20,6 @@ WAITING = {  # commands that come to read the group map, which is a pipe here
     "build": ["build", "in", "--output", "out", "--group-map", "map.csv"],
     "verify": ["verify", "in", "--group-map", "map.csv"],
 }
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    knees(tmp_path / "in")
-    return tmp_path
 
 
 @pytest.mark.parametrize(

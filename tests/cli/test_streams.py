@@ -16,13 +16,6 @@ CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f\x80-\x9f]")
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    knees(tmp_path / "in")
-    return tmp_path
-
-
 @pytest.mark.parametrize("columns", [40, 80, 120])
 def test_tables_fit_the_terminal(here: Path, columns: int) -> None:
     """Only what people copy (paths, digests, commands) may be wider than the terminal."""

@@ -9,12 +9,12 @@ import pytest
 
 from planbalance import fs
 from planbalance.engine import ApplyOptions, apply_plan
-from planbalance.errors import PlanbalanceError
 from planbalance.planstore import PlanFile
 from tests.builders import tree_content, tree_state, yolo_tree
 from tests.conftest import Trials
 from tests.engine.plans import saved_plan
 from tests.faults.scene import VOLUMES
+from tests.running import in_a_child
 
 # Forking is safe here: no thread of this process is left after an apply, and the child has one thread only.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
@@ -45,18 +45,12 @@ class Rivals:
 
     def start(self, plan: Path, at: float) -> int:
         """Run an apply in a child, from a moment on that all share; it ends with its exit code."""
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
-                time.sleep(max(0.0, at - time.monotonic()))
-                apply_plan(PlanFile.open(str(plan)), self.options)
-                code = 0
-            except PlanbalanceError as error:
-                code = error.exit_code
-            finally:
-                os._exit(code)
-        return child
+
+        def work() -> None:
+            time.sleep(max(0.0, at - time.monotonic()))
+            apply_plan(PlanFile.open(str(plan)), self.options)
+
+        return in_a_child(work)
 
     def trial(self, draw: random.Random) -> None:
         at = time.monotonic() + 0.01

@@ -12,18 +12,17 @@ from planbalance.engine import ApplyOptions, apply_plan
 from tests.conftest import Trials
 from tests.faults import faulty
 from tests.faults.scene import MODES, PLACING, Scene
+from tests.running import in_a_child
 
 
-def in_a_child(scene: Scene, options: ApplyOptions, act: faulty.Act) -> int:
-    """Run an apply in a forked child; return its wait status."""
-    child = os.fork()
-    if child == 0:
-        try:
-            with faulty.calls(act):
-                apply_plan(scene.plan(), options)
-        finally:
-            os._exit(0)
-    return os.waitpid(child, 0)[1]
+def is_killed(scene: Scene, options: ApplyOptions, act: faulty.Act) -> bool:
+    """Run an apply in a forked child to its end; return whether that was a signal."""
+
+    def work() -> None:
+        with faulty.calls(act):
+            apply_plan(scene.plan(), options)
+
+    return os.WIFSIGNALED(os.waitpid(in_a_child(work), 0)[1])
 
 
 def calls_of_a_run(scene: Scene, options: ApplyOptions) -> int:
@@ -38,7 +37,7 @@ def kill_at(scene: Scene, options: ApplyOptions, at: int, total: int, *, after: 
 
     A batch is as large as fits into a time, and the journal takes a call for each: a run may end some calls sooner.
     """
-    killed = os.WIFSIGNALED(in_a_child(scene, options, faulty.kill(at, after=after)))
+    killed = is_killed(scene, options, faulty.kill(at, after=after))
     assert killed or at > 0.9 * total, f"the child was not killed at call {at} of {total}"
     scene.check_after_fault(options)
     scene.check_resumed(options)
@@ -73,9 +72,9 @@ def test_killed_again_during_the_resume(tmp_path: Path, mode: str) -> None:
 
 def kill_twice(scene: Scene, options: ApplyOptions, first: int, second: int) -> None:
     """Kill a run and its resume; the resume may be shorter than `second` calls, and publish."""
-    assert os.WIFSIGNALED(in_a_child(scene, options, faulty.kill(first, after=True)))
+    assert is_killed(scene, options, faulty.kill(first, after=True))
     scene.check_after_fault(options)
-    in_a_child(scene, options, faulty.kill(second, after=True))
+    is_killed(scene, options, faulty.kill(second, after=True))
     scene.check_after_fault(options)
     scene.check_resumed(options)
 
@@ -122,14 +121,7 @@ class Busy:
 
     def apply(self, kill_after: float | None = None) -> bool:
         """Run an apply in a child, and kill that child alone; return whether it was killed before its end."""
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
-                apply_plan(self.scene.plan(), self.options)
-                code = 0
-            finally:
-                os._exit(code)
+        child = in_a_child(lambda: apply_plan(self.scene.plan(), self.options))
         began = time.monotonic()
         if kill_after is not None:
             time.sleep(kill_after)

@@ -19,6 +19,7 @@ from tests.builders import tree_content, tree_state, yolo_tree
 from tests.conftest import Trials
 from tests.disks import Disk, made_disk
 from tests.engine.plans import saved_plan
+from tests.running import in_a_child
 
 VOLUMES = {f"{number:02d}-v": "+.-_" for number in range(6)}
 
@@ -63,12 +64,7 @@ class Lost:
         self.remove()
 
     def lose_during(self, seconds: float) -> None:
-        child = os.fork()
-        if child == 0:
-            try:
-                apply_plan(self.plan, self.options)
-            finally:
-                os._exit(0)
+        child = in_a_child(lambda: apply_plan(self.plan, self.options))
         time.sleep(seconds)
         self.disk.lose_power()
         os.waitpid(child, 0)

@@ -1,0 +1,15 @@
+"""Where most commands are tried: in a folder that holds the small data set."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import knees
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with the data set in `in`."""
+    monkeypatch.chdir(tmp_path)
+    knees(tmp_path / "in")
+    return tmp_path
