@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -72,3 +73,11 @@ def test_a_block_has_the_facts_of_its_slices(rows: list[Operation], layout: Layo
                 }
             }
         }
+
+
+@pytest.mark.parametrize("folder", ["x.png", "x.txt", "X.PNG", "X.txt/b"])
+def test_an_image_or_label_with_the_name_of_a_folder_is_refused(folder: str) -> None:
+    rows = [operation("images/train/x.png"), operation(f"images/train/{folder}/y.png")]
+    header = seal(draft(rows), rows).header
+    refused = [Facts(header).of(block.folder, [row]).refused for block, row in zip(header.blocks, rows, strict=True)]
+    assert refused == [("/data/in/images/train/x.png",), ()]
