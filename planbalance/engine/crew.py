@@ -4,8 +4,9 @@ Processes, since small files and links cost more in the interpreter than in the 
 one interpreter lock. Threads where calls wait for a disk or a server: they cost next to nothing, so there may be many.
 """
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import Any, Final, NamedTuple, Protocol
 
 from planbalance import fs
@@ -20,11 +21,16 @@ from planbalance.engine.work import Placer, Result
 from planbalance.engine.worker import answering, manifest_of
 from planbalance.errors import IncompleteError
 from planbalance.forked import Child, ChildGoneError, may_fork
-from planbalance.model import Mode
+from planbalance.model import Block, Mode
 
 # Below it, forking and parsing in two processes costs more than it saves.
 WORTH_FORKING: Final = 8_192
 _MOST_PROCESSES: Final = 8
+# A worker is asked to survey blocks of about so many operations at a time, and so many times ahead. More than these
+# few short questions might not fit into the line, and both ends would wait for the other one to read.
+_ASKED: Final = 4_096
+_BLOCKS_ASKED: Final = 256
+_AHEAD: Final = 16
 
 
 class Lane(Protocol):
@@ -122,6 +128,47 @@ class Thread:
         self._placer.close()
 
 
+class _Surveys:
+    """What a process is asked to survey: a few portions ahead, so that it need not wait while this process is busy.
+
+    Attributes:
+        asked: the portions whose answers are due.
+    """
+
+    def __init__(self, process: Process, portions: Sequence[Sequence[int]]) -> None:
+        self._process = process
+        self._left = iter(portions)
+        self.asked: deque[Sequence[int]] = deque()
+        for portion in islice(self._left, _AHEAD):
+            self._ask(portion)
+
+    def next(self) -> Iterator[tuple[int, BlockSurvey]]:
+        """Yield the blocks of the next portion with their surveys. Raises PlanError, IncompleteError."""
+        if not self.asked:
+            return
+        found = self._process.answer()
+        yield from zip(self.asked.popleft(), found, strict=True)
+        for portion in islice(self._left, 1):
+            self._ask(portion)
+
+    def _ask(self, portion: Sequence[int]) -> None:
+        self._process.ask("survey", portion)
+        self.asked.append(portion)
+
+
+def _portions(blocks: Sequence[Block], owned: Sequence[int]) -> list[list[int]]:
+    """Return the blocks that a worker owns, cut into what it is asked for at a time."""
+    portions: list[list[int]] = []
+    room = 0
+    for index in owned:
+        if room <= 0 or len(portions[-1]) == _BLOCKS_ASKED:
+            portions.append([])
+            room = _ASKED
+        portions[-1].append(index)
+        room -= blocks[index].count
+    return portions
+
+
 class Crew:
     """The workers of one run.
 
@@ -139,12 +186,12 @@ class Crew:
         self._placing: Placing | None = None
         self._rested: list[Thread] = []
         self._processes: list[Process] = []
+        self._surveys: list[_Surveys] = []
         self.owned: list[list[int]] = shares(job.plan.header.blocks, processes) if processes else []
         try:
             for number, owned in enumerate(self.owned):
                 self._processes.append(Process(number, job, switches, self._processes))
-                for index in owned:
-                    self._processes[-1].ask("survey", index)
+                self._surveys.append(_Surveys(self._processes[-1], _portions(job.plan.header.blocks, owned)))
         except OSError:  # no process or memory left for this user: threads need neither
             self.close()
             self.owned = []
@@ -160,14 +207,12 @@ class Crew:
 
     def survey(self) -> None:
         """Wait until the processes have parsed and surveyed all blocks, if there are any. Raises PlanError."""
-        for index, found in self._surveyed():
-            self._job.survey.add(index, found)
-
-    def _surveyed(self) -> Iterator[tuple[int, BlockSurvey]]:
-        for position in range(max(map(len, self.owned), default=0)):
-            for process, owned in zip(self._processes, self.owned, strict=True):
-                if position < len(owned):
-                    yield owned[position], process.answer()
+        surveys = list(self._surveys)
+        while surveys:
+            for each in surveys:
+                for index, found in each.next():
+                    self._job.survey.add(index, found)
+            surveys = [each for each in surveys if each.asked]
 
     def begin(self, placing: Placing) -> None:
         """Make all ready to place."""
@@ -221,7 +266,7 @@ class Crew:
         lanes: tuple[Lane, ...] = (*self._processes, *self._rested)
         for lane in lanes:
             lane.close()
-        self._processes, self._idle, self._rested = [], [], []
+        self._processes, self._surveys, self._idle, self._rested = [], [], [], []
         if self._folders is not None:
             self._folders.close()
 

@@ -1,7 +1,7 @@
 """What a worker process answers: it parses blocks and keeps them, surveys them, places batches of them."""
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from planbalance import fs
 from planbalance.destination import Destinations
@@ -29,9 +29,9 @@ class _Worker:
         self._switches = switches
         self._placer: Placer | None = None
 
-    def survey(self, index: int) -> BlockSurvey:
-        """Parse a block, keep it, and say what it holds. Raises PlanError."""
-        return self._job.survey.surveyor.of(index, self._job.plan.read_block(index))
+    def survey(self, indices: Sequence[int]) -> list[BlockSurvey]:
+        """Parse blocks, keep them, and say what each holds. Raises PlanError."""
+        return [self._job.survey.surveyor.of(index, self._job.plan.read_block(index)) for index in indices]
 
     def begin(self, way: Mode, redo: bool, tree: tuple[int, int] | None) -> None:  # noqa: FBT001 - sent by position
         """Make ready to place; `tree` is device and inode of the staging folder, None where nothing is placed."""

@@ -16,6 +16,8 @@ import pytest
 
 from planbalance import controller, pool
 from planbalance.engine import ApplyOptions, apply_plan, crew
+from planbalance.engine.job import make_job
+from planbalance.engine.switches import Switches
 from planbalance.errors import IncompleteError, InterruptedRunError, PlanbalanceError, PlanError
 from planbalance.model import Outcome, Silent
 from planbalance.planstore import PlanFile
@@ -26,7 +28,7 @@ from tests.running import After, make_batches_small
 
 VOLUMES = {f"{number:02d}-v": "+._-" * 3 for number in range(9)}
 MODES = ("copy", "hardlink", "symlink")
-Act = Callable[[], Outcome]
+Act = Callable[[], object]
 
 # The child has one thread only, so forking again is safe there; no thread of this process is in an apply.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
@@ -297,3 +299,19 @@ def test_as_many_processes_as_cores_where_there_is_enough_to_do(
 ) -> None:
     monkeypatch.setattr(crew, "may_fork", lambda: True)
     assert crew.processes_for(slices, jobs, cores) == expected
+
+
+def test_a_plan_of_many_small_blocks_is_surveyed_to_its_end(tmp_path: Path) -> None:
+    """Who asks for all of them at once waits for a worker that waits for its answers to be read."""
+    volumes = {f"{number:04d}-v": "+" if number % 3 else "." for number in range(2_400)}
+    plan = saved_plan([yolo_tree(tmp_path / "in", volumes)], tmp_path / "set", tmp_path / "p.json", layout="by-volume")
+
+    def act() -> int:
+        signal.alarm(100)  # as a failure, not as a test that hangs
+        job = make_job(plan, ApplyOptions())
+        workers = crew.Crew(job, Switches(), 2)
+        workers.survey()
+        workers.close()
+        return len(job.survey.sources())
+
+    assert play(act) == len(plan.header.blocks) > 2_000
