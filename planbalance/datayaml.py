@@ -18,6 +18,7 @@ from planbalance.model import SPLITS, Split
 SIZE_LIMIT: Final = 4 * 1024 * 1024
 CLASS_LIMIT: Final = 100_000
 _DEPTH_LIMIT: Final = 50
+_TOO_DEEP: Final = f"it is nested more than {_DEPTH_LIMIT} deep"
 _UNWANTED: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # controls, and halves of a surrogate pair
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _SPLIT_KEYS: Final[Mapping[str, Split]] = {
@@ -60,7 +61,9 @@ def parse_dataset_yaml(text: bytes) -> DatasetYaml:
     try:
         values = _read_top(_Events(text))
     except (yaml.YAMLError, ValueError) as error:  # ValueError: an escape beyond Unicode, in the pure Python parser
-        raise _refused(f"it is not valid YAML: {_in_one_line(error)}") from error
+        # libyaml 0.2.6 has a limit of its own, a thousand, and reads ahead: it may come first
+        deep = "maximum nesting depth" in str(error)
+        raise _refused(_TOO_DEEP if deep else f"it is not valid YAML: {_in_one_line(error)}") from error
     found: dict[Split, dict[str, None]] = {}  # each place once, in the order of the yaml
     for key, split in _SPLIT_KEYS.items():
         found.setdefault(split, {}).update(dict.fromkeys(_places(key, values.get(key))))
@@ -95,7 +98,7 @@ class _Events:
         if isinstance(event, yaml.AliasEvent):
             return self._anchors.get(str(event.anchor), _OTHER)
         if depth > _DEPTH_LIMIT:
-            raise _refused(f"it is nested more than {_DEPTH_LIMIT} deep")
+            raise _refused(_TOO_DEEP)
         value: Value
         if isinstance(event, yaml.ScalarEvent):
             value = None if event.implicit[0] and event.value in _NULLS else str(event.value)
