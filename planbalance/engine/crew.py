@@ -22,6 +22,7 @@ from planbalance.engine.worker import answering, manifest_of
 from planbalance.errors import IncompleteError
 from planbalance.forked import Child, ChildGoneError, may_fork
 from planbalance.model import Block, Mode
+from planbalance.planfile import BlockFacts
 
 # Below it, forking and parsing in two processes costs more than it saves.
 WORTH_FORKING: Final = 8_192
@@ -205,13 +206,17 @@ class Crew:
         """How many worker processes there are."""
         return len(self._processes)
 
-    def survey(self) -> None:
-        """Wait until the processes have parsed and surveyed all blocks, if there are any. Raises PlanError."""
+    def survey(self) -> Iterator[tuple[int, BlockFacts]]:
+        """Yield the facts of every block as the processes find them; all is known of these blocks once it ends.
+
+        Nothing where there are no processes. Raises PlanError.
+        """
         surveys = list(self._surveys)
         while surveys:
             for each in surveys:
                 for index, found in each.next():
                     self._job.survey.add(index, found)
+                    yield index, found.facts
             surveys = [each for each in surveys if each.asked]
 
     def begin(self, placing: Placing) -> None:

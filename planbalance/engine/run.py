@@ -157,10 +157,11 @@ class Run:
 
     def _prepare(self) -> Job:
         job = self._job
-        self._crew.survey()
         if self._options.shard is None:
-            job.plan.check(job.survey.facts())
+            job.plan.check(self._crew.survey() if self._crew.processes else job.survey.facts())
         else:  # what a shard reads it checks as it reads; what only the whole shows, --finish checks
+            for _ in self._crew.survey():
+                pass
             preflight.refuse_absent_inputs(job)
         preflight.refuse_overlap(job)
         preflight.refuse_output(job)

@@ -310,8 +310,9 @@ def test_a_plan_of_many_small_blocks_is_surveyed_to_its_end(tmp_path: Path) -> N
         signal.alarm(100)  # as a failure, not as a test that hangs
         job = make_job(plan, ApplyOptions())
         workers = crew.Crew(job, Switches(), 2)
-        workers.survey()
+        found = list(workers.survey())
         workers.close()
-        return len(job.survey.sources())
+        assert len(found) == len(job.survey.sources())
+        return len(found)
 
     assert play(act) == len(plan.header.blocks) > 2_000
