@@ -120,6 +120,8 @@ CHANGES: list[tuple[bytes, bytes]] = [
     (b'"volume":"05"', b'"volume":"0\n5"'),
     (b"IM1-05.png", b"IM1-05.sh"),
     (b"IM1-05.png", b"IM1-05."),
+    (b"IM1-05.png", b"png"),
+    (b"images/test/IM1-05.png", b"png"),
     (b"IM1-05.png", b"."),
     (b"IM1-05.png", b"IM\x001-05.png"),
     (b"IM1-05.png", b"IM\n1-05.png"),

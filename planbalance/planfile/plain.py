@@ -29,6 +29,7 @@ _LINE: Final = re.compile(
     f',"label_size":(?:(?(positive)(?!)|0)|(?(label)({_SIZE}),"label_sha256":{_SHA256}|(?!)))'
     f'(?:,"image_sha256":{_SHA256})?}},\n'
 )
+_SUFFIXES: Final = frozenset(f".{suffix}" for suffix in IMAGE_SUFFIXES)
 _ODD_PART: Final = re.compile(r"/\.{0,2}/")
 _new_operation: Final[Callable[[tuple[Any, ...]], Operation]] = partial(tuple.__new__, Operation)
 
@@ -122,8 +123,8 @@ def are_innocent(paths: Sequence[str]) -> bool:
 
 def are_images(paths: Sequence[str]) -> bool:
     """Tell whether every path has the suffix of an image."""
-    suffixes = {path.rpartition(".")[2] for path in paths}
-    return IMAGE_SUFFIXES.issuperset(map(str.lower, suffixes))
+    suffixes = {path[path.rfind(".") :] for path in paths}  # without a point, the last letter
+    return _SUFFIXES.issuperset(map(str.lower, suffixes))
 
 
 def are_short(names: Collection[str]) -> bool:

@@ -8,7 +8,7 @@ import pickle
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from planbalance.engine.job import make_job
 from planbalance.engine.switches import Switches
 from planbalance.errors import IncompleteError, InterruptedRunError, PlanbalanceError, PlanError
 from planbalance.model import Outcome, Silent
+from planbalance.planfile import BlockFacts
 from planbalance.planstore import PlanFile
 from tests.builders import tree_content, tree_state, yolo_tree
 from tests.engine.plans import saved_plan
@@ -146,12 +147,12 @@ def test_a_worker_that_is_killed_before_anything_is_written_leaves_nothing(tmp_p
     def act() -> Outcome:
         real = crew.Crew.survey
 
-        def survey(self: crew.Crew) -> None:
+        def survey(self: crew.Crew) -> Iterator[tuple[int, BlockFacts]]:
             for process in self._processes:
                 os.kill(process._pid, signal.SIGKILL)
                 with suppress(ConnectionError), open(process.fileno(), "rb", closefd=False) as answers:
                     answers.read()  # what it said before it died
-            real(self)
+            return real(self)
 
         crew.Crew.survey = survey  # type: ignore[method-assign]
         return scene.apply()
