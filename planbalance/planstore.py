@@ -131,6 +131,16 @@ class PlanFile:
         with _naming(self.path):
             return self._reader.read(block, self._read(block.offset, block.bytes))
 
+    def read_part(self, index: int, start: int, stop: int) -> list[Operation]:
+        """Return the operations `start` to `stop` (not included) of one block that was read whole before.
+
+        Raises:
+            PlanError: the block is another one now, or cannot be read.
+        """
+        block = self.header.blocks[index]
+        with _naming(self.path):
+            return self._reader.read_part(block, self._read(block.offset, block.bytes), start, stop)
+
     def operations(self) -> Iterator[Operation]:
         """Yield every operation in the order of the file; one block is in memory at a time."""
         for index in range(len(self.header.blocks)):

@@ -265,3 +265,22 @@ def test_a_mutated_block_has_one_verdict(drawn: int) -> None:
     draw = random.Random(drawn)
     for _ in range(5):
         one_verdict(*mutated_block(draw))
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_a_part_of_a_block_is_that_part_of_what_the_whole_holds(name: str) -> None:
+    sealed = PLANS[name]
+    reader = BlockReader(sealed.header)
+    for block, data in zip(sealed.header.blocks, sealed.body, strict=True):
+        whole = reader.read(block, data)
+        for start in range(block.count):
+            for stop in range(start + 1, block.count + 1):
+                assert reader.read_part(block, data, start, stop) == whole[start:stop]
+
+
+def test_a_part_is_taken_of_that_very_block_only() -> None:
+    sealed = small_plan()
+    changed_data = sealed.body[0].replace(b"1-05", b"1-06", 1)
+    assert changed_data != sealed.body[0]
+    with pytest.raises(PlanError, match="does not match its sum"):
+        BlockReader(sealed.header).read_part(sealed.header.blocks[0], changed_data, 0, 1)

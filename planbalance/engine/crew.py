@@ -237,11 +237,11 @@ class Crew:
         way, redo, _ = self._placing
         return Thread(Placer(self._job, way, self._folders, self._switches, redo=redo, copier=self._copier))
 
-    def rest(self, lane: Lane) -> None:
-        """Take a worker back that has nothing to do."""
+    def rest(self, lane: Lane, *, spent: bool) -> None:
+        """Take a worker back that has nothing to do; `spent`: a process will not have more later on."""
         if isinstance(lane, Thread):
             self._rested.append(lane)
-        elif isinstance(lane, Process):
+        elif isinstance(lane, Process) and not spent:
             self._idle.append(lane)
 
     def manifest(self, sums: Mapping[int, bytes | bytearray]) -> Iterator[Lines]:

@@ -68,6 +68,21 @@ class KeptPlan:
         self._kept: dict[int, list[Operation]] = {}
         self._room = _KEPT_OPERATIONS
         self._guard = threading.Lock()
+        self._read_elsewhere = False
+
+    def all_was_read(self) -> None:
+        """Take note that every block was read whole, here or in another process of this run.
+
+        From now on the sum of a block that is not kept says enough, and only the part that is asked for is parsed.
+        """
+        self._read_elsewhere = True
+
+    def read_part(self, index: int, start: int, stop: int) -> list[Operation]:
+        """Return the operations `start` to `stop` (not included) of one block. Raises PlanError."""
+        few = 2 * (stop - start) <= self.header.blocks[index].count
+        if self._read_elsewhere and few and index not in self._kept:
+            return self._plan.read_part(index, start, stop)
+        return self.read_block(index)[start:stop]
 
     def read_block(self, index: int) -> list[Operation]:
         """Return one block's operations; callers must not change the list. Raises PlanError."""

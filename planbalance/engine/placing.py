@@ -71,14 +71,15 @@ class _Hands:
         return bool(self._schedule.left) and not self._failures and not self._stopping()
 
     async def _work(self, lane: Lane) -> None:
+        spent = False
         try:
-            while self._goes_on() and self._wanted(lane) and await self._one_batch(lane):
+            while self._goes_on() and self._wanted(lane) and not (spent := not await self._one_batch(lane)):
                 self._man()
         except Exception as error:  # raised once the others have finished their batch
             self._failures.append(error)
         finally:
             self._working -= 1
-            self._crew.rest(lane)
+            self._crew.rest(lane, spent=spent)
         if not self._wanted(lane):
             self._man()
 

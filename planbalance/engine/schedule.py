@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 
 from planbalance.model import Block
 
-# A worker that ran out of blocks of its own parses another's only where so much of it is left: 12 ms of parsing must
-# save more than that.
-_WORTH_PARSING: Final = 1_536
+# A worker that ran out of blocks of its own reads parts of another's only where so much of it is left: 2 ms of reading
+# must save more than that.
+_WORTH_READING: Final = 512
 # Of two destinations that differ by less, and of no more than so many, the source folder decides.
 _ABOUT_EQUAL: Final = 7 / 8
 _COMPARED: Final = 16
@@ -69,7 +69,7 @@ class Schedule:
     Args:
         blocks: the plan's.
         ranges: what is to be done.
-        owners: the blocks that each worker has parsed, if they are parsed; `take` goes by them.
+        owners: the blocks that each worker has read, if they are read; `take` goes by them.
         sources: the source folder of each block's images (of most of them); none where nobody knows.
     """
 
@@ -98,12 +98,12 @@ class Schedule:
     def take(self, size: int, owner: int | None = None, *, alone: bool = False) -> Batch:
         """Return the next batch of at most `size` operations; none where nothing is left.
 
-        `owner`: the asking worker, where blocks are owned. Its own come first, then others that are worth parsing, or
+        `owner`: the asking worker, where blocks are owned. Its own come first, then others that are worth reading, or
         all where it works alone.
         """
         fullest = max(self._groups, key=lambda group: group.left)
         group = fullest if owner is None else self._groups[owner]
-        if not group.left and (alone or fullest.left >= _WORTH_PARSING):
+        if not group.left and (alone or fullest.left >= _WORTH_READING):
             group = fullest
         batch = group.fill(size)
         for folder in self._folders_of(batch):

@@ -134,7 +134,7 @@ class Placer:
 
     def place(self, batch: Sequence[Range]) -> Result:
         """Place a batch's images and labels. Raises PlanError where the plan file changed under the run."""
-        pieces = [(part, self._plan.read_block(part.block)[part.start : part.stop]) for part in batch]
+        pieces = [(part, self._plan.read_part(*part)) for part in batch]
         result = Result()
         began, busy = time.monotonic(), time.thread_time()
         for part, operations in pieces:

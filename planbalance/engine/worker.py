@@ -38,6 +38,7 @@ class _Worker:
         opened = None if tree is None else fs.Tree(self._job.staging)
         if opened is not None and fs.open_identity(opened.fd) != tree:
             raise OSError(errno.ESTALE, "it was replaced", self._job.staging)
+        self._job.plan.all_was_read()
         folders = SharedFolders(opened, SOURCES_ALONE)
         self._placer = Placer(self._job, way, folders, self._switches, redo=redo, copier=fs.Copier())
 

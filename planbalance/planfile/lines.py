@@ -72,9 +72,25 @@ class BlockReader:
             PlanError: `plan-damaged`, `plan-schema` or `plan-hostile`.
         """
         line = self._lines.get(block.offset, 2)
-        if len(data) != block.bytes or hashlib.sha256(data).hexdigest() != block.sha256:
-            damaged(f"the block of {block.count} operations at line {line} does not match its sum", EDITED_HINT)
-        last = block.offset + block.bytes == self._end
+        _check_sum(block, data, line)
+        return self._operations(block, data, line, last=block.offset + block.bytes == self._end)
+
+    def read_part(self, block: Block, data: bytes, start: int, stop: int) -> list[Operation]:
+        """Return the operations `start` to `stop` (not included) of a block that was read whole before.
+
+        `data`: all of it. What only the whole of it tells, its sum tells now.
+
+        Raises:
+            PlanError: it is another one than was read.
+        """
+        line = self._lines.get(block.offset, 2)
+        _check_sum(block, data, line)
+        lines = data.split(b"\n")[start:stop]
+        last = block.offset + block.bytes == self._end and stop == block.count
+        part = block._replace(count=stop - start)
+        return self._operations(part, b"\n".join((*lines, b"")), line + start, last=last)
+
+    def _operations(self, block: Block, data: bytes, line: int, *, last: bool) -> list[Operation]:
         operations = self._plain.read(block, data, last=last)
         return self._judged(block, data, line, last=last) if operations is None else operations
 
@@ -133,6 +149,11 @@ class BlockReader:
 
 
 _SPLIT: Final = {split: split for split in SPLITS}
+
+
+def _check_sum(block: Block, data: bytes, line: int) -> None:
+    if len(data) != block.bytes or hashlib.sha256(data).hexdigest() != block.sha256:
+        damaged(f"the block of {block.count} operations at line {line} does not match its sum", EDITED_HINT)
 
 
 def _rows(data: bytes, count: int, *, last: bool, line: int) -> list[Any]:

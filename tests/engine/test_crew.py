@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from planbalance import controller, pool
-from planbalance.engine import ApplyOptions, apply_plan, crew
+from planbalance.engine import ApplyOptions, apply_plan, crew, schedule
 from planbalance.engine.job import make_job
 from planbalance.engine.switches import Switches
 from planbalance.errors import IncompleteError, InterruptedRunError, PlanbalanceError, PlanError
@@ -71,6 +71,7 @@ def start(act: Act) -> tuple[int, int]:
     os.close(read)
     try:
         crew.WORTH_FORKING = 0  # type: ignore[misc]  # a constant everywhere else
+        schedule._WORTH_READING = 1  # type: ignore[misc]
         controller._FAR = 1e9  # type: ignore[misc]  # however busy the machine is
         make_batches_small(pytest.MonkeyPatch())
         pool.available_cores = lambda: 2

@@ -180,13 +180,13 @@ def test_the_order_is_the_same_every_time() -> None:
     assert in_batches(given_blocks, 64) == in_batches(given_blocks, 64)
 
 
-def test_a_worker_takes_its_own_blocks_first_and_others_only_where_that_is_worth_parsing_them() -> None:
-    given_blocks = blocks(a=[100], b=[4000], c=[500])
+def test_a_worker_takes_its_own_blocks_first_and_others_only_where_that_is_worth_reading_them() -> None:
+    given_blocks = blocks(a=[100], b=[4000], c=[100])
     schedule = Schedule(given_blocks, missing_ranges(given_blocks, {}), [[0], [1, 2]])
     assert schedule.take(1000, 0) == (Range(0, 0, 100),)
-    assert schedule.take(3000, 0) == (Range(1, 0, 3000),)
+    assert schedule.take(3700, 0) == (Range(1, 0, 3700),)
     assert schedule.take(1000, 0) == ()
-    assert schedule.take(5000, 0, alone=True) == (Range(1, 3000, 4000), Range(2, 0, 500))
+    assert schedule.take(5000, 0, alone=True) == (Range(1, 3700, 4000), Range(2, 0, 100))
 
 
 def test_a_thousand_small_folders_are_handed_out_without_looking_at_each_of_them_every_time() -> None:
