@@ -237,6 +237,18 @@ def test_the_metadata_name_files_as_they_are_in_the_output() -> None:
     assert details == {"train": {"N-01": {"positive": [], "negative": ["N-IM1-01.png"]}}, "val": {}, "test": {}}
 
 
+def test_the_metadata_are_indented_as_json_is_whatever_a_name_holds() -> None:
+    names = ('a","b', '"', "x\\", '\\","', ",", "é", '","')
+    operations = [
+        operation(f"images/train/{number}{name}.png", volume=f"0{number % 3}") for number, name in enumerate(names)
+    ]
+    text = metadata_json(draft(operations), operations)
+    assert text.decode() == json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n"
+    details = json.loads(text)["slice_details"]["train"]
+    written = [name for each in details.values() for name in each["negative"]]
+    assert sorted(written) == sorted(f"{number}{name}.png" for number, name in enumerate(names))
+
+
 # ---- hyperparameters ------------------------------------------------------------------------------------------------
 
 

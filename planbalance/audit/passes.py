@@ -57,6 +57,7 @@ class Pass(NamedTuple):
     Attributes:
         root: the data set's folder.
         plan: its first line checked, the rest not yet.
+        facts: finds the facts of a block.
         judge: judges operations.
         reading: what is read of each slice.
         jobs: workers asked for, or None.
@@ -64,6 +65,7 @@ class Pass(NamedTuple):
 
     root: str
     plan: PlanFile
+    facts: Facts
     judge: SliceJudge
     reading: Reading
     jobs: int | None
@@ -192,7 +194,7 @@ def _do(task: _Task) -> _Done:
     if task.piece == 0:
         header = work.plan.header
         names = file_names(header.sources, operations)
-        done.facts = Facts(header).of(header.blocks[task.block].folder, operations, names)
+        done.facts = work.facts.of(header.blocks[task.block].folder, operations, names)
         done.details = handoff.slice_details(operations, names)
     size = math.ceil(len(operations) / task.pieces)
     mine = operations[task.piece * size : (task.piece + 1) * size]

@@ -37,6 +37,7 @@ from planbalance.audit.volumes import planned_volumes
 from planbalance.decode import can_probe
 from planbalance.destination import Destinations
 from planbalance.model import SPLITS, Check, Progress, Split
+from planbalance.planfile import Facts
 from planbalance.pool import available_cores
 
 
@@ -77,7 +78,7 @@ def audit_planned(
     absent = _absent_inputs(subject)
     expected = _expected(subject, options, manifest, absent)
     judge = SliceJudge(subject, expected, volumes)
-    work = Pass(subject.root, subject.plan, judge, expected.reading, options.jobs)
+    work = Pass(subject.root, subject.plan, Facts(subject.header), judge, expected.reading, options.jobs)
     looked = work.run(progress) if parts is None else work.of_parts(parts)
     gathered, tally = looked.gathered, looked.gathered.tally
     findings = {name: Findings(name) for name in structure.CHECKS}
