@@ -1,6 +1,6 @@
 """Reads dataset.yaml, metadata, hyperparameters and manifest, and holds them against what the plan gives."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from planbalance import handoff
 from planbalance.audit.documents import (
@@ -19,9 +19,8 @@ from planbalance.audit.gathered import Gathered
 from planbalance.audit.manifest import Manifest
 from planbalance.audit.subject import Subject, same_place
 from planbalance.audit.tree import read_small
-from planbalance.destination import file_names
-from planbalance.handoff import SliceDetails
 from planbalance.model import Check
+from planbalance.planfile import Facts, KeptSlices
 
 _SLACK = 1 << 16
 # A line of the manifest: 64 digits, two spaces, a path, a newline.
@@ -78,15 +77,14 @@ def dataset_yaml_check(subject: Subject) -> Check:
     return found.check()
 
 
-def metadata_check(subject: Subject, details: list[SliceDetails] | None) -> tuple[Check, dict[str, object] | None]:
+def metadata_check(subject: Subject, kept: Iterable[KeptSlices] | None) -> tuple[Check, dict[str, object] | None]:
     """Check the metadata file against the plan; return its value too, for the counts.
 
-    `details`: the image names of every block in the plan's order, or None where nobody has them.
+    `kept`: the slices of every block in the plan's order, or None where nobody has them.
     """
-    if details is None:
-        blocks = map(subject.plan.read_block, range(len(subject.header.blocks)))
-        details = [handoff.slice_details(block, file_names(subject.header.sources, block)) for block in blocks]
-    planned = handoff.metadata_of(subject.header, details)
+    if kept is None:
+        kept = map(Facts(subject.header).kept, map(subject.plan.read_block, range(len(subject.header.blocks))))
+    planned = handoff.metadata_of(subject.header, kept)
     found = Findings("metadata")
     if _document(subject, METADATA, len(planned), found, "metadata") == planned:  # megabytes that need no parsing
         return found.check(), {"statistics": subject.header.statistics}

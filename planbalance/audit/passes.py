@@ -13,15 +13,12 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, NamedTuple
 
-from planbalance import handoff
 from planbalance.audit.gathered import Gathered, packed
 from planbalance.audit.placed import Reading
 from planbalance.audit.slices import SliceJudge, judge_in_threads
 from planbalance.audit.tree import look
-from planbalance.destination import file_names
-from planbalance.handoff import SliceDetails
 from planbalance.model import Progress
-from planbalance.planfile import BlockFacts, Facts
+from planbalance.planfile import BlockFacts, Facts, KeptSlices
 from planbalance.planstore import PlanFile
 from planbalance.pool import available_cores, without_collecting
 from planbalance.workers import Workers
@@ -43,12 +40,12 @@ class Looked:
     Attributes:
         gathered: of all slices.
         listed: names in the folders of the plan, packed; nothing where nobody has listed them.
-        details: the metadata's image names by block, in the plan's order; None where nobody has them.
+        kept: the slices of every block, in the plan's order; None where nobody has them.
     """
 
     gathered: Gathered
     listed: dict[str, str] = field(default_factory=dict)
-    details: list[SliceDetails] | None = None
+    kept: list[KeptSlices] | None = None
 
 
 class Pass(NamedTuple):
@@ -141,7 +138,6 @@ class _Done:
     gathered: Gathered = field(default_factory=Gathered)
     slices: int = 0
     facts: BlockFacts | None = None
-    details: SliceDetails | None = None
     listed: dict[str, str] = field(default_factory=dict)
 
 
@@ -151,7 +147,6 @@ _now: list[Pass] = []  # what the workers work at: they are forked while it is t
 def _in_processes(work: Pass, near: Nearness, progress: Progress) -> Looked:
     blocks = work.plan.header.blocks
     looked = Looked(Gathered())
-    details: dict[int, SliceDetails] = {}
     facts: dict[int, BlockFacts] = {}
     _now.append(work)
     try:
@@ -161,15 +156,15 @@ def _in_processes(work: Pass, near: Nearness, progress: Progress) -> Looked:
                 for _, done in workers.work_off(_do, _tasks(work, near)):
                     looked.gathered.merge(done.gathered)
                     looked.listed.update(done.listed)
-                    if done.facts is not None and done.details is not None:
-                        facts[done.task.block], details[done.task.block] = done.facts, done.details
+                    if done.facts is not None:
+                        facts[done.task.block] = done.facts
                     progress.advance(done.slices, done.gathered.size)
             finally:
                 progress.end()
     finally:
         _now.remove(work)
     work.plan.check((index, facts[index]) for index in range(len(blocks)))
-    looked.details = [details[index] for index in range(len(blocks))]
+    looked.kept = [facts[index].kept for index in range(len(blocks))]
     return looked
 
 
@@ -192,10 +187,7 @@ def _do(task: _Task) -> _Done:
     operations = work.plan.read_block(task.block)
     done = _Done(task)
     if task.piece == 0:
-        header = work.plan.header
-        names = file_names(header.sources, operations)
-        done.facts = work.facts.of(header.blocks[task.block].folder, operations, names)
-        done.details = handoff.slice_details(operations, names)
+        done.facts = work.facts.of(work.plan.header.blocks[task.block].folder, operations)
     size = math.ceil(len(operations) / task.pieces)
     mine = operations[task.piece * size : (task.piece + 1) * size]
     done.gathered, done.slices = work.judge(mine), len(mine)

@@ -92,7 +92,7 @@ def audit_planned(
         check_lists(subject, findings[structure.FILES])
     if manifest is not None and manifest_found is not None:
         check_manifest(subject, manifest, gathered, manifest_found)
-    metadata_checked, metadata = metadata_check(subject, looked.details)
+    metadata_checked, metadata = metadata_check(subject, looked.kept)
     verdicts = Verdicts(subject, options, absent, expected, sum(block.count for block in subject.header.blocks))
     split_of = _split_of(subject)
     images = Images(split_of, partial(_blank, subject), partial(_at, subject))

@@ -32,7 +32,7 @@ def write_papers(job: Job, staging: Staging, way: Mode) -> Papers:
     Raises PlanError where the plan cannot be read any more; OSError.
     """
     header, root = job.plan.header, staging.tree.fd
-    metadata = handoff.metadata_of(header, job.survey.details())
+    metadata = handoff.metadata_of(header, job.survey.kept())
     _write_anew(METADATA, root, (metadata,))
     _write_anew(DATASET, root, (handoff.dataset_yaml(header, job.output, listed=way == "list"),))
     for split, lines in _lists(job).items():

@@ -7,12 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from planbalance import handoff
-from planbalance.destination import file_names
 from planbalance.engine.lists import BlockLists, Lister
-from planbalance.handoff import SliceDetails
 from planbalance.model import Operation, PlanHeader
-from planbalance.planfile import BlockFacts, Facts
+from planbalance.planfile import BlockFacts, Facts, KeptSlices
 
 # What content takes on a disk is counted in units of this: a file system's own unit may be far larger (NFS says what it
 # transfers at a time) and would refuse builds that fit.
@@ -26,7 +23,6 @@ class BlockSurvey(NamedTuple):
     Attributes:
         facts: what the check of the whole plan needs.
         content: bytes of images and labels, each file in whole units.
-        details: the metadata's image names.
         samples: one operation of each input that has one.
         source: the source folder (of its input) of most images, told by a few of them: for the schedule.
         lists: its part of the lists of `--mode list`; None in other modes.
@@ -34,7 +30,6 @@ class BlockSurvey(NamedTuple):
 
     facts: BlockFacts
     content: int
-    details: SliceDetails
     samples: tuple[Operation, ...]
     source: str
     lists: BlockLists | None
@@ -51,15 +46,13 @@ class Surveyor:
     def of(self, index: int, operations: Sequence[Operation]) -> BlockSurvey:
         """Survey block `index`."""
         units = sum([-(-each.image_size // UNIT) - (-each.label_size // UNIT) for each in operations])
-        names = file_names(self._header.sources, operations)
-        facts = self._facts.of(self._header.blocks[index].folder, operations, names)
+        facts = self._facts.of(self._header.blocks[index].folder, operations)
         lists = None if self._lister is None else self._lister.of(operations)
         samples = {each.input: each for each in reversed(operations)}
-        details = handoff.slice_details(operations, names)
         few = operations[:: max(1, len(operations) // _FEW)]
         sources = Counter(f"{each.input}:{each.image.rpartition('/')[0]}" for each in few)
         source, _ = sources.most_common(1)[0]
-        return BlockSurvey(facts, units * UNIT, details, tuple(samples.values()), source, lists)
+        return BlockSurvey(facts, units * UNIT, tuple(samples.values()), source, lists)
 
 
 class Survey:
@@ -91,10 +84,10 @@ class Survey:
         for index in self._blocks:
             yield index, self._of(index).facts
 
-    def details(self) -> Iterator[SliceDetails]:
-        """Yield the metadata's details of every block, in the plan's order. Raises PlanError."""
+    def kept(self) -> Iterator[KeptSlices]:
+        """Yield the slices of every block, in the plan's order. Raises PlanError."""
         for index in self._blocks:
-            yield self._of(index).details
+            yield self._of(index).facts.kept
 
     def content(self) -> int:
         """Return the bytes that images and labels take on a disk. Raises PlanError."""

@@ -13,7 +13,7 @@ from planbalance.planfile.edited import EDITED_BYTES, parse_edited
 from planbalance.planfile.header import BLOCK_BYTES, BLOCK_OPERATIONS, HEADER_BYTES, SCHEMA, parse_header
 from planbalance.planfile.lines import BlockReader, parse_block
 from planbalance.planfile.seal import TAIL, SealedPlan, first_line_of, format_mtime, seal
-from planbalance.planfile.whole import BlockFacts, Facts, WholePlan
+from planbalance.planfile.whole import BlockFacts, Facts, KeptSlices, WholePlan
 
 __all__ = (
     "BLOCK_BYTES",
@@ -26,6 +26,7 @@ __all__ = (
     "BlockReader",
     "Content",
     "Facts",
+    "KeptSlices",
     "SealedPlan",
     "WholePlan",
     "content_of",

@@ -1,5 +1,6 @@
 """What only all operations together can tell: duplicates, collisions, and whether the stated counts are true."""
 
+from array import array
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -10,6 +11,22 @@ from planbalance.planfile.counts import slice_counts
 from planbalance.planfile.values import LARGEST, hostile, malformed, same, shown
 
 
+class KeptSlices(NamedTuple):
+    """Slices in the order of a plan, packed: a million of them go from one process to another in a moment.
+
+    Attributes:
+        numbers: for each one, twice the place of its volume in the header, and one more where it is positive (32 bits).
+        names: their images' file names in the output, newlines between them.
+    """
+
+    numbers: bytes
+    names: str
+
+    def each(self) -> Iterator[tuple[int, str]]:
+        """Yield each slice's number and name."""
+        return zip(array("I", self.numbers), self.names.split("\n"), strict=True)
+
+
 class BlockFacts(NamedTuple):
     """What the whole plan needs to know of one block: small, and fit to be sent from one process to another.
 
@@ -17,7 +34,7 @@ class BlockFacts(NamedTuple):
         folder: the destination folder.
         stems: the images' destinations below their split folder without suffix, folded, newlines between them.
         sources: by volume, a line `input/image` for each slice; else "".
-        kept: slices by split, volume and positive.
+        kept: its slices.
         bytes: of images and labels.
         refused: source paths of slices that collide with another one of the block, or with a folder.
     """
@@ -25,7 +42,7 @@ class BlockFacts(NamedTuple):
     folder: str
     stems: str
     sources: str
-    kept: dict[tuple[Split, str, bool], int]
+    kept: KeptSlices
     bytes: int
     refused: tuple[str, ...]
 
@@ -39,14 +56,12 @@ class Facts:
         self._folders = {parent for block in header.blocks for parent in _below_and_parents(block.folder)}
         self._like_labels = any(folder.endswith(".txt") for folder in self._folders)
         self._by_volume = header.parameters["layout"] == "by-volume"
+        self._numbers = {volume.id: 2 * place for place, volume in enumerate(header.volumes)}
 
-    def of(self, folder: str, operations: Sequence[Operation], names: Sequence[str] | None = None) -> BlockFacts:
-        """Return the facts of the operations of one block, whose destination folder is `folder`.
-
-        `names`: what `file_names` gives, where the caller knows them already.
-        """
+    def of(self, folder: str, operations: Sequence[Operation]) -> BlockFacts:
+        """Return the facts of the operations of one block, whose destination folder is `folder`."""
         below = _below_split(folder)
-        names = file_names(self._sources, operations) if names is None else names
+        names = file_names(self._sources, operations)
         images = fold(below + f"\n{below}".join(names))  # in one go, newlines between them
         stems = _stems(images, len(names))
         refused = [*self._clashing(images), *_repeated(stems.split("\n"), set())]
@@ -54,10 +69,18 @@ class Facts:
             folder,
             stems,
             "\n".join(f"{each.input}/{each.image}" for each in operations) if self._by_volume else "",
-            dict(Counter([each[:3] for each in operations])),
+            self._kept(operations, names),
             sum([each.image_size + each.label_size for each in operations]),
             tuple(self.path(operations[at]) for at in refused),
         )
+
+    def kept(self, operations: Sequence[Operation]) -> KeptSlices:
+        """Return any slices of the plan, packed."""
+        return self._kept(operations, file_names(self._sources, operations))
+
+    def _kept(self, operations: Sequence[Operation], names: Sequence[str]) -> KeptSlices:
+        numbers = array("I", [self._numbers[each.volume] + each.positive for each in operations])
+        return KeptSlices(numbers.tobytes(), "\n".join(names))
 
     def path(self, operation: Operation) -> str:
         """Return the absolute source path of an image."""
@@ -106,7 +129,7 @@ class WholePlan:
         self._stems: set[str] = set()  # an image and its label share it
         self._sources: set[str] = set()
         self._refused: list[str] = []
-        self._kept: Counter[tuple[Split, str, bool]] = Counter()
+        self._kept: Counter[int] = Counter()
         self._bytes = 0
 
     def add(self, folder: str, operations: Sequence[Operation]) -> None:
@@ -115,7 +138,7 @@ class WholePlan:
 
     def take(self, facts: BlockFacts, operations: Callable[[], Sequence[Operation]]) -> None:
         """Take in what another process found out about a block; its operations are asked for to name what collides."""
-        self._kept.update(facts.kept)
+        self._kept.update(array("I", facts.kept.numbers))
         self._bytes += facts.bytes
         self._refused += facts.refused
         self._take_new(facts.stems.split("\n"), self._stems, operations)
@@ -144,12 +167,10 @@ class WholePlan:
         if self._bytes > LARGEST:
             hostile(f"its files are said to hold {self._bytes} bytes in all")
         counts: Counter[tuple[Split, bool]] = Counter()
-        kept: Counter[tuple[str, bool]] = Counter()
-        for (split, name, is_positive), number in self._kept.items():
-            counts[split, is_positive] += number
-            kept[name, is_positive] += number
-        for volume in self._header.volumes:
-            positive, negative = kept[volume.id, True], kept[volume.id, False]
+        for place, volume in enumerate(self._header.volumes):
+            negative, positive = self._kept[2 * place], self._kept[2 * place + 1]
+            counts[volume.split, False] += negative
+            counts[volume.split, True] += positive
             if positive + negative != volume.kept or positive > volume.positives:
                 malformed(f"the operations of volume {shown(volume.id)} are not as many as its header says")
         check_statistics(self._header.statistics, counts)
