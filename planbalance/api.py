@@ -14,7 +14,6 @@ Rooms that not every command works in are imported by the functions that do: sta
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, TypedDict, Unpack
 
 from planbalance import guard
@@ -37,7 +36,7 @@ from planbalance.model import (
     Volume,
 )
 from planbalance.places import all_guarded, guarded, is_within
-from planbalance.planfile import Blockwise, Content, SealedPlan
+from planbalance.planfile import Content, SealedPlan
 from planbalance.planstore import PlanFile, save_plan
 from planbalance.pool import without_collecting
 
@@ -60,7 +59,6 @@ Number: TypeAlias = "str | Decimal | float"
 
 DEFAULT_PLAN: Final = "plan.json"
 DEFAULT_SEED: Final = 42
-_WORTH_FORKING: Final = 40_000  # images, to write their lines of a plan in several processes
 __all__ = (
     "MODES",
     "ApplyKeywords",
@@ -318,7 +316,7 @@ def plan_folds(
         inputs,
         output,
         plan_file,
-        lambda snapshot, options, each: planner.make_folds(snapshot, options, folds, each),
+        lambda snapshot, options: planner.make_folds(snapshot, options, folds),
         progress,
         keywords,
     )
@@ -332,20 +330,11 @@ def fold_file(plan_file: str, fold: int) -> str:
     return f"{stem}-fold{fold}{suffix}"
 
 
-def make_plan_as_list(snapshot: Snapshot, options: "PlanOptions", each: Blockwise) -> list[SealedPlan]:
+def make_plan_as_list(snapshot: Snapshot, options: "PlanOptions") -> list[SealedPlan]:
     """Return the one plan, in the shape in which folds come."""
     from planbalance import planner
 
-    return [planner.make_plan(snapshot, options, each)]
-
-
-def _side_by_side(images: int, jobs: int | None) -> Blockwise:
-    """Return how the blocks of a plan are written: in a process a core where there is much to write."""
-    from planbalance.pool import available_cores
-    from planbalance.workers import mapped
-
-    cores = available_cores()
-    return partial(mapped, min(jobs or cores, cores) if images >= _WORTH_FORKING else 1)
+    return [planner.make_plan(snapshot, options)]
 
 
 @without_collecting()
@@ -353,7 +342,7 @@ def _sealed(
     inputs: Inputs,
     output: str,
     plan_file: str | None,
-    make: Callable[[Snapshot, "PlanOptions", Blockwise], list[SealedPlan]],
+    make: Callable[[Snapshot, "PlanOptions"], list[SealedPlan]],
     progress: Progress | None,
     keywords: PlanKeywords,
 ) -> tuple[list[SealedPlan], tuple[str, ...]]:
@@ -376,7 +365,7 @@ def _sealed(
     )
     if keywords.get("group_from") is not None:
         options = _with_patients(snapshot, options, keywords.get("group_key"), progress)
-    sealed = make(snapshot, options, _side_by_side(len(snapshot.images), keywords.get("jobs")))
+    sealed = make(snapshot, options)
     return sealed, tuple(_place_warnings(output))
 
 

@@ -5,10 +5,10 @@ thread: where there are more (a notebook, a bar that draws itself) there are no 
 """
 
 import select
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from planbalance.forked import Child, ChildGoneError, may_fork
 
@@ -92,30 +92,3 @@ class Workers:
 
 def _work_off(work: Callable[[Batch], Result], batch: Batch) -> Result:
     return work(batch)
-
-
-_inherited: list[tuple[Callable[[Any], Any], Sequence[Any]]] = []  # what processes that are forked now find there
-
-
-def mapped(count: int, work: Callable[[Batch], Result], items: Sequence[Batch]) -> Iterator[Result]:
-    """Yield `work` of every item as `map` does, done by `count` processes: for items that are large, and there already.
-
-    They are not sent but inherited; what comes of them is sent. `work` is any function.
-    """
-    _inherited.append((work, items))
-    early: dict[int, Result] = {}
-    due = 0
-    try:
-        with Workers(count) as workers:
-            for number, result in workers.work_off(_nth, range(len(items))):
-                early[number] = result
-                while due in early:
-                    yield early.pop(due)
-                    due += 1
-    finally:
-        _inherited.pop()
-
-
-def _nth(number: int) -> Any:  # noqa: ANN401 - whatever the work gives
-    work, items = _inherited[-1]
-    return work(items[number])

@@ -2,7 +2,6 @@ import hashlib
 import json
 import random
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import orjson
@@ -27,7 +26,6 @@ from planbalance.planfile import (
     slice_counts,
     volume_counts,
 )
-from planbalance.workers import mapped
 from tests.plans import POOLED, document, draft, operation, seed_shaped_operations, small_operations, small_plan
 
 HEADER_MEMBERS = [
@@ -413,18 +411,3 @@ def test_without_a_class_word_nothing_is_called_a_tear() -> None:
 def test_volumes_are_counted_by_where_they_go_not_by_what_stays() -> None:
     volumes = [volume._replace(kept=0) for volume in small_plan().header.volumes]
     assert volume_counts(volumes)["train_volumes"] == 3
-
-
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
-@pytest.mark.parametrize("layout", ["keep", "by-volume"])
-def test_blocks_written_in_several_processes_are_the_same_bytes(layout: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    sealed = small_plan(layout=layout)
-    operations = [
-        each
-        for block, data in zip(sealed.header.blocks, sealed.body, strict=True)
-        for each in parse_block(sealed.header, block, data)
-    ]
-    monkeypatch.setattr("planbalance.workers.may_fork", lambda: True)
-    again = seal(sealed.header, operations, None, partial(mapped, 2))
-    assert (again.first_line, again.body) == (sealed.first_line, sealed.body)
-    assert len(sealed.body) > 2

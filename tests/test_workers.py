@@ -14,7 +14,7 @@ from planbalance.workers import Workers
 
 BEFORE = """
 import os, signal, sys, time
-from planbalance.workers import Workers, mapped
+from planbalance.workers import Workers
 
 def double(batch):
     if batch == -1:
@@ -94,22 +94,6 @@ with Workers(2) as workers:
     print(sorted(result for _, result in workers.work_off(die_there, range(6))), workers.count)
 """,
         "[0, 1, 2, 3, 4, 5] 0",
-    ),
-    "a map over what cannot be pickled, in its order": (
-        """
-results = list(mapped(2, lambda one: (one(), os.getpid()), [lambda n=n: n for n in range(50)]))
-print([one for one, _ in results] == list(range(50)), len({pid for _, pid in results} - {MAIN}), children())
-""",
-        "True 2 []",
-    ),
-    "a map that is given up": (
-        """
-results = mapped(2, double, range(50))
-print(next(results)[0], len(children()))
-results.close()
-print(children(), list(mapped(1, str, range(3))))
-""",
-        "0 2\n[] ['0', '1', '2']",
     ),
     "what cannot be pickled is done here": (
         """

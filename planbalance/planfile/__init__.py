@@ -12,7 +12,7 @@ from planbalance.planfile.counts import Content, content_of, slice_counts, volum
 from planbalance.planfile.edited import EDITED_BYTES, parse_edited
 from planbalance.planfile.header import BLOCK_BYTES, BLOCK_OPERATIONS, HEADER_BYTES, SCHEMA, parse_header
 from planbalance.planfile.lines import BlockReader, parse_block
-from planbalance.planfile.seal import TAIL, Blockwise, SealedPlan, first_line_of, format_mtime, seal
+from planbalance.planfile.seal import TAIL, SealedPlan, first_line_of, format_mtime, seal
 from planbalance.planfile.whole import BlockFacts, Facts, KeptSlices, WholePlan
 
 __all__ = (
@@ -24,7 +24,6 @@ __all__ = (
     "TAIL",
     "BlockFacts",
     "BlockReader",
-    "Blockwise",
     "Content",
     "Facts",
     "KeptSlices",

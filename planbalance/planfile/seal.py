@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import methodcaller
 from typing import Any, Final, NamedTuple
 
@@ -35,29 +35,7 @@ class SealedPlan(NamedTuple):
     tail: bytes = TAIL
 
 
-class _Run(NamedTuple):
-    """The operations of one block, in their order; `last`: it is the plan's last one."""
-
-    folder: str
-    operations: list[Operation]
-    last: bool
-
-
-class _Written(NamedTuple):
-    """A block's bytes, and what they tell."""
-
-    data: bytes
-    sha256: str
-    content: Content
-
-
-# `map`, or what does the same side by side: the results in the order of the runs.
-Blockwise = Callable[[Callable[[_Run], _Written], Sequence[_Run]], Iterable[_Written]]
-
-
-def seal(
-    draft: PlanHeader, operations: Iterable[Operation], names: Sequence[str] | None = None, each: Blockwise = map
-) -> SealedPlan:
+def seal(draft: PlanHeader, operations: Iterable[Operation], names: Sequence[str] | None = None) -> SealedPlan:
     """Sort the operations by destination, cut them into blocks and compute every digest.
 
     Operations are not checked: reading does that.
@@ -66,7 +44,6 @@ def seal(
         draft: the header, without digests and blocks.
         operations: in any order.
         names: their images' paths below the split's folder in layout `keep`, where the caller knows them already.
-        each: how blocks are written, one after the other or side by side.
 
     Raises:
         ValueError: an image lies below no image folder of its source.
@@ -78,13 +55,14 @@ def seal(
     body: list[bytes] = []
     contents: list[Content] = [content_of(())]
     offset = 0
-    planned = list(runs(draft.parameters["layout"], rows, names))
-    parts = [_Run(*run, last=number == len(planned)) for number, run in enumerate(planned, start=1)]
-    for run, written in zip(parts, each(_written, parts), strict=True):
-        blocks.append(Block(run.folder, len(run.operations), offset, len(written.data), written.sha256))
-        body.append(written.data)
-        contents.append(written.content)
-        offset += len(written.data)
+    left = len(rows)
+    for folder, run in runs(draft.parameters["layout"], rows, names):
+        left -= len(run)
+        data = _lines(run) + (b",\n" if left else b"\n")
+        blocks.append(Block(folder, len(run), offset, len(data), hashlib.sha256(data).hexdigest()))
+        body.append(data)
+        contents.append(content_of(run))
+        offset += len(data)
     header = draft._replace(digest="", split_digest=_split_digest(draft, rows, names), blocks=tuple(blocks))
     header = header._replace(digest=header_digest(_header_json(header)))
     first_line = first_line_of(header)
@@ -126,11 +104,6 @@ def runs(layout: Layout, rows: Sequence[Operation], names: Sequence[str]) -> Ite
         run = sorted(indices, key=ends.__getitem__)
         for start in range(0, len(run), BLOCK_OPERATIONS):
             yield folder, [rows[index] for index in run[start : start + BLOCK_OPERATIONS]]
-
-
-def _written(run: _Run) -> _Written:
-    data = _lines(run.operations) + (b"\n" if run.last else b",\n")
-    return _Written(data, hashlib.sha256(data).hexdigest(), content_of(run.operations))
 
 
 def _lines(run: Sequence[Operation]) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from planbalance.destination import text_fault
 from planbalance.errors import InputError, UsageError
 from planbalance.model import ImageFile, Operation, Snapshot
-from planbalance.planfile import Blockwise, SealedPlan, seal
+from planbalance.planfile import SealedPlan, seal
 from planbalance.planner.options import PlanOptions, check_output, check_ratios, options_from_plan
 from planbalance.planner.placement import fixed_groups, units_of
 from planbalance.planner.slices import Selection, usable
@@ -18,11 +18,11 @@ from planbalance.planner.undersample import undersample
 from planbalance.split import SplitRequest, SplitResult, split_folds, split_units
 
 
-def make_plan(snapshot: Snapshot, options: PlanOptions, each: Blockwise = map) -> SealedPlan:
+def make_plan(snapshot: Snapshot, options: PlanOptions) -> SealedPlan:
     """Decide which slice goes where.
 
     The same snapshot and options give the same bytes, on every machine and Python. With `options.extend`, naming rule,
-    positive classes, ratios and seeds are the older plan's, whatever the options say. `each` is what `seal` takes.
+    positive classes, ratios and seeds are the older plan's, whatever the options say.
 
     Raises:
         UsageError: ratios, an output that is not apart from the inputs, a `--stratify` column that is not there.
@@ -36,10 +36,10 @@ def make_plan(snapshot: Snapshot, options: PlanOptions, each: Blockwise = map) -
     units = units_of(selection.volumes, options)
     fixed, warnings = fixed_groups(snapshot.inputs, selection.volumes, selection.grouped_by, options)
     result = split_units(units, SplitRequest(options.ratios, options.split_seed, options.split_method, fixed))
-    return _sealed(snapshot, options, selection, result, tuple(warnings), each=each)
+    return _sealed(snapshot, options, selection, result, tuple(warnings))
 
 
-def make_folds(snapshot: Snapshot, options: PlanOptions, folds: int, each: Blockwise = map) -> list[SealedPlan]:
+def make_folds(snapshot: Snapshot, options: PlanOptions, folds: int) -> list[SealedPlan]:
     """Return one plan a fold, with output `<output>/fold<k>`: every group is in test exactly once.
 
     Val takes val/(train+val) of what is not in test; the test ratio is not used.
@@ -68,7 +68,6 @@ def make_folds(snapshot: Snapshot, options: PlanOptions, folds: int, each: Block
             selection,
             result,
             fold={"fold": number, "of": folds},
-            each=each,
         )
         for number, result in enumerate(results, start=1)
     ]
@@ -95,13 +94,11 @@ def _sealed(
     result: SplitResult,
     warnings: tuple[str, ...] = (),
     fold: dict[str, int] | None = None,
-    *,
-    each: Blockwise,
 ) -> SealedPlan:
     thinned = undersample(snapshot.inputs, selection.volumes, result.split_of, options)
     decided = Decided(options, selection, result, thinned, fold, warnings)
     names = [one.name for volume in selection.volumes for one in decided.kept(volume)]
-    return seal(header_of(snapshot, decided), _operations(decided), names, each)
+    return seal(header_of(snapshot, decided), _operations(decided), names)
 
 
 def _operations(decided: Decided) -> Iterator[Operation]:
