@@ -1,6 +1,7 @@
 """Whole-process measurements: start-up, interpreter and exit included, as a user waits for them."""
 
 import json
+import mmap
 import os
 import platform
 import re
@@ -15,6 +16,7 @@ from pathlib import Path
 from statistics import median
 
 TOOL = (sys.executable, "-m", "planbalance")
+_TOUCHED = min(3 << 30, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") // 4)  # more than a case writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +62,34 @@ def run(command: Sequence[str]) -> Run:
 
 
 def rounds(cases: Sequence[Case], count: int, *, settle: bool = True) -> dict[str, list[Run]]:
-    """Run every case once a round, so that a drift of the machine meets them all; the first round only warms up."""
+    """Run every case once a round, so that a drift of the machine meets them all.
+
+    With `settle` the first round only warms up, and no case pays for what the one before it left.
+    """
     results: dict[str, list[Run]] = {case.name: [] for case in cases}
     for number in range(count + settle):
         for case in cases:
             case.before()
+            if settle:
+                _settle()
             measured = run(case.command)
             if number >= settle:
                 results[case.name].append(measured)
             print(f"\r  round {number}/{count}: {case.name:<40}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return results
+
+
+def _settle() -> None:
+    """Put on disk what others wrote, and touch memory.
+
+    Memory that a virtual machine has given back to its host is slow at the first touch: a copy into a tmpfs was seen to
+    take twice the time after a minute without work, and so did the first of several.
+    """
+    os.sync()
+    with mmap.mmap(-1, _TOUCHED) as memory:
+        for page in range(0, _TOUCHED, mmap.PAGESIZE):
+            memory[page] = 1
 
 
 def rows(cases: Sequence[Case], results: dict[str, list[Run]]) -> list[dict[str, object]]:

@@ -56,9 +56,10 @@ def seal(draft: PlanHeader, operations: Iterable[Operation], names: Sequence[str
     contents: list[Content] = [content_of(())]
     offset = 0
     left = len(rows)
+    heads = _Heads()
     for folder, run in runs(draft.parameters["layout"], rows, names):
         left -= len(run)
-        data = _lines(run) + (b",\n" if left else b"\n")
+        data = _lines(run, heads) + (b",\n" if left else b"\n")
         blocks.append(Block(folder, len(run), offset, len(data), hashlib.sha256(data).hexdigest()))
         body.append(data)
         contents.append(content_of(run))
@@ -106,30 +107,39 @@ def runs(layout: Layout, rows: Sequence[Operation], names: Sequence[str]) -> Ite
             yield folder, [rows[index] for index in run[start : start + BLOCK_OPERATIONS]]
 
 
-def _lines(run: Sequence[Operation]) -> bytes:
+_Place = tuple[Split, str, bool, int]  # split, volume, positive and input of an operation
+
+
+class _Heads(dict[_Place, str]):
+    """How lines begin, which many share: each is made once, whichever blocks a volume is in."""
+
+    def __missing__(self, place: _Place) -> str:
+        split, volume, positive, index = place
+        members = {"split": split, "volume": volume, "positive": positive, "input": index}
+        head = self[place] = orjson.dumps(members)[:-1].decode() + ","
+        return head
+
+
+def _lines(run: Sequence[Operation], heads: _Heads) -> bytes:
     """Return the JSON of operations, a comma and a newline between them: a column at a time, as there are so many."""
     splits, volumes, positive, inputs, images, labels, image_sizes, mtimes, label_sizes, label_sums, image_sums = zip(
         *run, strict=True
     )
-    places = list(zip(splits, volumes, positive, inputs, strict=True))
-    heads = {place: _head(*place) for place in set(places)}
+    openings = map(heads.__getitem__, zip(splits, volumes, positive, inputs, strict=True))
     sums = [
         (f',"label_sha256":"{label}"' if label else "") + (f',"image_sha256":"{image}"' if image else "")
         for label, image in zip(label_sums, image_sums, strict=True)
     ]
-    columns = zip(places, _quoted(images), _quoted(labels), image_sizes, _times(mtimes), label_sizes, sums, strict=True)
+    columns = zip(
+        openings, _quoted(images), _quoted(labels), image_sizes, _times(mtimes), label_sizes, sums, strict=True
+    )
     return ",\n".join(
         [
-            f'{heads[place]}"image":{image},"label":{label},"image_size":{image_size},"image_mtime":"{mtime}",'
+            f'{opening}"image":{image},"label":{label},"image_size":{image_size},"image_mtime":"{mtime}",'
             f'"label_size":{label_size}{sums}}}'
-            for place, image, label, image_size, mtime, label_size, sums in columns
+            for opening, image, label, image_size, mtime, label_size, sums in columns
         ]
     ).encode()
-
-
-def _head(split: str, volume: str, positive: bool, index: int) -> str:  # noqa: FBT001 - a column of the plan
-    """Return the beginning of a line, which many lines share."""
-    return orjson.dumps({"split": split, "volume": volume, "positive": positive, "input": index})[:-1].decode() + ","
 
 
 def _quoted(texts: Sequence[str | None]) -> list[str]:
