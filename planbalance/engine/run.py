@@ -170,7 +170,7 @@ class Run:
         preflight.refuse_unsafe(job, at)
         if fs.look(job.staging) is None:
             preflight.refuse_space(job, self._options.mode, at)
-        elif self._options.dry_run:
+        elif self._options.dry_run and not self._options.restart:
             refuse_other_there(job)
         return job
 

@@ -114,18 +114,19 @@ def refuse_other(job: Job, header: Mapping[str, Any]) -> None:
         )
 
 
-def refuse_other_there(job: Job) -> None:
-    """Say in a dry run what the real one would say about a partial build, if there is one."""
-    if job.options.restart:
-        return
-    with suppress(FileNotFoundError):
+def refuse_other_there(job: Job) -> Mapping[str, Any] | None:
+    """Return the header of the partial build that is there, None where there is none. Raises as `refuse_other` does."""
+    try:
         tree = fs.Tree(job.staging)
-        try:
-            header = read_header(tree)
-        finally:
-            tree.close()
-        if header is not None:
-            refuse_other(job, header)
+    except FileNotFoundError:
+        return None
+    try:
+        header = read_header(tree)
+    finally:
+        tree.close()
+    if header is not None:
+        refuse_other(job, header)
+    return header
 
 
 def _refuse_other_rule(job: Job, header: Mapping[str, Any]) -> None:
@@ -421,16 +422,5 @@ def pinned_shards(plan: PlanFile, options: ApplyOptions) -> int:
 
     Raises UsageError, PlanError where there is one of another plan or with other options.
     """
-    job = make_job(plan, replace(options, shard=None, finish=True))
-    try:
-        tree = fs.Tree(job.staging)
-    except FileNotFoundError:
-        return 0
-    try:
-        header = read_header(tree)
-    finally:
-        tree.close()
-    if header is None:
-        return 0
-    refuse_other(job, header)
-    return shards_of(header)
+    header = refuse_other_there(make_job(plan, replace(options, shard=None, finish=True)))
+    return 0 if header is None else shards_of(header)

@@ -335,11 +335,7 @@ class Placer:
 
     @staticmethod
     def _check_empty(_operation: Operation, source: _Source, _target: _Target) -> None:
-        folder, name, _ = source
-        now = fs.source_facts(name, folder)
-        if now is None:
-            raise GoneError
-        check.label_empty(now)
+        _empty(source)
 
     def _check_absent(self, operation: Operation, _source: _Source, _target: _Target) -> None:
         place = self._absent.of(operation)
@@ -366,11 +362,7 @@ class Placer:
 
     @staticmethod
     def _copy_empty(_operation: Operation, source: _Source, target: _Target) -> None:
-        folder, name, _ = source
-        now = fs.source_facts(name, folder)
-        if now is None:
-            raise GoneError
-        check.label_empty(now)
+        now = _empty(source)
         folder, name = target
         fs.empty_new(name, folder, now.st_mtime_ns)
 
@@ -378,6 +370,16 @@ class Placer:
         self._check_absent(operation, source, target)
         folder, name = target
         fs.empty_new(name, folder)
+
+
+def _empty(source: _Source) -> stat_result:
+    """Return the facts of a label that is empty, as planned. Raises StaleError where it is not, or is gone."""
+    folder, name, _ = source
+    now = fs.source_facts(name, folder)
+    if now is None:
+        raise GoneError
+    check.label_empty(now)
+    return now
 
 
 def _then_symlink(check_source: _Place) -> _Place:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from planbalance.destination import PART_BYTES, Destinations, path_fault
+from planbalance.destination import PART_BYTES, Destinations, file_names, path_fault
 from planbalance.model import SPLITS, Block, Operation, PlanHeader, Split
 from planbalance.planfile.plain import PlainReader, are_images, are_innocent, are_short
 from planbalance.planfile.values import EDITED_HINT, LARGEST, damaged, hostile, loads, malformed, shown
@@ -50,7 +50,7 @@ class BlockReader:
     """Reads the blocks of one plan, each alone: so a shard reads only its own."""
 
     def __init__(self, header: PlanHeader) -> None:
-        self._prefixes = [source.prefix for source in header.sources]
+        self._sources = header.sources
         self._splits: dict[str, Split] = {volume.id: volume.split for volume in header.volumes}
         self._ids = {volume.id: volume.id for volume in header.volumes}
         self._destinations = Destinations(header.sources, header.parameters["layout"])
@@ -121,21 +121,18 @@ class BlockReader:
                 at = line + list(zip(splits, volumes, strict=True)).index((split, volume))
                 stated = self._splits.get(volume, "no split")
                 hostile(f"line {at}: {shown(volume)} is put into {shown(split)}, and into {stated} by the header")
-        if max(inputs, default=0) >= len(self._prefixes):
-            at = line + _first(inputs, lambda index: index >= len(self._prefixes))
+        if max(inputs, default=0) >= len(self._sources):
+            at = line + _first(inputs, lambda index: index >= len(self._sources))
             hostile(f"line {at}: there is no such input")
 
     def _check_order(self, operations: Sequence[Operation], block: Block, line: int) -> None:
-        parts = [operation.image.rpartition("/") for operation in operations]
         # one slice of each volume and source folder tells for all: nothing else decides the destination folder
-        alike = {(each.input, each.volume, part[0]): each for each, part in zip(operations, parts, strict=True)}
+        alike = {(each.input, each.volume, each.image.rpartition("/")[0]): each for each in operations}
         for operation in alike.values():
             if self._folder_of(operation, line) != block.folder:
                 at = line + operations.index(operation)
                 hostile(f"line {at}: the slice does not go to {shown(block.folder)}, as its block says")
-        names = [part[2] for part in parts]
-        if any(self._prefixes):
-            names = [self._prefixes[each.input] + name for each, name in zip(operations, names, strict=True)]
+        names = file_names(self._sources, operations)
         if any(map(ge, names, names[1:])):
             at = next(i for i in range(1, len(names)) if names[i - 1] >= names[i])
             hostile(f"line {line + at}: {shown(names[at])} is out of order, or there twice")
