@@ -2,8 +2,10 @@
 
 The rule. The first batches are small and tell whether a slice waits (for a disk, for a server) longer than it computes:
 then threads, else the processes that were forked at the start. The one that waited least tells it, since on a busy
-machine others wait for a core. Where nothing was forked and the run has seen that calls wait, it begins with threads,
-since the first batches of one worker would take longer than the rest. From there on the run is watched in windows.
+machine others wait for a core. Near by, threads begin one by one, since for links they wait for one interpreter lock,
+but with as many as cores where a slice takes long, as copies of large images do. Where nothing was forked and the run
+has seen that calls wait, it begins with threads, since the first batches of one worker would take longer than the rest.
+From there on the run is watched in windows.
 
 * Climbing: twice the workers, as long as that raised the rate of the window by an eighth or more. Then back to the best
   number, and settled. Where the first step raised nothing, half the workers are tried, as long as they do as well.
@@ -15,6 +17,7 @@ With `--jobs N` there are N: of threads always, of processes those that were for
 in their place would only wait for one interpreter lock.
 """
 
+import math
 from typing import Final, Literal, NamedTuple
 
 Kind = Literal["processes", "threads"]
@@ -24,6 +27,7 @@ _SMALLEST_BATCH: Final = 4
 _LARGEST_BATCH: Final = 4096
 _BATCH_SECONDS: Final = 0.06  # a batch is what an interrupt waits for, and what a killed run does again
 _FAR: Final = 100e-6  # seconds a slice waits; on a local file system it is 2 to 20 us
+_LONG: Final = 50e-6  # seconds a slice takes, from where on two threads do not mind one interpreter lock
 _FIRST_THREADS: Final = 16
 _VERY_FAR: Final = 500e-6  # seconds a call waits, from where on a slice waits 50 times as long as it computes
 _FIRST_VERY_FAR: Final = 64
@@ -75,6 +79,7 @@ class Controller:
         self._settled_at = 0.0
         self._fallen = 0
         self._waits: list[float] = []
+        self._least = math.inf  # seconds a slice takes
         if not processes and (jobs is not None or waits > _FAR):
             self.batch = _SMALLEST_BATCH if waits > _FAR else FIRST_BATCH
             self._use_threads(far=True, first=_FIRST_VERY_FAR if waits >= _VERY_FAR else _FIRST_THREADS)
@@ -104,11 +109,12 @@ class Controller:
     def _choose(self, seen: Seen) -> None:
         waited = (seen.seconds - seen.busy) / max(1, seen.count)
         self._waits.append(waited if 2 * seen.busy < seen.seconds else 0.0)
+        self._least = min(self._least, seen.seconds / max(1, seen.count))
         if len(self._waits) < 2 * self.workers:
             return
         far = min(self._waits) > _FAR
         if far or self.kind == "threads":
-            self._use_threads(far=far, first=_FIRST_THREADS if far else 1)
+            self._use_threads(far=far, first=_FIRST_THREADS if far else self._cores if self._least > _LONG else 1)
         else:
             self._watch_from_now_on()
         self._size(seen)

@@ -611,39 +611,53 @@ def clone(source: int, target: int) -> None:
 
 
 class Copier:
-    """Copies bytes into the files of one file system by the best way that both take, learnt once a source."""
+    """Copies files into one file system by the best way that both take, learnt once a file system of the sources.
+
+    In this order: blocks shared (`clone`), copy_file_range(2), sendfile(2), read(2) and write(2). Where holes are to be
+    kept, which the kernel's ways may fill, or bytes to be hashed, the first or the last.
+    """
 
     def __init__(self) -> None:
-        self._ways: dict[int, int] = {}  # device of the sources -> how many ways were refused
+        self._refused: dict[int, int] = {}  # device of the sources -> how many of the ways
 
-    def copy(self, source: int, target: int, size: int, *, device: int = 0, holes: bool = False) -> int:
+    def copy(
+        self,
+        source: int,
+        target: int,
+        size: int,
+        *,
+        device: int = 0,
+        holes: bool = False,
+        digest: "hashlib._Hash | None" = None,
+    ) -> int:
         """Copy a whole file; return how many bytes there were, `size` + 1 standing for more than `size`.
 
-        `device` is the source's: what one file system refuses, another may take. With `holes` it keeps them
-        (copy_file_range(2) and sendfile(2) may fill them).
+        Where blocks are shared, `digest` reads the source once they are: a source that has been written to meanwhile
+        shows it by its facts, and whoever asks for sums must look.
+
+        Args:
+            source: an open file, not read from yet.
+            target: an open file that holds nothing.
+            size: how many bytes there should be.
+            device: the source's: what one file system refuses, another may take.
+            holes: the source has some, and they are kept.
+            digest: is fed every byte.
         """
-        while True:
-            way = self._ways.get(device, 0)
-            if way == 2 or size <= SMALL or holes:
-                return _by_hand(source, target, size, None, holes=holes)
+        ways = _IN_KERNEL[:1] if holes or digest is not None else _IN_KERNEL
+        while size > SMALL and (refused := self._refused.get(device, 0)) < len(ways):
             try:
-                count = (_by_range, _by_sendfile)[way](source, target, size)
+                count = ways[refused](source, target, size)
             except OSError as error:
                 if error.errno not in NOT_HERE:
                     raise
             else:
-                if count or not size:  # nothing at all from a file with bytes: the call does not work here
-                    return count
-            self._ways[device] = max(self._ways.get(device, 0), way + 1)
+                if count:  # nothing at all from a file with bytes: the call does not work here
+                    return count if digest is None else _hashed(source, size, digest)
+            self._refused[device] = max(self._refused.get(device, 0), refused + 1)
             os.lseek(source, 0, os.SEEK_SET)
             os.lseek(target, 0, os.SEEK_SET)
             os.ftruncate(target, 0)
-
-
-def copy_hashed(source: int, target: int, size: int, *, holes: bool = False) -> tuple[int, bytes]:
-    """Copy a whole file and hash it in the same pass; return the count as `Copier.copy` does, and the SHA-256."""
-    digest = hashlib.sha256()
-    return _by_hand(source, target, size, digest, holes=holes), digest.digest()
+        return _by_hand(source, target, size, digest, holes=holes)
 
 
 def has_holes(fd: int, now: os.stat_result) -> bool:
@@ -662,6 +676,11 @@ def has_holes(fd: int, now: os.stat_result) -> bool:
         os.lseek(fd, 0, os.SEEK_SET)
 
 
+def _by_clone(source: int, target: int, size: int) -> int:
+    clone(source, target)
+    return min(os.fstat(target).st_size, size + 1)
+
+
 def _by_range(source: int, target: int, size: int) -> int:
     count = 0
     while count <= size:
@@ -678,6 +697,20 @@ def _by_sendfile(source: int, target: int, size: int) -> int:
         copied = os.sendfile(target, source, None, size + 1 - count)
         count += copied
         if copied == 0 or count == size:
+            break
+    return count
+
+
+_IN_KERNEL: Final = (_by_clone, _by_range, _by_sendfile)
+
+
+def _hashed(source: int, size: int, digest: "hashlib._Hash") -> int:
+    count = 0
+    while count <= size:
+        data = os.read(source, min(_CHUNK, size + 1 - count))
+        digest.update(data)
+        count += len(data)
+        if not data or count == size:
             break
     return count
 

@@ -113,6 +113,14 @@ def test_a_wish_for_more_than_was_forked_makes_no_threads_of_processes_near_by()
     assert (run.controller.kind, run.controller.workers) == ("processes", 8)
 
 
+@pytest.mark.parametrize(("a_slice", "workers"), [(10e-6, 1), (200e-6, 8)])
+def test_near_by_large_copies_begin_with_a_thread_a_core_and_links_with_one(a_slice: float, workers: int) -> None:
+    controller = Controller(8, 0, None)
+    controller.observe(Seen(1.0, FIRST_BATCH, FIRST_BATCH * 5e-3, FIRST_BATCH * a_slice))  # the first opens folders
+    controller.observe(Seen(1.0, FIRST_BATCH, FIRST_BATCH * a_slice, FIRST_BATCH * a_slice))
+    assert (controller.kind, controller.workers) == ("threads", workers)
+
+
 def test_batches_are_small_at_first_and_then_take_a_fraction_of_a_second() -> None:
     controller = Controller(2, 0, None)
     assert controller.batch == FIRST_BATCH

@@ -279,9 +279,17 @@ def test_a_folder_that_cannot_be_synced_is_no_reason_to_refuse_a_file(tmp_path: 
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
+def refusing(*_: object) -> None:
+    """Be a call that this file system lacks."""
+    raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+
 @pytest.mark.parametrize("size", [0, 1, 4096, (1 << 19) - 1, 1 << 19, (1 << 19) + 1, 3 << 19])
 @pytest.mark.parametrize("refused", ["", "copy_file_range", "copy_file_range sendfile"])
-def test_a_copy_is_equal_by_every_way(tmp_path: Path, size: int, refused: str) -> None:
+def test_a_copy_is_equal_by_every_way(
+    tmp_path: Path, size: int, refused: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fs, "clone", refusing)
     data = os.urandom(size)
     write(tmp_path / "a", data)
 
@@ -295,11 +303,21 @@ def test_a_copy_is_equal_by_every_way(tmp_path: Path, size: int, refused: str) -
     assert (tmp_path / "b").read_bytes() == data
 
 
-def test_what_one_source_refuses_is_tried_with_another_and_not_again(tmp_path: Path) -> None:
+def test_what_one_source_refuses_is_tried_with_another_and_not_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloned: list[int] = []
+
+    def clone(source: int, _target: int) -> None:
+        cloned.append(source)
+        refusing()
+
+    monkeypatch.setattr(fs, "clone", clone)
     write(tmp_path / "a", b"x" * (1 << 16))
+    refused = iter((True,))
 
     def act(count: int, name: str, real: object, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
-        if name == "copy_file_range" and count < 2:
+        if name == "copy_file_range" and next(refused, False):
             raise OSError(errno.EXDEV, "Invalid cross-device link")
         return faulty.only_count(count, name, real, args, kwargs)  # type: ignore[arg-type]  # a callable
 
@@ -311,6 +329,7 @@ def test_what_one_source_refuses_is_tried_with_another_and_not_again(tmp_path: P
             assert (tmp_path / "b").read_bytes() == b"x" * (1 << 16)
     copies = [name for name in calls.seen if name in {"copy_file_range", "sendfile"}]
     assert copies == ["copy_file_range", "sendfile", "sendfile", "copy_file_range"]
+    assert len(cloned) == 2  # once a device
 
 
 @pytest.mark.parametrize(("real", "planned", "told"), [(10, 9, 10), (10, 11, 10), (5000, 10, 11)])
@@ -320,15 +339,12 @@ def test_a_file_of_another_size_than_planned_shows(
 ) -> None:
     monkeypatch.setattr(fs, "SMALL", small)
     write(tmp_path / "a", b"x" * real)
-    for way in range(4):
+    for way in range(5):
         copier = fs.Copier()
-        copier._ways[0] = min(way, 2)
+        copier._refused[0] = min(way, 3)
+        digest = hashlib.sha256() if way == 4 else None
         with open(tmp_path / "a", "rb") as source, open(tmp_path / "b", "wb") as target:
-            if way == 3:
-                count = fs.copy_hashed(source.fileno(), target.fileno(), planned)[0]
-            else:
-                count = copier.copy(source.fileno(), target.fileno(), planned)
-        assert count == told
+            assert copier.copy(source.fileno(), target.fileno(), planned, digest=digest) == told
 
 
 # (offset, bytes of data) on a file of this size
@@ -362,20 +378,20 @@ def place(request: pytest.FixtureRequest) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("shape", HOLES)
-@pytest.mark.parametrize("way", [0, 1, 2, "hashed"])
+@pytest.mark.parametrize("way", [0, 1, 2, 3, "hashed"])
 def test_a_copy_keeps_holes(place: Path, shape: str, way: int | str) -> None:
     data = with_holes(place / "a", shape)
     assert os.stat(place / "a").st_blocks * 512 < len(data)
     with open(place / "a", "rb") as source, open(place / "b", "wb") as target:
         holes = fs.has_holes(source.fileno(), os.fstat(source.fileno()))
         assert holes
+        copier, digest = fs.Copier(), None
         if way == "hashed":
-            count, digest = fs.copy_hashed(source.fileno(), target.fileno(), len(data), holes=holes)
-            assert digest == hashlib.sha256(data).digest()
+            digest = hashlib.sha256()
         else:
-            copier = fs.Copier()
-            copier._ways[0] = int(way)
-            count = copier.copy(source.fileno(), target.fileno(), len(data), holes=holes)
+            copier._refused[0] = int(way)
+        count = copier.copy(source.fileno(), target.fileno(), len(data), holes=holes, digest=digest)
+    assert digest is None or digest.digest() == hashlib.sha256(data).digest()
     assert count == len(data)
     assert (place / "b").read_bytes() == data
     assert os.stat(place / "b").st_blocks <= os.stat(place / "a").st_blocks
@@ -396,10 +412,9 @@ def test_bytes_do_not_hang_on_what_a_file_system_says_of_holes(tmp_path: Path, t
 
     with open(tmp_path / "a", "rb") as source, open(tmp_path / "b", "wb") as target, faulty.calls(act):
         assert fs.has_holes(source.fileno(), facts)
-        assert fs.copy_hashed(source.fileno(), target.fileno(), len(data), holes=True) == (
-            len(data),
-            hashlib.sha256(data).digest(),
-        )
+        digest = hashlib.sha256()
+        assert fs.Copier().copy(source.fileno(), target.fileno(), len(data), holes=True, digest=digest) == len(data)
+    assert digest.digest() == hashlib.sha256(data).digest()
     assert (tmp_path / "b").read_bytes() == data
 
 
@@ -428,7 +443,8 @@ def test_a_file_with_holes_of_another_size_than_planned_shows(
     with open(tmp_path / "a", "wb") as file:
         file.truncate(real)
     with open(tmp_path / "a", "rb") as source, open(tmp_path / "b", "wb") as target:
-        assert fs.copy_hashed(source.fileno(), target.fileno(), planned, holes=True)[0] == told
+        copier, digest = fs.Copier(), hashlib.sha256()
+        assert copier.copy(source.fileno(), target.fileno(), planned, holes=True, digest=digest) == told
 
 
 def test_a_small_file_is_read_with_one_byte_more_than_planned(tmp_path: Path, folder: int) -> None:

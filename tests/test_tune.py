@@ -147,6 +147,8 @@ def test_a_near_file_system_gets_processes() -> None:
     assert (chosen.kind, chosen.workers, chosen.layout) == ("processes", 2, "keep")
     assert chosen.modes == ("copy", "hardlink", "symlink")
     assert (chosen.copy, chosen.publish) == ("copy_file_range", "renameat2")
+    sharing = {**PROBES, "reflink": Probe(works=True, reason="")}
+    assert settings(sharing, near, cores=2).copy == "reflink"
 
 
 def test_a_far_one_gets_as_many_threads_as_raise_the_rate_and_folders_of_their_own() -> None:

@@ -25,7 +25,7 @@ from planbalance.model import Block, Mode
 from planbalance.planfile import BlockFacts
 
 # Below it, forking and parsing in two processes costs more than it saves.
-WORTH_FORKING: Final = 8_192
+WORTH_FORKING: Final = 4_096
 _MOST_PROCESSES: Final = 8
 # A worker is asked to survey blocks of about so many operations at a time, and so many times ahead. More than these
 # few short questions might not fit into the line, and both ends would wait for the other one to read.

@@ -11,11 +11,11 @@ from planbalance.engine.staging import Staging
 from planbalance.errors import IncompleteError, PlanError
 
 
-def publish(job: Job, staging: Staging, *, onto_empty: bool) -> str | None:
-    """Let the output appear in one step; return a warning where its name could not be put on disk.
+def publish(job: Job, staging: Staging, *, onto_empty: bool) -> None:
+    """Let the output appear in one step.
 
-    With durability safe everything below is on disk already (`JournalFile.vouch`). Raises PlanError where the output
-    exists by now; IncompleteError where, with durability safe, its name could not be put on disk; OSError.
+    With durability safe everything below is on disk already (`JournalFile.vouch`), and the output's name is put there.
+    Raises PlanError where the output exists by now; IncompleteError where its name could not be put on disk; OSError.
     """
     try:
         fs.move_folder(job.staging, job.output, onto_empty=onto_empty)
@@ -28,23 +28,22 @@ def publish(job: Job, staging: Staging, *, onto_empty: bool) -> str | None:
             hint=f"move it away and run the same command again; the build is kept in {job.staging}",
             paths=[job.output],
         ) from None
-    warning = _sync_parent(job, safe=job.options.durability == "safe")
+    if job.options.durability == "safe":
+        _sync_parent(job)
     _tidy(staging)
-    return warning
 
 
-def _sync_parent(job: Job, *, safe: bool) -> str | None:
+def _sync_parent(job: Job) -> None:
     parent = os.path.dirname(job.output)
     try:
         fs.sync_folder(parent)
     except OSError as error:
-        said = f"{job.output} is complete, but its name could not be put on disk: {words.reason(error)}"
-        if safe:
-            raise IncompleteError(
-                said, kind="sync-failed", hint="verify it after the next boot", paths=[parent]
-            ) from None
-        return said
-    return None
+        raise IncompleteError(
+            f"{job.output} is complete, but its name could not be put on disk: {words.reason(error)}",
+            kind="sync-failed",
+            hint="verify it after the next boot",
+            paths=[parent],
+        ) from None
 
 
 def _tidy(staging: Staging) -> None:

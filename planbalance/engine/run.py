@@ -147,12 +147,10 @@ class Run:
             resumed, files = await gather(job, staging, way)
             if shard is not None:
                 return self._outcome(job, way, files, resumed, published=False)
-            warning = await anyio.to_thread.run_sync(lambda: publish(job, staging, onto_empty=onto_empty))
+            await anyio.to_thread.run_sync(lambda: publish(job, staging, onto_empty=onto_empty))
         finally:
             self._crew.close()  # nobody may place a name where the lock is given up
             staging.leave()
-        if warning is not None:
-            self._warnings.append(warning)
         return self._outcome(job, way, files, resumed, published=True)
 
     def _prepare(self) -> Job:

@@ -4,6 +4,7 @@ A file that fails is a `Fault` in the result, not an exception: the rest of the 
 relative to an open folder, and no file is asked for its facts twice.
 """
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -289,14 +290,17 @@ class Placer:
         return summed if self._hashed else None
 
     def _copy_in_pieces(self, operation: Operation, source: int, now: stat_result, target: _Target) -> bytes | None:
-        summed, holes = None, fs.has_holes(source, now)
+        holes = fs.has_holes(source, now)
+        digest = hashlib.sha256() if self._hashed or operation.image_sha256 else None
         folder, name = target
         with fs.new_file(name, folder) as opened:
-            if self._hashed or operation.image_sha256:
-                count, summed = fs.copy_hashed(source, opened, operation.image_size, holes=holes)
-            else:
-                count = self._copier.copy(source, opened, operation.image_size, device=now.st_dev, holes=holes)
+            size = operation.image_size
+            count = self._copier.copy(source, opened, size, device=now.st_dev, holes=holes, digest=digest)
+            summed = None if digest is None else digest.digest()
             self._check_copy(operation, count, summed)
+            then = fs.open_facts(source)
+            if (then.st_size, then.st_mtime_ns) != (size, now.st_mtime_ns):
+                raise StaleError("was modified while it was copied")
             fs.set_mtime(opened, now.st_mtime_ns)
         return summed if self._hashed else None
 

@@ -18,7 +18,8 @@ class Settings(NamedTuple):
         kind: of its workers, once it has settled.
         workers: how many, `--jobs auto`.
         modes: that work here, with a source on the same file system.
-        copy: how bytes are copied: `copy_file_range` inside the kernel, else `sendfile` or `read and write`.
+        copy: how bytes of large images are copied: `reflink` (blocks are shared), else `copy_file_range` inside the
+            kernel, else `sendfile` or `read and write`.
         publish: `renameat2`, which spares a name that is taken, else `rename`.
         layout: `by-volume` where folders of their own make files faster, else `keep`.
     """
@@ -39,7 +40,7 @@ def settings(works: Mapping[str, Probe], rates: Sequence[Rate], cores: int) -> S
         kind=kind,
         workers=workers,
         modes=("copy", *(mode for mode in linking if works[mode].works)),
-        copy="copy_file_range" if works["copy_file_range"].works else "sendfile, or read and write",
+        copy=next((way for way in ("reflink", "copy_file_range") if works[way].works), "sendfile, or read and write"),
         publish="renameat2" if works["atomic_publish"].works else "rename",
         layout=_layout(rates, kind),
     )

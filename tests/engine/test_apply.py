@@ -274,6 +274,26 @@ def test_a_full_output_is_refused_and_kept(scene: Scene) -> None:
     assert scene.beside() == ["set"]
 
 
+@pytest.mark.parametrize("checksum", ["sha256", "none"])
+def test_an_image_that_is_written_to_while_it_is_copied_is_stale(
+    scene: Scene, checksum: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fs, "SMALL", 0)
+    image = scene.source / "images/train/IM1-01-a.png"
+    real = fs.Copier.copy
+
+    def copy(self: fs.Copier, source: int, *arguments: Any, **named: Any) -> int:
+        if os.path.samestat(os.fstat(source), os.stat(image)):
+            os.utime(image)
+        return real(self, source, *arguments, **named)
+
+    monkeypatch.setattr(fs.Copier, "copy", copy)
+    with pytest.raises(PlanError, match="was modified while it was copied") as caught:
+        apply(scene, checksum=checksum)
+    assert caught.value.kind == "plan-stale"
+    assert not scene.output.exists()
+
+
 @pytest.mark.parametrize("kind", ["file", "link to a folder", "dangling link"])
 def test_an_output_that_is_no_folder_is_refused(scene: Scene, kind: str) -> None:
     if kind == "file":

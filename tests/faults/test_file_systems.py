@@ -1,5 +1,6 @@
 """The file systems that this machine can make: every mode that each has, cut off in the middle and resumed."""
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from planbalance import fs
 from planbalance.engine import ApplyOptions, apply_plan
 from planbalance.errors import IncompleteError, PlanError
 from planbalance.model import Mode
@@ -44,6 +46,27 @@ def test_built_and_resumed(scene: Scene, mode: Mode) -> None:
             apply_plan(scene.plan(), options)
         scene.check_after_fault(options)
         scene.check_resumed(options)
+
+
+@pytest.mark.parametrize("kind", HAVE_REFLINK)
+@pytest.mark.parametrize("sums", [True, False])
+def test_a_copy_shares_blocks_where_it_can_and_writes_none(in_memory: Path, kind: str, *, sums: bool) -> None:
+    data = os.urandom(3 << 18)
+    with made_disk(in_memory, kind) as disk:
+        (disk.folder / "a").write_bytes(data)
+        digest = hashlib.sha256() if sums else None
+        with (
+            open(disk.folder / "a", "rb") as source,
+            open(disk.folder / "b", "wb") as target,
+            faulty.calls(faulty.only_count) as calls,
+        ):
+            assert fs.Copier().copy(source.fileno(), target.fileno(), len(data), digest=digest) == len(data)
+        assert not {"write", "copy_file_range", "sendfile"} & set(calls.seen)
+        assert (disk.folder / "b").read_bytes() == data
+        assert digest is None or digest.digest() == hashlib.sha256(data).digest()
+        with open(disk.folder / "b", "r+b") as target:
+            target.write(b"changed")
+        assert (disk.folder / "a").read_bytes() == data
 
 
 def test_a_hard_link_to_another_file_system_is_refused_before_anything_is_written(tmp_path: Path) -> None:
