@@ -286,9 +286,7 @@ def refusing(*_: object) -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 4096, (1 << 19) - 1, 1 << 19, (1 << 19) + 1, 3 << 19])
 @pytest.mark.parametrize("refused", ["", "copy_file_range", "copy_file_range sendfile"])
-def test_a_copy_is_equal_by_every_way(
-    tmp_path: Path, size: int, refused: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_copy_is_equal_by_every_way(tmp_path: Path, size: int, refused: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fs, "clone", refusing)
     data = os.urandom(size)
     write(tmp_path / "a", data)
