@@ -1,8 +1,9 @@
-"""A process forked from this one, and the line between them: pickled questions there, pickled answers back.
+"""A process forked from this one, and the lines between them: pickled questions there, pickled answers back.
 
 It starts in a millisecond and has every module at hand. It may be forked only while there is one thread (`may_fork`).
 """
 
+import fcntl
 import os
 import pickle
 import signal
@@ -15,6 +16,8 @@ Answering = Callable[..., object]
 
 _ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 _PR_SET_PDEATHSIG: Final = 1  # prctl(2)
+# As many bytes of answers may wait to be read, where the kernel grants it (pipe(7)): a child goes on meanwhile.
+_WAITING: Final = 1 << 20
 
 
 class ChildGoneError(Exception):
@@ -45,30 +48,38 @@ class Child:
 
     def __init__(self, ready: Callable[[], Answering], siblings: Iterable["Child"], *, tied: bool = False) -> None:
         self._line, theirs = socket.socketpair()
+        reading, told = os.pipe()
+        self._answers = open(reading, "rb")  # noqa: SIM115 - closed by `hang_up`
+        with suppress(OSError):
+            fcntl.fcntl(told, fcntl.F_SETPIPE_SZ, _WAITING)
         parent = os.getpid()
         # A signal that comes while it is forked must find it ready to leave that to the parent.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         try:
             self._pid = os.fork()
             if self._pid == 0:
-                ours = [each.fileno() for each in (self, *siblings)]
-                _be_child(lambda: _answer_all(theirs, ready()), ours, parent if tied else None)
+                ours = [end for each in (self, *siblings) for end in each.ends()]
+                _be_child(lambda: _answer_all(theirs, told, ready()), ours, parent if tied else None)
         except OSError:
-            self._line.close()
+            self.hang_up()
             raise
         finally:
             theirs.close()
+            os.close(told)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        self._answers = self._line.makefile("rb")
 
     def fileno(self) -> int:
-        """Return the descriptor of the line's own end: `select` says by it that an answer is there."""
-        return self._line.fileno()
+        """Return the descriptor by which `select` says that an answer is there."""
+        return self._answers.fileno()
+
+    def ends(self) -> tuple[int, int]:
+        """Return the descriptors of the parent's ends, which a child of the same parent must not keep open."""
+        return self._line.fileno(), self._answers.fileno()
 
     def ask(self, *question: object) -> None:
         """Ask; the answers come in the order of the questions. Raises ChildGoneError."""
         try:
-            _send(self._line, question)
+            self._line.sendall(_pickled(question))
         except ConnectionError:
             raise ChildGoneError from None
 
@@ -126,14 +137,15 @@ def _tie_to(parent: int) -> bool:
     return os.getppid() == parent
 
 
-def _answer_all(line: socket.socket, answering: Answering) -> None:
-    with line.makefile("rb") as questions:
+def _answer_all(line: socket.socket, told: int, answering: Answering) -> None:
+    with line.makefile("rb") as questions, open(told, "wb") as answers:
         while True:
             try:
                 question = pickle.load(questions)  # noqa: S301 - from its own parent
             except (EOFError, ConnectionError):
                 return
-            _send(line, _answer(answering, question))
+            answers.write(_pickled(_answer(answering, question)))
+            answers.flush()
 
 
 def _answer(answering: Answering, question: tuple[object, ...]) -> tuple[str, object]:
@@ -144,6 +156,6 @@ def _answer(answering: Answering, question: tuple[object, ...]) -> tuple[str, ob
         return "raised", error
 
 
-def _send(line: socket.socket, message: object) -> None:
-    """Send a message, or nothing of it where it cannot be pickled."""
-    line.sendall(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+def _pickled(message: object) -> bytes:
+    """Return a message whole; nothing is sent of one that cannot be pickled."""
+    return pickle.dumps(message, pickle.HIGHEST_PROTOCOL)

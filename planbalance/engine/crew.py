@@ -86,12 +86,6 @@ class Process(Child):
         except ChildGoneError:
             raise self._died() from None
 
-    def begin(self, placing: Placing) -> None:
-        """Make it ready to place."""
-        tree = None if placing.tree is None else fs.open_identity(placing.tree.fd)
-        self.ask("begin", placing.way, placing.redo, tree)
-        self.answer()
-
     def place(self, batch: Batch) -> Result:
         """Place a batch."""
         self.ask("place", batch)
@@ -223,8 +217,11 @@ class Crew:
         """Make all ready to place."""
         self._placing = placing
         self._folders = SharedFolders(placing.tree)
+        tree = None if placing.tree is None else fs.open_identity(placing.tree.fd)
         for process in self._processes:
-            process.begin(placing)
+            process.ask("begin", placing.way, placing.redo, tree)
+        for process in self._processes:
+            process.answer()
 
     def lane(self, kind: Kind) -> Lane | None:
         """Return an idle worker of a kind; a new thread where all are busy, None where there is no such process."""

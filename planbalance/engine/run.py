@@ -289,16 +289,20 @@ class Run:
                 self._failure, self._stop = error, True
 
         async def place() -> None:
-            placing = Placing(way, redo=staging.resumed, tree=None if way == "list" else staging.tree)
-            await self._place(job, placing, left, journal=journal, sums=sums)
+            await self._place(job, left, journal=journal, sums=sums)
 
+        # Before anything else uses the interpreter: the workers have nothing to do until they are told.
+        await self._begin_workers(way, redo=staging.resumed, tree=None if way == "list" else staging.tree)
         await (_side_by_side(place, write) if job.options.shard is None else place())
         return papers
+
+    async def _begin_workers(self, way: Mode, *, redo: bool, tree: fs.Tree | None) -> None:
+        placing = Placing(way, redo, tree)
+        await anyio.to_thread.run_sync(lambda: self._crew.begin(placing))
 
     async def _place(
         self,
         job: Job,
-        placing: Placing,
         ranges: list[Range],
         *,
         journal: JournalFile | None = None,
@@ -313,7 +317,6 @@ class Run:
             self._take_in(result)
 
         crew = self._crew
-        await anyio.to_thread.run_sync(crew.begin, placing)
         schedule = Schedule(job.plan.header.blocks, ranges, crew.owned, job.survey.sources())
         waits = self._waits if journal is not None else 0.0
         controller = Controller(pool.available_cores(), crew.processes, self._options.jobs, waits=waits)
@@ -346,7 +349,8 @@ class Run:
 
     async def _dry_run(self, job: Job) -> Outcome:
         ranges = missing_ranges(job.plan.header.blocks, {})
-        await self._place(job, Placing(self._options.mode, redo=False, tree=None), ranges)
+        await self._begin_workers(self._options.mode, redo=False, tree=None)
+        await self._place(job, ranges)
         self._refuse()
         way = self._options.mode
         whole = self._options.shard is None
