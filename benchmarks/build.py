@@ -131,8 +131,11 @@ def write_volumes(root: Path, volumes: Mapping[str, tuple[int, int]], image_size
     (root / "dataset.yaml").write_text(f"path: {root}\ntrain: images/train\nval: images/train\nnames: [tear]\n")
 
 
-def prepare(place: Place, slices: int, image_size: int, layouts: Sequence[str]) -> Stage:
-    """Write the source and, for each layout, its plan, a built tree and the reference tree that the peers copy."""
+def prepare(place: Place, slices: int, image_size: int, layouts: Sequence[str], *, audited: bool = False) -> Stage:
+    """Write the source and, for each layout, its plan and the reference tree that the peers copy.
+
+    With `audited` the built data set of which that is a copy stays beside it.
+    """
     stage = Stage(place.root, slices, image_size)
     write_source(stage.source, slices, image_size)
     for layout in layouts:
@@ -140,7 +143,11 @@ def prepare(place: Place, slices: int, image_size: int, layouts: Sequence[str]) 
         words = ["--output", built, "--plan-file", plan, "--layout", layout, "--quiet"]
         _must([*TOOL, "plan", stage.source, *words])
         _must([*TOOL, "apply", plan, "--quiet"])
-        shutil.copytree(built, reference, ignore=shutil.ignore_patterns(".planbalance"))
+        if audited:
+            shutil.copytree(built, reference, ignore=shutil.ignore_patterns(".planbalance"))
+        else:
+            shutil.rmtree(built / ".planbalance")
+            built.rename(reference)
     return stage
 
 

@@ -15,13 +15,12 @@ from pathlib import Path
 from statistics import median
 
 TOOL = (sys.executable, "-m", "planbalance")
-_TOUCHED = min(3 << 30, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") // 4)  # more than a case writes
+_TOUCHED = min(1 << 30, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") // 4)  # what most cases write
 _TOUCH = """
 import mmap, sys
 size = int(sys.argv[1])
 with mmap.mmap(-1, size) as memory:
-    for page in range(0, size, mmap.PAGESIZE):
-        memory[page] = 1
+    memory[::mmap.PAGESIZE] = b"1" * len(range(0, size, mmap.PAGESIZE))
 """
 
 

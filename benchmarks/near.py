@@ -41,14 +41,15 @@ def _wait(path: Path) -> float:
 
 @contextmanager
 def loop(kind: str, gigabytes: int = 12) -> Iterator[Place]:
-    """Give a file system of a kind in a file that is mounted; the file takes no more than is written."""
+    """Give a file system of a kind in a file in memory that is mounted; the file takes no more than is written."""
     need_root_and(f"mkfs.{kind}")
+    free = shutil.disk_usage("/dev/shm").free
     path = Path(tempfile.mkdtemp(prefix=f"pb-{kind}-", dir="/dev/shm"))
     image, point = path / "disk", path / "mounted"
     point.mkdir()
     try:
         with open(image, "wb") as file:
-            file.truncate(gigabytes << 30)
+            file.truncate(min(gigabytes << 30, free * 3 // 4))
         subprocess.run([f"mkfs.{kind}", "-q", image], check=True)
         told = subprocess.run(["mount", "-o", "loop", image, point], capture_output=True, text=True, check=False)
         if told.returncode != 0:
