@@ -68,7 +68,11 @@ def test_a_table_of_calls_has_a_row_for_each_way_to_build() -> None:
 
 def test_data_sets_of_larger_images_leave_room_on_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.statvfs", lambda _: SimpleNamespace(f_bavail=3 << 20, f_frsize=1024))  # 3 GiB
-    assert program.room(Place("here", tmp_path), 500 << 10) == (2 << 30) // (4 * (500 << 10))
+    image = 500 << 10
+    slices = program.room(Place("here", tmp_path), image)
+    most_kept = slices * 53_914 // 94_440  # of the guide's data set
+    assert (slices + 2 * most_kept) * image <= 2 << 30  # two thirds: the source, the tree that is copied and the copy
+    assert slices > 1_000
 
 
 def test_a_place_that_is_there_already_is_not_mounted(tmp_path: Path) -> None:
