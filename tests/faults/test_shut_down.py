@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from planbalance import holder
+from planbalance import fs, holder
 from planbalance.engine import ApplyOptions, apply_plan
 from planbalance.errors import PlanError
 from tests.builders import tree_content, tree_state, yolo_tree
@@ -25,18 +25,30 @@ VOLUMES = {f"{number:02d}-v": "+.-_" for number in range(6)}
 
 
 class Lost:
-    """A build on such a disk, its source on another one."""
+    """A build on such a disk, its source on another one; with `sharing` on the same, and copies share its blocks."""
 
-    def __init__(self, root: Path, disk: Disk, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, root: Path, disk: Disk, patch: pytest.MonkeyPatch, *, sharing: bool) -> None:
         self.disk, self.out = disk, disk.folder / "out"
         self.out.mkdir()
-        self.source = yolo_tree(root / "in", VOLUMES)
+        self.source = yolo_tree((disk.folder if sharing else root) / "in", VOLUMES)
+        if sharing:
+            patch.setattr(fs, "SMALL", 0)
         self.plan = saved_plan([self.source], self.out / "set", root / "plan.json", layout="by-volume")
         self.before = tree_state(self.source)
         self.boot = 0
         patch.setattr(holder, "boot_id", lambda: f"boot-{self.boot}")
         self.options = ApplyOptions(jobs=1, durability="safe")
-        apply_plan(self.plan, self.options)
+        with patch.context() as counting:
+            cloned: list[int] = []
+            real = fs.clone
+
+            def clone(source: int, target: int) -> None:
+                real(source, target)
+                cloned.append(target)
+
+            counting.setattr(fs, "clone", clone)
+            apply_plan(self.plan, self.options)
+        assert bool(cloned) == sharing
         self.whole = tree_content(self.out / "set")
         self.remove()
 
@@ -83,10 +95,12 @@ class Lost:
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
 
 
-def lose(root: Path, kind: str, patch: pytest.MonkeyPatch, draw: random.Random, count: int) -> None:
+def lose(
+    root: Path, kind: str, patch: pytest.MonkeyPatch, draw: random.Random, count: int, *, sharing: bool = False
+) -> None:
     patch.setattr("planbalance.engine.journal_file.SYNC_SECONDS", 0.0)
     with made_disk(root, kind) as disk:
-        lost = Lost(root, disk, patch)
+        lost = Lost(root, disk, patch, sharing=sharing)
         began = time.monotonic()
         apply_plan(lost.plan, lost.options)
         seconds = 1.2 * (time.monotonic() - began)
@@ -99,11 +113,15 @@ def test_ext4_loses_its_power(in_memory: Path, monkeypatch: pytest.MonkeyPatch) 
     lose(in_memory, "ext4", monkeypatch, random.Random(1), 2)
 
 
+def test_xfs_loses_its_power_where_copies_share_blocks(in_memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lose(in_memory, "xfs", monkeypatch, random.Random(1), 2, sharing=True)
+
+
 @pytest.mark.torture(row=4)
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+@pytest.mark.parametrize(("kind", "sharing"), [("ext4", False), ("xfs", False), ("xfs", True)])
 def test_real_disks_lose_their_power(
-    in_memory: Path, monkeypatch: pytest.MonkeyPatch, trials: Trials, kind: str
+    in_memory: Path, monkeypatch: pytest.MonkeyPatch, trials: Trials, kind: str, *, sharing: bool
 ) -> None:
-    lose(in_memory, kind, monkeypatch, trials.draw, 60)
+    lose(in_memory, kind, monkeypatch, trials.draw, 60, sharing=sharing)
     trials.count(60)
