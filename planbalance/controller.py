@@ -114,7 +114,8 @@ class Controller:
             return
         far = min(self._waits) > _FAR
         if far or self.kind == "threads":
-            self._use_threads(far=far, first=_FIRST_THREADS if far else self._cores if self._least > _LONG else 1)
+            near_by = self._cores if self._least > _LONG else 1
+            self._use_threads(far=far, first=_FIRST_THREADS if far else near_by)
         else:
             self._watch_from_now_on()
         self._size(seen)

@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -652,7 +653,7 @@ class Copier:
                     raise
             else:
                 if count:  # nothing at all from a file with bytes: the call does not work here
-                    return count if digest is None else _hashed(source, size, digest)
+                    return count if digest is None else _read(source, size, digest.update)
             self._refused[device] = max(self._refused.get(device, 0), refused + 1)
             os.lseek(source, 0, os.SEEK_SET)
             os.lseek(target, 0, os.SEEK_SET)
@@ -682,54 +683,47 @@ def _by_clone(source: int, target: int, size: int) -> int:
 
 
 def _by_range(source: int, target: int, size: int) -> int:
-    count = 0
-    while count <= size:
-        copied = os.copy_file_range(source, target, size + 1 - count)
-        count += copied
-        if copied == 0 or count == size:
-            break
-    return count
+    return _taken(lambda most: os.copy_file_range(source, target, most), size)
 
 
 def _by_sendfile(source: int, target: int, size: int) -> int:
-    count = 0
-    while count <= size:
-        copied = os.sendfile(target, source, None, size + 1 - count)
-        count += copied
-        if copied == 0 or count == size:
-            break
-    return count
+    return _taken(lambda most: os.sendfile(target, source, None, most), size)
 
 
 _IN_KERNEL: Final = (_by_clone, _by_range, _by_sendfile)
 
 
-def _hashed(source: int, size: int, digest: "hashlib._Hash") -> int:
-    count = 0
-    while count <= size:
-        data = os.read(source, min(_CHUNK, size + 1 - count))
-        digest.update(data)
-        count += len(data)
-        if not data or count == size:
-            break
+def _by_hand(source: int, target: int, size: int, digest: "hashlib._Hash | None", *, holes: bool) -> int:
+    write = partial(_write_around_zeros if holes else _write_all, target)
+    count = _read(source, size, *(() if digest is None else (digest.update,)), write)
+    if holes:  # it may end with one
+        os.ftruncate(target, count)
     return count
 
 
-def _by_hand(source: int, target: int, size: int, digest: "hashlib._Hash | None", *, holes: bool) -> int:
-    write = _write_around_zeros if holes else _write_all
+def _read(source: int, size: int, *takers: Callable[[bytes], object]) -> int:
+    """Read a file piece by piece, each handed to all takers; return as `_taken` does."""
+
+    def step(most: int) -> int:
+        data = os.read(source, min(_CHUNK, most))
+        for take in takers:
+            take(data)
+        return len(data)
+
+    return _taken(step, size)
+
+
+def _taken(step: Callable[[int], int], size: int) -> int:
+    """Call `step` with how many bytes it may take, until there are no more or `size` are; return how many it took.
+
+    That is one more than `size` where the file holds more.
+    """
     count = 0
     while count <= size:
-        data = os.read(source, min(_CHUNK, size + 1 - count))
-        if not data:
+        took = step(size + 1 - count)
+        count += took
+        if took == 0 or count == size:
             break
-        if digest is not None:
-            digest.update(data)
-        write(target, data)
-        count += len(data)
-        if count == size:
-            break
-    if holes:  # it may end with one
-        os.ftruncate(target, count)
     return count
 
 

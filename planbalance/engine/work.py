@@ -1,7 +1,7 @@
 """One batch: a plain loop over operations that checks each source file and puts image and label in place.
 
 A file that fails is a `Fault` in the result, not an exception: the rest of the batch goes on. Every system call is
-relative to an open folder, and no file is asked for its facts twice.
+relative to an open folder, and no file is asked for its facts twice but a large one: it may change while it is copied.
 """
 
 import hashlib
