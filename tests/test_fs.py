@@ -279,15 +279,10 @@ def test_a_folder_that_cannot_be_synced_is_no_reason_to_refuse_a_file(tmp_path: 
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
-def refusing(*_: object) -> None:
-    """Be a call that this file system lacks."""
-    raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
-
-
 @pytest.mark.parametrize("size", [0, 1, 4096, (1 << 19) - 1, 1 << 19, (1 << 19) + 1, 3 << 19])
 @pytest.mark.parametrize("refused", ["", "copy_file_range", "copy_file_range sendfile"])
 def test_a_copy_is_equal_by_every_way(tmp_path: Path, size: int, refused: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fs, "clone", refusing)
+    monkeypatch.setattr(fs, "clone", faulty.not_supported)
     data = os.urandom(size)
     write(tmp_path / "a", data)
 
@@ -308,7 +303,7 @@ def test_what_one_source_refuses_is_tried_with_another_and_not_again(
 
     def clone(source: int, _target: int) -> None:
         cloned.append(source)
-        refusing()
+        faulty.not_supported()
 
     monkeypatch.setattr(fs, "clone", clone)
     write(tmp_path / "a", b"x" * (1 << 16))

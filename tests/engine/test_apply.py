@@ -21,6 +21,7 @@ from planbalance.errors import IncompleteError, InterruptedRunError, Planbalance
 from planbalance.planstore import PlanFile
 from tests.builders import image_bytes, tree_content, tree_state, write, yolo_tree
 from tests.engine.plans import saved_plan, sealed_plan
+from tests.faults import faulty
 from tests.running import Hold, make_batches_small, stop_after
 
 VOLUMES = {"01-a": ".+_", "02-b": "..-+", "03-c": "+.", "04-d": "....."}
@@ -361,13 +362,9 @@ def test_a_file_system_that_does_not_count_is_not_asked(scene: Scene, monkeypatc
 
 def test_reflink_is_refused_where_the_file_system_has_none_and_nothing_stays(scene: Scene) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fs, "clone", not_supported)
+        patch.setattr(fs, "clone", faulty.not_supported)
         assert refused(PlanError, scene, mode="reflink").kind == "mode-refused"
     assert scene.beside() == []
-
-
-def not_supported(*_args: Any) -> None:
-    raise OSError(95, "Operation not supported")
 
 
 def cross_device(*_args: Any, **_kwargs: Any) -> None:

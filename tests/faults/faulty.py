@@ -157,3 +157,8 @@ ERRNOS = (
     errno.EINVAL,
     errno.EOPNOTSUPP,
 )
+
+
+def not_supported(*_: object) -> None:
+    """Be a call that this file system lacks."""
+    raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))

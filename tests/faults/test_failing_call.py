@@ -77,11 +77,8 @@ def test_short_reads_and_writes_change_nothing(tmp_path: Path, every: int, check
 def test_a_call_that_this_file_system_lacks_is_done_another_way(
     tmp_path: Path, refused: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def clone(*_: object) -> None:
-        raise OSError(95, "Operation not supported")
-
     monkeypatch.setattr(fs, "SMALL", 0)
-    monkeypatch.setattr(fs, "clone", clone)
+    monkeypatch.setattr(fs, "clone", faulty.not_supported)
     scene, options = Scene(tmp_path), ApplyOptions(mode="copy", jobs=1, checksum="none")
     scene.undisturbed(options)
 
