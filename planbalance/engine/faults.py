@@ -1,9 +1,12 @@
 """What could not be placed, and what that means for a build."""
 
+import os.path
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from planbalance.engine import words
+from planbalance.engine.job import Job, command
 from planbalance.engine.work import Fault
 from planbalance.errors import IncompleteError, PlanError
 
@@ -56,6 +59,37 @@ class Faults:
                 hint=_advice(self._found),
                 paths=[fault.path for fault in self._found],
             )
+
+
+def refuse_gone_inputs(job: Job) -> None:
+    """Refuse a stale plan of which a whole input is gone (PlanError): it was moved, or is not mounted here.
+
+    An input is gone where not one of the images that the plan takes from it is there.
+    """
+    roots, planned = job.roots, job.plan.header.inputs
+    asked: set[int] = set()
+    there: set[int] = set()
+    for operation in job.plan.operations():
+        index = operation.input
+        asked.add(index)
+        if index not in there and os.path.lexists(f"{roots[index].rstrip('/')}/{operation.image}"):
+            there.add(index)
+    gone = sorted(asked - there)
+    if not gone:
+        return
+    paths = [roots[index] for index in gone]
+    moved = {planned[index] for index in gone}
+    kept = tuple(pair for pair in job.options.map_input if os.path.abspath(pair[0]) not in moved)
+    options = replace(job.options, map_input=(*kept, *((root, "NEW") for root in sorted(moved))))
+    # a build of symbolic links is bound to where the inputs are
+    restart = " --restart" if options.mode == "symlink" and options.shard is None else ""
+    raise PlanError(
+        f"The plan is stale: a whole input is gone, not one image of it is there: {', '.join(paths)}",
+        kind="plan-stale",
+        hint=f"if it was moved, or is mounted elsewhere, say where it is now, in place of NEW: "
+        f"{command(job.plan.path, options)}{restart}",
+        paths=paths,
+    )
 
 
 def _counted(faults: list[Fault], noun: str) -> str:

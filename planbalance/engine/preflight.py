@@ -2,6 +2,7 @@
 
 import errno
 import os.path
+import shlex
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -103,14 +104,15 @@ def refuse_parent(job: Job) -> str:
 
 def refuse_absent_inputs(job: Job) -> None:
     """Refuse a shard on a node that does not see an input (IncompleteError): on another node it can be done."""
-    absent = [root for root in job.roots if fs.identity(root) is None]
-    if absent:
+    absent = {at: root for root, at in zip(job.plan.header.inputs, job.roots, strict=True) if fs.identity(at) is None}
+    for at, root in absent.items():
         raise IncompleteError(
-            f"This node ({socket.gethostname()}) does not see the input {absent[0]}; shard {job.options.shard} was not "
+            f"This node ({socket.gethostname()}) does not see the input {at}; shard {job.options.shard} was not "
             "done here",
             kind="input-not-here",
-            hint="mount it here, say where it is here with --map-input, or run this shard on another node",
-            paths=absent,
+            hint=f"mount it here, say where it is here with --map-input {shlex.quote(root)}=NEW, or run this shard on "
+            "another node",
+            paths=list(absent),
         )
 
 

@@ -15,7 +15,7 @@ from planbalance import fs, handoff, pool
 from planbalance.controller import Controller
 from planbalance.engine import preflight
 from planbalance.engine.crew import Crew, Placing
-from planbalance.engine.faults import Faults, broken_off
+from planbalance.engine.faults import Faults, broken_off, refuse_gone_inputs
 from planbalance.engine.finish import gather, nothing_begun, refuse_missing
 from planbalance.engine.job import Job, command, takes_sums
 from planbalance.engine.journal import Record
@@ -339,6 +339,8 @@ class Run:
 
     def _refuse(self) -> None:
         """Raise what keeps this build from being published, if anything does."""
+        if self._faults.stale:
+            refuse_gone_inputs(self._job)
         self._faults.refuse()
         if self._failure is not None:
             raise self._failure

@@ -249,6 +249,46 @@ def test_a_dry_run_writes_nothing_and_finds_what_is_stale(scene: Scene) -> None:
     assert scene.beside() == []
 
 
+@pytest.mark.parametrize("mode", [*MODES, "list"])
+@pytest.mark.parametrize("gone", ["the root", "every image"])
+def test_an_input_that_is_gone_as_a_whole_is_named_with_the_way_to_say_where_it_is(
+    scene: Scene, mode: Any, gone: str
+) -> None:
+    moved = scene.root / "elsewhere"
+    if gone == "the root":
+        scene.source.rename(moved)
+    else:
+        shutil.copytree(scene.source, moved)
+        shutil.rmtree(scene.source / "images")
+    error = refused(PlanError, scene, mode=mode)
+    assert (error.exit_code, error.kind, list(error.paths)) == (4, "plan-stale", [str(scene.source)])
+    assert error.message.endswith(f"a whole input is gone, not one image of it is there: {scene.source}")
+    assert "IM1-01-a" not in error.message, "no list of all the files"
+    command = error.hint.partition("NEW: ")[2]
+    assert f"--map-input {scene.source}=NEW" in command
+    pairs = ((str(scene.source), str(moved)),)
+    assert apply(scene, mode=mode, map_input=pairs, restart="--restart" in command).published
+
+
+def test_of_several_inputs_the_one_that_is_gone_is_named(tmp_path: Path) -> None:
+    there, moved = yolo_tree(tmp_path / "there", {"01-a": "+."}), yolo_tree(tmp_path / "moved", {"02-b": "+."})
+    plan = saved_plan([there, moved], tmp_path / "set", tmp_path / "plan.json")
+    shutil.rmtree(moved)
+    with pytest.raises(PlanError) as caught:
+        apply_plan(plan, ApplyOptions(map_input=((str(there), str(there)),)))
+    assert list(caught.value.paths) == [str(moved)]
+    assert f"--map-input {there}={there} --map-input {moved}=NEW" in caught.value.hint
+
+
+def test_an_input_is_not_called_gone_while_one_of_its_images_is_there(scene: Scene) -> None:
+    left, *others = sorted((scene.source / "images/train").iterdir())
+    for image in others:
+        image.unlink()
+    error = refused(PlanError, scene)
+    assert f"{len(others)} source files are not what was planned" in error.message
+    assert str(left) not in error.paths
+
+
 WAYS = [
     {"mode": "copy"},
     {"mode": "copy", "checksum": "none"},
