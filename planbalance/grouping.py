@@ -14,14 +14,13 @@ from io import StringIO
 from typing import Final, Literal
 
 from planbalance.errors import InputError
-from planbalance.model import SPLITS, Split
+from planbalance.model import SPLITS, Split, split_of_word
 
 GroupSource = Literal["map", "dicom"]
 
 _SIDES: Final = frozenset({"l", "r", "left", "right", "lt", "rt"})
 _WORDS: Final = re.compile(r"[^_\-. ]+")
 _LETTERED: Final = re.compile(r"(.*[0-9])[a-z]", re.DOTALL)
-_SPLIT_WORDS: Final[Mapping[str, Split]] = {"train": "train", "val": "val", "valid": "val", "test": "test"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ def parse_group_map(
 def parse_split_map(
     text: str, *, volume_column: str = "volume", split_column: str = "split", name: str = "the split map"
 ) -> dict[str, Split]:
-    """Read a split map, `volume,split`, from CSV text; `valid` is `val`.
+    """Read a split map, `volume,split`, from CSV text; `valid` is `val` (`model.split_of_word`).
 
     Raises:
         InputError: a column is absent, a value is empty or no split, a volume stands in two splits (kind `bad-map`).
@@ -103,7 +102,7 @@ def parse_split_map(
     problems: dict[str, None] = {}
     for row in _rows(text, (volume_column, split_column), name):
         volume, word = row[volume_column], row[split_column]
-        split = _SPLIT_WORDS.get(word.lower())
+        split = split_of_word(word)
         if split is None:
             problems[f"{volume}: {word}"] = None
         elif splits.setdefault(volume, split) != split:

@@ -7,17 +7,23 @@ A folder is read by its layout, a yaml as the trainers read it (Ultralytics 8.4 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from planbalance.destination import text_fault
 from planbalance.errors import InputError, UsageError
-from planbalance.model import IMAGE_SUFFIXES, SPLITS, Folder, Input, InputSpec, Problem, Split
+from planbalance.model import IMAGE_SUFFIXES, SPLITS, Folder, Input, InputSpec, Problem, Split, split_of_word
 from planbalance.places import is_within
 
 if TYPE_CHECKING:
     from planbalance.datayaml import DatasetYaml
 
-SPLIT_FOLDERS: Final[Mapping[str, Split]] = {"train": "train", "val": "val", "valid": "val", "test": "test"}
+_MOST_ENTRIES: Final = 2000  # of a folder that is looked through for split folders of any spelling
+_USUAL_SPLIT_FOLDERS: Final = tuple(
+    spelled
+    for word in ("train", "training", "val", "valid", "validation", "test", "testing")
+    for spelled in (word, word.capitalize(), word.upper())
+)
 _YAML_NAMES: Final = ("data.yaml", "dataset.yaml")
 _YAML_SUFFIXES: Final = (".yaml", ".yml")
 
@@ -151,7 +157,7 @@ def _from_folder(root: str) -> _Draft:
     areas: list[Area] = []
     if os.path.isdir(f"{_slash(root)}images"):
         areas += _areas_with_splits(f"{_slash(root)}images", f"{_slash(root)}labels")
-    for name, split in SPLIT_FOLDERS.items():
+    for name, split in _split_folders(root):
         folder = f"{_slash(root)}{name}"
         if os.path.isdir(f"{folder}/images"):
             areas.append(Area(f"{folder}/images", f"{folder}/labels", split))
@@ -170,11 +176,27 @@ def _from_folder(root: str) -> _Draft:
 def _areas_with_splits(images: str, labels: str) -> list[Area]:
     """Return an area for every split's folder, and last one for all that lies beside them."""
     areas = [
-        Area(f"{_slash(images)}{name}", f"{_slash(labels)}{name}", split)
-        for name, split in SPLIT_FOLDERS.items()
-        if os.path.isdir(f"{_slash(images)}{name}")
+        Area(f"{_slash(images)}{name}", f"{_slash(labels)}{name}", split) for name, split in _split_folders(images)
     ]
     return [*areas, Area(images, labels, None)]
+
+
+def _split_folders(folder: str) -> list[tuple[str, Split]]:
+    """Return the split folders in a folder with the split that each stands for, train first.
+
+    A folder of very many files is not listed to its end: there only the usual spellings are looked for.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            first = [entry.name for entry in islice(entries, _MOST_ENTRIES + 1)]
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+    found = [
+        (name, split)
+        for name in (first if len(first) <= _MOST_ENTRIES else _USUAL_SPLIT_FOLDERS)
+        if (split := split_of_word(name)) is not None and os.path.isdir(f"{_slash(folder)}{name}")
+    ]
+    return sorted(found, key=lambda pair: (SPLITS.index(pair[1]), pair[0]))
 
 
 def _yamls(root: str) -> list[str]:
@@ -297,7 +319,7 @@ def _add_named_folders(draft: _Draft, named: Mapping[str, list[Split]]) -> None:
     """Add the folders that a yaml names, and the split folders inside them, so that `train/` is no volume's name."""
     inner: dict[str, Split] = {}
     for folder in named:
-        if os.path.basename(folder) not in SPLIT_FOLDERS:
+        if split_of_word(os.path.basename(folder)) is None:
             for area in _areas_with_splits(folder, folder)[:-1]:
                 if area.split is not None:
                     inner[area.images] = area.split
@@ -401,7 +423,7 @@ def _listed_area(folder: str, split: Split) -> Area:
     if not found:
         return Area("", "", split)
     first = after.partition("/")[0]
-    images = f"{before}/images/{first}" if first in SPLIT_FOLDERS else f"{before}/images"
+    images = f"{before}/images/{first}" if split_of_word(first) is not None else f"{before}/images"
     return Area(images, label_folder(images), split)
 
 

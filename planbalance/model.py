@@ -6,11 +6,30 @@ the time that a frozen dataclass takes, which every command would wait for. All 
 parts: `Path` objects are too slow for loops over files.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 Split = Literal["train", "val", "test"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "val", "test")
+
+_SPLIT_WORD: Final = re.compile(
+    r"(?:(?P<train>train|training)|(?P<val>val|valid|validation)|(?P<test>test|testing))"
+    r"(?:[-_ ]?set)?(?:[-_ ]?(?:19|20)[0-9]{2})?",
+    re.ASCII | re.IGNORECASE,
+)
+
+
+def split_of_word(word: str) -> Split | None:
+    """Return the split that a folder's name or a map's word stands for, or None where it stands for none.
+
+    In any case: `train`, `training`; `val`, `valid`, `validation`; `test`, `testing`; each also with `set` and a year
+    behind it, as in `Trainset` and `train2017`. Other words (`dev`, `holdout`, `eval`) mean different things to
+    different people, so they mean nothing here.
+    """
+    found = _SPLIT_WORD.fullmatch(word)
+    return None if found is None else next(split for split in SPLITS if found[split] is not None)
+
 
 Mode = Literal["copy", "hardlink", "symlink", "reflink", "list"]
 MODES: Final[tuple[Mode, ...]] = ("copy", "hardlink", "symlink", "reflink", "list")

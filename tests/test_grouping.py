@@ -88,7 +88,7 @@ def test_a_column_that_gives_one_volume_two_values_is_refused() -> None:
 
 
 def test_a_split_map() -> None:
-    assert parse_split_map("volume,split\na,train\nb,Valid\nc,TEST\na,train\n") == {
+    assert parse_split_map("volume,split\na,train\nb,Valid\nc,TEST\na,Training\n") == {
         "a": "train",
         "b": "val",
         "c": "test",

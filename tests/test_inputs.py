@@ -7,7 +7,7 @@ import pytest
 
 from planbalance.errors import InputError, UsageError
 from planbalance.inputs import absolute, label_folder, resolve_input, resolve_inputs
-from planbalance.model import Folder, InputSpec
+from planbalance.model import Folder, InputSpec, Split
 from tests.builders import write
 
 
@@ -408,3 +408,46 @@ def test_inputs_side_by_side_are_pooled_in_the_order_given(tmp_path: Path) -> No
     folders(tmp_path, "tear/images", "normal/images", "tear2/images")
     found = resolve_inputs([spec(tmp_path / name, name) for name in ("tear", "normal", "tear2")])
     assert [one.input.prefix for one in found] == ["tear-", "normal-", "tear2-"]
+
+
+# ---- names of splits ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("folder", "split"),
+    [
+        ("Train", "train"),
+        ("TRAINING", "train"),
+        ("train2017", "train"),
+        ("trainset", "train"),
+        ("Valid", "val"),
+        ("validation", "val"),
+        ("Validation", "val"),
+        ("val2017", "val"),
+        ("Testing", "test"),
+        ("Test_set", "test"),
+    ],
+)
+def test_split_folders_are_known_by_their_usual_names(tmp_path: Path, folder: str, split: Split) -> None:
+    inside = folders(tmp_path / "inside", f"images/{folder}")
+    assert resolve_input(spec(inside)).input.folders[0] == Folder(f"images/{folder}", f"labels/{folder}", split)
+    above = folders(tmp_path / "above", f"{folder}/images")
+    assert resolve_input(spec(above)).input.folders == (Folder(f"{folder}/images", f"{folder}/labels", split),)
+
+
+@pytest.mark.parametrize("folder", ["dev", "holdout", "trainer", "value", "train1", "test-retest", "validate"])
+def test_other_words_are_no_splits(tmp_path: Path, folder: str) -> None:
+    assert resolve_input(spec(folders(tmp_path, f"images/{folder}"))).input.folders == (
+        Folder("images", "labels", None),
+    )
+
+
+def test_a_folder_of_very_many_files_may_hold_split_folders(tmp_path: Path) -> None:
+    root = folders(tmp_path, "images/Validation", "images/train")
+    for number in range(2100):
+        write(root / f"images/{number}.png", b"")
+    assert [folder.images for folder in resolve_input(spec(root)).input.folders] == [
+        "images/train",
+        "images/Validation",
+        "images",
+    ]

@@ -7,7 +7,7 @@ from typing import Final
 
 from planbalance import fs
 from planbalance.errors import InputError, UsageError
-from planbalance.model import Progress
+from planbalance.model import Progress, split_of_word
 from planbalance.pool import available_cores
 from planbalance.tune.latency import Latency, latencies
 from planbalance.tune.names import FileSystem, file_system
@@ -22,7 +22,6 @@ _DATA_SETS: Final = (
     ("images", "labels"),
     ("data.yaml",),
     ("dataset.yaml",),
-    *((f"{split}/images",) for split in ("train", "val", "valid", "test")),
 )
 
 
@@ -82,13 +81,23 @@ def tune(folder: str, progress: Progress) -> Tuned:
 def _refuse_data_sets(path: str) -> None:
     for place in _upwards(path):
         inside = os.path.basename(place) in ("images", "labels")
-        if inside or any(all(os.path.exists(f"{place}/{name}") for name in names) for names in _DATA_SETS):
+        known = any(all(os.path.exists(f"{place}/{name}") for name in names) for names in _DATA_SETS)
+        if inside or known or _holds_splits(place):
             raise UsageError(
                 f"{path} is a data set or lies in one: nothing is ever written there.",
                 kind="inside-data-set",
                 hint="Measure the folder in which new data sets are to be built.",
                 paths=(path,),
             )
+
+
+def _holds_splits(folder: str) -> bool:
+    """Answer whether a folder holds `train/images` or the like."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return False
+    return any(split_of_word(name) is not None and os.path.exists(f"{folder}/{name}/images") for name in names)
 
 
 def _upwards(path: str) -> Iterator[str]:
