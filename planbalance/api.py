@@ -30,6 +30,7 @@ from planbalance.model import (
     PlanHeader,
     PlannedVolume,
     Progress,
+    SharedIds,
     Silent,
     Snapshot,
     Split,
@@ -99,7 +100,8 @@ class PlanKeywords(TypedDict, total=False):
     Sampling: `negatives_per_positive` 1 (or "all"), `sampling` "random", `gap` 0, `always_keep` (a file's path),
     `exclude` (files or globs).
     Reading: `volume_pattern` "auto", `positive_classes` (class ids; none: any annotation), `missing_label`,
-    `invalid_label` "error", `hash_images` False. Output: `layout` "keep". Beside them: `jobs`, workers of the scan.
+    `invalid_label` "error", `hash_images` False, `shared_ids` ("same" or
+    "different"). Output: `layout` "keep". Beside them: `jobs`, workers of the scan.
     """
 
     train_ratio: "Number | None"
@@ -128,6 +130,7 @@ class PlanKeywords(TypedDict, total=False):
     missing_label: Literal["empty", "skip", "error"] | None
     invalid_label: Literal["error", "skip", "keep"]
     hash_images: bool
+    shared_ids: SharedIds | None
     layout: Layout
     jobs: int | None
 
@@ -216,6 +219,7 @@ def scan(  # noqa: PLR0913 - keywords of the contract
     *,
     volume_pattern: str = "auto",
     positive_classes: Iterable[int] = (),
+    shared_ids: SharedIds | None = None,
     group_map: str | None = None,
     volume_column: str = "volume",
     group_column: str = "group",
@@ -248,7 +252,9 @@ def scan(  # noqa: PLR0913 - keywords of the contract
         )
     groups = None if group_map is None else read_group_map(group_map, volume_column, group_column)
     naming = find_naming(paths, volume_pattern)
-    volumes = planner.group_into_volumes(snapshot, naming, positive_classes=classes, group_map=groups)
+    volumes = planner.group_into_volumes(
+        snapshot, naming, positive_classes=classes, group_map=groups, shared_ids=shared_ids
+    )
     grouped = groups is not None or any(volume.group != volume.id for volume in volumes)
     return Scanned(snapshot, naming, read_aloud(naming, paths), volumes, grouped)
 
@@ -473,16 +479,19 @@ def _decided(keywords: PlanKeywords) -> dict[str, Any]:
     older = PlanFile.open(str(keywords["extend"]))
     older.check()
     inherited = planner.options_from_plan(older.header)
-    others = [name for name, value in given.items() if value != inherited[name]]
+    others = [name for name, value in given.items() if value != inherited.get(name, value)]
+    unprefixed = any(source.prefix for source in older.header.sources) and not any(planner.id_prefixes(older.header))
+    if unprefixed and given.get("shared_ids") == "different" and "shared_ids" not in others:
+        others.append("shared_ids")
     if others:
         spelled = ", ".join("--" + _OPTION_OF.get(name, name).replace("_", "-") for name in others)
         raise UsageError(
             f"--extend takes {spelled} from the older plan, which says otherwise.",
             kind="extend-differs",
-            hint="Leave these options out: naming rule, positive classes, ratios and seeds stay as they were.",
+            hint="Leave these options out: what decides volumes, positive classes, ratios and seeds stays as it was.",
             paths=[older.path],
         )
-    return inherited | {"extend": older}
+    return given | inherited | {"extend": older}
 
 
 _OPTION_OF: Final = {"positive_classes": "positive_class"}
@@ -510,6 +519,8 @@ def _decided_here(keywords: PlanKeywords) -> dict[str, Any]:
         given["positive_classes"] = classes
     if keywords.get("volume_pattern") is not None:
         given["volume_pattern"] = keywords["volume_pattern"]
+    if keywords.get("shared_ids") is not None:
+        given["shared_ids"] = keywords["shared_ids"]
     return given
 
 

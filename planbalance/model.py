@@ -34,6 +34,7 @@ def split_of_word(word: str) -> Split | None:
 Mode = Literal["copy", "hardlink", "symlink", "reflink", "list"]
 MODES: Final[tuple[Mode, ...]] = ("copy", "hardlink", "symlink", "reflink", "list")
 Layout = Literal["keep", "by-volume"]
+SharedIds = Literal["same", "different"]
 Severity = Literal["error", "warning"]
 
 # What stock trainers read: Ultralytics 8.4 and YOLOv5 7.0, `IMG_FORMATS`, joined.
@@ -86,7 +87,8 @@ class Input(NamedTuple):
 
     Attributes:
         root: absolute, `..` removed, symbolic links not resolved.
-        prefix: `""`, or `NAME-` of `--input NAME=DIR`: put before volume ids and file names.
+        prefix: `""`, or `NAME-` of `--input NAME=DIR`: put before file names, and with `--shared-ids different` before
+            volume ids.
         folders: its image folders, none of them inside another unless the outer one excludes the inner by name.
         names: class names by id, or None where the input has no yaml.
         guarded: what of it nothing is ever written to, relative to the root: `""` (all of it), or where the root is
@@ -171,7 +173,7 @@ class Volume(NamedTuple):
     """All slices of one scan: the smallest thing that may be split.
 
     Attributes:
-        id: as the naming rule reads it, with the input's prefix.
+        id: as the naming rule reads it; with `--shared-ids different`, the input's prefix before it.
         group: the unit that is split: the patient where a map was given, else the volume's own id.
         slices: sorted by number (None first), then input and path.
         positives: how many of them are positive.

@@ -467,15 +467,6 @@ def test_an_image_called_as_a_folder_is_refused() -> None:
     assert error.exit_code == 3
 
 
-def test_a_prefix_tells_inputs_apart() -> None:
-    one, other = (
-        snapshot_of({"v1": "+.", "v2": ".."}),
-        snapshot_of({"v1": "+.", "v2": ".."}, root="/data/more", prefix="n-"),
-    )
-    header = planned(together(one, other)).header
-    assert [volume.id for volume in header.volumes] == ["n-v1", "n-v2", "v1", "v2"]
-
-
 def test_one_volume_in_two_inputs_is_one_volume() -> None:
     one = snapshot_of({"v1": "+.", "v2": "..", "v3": "+"})
     other = snapshot_of({"v1": "  ..", "v4": "."}, root="/data/more")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from planbalance.model import Naming, Operation, PlanHeader, Source
 from planbalance.naming import Name, find_naming, read_names, reader
+from planbalance.planner import id_prefixes
 
 
 def planned_naming(header: PlanHeader) -> Naming | None:
@@ -21,6 +22,7 @@ class VolumesByName:
         self._naming = naming
         self._read: Callable[[str], Name | None] | None = None if naming is None else reader(naming)
         self._sources = header.sources
+        self._before_ids = id_prefixes(header)
         self._longest_first = [_image_folders(source) for source in header.sources]
 
     def of(self, operation: Operation) -> str:
@@ -29,17 +31,17 @@ class VolumesByName:
             return operation.volume
         index = operation.input
         name = self._read(below_folder(operation.image, self._longest_first[index]))
-        return operation.volume if name is None else self._sources[index].prefix + name.volume
+        return operation.volume if name is None else self._before_ids[index] + name.volume
 
     def of_all(self, operations: Sequence[Operation]) -> list[str]:
         """Return what `of` gives for each."""
         names = None if self._naming is None else read_names(self._naming, self._below(operations))
         if names is None:
             return list(map(self.of, operations))
-        prefixes = [source.prefix for source in self._sources]
-        if not any(prefixes):
+        before = self._before_ids
+        if not any(before):
             return names.volumes
-        return [prefixes[each.input] + volume for each, volume in zip(operations, names.volumes, strict=True)]
+        return [before[each.input] + volume for each, volume in zip(operations, names.volumes, strict=True)]
 
     def _below(self, operations: Sequence[Operation]) -> list[str]:
         """Return the images' paths below their image folders; the cut is looked for once a folder."""
@@ -58,12 +60,13 @@ class VolumesByName:
         if self._read is None:
             return ""
         folder, _, file_name = below_split.rpartition("/")
-        for prefix in sorted({source.prefix for source in self._sources}, key=len, reverse=True):
+        before_id = {source.prefix: before for source, before in zip(self._sources, self._before_ids, strict=True)}
+        for prefix in sorted(before_id, key=len, reverse=True):
             if file_name.startswith(prefix):
                 rest = file_name[len(prefix) :]
                 name = self._read(f"{folder}/{rest}" if folder else rest)
                 if name is not None:
-                    return prefix + name.volume
+                    return before_id[prefix] + name.volume
         return ""
 
 

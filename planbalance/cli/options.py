@@ -260,8 +260,13 @@ inputs_options_without_labels = together(
     click.argument("inputs", metavar="INPUT...", nargs=-1, type=PATH),
     option(
         "--input", "named", multiple=True, type=INPUT, heading="Input",
-        help="An input as in the guide, any number of times; NAME= puts NAME- before its volumes and file names. "
+        help="An input as in the guide, any number of times; NAME= puts NAME- before its file names. "
         "A path that exists is taken as a path, even with '=' in it.",
+    ),
+    option(
+        "--shared-ids", type=click.Choice(["same", "different"]), heading="Input",
+        help="A volume id in several inputs, one of them with a NAME: one volume, or different ones (NAME- is then put "
+        "before ids too).",
     ),
     option("--images", type=FOLDER, metavar="DIR", heading="Input", help="Root of the images, with --labels."),
 )  # fmt: skip

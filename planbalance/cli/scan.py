@@ -7,7 +7,7 @@ import click
 from planbalance import api
 from planbalance.cli.options import command, group_options, input_specs, inputs_options, reading_options
 from planbalance.cli.terminal import Answer, Terminal
-from planbalance.model import InputSpec
+from planbalance.model import InputSpec, SharedIds
 from planbalance.report.scan import scan_document, scan_text
 
 
@@ -22,6 +22,7 @@ def scan(  # noqa: PLR0913, PLR0917 - click passes options by name
     named: Sequence[InputSpec],
     images: str | None,
     label_root: str | None,
+    shared_ids: SharedIds | None,
     group_map: str | None,
     volume_column: str,
     group_column: str,
@@ -36,6 +37,7 @@ def scan(  # noqa: PLR0913, PLR0917 - click passes options by name
         input_specs(inputs, named, images, label_root),
         volume_pattern=volume_pattern or "auto",
         positive_classes=positive_classes,
+        shared_ids=shared_ids,
         group_map=group_map,
         volume_column=volume_column,
         group_column=group_column,

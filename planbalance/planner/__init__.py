@@ -18,7 +18,14 @@ from planbalance.planner.options import (
 )
 from planbalance.planner.slices import Selection, usable
 from planbalance.planner.story import make_folds, make_plan
-from planbalance.planner.volumes import below_folders, group_into_volumes, into_volumes, is_positive, read_slices
+from planbalance.planner.volumes import (
+    below_folders,
+    group_into_volumes,
+    id_prefixes,
+    into_volumes,
+    is_positive,
+    read_slices,
+)
 
 __all__ = (
     "DEFAULT_RATIOS",
@@ -29,6 +36,7 @@ __all__ = (
     "check_output",
     "check_ratios",
     "group_into_volumes",
+    "id_prefixes",
     "into_volumes",
     "is_positive",
     "make_folds",

@@ -65,6 +65,7 @@ def _collision(paths: list[str], what: str) -> InputError:
     return InputError(
         f"{times} {what}: {some(paths, 3)}.",
         kind="collision",
-        hint="Rename the files, leave some out with --exclude, or tell inputs apart with --input NAME=DIR.",
+        hint="Rename the files, or leave some out with --exclude. Where the files come from several inputs, --input "
+        "NAME=DIR puts NAME- before the file names of one; which slices are one volume does not change.",
         paths=paths,
     )

@@ -8,8 +8,9 @@ from typing import Any, Final, Literal, Protocol
 
 from planbalance.errors import PlanError, UsageError
 from planbalance.grouping import GroupMap
-from planbalance.model import Input, Layout, Operation, PlanHeader, Split
+from planbalance.model import Input, Layout, Operation, PlanHeader, SharedIds, Split
 from planbalance.places import all_guarded, overlap_refused, relation
+from planbalance.planner.volumes import id_prefixes
 
 # The guide's command lines (Step 2): 70/15/15.
 DEFAULT_RATIOS: Final = (Decimal("0.7"), Decimal("0.15"), Decimal("0.15"))
@@ -56,6 +57,7 @@ class PlanOptions:
         stratify: columns of the group map to keep in proportion.
         extend: an older plan whose volumes stay where they are.
         hash_images: the snapshot holds hashes of images; volumes that share one become one group.
+        shared_ids: whether a volume id in several inputs is one volume; None: refused where an input has a prefix.
     """
 
     output: str
@@ -81,6 +83,7 @@ class PlanOptions:
     stratify: tuple[str, ...] = ()
     extend: ReadablePlan | None = None
     hash_images: bool = False
+    shared_ids: SharedIds | None = None
 
     @property
     def ratios(self) -> tuple[Decimal, Decimal, Decimal]:
@@ -186,7 +189,8 @@ def check_output(output: str, inputs: Iterable[Input]) -> None:
 def options_from_plan(header: PlanHeader) -> dict[str, Any]:
     """Return what `--extend` takes from the older plan, as arguments of `PlanOptions`.
 
-    They are `volume_pattern`, `positive_classes`, the three ratios, `split_seed` and `sample_seed`.
+    They are `volume_pattern`, `positive_classes`, the three ratios, `split_seed`, `sample_seed`, and `shared_ids` where
+    the older plan decides it.
 
     Raises:
         PlanError: the plan, which is as untrusted as any, does not hold them (kind `bad-plan`).
@@ -209,6 +213,7 @@ def options_from_plan(header: PlanHeader) -> dict[str, Any]:
             "test_ratio": ratios[2],
             "split_seed": _whole(parameters["split_seed"]),
             "sample_seed": _whole(parameters["sample_seed"]),
+            **_shared_ids(header),
         }
     except (KeyError, TypeError, ValueError, UsageError):
         raise PlanError(
@@ -216,6 +221,14 @@ def options_from_plan(header: PlanHeader) -> dict[str, Any]:
             kind="bad-plan",
             hint="Give --extend a plan that planbalance wrote.",
         ) from None
+
+
+def _shared_ids(header: PlanHeader) -> dict[str, Any]:
+    """Return `shared_ids` where another value would give volumes of the older plan other ids."""
+    said = header.parameters.get("shared_ids")
+    if any(id_prefixes(header)):
+        return {"shared_ids": "different"}
+    return {"shared_ids": "same"} if said == "same" else {}
 
 
 def _three(values: list[Decimal]) -> tuple[Decimal, Decimal, Decimal]:

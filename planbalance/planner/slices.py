@@ -19,6 +19,7 @@ from planbalance.planner.volumes import (
     place_of,
     read_slices,
     refuse_ids,
+    refuse_shared_ids,
     with_equal_images_joined,
     with_groups,
 )
@@ -62,8 +63,11 @@ def usable(snapshot: Snapshot, options: PlanOptions) -> Selection:
         raise _no_slices(snapshot)
     paths = paths_below(snapshot.inputs, images)
     naming, names = find_names(paths, options.volume_pattern)
-    read, patients = read_slices(snapshot.inputs, images, naming, options.positive_classes, names, paths)
+    read, patients = read_slices(
+        snapshot.inputs, images, naming, options.positive_classes, names, paths, options.shared_ids
+    )
     slices, volumes_excluded = _without_excluded_volumes(read, excluding)
+    refuse_shared_ids(snapshot.inputs, slices, options.shared_ids)
     excluded = {"volumes": volumes_excluded, "slices": len(snapshot.images) - len(slices)}
     warnings = list(_scan_warnings(snapshot))
     slices = _by_missing_label(snapshot, slices, options.missing_label, warnings)

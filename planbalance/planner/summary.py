@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from planbalance.grouping import counted, some
 from planbalance.handoff import class_word
-from planbalance.model import SPLITS, TRAINER_SUFFIXES, PlanHeader, PlannedVolume, Slice, Snapshot, Split, Volume
+from planbalance.model import SPLITS, TRAINER_SUFFIXES, Input, PlanHeader, PlannedVolume, Slice, Snapshot, Split, Volume
 from planbalance.naming import read_aloud
 from planbalance.planfile import slice_counts, volume_counts
 from planbalance.planner.options import PlanOptions, plain
@@ -68,7 +68,7 @@ def header_of(snapshot: Snapshot, decided: Decided) -> PlanHeader:
         sources=sources_of(snapshot.inputs),
         output=options.output,
         names=names,
-        parameters=_parameters(decided),
+        parameters=_parameters(decided, snapshot.inputs),
         naming={
             "rule": selection.naming.rule,
             "pattern": selection.naming.pattern,
@@ -165,7 +165,7 @@ def _name(names: Sequence[str] | None, class_id: int) -> str | None:
     return names[class_id] if names is not None and class_id < len(names) else None
 
 
-def _parameters(decided: Decided) -> dict[str, Any]:
+def _parameters(decided: Decided, inputs: Iterable[Input]) -> dict[str, Any]:
     options, selection = decided.options, decided.selection
     negatives = options.negatives_per_positive
     return {
@@ -196,6 +196,7 @@ def _parameters(decided: Decided) -> dict[str, Any]:
         "exclude": {"entries": list(options.exclude), **selection.excluded},
         "extend": None if options.extend is None else options.extend.header.digest,
         "fold": None if decided.fold is None else dict(decided.fold),
+        **({"shared_ids": options.shared_ids} if any(source.prefix for source in inputs) else {}),
     }
 
 

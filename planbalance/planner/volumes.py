@@ -9,7 +9,7 @@ from typing import Final
 from planbalance.destination import Destinations, id_fault
 from planbalance.errors import InputError
 from planbalance.grouping import GroupMap, counted, join_groups, joined_by_content, require_known, some
-from planbalance.model import ImageFile, Input, Naming, Slice, Snapshot, Source, Volume
+from planbalance.model import ImageFile, Input, Naming, PlanHeader, SharedIds, Slice, Snapshot, Source, Volume
 from planbalance.naming import Names, clashing_ids, read_names, reader
 
 
@@ -53,6 +53,7 @@ def read_slices(
     positive_classes: frozenset[int] | None = None,
     names: Names | None = None,
     paths: Sequence[str] | None = None,
+    shared_ids: SharedIds | None = None,
 ) -> tuple[list[Slice], dict[str, str]]:
     """Read every image's name.
 
@@ -63,6 +64,7 @@ def read_slices(
         positive_classes: class ids that make a slice positive; None: any annotation.
         names: what the rule reads from the paths below the image folders, where the caller knows it already.
         paths: those paths, where the caller knows them already.
+        shared_ids: `different` puts each input's prefix before its volume ids too.
 
     Returns:
         The slices, in the order of `images`, and the patient of each volume whose names tell one.
@@ -78,7 +80,7 @@ def read_slices(
         read, below = reader(naming), below_folders(inputs)
         raise _unread(inputs, [file for file in images if read(below(file)) is None], naming)
     volumes = names.volumes
-    if any(source.prefix for source in inputs):
+    if shared_ids == "different" and any(source.prefix for source in inputs):
         owned = list(zip([file.input for file in images], volumes, strict=True))
         ids = {(index, volume): inputs[index].prefix + volume for index, volume in set(owned)}
         volumes = [ids[each] for each in owned]
@@ -136,15 +138,18 @@ def group_into_volumes(
     *,
     positive_classes: frozenset[int] | None = None,
     group_map: GroupMap | None = None,
+    shared_ids: SharedIds | None = None,
 ) -> tuple[Volume, ...]:
     """Return all volumes of a snapshot, sorted by id, nothing left out: what `scan` and `verify` look at.
 
     Without a map, a volume's group is the `patient` of its names, or the volume itself.
 
     Raises:
-        InputError: the rule does not read a name, a volume's names tell two patients, or the map knows no such volume.
+        InputError: the rule does not read a name, a volume's names tell two patients, the map knows no such volume, or
+            it is not said whether an id that several inputs share is one volume (`refuse_shared_ids`).
     """
-    slices, patients = read_slices(snapshot.inputs, snapshot.images, naming, positive_classes)
+    slices, patients = read_slices(snapshot.inputs, snapshot.images, naming, positive_classes, shared_ids=shared_ids)
+    refuse_shared_ids(snapshot.inputs, slices, shared_ids)
     volumes = into_volumes(slices)
     if group_map is not None:
         require_known((volume.id for volume in volumes), group_map)
@@ -186,8 +191,56 @@ def refuse_ids(volumes: Iterable[Volume]) -> None:
     clashes = [" / ".join(group) for group in clashing_ids(ids)]
     if clashes:
         message = f"Volume ids differ only in upper and lower case or in Unicode form: {some(clashes)}."
-        hint = "If they are one volume, rename the files; if not, tell them apart with --input NAME=DIR or other names."
+        hint = "If they are one volume, rename files so that its id is spelled in one way; if not, rename one of them."
         raise InputError(message, kind="clashing-ids", hint=hint, paths=clashes)
+
+
+def refuse_shared_ids(inputs: Sequence[Input], slices: Iterable[Slice], shared_ids: SharedIds | None) -> None:
+    """Check that it is known of each volume id in several inputs whether it is one volume: names cannot tell.
+
+    Inputs of which none has a prefix are parts of one dataset, in which an id is one volume.
+
+    Args:
+        inputs: of the snapshot.
+        slices: with their ids as `read_slices` gives them for `shared_ids`.
+        shared_ids: what was said; `different` must have told all of them apart.
+
+    Raises:
+        InputError: it is not known (kind `shared-ids`); all ids are listed.
+    """
+    if len(inputs) == 1 or shared_ids == "same" or not (shared_ids or any(source.prefix for source in inputs)):
+        return
+    first: dict[str, Slice] = {}
+    shared: dict[str, tuple[Slice, Slice]] = {}
+    for one in slices:
+        seen = first.setdefault(one.volume, one)
+        if seen.file.input != one.file.input:
+            shared.setdefault(one.volume, (seen, one))
+    if not shared:
+        return
+    ids = sorted(shared)
+    pairs = " and ".join(place_of(inputs, one.file) for one in shared[ids[0]])
+    occur = f"{counted(len(ids), 'volume id occurs', 'volume ids occur')} in several inputs"
+    if shared_ids == "different":
+        message = f"{occur} that no NAME tells apart, so --shared-ids different cannot hold: {some(ids)} ({pairs})."
+        hint = "Give each of these inputs as --input NAME=DIR, or say --shared-ids same if an id is one scan."
+    else:
+        message = f"{occur}, and names cannot tell whether that is one volume: {some(ids)}. For example {pairs}."
+        hint = (
+            "Say --shared-ids same if an id is one scan in all inputs (its slices stay together), or --shared-ids "
+            "different if each input counts its own scans (NAME- is then put before ids too). In doubt, `same` "
+            "cannot divide a scan."
+        )
+    raise InputError(message, kind="shared-ids", hint=hint, paths=ids)
+
+
+def id_prefixes(header: PlanHeader) -> list[str]:
+    """Return for each input of a plan what stands before the volume ids that names give.
+
+    Plans of version 0.1.0 say nothing of `shared_ids`, and have the prefix of an input before all its ids.
+    """
+    prefixed = header.parameters.get("shared_ids", "different") == "different"
+    return [source.prefix if prefixed else "" for source in header.sources]
 
 
 def _volume(identity: str, slices: list[Slice]) -> Volume:

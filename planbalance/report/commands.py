@@ -139,6 +139,8 @@ def _plain_options(parameters: Mapping[str, Any]) -> Iterator[str]:
             yield from (f"--{name.replace('_', '-')}", str(value))
     if parameters.get("hash_images") is True:
         yield "--hash-images"
+    if isinstance(parameters.get("shared_ids"), str):
+        yield from ("--shared-ids", parameters["shared_ids"])
 
 
 def _lists(parameters: Mapping[str, Any]) -> Iterator[str]:

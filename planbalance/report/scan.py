@@ -94,7 +94,7 @@ def scan_text(document: Mapping[str, Any]) -> Renderable:
 
 def _where(document: Mapping[str, Any]) -> Iterable[Renderable]:
     for source in document["inputs"]:
-        prefix = f"  (names get {source['prefix']})" if source["prefix"] else ""
+        prefix = f"  (file names get {source['prefix']})" if source["prefix"] else ""
         yield line(("Input   ", "dim"), source["root"], prefix)
     naming = document["naming"]
     pattern = f" {naming['pattern']}" if naming["pattern"] else ""

@@ -58,11 +58,12 @@ def test_scan_tells_missing_from_empty_labels_and_what_is_odd(here: Path) -> Non
 def test_inputs_are_pooled_and_named(here: Path) -> None:
     knees(here / "normal")
     knees(here / "a=b")
-    assert run_json("scan", "--input", "in", "--input", "right=normal")["volumes"] == 24
+    assert run_json("scan", "--input", "in", "--input", "right=normal", "--shared-ids", "different")["volumes"] == 24
     assert run_json("scan", "--input", "a=b")["inputs"][0] == {
         "root": str(here / "a=b"), "prefix": "", "folders": ["images/train"],
     }  # fmt: skip
-    assert run_json("scan", "in", "--input", "x=a=b")["volumes"] == 24
+    assert run_json("scan", "in", "--input", "x=a=b", "--shared-ids", "different")["volumes"] == 24
+    assert run_json("scan", "in", "--input", "x=a=b", "--shared-ids", "same")["volumes"] == 12
 
 
 def test_images_and_labels_apart(here: Path) -> None:
