@@ -13,6 +13,8 @@ from planbalance.planfile import Facts, KeptSlices
 
 # How the planner's warning about suffixes begins; such a data set gets no training commands.
 UNREAD_SUFFIXES: Final = "Stock YOLOv5 and Ultralytics do not read"
+# The guide's key word for positive slices: of a data set with one class that nothing names.
+GUIDES_WORD: Final = "tear"
 _RESERVED_WORDS: Final = frozenset(("", "total", "images", "positive", "negative"))
 _VOLUME_STATISTICS: Final = (*(f"{split}_volumes" for split in SPLITS), "total_volumes", "no_overlap_verified")
 

@@ -45,6 +45,16 @@ TRAINER_SUFFIXES: Final = frozenset(
 IMAGE_SUFFIXES: Final = TRAINER_SUFFIXES | {"dcm"}
 
 
+def placeholder_names(count: int) -> tuple[str, ...]:
+    """Return the names of classes that nothing names: `class_0`, `class_1`, ..., as Ultralytics calls them."""
+    return tuple(f"class_{index}" for index in range(count))
+
+
+def are_named(names: Sequence[str] | None) -> bool:
+    """Return whether there are class names, and not only `placeholder_names`."""
+    return bool(names) and tuple(names or ()) != placeholder_names(len(names or ()))
+
+
 # ---- what is asked for -----------------------------------------------------------------------------------------------
 
 

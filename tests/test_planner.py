@@ -477,14 +477,36 @@ def test_one_volume_in_two_inputs_is_one_volume() -> None:
 @pytest.mark.parametrize(
     ("letters", "names", "warning"),
     [
-        ("+", ("tear",), "No yaml names the classes and only class 0 occurs: it is called `tear`."),
-        ("2", ("class_0", "class_1", "class_2"), "No yaml names the classes: they are called class_0 to class_2."),
+        (
+            "+",
+            ("class_0",),
+            (
+                "No input names the class: it is called class_0 in dataset.yaml, and counted under `tear` and "
+                "`no_tear`, the guide's keys, in balanced_dataset_metadata.json. To name it, write its name into "
+                "classes.txt in the dataset's folder, or `names:` in the yaml."
+            ),
+        ),
+        (
+            "2",
+            ("class_0", "class_1", "class_2"),
+            (
+                "No input names the classes: they are called class_0 to class_2. To name them, write classes.txt (one "
+                "name a line, in the order of their ids) or `names:` in the yaml."
+            ),
+        ),
     ],
 )
-def test_without_a_yaml_classes_get_names(letters: str, names: tuple[str, ...], warning: str) -> None:
+def test_classes_that_nothing_names_get_no_medical_word(letters: str, names: tuple[str, ...], warning: str) -> None:
     header = planned(snapshot_of({"v1": letters + ".", "v2": "..", "v3": letters}, names=None)).header
     assert header.names == names
     assert warning in header.warnings
+
+
+def test_the_metadata_of_a_class_that_nothing_names_keeps_the_guides_keys() -> None:
+    one = planned(snapshot_of({"v1": "+.", "v2": "..", "v3": "+"}, names=None)).header.statistics
+    assert (one["total_tear"], one["total_no_tear"]) == (2, 3)
+    several = planned(snapshot_of({"v1": "2.", "v2": "..", "v3": "2"}, names=None)).header.statistics
+    assert not any("tear" in key for key in several)
 
 
 def test_suffixes_that_trainers_do_not_read_are_said() -> None:

@@ -5,8 +5,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from planbalance.grouping import counted, some
-from planbalance.handoff import class_word
-from planbalance.model import SPLITS, TRAINER_SUFFIXES, Input, PlanHeader, PlannedVolume, Slice, Snapshot, Split, Volume
+from planbalance.handoff import GUIDES_WORD, class_word
+from planbalance.model import (
+    SPLITS,
+    TRAINER_SUFFIXES,
+    Input,
+    PlanHeader,
+    PlannedVolume,
+    Slice,
+    Snapshot,
+    Split,
+    Volume,
+    placeholder_names,
+)
 from planbalance.naming import read_aloud
 from planbalance.planfile import slice_counts, volume_counts
 from planbalance.planner.options import PlanOptions, plain
@@ -51,14 +62,13 @@ def header_of(snapshot: Snapshot, decided: Decided) -> PlanHeader:
     """Return the header, not sealed yet."""
     selection, options = decided.selection, decided.options
     planned = tuple(_planned(volume, decided) for volume in selection.volumes)
-    names, naming_warnings = _class_names(snapshot, selection.volumes)
-    statistics = _statistics(decided, class_word(names))
+    classes = _classes(snapshot, selection.volumes)
     warnings = (
         *selection.warnings,
         *decided.warnings,
         *_split_warnings(decided),
         *decided.thinned.warnings,
-        *naming_warnings,
+        *classes.warnings,
         *_suffix_warnings(selection.suffixes),
     )
     return PlanHeader(
@@ -67,16 +77,16 @@ def header_of(snapshot: Snapshot, decided: Decided) -> PlanHeader:
         inputs=tuple(source.root for source in snapshot.inputs),
         sources=sources_of(snapshot.inputs),
         output=options.output,
-        names=names,
+        names=classes.names,
         parameters=_parameters(decided, snapshot.inputs),
         naming={
             "rule": selection.naming.rule,
             "pattern": selection.naming.pattern,
             "examples": list(read_aloud(selection.naming, selection.paths)),
         },
-        statistics=statistics,
+        statistics=_statistics(decided, classes.word),
         volume_statistics={**volume_counts(planned), **_strata(planned)},
-        targets=_targets(decided, names),
+        targets=_targets(decided, classes.names),
         warnings=tuple(dict.fromkeys(warnings)),
         volumes=planned,
         blocks=(),
@@ -200,21 +210,39 @@ def _parameters(decided: Decided, inputs: Iterable[Input]) -> dict[str, Any]:
     }
 
 
-def _class_names(snapshot: Snapshot, volumes: Iterable[Volume]) -> tuple[tuple[str, ...] | None, list[str]]:
-    """Return the class names: the inputs', or what trainers need instead, with the warning that says so."""
+class _Classes(NamedTuple):
+    """What the classes are called.
+
+    Attributes:
+        names: by id; None where there are too many to name.
+        word: the key word of positive slices in the metadata, or None (`handoff.class_word`).
+        warnings: sentences, where the inputs name no class.
+    """
+
+    names: tuple[str, ...] | None
+    word: str | None
+    warnings: tuple[str, ...]
+
+
+def _classes(snapshot: Snapshot, volumes: Iterable[Volume]) -> _Classes:
+    """Return the class names: the inputs', or `class_0`, `class_1`, ... because trainers need some."""
     given = next((source.names for source in snapshot.inputs if source.names is not None), None)
     if given is not None:
-        return given, []
+        return _Classes(given, class_word(given), ())
     seen = {one_class for volume in volumes for one in volume.slices for one_class in one.file.classes}
     largest = max(seen, default=0)
-    if largest == 0:
-        return ("tear",), ["No yaml names the classes and only class 0 occurs: it is called `tear`."]
+    how = "To name them, write classes.txt (one name a line, in the order of their ids) or `names:` in the yaml."
     if largest >= _MOST_CLASSES:
-        return None, [f"No yaml names the classes, and class {largest} occurs: dataset.yaml will have no names."]
-    return (
-        tuple(f"class_{index}" for index in range(largest + 1)),
-        [f"No yaml names the classes: they are called class_0 to class_{largest}."],
-    )
+        return _Classes(None, None, (f"No input names class {largest}: dataset.yaml will have no names. {how}",))
+    names = placeholder_names(largest + 1)
+    if largest:
+        return _Classes(
+            names, None, (f"No input names the classes: they are called class_0 to class_{largest}. {how}",)
+        )
+    called = "No input names the class: it is called class_0 in dataset.yaml"
+    keys = f"`{GUIDES_WORD}` and `no_{GUIDES_WORD}`, the guide's keys, in balanced_dataset_metadata.json"
+    how = "To name it, write its name into classes.txt in the dataset's folder, or `names:` in the yaml."
+    return _Classes(names, GUIDES_WORD, (f"{called}, and counted under {keys}. {how}",))
 
 
 def _split_warnings(decided: Decided) -> Iterator[str]:

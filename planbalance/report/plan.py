@@ -7,9 +7,9 @@ from planbalance.model import SPLITS, PlanHeader
 from planbalance.report.apply import warnings_text
 from planbalance.report.footprint import Footprint
 from planbalance.report.table import Grid, Group, Renderable, count, heading, line, prose, share, size
-from planbalance.report.words import Words, words_of_statistics
+from planbalance.report.words import Words, words_of_plan
 
-_KEYS: Final = ("digest", "split_digest", "statistics", "volume_statistics", "targets", "naming")
+_KEYS: Final = ("digest", "split_digest", "names", "statistics", "volume_statistics", "targets", "naming")
 
 
 def plan_document(
@@ -39,7 +39,7 @@ def plan_text(document: Mapping[str, Any], *, commands: Sequence[str] = ()) -> R
 
 
 def _text(document: Mapping[str, Any], commands: Sequence[str]) -> Iterable[Renderable]:
-    words = words_of_statistics(document["statistics"])
+    words = words_of_plan(document["names"], document["statistics"])
     yield from _where(document)
     yield from _pooled(document, words)
     yield from _volumes(document, words)
