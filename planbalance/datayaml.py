@@ -206,9 +206,14 @@ def _whole(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
+def has_controls(text: str) -> bool:
+    """Return whether a text holds what no path and no class name may hold: a control character, half of a pair."""
+    return _UNWANTED.search(text) is not None
+
+
 def _printable(key: str, text: str) -> str:
     """Return the text unless it holds what no path and no class name may hold."""
-    if _UNWANTED.search(text):
+    if has_controls(text):
         raise _refused(f"'{key}' holds a control character: {text!a}")
     return text
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from planbalance.destination import text_fault
 from planbalance.errors import InputError, UsageError
-from planbalance.model import IMAGE_SUFFIXES, SPLITS, Folder, Input, InputSpec, Problem, Split, split_of_word
+from planbalance.exports import class_names_beside, find_darknet
+from planbalance.model import IMAGE_SUFFIXES, SPLITS, Folder, Input, InputSpec, Problem, Split, are_named, split_of_word
 from planbalance.places import is_within
 
 if TYPE_CHECKING:
@@ -86,14 +87,19 @@ def resolve_input(spec: InputSpec) -> FoundInput:
     """Return one input. Raises as `resolve_inputs` does."""
     prefix = _prefix(spec.name)
     if spec.images is not None or spec.labels is not None:
-        return _finish(_from_roots_apart(spec), prefix)
+        draft = _from_roots_apart(spec)
+        _name_classes(draft)
+        return _finish(draft, prefix)
     if not spec.path:
         raise UsageError("No input was given.", kind="usage", hint="Give the data set's folder or its yaml.")
     path = absolute(spec.path)
     if os.path.isdir(path):
         draft = _from_folder(path)
+        _name_classes(draft)
     elif os.path.isfile(path) and path.lower().endswith(_YAML_SUFFIXES):
         draft = _from_yaml(path)
+        if not are_named(draft.names):
+            _name_classes(draft)
     elif os.path.lexists(path):
         raise InputError(
             f"Input is neither a folder nor a yaml: {path}.",
@@ -217,6 +223,25 @@ def _names_of(yamls: Sequence[str]) -> tuple[str, ...] | None:
         if names != named[0][1]:
             raise _names_disagree(named[0], (path, names))
     return named[0][1] if named else None
+
+
+def _name_classes(draft: _Draft) -> None:
+    """Name the classes by the files of other tools, where there are any; they and the yaml must agree.
+
+    A yaml that only counts its classes gives none a name, so there the count must be the same.
+    """
+    areas = dict.fromkeys((*draft.walked, *draft.listed.values()))
+    folders = [f"{_slash(draft.root)}labels", f"{_slash(draft.root)}images"]
+    folders += [folder for area in areas for folder in (area.labels, area.images)]
+    named = class_names_beside(draft.root, list(dict.fromkeys(folders)), find_darknet(draft.root))
+    if draft.names is not None and named:
+        path, names = named[0]
+        if draft.names != names and (are_named(draft.names) or len(draft.names) != len(names)):
+            raise _names_disagree((next(iter(_yamls(draft.root)), draft.root), draft.names), (path, names))
+    for path, names in named[1:]:
+        if names != named[0][1]:
+            raise _names_disagree(named[0], (path, names))
+    draft.names = named[0][1] if named else draft.names
 
 
 def _layout_hint(root: str) -> str:
@@ -542,7 +567,7 @@ def _names_disagree(first: tuple[str, Sequence[str]], second: tuple[str, Sequenc
     return InputError(
         f"Class names disagree: {said}.",
         kind="class-names-disagree",
-        hint="Make the yaml files agree; an input without a yaml takes the names of the others.",
+        hint="Make them agree, or give the yaml that is right as INPUT; inputs without names take those of the others.",
         paths=(first[0], second[0]),
     )
 

@@ -100,7 +100,7 @@ class Input(NamedTuple):
         prefix: `""`, or `NAME-` of `--input NAME=DIR`: put before file names, and with `--shared-ids different` before
             volume ids.
         folders: its image folders, none of them inside another unless the outer one excludes the inner by name.
-        names: class names by id, or None where the input has no yaml.
+        names: class names by id, of its yaml or of the files that other tools write; None where nothing names them.
         guarded: what of it nothing is ever written to, relative to the root: `""` (all of it), or where the root is
             only what folders named apart have in common, those folders.
     """

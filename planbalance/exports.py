@@ -1,0 +1,213 @@
+"""Class names and lists of images as other tools write them beside a YOLO dataset, where there is no yaml.
+
+`classes.txt` (labelImg, Label Studio), `obj.names` (CVAT "YOLO 1.1", Darknet), `_darknet.labels` (Roboflow): one name a
+line, the first is class 0. `notes.json` (Label Studio): `categories` with `id` and `name`. `obj.data` (Darknet): lines
+such as `train = data/train.txt`. The texts are not trusted: their size, the number of classes and the characters of
+names are bounded as those of the yaml are.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
+
+import orjson
+
+from planbalance.datayaml import CLASS_LIMIT, SIZE_LIMIT, has_controls
+from planbalance.destination import text_fault
+from planbalance.errors import InputError
+from planbalance.model import Split
+
+_BOM: Final = "\ufeff"
+_CLASS_LISTS: Final = ("classes.txt", "_darknet.labels")
+_SPLIT_KEYS: Final[Mapping[str, Split]] = {"train": "train", "valid": "val", "val": "val", "test": "test"}
+
+Value = TypeVar("Value")
+ClassSource = tuple[str, tuple[str, ...]]  # absolute path, class names by id
+_Parser = Callable[[bytes], tuple[str, ...] | None]
+
+
+class DarknetData(NamedTuple):
+    """What a Darknet `.data` file says.
+
+    Attributes:
+        lists: by split, the text file that lists its images, as written.
+        names: the file of class names, as written, or None.
+    """
+
+    lists: Mapping[Split, str]
+    names: str | None
+
+
+class DarknetFile(NamedTuple):
+    """A `.data` file in a dataset's folder, and where on this machine the files are that it names.
+
+    Attributes:
+        path: absolute.
+        lists: by split, the text file that lists its images, absolute.
+        absent: by split, what was written for a text file that is not here.
+        names: the file of class names, absolute, or None.
+    """
+
+    path: str
+    lists: Mapping[Split, str]
+    absent: Mapping[Split, str]
+    names: str | None
+
+
+def find_darknet(root: str) -> DarknetFile | None:
+    """Return the `.data` file of a folder: `obj.data`, or the only one; None where there is none of Darknet's.
+
+    Darknet looks for `data/train.txt` below its own folder, so the longest end of such a path that is here is taken.
+
+    Raises:
+        InputError: `class-list`, or `unreadable`.
+    """
+    try:
+        names = sorted(name for name in os.listdir(root) if name.endswith(".data") and text_fault(name) is None)
+    except OSError:
+        return None
+    found = [(path, data) for path in (f"{root.rstrip('/')}/{name}" for name in names) if (data := _parsed(path))]
+    usual = [one for one in found if one[0].endswith("/obj.data")] or found
+    if len(usual) != 1:
+        return None
+    path, data = usual[0]
+    here = {split: _end_below(root, place) for split, place in data.lists.items()}
+    return DarknetFile(
+        path,
+        {split: place for split, place in here.items() if place is not None},
+        {split: data.lists[split] for split, place in here.items() if place is None},
+        None if data.names is None else _end_below(root, data.names),
+    )
+
+
+def class_names_beside(root: str, folders: Sequence[str], darknet: DarknetFile | None) -> list[ClassSource]:
+    """Return the files that name classes, each with its names, for a dataset's root and its image and label folders.
+
+    Raises:
+        InputError: `class-list`, or `unreadable`.
+    """
+    start = root.rstrip("/")
+    lists = [f"{start}/obj.names", *(() if darknet is None or darknet.names is None else (darknet.names,))]
+    lists += [f"{folder.rstrip('/')}/{name}" for folder in (root, *folders) for name in _CLASS_LISTS]
+    wanted: dict[str, _Parser] = dict.fromkeys(lists, parse_class_list)
+    wanted[f"{start}/notes.json"] = parse_notes
+    return [(path, names) for path, parse in wanted.items() if (names := _read(path, parse)) is not None]
+
+
+def parse_class_list(data: bytes) -> tuple[str, ...] | None:
+    """Return the class names of a text with one name a line; None where there is none.
+
+    A byte order mark, CRLF line ends, blanks around names and empty lines at the end are as good as none.
+
+    Raises:
+        InputError: kind `class-list`: too large, not UTF-8, a control character, or an empty line between names. The
+            message does not name the file: the caller knows it.
+    """
+    lines = [line.strip() for line in _text_of(data, "a list of class names").split("\n")]
+    while lines and not lines[-1]:
+        lines.pop()
+    for number, line in enumerate(lines, start=1):
+        if not line:
+            raise _refused(f"line {number} is empty, so the ids of the names after it are not clear")
+        if has_controls(line):
+            raise _refused(f"line {number} holds a control character: {line[:40]!a}")
+    return _bounded(lines)
+
+
+def parse_notes(data: bytes) -> tuple[str, ...] | None:
+    """Return the class names of Label Studio's `notes.json`; None where it is another tool's or names no class.
+
+    Raises:
+        InputError: kind `class-list`: the ids do not run from 0 without a gap, or a name holds a control character.
+    """
+    try:
+        document = orjson.loads(data) if len(data) <= SIZE_LIMIT else None
+    except orjson.JSONDecodeError:
+        return None
+    categories = document.get("categories") if isinstance(document, dict) else None
+    if not isinstance(categories, list) or not categories or not all(map(_is_category, categories)):
+        return None
+    by_id = {one["id"]: one["name"] for one in categories}
+    if len(by_id) < len(categories) or set(by_id) != set(range(len(by_id))):
+        raise _refused("the ids of its categories do not run from 0 without a gap")
+    for name in by_id.values():
+        if has_controls(name) or not name.strip():
+            raise _refused(f"a category has a name that no class can have: {name[:40]!a}")
+    return _bounded([by_id[index].strip() for index in range(len(by_id))])
+
+
+def parse_darknet_data(data: bytes) -> DarknetData | None:
+    """Return what a `.data` file says; None where it is not Darknet's: it names neither a list of images nor names.
+
+    Raises:
+        InputError: kind `class-list`, for a value with a control character.
+    """
+    try:
+        text = _text_of(data, "a .data file")
+    except InputError:
+        return None  # other programs call files so too
+    values: dict[str, str] = {}
+    for line in text.split("\n"):
+        key, found, value = line.partition("#")[0].partition("=")
+        if found and value.strip():
+            values[key.strip().lower()] = value.strip()
+    lists = {split: values[key] for key, split in _SPLIT_KEYS.items() if key in values}
+    names = values.get("names")
+    if not lists and names is None:
+        return None
+    for value in (*lists.values(), names or ""):
+        if has_controls(value):
+            raise _refused(f"it holds a control character: {value[:40]!a}")
+    return DarknetData(lists, names)
+
+
+def _parsed(path: str) -> DarknetData | None:
+    return _read(path, parse_darknet_data)
+
+
+def _read(path: str, parse: Callable[[bytes], Value | None]) -> Value | None:
+    """Return what a file says; None where there is no such file, or none of that kind."""
+    if not os.path.isfile(path):
+        return None
+    try:
+        with open(path, "rb") as file:
+            data = file.read(SIZE_LIMIT + 1)
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror}."
+        raise InputError(message, kind="unreadable", hint="Check its permissions.", paths=(path,)) from error
+    try:
+        return parse(data)
+    except InputError as error:
+        raise InputError(f"{path}: {error.message}", kind=error.kind, hint=error.hint, paths=(path,)) from error
+
+
+def _end_below(root: str, place: str) -> str | None:
+    """Return the longest end of a path that is a file below the root; what leads out of it is left out."""
+    parts = [part for part in place.replace("\\", "/").split("/") if part not in ("", ".")]
+    first = max((index + 1 for index, part in enumerate(parts) if part == ".."), default=0)
+    candidates = ("/".join((root.rstrip("/"), *parts[start:])) for start in range(first, len(parts)))
+    return next((path for path in candidates if os.path.isfile(path)), None)
+
+
+def _is_category(one: Any) -> bool:  # noqa: ANN401 - a JSON value
+    return isinstance(one, dict) and type(one.get("id")) is int and isinstance(one.get("name"), str)
+
+
+def _text_of(data: bytes, what: str) -> str:
+    if len(data) > SIZE_LIMIT:
+        raise _refused(f"it has more than {SIZE_LIMIT:,} bytes, too many for {what}")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _refused("it is not text in UTF-8", "Save it as UTF-8.") from error
+    return text.removeprefix(_BOM).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _bounded(names: list[str]) -> tuple[str, ...] | None:
+    if len(names) > CLASS_LIMIT:
+        raise _refused(f"it names {len(names):,} classes, more than {CLASS_LIMIT:,}")
+    return tuple(names) or None
+
+
+def _refused(reason: str, hint: str = "Repair it: one class name a line, the first for class 0.") -> InputError:
+    return InputError(f"The class names are refused: {reason}.", kind="class-list", hint=hint)
