@@ -11,6 +11,7 @@ import yaml
 
 from planbalance import fs
 from planbalance.errors import IncompleteError, InputError
+from planbalance.model import SPLITS
 
 _YAML_NAMES: Final = ("dataset.yaml", "data.yaml")
 _LIMIT: Final = 16 << 20
@@ -31,6 +32,7 @@ class RelocateOutcome:
         links: symbolic links in the data set.
         retargeted: how many of them lead below the new source now.
         dangling: links (relative to the data set) that lead nowhere; sorted.
+        listed: paths in the text files that the yaml names that lead below the new source now.
     """
 
     dataset: str
@@ -40,12 +42,14 @@ class RelocateOutcome:
     links: int
     retargeted: int
     dangling: tuple[str, ...]
+    listed: int = 0
 
 
 def relocate(dataset: str, source: Pairs = ()) -> RelocateOutcome:
     """Set a data set's absolute `path:` and, with (old, new) pairs, the targets of its symbolic links right.
 
-    Only links with a target at or below `old` are touched, each replaced in one step. Images and labels never are.
+    Only links with a target at or below `old` are touched, each replaced in one step, and such paths in the text files
+    at the data set's root that its yaml names (`--mode list`). Images and labels never are.
 
     Raises InputError where there is no data set or its yaml cannot be read; IncompleteError where something cannot be
     written (run again, it goes on).
@@ -61,13 +65,14 @@ def relocate(dataset: str, source: Pairs = ()) -> RelocateOutcome:
         old_path, changed = _set_path(tree, name, root)
         links = _Links(pairs)
         links.below(tree.fd, "")
+        listed = sum(_set_list(tree, each, pairs) for each in _lists(fs.read_source(name, tree.fd, _LIMIT)))
         _update_receipt(tree, root, pairs)
     except OSError as error:
         raise _not_written(root, error) from None
     finally:
         tree.close()
     return RelocateOutcome(
-        root, f"{root}/{name}", old_path, changed, links.count, links.retargeted, tuple(sorted(links.dangling))
+        root, f"{root}/{name}", old_path, changed, links.count, links.retargeted, tuple(sorted(links.dangling)), listed
     )
 
 
@@ -184,6 +189,31 @@ def retargeted(target: str, pairs: Pairs) -> str:
         if target.startswith(old.rstrip("/") + "/"):
             return new.rstrip("/") + target[len(old.rstrip("/")) :]
     return target
+
+
+# ---- lists ----------------------------------------------------------------------------------------------------------
+
+
+def _lists(text: bytes) -> list[str]:
+    """Return the names of the text files at the root that a yaml names as splits."""
+    read = yaml.safe_load(text.decode("utf-8"))
+    places = [read.get(split) for split in SPLITS] if isinstance(read, dict) else []
+    named = [each for place in places for each in (place if isinstance(place, list) else [place])]
+    texts = [each.removeprefix("./") for each in named if isinstance(each, str) and each.endswith(".txt")]
+    return sorted({each for each in texts if "/" not in each})
+
+
+def _set_list(tree: fs.Tree, name: str, pairs: Pairs) -> int:
+    """Set the paths of a list below an old source right; return how many."""
+    if fs.list_folder(tree.fd).get(name) != "file":
+        return 0
+    size = fs.facts(name, tree.fd).st_size
+    lines = fs.read_source(name, tree.fd, size).decode("utf-8", "surrogateescape").split("\n")
+    wanted = [retargeted(line, pairs) for line in lines]
+    changed = sum(new != old for new, old in zip(wanted, lines, strict=True))
+    if changed:
+        fs.write_replacing(name, tree.fd, "\n".join(wanted).encode("utf-8", "surrogateescape"))
+    return changed
 
 
 # ---- the receipt --------------------------------------------------------------------------------------------------

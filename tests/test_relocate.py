@@ -8,6 +8,7 @@ import orjson
 import pytest
 import yaml
 
+from planbalance.audit import VerifyOptions, verify
 from planbalance.engine import ApplyOptions, apply_plan
 from planbalance.errors import InputError
 from planbalance.relocate import relocate, with_path
@@ -59,6 +60,34 @@ def test_links_below_the_old_source_lead_to_the_new_one(tmp_path: Path) -> None:
     receipt = orjson.loads((dataset / ".planbalance/receipt.json").read_bytes())
     assert receipt["map_input"] == [[str(tmp_path / "in"), str(tmp_path / "new")]]
     assert relocate(str(dataset), ((str(tmp_path / "in"), str(tmp_path / "new")),)).retargeted == 0
+
+
+def test_paths_in_lists_below_the_old_source_lead_to_the_new_one(tmp_path: Path) -> None:
+    dataset, old, new = built(tmp_path, "list"), str(tmp_path / "in"), str(tmp_path / "new")
+    shutil.move(old, new)
+    with (dataset / "train.txt").open("a") as text:
+        text.write(f"{old}side/x.png\n./images/y.png\n")
+    before = {name: (dataset / name).read_text() for name in ("train.txt", "val.txt", "test.txt")}
+    outcome = relocate(str(dataset), ((old, new),))
+    assert (outcome.listed, outcome.links) == (5, 0)
+    for name, lines in before.items():
+        assert (dataset / name).read_text() == lines.replace(f"{old}/", f"{new}/")
+    assert relocate(str(dataset), ((old, new),)).listed == 0
+    problems = [each for check in verify(str(dataset), VerifyOptions(quick=True)).checks for each in check.problems]
+    assert {(each.kind, each.path) for each in problems} == {("extra", "train.txt")}, "only the lines that were added"
+
+
+@pytest.mark.parametrize("kind", ["link", "missing", "folder"])
+def test_a_list_that_is_no_file_is_left_alone(tmp_path: Path, kind: str) -> None:
+    dataset = built(tmp_path, "list")
+    text = (dataset / "val.txt").read_bytes()
+    shutil.move(dataset / "val.txt", tmp_path / "val.txt")
+    if kind == "link":
+        (dataset / "val.txt").symlink_to(tmp_path / "val.txt")
+    elif kind == "folder":
+        (dataset / "val.txt").mkdir()
+    assert relocate(str(dataset), ((str(tmp_path / "in"), "/new"),)).listed == 3
+    assert (tmp_path / "val.txt").read_bytes() == text
 
 
 def test_a_source_whose_name_only_begins_alike_is_another(tmp_path: Path) -> None:

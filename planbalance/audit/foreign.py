@@ -1,5 +1,7 @@
 """The audit of a data set without a plan: anybody's, made by anything."""
 
+import os
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,7 +21,7 @@ from planbalance.audit.picture import looker
 from planbalance.audit.tally import Seen, SplitOf, Tally
 from planbalance.audit.trainer_rules import label_of
 from planbalance.audit.trainers_view import foreign_view, taken_problems
-from planbalance.audit.tree import list_followed
+from planbalance.audit.tree import list_followed, look
 from planbalance.errors import InputError
 from planbalance.inputs import FoundInput, common_names, resolve_input
 from planbalance.model import IMAGE_SUFFIXES, Check, InputSpec, Load, Problem, Progress, Snapshot, Split
@@ -124,15 +126,30 @@ def _gather(path: str, options: VerifyOptions, progress: Progress) -> Found:
         images = _with_content(_split(_by_snapshot(snapshot, also), options), count, options, progress)
     in_splits = [image for image in images if image.splits]
     if not images:
-        raise InputError(
-            f"No image was found in {path}.", kind="no-slices", hint="Give a YOLO data set or its yaml.", paths=(path,)
-        )
+        raise _nothing_found(path, snapshot)
     naming = find_naming([image.below for image in in_splits or images], options.volume_pattern or "auto")
     found = Found(Tally(), {}, _split_of(in_splits), snapshot, yaml)
     found.outside = len(images) - len(in_splits)
     found.tally.add(list(_seen(in_splits, reader(naming), found.patients)))
     _add_labels(found, images)
     return found
+
+
+def _nothing_found(path: str, snapshot: Snapshot | None) -> InputError:
+    """Return what to say of a data set without an image: of one whose links all lead nowhere, how to mend them."""
+    hint = "Give a YOLO data set or its yaml."
+    message = f"No image was found in {path}."
+    dangling = [problem for problem in snapshot.problems if problem.kind == "dangling"] if snapshot is not None else []
+    if dangling:
+        targets = [look(each.path).target for each in dangling]
+        texts = [os.path.dirname(target) for target in targets if target is not None and target.startswith("/")]
+        old = shlex.quote(os.path.commonpath(texts)) if texts else "OLD"
+        message = f"No image was found in {path}: {len(dangling):,} links in it lead to files that are gone."
+        hint = (
+            "If these were moved, say where they are now, in place of NEW: "
+            f"planbalance relocate {shlex.quote(path)} --source {old}=NEW"
+        )
+    return InputError(message, kind="no-slices", hint=hint, paths=(path,))
 
 
 def _by_snapshot(snapshot: Snapshot, also: YamlSplits | None) -> Iterator[_Image]:

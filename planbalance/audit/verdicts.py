@@ -1,6 +1,9 @@
 """Which checks of a planned data set were made, which were not and why, and what they come to."""
 
+import os.path
+import shlex
 from collections import Counter
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from planbalance.audit import structure
@@ -34,6 +37,7 @@ class Verdicts(NamedTuple):
             structure.LABEL_SUMS: self._label_reason(),
             structure.LABELS: self._label_reason(),
         }
+        findings[structure.LINKS].notes += self._gone_sources(findings[structure.LINKS])
         checks = [findings[structure.FILES].check()]
         for name, reason in reasons.items():
             checks.append(not_checked(name, reason) if reason else findings[name].check())
@@ -49,6 +53,22 @@ class Verdicts(NamedTuple):
         if self.subject.elsewhere and found.errors_of("not-same-inode") >= self.slices:
             return "the data set was moved or copied: no file is the same file as its source any more"
         return ""
+
+    def _gone_sources(self, found: Findings) -> Iterator[str]:
+        """Say how many links lead nowhere, and what to do where a whole input is gone."""
+        dangling = found.errors_of("dangling")
+        if not dangling:
+            return
+        subject = self.subject
+        what = "paths in the lists" if subject.mode == "list" else "links"
+        yield f"{dangling:,} {what} lead to files that are gone"
+        gone = _gone_inputs(subject)
+        if gone:
+            pairs = " ".join(f"--source {shlex.quote(root)}=NEW" for root in gone)
+            yield (
+                f"no image of the input {', '.join(gone)} is there: if it was moved, say where it is now, in place of "
+                f"NEW: planbalance relocate {shlex.quote(subject.root)} {pairs}"
+            )
 
     def _image_reason(self, found: Findings) -> str:
         if self.options.quick:
@@ -71,6 +91,16 @@ class Verdicts(NamedTuple):
         if not self.expected.linked and not self.expected.reading.sources:
             return not_checked("sources", "quick: a copy does not need its sources")
         return found.check()
+
+
+def _gone_inputs(subject: Subject) -> list[str]:
+    """Return the inputs of which not one image is where links look for it."""
+    there: dict[str, bool] = {}
+    for operation in subject.plan.operations():
+        root = subject.inputs[operation.input]
+        if not there.get(root):
+            there[root] = os.path.lexists(f"{root}/{operation.image}")
+    return sorted(root for root, found in there.items() if not found)
 
 
 def count_checks(

@@ -18,7 +18,7 @@ from planbalance.report.moved import relocate_text
 @click.argument("dataset", type=PATH)
 @option(
     "--source", type=OLD_NEW, multiple=True, metavar="OLD=NEW",
-    help="Symlinks that point below OLD shall point below NEW (repeatable).",
+    help="Symlinks, and paths in lists, that lead below OLD shall lead below NEW (repeatable).",
 )  # fmt: skip
 @click.pass_obj
 def relocate(_terminal: Terminal, dataset: str, source: Sequence[tuple[str, str]]) -> Answer:

@@ -79,7 +79,7 @@ def refuse_gone_inputs(job: Job) -> None:
         return
     paths = [roots[index] for index in gone]
     moved = {planned[index] for index in gone}
-    kept = tuple(pair for pair in job.options.map_input if os.path.abspath(pair[0]) not in moved)
+    kept = tuple(pair for pair in job.options.map_input if pair[0] not in moved)
     options = replace(job.options, map_input=(*kept, *((root, "NEW") for root in sorted(moved))))
     # a build of symbolic links is bound to where the inputs are
     restart = " --restart" if options.mode == "symlink" and options.shard is None else ""

@@ -4,7 +4,7 @@ import os.path
 import shlex
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Final, Literal, NamedTuple
 
 from planbalance import fs
@@ -142,6 +142,9 @@ class Job(NamedTuple):
 def make_job(plan: PlanFile, options: ApplyOptions) -> Job:
     """Resolve the options against a plan. Raises UsageError."""
     _refuse_options(options)
+    # absolute, since receipt and header of the build keep them
+    pairs = tuple((os.path.abspath(old), os.path.abspath(new)) for old, new in options.map_input)
+    options = replace(options, map_input=pairs)
     if options.mode == "list" and plan.header.parameters["layout"] == "by-volume":
         raise UsageError(
             "--mode list names the images where they are, so it does not go with --layout by-volume",
@@ -185,17 +188,16 @@ def _refuse_options(options: ApplyOptions) -> None:
 
 def _mapped_roots(roots: tuple[str, ...], pairs: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
     mapped = list(roots)
-    for old, new in sorted(pairs, key=lambda pair: len(os.path.abspath(pair[0]))):  # the closest one has the last word
-        old_root, new_root = os.path.abspath(old), os.path.abspath(new)
-        hits = [i for i, root in enumerate(roots) if root == old_root or root.startswith(old_root.rstrip("/") + "/")]
+    for old, new in sorted(pairs, key=lambda pair: len(pair[0])):  # the closest one has the last word
+        hits = [i for i, root in enumerate(roots) if root == old or root.startswith(old.rstrip("/") + "/")]
         if not hits:
             raise UsageError(
-                f"--map-input {old}={new}: no input of the plan lies at or below {old_root}",
+                f"--map-input {old}={new}: no input of the plan lies at or below {old}",
                 kind="map-input",
                 hint=f"the plan's inputs are {', '.join(roots)}",
             )
         for i in hits:
-            mapped[i] = new_root + roots[i][len(old_root.rstrip("/")) :] if old_root != "/" else new_root + roots[i]
+            mapped[i] = new + roots[i][len(old.rstrip("/")) :] if old != "/" else new + roots[i]
     return tuple(mapped)
 
 

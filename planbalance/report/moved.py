@@ -22,6 +22,8 @@ def _relocated(document: Mapping[str, Any]) -> Iterable[Renderable]:
         yield line(f"{document['yaml']} was right already.")
     if document["links"]:
         yield prose(f"{count(document['retargeted'])} of {count(document['links'])} symbolic links were set anew.")
+    if document["listed"]:
+        yield prose(f"{count(document['listed'])} paths in lists were set anew.")
     dangling = document["dangling"]
     if dangling:
         yield prose(("! ", "yellow"), f"{count(len(dangling))} links lead nowhere; --source OLD=NEW sets them right:")

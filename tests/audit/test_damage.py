@@ -211,6 +211,37 @@ def test_a_tree_whose_inputs_are_gone_is_checked_as_far_as_it_can_be(tmp_path: P
     assert {path for kind, path in found(audit) if kind == "dangling"} == set(made.images())
 
 
+@pytest.mark.parametrize("quick", [False, True])
+def test_links_whose_source_was_moved_name_relocate_once(tmp_path: Path, quick: bool) -> None:
+    made = built(tmp_path, mode="symlink")
+    made.source.rename(tmp_path / "moved")
+    links = next(check for check in made.audit(quick=quick).checks if check.name == "links")
+    assert f"{len(made.images())} links lead to files that are gone" in links.reason
+    assert links.reason.endswith(f"planbalance relocate {made.output} --source {made.source}=NEW")
+    relocate(str(made.output), ((str(made.source), str(tmp_path / "moved")),))
+    assert made.audit(quick=quick).ok
+
+
+def test_a_few_dangling_links_are_counted_and_no_move_is_suggested(tmp_path: Path) -> None:
+    made = built(tmp_path, mode="symlink")
+    for image in made.images()[:2]:
+        (made.output / image).resolve().unlink()
+    links = next(check for check in made.audit().checks if check.name == "links")
+    assert links.reason == "2 links lead to files that are gone"
+
+
+@pytest.mark.parametrize("mode", ["symlink", "list"])
+def test_relative_pairs_of_map_input_are_kept_as_what_they_name(
+    tmp_path: Path, mode: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = built(tmp_path)
+    shutil.rmtree(made.output)
+    made.source.rename(tmp_path / "moved")
+    monkeypatch.chdir(tmp_path)
+    apply_plan(made.plan, ApplyOptions(mode=mode, map_input=((made.source.name, "moved"),)))
+    assert found(made.audit()) == set()
+
+
 def test_a_pipe_in_the_place_of_an_image_is_named_and_never_waited_for(tmp_path: Path) -> None:
     made = built(tmp_path)
     image, other = made.images()[:2]

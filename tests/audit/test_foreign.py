@@ -334,3 +334,19 @@ def test_what_each_trainer_would_load_is_counted(tmp_path: Path) -> None:
     kinds = {(problem.kind, Path(problem.path).name) for problem in trainers.problems}
     assert kinds >= {("unreadable", "IM2-7.png"), ("unreadable", "IM3-7.png"), ("duplicate-label", "IM2-8.txt")}
     assert not any("IM1-7" in problem.path for problem in trainers.problems)
+
+
+def test_a_data_set_of_links_whose_source_was_moved_names_relocate(tmp_path: Path) -> None:
+    source = yolo_tree(tmp_path / "in", {"01-a": "+.", "02-b": ".+"})
+    linked = tmp_path / "linked"
+    write(linked / "data.yaml", b"train: images\nval: images\nnames: [tear]\n")
+    for name in ("images", "labels"):
+        for file in (source / name / "train").iterdir():
+            (linked / name).mkdir(exist_ok=True)
+            (linked / name / file.name).symlink_to(file)
+    source.rename(tmp_path / "moved")
+    with pytest.raises(InputError) as caught:
+        verify(str(linked), VerifyOptions())
+    assert "8 links in it lead to files that are gone" in caught.value.message
+    command = f"planbalance relocate {linked} --source {source}=NEW"
+    assert caught.value.hint.endswith(command)

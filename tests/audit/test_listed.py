@@ -76,3 +76,11 @@ def test_a_source_label_that_was_edited(listed: Built) -> None:
     assert ("source-changed", str(label)) in found(audit(listed), "error")
     label.unlink()
     assert ("source-changed", str(label)) in found(audit(listed), "error")
+
+
+def test_a_list_whose_source_was_moved_names_relocate_once(listed: Built) -> None:
+    listed.source.rename(listed.source.with_name("moved"))
+    links = next(check for check in audit(listed, quick=True).checks if check.name == "links")
+    slices = len(listed.images())
+    assert f"{slices} paths in the lists lead to files that are gone" in links.reason
+    assert links.reason.endswith(f"planbalance relocate {listed.output} --source {listed.source}=NEW")
