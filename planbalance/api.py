@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, Ty
 
 from planbalance import guard
 from planbalance.errors import InputError, PlanError, UsageError
+from planbalance.executor.threads import without_collecting
 from planbalance.model import (
     MODES,
     SPLITS,
@@ -39,7 +40,6 @@ from planbalance.model import (
 from planbalance.places import all_guarded, guarded, is_within
 from planbalance.planfile import Content, SealedPlan
 from planbalance.planstore import PlanFile, save_plan
-from planbalance.pool import without_collecting
 
 if TYPE_CHECKING:
     from decimal import Decimal

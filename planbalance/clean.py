@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 
-from planbalance import fs, holder
+from planbalance import fs, lock_owner
 from planbalance.errors import IncompleteError, InputError, PlanError
 
 _DEPTH: Final = 8  # folders below the one given; data sets lie high, their images deep
@@ -106,7 +106,7 @@ def _own_files(path: str) -> tuple[dict[str, Any], str | None, float]:
         journals = [name for name in fs.list_folder(own) if name.startswith(fs.JOURNAL)]  # one, or one of each shard
         changed = max((fs.facts(name, own).st_mtime for name in journals), default=changed)
         signature = fs.lock_holder(own)
-        return _header(own), None if signature is None else holder.describe(signature), changed
+        return _header(own), None if signature is None else lock_owner.describe(signature), changed
     except PermissionError:
         return {}, "unknown: its lock may not be looked at", changed
     except OSError:
@@ -176,10 +176,10 @@ def remove_partial(partial: PartialBuild) -> None:
 
 def _empty_and_remove(path: str, tree: fs.Tree, own: int) -> None:
     try:
-        lock = fs.Lock(own, holder.sign())
+        lock = fs.Lock(own, lock_owner.sign())
     except fs.LockHeldError as held:
         raise IncompleteError(
-            f"{path} is being built by {holder.describe(held.holder)}.",
+            f"{path} is being built by {lock_owner.describe(held.holder)}.",
             kind="locked",
             hint="Wait for it, or end it first.",
             paths=[path],

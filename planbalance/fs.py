@@ -26,7 +26,7 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from planbalance.holder import has_ended
+from planbalance.lock_owner import has_ended
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from planbalance.errors import PlanbalanceError
+from planbalance.executor import autoscaler
 from planbalance.model import Silent
 
 
@@ -59,5 +60,4 @@ def in_a_child(work: Callable[[], object]) -> int:
 
 def make_batches_small(patch: pytest.MonkeyPatch) -> None:
     """Place two slices at a time, however fast they are."""
-    for name in ("FIRST_BATCH", "_SMALLEST_BATCH", "_LARGEST_BATCH"):
-        patch.setattr(f"planbalance.controller.{name}", 2)
+    patch.setattr(autoscaler, "LIMITS", autoscaler.LIMITS._replace(first_batch=2, smallest_batch=2, largest_batch=2))

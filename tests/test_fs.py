@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from planbalance import fs, holder
+from planbalance import fs, lock_owner
 from tests.builders import tree_state, write
 from tests.faults import faulty
 
@@ -520,7 +520,7 @@ def test_appended_bytes_are_read_back_and_a_tail_is_cut(folder: int) -> None:
 
 _TRY = """
 import os, sys
-from planbalance import fs, holder
+from planbalance import fs, lock_owner
 try:
     fs.Lock(os.open(sys.argv[1], os.O_RDONLY), b"child", shared=sys.argv[2] == "shared")
 except fs.LockHeldError as held:
@@ -561,7 +561,8 @@ def test_shared_holders_stand_side_by_side_and_keep_out_one_alone(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("written", "free"), [(b"", True), (b"somebody", False), (holder.sign(), False), (holder.sign(started="1"), True)]
+    ("written", "free"),
+    [(b"", True), (b"somebody", False), (lock_owner.sign(), False), (lock_owner.sign(started="1"), True)],
 )
 def test_without_locks_a_signature_counts_unless_its_holder_is_dead(
     tmp_path: Path, folder: int, monkeypatch: pytest.MonkeyPatch, written: bytes, free: bool

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from planbalance.controller import Controller, Seen
 from planbalance.errors import InputError
+from planbalance.executor import autoscaler, worker_pool
+from planbalance.executor.autoscaler import Autoscaler, FinishedBatch
+from planbalance.executor.processes import ProcessPool
 from planbalance.model import ImageFile, InputSpec, Silent, Snapshot
-from planbalance.scan import content, crew, listing, scan, unread_suffixes
-from planbalance.workers import Workers
+from planbalance.scan import content, listing, scan, unread_suffixes
 from tests.builders import LABELS, image_bytes, tree_state, write, yolo_tree
 
 BOX = LABELS["+"]
@@ -511,7 +512,7 @@ def test_the_order_of_directories_and_the_workers_decide_nothing(
         write(root / "labels" / f"flat_{number}.txt", BOX)
         write(root / "labels" / f"orphan_{number}.txt", BOX)
     plain = scanned(root)
-    monkeypatch.setattr("planbalance.controller._LARGEST_BATCH", 7)
+    monkeypatch.setattr(autoscaler, "LIMITS", autoscaler.Limits(largest_batch=7))
 
     class Shuffled:
         def __init__(self, path: str) -> None:
@@ -531,21 +532,22 @@ def test_the_order_of_directories_and_the_workers_decide_nothing(
 
 @pytest.mark.parametrize(("far", "jobs"), [(True, None), (True, 5), (False, None)])
 def test_far_files_get_threads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, far: bool, jobs: int | None) -> None:
-    """Far: a call waits for longer than it computes. No clock decides here: what the controller is told does."""
+    """Far: a call waits for longer than it computes. No clock decides here: what the autoscaler is told does."""
     root = yolo_tree(
         tmp_path / "in", {f"v{n}": ".+!-" for n in range(20)}, name="{volume}/{slice}.png", images="images"
     )
     plain = scanned(root)
     most: list[int] = []
 
-    class Told(Controller):
-        def observe(self, seen: Seen) -> None:
+    class Told(Autoscaler):
+        def observe(self, finished: FinishedBatch) -> None:
             waits = 0.02 if far else 0.0
-            super().observe(Seen(seen.at, seen.count, seen.count * (1e-6 + waits), seen.count * 1e-6))
+            count = finished.count
+            super().observe(FinishedBatch(finished.at, count, count * (1e-6 + waits), count * 1e-6))
             most.append(self.workers if self.kind == "threads" else 0)
 
-    monkeypatch.setattr(crew, "Controller", Told)
-    monkeypatch.setattr("planbalance.controller.FIRST_BATCH", 3)
+    monkeypatch.setattr(worker_pool, "Autoscaler", Told)
+    monkeypatch.setattr(autoscaler, "LIMITS", autoscaler.Limits(first_batch=3))
     assert scanned(root, jobs=jobs) == plain
     assert max(most) == jobs if jobs else (max(most) >= 8) == far
 
@@ -663,9 +665,9 @@ def test_images_that_are_no_jpegs_are_not_opened(tmp_path: Path, monkeypatch: py
 
 
 def test_hands_are_free_for_batches_once_the_first_of_all_items_is_there() -> None:
-    with Workers(2) as workers:
-        hands = crew.Crew(None, workers, Silent())
-        found = hands.each(abs, range(0, -200, -1))
+    with ProcessPool(2) as workers:
+        pool = worker_pool.WorkerPool(None, workers, Silent())
+        found = pool.each(abs, range(0, -200, -1))
         assert next(found) == 0
-        assert hands.do(sum, [[1, 2], [3], [4]], weigh=len) == [3, 3, 4]
+        assert pool.do(sum, [[1, 2], [3], [4]], weigh=len) == [3, 3, 4]
         assert list(found) == list(range(1, 200))

@@ -15,6 +15,8 @@ from rich.console import Console
 
 from planbalance import api, fs
 from planbalance.errors import InputError, PlanError, UsageError
+from planbalance.executor import autoscaler
+from planbalance.executor.autoscaler import Kind
 from planbalance.model import Silent
 from planbalance.report.tune import tune_text
 from planbalance.tune import document_of, latency, rates, tune
@@ -40,7 +42,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure for milliseconds only: the figures are not looked at."""
     monkeypatch.setattr(latency, "_MOST_ROUNDS", 12)
     monkeypatch.setattr(rates, "_SECONDS", 0.005)
-    monkeypatch.setattr(rates, "MOST_THREADS", 4)
+    monkeypatch.setattr(autoscaler, "LIMITS", autoscaler.Limits(most_threads=4))
 
 
 # ---- names ----------------------------------------------------------------------------------------------------------
@@ -137,7 +139,7 @@ def test_a_publish_that_replaces_a_taken_name_does_not_work(tmp_path: Path, monk
 # ---- the settings ---------------------------------------------------------------------------------------------------
 
 
-def points(kind: rates.Kind, where: rates.Where, busy: float, **per_second: float) -> list[Rate]:
+def points(kind: Kind, where: rates.Where, busy: float, **per_second: float) -> list[Rate]:
     return [Rate(kind, int(count[1:]), where, rate, busy) for count, rate in per_second.items()]
 
 

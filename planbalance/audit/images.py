@@ -7,8 +7,9 @@ from planbalance.audit.loading import UNOPENED, Taken, is_loaded, label_text, op
 from planbalance.audit.picture import Looker, Picture
 from planbalance.audit.tree import read
 from planbalance.decode import can_probe
+from planbalance.executor.processes import available_cores
+from planbalance.executor.threads import batched, run_in_threads
 from planbalance.model import Progress
-from planbalance.pool import available_cores, batched, for_each_batch, run_blocking
 
 _BATCH: Final = 32
 
@@ -45,22 +46,15 @@ def read_images(
     results: dict[int, list[ImageRead]] = {}
     probing = can_probe()
 
-    def work(batch: tuple[int, list[Wanted]]) -> tuple[list[ImageRead], int]:
-        images = [_read(image, class_count, looker, probing=probing) for image in batch[1]]
+    def work(batch: list[Wanted]) -> tuple[list[ImageRead], int]:
+        images = [_read(image, class_count, looker, probing=probing) for image in batch]
         return [image for image, _ in images], sum(size for _, size in images)
-
-    async def finished(batch: tuple[int, list[Wanted]], done: tuple[list[ImageRead], int]) -> None:
-        results[batch[0]], size = done
-        progress.advance(len(batch[1]), size)
-
-    async def main() -> None:
-        await for_each_batch(
-            work, enumerate(batched(wanted, _BATCH)), jobs=jobs or available_cores(), finished=finished
-        )
 
     progress.begin("read images", len(wanted), "images")
     try:
-        run_blocking(main)
+        for number, (images, size) in run_in_threads(work, batched(wanted, _BATCH), jobs or available_cores()):
+            results[number] = images
+            progress.advance(len(images), size)
     finally:
         progress.end()
     return [image for index in range(len(results)) for image in results[index]]

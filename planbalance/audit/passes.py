@@ -17,16 +17,13 @@ from planbalance.audit.gathered import Gathered, packed
 from planbalance.audit.placed import Reading
 from planbalance.audit.slices import SliceJudge, judge_in_threads
 from planbalance.audit.tree import look
+from planbalance.executor import autoscaler
+from planbalance.executor.processes import ProcessPool, available_cores
+from planbalance.executor.threads import without_collecting
 from planbalance.model import Progress
 from planbalance.planfile import BlockFacts, Facts, KeptSlices
 from planbalance.planstore import PlanFile
-from planbalance.pool import available_cores, without_collecting
-from planbalance.workers import Workers
 
-# Below it, forking costs more than it saves.
-_WORTH_FORKING: Final = 8_192
-# As in the scan: a local call takes 1 to 20 us; where one takes more, threads that wait cost nothing.
-_FAR_SECONDS: Final = 100e-6
 _FAR_WORKERS: Final = 16
 _SAMPLE: Final = 32
 # A block of large images is judged in pieces, so that the bar moves.
@@ -75,7 +72,7 @@ class Pass(NamedTuple):
         """
         near = _nearness(self)
         slices = sum(block.count for block in self.plan.header.blocks)
-        if not near.far and slices >= _WORTH_FORKING and self.jobs != 1:
+        if not near.far and slices >= autoscaler.LIMITS.worth_forking and self.jobs != 1:
             with without_collecting():
                 return _in_processes(self, near, progress)
         self.plan.check()
@@ -116,7 +113,7 @@ def _nearness(work: Pass) -> Nearness:
     start = time.perf_counter()
     sizes = [look(f"{folder}/{name}", follow=True).size for name in names]
     took = time.perf_counter() - start
-    return Nearness(took > _FAR_SECONDS * len(names), sum(sizes) / max(1, len(sizes)))
+    return Nearness(took > autoscaler.LIMITS.far_seconds * len(names), sum(sizes) / max(1, len(sizes)))
 
 
 # ---- in processes ---------------------------------------------------------------------------------------------------
@@ -150,10 +147,10 @@ def _in_processes(work: Pass, near: Nearness, progress: Progress) -> Looked:
     facts: dict[int, BlockFacts] = {}
     _now.append(work)
     try:
-        with Workers(work.jobs or available_cores()) as workers:  # before a bar draws itself: that takes a thread
+        with ProcessPool(work.jobs or available_cores()) as processes:  # before a bar draws itself: that takes a thread
             progress.begin("verify", sum(block.count for block in blocks), "slices")
             try:
-                for _, done in workers.work_off(_do, _tasks(work, near)):
+                for _, done in processes.work_off(_do, _tasks(work, near)):
                     looked.gathered.merge(done.gathered)
                     looked.listed.update(done.listed)
                     if done.facts is not None:

@@ -36,9 +36,9 @@ from planbalance.audit.verdicts import Verdicts, count_checks
 from planbalance.audit.volumes import planned_volumes
 from planbalance.decode import can_probe
 from planbalance.destination import Destinations
+from planbalance.executor.processes import available_cores
 from planbalance.model import SPLITS, Check, Progress, Split
 from planbalance.planfile import Facts
-from planbalance.pool import available_cores
 
 
 def judged_part(subject: Subject, options: VerifyOptions, blocks: range, progress: Progress) -> list[Gathered]:

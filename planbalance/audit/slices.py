@@ -22,12 +22,11 @@ from planbalance.audit.subject import Subject
 from planbalance.audit.tally import Seen
 from planbalance.audit.volumes import VolumesByName
 from planbalance.destination import Destinations
-from planbalance.errors import PlanError
+from planbalance.executor.threads import batched, run_in_threads
 from planbalance.fs import NOTHING_SHA256
 from planbalance.labels import EMPTY, LabelFacts, read_label
 from planbalance.model import Operation, Progress
 from planbalance.planstore import PlanFile
-from planbalance.pool import batched, for_each_batch, run_blocking
 
 # Small enough for a bar that moves on large images, large enough for the hop to a thread not to count.
 _READ_AT_ONCE: Final = 128
@@ -183,26 +182,18 @@ def judge_in_threads(
     Raises:
         PlanError: the plan changed after it was checked.
     """
-    broken: list[PlanError] = []
 
     def batches() -> Iterator[list[Operation]]:
-        try:
-            for index in range(len(plan.header.blocks)):
-                yield from batched(plan.read_block(index), judge.batch)
-        except PlanError as error:  # raised below, outside the task group
-            broken.append(error)
+        for index in range(len(plan.header.blocks)):
+            yield from batched(plan.read_block(index), judge.batch)
 
-    async def after(batch: Sequence[Operation], judged: Gathered) -> None:
-        finished(judged)
-        progress.advance(len(batch), judged.size)
-
-    async def main() -> None:
-        await for_each_batch(judge, batches(), jobs=jobs, finished=after)
+    def counted(batch: list[Operation]) -> tuple[int, Gathered]:
+        return len(batch), judge(batch)
 
     progress.begin("verify", sum(block.count for block in plan.header.blocks), "slices")
     try:
-        run_blocking(main)
+        for _, (count, judged) in run_in_threads(counted, batches(), jobs):
+            finished(judged)
+            progress.advance(count, judged.size)
     finally:
         progress.end()
-    if broken:
-        raise broken[0]

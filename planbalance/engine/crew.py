@@ -10,7 +10,6 @@ from itertools import islice, zip_longest
 from typing import Any, Final, NamedTuple, Protocol
 
 from planbalance import fs
-from planbalance.controller import Kind
 from planbalance.engine.folders import SharedFolders
 from planbalance.engine.job import Job
 from planbalance.engine.manifest import Lines
@@ -18,15 +17,13 @@ from planbalance.engine.schedule import Batch, shares
 from planbalance.engine.survey import BlockSurvey
 from planbalance.engine.switches import Switches
 from planbalance.engine.work import Placer, Result
-from planbalance.engine.worker import answering, manifest_of
+from planbalance.engine.worker import PlacerService, manifest_of
 from planbalance.errors import IncompleteError
-from planbalance.forked import Child, ChildGoneError, may_fork
+from planbalance.executor.autoscaler import Kind
+from planbalance.executor.processes import Child, ChildGoneError
 from planbalance.model import Block, Mode
 from planbalance.planfile import BlockFacts
 
-# Below it, forking and parsing in two processes costs more than it saves.
-WORTH_FORKING: Final = 4_096
-_MOST_PROCESSES: Final = 8
 # A worker is asked to survey blocks of about so many operations at a time, and so many times ahead. More than these
 # few short questions might not fit into the line, and both ends would wait for the other one to read.
 _ASKED: Final = 4_096
@@ -69,13 +66,13 @@ class Process(Child):
     kind: Final = "processes"
 
     def __init__(self, number: int, job: Job, switches: Switches, siblings: Sequence["Process"]) -> None:
-        super().__init__(lambda: answering(job, switches), siblings, tied=True)
+        super().__init__(lambda: PlacerService(job, switches), siblings, kill_with_parent=True)
         self.owner: int | None = number
 
-    def ask(self, *question: object) -> None:
-        """Ask `answering` for something. Raises IncompleteError where it died."""
+    def ask(self, method: str, *arguments: object) -> None:
+        """Ask its `PlacerService` for something. Raises IncompleteError where it died."""
         try:
-            super().ask(*question)
+            super().ask(method, *arguments)
         except ChildGoneError:
             raise self._died() from None
 
@@ -271,11 +268,3 @@ class Crew:
         self._processes, self._surveys, self._idle, self._rested = [], [], [], []
         if self._folders is not None:
             self._folders.close()
-
-
-def processes_for(slices: int, jobs: int | None, cores: int) -> int:
-    """Return how many worker processes a run begins with: as many as cores, or as the user wants, and not too many."""
-    wanted = cores if jobs is None else jobs
-    if wanted < 2 or slices < WORTH_FORKING or not may_fork():
-        return 0
-    return min(wanted, _MOST_PROCESSES)

@@ -7,8 +7,9 @@ from itertools import groupby
 from typing import Any, Final, NamedTuple
 
 import anyio
+import anyio.to_thread
 
-from planbalance import fs, pool
+from planbalance import fs
 from planbalance.destination import Destination, label_of
 from planbalance.engine.job import Job, command, takes_sums
 from planbalance.engine.resume import Sums, TreeLook
@@ -16,6 +17,7 @@ from planbalance.engine.schedule import Range, missing_ranges
 from planbalance.engine.shard_journals import Reader
 from planbalance.engine.staging import SEEN_SECONDS, Staging, here, read_header, refuse_other, shards_of
 from planbalance.errors import IncompleteError
+from planbalance.executor.threads import batched, run_in_threads
 from planbalance.model import Mode, Progress
 from planbalance.shards import Shard, cut
 
@@ -167,30 +169,25 @@ async def _by_tree(
     """Hold the plan against the names that stand there, and take away what runs that were cut off left behind."""
     absent: list[Range] = []
 
-    async def finished(batch: list[_Stretch], found: list[Range]) -> None:
-        absent.extend(found)
-        progress.advance(sum(job.plan.header.blocks[index].count for each in batch for index in each.blocks))
-
-    async def look(stretches: Sequence[_Stretch]) -> None:
+    def look(stretches: Sequence[_Stretch]) -> None:
         absent.clear()
-        await pool.for_each_batch(
-            lambda batch: _absent(job, staging, way, batch),
-            pool.batched(stretches, _FOLDERS_A_BATCH),
-            jobs=_JOBS,
-            finished=finished,
-        )
+        batches = list(batched(stretches, _FOLDERS_A_BATCH))
+        for number, found in run_in_threads(lambda batch: _absent(job, staging, way, batch), batches, _JOBS):
+            absent.extend(found)
+            blocks = [index for each in batches[number] for index in each.blocks]
+            progress.advance(sum(job.plan.header.blocks[index].count for index in blocks))
 
     stretches = list(_stretches(job))
     progress.begin("check", job.slices, "slices")
     try:
-        await look(stretches)
+        await anyio.to_thread.run_sync(look, stretches)
     finally:
         progress.end()
     late = time.monotonic() + SEEN_SECONDS
     while absent and gathered.hosts - {here().host} and time.monotonic() < late:  # another node's names come late
         await anyio.sleep(_LOOK_AGAIN_SECONDS)
         blocks = {part.block for part in absent}
-        await look([each for each in stretches if not blocks.isdisjoint(each.blocks)])
+        await anyio.to_thread.run_sync(look, [each for each in stretches if not blocks.isdisjoint(each.blocks)])
     if absent:
         raise _not_seen(job, absent, ranges)
 

@@ -1,4 +1,4 @@
-"""Placing: batches handed to as many workers as the controller wants, until nothing is left or it is time to stop."""
+"""Placing: batches handed to as many workers as the autoscaler wants, until nothing is left or it is time to stop."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -7,10 +7,10 @@ from typing import Final
 import anyio
 import anyio.to_thread
 
-from planbalance.controller import Controller, Seen
 from planbalance.engine.crew import Crew, Lane
 from planbalance.engine.schedule import Schedule
 from planbalance.engine.work import Result
+from planbalance.executor.autoscaler import Autoscaler, FinishedBatch
 
 _MOST_LANES: Final = 1_000
 _SMALLEST: Final = 8
@@ -19,7 +19,7 @@ _SMALLEST: Final = 8
 async def place_all(
     schedule: Schedule,
     crew: Crew,
-    controller: Controller,
+    scaler: Autoscaler,
     *,
     finished: Callable[[Result], Awaitable[None]],
     stopping: Callable[[], bool],
@@ -29,7 +29,7 @@ async def place_all(
     Once `stopping` answers true, running batches finish and no new one starts. An exception from a worker or from
     `finished` ends the others the same way and is raised.
     """
-    await _Hands(schedule, crew, controller, finished, stopping).run()
+    await _Hands(schedule, crew, scaler, finished, stopping).run()
 
 
 class _Hands:
@@ -39,13 +39,13 @@ class _Hands:
         self,
         schedule: Schedule,
         crew: Crew,
-        controller: Controller,
+        scaler: Autoscaler,
         finished: Callable[[Result], Awaitable[None]],
         stopping: Callable[[], bool],
     ) -> None:
         self._schedule = schedule
         self._crew = crew
-        self._controller = controller
+        self._scaler = scaler
         self._finished = finished
         self._stopping = stopping
         self._limiter = anyio.CapacityLimiter(_MOST_LANES)
@@ -60,8 +60,8 @@ class _Hands:
 
     def _man(self) -> None:
         """Set workers to work, up to the number wanted."""
-        while self._working < self._controller.workers and self._goes_on():
-            lane = self._crew.lane(self._controller.kind)
+        while self._working < self._scaler.workers and self._goes_on():
+            lane = self._crew.lane(self._scaler.kind)
             if lane is None:
                 return
             self._working += 1
@@ -84,7 +84,7 @@ class _Hands:
             self._man()
 
     def _wanted(self, lane: Lane) -> bool:
-        return lane.kind == self._controller.kind and self._working <= self._controller.workers
+        return lane.kind == self._scaler.kind and self._working <= self._scaler.workers
 
     async def _one_batch(self, lane: Lane) -> bool:
         """Place one batch; return whether there was one for this worker."""
@@ -93,14 +93,14 @@ class _Hands:
             return False
         result = await anyio.to_thread.run_sync(lane.place, batch, limiter=self._limiter)
         self._schedule.done(batch)
-        self._controller.observe(Seen(time.monotonic(), result.count, result.seconds, result.busy))
+        self._scaler.observe(FinishedBatch(time.monotonic(), result.count, result.seconds, result.busy))
         await self._finished(result)
         return True
 
     def _size(self) -> int:
         """Return how large a batch is: the last ones small, so that all who work end together."""
-        wanted = self._controller.batch
+        wanted = self._scaler.batch
         if self._working == 1:
             return wanted
-        share = -(-self._schedule.left // (2 * self._controller.workers))
+        share = -(-self._schedule.left // (2 * self._scaler.workers))
         return max(min(wanted, share), min(-(-wanted // 2), _SMALLEST))

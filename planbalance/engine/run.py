@@ -11,8 +11,7 @@ from typing import Any, Final, TypeVar
 import anyio
 import anyio.to_thread
 
-from planbalance import fs, handoff, pool
-from planbalance.controller import Controller
+from planbalance import fs, handoff
 from planbalance.engine import preflight
 from planbalance.engine.crew import Crew, Placing
 from planbalance.engine.faults import Faults, broken_off, refuse_gone_inputs
@@ -30,6 +29,10 @@ from planbalance.engine.staging import Staging, refuse_other_there
 from planbalance.engine.switches import Switches
 from planbalance.engine.work import Result
 from planbalance.errors import InterruptedRunError
+from planbalance.executor import autoscaler
+from planbalance.executor.autoscaler import Autoscaler
+from planbalance.executor.processes import available_cores
+from planbalance.executor.threads import run_loop
 from planbalance.model import Mode, Outcome, Progress
 
 Value = TypeVar("Value")
@@ -75,7 +78,7 @@ class Run:
     def to_its_end(self) -> Outcome:
         """Run it; raises what `apply_plan` does."""
         try:
-            return pool.run_blocking(self.guarded)
+            return run_loop(self.guarded)
         except KeyboardInterrupt:
             raise self.interrupted() from None
 
@@ -316,14 +319,16 @@ class Run:
                     sums.add(record.ranges, record.sums)
             self._take_in(result)
 
-        crew = self._crew
-        schedule = Schedule(job.plan.header.blocks, ranges, crew.owned, job.survey.sources())
+        crew, limits = self._crew, autoscaler.LIMITS
+        sources, most = job.survey.sources(), limits.worth_reading
+        schedule = Schedule(job.plan.header.blocks, ranges, crew.owned, sources, worth_reading=most)
         waits = self._waits if journal is not None else 0.0
-        controller = Controller(pool.available_cores(), crew.processes, self._options.jobs, waits=waits)
+        cores = limits.cores or available_cores()
+        scaler = Autoscaler(cores, crew.processes, self._options.jobs, waits=waits)
         self._progress.begin("check" if journal is None else "apply", job.slices, "slices")
         try:
             self._progress.advance(self._placed)
-            await place_all(schedule, crew, controller, finished=finished, stopping=lambda: self._stop)
+            await place_all(schedule, crew, scaler, finished=finished, stopping=lambda: self._stop)
         finally:
             self._progress.end()
 

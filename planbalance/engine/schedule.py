@@ -11,11 +11,9 @@ from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush, heapreplace
 from typing import Final, NamedTuple
 
+from planbalance.executor.autoscaler import LIMITS
 from planbalance.model import Block
 
-# A worker that ran out of blocks of its own reads parts of another's only where so much of it is left: 2 ms of reading
-# must save more than that.
-_WORTH_READING: Final = 512
 # Of two destinations that differ by less, and of no more than so many, the source folder decides.
 _ABOUT_EQUAL: Final = 7 / 8
 _COMPARED: Final = 16
@@ -70,7 +68,8 @@ class Schedule:
         blocks: the plan's.
         ranges: what is to be done.
         owners: the blocks that each worker has read, if they are read; `take` goes by them.
-        sources: the source folder of each block's images (of most of them); none where nobody knows.
+        sources: the source folder of each block's images (of most of them); none where that is not known.
+        worth_reading: a worker that ran out of blocks of its own reads another's only where so much of it is left.
     """
 
     def __init__(
@@ -79,7 +78,10 @@ class Schedule:
         ranges: Sequence[Range],
         owners: Sequence[Sequence[int]] = (),
         sources: Sequence[str] = (),
+        *,
+        worth_reading: int = LIMITS.worth_reading,
     ) -> None:
+        self._worth_reading = worth_reading
         self._folders = [block.folder for block in blocks]
         self._in_flight: dict[str, int] = {}
         self._sources = _Sources(sources, ranges)
@@ -103,7 +105,7 @@ class Schedule:
         """
         fullest = max(self._groups, key=lambda group: group.left)
         group = fullest if owner is None else self._groups[owner]
-        if not group.left and (alone or fullest.left >= _WORTH_READING):
+        if not group.left and (alone or fullest.left >= self._worth_reading):
             group = fullest
         batch = group.fill(size)
         for folder in self._folders_of(batch):

@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 
 import orjson
 
-from planbalance import fs, holder
+from planbalance import fs, lock_owner
 from planbalance.engine import words
 from planbalance.engine.job import PINNED, ApplyOptions, Job, command, make_job
 from planbalance.engine.journal import Here
@@ -54,7 +54,7 @@ To throw it away: `planbalance clean` (which refuses while somebody works on it)
 
 def here() -> Here:
     """Return this machine and boot."""
-    return Here(socket.gethostname(), holder.boot_id())
+    return Here(socket.gethostname(), lock_owner.boot_id())
 
 
 def pins(job: Job) -> dict[str, Any]:
@@ -401,19 +401,19 @@ def _cannot_make(path: str, error: OSError) -> PlanError:
 
 
 def _signature(job: Job) -> bytes:
-    return holder.sign() if job.options.shard is None else holder.sign(shard=str(job.options.shard))
+    return lock_owner.sign() if job.options.shard is None else lock_owner.sign(shard=str(job.options.shard))
 
 
 def held_error(path: str, signature: bytes) -> IncompleteError:
     """Return what to say where somebody works in a staging folder."""
     hint = "wait for it, or end it and run this command again"
-    if holder.has_ended(signature):
+    if lock_owner.has_ended(signature):
         hint = (
             "it has ended, but the file system still keeps its lock (of a node that died): wait until it is given up, "
             f"or remove {path}/{fs.OWN}/{fs.LOCK} and run this command again"
         )
     return IncompleteError(
-        f"Another apply is building {path}: {holder.describe(signature)}", kind="locked", hint=hint, paths=[path]
+        f"Another apply is building {path}: {lock_owner.describe(signature)}", kind="locked", hint=hint, paths=[path]
     )
 
 

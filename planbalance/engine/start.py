@@ -2,10 +2,12 @@
 
 import time
 
-from planbalance import pool
-from planbalance.engine.crew import Crew, processes_for
+from planbalance.engine.crew import Crew
 from planbalance.engine.job import ApplyOptions, make_job
 from planbalance.engine.switches import Switches
+from planbalance.executor import autoscaler
+from planbalance.executor.processes import process_count
+from planbalance.executor.threads import without_collecting
 from planbalance.model import Outcome, Progress, Silent
 from planbalance.planstore import PlanFile
 from planbalance.shards import cut
@@ -22,8 +24,8 @@ def apply_plan(plan: PlanFile, options: ApplyOptions, progress: Progress | None 
     if options.shard is not None:
         plan = plan.stretch(cut(plan.header.blocks, options.shard.total)[options.shard.number - 1])
     job, switches = make_job(plan, options), Switches()
-    with pool.without_collecting():  # no batch makes a cycle; a plan's slices would be walked through again and again
-        crew = Crew(job, switches, processes_for(job.slices, options.jobs, pool.available_cores()))
+    with without_collecting():  # no batch makes a cycle; a plan's slices would be walked through again and again
+        crew = Crew(job, switches, process_count(job.slices, options.jobs, autoscaler.LIMITS))
         try:
             from planbalance.engine.run import Run  # noqa: PLC0415 - takes a while, in which the workers parse the plan
 

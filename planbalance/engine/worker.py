@@ -1,7 +1,7 @@
 """What a worker process answers: it parses blocks and keeps them, surveys them, places batches of them."""
 
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from planbalance import fs
 from planbalance.destination import Destinations
@@ -15,14 +15,8 @@ from planbalance.engine.work import Placer, Result
 from planbalance.model import Mode
 
 
-def answering(job: Job, switches: Switches) -> Callable[..., object]:
-    """Return what answers a run's questions in a worker, each a name and its arguments; `switches` are shared."""
-    worker = _Worker(job, switches)
-    return lambda name, *arguments: getattr(worker, name)(*arguments)
-
-
-class _Worker:
-    """What can be asked for, by name."""
+class PlacerService:
+    """What a worker process answers, by name; `switches` are shared with its parent."""
 
     def __init__(self, job: Job, switches: Switches) -> None:
         self._job = job

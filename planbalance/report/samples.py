@@ -2,13 +2,13 @@
 
 import hashlib
 import os
-from collections.abc import Awaitable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from planbalance.decode import NoPictureError
 from planbalance.destination import Destinations, label_of
+from planbalance.executor.threads import batched, run_in_threads
 from planbalance.model import Operation, PlanHeader, Progress, Split
-from planbalance.pool import batched, for_each_batch, run_blocking
 from planbalance.report.boxes import Box, BoxCounts, Wanted, boxes_of, class_name, count_boxes, read_small
 from planbalance.report.found import Shown
 from planbalance.report.pixels import Picture, picture
@@ -53,16 +53,14 @@ def count_all_boxes(plan: Shown, labelled: int, places: Places, progress: Progre
     """Read the `labelled` labels that have a byte, a batch at a time; nothing of them is kept but counts."""
     counts = BoxCounts()
 
-    async def finished(batch: list[Wanted], found: BoxCounts) -> None:
-        counts.add(found)
-        progress.advance(len(batch))
-
-    def main() -> Awaitable[None]:
-        return for_each_batch(count_boxes, batched(_wanted(plan, places), _BATCH), jobs=_JOBS, finished=finished)
+    def work(batch: list[Wanted]) -> tuple[int, BoxCounts]:
+        return len(batch), count_boxes(batch)
 
     progress.begin("reading labels", labelled, "labels")
     try:
-        run_blocking(main)
+        for _, (count, found) in run_in_threads(work, batched(_wanted(plan, places), _BATCH), _JOBS):
+            counts.add(found)
+            progress.advance(count)
     finally:
         progress.end()
     return counts

@@ -9,17 +9,16 @@ from itertools import chain, repeat
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
+from planbalance.executor import autoscaler
+from planbalance.executor.processes import ProcessPool, available_cores
+from planbalance.executor.threads import without_collecting
+from planbalance.executor.worker_pool import WorkerPool
 from planbalance.inputs import FoundInput, resolve_inputs
 from planbalance.model import TRAINER_SUFFIXES, ImageFile, InputSpec, Problem, Progress, Silent, Snapshot
-from planbalance.pool import available_cores, without_collecting
 from planbalance.scan import content
 from planbalance.scan.content import LabelContent
-from planbalance.scan.crew import Crew
 from planbalance.scan.listing import below_folder
 from planbalance.scan.walk import Images, Labels, Place, Tree, walk
-from planbalance.workers import Workers
-
-MOST_WORKERS: Final = 8  # more processes than that wait for this one, which puts together what they found
 
 _new_image: Final[Callable[[Iterable[Any]], ImageFile]] = partial(tuple.__new__, ImageFile)
 
@@ -46,10 +45,11 @@ def scan(
         UsageError: as `inputs.resolve_inputs`.
     """
     found = resolve_inputs(specs)
-    cores = min(available_cores(), jobs or MOST_WORKERS, MOST_WORKERS)
-    with without_collecting(), Workers(cores) as workers:  # before a bar draws itself: that takes a thread
+    cores, most = available_cores(), autoscaler.LIMITS.most_processes
+    count = min(cores, jobs or cores, most)
+    with without_collecting(), ProcessPool(count) as processes:  # before a bar draws itself: that takes a thread
         progress = progress or Silent()
-        return _scan(found, lambda: Crew(jobs, workers, progress), progress, hash_images=hash_images)
+        return _scan(found, lambda: WorkerPool(jobs, processes, progress), progress, hash_images=hash_images)
 
 
 def unread_suffixes(images: Iterable[ImageFile]) -> dict[str, int]:
@@ -61,18 +61,20 @@ def unread_suffixes(images: Iterable[ImageFile]) -> dict[str, int]:
     return {suffix: counts[suffix] for suffix in sorted(counts.keys() - TRAINER_SUFFIXES)}
 
 
-def _scan(found: Sequence[FoundInput], crew: Callable[[], Crew], progress: Progress, *, hash_images: bool) -> Snapshot:
+def _scan(
+    found: Sequence[FoundInput], pool: Callable[[], WorkerPool], progress: Progress, *, hash_images: bool
+) -> Snapshot:
     tree = Tree(found)
     with _stage(progress, "scan", None, "files"):
-        walk(tree, crew())
+        walk(tree, pool())
     paired = _pair(tree)
     if hash_images:
         with _stage(progress, "hash images", len(paired.images), "images"):
-            _hash_images(tree, paired, crew())
+            _hash_images(tree, paired, pool())
     elif any(map(content.may_be_jpeg, {image.path[-5:] for image in paired.images})):
         jpegs = [image for image in paired.images if content.may_be_jpeg(image.path)]
         with _stage(progress, "check JPEGs", len(jpegs), "images"):
-            _check_endings(tree, crew(), jpegs)
+            _check_endings(tree, pool(), jpegs)
     return _snapshot(tree, paired)
 
 
@@ -235,9 +237,9 @@ def _report_orphans(tree: Tree, stems: Mapping[Place, set[str]]) -> None:
 # ---- content --------------------------------------------------------------------------------------------------------
 
 
-def _hash_images(tree: Tree, paired: _Paired, crew: Crew) -> None:
+def _hash_images(tree: Tree, paired: _Paired, pool: WorkerPool) -> None:
     paths = [tree.absolute(image.input, image.path) for image in paired.images]
-    told = crew.do(content.read_images, crew.cut(paths), weigh=len)
+    told = pool.do(content.read_images, pool.cut(paths), weigh=len)
     for position, (path, found) in enumerate(zip(paths, chain.from_iterable(told), strict=True)):
         if found.fault:
             tree.report("unreadable", path, found.fault)
@@ -246,9 +248,9 @@ def _hash_images(tree: Tree, paired: _Paired, crew: Crew) -> None:
         paired.images[position] = _new_image((*paired.images[position][:11], found.sha256, found.blank))
 
 
-def _check_endings(tree: Tree, crew: Crew, jpegs: list[ImageFile]) -> None:
+def _check_endings(tree: Tree, pool: WorkerPool, jpegs: list[ImageFile]) -> None:
     files = [(tree.absolute(image.input, image.path), image.size) for image in jpegs]
-    told = crew.do(content.are_open_ended, crew.cut(files), weigh=len)
+    told = pool.do(content.are_open_ended, pool.cut(files), weigh=len)
     for (path, _), is_open in zip(files, chain.from_iterable(told), strict=True):
         if is_open:
             _report_open_ended(tree, path)

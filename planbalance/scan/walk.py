@@ -11,10 +11,10 @@ from itertools import chain
 from typing import NamedTuple
 
 from planbalance.destination import RESERVED_PARTS
+from planbalance.executor.worker_pool import WorkerPool
 from planbalance.inputs import FoundInput, common_names
 from planbalance.model import Problem, Severity
 from planbalance.scan.content import LabelContent
-from planbalance.scan.crew import Crew
 from planbalance.scan.listing import (
     DANGLING,
     IS_FOLDER,
@@ -135,13 +135,13 @@ def _by_folder(paths: Iterable[tuple[str, int]]) -> dict[str, dict[str, int]]:
     return folders
 
 
-def walk(tree: Tree, crew: Crew) -> None:
+def walk(tree: Tree, pool: WorkerPool) -> None:
     """List the image and label folders level by level, then what text lists name elsewhere."""
     level = _first_visits(tree.found)
     tree.visited.update((visit.input, visit.path) for visit in level)
     while level:
-        level = _visit_level(tree, crew, level)
-    _visit_level(tree, crew, _visits_of_lists(tree))
+        level = _visit_level(tree, pool, level)
+    _visit_level(tree, pool, _visits_of_lists(tree))
     for place, labels in tree.labels.items():
         _settle_twins(tree, place, labels)
     for index, one in enumerate(tree.found):
@@ -252,7 +252,7 @@ class _Chunk(NamedTuple):
     names: list[str]
 
 
-def _visit_level(tree: Tree, crew: Crew, level: list[Visit]) -> list[Visit]:
+def _visit_level(tree: Tree, pool: WorkerPool, level: list[Visit]) -> list[Visit]:
     """List the folders, look at every file that counts, and return the folders below."""
     listings: list[Listing] = []
     chunks: list[_Chunk] = []
@@ -260,11 +260,11 @@ def _visit_level(tree: Tree, crew: Crew, level: list[Visit]) -> list[Visit]:
     folders = [_ToList(visit, tree.absolute(visit.input, visit.path), *tree.named(visit)) for visit in level]
 
     def batches() -> Iterator[list[Files]]:
-        for batch in _batches(crew.each(_list, folders), listings, crew):
+        for batch in _batches(pool.each(_list, folders), listings, pool):
             chunks.extend(batch)
             yield [_files(tree, chunk) for chunk in batch]
 
-    told = crew.do(look_at, batches(), weigh=lambda batch: sum(len(files.names) for files in batch))
+    told = pool.do(look_at, batches(), weigh=lambda batch: sum(len(files.names) for files in batch))
     for listing in listings:
         tree.problems += listing.problems
         tree.leftovers += listing.leftovers
@@ -283,10 +283,10 @@ def _files(tree: Tree, chunk: _Chunk) -> Files:
     return Files(tree.absolute(visit.input, visit.path), chunk.names, not chunk.images, tree.class_count)
 
 
-def _batches(found: Iterable[Listing], listings: list[Listing], crew: Crew) -> Iterator[list[_Chunk]]:
+def _batches(found: Iterable[Listing], listings: list[Listing], pool: WorkerPool) -> Iterator[list[_Chunk]]:
     """Cut what the folders hold into batches, small folders together, and note each folder in `listings`."""
     batch: list[_Chunk] = []
-    room = crew.calls_a_batch
+    room = pool.calls_a_batch
     for listing in found:
         listings.append(listing)
         for images, names in ((True, listing.images), (False, listing.labels)):
@@ -298,7 +298,7 @@ def _batches(found: Iterable[Listing], listings: list[Listing], crew: Crew) -> I
                 room -= len(part)
                 if not room:
                     yield batch
-                    batch, room = [], crew.calls_a_batch
+                    batch, room = [], pool.calls_a_batch
     if batch:
         yield batch
 

@@ -1,19 +1,18 @@
 """How many files a second can be made (and removed again) by so many workers, in folders of their own or in one."""
 
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Literal, NamedTuple
 
 from planbalance import fs
+from planbalance.executor import autoscaler
+from planbalance.executor.autoscaler import Kind
+from planbalance.executor.processes import ProcessPool
+from planbalance.executor.threads import run_in_threads
 from planbalance.model import Progress
-from planbalance.workers import Workers
 
-Kind = Literal["processes", "threads"]
 Where = Literal["own", "one"]
 
-MOST_THREADS: Final = 128
 _SECONDS: Final = 0.3  # a point
 _GIVE_UP: Final = 0.8  # of the best rate, twice in a row: more workers only load the servers
 
@@ -53,7 +52,7 @@ class _Churned(NamedTuple):
     computed: float
 
 
-def rates(tree: fs.Tree, processes: Workers, progress: Progress) -> list[Rate]:
+def rates(tree: fs.Tree, processes: ProcessPool, progress: Progress) -> list[Rate]:
     """Return the points: processes as many as there are, threads as many as raise the rate."""
     points: list[Rate] = []
     progress.begin("measure", None, "files")
@@ -66,13 +65,13 @@ def rates(tree: fs.Tree, processes: Workers, progress: Progress) -> list[Rate]:
     return points
 
 
-def _points(tree: fs.Tree, processes: Workers) -> Iterator[Rate]:
+def _points(tree: fs.Tree, processes: ProcessPool) -> Iterator[Rate]:
     for where in _WHERE:
         for count in _doubled(processes.count):
             yield _in_processes(tree, processes, count, where)
     for where in _WHERE:
         best, fallen = 0.0, 0
-        for count in _doubled(MOST_THREADS):
+        for count in _doubled(autoscaler.LIMITS.most_threads):
             point = _in_threads(tree, count, where)
             yield point
             best, fallen = max(best, point.per_second), fallen + 1 if point.per_second < _GIVE_UP * best else 0
@@ -99,7 +98,7 @@ def _folders(tree: fs.Tree, count: int, where: Where) -> list[str]:
     return [f"{tree.path}/{name}" for name in names]
 
 
-def _in_processes(tree: fs.Tree, processes: Workers, count: int, where: Where) -> Rate:
+def _in_processes(tree: fs.Tree, processes: ProcessPool, count: int, where: Where) -> Rate:
     start = time.perf_counter()  # one clock for all processes
     tasks = [_Task(path, f"{index}-", start + _SECONDS) for index, path in enumerate(_folders(tree, count, where))]
     done = [churned for _, churned in processes.work_off(_churn, tasks)]
@@ -107,16 +106,9 @@ def _in_processes(tree: fs.Tree, processes: Workers, count: int, where: Where) -
 
 
 def _in_threads(tree: fs.Tree, count: int, where: Where) -> Rate:
-    stop = threading.Event()
-    folders = _folders(tree, count, where)
     start = time.perf_counter()
-    with ThreadPoolExecutor(count) as executor:
-        try:
-            tasks = [_Task(path, f"{index}-", start + _SECONDS) for index, path in enumerate(folders)]
-            running = [executor.submit(_churn, task, stop) for task in tasks]
-            done = [each.result() for each in running]
-        finally:
-            stop.set()  # an interrupt: nobody goes on
+    tasks = [_Task(path, f"{index}-", start + _SECONDS) for index, path in enumerate(_folders(tree, count, where))]
+    done = [churned for _, churned in run_in_threads(_churn, tasks, count)]
     return _summed("threads", where, done, start)
 
 
@@ -128,13 +120,13 @@ def _summed(kind: Kind, where: Where, done: Sequence[_Churned], start: float) ->
     return Rate(kind, len(done), where, sum(each.files for each in done) / elapsed, busy)
 
 
-def _churn(task: _Task, stop: threading.Event | None = None) -> _Churned:
+def _churn(task: _Task) -> _Churned:
     """Make and remove files of names of our own in a folder, one after the other, until the time is over."""
     folder = fs.open_source_folder(task.path)
     start, computing = time.perf_counter(), time.thread_time()
     now, files = start, 0
     try:
-        while now < task.until and not (stop is not None and stop.is_set()):
+        while now < task.until:
             name = f"{task.prefix}{files}"
             fs.empty_new(name, folder)
             fs.unlink(name, folder)

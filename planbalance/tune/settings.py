@@ -1,11 +1,11 @@
-"""What `apply` would do here: its own controller, driven by the rates that were measured. Pure."""
+"""What `apply` would do here: its own autoscaler, driven by the rates that were measured. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from planbalance.controller import Controller, Seen
+from planbalance.executor.autoscaler import Autoscaler, FinishedBatch, Kind
 from planbalance.tune.probes import Probe
-from planbalance.tune.rates import Kind, Rate
+from planbalance.tune.rates import Rate
 
 _SECONDS: Final = 15.0  # of the run that is played through
 _FOLDERS_PAY: Final = 1.5  # times the rate, before a folder a volume is advised
@@ -47,17 +47,17 @@ def settings(works: Mapping[str, Probe], rates: Sequence[Rate], cores: int) -> S
 
 
 def _settled(rates: Sequence[Rate], cores: int) -> tuple[Kind, int]:
-    """Return where the controller of `apply` settles on a file system that answers at these rates."""
+    """Return where the autoscaler of `apply` settles on a file system that answers at these rates."""
     processes = max((each.workers for each in rates if each.kind == "processes"), default=0)
-    controller = Controller(cores, processes, None)
+    scaler = Autoscaler(cores, processes, None)
     now = 0.0
     while now < _SECONDS:
-        rate = _rate(rates, controller.kind, controller.workers)
-        elapsed = controller.batch / rate.per_second
+        rate = _rate(rates, scaler.kind, scaler.workers)
+        elapsed = scaler.batch / rate.per_second
         now += elapsed
-        taken = elapsed * controller.workers
-        controller.observe(Seen(now, controller.batch, taken, taken * rate.busy))
-    return controller.kind, controller.workers
+        taken = elapsed * scaler.workers
+        scaler.observe(FinishedBatch(now, scaler.batch, taken, taken * rate.busy))
+    return scaler.kind, scaler.workers
 
 
 def _rate(rates: Sequence[Rate], kind: Kind, workers: int) -> Rate:

@@ -7,15 +7,14 @@ from typing import Final
 
 from planbalance import fs
 from planbalance.errors import InputError, UsageError
+from planbalance.executor.processes import ProcessPool, available_cores
 from planbalance.model import Progress, split_of_word
-from planbalance.pool import available_cores
 from planbalance.tune.latency import Latency, latencies
 from planbalance.tune.names import FileSystem, file_system
 from planbalance.tune.probes import Probe, probe_all
 from planbalance.tune.rates import Rate, rates
 from planbalance.tune.scratch import scratch
 from planbalance.tune.settings import Settings, settings
-from planbalance.workers import Workers
 
 # What tells a data set, by what its folder holds.
 _DATA_SETS: Final = (
@@ -63,7 +62,7 @@ def tune(folder: str, progress: Progress) -> Tuned:
             f"{folder} is not a folder.", kind="input-not-found", hint="Name a folder to measure in.", paths=(path,)
         )
     _refuse_data_sets(path)
-    with scratch(path) as tree, Workers(available_cores()) as processes:
+    with scratch(path) as tree, ProcessPool(available_cores()) as processes:
         works = probe_all(tree)
         latency = latencies(tree)
         measured = tuple(rates(tree, processes, progress))

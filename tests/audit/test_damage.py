@@ -15,6 +15,7 @@ import pytest
 from planbalance.audit import passes
 from planbalance.engine import ApplyOptions, apply_plan
 from planbalance.errors import InputError, PlanError
+from planbalance.executor import autoscaler
 from planbalance.model import Mode
 from planbalance.relocate import relocate
 from tests.audit.built import Built, built, found
@@ -256,7 +257,7 @@ def test_a_folder_in_the_place_of_an_image_is_walked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forked: bool
 ) -> None:
     if forked:
-        monkeypatch.setattr(passes, "_WORTH_FORKING", 1)
+        monkeypatch.setattr(autoscaler, "LIMITS", autoscaler.Limits(worth_forking=1))
     made = built(tmp_path)
     image = made.images()[0]
     (made.output / image).unlink()
@@ -431,12 +432,12 @@ def test_worker_processes_and_threads_say_the_same(
     for quick in (False, True):
         clean = made.audit(quick=quick)
         with monkeypatch.context() as patch:
-            patch.setattr(passes, "_WORTH_FORKING", 1)
+            patch.setattr(autoscaler, "LIMITS", autoscaler.Limits(worth_forking=1))
             patch.setattr(passes, "_PIECE_BYTES", 200)
             assert made.audit(quick=quick) == clean
     DAMAGES[kind](made, random.Random(1))
     damaged = made.audit()
-    monkeypatch.setattr(passes, "_WORTH_FORKING", 1)
+    monkeypatch.setattr(autoscaler, "LIMITS", autoscaler.Limits(worth_forking=1))
     assert made.audit() == damaged
 
 
@@ -444,7 +445,7 @@ def test_a_damaged_plan_is_found_by_worker_processes_too(tmp_path: Path, monkeyp
     made = built(tmp_path, layout="by-volume")
     plan = made.output / ".planbalance/plan.json"
     text = plan.read_bytes()
-    monkeypatch.setattr(passes, "_WORTH_FORKING", 1)
+    monkeypatch.setattr(autoscaler, "LIMITS", autoscaler.Limits(worth_forking=1))
     for damaged in (text[:-300], text.replace(b".png", b".pnG", 9)):
         plan.write_bytes(damaged)
         audit = made.audit()

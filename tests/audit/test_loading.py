@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from planbalance import audit as audits
-from planbalance.audit import VerifyOptions, passes
+from planbalance.audit import VerifyOptions
 from planbalance.audit.loading import UNOPENED, Opened, is_loaded, opened, taken
+from planbalance.executor import autoscaler
 from planbalance.model import Audit, Mode
 from planbalance.shards import Shard
 from tests.audit.built import Built, built
@@ -66,7 +67,7 @@ def test_a_planned_data_set_is_seen_as_one_without_a_plan(
     subject = audits.subject_of(str(made.output), VerifyOptions())
     part = audits.judge_shard(subject, VerifyOptions(), whole)
     assert audits.finish_from(str(made.output), VerifyOptions(), [(whole, part)]) == planned
-    monkeypatch.setattr(passes, "_WORTH_FORKING", 1)
+    monkeypatch.setattr(autoscaler, "LIMITS", autoscaler.Limits(worth_forking=1))
     assert made.audit() == planned
     assert made.audit(quick=True).loads == ()
 

@@ -98,8 +98,8 @@ def test_workers_are_forked_before_the_loop_is_read(tmp_path: Path) -> None:
     knees(tmp_path / "in")
     assert started([*PROGRAM, "plan", "in", "--output", "out", "--quiet"], tmp_path).returncode == 0
     watched = (
-        "import os, sys\nfrom planbalance.__main__ import main\nfrom planbalance.engine import crew\n"
-        "crew.WORTH_FORKING, fork = 1, os.fork\n"
+        "import os, sys\nfrom planbalance.__main__ import main\nfrom planbalance.executor import autoscaler\n"
+        "autoscaler.LIMITS, fork = autoscaler.Limits(worth_forking=1), os.fork\n"
         "def told():\n    print(*sys.modules, sep='\\n', file=sys.stderr, flush=True)\n    return fork()\n"
         "os.fork = told\nmain()"
     )

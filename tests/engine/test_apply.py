@@ -15,9 +15,10 @@ from typing import Any
 import orjson
 import pytest
 
-from planbalance import fs, holder
+from planbalance import fs, lock_owner
 from planbalance.engine import ApplyOptions, apply_plan
 from planbalance.errors import IncompleteError, InterruptedRunError, PlanbalanceError, PlanError, UsageError
+from planbalance.executor import autoscaler
 from planbalance.planstore import PlanFile
 from tests.builders import image_bytes, tree_content, tree_state, write, yolo_tree
 from tests.engine.plans import saved_plan, sealed_plan
@@ -467,7 +468,7 @@ def _fail_images(patch: pytest.MonkeyPatch, scene: Scene, failing: Any) -> None:
 def test_a_signal_finishes_running_batches_and_the_same_call_resumes(
     scene: Scene, small_batches: None, monkeypatch: pytest.MonkeyPatch, mode: str, number: int
 ) -> None:
-    monkeypatch.setattr("planbalance.controller._FAR", 1e9)
+    monkeypatch.setattr(autoscaler, "LIMITS", autoscaler.LIMITS._replace(far_seconds=1e9))
     handler = signal.getsignal(number)
     with pytest.raises(InterruptedRunError) as caught:
         apply_plan(scene.plan, ApplyOptions(mode=mode), stop_after(4, number))  # type: ignore[arg-type]  # parametrized
@@ -570,12 +571,12 @@ def test_nothing_is_believed_after_a_reboot(cut_off: Scene, monkeypatch: pytest.
     journal = cut_off.staging / ".planbalance/journal"
     lines = [line for line in journal.read_bytes().splitlines(keepends=True) if not line.startswith(b'{"synced"')]
     journal.write_bytes(b"".join(lines))
-    monkeypatch.setattr(holder, "boot_id", lambda: "another-boot")
+    monkeypatch.setattr(lock_owner, "boot_id", lambda: "another-boot")
     assert apply(cut_off).resumed == 0
 
 
 def test_an_orderly_end_vouches_for_other_boots_and_nodes(cut_off: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(holder, "boot_id", lambda: "another-boot")
+    monkeypatch.setattr(lock_owner, "boot_id", lambda: "another-boot")
     assert apply(cut_off).resumed == 1
 
 

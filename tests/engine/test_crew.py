@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from planbalance import controller, pool
-from planbalance.engine import ApplyOptions, apply_plan, crew, schedule
+from planbalance.engine import ApplyOptions, apply_plan, crew
 from planbalance.engine.job import make_job
 from planbalance.engine.switches import Switches
 from planbalance.errors import IncompleteError, InterruptedRunError, PlanbalanceError, PlanError
+from planbalance.executor import autoscaler, processes
+from planbalance.executor.autoscaler import Limits
 from planbalance.model import Outcome, Silent
 from planbalance.planfile import BlockFacts
 from planbalance.planstore import PlanFile
@@ -70,11 +71,9 @@ def start(act: Act) -> tuple[int, int]:
         return child, read
     os.close(read)
     try:
-        crew.WORTH_FORKING = 0  # type: ignore[misc]  # a constant everywhere else
-        schedule._WORTH_READING = 1  # type: ignore[misc]
-        controller._FAR = 1e9  # type: ignore[misc]  # however busy the machine is
+        # However busy the machine is, no file system is far.
+        autoscaler.LIMITS = Limits(cores=2, worth_forking=0, worth_reading=1, far_seconds=1e9)
         make_batches_small(pytest.MonkeyPatch())
-        pool.available_cores = lambda: 2
         os.write(write, pickle.dumps(_said(act)))
     finally:
         os._exit(0)
@@ -279,7 +278,7 @@ def test_no_process_is_forked_beside_other_threads() -> None:
     other = threading.Thread(target=done.wait)
     other.start()
     try:
-        assert crew.processes_for(1_000_000, None, 8) == 0
+        assert processes.process_count(1_000_000, None, Limits(cores=8)) == 0
     finally:
         done.set()
         other.join()
@@ -299,8 +298,8 @@ def test_no_process_is_forked_beside_other_threads() -> None:
 def test_as_many_processes_as_cores_where_there_is_enough_to_do(
     monkeypatch: pytest.MonkeyPatch, slices: int, jobs: int | None, cores: int, expected: int
 ) -> None:
-    monkeypatch.setattr(crew, "may_fork", lambda: True)
-    assert crew.processes_for(slices, jobs, cores) == expected
+    monkeypatch.setattr(processes, "may_fork", lambda: True)
+    assert processes.process_count(slices, jobs, Limits(cores=cores)) == expected
 
 
 def test_a_plan_of_many_small_blocks_is_surveyed_to_its_end(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from planbalance import api, fs
 from planbalance.engine.journal import Here, read_journal
-from planbalance.holder import boot_id
+from planbalance.lock_owner import boot_id
 from planbalance.planstore import PlanFile
 from tests.builders import tree_content, tree_state
 

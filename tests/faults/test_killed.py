@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from planbalance.engine import ApplyOptions, apply_plan
+from planbalance.executor import autoscaler
 from tests.conftest import Trials
 from tests.faults import faulty
 from tests.faults.scene import MODES, PLACING, Scene
@@ -152,7 +153,7 @@ class Busy:
 @pytest.fixture
 def forking(monkeypatch: pytest.MonkeyPatch) -> None:
     """Worker processes for small plans too."""
-    monkeypatch.setattr("planbalance.engine.crew.WORTH_FORKING", 0)
+    monkeypatch.setattr(autoscaler, "LIMITS", autoscaler.LIMITS._replace(worth_forking=0))
 
 
 @pytest.mark.parametrize("mode", PLACING)

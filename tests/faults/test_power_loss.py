@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from planbalance import holder
+from planbalance import lock_owner
 from planbalance.engine import ApplyOptions, apply_plan
 from planbalance.errors import IncompleteError, InterruptedRunError, PlanError
 from planbalance.model import Silent
@@ -31,7 +31,7 @@ class Machine:
         self.boot = 0
         self.tried: set[int] = set()
         self.whole = self.scene.undisturbed(self.options)
-        patch.setattr(holder, "boot_id", lambda: f"boot-{self.boot}")
+        patch.setattr(lock_owner, "boot_id", lambda: f"boot-{self.boot}")
 
     def apply(self, progress: Silent | None = None) -> None:
         apply_plan(self.scene.plan(), self.options, progress)

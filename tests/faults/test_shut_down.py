@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from planbalance import fs, holder
+from planbalance import fs, lock_owner
 from planbalance.engine import ApplyOptions, apply_plan
 from planbalance.errors import PlanError
 from tests.builders import tree_content, tree_state, yolo_tree
@@ -36,7 +36,7 @@ class Lost:
         self.plan = saved_plan([self.source], self.out / "set", root / "plan.json", layout="by-volume")
         self.before = tree_state(self.source)
         self.boot = 0
-        patch.setattr(holder, "boot_id", lambda: f"boot-{self.boot}")
+        patch.setattr(lock_owner, "boot_id", lambda: f"boot-{self.boot}")
         self.options = ApplyOptions(jobs=1, durability="safe")
         with patch.context() as counting:
             cloned: list[int] = []

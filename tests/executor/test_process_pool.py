@@ -1,6 +1,6 @@
 """Worker processes: every batch once, wherever it was done; a death costs nothing; no process is left behind.
 
-pytest's own workers have threads, and Workers does not fork where there are some: the stories run in a process each.
+pytest's own workers have threads, and ProcessPool does not fork where there are some: each script has its own process.
 """
 
 import subprocess
@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from planbalance.workers import Workers
+from planbalance.executor.processes import ProcessPool
 
 BEFORE = """
 import os, signal, sys, time
-from planbalance.workers import Workers
+from planbalance.executor.processes import ProcessPool
 
 def double(batch):
     if batch == -1:
@@ -42,22 +42,22 @@ def parent(name):
 """
 
 
-def told(story: str, tmp_path: Path) -> str:
-    """Return what a story prints; it must end well."""
-    script = tmp_path / "story.py"
-    script.write_text(BEFORE + story)
+def output_of(script: str, tmp_path: Path) -> str:
+    """Return what a script prints; it must end well."""
+    path = tmp_path / "script.py"
+    path.write_text(BEFORE + script)
     done = subprocess.run(
-        [sys.executable, "-W", "error", script], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-W", "error", path], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
-STORIES = {
+SCRIPTS = {
     "all batches, by both processes": (
         """
-with Workers(2) as workers:
-    results = dict(workers.work_off(double, range(200)))
+with ProcessPool(2) as pool:
+    results = dict(pool.work_off(double, range(200)))
     assert children()
 print(all(results[n][0] == 2 * n for n in range(200)), len(results), len({pid for _, pid in results.values()} - {MAIN}))
 assert not children()
@@ -66,39 +66,39 @@ assert not children()
     ),
     "used again": (
         """
-with Workers(2) as workers:
-    print(len(list(workers.work_off(double, range(5)))), len(list(workers.work_off(double, range(7)))), workers.count)
+with ProcessPool(2) as pool:
+    print(len(list(pool.work_off(double, range(5)))), len(list(pool.work_off(double, range(7)))), pool.count)
 """,
         "5 7 2",
     ),
     "answers larger than the line holds": (
         """
-with Workers(2) as workers:
-    print(sum(len(text) for _, text in workers.work_off(str.upper, ["x" * 3_000_000] * 4)))
+with ProcessPool(2) as pool:
+    print(sum(len(text) for _, text in pool.work_off(str.upper, ["x" * 3_000_000] * 4)))
 """,
         "12000000",
     ),
     "the exception of the work": (
         """
-with Workers(2) as workers:
+with ProcessPool(2) as pool:
     try:
-        list(workers.work_off(double, range(49, -2, -1)))
+        list(pool.work_off(double, range(49, -2, -1)))
     except ValueError as error:
-        print(error, workers.count, len(children()))
+        print(error, pool.count, len(children()))
 """,
         "no luck 0 0",
     ),
     "workers that die": (
         """
-with Workers(2) as workers:
-    print(sorted(result for _, result in workers.work_off(die_there, range(6))), workers.count)
+with ProcessPool(2) as pool:
+    print(sorted(result for _, result in pool.work_off(die_there, range(6))), pool.count)
 """,
         "[0, 1, 2, 3, 4, 5] 0",
     ),
     "what cannot be pickled is done here": (
         """
-with Workers(2) as workers:
-    print([callable(result) for _, result in workers.work_off(make, range(3))], workers.count)
+with ProcessPool(2) as pool:
+    print([callable(result) for _, result in pool.work_off(make, range(3))], pool.count)
 """.replace("with", "def make(batch):\n    return lambda: batch\nwith", 1),
         "[True, True, True] 0",
     ),
@@ -107,14 +107,14 @@ with Workers(2) as workers:
 signal.signal(signal.SIGALRM, signal.default_int_handler)
 signal.setitimer(signal.ITIMER_REAL, 0.2)
 try:
-    with Workers(2) as workers:
-        list(workers.work_off(sleep, range(6)))
+    with ProcessPool(2) as pool:
+        list(pool.work_off(sleep, range(6)))
 except KeyboardInterrupt:
     print("interrupted", len(children()))
 """,
         "interrupted 0",
     ),
-    "one is none": ("print(Workers(1).count)", "0"),
+    "one is none": ("print(ProcessPool(1).count)", "0"),
     "fewer where no more can be forked": (
         """
 real, forked = os.fork, []
@@ -125,17 +125,17 @@ def fork():
     return real()
 os.fork = fork
 for _ in range(2):
-    with Workers(3) as workers:
-        print(workers.count, len(dict(workers.work_off(double, range(9)))), end=" ")
+    with ProcessPool(3) as pool:
+        print(pool.count, len(dict(pool.work_off(double, range(9)))), end=" ")
 """,
         "1 9 0 9",
     ),
 }
 
 
-@pytest.mark.parametrize(("story", "said"), STORIES.values(), ids=STORIES.keys())
-def test_workers(story: str, said: str, tmp_path: Path) -> None:
-    assert told(story, tmp_path) == said
+@pytest.mark.parametrize(("script", "said"), SCRIPTS.values(), ids=SCRIPTS.keys())
+def test_workers(script: str, said: str, tmp_path: Path) -> None:
+    assert output_of(script, tmp_path) == said
 
 
 def test_where_there_are_threads_nothing_is_forked() -> None:
@@ -143,9 +143,9 @@ def test_where_there_are_threads_nothing_is_forked() -> None:
     thread = threading.Thread(target=done.wait)
     thread.start()
     try:
-        with Workers(4) as workers:
-            assert workers.count == 0
-            assert list(workers.work_off(abs, [-1, 2])) == [(0, 1), (1, 2)]
+        with ProcessPool(4) as pool:
+            assert pool.count == 0
+            assert list(pool.work_off(abs, [-1, 2])) == [(0, 1), (1, 2)]
     finally:
         done.set()
         thread.join()

@@ -1,7 +1,7 @@
-"""How many workers, of which kind, and how much a batch: chosen by watching the run. Pure: time is handed in.
+"""How many workers, of which kind, and how large a batch is: chosen by watching the run. Pure: time is handed in.
 
-The rule. The first batches are small and tell whether a slice waits (for a disk, for a server) longer than it computes:
-then threads, else the processes that were forked at the start. The one that waited least tells it, since on a busy
+The rule. The first batches are small and show whether a slice waits (for a disk, for a server) longer than it computes:
+then threads, else the processes that were forked at the start. The batch that waited least decides, since on a busy
 machine others wait for a core. Near by, threads begin one by one, since for links they wait for one interpreter lock,
 but with as many as cores where a slice takes long, as copies of large images do. Where nothing was forked and the run
 has seen that calls wait, it begins with threads, since the first batches of one worker would take longer than the rest.
@@ -22,16 +22,11 @@ from typing import Final, Literal, NamedTuple
 
 Kind = Literal["processes", "threads"]
 
-FIRST_BATCH: Final = 8
-_SMALLEST_BATCH: Final = 4
-_LARGEST_BATCH: Final = 4096
 _BATCH_SECONDS: Final = 0.06  # a batch is what an interrupt waits for, and what a killed run does again
-_FAR: Final = 100e-6  # seconds a slice waits; on a local file system it is 2 to 20 us
 _LONG: Final = 50e-6  # seconds a slice takes, from where on two threads do not mind one interpreter lock
 _FIRST_THREADS: Final = 16
 _VERY_FAR: Final = 500e-6  # seconds a call waits, from where on a slice waits 50 times as long as it computes
 _FIRST_VERY_FAR: Final = 64
-_MOST_THREADS: Final = 128
 _WINDOW_SECONDS: Final = 0.2
 _WORTH: Final = 1.125
 _FALLEN: Final = 0.67
@@ -39,23 +34,54 @@ _AS_GOOD: Final = 0.95
 _TRY_AGAIN_SECONDS: Final = 20.0
 
 
-class Seen(NamedTuple):
-    """A finished batch: when (seconds of any clock), slices, the worker's seconds, and those of them it computed."""
+class Limits(NamedTuple):
+    """From where on processes and threads pay, and how many at most: the same for scan, apply, verify and tune.
+
+    Attributes:
+        cores: that there are; None: those that this process may use.
+        worth_forking: slices, below which forking and parsing in two processes costs more than it saves.
+        most_processes: more than that wait for the process that collects their results.
+        most_threads: of one process.
+        far_seconds: a call that waits longer is of a far file system; on a local one it waits 2 to 20 us.
+        first_batch: slices of the first batches.
+        smallest_batch: slices.
+        largest_batch: slices.
+        worth_reading: slices, from where on a process reads a block that another one has read: 2 ms of reading must
+            save more than that.
+    """
+
+    cores: int | None = None
+    worth_forking: int = 4_096
+    most_processes: int = 8
+    most_threads: int = 128
+    far_seconds: float = 100e-6
+    first_batch: int = 8
+    smallest_batch: int = 4
+    largest_batch: int = 4_096
+    worth_reading: int = 512
+
+
+LIMITS: Limits = Limits()
+
+
+class FinishedBatch(NamedTuple):
+    """One batch: when it ended (seconds of any clock), slices, the worker's seconds, and those of them it computed."""
 
     at: float
-    count: int  # type: ignore[assignment]  # hides tuple's method, which nobody needs here
+    count: int  # type: ignore[assignment]  # hides tuple's method, which is not needed here
     seconds: float
     busy: float
 
 
-class Controller:
+class Autoscaler:
     """Chooses kind, workers and batch.
 
     Args:
         cores: that this process may use.
         processes: that were forked; 0 for none.
-        jobs: the user's wish, or None.
-        waits: seconds that a call on this file system was seen to wait; 0 where nobody looked.
+        jobs: as many workers as the user asked for, or None.
+        waits: seconds that a call on this file system was seen to wait; 0 where that was not measured.
+        limits: None: `LIMITS`.
 
     Attributes:
         kind: of the workers that should be at work.
@@ -63,12 +89,15 @@ class Controller:
         batch: slices that the next batch should have.
     """
 
-    def __init__(self, cores: int, processes: int, jobs: int | None, *, waits: float = 0.0) -> None:
+    def __init__(
+        self, cores: int, processes: int, jobs: int | None, *, waits: float = 0.0, limits: Limits | None = None
+    ) -> None:
+        self._limits = limits = limits or LIMITS
         self._cores = cores
         self._pinned = jobs
         self.kind: Kind = "processes" if processes else "threads"
         self.workers = processes or 1
-        self.batch = FIRST_BATCH
+        self.batch = limits.first_batch
         self._most = processes or 1
         self._began: float | None = None
         self._count = 0
@@ -80,51 +109,52 @@ class Controller:
         self._fallen = 0
         self._waits: list[float] = []
         self._least = math.inf  # seconds a slice takes
-        if not processes and (jobs is not None or waits > _FAR):
-            self.batch = _SMALLEST_BATCH if waits > _FAR else FIRST_BATCH
+        if not processes and (jobs is not None or waits > limits.far_seconds):
+            self.batch = limits.smallest_batch if waits > limits.far_seconds else limits.first_batch
             self._use_threads(far=True, first=_FIRST_VERY_FAR if waits >= _VERY_FAR else _FIRST_THREADS)
 
-    def observe(self, seen: Seen) -> None:
+    def observe(self, finished: FinishedBatch) -> None:
         """Take in a finished batch."""
         if self._phase == "first":
-            self._choose(seen)
+            self._choose(finished)
             return
-        self._size(seen)
+        self._size(finished)
         if self._began is None:
-            self._open_window(seen.at - seen.seconds)
-        self._count += seen.count
+            self._open_window(finished.at - finished.seconds)
+        self._count += finished.count
         self._batches += 1
-        elapsed = seen.at - (self._began or 0.0)
+        elapsed = finished.at - (self._began or 0.0)
         enough = 2 * self.workers if elapsed < 4 * _WINDOW_SECONDS else self.workers
         if elapsed >= _WINDOW_SECONDS and self._batches >= max(8, enough):
             rate = self._count / elapsed
-            self._open_window(seen.at)
+            self._open_window(finished.at)
             if self._pinned is None:
-                self._decide(rate, seen.at)
+                self._decide(rate, finished.at)
 
-    def _size(self, seen: Seen) -> None:
-        a_slice = seen.seconds / max(1, seen.count)
-        self.batch = max(_SMALLEST_BATCH, min(_LARGEST_BATCH, int(_BATCH_SECONDS / max(a_slice, 1e-6))))
+    def _size(self, finished: FinishedBatch) -> None:
+        a_slice = finished.seconds / max(1, finished.count)
+        wanted = int(_BATCH_SECONDS / max(a_slice, 1e-6))
+        self.batch = max(self._limits.smallest_batch, min(self._limits.largest_batch, wanted))
 
-    def _choose(self, seen: Seen) -> None:
-        waited = (seen.seconds - seen.busy) / max(1, seen.count)
-        self._waits.append(waited if 2 * seen.busy < seen.seconds else 0.0)
-        self._least = min(self._least, seen.seconds / max(1, seen.count))
+    def _choose(self, finished: FinishedBatch) -> None:
+        waited = (finished.seconds - finished.busy) / max(1, finished.count)
+        self._waits.append(waited if 2 * finished.busy < finished.seconds else 0.0)
+        self._least = min(self._least, finished.seconds / max(1, finished.count))
         if len(self._waits) < 2 * self.workers:
             return
-        far = min(self._waits) > _FAR
+        far = min(self._waits) > self._limits.far_seconds
         if far or self.kind == "threads":
             near_by = self._cores if self._least > _LONG else 1
             self._use_threads(far=far, first=_FIRST_THREADS if far else near_by)
         else:
             self._watch_from_now_on()
-        self._size(seen)
-        self._open_window(seen.at)
-        self._settled_at = seen.at
+        self._size(finished)
+        self._open_window(finished.at)
+        self._settled_at = finished.at
 
     def _use_threads(self, *, far: bool, first: int) -> None:
         self.kind = "threads"
-        self._most = self._pinned or (_MOST_THREADS if far else self._cores)
+        self._most = self._pinned or (self._limits.most_threads if far else self._cores)
         self.workers = self._pinned or min(self._most, first)
         self._watch_from_now_on()
 

@@ -7,27 +7,32 @@ from contextlib import contextmanager
 
 import pytest
 
-from planbalance.forked import Child, ChildGoneError
+from planbalance.executor.processes import Child, ChildGoneError
 
 # The child calls nothing that needs a lock of another thread.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
 
 
-def answered(what: str, number: int = 0) -> object:
-    if what == "raise":
+class Service:
+    """What the child answers."""
+
+    def echo(self, what: str, number: int = 0) -> object:
+        return what, number
+
+    def fail(self) -> object:
         raise EOFError("its own")
-    if what == "die":
+
+    def die(self, number: int) -> object:
         os.kill(os.getpid(), number)
-    return what, number
+        return number
 
-
-def make(what: str, number: int = 0) -> Callable[[], object]:
-    return lambda: (what, number)
+    def make(self) -> Callable[[], object]:
+        return lambda: None
 
 
 @contextmanager
-def child(answering: Callable[..., object] = answered, *siblings: Child, tied: bool = False) -> Iterator[Child]:
-    forked = Child(lambda: answering, siblings, tied=tied)
+def child(*siblings: Child, kill_with_parent: bool = False) -> Iterator[Child]:
+    forked = Child(Service, siblings, kill_with_parent=kill_with_parent)
     try:
         yield forked
     finally:
@@ -37,41 +42,41 @@ def child(answering: Callable[..., object] = answered, *siblings: Child, tied: b
 def test_answers_come_in_the_order_of_the_questions() -> None:
     with child() as it:
         for number in range(9):
-            it.ask("x" * 9_999, number)
+            it.ask("echo", "x" * 9_999, number)
         assert [it.answer() for _ in range(9)] == [("x" * 9_999, number) for number in range(9)]
 
 
 def test_what_it_raises_is_raised_here_and_it_answers_on() -> None:
     with child() as it:
-        it.ask("raise")
+        it.ask("fail")
         with pytest.raises(EOFError, match="its own"):
             it.answer()
-        it.ask("more")
+        it.ask("echo", "more")
         assert it.answer() == ("more", 0)
 
 
 @pytest.mark.parametrize(("number", "how"), [(signal.SIGKILL, "was killed (signal 9)"), (0, "ended")])
 def test_a_death_is_told_from_an_exception(number: int, how: str) -> None:
-    with child(answered if number else make) as it:  # what `make` returns cannot be pickled: the child ends
-        it.ask("die", number)
+    with child() as it:
+        it.ask(*(("die", number) if number else ("make",)))  # what `make` returns cannot be pickled: the child ends
         with pytest.raises(ChildGoneError):
             it.answer()
         assert it.reap() == how
         with pytest.raises(ChildGoneError):
-            it.ask("more")
+            it.ask("echo", "more")
 
 
-@pytest.mark.parametrize("tied", [False, True])
-def test_each_ends_when_its_own_line_is_closed(tied: bool) -> None:
-    with child(answered, tied=tied) as first, child(answered, first, tied=tied):
+@pytest.mark.parametrize("kill_with_parent", [False, True])
+def test_each_ends_when_its_own_line_is_closed(kill_with_parent: bool) -> None:
+    with child(kill_with_parent=kill_with_parent) as first, child(first, kill_with_parent=kill_with_parent):
         first.hang_up()
         assert first.reap() == "ended"
 
 
-@pytest.mark.parametrize(("tied", "how"), [(False, "was killed (signal 15)"), (True, "ended")])
-def test_a_signal_to_all_ends_only_what_may_end_alone(tied: bool, how: str) -> None:
-    with child(tied=tied) as it:
-        it.ask("is ready")
+@pytest.mark.parametrize(("kill_with_parent", "how"), [(False, "was killed (signal 15)"), (True, "ended")])
+def test_a_signal_to_all_ends_only_what_may_end_alone(kill_with_parent: bool, how: str) -> None:
+    with child(kill_with_parent=kill_with_parent) as it:
+        it.ask("echo", "is ready")
         it.answer()
         for number in (signal.SIGINT, signal.SIGTERM):
             os.kill(it._pid, number)

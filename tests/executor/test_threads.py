@@ -7,43 +7,25 @@ from pathlib import Path
 
 import pytest
 
-from planbalance import pool
-from planbalance.pool import batched, for_each_batch, run_blocking
+from planbalance.executor import processes
+from planbalance.executor.threads import batched, run_in_threads, run_loop
 from tests.builders import write
 
 
-def gathered(batches: Iterator[int], *, jobs: int = 2, stop_after: int | None = None) -> list[int]:
-    """Return the doubled batches; a batch of 13 fails."""
-    done: list[int] = []
-
-    def work(batch: int) -> int:
-        if batch == 13:
-            raise OSError("no luck")
-        return 2 * batch
-
-    async def finished(_batch: int, result: int) -> None:
-        done.append(result)
-
-    async def main() -> None:
-        await for_each_batch(
-            work,
-            batches,
-            jobs=jobs,
-            finished=finished,
-            stopping=lambda: stop_after is not None and len(done) >= stop_after,
-        )
-
-    run_blocking(main)
-    return done
+def doubled(batch: int) -> int:
+    """Return twice a batch; 13 fails."""
+    if batch == 13:
+        raise OSError("no luck")
+    return 2 * batch
 
 
 def test_every_batch_is_worked_on_once() -> None:
-    assert sorted(gathered(iter(range(10)))) == list(range(0, 20, 2))
+    assert dict(run_in_threads(doubled, range(10), 2)) == {number: 2 * number for number in range(10)}
 
 
 def test_a_failing_batch_raises_its_own_exception() -> None:
     with pytest.raises(OSError, match="no luck"):
-        gathered(iter([1, 13, 2]))
+        list(run_in_threads(doubled, [1, 13, 2], 2))
 
 
 def test_a_failing_source_raises_its_own_exception() -> None:
@@ -52,11 +34,21 @@ def test_a_failing_source_raises_its_own_exception() -> None:
         raise KeyError("block")
 
     with pytest.raises(KeyError, match="block"):
-        gathered(source())
+        list(run_in_threads(doubled, source(), 2))
 
 
-def test_nothing_new_starts_once_it_is_time_to_stop() -> None:
-    assert gathered(iter(range(100)), jobs=1, stop_after=3) == [0, 2, 4]
+def test_no_more_threads_work_than_are_wanted() -> None:
+    wanted, at_work, most = 3, threading.Semaphore(3), []
+
+    def work(batch: int) -> int:
+        most.append(at_work.acquire(blocking=False))
+        all_started.wait(30)
+        at_work.release()
+        return batch
+
+    all_started = threading.Barrier(wanted)
+    assert len(list(run_in_threads(work, range(9), 8, lambda: wanted))) == 9
+    assert all(most)
 
 
 def test_inside_a_running_loop_the_work_has_a_thread_of_its_own() -> None:
@@ -64,10 +56,10 @@ def test_inside_a_running_loop_the_work_has_a_thread_of_its_own() -> None:
         return threading.get_ident()
 
     async def notebook() -> int:
-        return run_blocking(where)
+        return run_loop(where)
 
     assert asyncio.run(notebook()) != threading.get_ident()
-    assert run_blocking(where) == threading.get_ident()
+    assert run_loop(where) == threading.get_ident()
 
 
 def test_the_last_batch_may_be_shorter() -> None:
@@ -92,8 +84,8 @@ def test_the_quota_of_a_cgroup_counts(tmp_path: Path, membership: str, files: di
     (tmp_path / "self").write_text(membership)
     for name, text in files.items():
         write(tmp_path / "fs" / name, text.encode())
-    assert pool._quota(str(tmp_path / "self"), str(tmp_path / "fs")) == cores
+    assert processes._quota(str(tmp_path / "self"), str(tmp_path / "fs")) == cores
 
 
 def test_there_is_always_a_core() -> None:
-    assert pool.available_cores() >= 1
+    assert processes.available_cores() >= 1

@@ -8,11 +8,11 @@ from pathlib import Path
 import orjson
 import pytest
 
-from planbalance import holder
+from planbalance import lock_owner
 
 
 def signed(**changes: object) -> bytes:
-    return orjson.dumps(orjson.loads(holder.sign()) | changes)
+    return orjson.dumps(orjson.loads(lock_owner.sign()) | changes)
 
 
 @pytest.fixture
@@ -30,17 +30,21 @@ def answer(squeue: Path, text: str) -> None:
 
 
 def test_this_process_lives() -> None:
-    assert not holder.has_ended(holder.sign())
+    assert not lock_owner.has_ended(lock_owner.sign())
 
 
 def test_a_process_that_ended_is_dead_its_number_taken_by_another_or_not() -> None:
     told = subprocess.run(
-        [sys.executable, "-c", "import sys; from planbalance import holder; sys.stdout.buffer.write(holder.sign())"],
+        [
+            sys.executable,
+            "-c",
+            "import sys; from planbalance import lock_owner; sys.stdout.buffer.write(lock_owner.sign())",
+        ],
         stdout=subprocess.PIPE,
         check=True,
     ).stdout
-    assert holder.has_ended(told)
-    assert holder.has_ended(signed(started="1"))
+    assert lock_owner.has_ended(told)
+    assert lock_owner.has_ended(signed(started="1"))
 
 
 def test_a_zombie_is_dead() -> None:
@@ -48,12 +52,12 @@ def test_a_zombie_is_dead() -> None:
     if child == 0:
         os._exit(0)
     os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
-    assert holder.has_ended(signed(pid=child))
+    assert lock_owner.has_ended(signed(pid=child))
     os.waitpid(child, 0)
 
 
 def test_another_boot_of_this_machine_is_over() -> None:
-    assert holder.has_ended(signed(boot="another"))
+    assert lock_owner.has_ended(signed(boot="another"))
 
 
 @pytest.mark.parametrize(
@@ -62,18 +66,18 @@ def test_another_boot_of_this_machine_is_over() -> None:
     ids=["another node", "another container", "no boot id"],
 )
 def test_what_cannot_be_known_from_here_is_alive(squeue: Path, changes: dict[str, object]) -> None:
-    assert not holder.has_ended(signed(started="1", **changes))
+    assert not lock_owner.has_ended(signed(started="1", **changes))
 
 
 @pytest.mark.parametrize("signature", [b"", b"{}", b"[]", b"somebody", b"\xff", b'{"slurm_task":"1; rm"}'])
 def test_who_did_not_sign_is_alive_and_described(signature: bytes) -> None:
-    assert not holder.has_ended(signature)
-    assert holder.describe(signature) == "a process that did not sign yet"
+    assert not lock_owner.has_ended(signature)
+    assert lock_owner.describe(signature) == "a process that did not sign yet"
 
 
 def test_a_holder_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "4711")
-    assert holder.describe(holder.sign(host="node7", shard="2/8")) == (
+    assert lock_owner.describe(lock_owner.sign(host="node7", shard="2/8")) == (
         f"shard 2/8, process {os.getpid()} on node7 (Slurm job 4711)"
     )
 
@@ -94,17 +98,17 @@ ELSEWHERE = signed(host="node7", slurm_task="4711")
 )
 def test_slurm_knows_whether_the_job_of_another_node_is_over(squeue: Path, said: str, ended: bool) -> None:
     answer(squeue, said)
-    assert holder.has_ended(ELSEWHERE) == ended
+    assert lock_owner.has_ended(ELSEWHERE) == ended
 
 
 def test_without_slurm_the_job_of_another_node_is_alive(squeue: Path) -> None:
-    assert not holder.has_ended(ELSEWHERE)
+    assert not lock_owner.has_ended(ELSEWHERE)
 
 
 def test_slurm_that_does_not_answer_is_not_waited_for(squeue: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(holder, "_SLURM_SECONDS", 0.01)
+    monkeypatch.setattr(lock_owner, "_SLURM_SECONDS", 0.01)
     answer(squeue, "exec /bin/sleep 5")
-    assert not holder.has_ended(ELSEWHERE)
+    assert not lock_owner.has_ended(ELSEWHERE)
 
 
 @pytest.mark.parametrize(("restarts", "ended"), [("0", False), ("1", True)])
@@ -114,4 +118,4 @@ def test_a_job_requeued_after_its_node_died_takes_over_from_itself(
     answer(squeue, "echo RUNNING")
     monkeypatch.setenv("SLURM_JOB_ID", "4711")
     monkeypatch.setenv("SLURM_RESTART_COUNT", restarts)
-    assert holder.has_ended(ELSEWHERE) == ended
+    assert lock_owner.has_ended(ELSEWHERE) == ended
