@@ -39,6 +39,7 @@ class FoundInput(NamedTuple):
             walked, only these belong to the input.
         texts: the text lists, relative to the root, so that none is taken for a label.
         problems: folders or images that are in two splits (`split-overlap`), splits that are not there (`missing`).
+        apart: `--images` and `--labels` name where its images and its labels are.
     """
 
     input: Input
@@ -46,6 +47,7 @@ class FoundInput(NamedTuple):
     listed: Mapping[str, int]
     texts: frozenset[str]
     problems: tuple[Problem, ...]
+    apart: bool = False
 
 
 class Area(NamedTuple):
@@ -89,7 +91,7 @@ def resolve_input(spec: InputSpec) -> FoundInput:
     if spec.images is not None or spec.labels is not None:
         draft = _from_roots_apart(spec)
         _name_classes(draft)
-        return _finish(draft, prefix)
+        return _finish(draft, prefix)._replace(apart=True)
     if not spec.path:
         raise UsageError("No input was given.", kind="usage", hint="Give the data set's folder or its yaml.")
     path = absolute(spec.path)

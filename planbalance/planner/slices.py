@@ -1,8 +1,8 @@
 """Which slices a plan is made of: what is left out, what is refused, what is only said."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from planbalance.destination import text_fault
 from planbalance.errors import InputError
@@ -23,6 +23,13 @@ from planbalance.planner.volumes import (
     with_equal_images_joined,
     with_groups,
 )
+
+# What to do about a problem that the scan found, by its kind.
+_HINTS: Final[Mapping[str, str]] = {
+    "label-beside": "Labels lie in two places: give the line for the right ones, or remove the others.",
+    "label-misnamed": "Give each of these images a label of its own name (a copy where several share one).",
+    "npy-slices": "Save each array as a picture of the same name, such as a PNG.",
+}
 
 
 class Selection(NamedTuple):
@@ -99,7 +106,7 @@ def _refuse_problems(snapshot: Snapshot, excluding: Matcher) -> None:
         raise InputError(
             f"{counted(len(errors), 'file or folder', 'files or folders')} cannot be used: {some(listed, 3)}.",
             kind=errors[0].kind,
-            hint="Correct them, or leave them out with --exclude.",
+            hint=_HINTS.get(errors[0].kind, "Correct them, or leave them out with --exclude."),
             paths=(problem.path for problem in errors),
         )
 

@@ -50,6 +50,8 @@ class Listing:
     labels: list[str] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
     others: set[str] = field(default_factory=set)  # stems of images that do not belong to the data set
+    beside: list[str] = field(default_factory=list)  # `.txt` files where only images are wanted
+    arrays: int = 0  # `.npy` files where images are wanted
     leftovers: int = 0
     listed: bool = False  # false: not there, unreadable, or a loop
     problems: list[Problem] = field(default_factory=list)
@@ -120,10 +122,8 @@ def _sort_entries(listing: Listing, entries: "list[os.DirEntry[str]]", listed: M
             place = wanted.get(kind)
         if name[0] == "." and below_folder(visit.path, name) not in listed:
             continue
-        if kind == _LEFTOVER:
-            listing.leftovers += 1
-        elif place is None and not (visit.deep and _is_folder(entry)):
-            continue
+        if kind == _LEFTOVER or (place is None and not (visit.deep and _is_folder(entry))):
+            _pass_over(listing, kind, name)
         elif not (name.isascii() and name.isprintable()) and (fault := text_fault(name)) is not None:
             listing.problems.append(Problem("name-refused", "error", shown(entry.path), f"the name {fault}"))
         elif place is None:
@@ -132,6 +132,15 @@ def _sort_entries(listing: Listing, entries: "list[os.DirEntry[str]]", listed: M
             listing.others.add(stem)
         else:
             place.append(name)
+
+
+def _pass_over(listing: Listing, kind: int, name: str) -> None:
+    """Note a file that is neither an image nor a label here, where it may mean something all the same."""
+    if kind == _LEFTOVER:
+        listing.leftovers += 1
+        listing.arrays += listing.visit.images and name[-4:].lower() == ".npy"
+    elif kind == _LABEL and listing.visit.images:
+        listing.beside.append(name)
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:

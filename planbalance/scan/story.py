@@ -1,6 +1,8 @@
 """The scan as a story: walk, pair images with labels, hash images, put together."""
 
 import os
+import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,12 +15,15 @@ from planbalance.executor import autoscaler
 from planbalance.executor.processes import ProcessPool, available_cores
 from planbalance.executor.threads import without_collecting
 from planbalance.executor.worker_pool import WorkerPool
+from planbalance.grouping import some
 from planbalance.inputs import FoundInput, resolve_inputs
 from planbalance.model import TRAINER_SUFFIXES, ImageFile, InputSpec, Problem, Progress, Silent, Snapshot
 from planbalance.scan import content
 from planbalance.scan.content import LabelContent
 from planbalance.scan.listing import below_folder
 from planbalance.scan.walk import Images, Labels, Place, Tree, walk
+
+_UPLOADED: Final = re.compile("^[0-9a-f]{8}-")  # what Label Studio puts before the name of an uploaded file
 
 _new_image: Final[Callable[[Iterable[Any]], ImageFile]] = partial(tuple.__new__, ImageFile)
 
@@ -35,10 +40,13 @@ def scan(
     Labels are judged against the class names of all inputs together. `jobs` is the number of workers; None measures
     how far away the files are. Kinds of `Snapshot.problems`:
 
-    * errors: `label-invalid` (one a line), `unreadable`, `dangling`, `name-refused`, `missing` (a text list names it);
+    * errors: `label-invalid` (one a line), `unreadable`, `dangling`, `name-refused`, `missing` (a text list names it),
+      `label-beside` (another label lies beside the image), `label-misnamed` (a label without an image seems meant for
+      images without a label), `npy-slices` (there are arrays and no image);
     * warnings: `orphan-label`, `split-overlap` (in two splits of the data set as it is), `link-loop`, `folder-twice`
       (one folder reached by two paths), `missing` (a split or a line of a text list that was passed over),
-      `jpeg-open-ended` (trainers write it anew).
+      `jpeg-open-ended` (trainers write it anew), `labels-beside` (all labels lie where trainers do not look),
+      `label-beside` (not read: `--labels` names others).
 
     Raises:
         InputError: as `inputs.resolve_inputs`.
@@ -116,6 +124,7 @@ def _pair(tree: Tree) -> _Paired:
         for index in range(len(tree.found))
     ]
     stems: dict[Place, set[str]] = {}
+    lacking: dict[Place, list[str]] = {}  # images without a label
     alike: set[Place] = set()  # where each label has an image
     files: list[list[ImageFile]] = [[] for _ in tree.found]
     paired = _Paired([], used, [0] * len(tree.found), [0] * len(tree.found))
@@ -133,11 +142,14 @@ def _pair(tree: Tree) -> _Paired:
             else:
                 taken.update(found)
                 columns = _labels_by_stem(group, labels, found, paired)
+                if None in columns.names:
+                    pairs = zip(images.names, columns.names, strict=True)
+                    lacking.setdefault(label_place, []).extend(name for name, label in pairs if label is None)
             files[index] += _image_files(tree, group, images, columns, paired)
     for several in files:
         several.sort(key=itemgetter(2))  # by path: the order of code points is the order of UTF-8 bytes
     paired.images = list(chain.from_iterable(files))
-    _report_orphans(tree, {place: stems.get(place, set()) for place in tree.labels if place not in alike})
+    _report_orphans(tree, {place: stems.get(place, set()) for place in tree.labels if place not in alike}, lacking)
     return paired
 
 
@@ -224,14 +236,53 @@ def _note_label(paired: _Paired, path: str, read: LabelContent) -> None:
         paired.problems[path, line] = Problem("label-invalid", "error", f"{path}:{line}", reason)
 
 
-def _report_orphans(tree: Tree, stems: Mapping[Place, set[str]]) -> None:
+def _report_orphans(tree: Tree, stems: Mapping[Place, set[str]], lacking: Mapping[Place, list[str]]) -> None:
     for place, taken in stems.items():
         labels = tree.labels[place]
         labels.settle()
-        for stem in labels.sizes.keys() - taken - {"classes"}:
+        orphans = labels.sizes.keys() - taken - {"classes"}
+        meant = _images_meant(orphans, lacking[place]) if orphans and place in lacking else {}
+        for stem in orphans:
             name = labels.names.get(stem) or f"{stem}.txt"
             path = tree.absolute(place[0], below_folder(place[1], name))
-            tree.report("orphan-label", path, "no image has this name", "warning")
+            if stem in meant and stem in labels.contents:
+                message = (
+                    f"no image has this name; meant seems {some(sorted(meant[stem]), 2)}, without a label of its own"
+                )
+                tree.report("label-misnamed", path, f"{message}: it would become background")
+            else:
+                tree.report("orphan-label", path, "no image has this name", "warning")
+
+
+def _images_meant(orphans: Iterable[str], images: Iterable[str]) -> dict[str, list[str]]:
+    """Return the images without a label that a label without an image may be meant for, by the label's stem.
+
+    So one label stands for several pictures of a slice (`case_1.txt` for `case_1_flair.png`), or a tool has added to
+    one of the two names: a suffix, the 8 hexadecimal digits of an upload, letters in another case or Unicode form.
+    """
+    longer: dict[str, str] = {}  # what a label's name begins with, up to a character that parts words
+    alike: dict[str, str] = {}
+    for stem in sorted(orphans):
+        longer.update((begin, stem) for begin in _beginnings(stem))
+        alike[_folded(stem)] = stem
+    meant: dict[str, list[str]] = {}
+    known = set(alike.values())
+    for image in images:
+        stem = image.rpartition(".")[0]
+        found = next((begin for begin in _beginnings(stem) if begin in known), None)
+        found = found or longer.get(stem) or alike.get(_folded(stem))
+        if found is not None:
+            meant.setdefault(found, []).append(image)
+    return meant
+
+
+def _beginnings(stem: str) -> Iterator[str]:
+    """Yield the beginnings of a name that end before a character other than a letter or digit, the longest first."""
+    return (stem[:end] for end in range(len(stem) - 1, 0, -1) if not stem[end].isalnum())
+
+
+def _folded(stem: str) -> str:
+    return unicodedata.normalize("NFC", _UPLOADED.sub("", stem)).casefold()
 
 
 # ---- content --------------------------------------------------------------------------------------------------------

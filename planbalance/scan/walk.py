@@ -5,6 +5,7 @@ and files of other kinds (`Thumbs.db`, reports). `*.cache` and `*.npy` are count
 followed; a folder inside itself is cut by the device and inode of the folders above.
 """
 
+import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -12,8 +13,9 @@ from typing import NamedTuple
 
 from planbalance.destination import RESERVED_PARTS
 from planbalance.executor.worker_pool import WorkerPool
-from planbalance.inputs import FoundInput, common_names
-from planbalance.model import Problem, Severity
+from planbalance.grouping import counted
+from planbalance.inputs import FoundInput, common_names, label_folder
+from planbalance.model import Folder, Problem, Severity
 from planbalance.scan.content import LabelContent
 from planbalance.scan.listing import (
     DANGLING,
@@ -81,6 +83,8 @@ class Tree:
         images: by input, folder and index of the image folder.
         labels: by input and folder.
         others: stems of images that do not belong to the data set, by input and folder.
+        beside: `.txt` files in folders where only images are sought, by input and folder.
+        arrays: how many `.npy` files lie where images are sought, by input and folder.
         visited: the folders that were listed, or soon will be.
         leftovers: `*.cache` and `*.npy` files passed over.
         problems: with absolute paths, in no order.
@@ -88,10 +92,12 @@ class Tree:
     """
 
     def __init__(self, found: Sequence[FoundInput]) -> None:
-        self.found = found
+        self.found = list(found)
         self.images: dict[tuple[int, str, int], Images] = {}
         self.labels: dict[Place, Labels] = {}
         self.others: dict[Place, set[str]] = {}
+        self.beside: dict[Place, list[str]] = {}
+        self.arrays: dict[Place, int] = {}
         self.visited: set[Place] = set()
         self.leftovers = 0
         self.problems: list[Problem] = [problem for one in found for problem in one.problems]
@@ -142,11 +148,153 @@ def walk(tree: Tree, pool: WorkerPool) -> None:
     while level:
         level = _visit_level(tree, pool, level)
     _visit_level(tree, pool, _visits_of_lists(tree))
+    if tree.beside:
+        _judge_beside(tree, pool)
+    _judge_arrays(tree)
     for place, labels in tree.labels.items():
         _settle_twins(tree, place, labels)
     for index, one in enumerate(tree.found):
         if one.listed:
             _judge_listed(tree, index, one.listed)
+
+
+class _Beside(NamedTuple):
+    """Labels that lie beside their images in one folder, while labels are sought in another."""
+
+    place: Place
+    folder: int  # index of the image folder
+    names: list[str]  # `<stem>.txt`, sorted
+
+
+def _judge_beside(tree: Tree, pool: WorkerPool) -> None:
+    """Take labels that lie only beside their images for the labels; note where there are others at the place sought.
+
+    labelImg saves a label beside its picture. To read such an image without it would turn a finding into background.
+    """
+    beside = list(_beside_images(tree))
+    for index in sorted({one.place[0] for one in beside}):
+        own = [one for one in beside if one.place[0] == index]
+        if not tree.found[index].apart and not _has_labels(tree, index):
+            _take_beside(tree, pool, index, own)
+        elif any(other := _other_labels(tree, pool, own)):
+            _report_two_places(tree, index, own, other)
+
+
+def _beside_images(tree: Tree) -> Iterator[_Beside]:
+    for (index, place, folder), images in tree.images.items():
+        names = tree.beside.get((index, place))
+        if names and tree.label_place(index, folder, place) != (index, place):
+            stems = {name[: name.rfind(".")] for name in images.names}
+            own = sorted(name for name in names if name[:-4] in stems)
+            if own:
+                yield _Beside((index, place), folder, own)
+
+
+def _has_labels(tree: Tree, index: int) -> bool:
+    """Answer whether an image of an input has a label where labels are sought."""
+    for (owner, place, folder), images in tree.images.items():
+        if owner == index and (labels := tree.labels.get(tree.label_place(index, folder, place))):
+            stems = {name[: name.rfind(".")] for name in images.names}
+            if any(name[:-4] in stems for name in (*labels.listed, *labels.twins)) or stems & labels.sizes.keys():
+                return True
+    return False
+
+
+def _take_beside(tree: Tree, pool: WorkerPool, index: int, beside: Sequence[_Beside]) -> None:
+    """Read labels beside the images, as if they had been sought there; say that trainers would not find them."""
+    found = tree.found[index]
+    folders = tuple(folder._replace(labels=folder.images) for folder in found.input.folders)
+    tree.found[index] = found._replace(input=found.input._replace(folders=folders))
+    leftovers = tree.leftovers  # counted when the folders were listed first
+    _visit_level(
+        tree, pool, [Visit(index, place, labels=True, deep=False) for _, place in {one.place for one in beside}]
+    )
+    tree.leftovers = leftovers
+    folder = tree.absolute(index, beside[0].place[1])
+    if label_folder(folder) != folder:
+        files = sum(len(one.names) for one in beside)
+        message = (
+            f"{files:,} labels lie beside their images, and are read there. YOLOv5 and Ultralytics look for them in "
+            f"{label_folder(folder)} and would find none; `apply` puts them where trainers look"
+        )
+        tree.report("labels-beside", folder, message, "warning")
+
+
+class _Others(NamedTuple):
+    """Labels with content beside their images, relative to the input's root, by what lies where labels are sought."""
+
+    missing: list[str]
+    empty: list[str]
+    different: list[str]
+
+
+def _other_labels(tree: Tree, pool: WorkerPool, beside: Sequence[_Beside]) -> _Others:
+    """Compare the labels beside images with those at the place sought; an empty one beside an image says nothing."""
+    files = [Files(tree.absolute(*one.place), one.names, labels=True, class_count=tree.class_count) for one in beside]
+    told = chain.from_iterable(pool.do(look_at, ([each] for each in files), weigh=lambda batch: len(batch[0].names)))
+    others = _Others([], [], [])
+    for one, facts in zip(beside, told, strict=True):
+        labels = tree.labels.get(tree.label_place(one.place[0], one.folder, one.place[1])) or Labels()
+        labels.settle()
+        for position, read in facts.contents:
+            name = one.names[position]
+            sought = labels.contents.get(name[:-4])
+            if sought is not None and sought.annotations:
+                kind = others.different if sought.sha256 != read.sha256 else None
+            else:
+                kind = others.empty if name[:-4] in labels.sizes else others.missing
+            if kind is not None and read.annotations:
+                kind.append(below_folder(one.place[1], name))
+    return others
+
+
+def _report_two_places(tree: Tree, index: int, beside: Sequence[_Beside], others: _Others) -> None:
+    """Note images with a label beside them and none, or another, at the place sought; name the line that decides."""
+    found = tree.found[index]
+    folders = found.input.folders
+    outer = _outermost(folders)
+    folder = outer or folders[beside[0].folder]
+    images, labels = tree.absolute(index, folder.images), tree.absolute(index, folder.labels)
+    paths = sorted(path for several in others for path in several)
+    counts = ", ".join(f"{len(several):,} {kind}" for kind, several in others._asdict().items() if several)
+    what = (
+        f"{counted(len(paths), 'image')} with a label beside, such as {paths[0]}, but not in {labels} ({counts} there)"
+    )
+    if found.apart and _has_labels(tree, index):
+        tree.report("label-beside", images, f"{what}; those in {labels} are read, as --labels says", "warning")
+    elif outer is None:
+        message = f"{what}: findings would become background. Keep one of the two: move the other .txt files away"
+        tree.report("label-beside", images, message)
+    else:
+        choice = f"{_roots(images, images)} (beside)"
+        choice += "" if found.apart else f" or {_roots(images, labels)}"
+        tree.report("label-beside", images, f"{what}: findings would become background. Say which: {choice}")
+
+
+def _outermost(folders: Sequence[Folder]) -> Folder | None:
+    """Return the image folder that all the others lie in, or None."""
+    first = min(folders, key=lambda folder: len(folder.images))
+    start = below_folder(first.images, "")
+    return first if all(folder == first or f"{folder.images}/".startswith(start) for folder in folders) else None
+
+
+def _roots(images: str, labels: str) -> str:
+    return f"--images {shlex.quote(images)} --labels {shlex.quote(labels)}"
+
+
+def _judge_arrays(tree: Tree) -> None:
+    """Note `.npy` files where an input has no image: trainers take one for the cache of an image beside it only.
+
+    Ultralytics and YOLOv5 read `<stem>.npy` in place of an image whose path they have (`load_image`), nowhere else.
+    """
+    with_images = {index for (index, _, _), images in tree.images.items() if images.names}
+    for (index, path), count in tree.arrays.items():
+        if index not in with_images:
+            message = (
+                f"holds {counted(count, '.npy file')}, and there is no image: YOLOv5 and Ultralytics read a .npy file "
+                "only as the cache of an image of the same name beside it"
+            )
+            tree.report("npy-slices", tree.absolute(index, path), message)
 
 
 def _settle_twins(tree: Tree, place: Place, labels: Labels) -> None:
@@ -241,6 +389,7 @@ def _list(folder: _ToList) -> Listing:
     listing = list_folder(visit, path, listed)
     if texts:  # a text list that lies beside labels is none
         listing.labels = [name for name in listing.labels if below_folder(visit.path, name) not in texts]
+        listing.beside = [name for name in listing.beside if below_folder(visit.path, name) not in texts]
     return listing
 
 
@@ -270,7 +419,12 @@ def _visit_level(tree: Tree, pool: WorkerPool, level: list[Visit]) -> list[Visit
         tree.leftovers += listing.leftovers
         if listing.visit.images and listing.listed:
             tree.judge_identity(listing.visit, listing.identity)
-            tree.others[listing.visit.input, listing.visit.path] = listing.others
+            place = listing.visit.input, listing.visit.path
+            tree.others[place] = listing.others
+            if listing.beside:
+                tree.beside[place] = listing.beside
+            if listing.arrays:
+                tree.arrays[place] = listing.arrays
         if listing.visit.labels:
             tree.labels[listing.visit.input, listing.visit.path] = Labels()
     for chunk, facts in zip(chunks, chain.from_iterable(told), strict=True):
