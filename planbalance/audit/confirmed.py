@@ -100,12 +100,14 @@ class Read:
         digests: SHA-256, hexadecimal; `""` where there is no file of the planned size.
         flat: digests of what has no byte or one value.
         data: of labels.
+        newest: of labels with a byte, when the one that was changed last was changed (ns), and its name.
         looked: of images, as trainers open them; nothing where no trainer loads files of these suffixes.
     """
 
     digests: list[str] = field(default_factory=list)
     flat: set[str] = field(default_factory=set)
     data: list[bytes] = field(default_factory=list)
+    newest: tuple[int, str] | None = None
     looked: list[Opened] = field(default_factory=list)
 
 
@@ -132,13 +134,14 @@ def read_images(places: Places, reading: Reading) -> Read:
 
 def read_labels(places: Places, reading: Reading) -> Read:
     """Read the labels of a block."""
-    found = Read()
+    found, times = Read(), list[tuple[int, str]]()
     with _opened(f"{reading.root}/{places.labels}") as place:
         for name, operation in zip(places.label_names, places.operations, strict=True):
             size = operation[8]
-            data = _bytes_of(name, size, place) if size else _nothing_at(name, place)
+            data = _bytes_of(name, size, place, times) if size else _nothing_at(name, place)
             found.data.append(data or b"")
             found.digests.append("" if data is None else sha256(data).hexdigest() if size else NOTHING_SHA256)
+    found.newest = max(times, default=None)
     return found
 
 
@@ -151,8 +154,8 @@ def _nothing_at(name: str, place: int) -> bytes | None:
     return b"" if not facts.st_size and stat.S_ISREG(facts.st_mode) else None
 
 
-def _bytes_of(name: str, size: int, place: int) -> bytes | None:
-    """Return a file's bytes where they are `size`, which is not large, else None."""
+def _bytes_of(name: str, size: int, place: int, times: list[tuple[int, str]] | None = None) -> bytes | None:
+    """Return a file's bytes where they are `size`, which is not large, else None; `times` takes its mtime in ns."""
     if size > _READ_WHOLE:
         return None
     try:
@@ -161,6 +164,8 @@ def _bytes_of(name: str, size: int, place: int) -> bytes | None:
             data = os.read(descriptor, size + 1)
             while len(data) < size and (more := os.read(descriptor, size + 1 - len(data))):
                 data += more
+            if times is not None:
+                times.append((os.fstat(descriptor).st_mtime_ns, name))
         finally:
             os.close(descriptor)
     except OSError:

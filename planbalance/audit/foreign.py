@@ -11,6 +11,7 @@ from typing import Final
 from planbalance.audit.across import content_of
 from planbalance.audit.audited import Audited
 from planbalance.audit.blank import blank_at
+from planbalance.audit.caches import Newest, note_newest, stale_caches
 from planbalance.audit.findings import Findings, not_checked
 from planbalance.audit.images import ImageRead, Wanted, read_images
 from planbalance.audit.lists import YamlSplits, read_yaml_splits
@@ -68,6 +69,7 @@ class Found:
         taken: what trainers do with each image.
         label_files: labels that were read.
         outside: images that no split loads.
+        newest: when labels that hold something were changed last.
     """
 
     tally: Tally
@@ -80,6 +82,7 @@ class Found:
     taken: list[tuple[_Image, Taken]] = field(default_factory=list)
     label_files: int = 0
     outside: int = 0
+    newest: Newest = field(default_factory=dict)
 
 
 def audit_foreign(path: str, options: VerifyOptions, progress: Progress) -> Audited:
@@ -242,6 +245,11 @@ def _add_labels(found: Found, images: Iterable[_Image]) -> None:
     for image in images:
         if image.content is not None and image.content.taken is not None and not image.content.fault:
             found.taken.append((image, image.content.taken))
+        if image.content is not None and image.content.label_mtime_ns:
+            label = label_of(image.path)
+            for split in image.splits:
+                time = image.content.label_mtime_ns, label
+                note_newest(found.newest, split, os.path.dirname(label), time)
         if image.content is not None and image.content.fault:
             found.unreadable.append(Problem("unreadable", "error", image.path, image.content.fault))
     for file in found.snapshot.images:
@@ -277,6 +285,8 @@ def _view(found: Found) -> Check:
     if found.snapshot is not None:
         problems = [problem for problem in found.snapshot.problems if problem.kind != "label-invalid"]
         problems += found.unreadable
+        lists = found.yaml.lists if found.yaml is not None else {}
+        problems += stale_caches(found.newest, lists, str)
         leftovers = found.snapshot.leftovers
     root = found.yaml.document.path if found.yaml is not None else None
     problems += [one for image, each in found.taken for one in taken_problems(image.path, label_of(image.path), each)]

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from planbalance.audit.caches import Newest, note_newest
 from planbalance.audit.loading import Loads, Taken, add_loads
 from planbalance.audit.structure import Found
 from planbalance.audit.tally import Tally
@@ -25,6 +26,7 @@ class Gathered:
         in_manifest: bytes of the manifest that were found to be the lines of these files, and nothing else.
         size: bytes of images that were read.
         loads: what trainers would do with the images, where these and their labels were read.
+        newest: when labels that hold something were changed last, where they were read.
     """
 
     found: list[Found] = field(default_factory=list)
@@ -34,6 +36,7 @@ class Gathered:
     in_manifest: int = 0
     size: int = 0
     loads: Loads = field(default_factory=Counter)
+    newest: Newest = field(default_factory=dict)
 
     def load(self, split: Split, images: Sequence[tuple[str, str, Taken]]) -> None:
         """Note what trainers do with images of one split: the image, its label, what is done with it."""
@@ -75,6 +78,8 @@ class Gathered:
         self.in_manifest += other.in_manifest
         self.size += other.size
         self.loads.update(other.loads)
+        for (split, folder), time in other.newest.items():
+            note_newest(self.newest, split, folder, time)
 
 
 def packed(names: Iterable[str]) -> str:

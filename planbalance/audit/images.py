@@ -3,25 +3,30 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from planbalance.audit.loading import UNOPENED, Taken, is_loaded, label_text, opened, taken
+from planbalance.audit.loading import UNOPENED, Taken, is_loaded, label_at, opened, taken
 from planbalance.audit.picture import Looker, Picture
-from planbalance.audit.tree import read
+from planbalance.audit.tree import FileFacts, read
 from planbalance.decode import can_probe
 from planbalance.executor.processes import available_cores
 from planbalance.executor.threads import batched, run_in_threads
 from planbalance.model import Progress
 
 _BATCH: Final = 32
+_NO_BOXES: Final = FileFacts("file", data=b"")  # a label that the scan has read
 
 
 class ImageRead(NamedTuple):
-    """One image. `digest` is empty where it could not be read, and `fault` says why."""
+    """One image. `digest` is empty where it could not be read, and `fault` says why.
+
+    `label_mtime_ns` is 0 where its label was not read, or is empty.
+    """
 
     digest: bytes
     flat: bool
     fault: str
     picture: Picture | None
     taken: Taken | None = None
+    label_mtime_ns: int = 0
 
 
 class Wanted(NamedTuple):
@@ -67,6 +72,7 @@ def _read(image: Wanted, class_count: int | None, looker: Looker | None, *, prob
     picture = looker(facts.data, path) if looker is not None and facts.data is not None else None
     fault = "" if facts.kind == "file" else facts.error or f"is not a regular file ({facts.kind})"
     looked = opened(facts.data) if probing and facts.data is not None else UNOPENED
-    label = b"" if image.without_boxes else label_text(path)
-    loaded = taken(path, looked, label, class_count)
-    return ImageRead(facts.digest, facts.flat, fault, picture, loaded), facts.size
+    label = _NO_BOXES if image.without_boxes else label_at(path)
+    loaded = taken(path, looked, label.data, class_count)
+    changed = label.mtime_ns if label.data else 0
+    return ImageRead(facts.digest, facts.flat, fault, picture, loaded, changed), facts.size

@@ -25,12 +25,14 @@ class YamlSplits:
         base: absolute folder that its places are relative to.
         listed: splits by absolute image path, from text files.
         folders: (absolute folder, split) of the splits that are folders.
+        lists: split by the absolute path of the text file that lists it.
     """
 
     document: DatasetYaml
     base: str
     listed: dict[str, tuple[Split, ...]] = field(default_factory=dict)
     folders: list[tuple[str, Split]] = field(default_factory=list)
+    lists: dict[str, Split] = field(default_factory=dict)
 
     def of(self, path: str) -> tuple[Split, ...]:
         """Return the splits that load an image, by its absolute path."""
@@ -82,6 +84,7 @@ def _add(found: YamlSplits, split: Split, place: str) -> None:
         found.folders.append((place, split))
         return
     facts = read_small(os.path.realpath(place), _LIST_BYTES)
+    found.lists[place] = split
     own = os.path.dirname(place)
     for line in listed_paths(facts.data or b""):
         # `./` is the text's own folder, any other relative path is below the root (Ultralytics, YOLOv5)

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from planbalance.audit.trainer_rules import TRAINERS, Trainer, image_fault, label_of, label_verdict, loads
-from planbalance.audit.tree import read
+from planbalance.audit.tree import FileFacts, read
 from planbalance.decode import NoPictureError, probe
 from planbalance.model import SPLITS, Load, Split
 
@@ -55,9 +55,9 @@ def opened(data: bytes) -> Opened:
     return Opened(*found, rewritten=found.format in _JPEG and not data.endswith(b"\xff\xd9"))
 
 
-def label_text(image: str) -> bytes | None:
-    """Return the label where trainers look for an image's; None where there is none to be read."""
-    return read(label_of(image), follow=True, keep=True, most=_LABEL_BYTES).data
+def label_at(image: str) -> FileFacts:
+    """Return the label where trainers look for an image's, with its content; without where there is none to read."""
+    return read(label_of(image), follow=True, keep=True, most=_LABEL_BYTES)
 
 
 def taken(path: str, image: Opened, label: bytes | None, class_count: int | None) -> Taken:

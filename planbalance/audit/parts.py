@@ -16,6 +16,7 @@ from typing import Any, Final
 import orjson
 
 from planbalance import fs
+from planbalance.audit.caches import Newest
 from planbalance.audit.documents import OWN_FOLDER
 from planbalance.audit.gathered import Gathered
 from planbalance.audit.loading import Loads
@@ -27,7 +28,7 @@ from planbalance.errors import IncompleteError
 from planbalance.model import Problem
 from planbalance.shards import RULE, Shard, cut
 
-_SCHEMA: Final = "planbalance/audit-part/2"
+_SCHEMA: Final = "planbalance/audit-part/3"
 FOLDER: Final = "audit"
 _ENDED: Final = b'{"end":true}'
 
@@ -66,6 +67,7 @@ def _line(judged: Gathered) -> bytes:
         "in_manifest": judged.in_manifest,
         "size": judged.size,
         "loads": [[*key, count] for key, count in judged.loads.items()],
+        "newest": [[*key, *time] for key, time in judged.newest.items()],
         "totals": tally.totals,
         "positives": tally.positives,
         "unnamed": tally.unnamed,
@@ -111,7 +113,8 @@ def _judged(value: Mapping[str, Any]) -> Gathered:
         flat=set(map(bytes.fromhex, value["flat"])),
     )
     loads: Loads = Counter({(trainer, split, what): count for trainer, split, what, count in value["loads"]})
-    return Gathered(found, tally, value["names"], value["folders"], value["in_manifest"], value["size"], loads)
+    newest: Newest = {(split, folder): (mtime_ns, path) for split, folder, mtime_ns, path in value["newest"]}
+    return Gathered(found, tally, value["names"], value["folders"], value["in_manifest"], value["size"], loads, newest)
 
 
 def _seen(fields: Sequence[Any]) -> Seen:

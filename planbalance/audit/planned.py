@@ -9,6 +9,7 @@ from planbalance.audit import structure
 from planbalance.audit.across import content_of
 from planbalance.audit.audited import Audited
 from planbalance.audit.blank import blank_at
+from planbalance.audit.caches import stale_caches
 from planbalance.audit.documents import DATASET_YAML, HYPS, MANIFEST, METADATA
 from planbalance.audit.findings import Findings, not_checked
 from planbalance.audit.gathered import Gathered
@@ -83,6 +84,9 @@ def audit_planned(
     gathered, tally = looked.gathered, looked.gathered.tally
     findings = {name: Findings(name) for name in structure.CHECKS}
     by_trainers = [problem for name, problem in gathered.found if name == TRAINERS_VIEW]
+    if not options.quick:
+        lists: dict[str, Split] = {f"{split}.txt": split for split in SPLITS} if subject.mode == "list" else {}
+        by_trainers += stale_caches(gathered.newest, lists, partial(_at, subject))
     loads = loads_of(gathered.loads)
     for name, problem in gathered.found:
         if name != TRAINERS_VIEW:

@@ -5,6 +5,7 @@ from itertools import compress, repeat
 from operator import and_, not_
 from typing import Final
 
+from planbalance.audit.caches import note_newest
 from planbalance.audit.confirmed import (
     Places,
     Read,
@@ -72,6 +73,9 @@ class SliceJudge:
         for placed in slices:
             if placed.taken is not None:
                 gathered.load(placed.operation.split, [(placed.image, placed.label, placed.taken)])
+            if reading.labels and placed.label_facts.kind == "file" and placed.label_facts.size:
+                time = placed.label_facts.mtime_ns, placed.label
+                note_newest(gathered.newest, placed.operation.split, placed.label.rpartition("/")[0], time)
         gathered.size += sum(placed.image_facts.size for placed in slices) if reading.images else 0
         return gathered
 
@@ -97,6 +101,9 @@ class SliceJudge:
         _keep(fine, [not each.problems for each in facts])
         self._take(places, fine, gathered, images)
         split = operations[0].split
+        if labels.newest is not None:
+            mtime_ns, name = labels.newest
+            note_newest(gathered.newest, split, places.labels, (mtime_ns, f"{places.labels}/{name}"))
         self._load(places, images, labels, fine, gathered)
         gathered.tally.positives[split] += sum(map(self._is_positive, compress(facts, fine)))
         gathered.size += sum(compress((each.image_size for each in operations), fine))
