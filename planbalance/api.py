@@ -99,7 +99,7 @@ class PlanKeywords(TypedDict, total=False):
     "dicom:PatientID" with `group_key` (the file of the key that hashes patients; default `default_group_key()`).
     Sampling: `negatives_per_positive` 1 (or "all"), `sampling` "random", `gap` 0, `always_keep` (a file's path),
     `exclude` (files or globs).
-    Reading: `volume_pattern` "auto", `positive_classes` (class ids; none: any annotation), `missing_label`,
+    Reading: `volume_pattern` "auto", `positive_classes` (class ids or names; none: any annotation), `missing_label`,
     `invalid_label` "error", `hash_images` False, `shared_ids` ("same" or
     "different"). Output: `layout` "keep". Beside them: `jobs`, workers of the scan.
     """
@@ -126,7 +126,7 @@ class PlanKeywords(TypedDict, total=False):
     always_keep: str | None
     exclude: Sequence[str]
     volume_pattern: str | None
-    positive_classes: Iterable[int]
+    positive_classes: Iterable[int | str]
     missing_label: Literal["empty", "skip", "error"] | None
     invalid_label: Literal["error", "skip", "keep"]
     hash_images: bool
@@ -218,7 +218,7 @@ def scan(  # noqa: PLR0913 - keywords of the contract
     inputs: Inputs,
     *,
     volume_pattern: str = "auto",
-    positive_classes: Iterable[int] = (),
+    positive_classes: Iterable[int | str] = (),
     shared_ids: SharedIds | None = None,
     group_map: str | None = None,
     volume_column: str = "volume",
@@ -239,8 +239,9 @@ def scan(  # noqa: PLR0913 - keywords of the contract
     from planbalance.scan import scan as scan_inputs
 
     _check_counts({"--jobs": jobs}, least=1)
-    classes = _class_ids(positive_classes)
-    snapshot = scan_inputs(_specs(inputs), jobs=jobs, progress=progress or Silent())
+    specs = _specs(inputs)
+    classes = _class_ids(_by_id(positive_classes, specs))
+    snapshot = scan_inputs(specs, jobs=jobs, progress=progress or Silent())
     paths = list(map(planner.below_folders(snapshot.inputs), snapshot.images))
     if not paths:
         roots = [source.root for source in snapshot.inputs]
@@ -360,6 +361,8 @@ def _sealed(
     specs = _specs(inputs)
     output = os.path.abspath(output)
     written = {} if plan_file is None else {"plan file": os.path.abspath(plan_file)}
+    if (classes := keywords.get("positive_classes")) is not None:
+        keywords = {**keywords, "positive_classes": _by_id(classes, specs)}
     options = _plan_options(output, keywords)
     places = [
         place for spec, found in zip(specs, resolve_inputs(specs), strict=True) for place in _places_of(spec, found)
@@ -1055,8 +1058,20 @@ def _check_counts(values: Mapping[str, int | None], *, least: int) -> None:
             raise UsageError(f"{option} is {value}: give a whole number from {least} up.", kind="number-out-of-range")
 
 
-def _class_ids(classes: Iterable[int]) -> frozenset[int] | None:
-    ids = frozenset(classes)
+def _by_id(classes: Iterable[int | str], specs: Sequence[InputSpec]) -> Sequence[int]:
+    """Return class ids; the inputs' class names are read where a class is given as a text."""
+    from planbalance.planner import parse_classes
+
+    words = [classes] if isinstance(classes, str) else list(classes)
+    if not any(isinstance(word, str) for word in words):
+        return parse_classes(words, None)
+    from planbalance.inputs import common_names, resolve_inputs
+
+    return parse_classes(words, common_names(found.input for found in resolve_inputs(specs)))
+
+
+def _class_ids(classes: Iterable[int | str]) -> frozenset[int] | None:
+    ids = frozenset(one for one in classes if isinstance(one, int))  # names became ids before
     _check_counts({"--positive-class": min(ids, default=0)}, least=0)
     return ids or None
 

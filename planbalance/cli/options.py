@@ -301,8 +301,9 @@ reading_options = together(
         "(?P<volume>), (?P<slice>) and perhaps (?P<patient>).  [default: auto]",
     ),
     option(
-        "--positive-class", "positive_classes", type=int, multiple=True, metavar="ID", heading="Reading",
-        help="Only this class makes a slice positive (repeatable; default: any annotation). Labels stay as they are.",
+        "--positive-class", "positive_classes", multiple=True, metavar="NAME|ID", heading="Reading",
+        help="Only this class makes a slice positive (repeatable; default: any annotation). Labels stay as they are. "
+        "A number is an id, unless a class has it for a name; id:1 and name:1 say which is meant.",
     ),
 )  # fmt: skip
 

@@ -27,7 +27,7 @@ def scan(  # noqa: PLR0913, PLR0917 - click passes options by name
     volume_column: str,
     group_column: str,
     volume_pattern: str | None,
-    positive_classes: Sequence[int],
+    positive_classes: Sequence[str],
 ) -> Answer:
     """Show what is in one or several data sets: volumes, slices, labels, how names are read, what is wrong.
 

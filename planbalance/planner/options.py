@@ -1,13 +1,13 @@
 """What decides a plan, beside the input: options, checked, and the ones that an older plan hands down."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Literal, Protocol
 
 from planbalance.errors import PlanError, UsageError
-from planbalance.grouping import GroupMap
+from planbalance.grouping import GroupMap, some
 from planbalance.model import Input, Layout, Operation, PlanHeader, SharedIds, Split
 from planbalance.places import all_guarded, overlap_refused, relation
 from planbalance.planner.volumes import id_prefixes
@@ -165,6 +165,60 @@ def parse_decimal(text: str, option: str) -> Decimal:
     if match[1] == "-" and number:
         raise _bad_number(f"{option} is {text.strip()}, which is negative.")
     return number
+
+
+_CLASS_ID: Final = re.compile("(?:id:)?([+-]?[0-9]{1,20})", re.ASCII)
+
+
+def parse_classes(words: Iterable[int | str], names: Sequence[str] | None) -> tuple[int, ...]:
+    """Return class ids of ids and names; a text of digits is the class of this name where there is one, else an id.
+
+    `id:1` and `name:1` say which of the two is meant.
+
+    Raises:
+        UsageError: no class has this name, several have it, or it is the name of one class and the id of another
+            (kind `unknown-class`).
+    """
+    return tuple(_class_of(word, names or ()) if isinstance(word, str) else word for word in words)
+
+
+def _class_of(word: str, names: Sequence[str]) -> int:
+    found = _CLASS_ID.fullmatch(word)
+    class_id = None if found is None else int(found[1])
+    named = [index for index, name in enumerate(names) if name == word]
+    if not named and word.startswith("name:"):
+        named = [index for index, name in enumerate(names) if name == word.removeprefix("name:")]
+    if len(named) > 1:
+        ids = " and ".join(map(str, named))
+        raise _bad_class(f"--positive-class {word}: classes {ids} have this name.", "Give the ids.")
+    if named and class_id is not None and class_id != named[0] and 0 <= class_id < len(names):
+        both = f"class {named[0]} has this name, and the class of this id is called {names[class_id]}"
+        raise _bad_class(f"--positive-class {word}: {both}.", f"Say which is meant: name:{word} or id:{word}.")
+    if named:
+        return named[0]
+    if class_id is None:
+        raise _unknown_class(word, names)
+    return class_id
+
+
+def _unknown_class(word: str, names: Sequence[str]) -> UsageError:
+    if not names:
+        return _bad_class(
+            f"--positive-class {word}: the input does not name its classes.", "Give the class by its id, such as 0."
+        )
+    from difflib import get_close_matches  # noqa: PLC0415 - only where a run ends
+
+    close = get_close_matches(word.lower(), [name.lower() for name in names], n=1)
+    meant = [name for name in names if name.lower() in close][:1]
+    listed = some((f"{index} {name}" for index, name in enumerate(names)), 20)
+    return _bad_class(
+        f"--positive-class {word}: no class has this name. The classes are {listed}.",
+        f"Did you mean {meant[0]}?" if meant else "Give one of them, by name or id.",
+    )
+
+
+def _bad_class(message: str, hint: str) -> UsageError:
+    return UsageError(message, kind="unknown-class", hint=hint)
 
 
 def plain(number: Decimal) -> str:

@@ -84,7 +84,7 @@ def _plan_words(header: PlanHeader) -> Iterator[str]:
     yield from _naming(header)
     yield from _sampling(parameters)
     yield from _plain_options(parameters)
-    yield from _lists(parameters)
+    yield from _lists(parameters, header.names or ())
 
 
 def _input_words(root: str, source: Source) -> Iterator[str]:
@@ -143,9 +143,9 @@ def _plain_options(parameters: Mapping[str, Any]) -> Iterator[str]:
         yield from ("--shared-ids", parameters["shared_ids"])
 
 
-def _lists(parameters: Mapping[str, Any]) -> Iterator[str]:
-    for class_id in _listed(parameters.get("positive_classes")):
-        yield from ("--positive-class", str(class_id))
+def _lists(parameters: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
+    for class_id in map(str, _listed(parameters.get("positive_classes"))):
+        yield from ("--positive-class", f"id:{class_id}" if class_id in names else class_id)
     kept = _listed(parameters.get("keep_split"))
     if kept:
         yield from ("--keep-split", ",".join(map(str, kept)))
