@@ -1,8 +1,8 @@
 """The yaml of a YOLO data set, as Ultralytics and YOLOv5 read it: root, image folders by split, class names.
 
 The text is not trusted. It is read event by event, never built into objects: an alias is looked up and not expanded,
-depth and size are bounded, and keys that are not asked for are passed over, whatever hangs below them. Scalars stay as
-they are written, so that a class called `no` is not a boolean.
+depth and size are bounded. Scalars stay as they are written, so that a class called `no` is not a boolean; those below
+keys that are not asked for become what YAML makes of them, as far as JSON has such values.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import yaml
 
 from planbalance.errors import InputError
-from planbalance.model import SPLITS, Split
+from planbalance.model import DATA_KEYS, NO_KEYS, SPLITS, Split, YamlKeys
 
 # A list of 40,000 image paths fits; longer lists belong into a text file, which is what trainers expect.
 SIZE_LIMIT: Final = 4 * 1024 * 1024
@@ -20,6 +20,7 @@ CLASS_LIMIT: Final = 100_000
 _DEPTH_LIMIT: Final = 50
 _TOO_DEEP: Final = f"it is nested more than {_DEPTH_LIMIT} deep"
 _UNWANTED: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # controls, and halves of a surrogate pair
+_UNCARRIED: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # the same, but for tabs and newlines
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _SPLIT_KEYS: Final[Mapping[str, Split]] = {
     "train": "train",
@@ -28,10 +29,14 @@ _SPLIT_KEYS: Final[Mapping[str, Split]] = {
     "validation": "val",
     "test": "test",
 }
+# What is carried over, in all.
+_PARTS_LIMIT: Final = 10_000  # values
+_TEXT_LIMIT: Final = 100_000  # letters
+_CARRIED_DEPTH: Final = 8
+_KEY_LIMIT: Final = 200  # letters
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one where PyYAML was built with it
 
-Flat = str | None
-Value = Flat | list[Flat] | dict[str, Flat] | object
+Value = str | None | list[Any] | dict[Any, Any] | object
 
 
 class DatasetYaml(NamedTuple):
@@ -42,11 +47,15 @@ class DatasetYaml(NamedTuple):
         splits: what `train`, `val` (also spelt `valid`, `validation`) and `test` name, as written: folders, or text
             files of image paths. A split that is not there or empty is left out.
         names: class names by id; `class_0`, `class_1`, ... where the yaml has only `nc` (as in Ultralytics); else None.
+        keys: what else it says, but for keys that name data (`model.DATA_KEYS`).
+        left_out: keys that cannot be carried over, and why.
     """
 
     path: str | None
     splits: Mapping[Split, tuple[str, ...]]
     names: tuple[str, ...] | None
+    keys: YamlKeys = NO_KEYS
+    left_out: tuple[tuple[str, str], ...] = ()
 
 
 def parse_dataset_yaml(text: bytes) -> DatasetYaml:
@@ -71,12 +80,28 @@ def parse_dataset_yaml(text: bytes) -> DatasetYaml:
     if path is not None and not isinstance(path, str):
         raise _refused("'path' is not a text")
     splits = {split: tuple(found[split]) for split in SPLITS if found.get(split)}
-    return DatasetYaml(_printable("path", path) if path is not None else None, splits, _class_names(values))
+    keys, left_out = _carried(values)
+    return DatasetYaml(
+        _printable("path", path) if path is not None else None, splits, _class_names(values), keys, left_out
+    )
 
 
 # ---- events ---------------------------------------------------------------------------------------------------------
 
-_OTHER: Final = object()  # a value of a form that no key asked for here can have
+_OTHER: Final = object()  # a value that no key asked for here can have, and that is never carried over
+_TAG: Final = "tag:yaml.org,2002:"
+
+
+class _Plain(str):
+    """A scalar without quotes: what it is depends on what it says."""
+
+    __slots__ = ()
+
+
+class _Tagged(str):
+    """A scalar that a tag makes something else than a text."""
+
+    __slots__ = ()
 
 
 class _Events:
@@ -94,44 +119,49 @@ class _Events:
         raise _refused("it ends too early")  # the parser itself reports every such case; a guard
 
     def value(self, event: Any, depth: int) -> Value:  # noqa: ANN401 - as above
-        """Return the value that starts with `event`: a text, None, a flat list, a flat mapping, or `_OTHER`."""
+        """Return the value that starts with `event`: a text, None, a list, a mapping, or `_OTHER`."""
         if isinstance(event, yaml.AliasEvent):
             return self._anchors.get(str(event.anchor), _OTHER)
         if depth > _DEPTH_LIMIT:
             raise _refused(_TOO_DEEP)
         value: Value
         if isinstance(event, yaml.ScalarEvent):
-            value = None if event.implicit[0] and event.value in _NULLS else str(event.value)
+            value = _scalar(event)
         elif isinstance(event, yaml.SequenceStartEvent):
             value = self._sequence(depth)
         else:
             value = self._mapping(depth)
+        if isinstance(value, list | dict) and event.tag not in (None, f"{_TAG}seq", f"{_TAG}map"):
+            value = _OTHER
         if event.anchor is not None:
             self._anchors[event.anchor] = value
         return value
 
     def _sequence(self, depth: int) -> Value:
-        items: list[str | None] = []
-        flat = True
+        items: list[Value] = []
         while not isinstance(event := self.next(), yaml.SequenceEndEvent):
-            item = self.value(event, depth + 1)
-            if item is None or isinstance(item, str):
-                items.append(item)
-            else:
-                flat = False
-        return items if flat else _OTHER
+            items.append(self.value(event, depth + 1))
+        return items
 
     def _mapping(self, depth: int) -> Value:
-        pairs: dict[str, str | None] = {}
-        flat = True
+        pairs: dict[str, Value] = {}
+        plain = True
         while not isinstance(event := self.next(), yaml.MappingEndEvent):
             key = self.value(event, depth + 1)
             item = self.value(self.next(), depth + 1)
-            if isinstance(key, str) and (item is None or isinstance(item, str)):
+            if isinstance(key, str):
+                pairs.pop(key, None)  # the last of equal keys, with its own quotes
                 pairs[key] = item
             else:
-                flat = False
-        return pairs if flat else _OTHER
+                plain = False
+        return pairs if plain else _OTHER
+
+
+def _scalar(event: Any) -> Value:  # noqa: ANN401 - as above
+    """Return a scalar's text, or None."""
+    if event.implicit[0]:
+        return None if event.value in _NULLS else _Plain(event.value)
+    return str(event.value) if event.tag in (None, f"{_TAG}str") else _Tagged(event.value)
 
 
 def _read_top(events: _Events) -> dict[str, Value]:
@@ -143,6 +173,7 @@ def _read_top(events: _Events) -> dict[str, Value]:
     while not isinstance(event := events.next(), yaml.MappingEndEvent):
         key, value = events.value(event, 1), events.value(events.next(), 1)
         if isinstance(key, str):
+            values.pop(key, None)
             values[key] = value
     return values
 
@@ -186,8 +217,8 @@ def _listed_names(value: Value) -> list[str]:
     return names
 
 
-def _in_order_of_id(value: Mapping[str, Flat]) -> list[str]:
-    by_id = {_whole(key): name for key, name in value.items() if name is not None}
+def _in_order_of_id(value: Mapping[str, Value]) -> list[str]:
+    by_id = {_whole(key): name for key, name in value.items() if isinstance(name, str)}
     if len(by_id) < len(value) or set(by_id) != set(range(len(by_id))):
         raise _refused("the ids of 'names' do not run from 0 without a gap, each with a name")
     return [by_id[index] for index in range(len(by_id))]
@@ -209,6 +240,98 @@ def _whole(text: str) -> int | None:
 def has_controls(text: str) -> bool:
     """Return whether a text holds what no path and no class name may hold: a control character, half of a pair."""
     return _UNWANTED.search(text) is not None
+
+
+# ---- what is carried over -------------------------------------------------------------------------------------------
+
+_RESOLVER: Final[Any] = yaml.resolver.Resolver()
+_CONSTRUCTOR: Final[Any] = yaml.constructor.SafeConstructor()
+_NUMBERS: Final = frozenset((f"{_TAG}int", f"{_TAG}float"))
+_WHOLE: Final = re.compile("0|[1-9][0-9]{0,8}")
+_DOWNLOAD: Final = "it fetches the dataset as it was before, with another split"
+
+
+class _NotCarriedError(Exception):
+    """Why a value is not carried over."""
+
+
+def _carried(values: Mapping[str, Value]) -> tuple[dict[str, Any], tuple[tuple[str, str], ...]]:
+    """Return the keys that name no data as JSON values, and those that are left out, with the reason."""
+    carrier = _Carrier()
+    keys: dict[str, Any] = {}
+    left_out: list[tuple[str, str]] = []
+    for key, value in values.items():
+        if (key in DATA_KEYS and key != "download") or value is None:
+            continue
+        try:
+            keys[carrier.name(key)] = carrier.value(value, 1)
+        except _NotCarriedError as error:
+            left_out.append((ascii(key[:40])[1:-1], str(error)))
+    return keys, tuple(left_out)
+
+
+class _Carrier:
+    """Turns what was read into JSON values, as long as they are not too many: an alias may stand for a great deal."""
+
+    def __init__(self) -> None:
+        self._parts = self._letters = 0
+
+    def name(self, key: str) -> str:
+        """Return a key of the yaml itself."""
+        if key == "download":
+            raise _NotCarriedError(_DOWNLOAD)
+        if len(key) > _KEY_LIMIT or _UNWANTED.search(key) or not isinstance(self._told(key), str):
+            raise _NotCarriedError("its name is not a short text")
+        return str(key)
+
+    def value(self, value: Value, depth: int) -> Any:  # noqa: ANN401 - JSON
+        """Return one value. Raises _NotCarriedError."""
+        self._parts += 1
+        if self._parts > _PARTS_LIMIT or depth > _CARRIED_DEPTH:
+            raise _NotCarriedError("it is too large, or nested too deep")
+        if isinstance(value, list):
+            return [self.value(item, depth + 1) for item in value]
+        if isinstance(value, dict):
+            return {self._key(key): self.value(item, depth + 1) for key, item in value.items()}
+        if value is None:
+            return None
+        if not isinstance(value, str) or isinstance(value, _Tagged):
+            raise _NotCarriedError("it has a tag, or a key that is not a text")
+        return self._told(value)
+
+    def _key(self, key: str) -> str:
+        """Return a key below: a text, or a whole number, which is told from a text by its digits alone."""
+        told = self._told(key)
+        whole = _WHOLE.fullmatch(key) is not None
+        plain = type(told) is int if whole else isinstance(told, str)
+        if not plain or key == "<<" or _UNWANTED.search(key):
+            raise _NotCarriedError("it has a key that is neither a text nor a whole number")
+        return str(key)
+
+    def _told(self, text: str) -> Any:  # noqa: ANN401 - as above
+        """Return what a scalar is."""
+        self._letters += len(text)
+        if self._letters > _TEXT_LIMIT:
+            raise _NotCarriedError("it is too long")
+        if _UNCARRIED.search(text):
+            raise _NotCarriedError("it holds a control character")
+        tag = _RESOLVER.resolve(yaml.ScalarNode, str(text), (True, False)) if isinstance(text, _Plain) else ""
+        if tag == f"{_TAG}bool":
+            return _CONSTRUCTOR.construct_yaml_bool(yaml.ScalarNode(tag, str(text)))
+        return _number_of(text, tag) if tag in _NUMBERS else str(text)
+
+
+def _number_of(text: str, tag: str) -> float:
+    node = yaml.ScalarNode(tag, str(text))
+    try:
+        number: float = (
+            _CONSTRUCTOR.construct_yaml_int(node) if tag.endswith("int") else _CONSTRUCTOR.construct_yaml_float(node)
+        )
+    except ValueError as error:
+        raise _NotCarriedError("it holds a number that cannot be read") from error
+    if not -(2**63) <= number < 2**63:  # infinity and what is no number, too
+        raise _NotCarriedError("it holds a number that is too large")
+    return number
 
 
 def _printable(key: str, text: str) -> str:

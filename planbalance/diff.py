@@ -175,5 +175,6 @@ def _values(header: PlanHeader) -> dict[str, Any]:
         "inputs": list(header.inputs),
         "output": header.output,
         "names": None if header.names is None else list(header.names),
+        **({"yaml_keys": dict(header.yaml_keys)} if header.yaml_keys else {}),
         "naming": {key: header.naming.get(key) for key in ("rule", "pattern")},
     }

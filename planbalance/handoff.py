@@ -16,6 +16,9 @@ UNREAD_SUFFIXES: Final = "Stock YOLOv5 and Ultralytics do not read"
 # The guide's key word for positive slices: of a data set with one class that nothing names.
 GUIDES_WORD: Final = "tear"
 _RESERVED_WORDS: Final = frozenset(("", "total", "images", "positive", "negative"))
+_PLAIN_KEY: Final = re.compile("[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_WORDS: Final = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null"))  # no texts in YAML 1.1
+_WHOLE_KEY: Final = re.compile("0|[1-9][0-9]{0,8}", re.ASCII)
 _VOLUME_STATISTICS: Final = (*(f"{split}_volumes" for split in SPLITS), "total_volumes", "no_overlap_verified")
 
 # The guide's Step 5, in its order, as texts: YAML 1.1 reads `1e-05` as a string, `0.00001` as a number.
@@ -86,6 +89,7 @@ def dataset_yaml(header: PlanHeader, output: str, *, listed: bool = False) -> by
     if header.names is not None:
         lines += [f"nc: {len(header.names)}", "names:" if header.names else "names: {}"]
         lines += [f"  {index}: {_quoted(name)}" for index, name in enumerate(header.names)]
+    lines += [f"{_key(name)}: {_flow(value)}" for name, value in header.yaml_keys.items()]
     lines += ["planbalance:", f"  digest: {_quoted(header.digest)}", f"  split_digest: {_quoted(header.split_digest)}"]
     lines += [f"  {seed}: {_whole(header.parameters.get(seed))}" for seed in ("split_seed", "sample_seed")]
     return "\n".join((*lines, "")).encode()
@@ -104,6 +108,25 @@ def _quoted(text: str) -> str:
 
     scalar: str = yaml.safe_dump(text, default_style='"', allow_unicode=True, width=1 << 30)
     return scalar.removesuffix("\n")
+
+
+def _key(name: str) -> str:
+    return name if _PLAIN_KEY.fullmatch(name) and name.lower() not in _WORDS else _quoted(name)
+
+
+def _flow(value: object) -> str:
+    """Return a JSON value as YAML on one line, which YAML 1.1 and 1.2 read alike; `0` as a key is the number."""
+    if isinstance(value, str):
+        return _quoted(value)
+    if isinstance(value, Mapping):
+        pairs = (f"{key if _WHOLE_KEY.fullmatch(key) else _quoted(key)}: {_flow(each)}" for key, each in value.items())
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_flow, value))}]"
+    if isinstance(value, float):
+        text = repr(value)
+        return text if "." in text else text.replace("e", ".0e")  # YAML 1.1 takes `1e-05` for a text
+    return "null" if value is None else str(value).lower()
 
 
 def _whole(value: object) -> str:
@@ -166,11 +189,14 @@ def train_commands(header: PlanHeader, output: str) -> tuple[dict[str, str | Non
     if reason:
         return {"yolov5": None, "ultralytics": None}, (reason,)
     warnings = []
+    with_keypoints = "kpt_shape" in header.yaml_keys
+    if with_keypoints:
+        warnings.append("The labels hold keypoints (kpt_shape): YOLOv5 does not train on them.")
     commands: dict[str, str | None] = {
-        "yolov5": shlex.join(_yolov5(header, output)),
+        "yolov5": None if with_keypoints else shlex.join(_yolov5(header, output)),
         "ultralytics": shlex.join(_ultralytics(header, output)),
     }
-    if set(output) & set("*?["):
+    if not with_keypoints and set(output) & set("*?["):
         commands["yolov5"] = None
         warnings.append("YOLOv5 takes `*`, `?` and `[` in the data set's path for wildcards and finds no image there.")
     if not _brackets_close(output):
@@ -208,7 +234,8 @@ def _yolov5(header: PlanHeader, output: str) -> list[str]:
 
 
 def _ultralytics(header: PlanHeader, output: str) -> list[str]:
-    command = ["yolo", "detect", "train", f"data={output}/dataset.yaml", "model=yolo11n.pt", "imgsz=640", "batch=32"]
+    task, model = ("pose", "yolo11n-pose.pt") if "kpt_shape" in header.yaml_keys else ("detect", "yolo11n.pt")
+    command = ["yolo", task, "train", f"data={output}/dataset.yaml", f"model={model}", "imgsz=640", "batch=32"]
     command += ["epochs=250", "patience=50", "save_period=10", "device=0", "name=train_balanced_optimized"]
     if header.names is not None and len(header.names) == 1:
         command += ["single_cls=True"]

@@ -8,12 +8,24 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from planbalance.destination import text_fault
 from planbalance.errors import InputError, UsageError
 from planbalance.exports import class_names_beside, find_darknet
-from planbalance.model import IMAGE_SUFFIXES, SPLITS, Folder, Input, InputSpec, Problem, Split, are_named, split_of_word
+from planbalance.labels import KPT_SHAPE, keypoints_of
+from planbalance.model import (
+    IMAGE_SUFFIXES,
+    SPLITS,
+    Folder,
+    Input,
+    InputSpec,
+    Problem,
+    Split,
+    YamlKeys,
+    are_named,
+    split_of_word,
+)
 from planbalance.places import is_within
 
 if TYPE_CHECKING:
@@ -27,6 +39,12 @@ _USUAL_SPLIT_FOLDERS: Final = tuple(
 )
 _YAML_NAMES: Final = ("data.yaml", "dataset.yaml")
 _YAML_SUFFIXES: Final = (".yaml", ".yml")
+# What Ultralytics reads labels and pixels by, and what it takes where a yaml does not say it.
+_READ_BY: Final[Mapping[str, int | None]] = {KPT_SHAPE: None, "flip_idx": None, "channels": 3}
+# What only tells where data come from.
+_PROVENANCE: Final = frozenset(
+    ("roboflow", "author", "date", "description", "docs", "info", "license", "url", "version")
+)
 
 
 class FoundInput(NamedTuple):
@@ -64,6 +82,7 @@ class _Draft:
 
     root: str
     names: tuple[str, ...] | None = None
+    yaml_keys: YamlKeys = field(default_factory=dict)
     walked: list[Area] = field(default_factory=list)
     listed: dict[str, Area] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)
@@ -82,6 +101,7 @@ def resolve_inputs(specs: Sequence[InputSpec]) -> tuple[FoundInput, ...]:
     found = tuple(resolve_input(spec) for spec in specs)
     _refuse_shared_folders(found)
     common_names(found_input.input for found_input in found)
+    common_keys(found_input.input for found_input in found)
     return found
 
 
@@ -129,6 +149,31 @@ def common_names(inputs: Iterable[Input]) -> tuple[str, ...] | None:
     return None if first is None else first.names
 
 
+def common_keys(inputs: Iterable[Input]) -> dict[str, Any]:
+    """Return what the yaml files of all inputs say together, beside places and class names.
+
+    What only tells where data come from is left out where it differs. A key that trainers read labels or pixels by is
+    the same in every yaml, or in none.
+
+    Raises:
+        InputError: `yaml-keys-disagree`.
+    """
+    inputs = tuple(inputs)
+    common: dict[str, Any] = {}
+    for key in dict.fromkeys(key for found in inputs for key in found.yaml_keys):
+        said = [
+            (found.root, found.yaml_keys.get(key, _READ_BY.get(key)))
+            for found in inputs
+            if key in found.yaml_keys or (key in _READ_BY and found.names is not None)
+        ]
+        other = next((each for each in said if each[1] != said[0][1]), None)
+        if other is None:
+            common[key] = said[0][1]
+        elif key not in _PROVENANCE:
+            raise _keys_disagree(key, said[0], other)
+    return common
+
+
 def absolute(path: str) -> str:
     """Return a path made absolute, `.` and `..` taken out lexically, links not resolved.
 
@@ -170,7 +215,9 @@ def _from_folder(root: str) -> _Draft:
         if os.path.isdir(f"{folder}/images"):
             areas.append(Area(f"{folder}/images", f"{folder}/labels", split))
     if areas:
-        return _Draft(root, _names_of(yamls), areas)
+        draft = _Draft(root, walked=areas)
+        _add_what_yamls_say(draft, yamls)
+        return draft
     if yamls:
         return _from_yaml(yamls[0])
     raise InputError(
@@ -219,12 +266,24 @@ def _yamls(root: str) -> list[str]:
     return [f"{_slash(root)}{name}" for name in chosen]
 
 
-def _names_of(yamls: Sequence[str]) -> tuple[str, ...] | None:
-    named = [(path, names) for path in yamls if (names := _read_yaml(path).names) is not None]
-    for path, names in named[1:]:
-        if names != named[0][1]:
-            raise _names_disagree(named[0], (path, names))
-    return named[0][1] if named else None
+def _add_what_yamls_say(draft: _Draft, yamls: Sequence[str]) -> None:
+    """Add class names and further keys, on which several yaml files of one input agree."""
+    told = [_read_for(draft, path) for path in yamls]
+    read = [Input(path, "", (), data.names, (), data.keys) for path, data in zip(yamls, told, strict=True)]
+    draft.names = common_names(read)
+    draft.yaml_keys = common_keys(read)
+
+
+def _read_for(draft: _Draft, yaml: str) -> "DatasetYaml":
+    """Read a yaml, and note what of it cannot be carried over."""
+    data = _read_yaml(yaml)
+    if data.left_out:
+        listed = ", ".join(f"{key} ({why})" for key, why in data.left_out[:5])
+        more = f" and {len(data.left_out) - 5} more" if len(data.left_out) > 5 else ""
+        draft.problems.append(
+            Problem("yaml-key", "warning", yaml, f"not carried over into dataset.yaml: {listed}{more}")
+        )
+    return data
 
 
 def _name_classes(draft: _Draft) -> None:
@@ -262,12 +321,13 @@ def _from_roots_apart(spec: InputSpec) -> _Draft:
             raise _not_found(f"{what} directory", given, path)
     root = os.path.commonpath((images, labels))
     if not spec.path:
-        present = [f"{_slash(root)}{name}" for name in _YAML_NAMES if os.path.isfile(f"{_slash(root)}{name}")]
-        names = _names_of(present)
+        yamls = [f"{_slash(root)}{name}" for name in _YAML_NAMES if os.path.isfile(f"{_slash(root)}{name}")]
     else:
         path = absolute(spec.path)
-        names = _names_of(_yamls(path) if os.path.isdir(path) else [path])
-    return _Draft(root, names, _areas_with_splits(images, labels), guarded=(images, labels))
+        yamls = _yamls(path) if os.path.isdir(path) else [path]
+    draft = _Draft(root, walked=_areas_with_splits(images, labels), guarded=(images, labels))
+    _add_what_yamls_say(draft, yamls)
+    return draft
 
 
 # ---- yaml -----------------------------------------------------------------------------------------------------------
@@ -275,8 +335,9 @@ def _from_roots_apart(spec: InputSpec) -> _Draft:
 
 def _from_yaml(path: str) -> _Draft:
     """Read a yaml as the trainers do; a relative `path:` is looked for below the yaml's folder first."""
-    data = _read_yaml(path)
-    draft = _Draft(_yaml_root(path, data), data.names)
+    draft = _Draft("")
+    data = _read_for(draft, path)
+    draft.root, draft.names, draft.yaml_keys = _yaml_root(path, data), data.names, data.keys
     named: dict[str, list[Split]] = {}
     texts: dict[str, list[Split]] = {}
     not_there: list[tuple[Split, str]] = []
@@ -473,6 +534,7 @@ def _finish(draft: _Draft, prefix: str) -> FoundInput:
             tuple(Folder(below(area.images), below(area.labels), area.split) for area in areas),
             draft.names,
             tuple(map(below, guarded)),
+            draft.yaml_keys,
         ),
         tuple(index[area] for area in draft.walked),
         {below(image): index[area] for image, area in draft.listed.items()},
@@ -528,9 +590,18 @@ def _read_yaml(path: str) -> "DatasetYaml":
     except OSError as error:
         raise _unreadable(path, error) from error
     try:
-        return parse_dataset_yaml(text)
+        data = parse_dataset_yaml(text)
+        keypoints_of(data.keys.get(KPT_SHAPE))
     except InputError as error:
         raise InputError(f"{path}: {error.message}", kind=error.kind, hint=error.hint, paths=(path,)) from error
+    except ValueError as error:
+        raise InputError(
+            f"{path}: '{KPT_SHAPE}' is {error}.",
+            kind="dataset-yaml",
+            hint="Correct it, as in `kpt_shape: [17, 3]`, or take it out where labels hold no keypoints.",
+            paths=(path,),
+        ) from error
+    return data
 
 
 # ---- what is refused ------------------------------------------------------------------------------------------------
@@ -572,6 +643,24 @@ def _names_disagree(first: tuple[str, Sequence[str]], second: tuple[str, Sequenc
         hint="Make them agree, or give the yaml that is right as INPUT; inputs without names take those of the others.",
         paths=(first[0], second[0]),
     )
+
+
+def _keys_disagree(key: str, first: tuple[str, object], second: tuple[str, object]) -> InputError:
+    said = " and ".join(f"{path} has {_shown(value)}" for path, value in (first, second))
+    return InputError(
+        f"The yaml files disagree on {key}: {said}.",
+        kind="yaml-keys-disagree",
+        hint=f"Make the yaml files agree, or take {key} out of them where training does not need it.",
+        paths=(first[0], second[0]),
+    )
+
+
+def _shown(value: object) -> str:
+    """Return a value of a yaml for a message, short and printable."""
+    if value is None:
+        return "none"
+    text = ascii(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 def _few(names: Sequence[str]) -> str:

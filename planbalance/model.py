@@ -92,6 +92,42 @@ class Folder(NamedTuple):
     split: Split | None
 
 
+class Keypoints(NamedTuple):
+    """The `kpt_shape` of a yaml: how many keypoints an object has, and 2 (x, y) or 3 numbers (and visibility) each."""
+
+    number: int
+    dims: int
+
+    @property
+    def columns(self) -> int:
+        """How many columns a label line has: class, box and keypoints."""
+        return 5 + self.number * self.dims
+
+
+class Overshoot(NamedTuple):
+    """Label lines with numbers a little outside of [0, 1].
+
+    Attributes:
+        lines: how many.
+        most: the greatest distance from [0, 1], as a share of the image's side.
+        dropped: how many of the lines make YOLOv5 drop the image.
+    """
+
+    lines: int
+    most: float
+    dropped: int
+
+
+# What a yaml has beside its places and class names: JSON values by key. `0` as a key below them is the number.
+YamlKeys = Mapping[str, Any]
+NO_KEYS: Final[YamlKeys] = {}
+# Keys that name data or fetch them, and those that dataset.yaml gets of its own: never carried over. Trainers run what
+# `download` says where images are absent, and would get the dataset with its old split.
+DATA_KEYS: Final = frozenset(
+    ("path", "train", "val", "valid", "validation", "test", "minival", "download", "names", "nc", "planbalance")
+)
+
+
 class Input(NamedTuple):
     """One root that slices are read from.
 
@@ -103,6 +139,7 @@ class Input(NamedTuple):
         names: class names by id, of its yaml or of the files that other tools write; None where nothing names them.
         guarded: what of it nothing is ever written to, relative to the root: `""` (all of it), or where the root is
             only what folders named apart have in common, those folders.
+        yaml_keys: what else its yaml says, for the output's dataset.yaml.
     """
 
     root: str
@@ -110,6 +147,7 @@ class Input(NamedTuple):
     folders: tuple[Folder, ...]
     names: tuple[str, ...] | None
     guarded: tuple[str, ...] = ("",)
+    yaml_keys: YamlKeys = NO_KEYS
 
 
 class ImageFile(NamedTuple):
@@ -156,6 +194,8 @@ class Snapshot(NamedTuple):
         empty: per input, label files without a byte or with white space only.
         problems: invalid label lines, unreadable folders, duplicate stems, orphan labels, names refused; sorted.
         leftovers: `*.cache` and `*.npy` files passed over.
+        overshoot: valid label lines that reach a little beyond the image; None where there is none.
+        yaml_keys: what the yaml files of all inputs say together, as of `Input`.
     """
 
     inputs: tuple[Input, ...]
@@ -164,6 +204,8 @@ class Snapshot(NamedTuple):
     empty: tuple[int, ...]
     problems: tuple[Problem, ...]
     leftovers: int
+    overshoot: Overshoot | None = None
+    yaml_keys: YamlKeys = NO_KEYS
 
 
 # ---- what is chosen -------------------------------------------------------------------------------------------------
@@ -279,6 +321,8 @@ class PlanHeader(NamedTuple):
         warnings: sentences.
         volumes: one object a volume.
         blocks: where the operations lie.
+        yaml_keys: what the inputs' yaml says beside places and class names, carried over to dataset.yaml. A member of
+            the file only where there is any.
     """
 
     digest: str
@@ -295,6 +339,7 @@ class PlanHeader(NamedTuple):
     warnings: tuple[str, ...]
     volumes: tuple["PlannedVolume", ...]
     blocks: tuple[Block, ...]
+    yaml_keys: YamlKeys = NO_KEYS
 
 
 class PlannedVolume(NamedTuple):

@@ -161,3 +161,75 @@ def test_what_a_user_can_cause_has_an_exit_code(here: Path) -> None:
         api.plan("nowhere", output="out")
     assert refused.value.exit_code == 3
     assert refused.value.paths
+
+
+# ---- classes by name ------------------------------------------------------------------------------------------------
+
+
+def two_classes(root: Path, names: str) -> Path:
+    yolo_tree(root, mixed_volumes(6, 6), names=None)
+    for number, label in enumerate(sorted((root / "labels").rglob("*.txt"))):
+        if label.read_bytes() and number % 2:
+            label.write_bytes(b"1 0.5 0.5 0.1 0.2\n")
+    (root / "data.yaml").write_text(f"names: {names}\n")
+    return root
+
+
+@pytest.mark.parametrize("given", [["cyst"], [1], ["1"], ["id:1"], ["name:cyst"], "cyst", ["cyst", 1]])
+def test_positive_classes_are_given_by_name_or_id(tmp_path: Path, given: Any) -> None:
+    source = str(two_classes(tmp_path / "in", "[tear, cyst]"))
+    both = api.scan(source)
+    found = api.scan(source, positive_classes=given)
+    positives = sum(volume.positives for volume in found.volumes)
+    assert 0 < positives < sum(volume.positives for volume in both.volumes)
+    planned = api.plan(source, output=str(tmp_path / "out"), plan_file=str(tmp_path / "p.json"), positive_classes=given)
+    assert planned.header.parameters["positive_classes"] == [1]
+    extended = api.plan(
+        source,
+        output=str(tmp_path / "out2"),
+        plan_file=str(tmp_path / "p2.json"),
+        positive_classes=given,
+        extend=str(tmp_path / "p.json"),
+    )
+    assert extended.header.parameters["positive_classes"] == [1]
+
+
+@pytest.mark.parametrize(
+    ("names", "given", "said"),
+    [
+        ("[tear, cyst]", "Tear", "no class has this name. The classes are 0 tear, 1 cyst."),
+        ("[tear, cyst]", "x", "no class has this name"),
+        ("[tear, cyst]", "name:0", "no class has this name"),
+        ("['1', '0']", "0", "class 1 has this name, and the class of this id is called 1"),
+        ("[tear, tear]", "tear", "classes 0 and 1 have this name"),
+    ],
+)
+def test_a_class_that_is_not_told_by_its_word_is_refused(tmp_path: Path, names: str, given: str, said: str) -> None:
+    source = str(two_classes(tmp_path / "in", names))
+    for call in (
+        lambda: api.scan(source, positive_classes=[given]),
+        lambda: api.plan(source, output=str(tmp_path / "out"), positive_classes=[given]),
+    ):
+        with pytest.raises(PlanbalanceError) as caught:
+            call()
+        assert said in caught.value.message
+        assert (caught.value.kind, caught.value.exit_code) == ("unknown-class", 2)
+        assert caught.value.hint
+
+
+def test_a_class_called_by_a_number_is_found_by_name_and_by_id(tmp_path: Path) -> None:
+    source = str(two_classes(tmp_path / "in", "['7', '0']"))
+    chosen = {
+        word: api.plan(
+            source, output=str(tmp_path / "out"), plan_file=str(tmp_path / "p.json"), positive_classes=[word]
+        ).header.parameters["positive_classes"]
+        for word in ("7", "name:0", "id:0", 1)
+    }
+    assert chosen == {"7": [0], "name:0": [1], "id:0": [0], 1: [1]}
+
+
+def test_without_class_names_a_class_is_given_by_its_id(tmp_path: Path) -> None:
+    source = yolo_tree(tmp_path / "in", mixed_volumes(3, 3), names=None)
+    with pytest.raises(PlanbalanceError, match="the input does not name its classes"):
+        api.scan(str(source), positive_classes=["tear"])
+    assert api.scan(str(source), positive_classes=["0"]).volumes

@@ -8,8 +8,11 @@ from hypothesis import strategies as st
 from planbalance import datayaml
 from planbalance.datayaml import CLASS_LIMIT, SIZE_LIMIT, DatasetYaml, parse_dataset_yaml
 from planbalance.errors import InputError
-from planbalance.model import SPLITS, Split
+from planbalance.model import DATA_KEYS, SPLITS, Split
 
+FETCHES = "it fetches the dataset as it was before, with another split"
+NO_TEXT = "its name is not a short text"
+TAGGED = "it has a tag, or a key that is not a text"
 READ = [
     (
         "the guide's",
@@ -21,7 +24,12 @@ READ = [
     (
         "Roboflow's",
         b"train: ../train/images\nval: ../valid/images\nnc: 2\nnames: [a, b]\nroboflow:\n  license: {x: [1, {y: z}]}\n",
-        DatasetYaml(None, {"train": ("../train/images",), "val": ("../valid/images",)}, ("a", "b")),
+        DatasetYaml(
+            None,
+            {"train": ("../train/images",), "val": ("../valid/images",)},
+            ("a", "b"),
+            {"roboflow": {"license": {"x": [1, {"y": "z"}]}}},
+        ),
     ),
     (
         "Ultralytics'",
@@ -29,7 +37,7 @@ READ = [
             b"path: coco8 # root\ntrain:\n  - a\n  - b.txt\nval: a\ntest: # optional\n"
             b"names:\n  0: x\n  1: y\ndownload: |\n  run()\n"
         ),
-        DatasetYaml("coco8", {"train": ("a", "b.txt"), "val": ("a",)}, ("x", "y")),
+        DatasetYaml("coco8", {"train": ("a", "b.txt"), "val": ("a",)}, ("x", "y"), {}, (("download", FETCHES),)),
     ),
     ("names out of order", b"names: {1: b, 0: a}", DatasetYaml(None, {}, ("a", "b"))),
     (
@@ -38,7 +46,7 @@ READ = [
         DatasetYaml(None, {}, ("no", "1", "1.5", "null", "2001-01-01")),
     ),
     ("nc alone", b"nc: 2", DatasetYaml(None, {}, ("class_0", "class_1"))),
-    ("nothing of use", b"kind: Deployment", DatasetYaml(None, {}, None)),
+    ("nothing of use", b"kind: Deployment", DatasetYaml(None, {}, None, {"kind": "Deployment"})),
     ("nulls", b"path: ~\ntrain: null\nval:\nnames:\n", DatasetYaml(None, {}, None)),
     (
         "valid and validation are val",
@@ -48,11 +56,15 @@ READ = [
     ("the same place twice", b"train: [a, a]", DatasetYaml(None, {"train": ("a",)}, None)),
     ("an alias", b"train: &t [a, b]\nval: *t\n", DatasetYaml(None, {"train": ("a", "b"), "val": ("a", "b")}, None)),
     ("the last of equal keys", b"train: a\ntrain: b", DatasetYaml(None, {"train": ("b",)}, None)),
-    ("keys that are no texts", b"? [a]\n: b\n1: c\ntrain: d", DatasetYaml(None, {"train": ("d",)}, None)),
+    (
+        "keys that are no texts",
+        b"? [a]\n: b\n1: c\ntrain: d",
+        DatasetYaml(None, {"train": ("d",)}, None, {}, (("1", NO_TEXT),)),
+    ),
     (
         "a tag that would run code",
         b"x: !!python/object/apply:os.system [echo]\ntrain: a",
-        DatasetYaml(None, {"train": ("a",)}, None),
+        DatasetYaml(None, {"train": ("a",)}, None, {}, (("x", TAGGED),)),
     ),
     ("not ASCII", "names: [Läsion, 半月板]".encode(), DatasetYaml(None, {}, ("Läsion", "半月板"))),
     ("byte order mark", b"\xef\xbb\xbfnc: 1", DatasetYaml(None, {}, ("class_0",))),
@@ -139,3 +151,93 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     except InputError:
         return
     assert isinstance(read, DatasetYaml)
+
+
+# ---- what is carried over -------------------------------------------------------------------------------------------
+
+CARRIED = """
+kpt_shape: [17, 3]
+flip_idx: [0, 2, 1]
+channels: 1
+kpt_names:
+  0: [nose, 'no', "0"]
+ratio: 0.5
+hex: 0x10
+"quoted": "1"
+flags: [yes, off, ~, true]
+when: 2001-01-01
+small: 1e-05
+text: |
+  two
+  lines
+again: &a {b: c, d: {}}
+alias: *a
+nc: 1
+names: [tear]
+minival: x
+planbalance: {digest: abc}
+nothing: ~
+"""
+
+
+@pytest.mark.parametrize("loader", ["C", "Python"])
+def test_what_training_may_need_is_carried_over_as_what_it_is(loader: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if loader == "Python":
+        monkeypatch.setattr(datayaml, "_LOADER", yaml.SafeLoader)
+    read = parse_dataset_yaml(CARRIED.encode())
+    assert read.left_out == ()
+    wanted = yaml.safe_load(CARRIED)
+    for key in ("nc", "names", "minival", "planbalance", "nothing"):
+        del wanted[key]
+    assert read.keys == {**wanted, "kpt_names": {"0": ["nose", "no", "0"]}, "when": "2001-01-01"}
+    assert list(map(type, read.keys["flags"])) == [bool, bool, type(None), bool]
+    assert type(read.keys["channels"]) is int
+
+
+LEFT_OUT = [
+    ("a tag", "x: !foo a", TAGGED),
+    ("a tag below", "x: [!!python/name:os.system '']", TAGGED),
+    ("a key that is a list", "x: {[a]: b}", TAGGED),
+    ("a key that is a boolean", "x: {yes: b}", "it has a key that is neither a text nor a whole number"),
+    ("a key that looks like a number and is a text", "x: {'0': b}", "it has a key that is neither"),
+    ("a key that merges", "a: &a {b: c}\nx: {<<: *a}", "it has a key that is neither"),
+    ("infinity", "x: .inf", "a number that is too large"),
+    ("no number", "x: .nan", "a number that is too large"),
+    ("a number of many digits", f"x: {'9' * 30}", "a number that is too large"),
+    ("a number that no Python reads", f"x: {'9' * 5000}", "it holds a number"),
+    ("a control character", 'x: "a\\x1b[31m"', "a control character"),
+    ("depth", f"x: {'[' * 9}{']' * 9}", "nested too deep"),
+    ("many values", f"x: [{'a,' * 10_001}]", "too large"),
+    ("a long text", f"x: {'a' * 100_001}", "too long"),
+    ("a long key", f"? {'x' * 201}\n: a", NO_TEXT),
+    ("a key that is a boolean at the top", "yes: a", NO_TEXT),
+    (
+        "a billion laughs",
+        "a: &a [x,x]\n" + "".join(f"{c}: &{c} [*{b},*{b},*{b}]\n" for b, c in zip("abcdefgh", "bcdefghi", strict=True)),
+        "too large",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "why"), [case[1:] for case in LEFT_OUT], ids=[case[0] for case in LEFT_OUT])
+def test_what_cannot_be_carried_over_is_left_out_with_its_reason(text: str, why: str) -> None:
+    read = parse_dataset_yaml(f"{text}\nnames: [tear]\nchannels: 1\n".encode())
+    assert read.names == ("tear",)
+    assert any(why in reason for _, reason in read.left_out)
+    assert all(key.isprintable() and len(key) <= 40 for key, _ in read.left_out)
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(-1e9, 1e9) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(texts, values, max_size=4))
+def test_what_pyyaml_writes_is_carried_over(keys: dict[str, object]) -> None:
+    text = yaml.safe_dump({**keys, "names": ["tear"]}, allow_unicode=True)
+    read = parse_dataset_yaml(text.encode())
+    left_out = {key for key, _ in read.left_out}
+    wanted = {key: value for key, value in keys.items() if value is not None and ascii(key)[1:-1] not in left_out}
+    assert read.keys == {key: value for key, value in wanted.items() if key not in DATA_KEYS}

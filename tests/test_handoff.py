@@ -131,6 +131,41 @@ def test_the_data_sets_yaml() -> None:
     }
 
 
+KEYS = {
+    "kpt_shape": [17, 3],
+    "kpt_names": {"0": ["nose", "0"], "left eye": None},
+    "small": 1e-05,
+    "large": 1e17,
+    "half": 0.5,
+    "no": [True, False, None, -1, ""],
+    "text": 'two\n\tlines: # ö \u2028 "',
+    "a b": {},
+}
+
+
+def test_further_keys_stand_there_as_what_they_are() -> None:
+    text = dataset_yaml(small_plan(yaml_keys=KEYS).header, "/data/out").decode()
+    read = yaml.safe_load(text)
+    assert read == yaml.safe_load(dataset_yaml(small_plan(yaml_keys=KEYS).header, "/data/out"))
+    assert read.pop("kpt_names") == {0: ["nose", "0"], "left eye": None}
+    assert {key: read[key] for key in KEYS if key != "kpt_names"} == {
+        key: value for key, value in KEYS.items() if key != "kpt_names"
+    }
+    assert "\nkpt_shape: [17, 3]\n" in text
+    assert list(read)[-1] == "planbalance"
+    assert parse_dataset_yaml(text.encode()).keys == KEYS  # a build of a build carries the same
+
+
+def test_labels_with_keypoints_are_trained_as_a_pose() -> None:
+    header = small_plan(yaml_keys={"kpt_shape": [17, 3]}).header
+    commands, warnings = train_commands(header, "/data/out*")
+    assert commands["yolov5"] is None
+    assert (commands["ultralytics"] or "").startswith(
+        "yolo pose train 'data=/data/out*/dataset.yaml' model=yolo11n-pose.pt"
+    )
+    assert warnings == ("The labels hold keypoints (kpt_shape): YOLOv5 does not train on them.",)
+
+
 def test_with_list_mode_the_splits_are_text_files() -> None:
     found = loaded(small_plan().header, listed=True)
     assert [found[split] for split in ("train", "val", "test")] == ["train.txt", "val.txt", "test.txt"]

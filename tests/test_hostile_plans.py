@@ -120,6 +120,20 @@ def pattern(text: str) -> Forge:
     return both(head("naming.rule", "regex"), head("naming.pattern", text))
 
 
+def carried(keys: object) -> Forge:
+    """Let the header carry keys for dataset.yaml, in the place where it does so."""
+
+    def edit(header: Header, _: Rows) -> None:
+        members = dict(header)
+        header.clear()
+        for name, value in members.items():
+            header[name] = value
+            if name == "names":
+                header["yaml_keys"] = keys
+
+    return edit
+
+
 def swap_lines(_: Header, rows: Rows) -> None:
     rows[1][0], rows[1][1] = rows[1][1], rows[1][0]
 
@@ -353,6 +367,17 @@ FORGED: list[tuple[str, Forge]] = [
     ("block sum is no sum", head("blocks.0.!sha256", "x" * 64)),
     ("no blocks", head("blocks", [])),
     ("blocks is null", head("blocks", None)),
+    ("a yaml key that names data", carried({"train": "/etc"})),
+    ("a yaml key that trainers run", carried({"download": "import os"})),
+    ("a yaml key of the build's own", carried({"planbalance": {}})),
+    ("a yaml key with a newline", carried({"a\npath": "/etc"})),
+    ("a yaml value with an escape sequence", carried({"a": ["\x1b[2J"]})),
+    ("a yaml value nested too deep", carried({"a": deep(9)})),
+    ("a yaml value too large", carried({"a": "x" * (4 << 20)})),
+    ("a yaml value of a number too large", carried({"a": 2**64 - 1 + 0.0})),
+    ("keypoints that are none", carried({"kpt_shape": [17, 4]})),
+    ("yaml keys are a list", carried(["channels"])),
+    ("yaml keys are empty", carried({})),
     ("unknown member of the header", head("command", "rm")),
     ("header member missing", head("targets", ...)),
 ]

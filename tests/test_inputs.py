@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from planbalance.errors import InputError, UsageError
-from planbalance.inputs import absolute, label_folder, resolve_input, resolve_inputs
+from planbalance.inputs import absolute, common_keys, label_folder, resolve_input, resolve_inputs
 from planbalance.model import Folder, InputSpec, Split
 from tests.builders import write
 
@@ -451,3 +451,73 @@ def test_a_folder_of_very_many_files_may_hold_split_folders(tmp_path: Path) -> N
         "images/Validation",
         "images",
     ]
+
+
+# ---- further keys of the yaml ---------------------------------------------------------------------------------------
+
+
+def with_yaml(root: Path, text: str, name: str = "data.yaml") -> Path:
+    folders(root, "images", "labels")
+    write(root / name, text.encode())
+    return root
+
+
+def test_further_keys_of_a_yaml_belong_to_the_input(tmp_path: Path) -> None:
+    root = with_yaml(tmp_path / "in", "train: images\nnames: [tear]\nkpt_shape: [2, 3]\nlicense: {name: CC}\n")
+    wanted = {"kpt_shape": [2, 3], "license": {"name": "CC"}}
+    for given in (root, root / "data.yaml"):
+        assert resolve_input(spec(given)).input.yaml_keys == wanted
+    apart = InputSpec("", images=str(root / "images"), labels=str(root / "labels"))
+    assert resolve_input(apart).input.yaml_keys == wanted
+
+
+def test_what_cannot_be_carried_over_is_said(tmp_path: Path) -> None:
+    root = with_yaml(tmp_path / "in", "train: images\nnames: [tear]\ndownload: https://example.org/a.zip\nx: !y z\n")
+    for given in (root, root / "data.yaml"):
+        found = resolve_input(spec(given))
+        assert found.input.yaml_keys == {}
+        (problem,) = found.problems
+        assert (problem.kind, problem.severity, problem.path) == ("yaml-key", "warning", str(root / "data.yaml"))
+        assert "download (it fetches" in problem.message
+        assert "x (it has a tag" in problem.message
+
+
+def test_a_shape_of_keypoints_that_is_none_is_refused(tmp_path: Path) -> None:
+    root = with_yaml(tmp_path / "in", "names: [tear]\nkpt_shape: 17\n")
+    with pytest.raises(InputError, match=r"data.yaml: 'kpt_shape' is not \[K, 2\] or \[K, 3\]") as caught:
+        resolve_input(spec(root))
+    assert (caught.value.kind, caught.value.exit_code) == ("dataset-yaml", 3)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "said"),
+    [
+        ("kpt_shape: [2, 3]", "kpt_shape: [3, 3]", r"has \[2, 3\] and .* has \[3, 3\]"),
+        ("kpt_shape: [2, 3]", "", "has none"),
+        ("channels: 1", "", "has 1 and .* has 3"),
+        ("fork: {a: 1}", "fork: {a: 2}", "disagree on fork"),
+    ],
+)
+def test_inputs_that_disagree_on_a_key_are_both_named(tmp_path: Path, one: str, other: str, said: str) -> None:
+    roots = [with_yaml(tmp_path / name, f"names: [tear]\n{key}\n") for name, key in (("one", one), ("two", other))]
+    with pytest.raises(InputError, match=said) as caught:
+        resolve_inputs([spec(root, root.name) for root in roots])
+    assert (caught.value.kind, caught.value.exit_code) == ("yaml-keys-disagree", 3)
+    assert caught.value.paths == tuple(map(str, roots))
+
+
+def test_keys_that_one_input_has_or_that_tell_where_data_come_from_are_no_disagreement(tmp_path: Path) -> None:
+    roots = [
+        with_yaml(tmp_path / "one", "names: [tear]\nroboflow: {version: 1}\nfork: 1\nchannels: 3\n"),
+        with_yaml(tmp_path / "two", "names: [tear]\nroboflow: {version: 2}\n"),
+        folders(tmp_path / "three", "images", "labels"),
+    ]
+    found = resolve_inputs([spec(root, root.name) for root in roots])
+    assert common_keys(one.input for one in found) == {"fork": 1, "channels": 3}
+
+
+def test_two_yaml_files_of_one_input_that_disagree_on_a_key(tmp_path: Path) -> None:
+    root = with_yaml(tmp_path / "in", "names: [tear]\nchannels: 1\n")
+    with_yaml(root, "names: [tear]\nchannels: 3\n", "dataset.yaml")
+    with pytest.raises(InputError, match=r"data.yaml has 1 and .*dataset.yaml has 3"):
+        resolve_input(spec(root))

@@ -411,3 +411,17 @@ def test_without_a_class_word_nothing_is_called_a_tear() -> None:
 def test_volumes_are_counted_by_where_they_go_not_by_what_stays() -> None:
     volumes = [volume._replace(kept=0) for volume in small_plan().header.volumes]
     assert volume_counts(volumes)["train_volumes"] == 3
+
+
+def test_keys_of_the_yaml_are_a_member_of_plans_that_have_any() -> None:
+    without, with_keys = small_plan(), small_plan(yaml_keys={"kpt_shape": [2, 3], "text": "two\nlines"})
+    assert b"yaml_keys" not in without.first_line
+    assert b'"names":["tear"],"yaml_keys":{"kpt_shape":[2,3],"text":"two\\nlines"},"parameters"' in with_keys.first_line
+    assert without.header.digest != with_keys.header.digest
+    assert without.header.split_digest == with_keys.header.split_digest
+    assert parse_header(with_keys.first_line) == with_keys.header
+    assert parse_header(with_keys.first_line).yaml_keys == {"kpt_shape": [2, 3], "text": "two\nlines"}
+    members = json.loads(document(with_keys))
+    members["yaml_keys"]["channels"] = 1
+    edited = parse_edited(json.dumps({"yaml_keys": members.pop("yaml_keys"), **members}).encode())
+    assert edited.header.yaml_keys["channels"] == 1

@@ -13,7 +13,7 @@ from planbalance.audit.audited import Audited
 from planbalance.audit.blank import blank_at
 from planbalance.audit.caches import Newest, note_newest, stale_caches
 from planbalance.audit.findings import Findings, not_checked
-from planbalance.audit.images import ImageRead, Wanted, read_images
+from planbalance.audit.images import ImageRead, LabelRules, Wanted, read_images
 from planbalance.audit.lists import YamlSplits, read_yaml_splits
 from planbalance.audit.loading import Loads, Taken, add_loads, loads_of
 from planbalance.audit.options import VerifyOptions
@@ -25,12 +25,15 @@ from planbalance.audit.trainers_view import foreign_view, taken_problems
 from planbalance.audit.tree import list_followed, look
 from planbalance.errors import InputError
 from planbalance.inputs import FoundInput, common_names, resolve_input
+from planbalance.labels import KPT_SHAPE, keypoints_of, overshoot_sentence
 from planbalance.model import IMAGE_SUFFIXES, Check, InputSpec, Load, Problem, Progress, Snapshot, Split
 from planbalance.naming import Name, find_naming, reader
 from planbalance.scan import scan
 
 NO_PLAN: Final = "there is no plan to compare with"
 _QUICK: Final = "quick: neither images nor labels were read"
+# What the scan finds and trainers do not meet: the labels' own check, and keys that a plan does not carry over.
+_NOT_TRAINERS: Final = frozenset(("label-invalid", "yaml-key"))
 # What only a plan can promise.
 _NEED_A_PLAN: Final = (
     "files",
@@ -125,8 +128,9 @@ def _gather(path: str, options: VerifyOptions, progress: Progress) -> Found:
     else:
         snapshot = scan([InputSpec(path)], jobs=options.jobs, progress=progress)
         names = common_names(snapshot.inputs)
-        count = None if names is None else len(names)
-        images = _with_content(_split(_by_snapshot(snapshot, also), options), count, options, progress)
+        keypoints = keypoints_of(snapshot.yaml_keys.get(KPT_SHAPE))
+        rules = LabelRules(None if names is None else len(names), keypoints)
+        images = _with_content(_split(_by_snapshot(snapshot, also), options), rules, options, progress)
     in_splits = [image for image in images if image.splits]
     if not images:
         raise _nothing_found(path, snapshot)
@@ -175,12 +179,12 @@ def _split(images: Iterable[_Image], options: VerifyOptions) -> list[_Image]:
 
 
 def _with_content(
-    images: Sequence[_Image], class_count: int | None, options: VerifyOptions, progress: Progress
+    images: Sequence[_Image], rules: LabelRules, options: VerifyOptions, progress: Progress
 ) -> list[_Image]:
     """Read the images that a split loads."""
     looks = looker() if options.near_duplicates else None
     loaded = [Wanted(image.path, image.without_boxes) for image in images if image.splits]
-    read = iter(read_images(loaded, class_count=class_count, looker=looks, jobs=options.jobs, progress=progress))
+    read = iter(read_images(loaded, rules=rules, looker=looks, jobs=options.jobs, progress=progress))
     return [replace(image, content=next(read)) if image.splits else image for image in images]
 
 
@@ -268,6 +272,8 @@ def _labels(found: Found) -> Check:
     labels = Findings("labels")
     labels.count = found.label_files
     labels.extend(problem for problem in found.snapshot.problems if problem.kind == "label-invalid")
+    if found.snapshot.overshoot is not None:
+        labels.notes.append(overshoot_sentence(found.snapshot.overshoot))
     return labels.check()
 
 
@@ -283,7 +289,7 @@ def _view(found: Found) -> Check:
     problems: list[Problem] = []
     leftovers = 0
     if found.snapshot is not None:
-        problems = [problem for problem in found.snapshot.problems if problem.kind != "label-invalid"]
+        problems = [problem for problem in found.snapshot.problems if problem.kind not in _NOT_TRAINERS]
         problems += found.unreadable
         lists = found.yaml.lists if found.yaml is not None else {}
         problems += stale_caches(found.newest, lists, str)

@@ -9,7 +9,8 @@ from planbalance.audit.loading import Loads, Taken, add_loads
 from planbalance.audit.structure import Found
 from planbalance.audit.tally import Tally
 from planbalance.audit.trainers_view import TRAINERS_VIEW, taken_problems
-from planbalance.model import Split
+from planbalance.labels import joined
+from planbalance.model import Overshoot, Split
 
 _BETWEEN = "/"  # in no name
 
@@ -27,6 +28,7 @@ class Gathered:
         size: bytes of images that were read.
         loads: what trainers would do with the images, where these and their labels were read.
         newest: when labels that hold something were changed last, where they were read.
+        overshoot: valid label lines that reach a little beyond the image.
     """
 
     found: list[Found] = field(default_factory=list)
@@ -37,6 +39,7 @@ class Gathered:
     size: int = 0
     loads: Loads = field(default_factory=Counter)
     newest: Newest = field(default_factory=dict)
+    overshoot: Overshoot | None = None
 
     def load(self, split: Split, images: Sequence[tuple[str, str, Taken]]) -> None:
         """Note what trainers do with images of one split: the image, its label, what is done with it."""
@@ -80,6 +83,7 @@ class Gathered:
         self.loads.update(other.loads)
         for (split, folder), time in other.newest.items():
             note_newest(self.newest, split, folder, time)
+        self.overshoot = joined((self.overshoot, other.overshoot))
 
 
 def packed(names: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from planbalance.audit.tree import FileFacts, read
 from planbalance.decode import can_probe
 from planbalance.executor.processes import available_cores
 from planbalance.executor.threads import batched, run_in_threads
-from planbalance.model import Progress
+from planbalance.model import Keypoints, Progress
 
 _BATCH: Final = 32
 _NO_BOXES: Final = FileFacts("file", data=b"")  # a label that the scan has read
@@ -29,6 +29,13 @@ class ImageRead(NamedTuple):
     label_mtime_ns: int = 0
 
 
+class LabelRules(NamedTuple):
+    """How many classes a label may name (None: any), and the keypoints that its lines have (None: none)."""
+
+    class_count: int | None
+    keypoints: Keypoints | None
+
+
 class Wanted(NamedTuple):
     """An image to be read: its absolute path, and whether its label is known to hold nothing."""
 
@@ -37,13 +44,13 @@ class Wanted(NamedTuple):
 
 
 def read_images(
-    wanted: Sequence[Wanted], *, class_count: int | None, looker: Looker | None, jobs: int | None, progress: Progress
+    wanted: Sequence[Wanted], *, rules: LabelRules, looker: Looker | None, jobs: int | None, progress: Progress
 ) -> list[ImageRead]:
     """Return what each image is, in their order.
 
     Args:
         wanted: the images.
-        class_count: of the yaml; None where there is none.
+        rules: what the yaml says of labels.
         looker: tells how an image looks; None: images are not decoded.
         jobs: worker threads; None: one a core.
         progress: where to report to.
@@ -52,7 +59,7 @@ def read_images(
     probing = can_probe()
 
     def work(batch: list[Wanted]) -> tuple[list[ImageRead], int]:
-        images = [_read(image, class_count, looker, probing=probing) for image in batch]
+        images = [_read(image, rules, looker, probing=probing) for image in batch]
         return [image for image, _ in images], sum(size for _, size in images)
 
     progress.begin("read images", len(wanted), "images")
@@ -65,7 +72,7 @@ def read_images(
     return [image for index in range(len(results)) for image in results[index]]
 
 
-def _read(image: Wanted, class_count: int | None, looker: Looker | None, *, probing: bool) -> tuple[ImageRead, int]:
+def _read(image: Wanted, rules: LabelRules, looker: Looker | None, *, probing: bool) -> tuple[ImageRead, int]:
     path = image.path
     probing = probing and is_loaded(path)
     facts = read(path, follow=True, keep=probing or looker is not None)
@@ -73,6 +80,6 @@ def _read(image: Wanted, class_count: int | None, looker: Looker | None, *, prob
     fault = "" if facts.kind == "file" else facts.error or f"is not a regular file ({facts.kind})"
     looked = opened(facts.data) if probing and facts.data is not None else UNOPENED
     label = _NO_BOXES if image.without_boxes else label_at(path)
-    loaded = taken(path, looked, label.data, class_count)
+    loaded = taken(path, looked, label.data, *rules)
     changed = label.mtime_ns if label.data else 0
     return ImageRead(facts.digest, facts.flat, fault, picture, loaded, changed), facts.size

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from planbalance.audit.trainer_rules import TRAINERS, Trainer, image_fault, label_of, label_verdict, loads
 from planbalance.audit.tree import FileFacts, read
 from planbalance.decode import NoPictureError, probe
-from planbalance.model import SPLITS, Load, Split
+from planbalance.model import SPLITS, Keypoints, Load, Split
 
 _LABEL_BYTES: Final = 1 << 26
 _JPEG: Final = frozenset(("JPEG", "MPO"))
@@ -60,12 +60,14 @@ def label_at(image: str) -> FileFacts:
     return read(label_of(image), follow=True, keep=True, most=_LABEL_BYTES)
 
 
-def taken(path: str, image: Opened, label: bytes | None, class_count: int | None) -> Taken:
+def taken(
+    path: str, image: Opened, label: bytes | None, class_count: int | None, keypoints: Keypoints | None = None
+) -> Taken:
     """Return what the trainers do with an image; `label` is its label's content, None where there is none."""
     faults = _by_image(path[path.rfind(".") + 1 :].lower(), image)
     duplicates = 0
     if label:
-        verdicts = [label_verdict(trainer, label, class_count) for trainer in TRAINERS]
+        verdicts = [label_verdict(trainer, label, class_count, keypoints) for trainer in TRAINERS]
         pairs = list(zip(faults, verdicts, strict=True))
         faults = tuple(None if fault is None else fault or verdict.fault for fault, verdict in pairs)
         duplicates = max((verdict.duplicates for fault, verdict in pairs if fault is not None), default=0)

@@ -25,7 +25,7 @@ from planbalance.audit.picture import Impression, Picture
 from planbalance.audit.subject import Subject
 from planbalance.audit.tally import Contents, Seen, Tally
 from planbalance.errors import IncompleteError
-from planbalance.model import Problem
+from planbalance.model import Overshoot, Problem
 from planbalance.shards import RULE, Shard, cut
 
 _SCHEMA: Final = "planbalance/audit-part/3"
@@ -68,6 +68,7 @@ def _line(judged: Gathered) -> bytes:
         "size": judged.size,
         "loads": [[*key, count] for key, count in judged.loads.items()],
         "newest": [[*key, *time] for key, time in judged.newest.items()],
+        "overshoot": judged.overshoot and [*judged.overshoot],
         "totals": tally.totals,
         "positives": tally.positives,
         "unnamed": tally.unnamed,
@@ -114,7 +115,9 @@ def _judged(value: Mapping[str, Any]) -> Gathered:
     )
     loads: Loads = Counter({(trainer, split, what): count for trainer, split, what, count in value["loads"]})
     newest: Newest = {(split, folder): (mtime_ns, path) for split, folder, mtime_ns, path in value["newest"]}
-    return Gathered(found, tally, value["names"], value["folders"], value["in_manifest"], value["size"], loads, newest)
+    overshoot = value["overshoot"] and Overshoot(*value["overshoot"])
+    names, folders, in_manifest, size = (value[name] for name in ("names", "folders", "in_manifest", "size"))
+    return Gathered(found, tally, names, folders, in_manifest, size, loads, newest, overshoot)
 
 
 def _seen(fields: Sequence[Any]) -> Seen:

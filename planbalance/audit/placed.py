@@ -9,7 +9,7 @@ from planbalance.audit.receipt import Pairs
 from planbalance.audit.tree import FileFacts, look, read
 from planbalance.destination import Destinations, label_of
 from planbalance.labels import EMPTY, LabelFacts, read_label
-from planbalance.model import Mode, Operation
+from planbalance.model import Keypoints, Mode, Operation
 
 NOTHING: Final = FileFacts("missing")
 _LABEL_BYTES: Final = 1 << 20
@@ -48,6 +48,7 @@ class Reading(NamedTuple):
         class_count: classes that a label may name; None: any.
         probing: open images as trainers do, which needs an extra.
         looker: tells how an image looks; None: images are not decoded.
+        keypoints: what each label line has beside class and box; None: nothing.
     """
 
     root: str
@@ -63,6 +64,7 @@ class Reading(NamedTuple):
     class_count: int | None
     probing: bool = False
     looker: Looker | None = None
+    keypoints: Keypoints | None = None
 
 
 def read_slices(operations: Sequence[Operation], destinations: Destinations, reading: Reading) -> list[Placed]:
@@ -132,9 +134,9 @@ def _placed(
     by_trainers = None
     if image.kind == "file" and reading.images and reading.labels:
         looked = opened(image.data) if reading.probing and image.data is not None else UNOPENED
-        by_trainers = taken(paths[0], looked, label.data, reading.class_count)
+        by_trainers = taken(paths[0], looked, label.data, reading.class_count, reading.keypoints)
     contents = None if label.data is None else EMPTY
     if label.data:
-        contents = read_label(label.data, reading.class_count)
+        contents = read_label(label.data, reading.class_count, reading.keypoints)
     image, label = image._replace(data=None), label._replace(data=None)
     return Placed(operation, *paths, image, label, source, contents, picture, by_trainers)

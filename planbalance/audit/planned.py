@@ -38,6 +38,7 @@ from planbalance.audit.volumes import planned_volumes
 from planbalance.decode import can_probe
 from planbalance.destination import Destinations
 from planbalance.executor.processes import available_cores
+from planbalance.labels import KPT_SHAPE, keypoints_of, overshoot_sentence
 from planbalance.model import SPLITS, Check, Progress, Split
 from planbalance.planfile import Facts
 
@@ -91,6 +92,8 @@ def audit_planned(
     for name, problem in gathered.found:
         if name != TRAINERS_VIEW:
             findings[name].add(problem)
+    if gathered.overshoot is not None:
+        findings[structure.LABELS].notes.append(overshoot_sentence(gathered.overshoot))
     check_strangers(subject, looked, _documents(subject), volumes, findings[structure.FILES])
     if subject.mode == "list":
         check_lists(subject, findings[structure.FILES])
@@ -134,6 +137,7 @@ def _reading(subject: Subject, options: VerifyOptions, absent: Sequence[str]) ->
         class_count=len(names) if names is not None else None,
         probing=can_probe() and not options.quick,
         looker=looker() if options.near_duplicates and not options.quick else None,
+        keypoints=keypoints_of(subject.header.yaml_keys.get(KPT_SHAPE)),
     )
 
 

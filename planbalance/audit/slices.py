@@ -25,7 +25,7 @@ from planbalance.audit.volumes import VolumesByName
 from planbalance.destination import Destinations
 from planbalance.executor.threads import batched, run_in_threads
 from planbalance.fs import NOTHING_SHA256
-from planbalance.labels import EMPTY, LabelFacts, read_label
+from planbalance.labels import EMPTY, LabelFacts, joined, read_label
 from planbalance.model import Operation, Progress
 from planbalance.planstore import PlanFile
 
@@ -62,6 +62,8 @@ class SliceJudge:
             operations = self._confirm(places_of(operations, destinations), gathered)
         slices = read_slices(operations, destinations, reading)
         gathered.found += [problem for placed in slices for problem in problems_of(placed, self._expected)]
+        of_others = [placed.contents.overshoot for placed in slices if placed.contents is not None]
+        gathered.overshoot = joined([gathered.overshoot, *of_others])
         gathered.tally.add([self._seen(placed) for placed in slices if placed.image_facts.kind == "file"])
         gathered.claim_paths(path for placed in slices for path in (placed.image, placed.label) if path)
         gathered.folders = [
@@ -97,8 +99,10 @@ class SliceJudge:
         _keep(fine, _equal(images.digests, [each.image_sha256 or None for each in operations]))
         _keep(fine, _equal(labels.digests, [each.label_sha256 or NOTHING_SHA256 for each in operations]))
         self._hold_against_manifest(places, images, labels, fine, gathered)
-        facts = [read_label(text, reading.class_count) if text else EMPTY for text in labels.data]
+        rules = reading.class_count, reading.keypoints
+        facts = [read_label(text, *rules) if text else EMPTY for text in labels.data]
         _keep(fine, [not each.problems for each in facts])
+        gathered.overshoot = joined([each.overshoot for each in compress(facts, fine)])
         self._take(places, fine, gathered, images)
         split = operations[0].split
         if labels.newest is not None:
@@ -127,13 +131,14 @@ class SliceJudge:
 
     def _load(self, places: Places, images: Read, labels: Read, fine: Sequence[bool], gathered: Gathered) -> None:
         """Note what trainers do with the slices that are as planned."""
-        split, class_count = places.operations[0].split, self._expected.reading.class_count
+        split, reading = places.operations[0].split, self._expected.reading
+        rules = reading.class_count, reading.keypoints
         if not images.looked:
             add_loads(gathered.loads, split, repeat(PASSED_OVER, sum(fine)))
             return
         rows = zip(places.names, places.label_names, images.looked, labels.data, strict=True)
         loaded = [
-            (f"{places.images}/{name}", f"{places.labels}/{label_name}", taken(name, image, text, class_count))
+            (f"{places.images}/{name}", f"{places.labels}/{label_name}", taken(name, image, text, *rules))
             for name, label_name, image, text in compress(rows, fine)
         ]
         gathered.load(split, loaded)

@@ -9,10 +9,10 @@ import struct
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from planbalance.labels import ONE_BOX
+from planbalance.labels import ONE_BOX, SLACK, as_single, box_around
+from planbalance.model import Keypoints
 
 _BOTH: Final = frozenset(("bmp", "dng", "jpeg", "jpg", "mpo", "png", "tif", "tiff", "webp"))
-_SLACK: Final = 0.01  # Ultralytics' tolerance of coordinates
 LEAST_SIDE: Final = 10  # pixels
 
 
@@ -58,9 +58,14 @@ def image_fault(trainer: Trainer, kind: str, width: int, height: int) -> str:
     return "" if kind.lower() in known else f"{kind} is not a format of {trainer.name}"
 
 
-def label_verdict(trainer: Trainer, data: bytes, class_count: int | None) -> LabelVerdict:
-    """Return what a trainer makes of a label file's bytes."""
-    if (box := ONE_BOX.fullmatch(data)) and (class_count is None or int(box[1]) < class_count):
+def label_verdict(
+    trainer: Trainer, data: bytes, class_count: int | None, keypoints: Keypoints | None = None
+) -> LabelVerdict:
+    """Return what a trainer makes of a label file's bytes; `keypoints` as the yaml has them, which YOLOv5 passes over.
+
+    With keypoints Ultralytics trains a pose model.
+    """
+    if keypoints is None and (box := ONE_BOX.fullmatch(data)) and (class_count is None or int(box[1]) < class_count):
         return _FINE
     try:
         text = data.decode("utf-8-sig" if trainer is ULTRALYTICS else "utf-8")
@@ -69,13 +74,42 @@ def label_verdict(trainer: Trainer, data: bytes, class_count: int | None) -> Lab
         return LabelVerdict("a line is not numbers")
     if not rows:
         return LabelVerdict("")
+    if keypoints is not None and trainer is ULTRALYTICS:
+        fault = _pose_fault(rows, class_count, keypoints)
+        return LabelVerdict(fault, 0 if fault else _doubles(rows))
     polygons = any(len(row) > 6 for row in rows)
     fault, boxes = _boxes(trainer, rows) if polygons else _plain_boxes(rows)
     fault = fault or _value_fault(trainer, boxes, class_count)
     if fault:
         return LabelVerdict(fault)
     told_apart = rows if polygons and trainer is ULTRALYTICS else boxes
-    return LabelVerdict("", len(rows) - len({struct.pack(f"{len(row)}f", *row) for row in told_apart}))
+    return LabelVerdict("", _doubles(told_apart))
+
+
+def _doubles(rows: Sequence[Sequence[float]]) -> int:
+    return len(rows) - len(set(map(_as_singles, rows)))
+
+
+def _as_singles(row: Sequence[float]) -> bytes:
+    try:
+        return struct.pack(f"{len(row)}f", *row)
+    except OverflowError:  # trainers have infinity there
+        return struct.pack(f"{len(row)}d", *row)
+
+
+def _pose_fault(rows: list[list[float]], class_count: int | None, keypoints: Keypoints) -> str:
+    """Return why Ultralytics drops labels with keypoints: it bounds their x and y from above, not the box."""
+    wrong = next((len(row) for row in rows if len(row) != keypoints.columns), None)
+    if wrong is not None:
+        return f"a line of {wrong} numbers where {keypoints.columns} are wanted"
+    dims = keypoints.dims
+    places = [row[at] for row in rows for start in range(5, len(row), dims) for at in (start, start + 1)]
+    if not all(as_single(value) <= as_single(1 + SLACK) for value in places):
+        return "coordinates beyond 1"
+    least = min(map(min, rows))
+    if least < 0 and (least < -SLACK or min(min(row[3:5]) for row in rows) < 0):
+        return "negative values"
+    return _class_fault([row[0] for row in rows], class_count)
 
 
 def _plain_boxes(rows: list[list[float]]) -> tuple[str, list[list[float]]]:
@@ -93,20 +127,26 @@ def _boxes(trainer: Trainer, rows: list[list[float]]) -> tuple[str, list[list[fl
 
 
 def _box_around(row: Sequence[float]) -> list[float]:
-    left, right, top, bottom = min(row[1::2]), max(row[1::2]), min(row[2::2]), max(row[2::2])
-    return [row[0], (left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
+    return [row[0], *box_around(row[1:])]
 
 
 def _value_fault(trainer: Trainer, boxes: list[list[float]], class_count: int | None) -> str:
-    slack = _SLACK if trainer is ULTRALYTICS else 0.0
-    if not all(value <= 1 + slack for box in boxes for value in box[1:]):  # not a number is no coordinate either
+    slack = SLACK if trainer is ULTRALYTICS else 0.0
+    if not all(0 <= value <= 1 for box in boxes for value in box[1:]):
+        boxes = [list(map(as_single, box)) for box in boxes]
+    most = as_single(1 + slack)
+    if not all(value <= most for box in boxes for value in box[1:]):  # not a number is no coordinate either
         return "coordinates beyond 1"
     if not all(box[0] >= 0 and min(box[1:]) >= -slack and min(box[3:]) >= 0 for box in boxes):
         return "negative values"
     if trainer is YOLOV5:
         return ""
-    if any(box[0] % 1 for box in boxes):
+    return _class_fault([box[0] for box in boxes], class_count)
+
+
+def _class_fault(classes: Sequence[float], class_count: int | None) -> str:
+    if any(one % 1 for one in classes):
         return "a class that is no whole number"
-    if class_count is not None and any(box[0] >= class_count for box in boxes):
+    if class_count is not None and any(one >= class_count for one in classes):
         return f"a class beyond the {class_count} of the yaml"
     return ""

@@ -8,7 +8,7 @@ from typing import Any, Final
 from planbalance.errors import PlanError
 from planbalance.model import Folder, Operation, PlanHeader, PlannedVolume, Source
 from planbalance.planfile.counts import slice_counts, volume_counts
-from planbalance.planfile.header import HEADER_MEMBERS, check_schema, header_of, parse_header
+from planbalance.planfile.header import HEADER_MEMBERS, YAML_KEYS, check_schema, header_of, members_of, parse_header
 from planbalance.planfile.lines import FIXED_MEMBERS, HASHES, BlockReader
 from planbalance.planfile.seal import SealedPlan, seal
 from planbalance.planfile.values import damaged, hostile, list_of, malformed, object_of, shown
@@ -79,10 +79,10 @@ def _no_constant(text: str) -> None:
 
 def _in_order(members: Mapping[str, Any]) -> dict[str, Any]:
     """Return the header's members in the order of the format, those that are worked out anew left away."""
-    unknown = set(members) - set(HEADER_MEMBERS)
+    unknown = set(members) - set(HEADER_MEMBERS) - {YAML_KEYS}
     if unknown:
         malformed(f"it has the unknown member {shown(min(unknown))}")
-    ordered = {name: members[name] for name in _EXPECTED if name in members}
+    ordered = {name: members[name] for name in members_of(_EXPECTED, members) if name in members}
     sources = [_ordered(each, Source._fields) for each in list_of(members.get("sources"), "sources")]
     for source in sources:
         if isinstance(source, dict) and isinstance(source.get("folders"), list):

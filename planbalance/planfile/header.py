@@ -10,7 +10,8 @@ import orjson
 
 from planbalance.destination import fold, id_fault, path_fault
 from planbalance.errors import PlanError, UsageError
-from planbalance.model import SPLITS, Block, Folder, PlanHeader, PlannedVolume, Source, Split
+from planbalance.labels import KPT_SHAPE, keypoints_of
+from planbalance.model import DATA_KEYS, NO_KEYS, SPLITS, Block, Folder, PlanHeader, PlannedVolume, Source, Split
 from planbalance.places import all_guarded, is_within, relation
 from planbalance.planfile.counts import volume_counts
 from planbalance.planfile.values import (
@@ -37,7 +38,11 @@ BLOCK_OPERATIONS: Final = 4096
 HEADER_BYTES: Final = 64 << 20
 BLOCK_BYTES: Final = 64 << 20
 OPENING: Final = b',"operations":['
-HEADER_MEMBERS: Final = ("schema", *PlanHeader._fields)
+HEADER_MEMBERS: Final = ("schema", *(name for name in PlanHeader._fields if name != "yaml_keys"))
+YAML_KEYS: Final = "yaml_keys"  # a member behind `names` of plans that have any
+_YAML_BYTES: Final = 4 << 20
+_YAML_DEPTH: Final = 8
+_UNCARRIED: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _DIGEST_MEMBER: Final = re.compile(rb'\{"schema":"[^"\\]*",("digest":"[0-9a-f]{64}",)')
 
 
@@ -88,9 +93,17 @@ def check_schema(members: Mapping[str, Any]) -> None:
         )
 
 
+def members_of(expected: Sequence[str], members: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the members that a header has to have, in their order: `yaml_keys` only where it is one of them."""
+    if YAML_KEYS not in members:
+        return tuple(expected)
+    place = expected.index("names") + 1
+    return (*expected[:place], YAML_KEYS, *expected[place:])
+
+
 def header_of(members: dict[str, Any], expected: Sequence[str]) -> PlanHeader:
     """Return the header of checked members. An edited plan has neither digests nor blocks yet."""
-    if tuple(members) != tuple(expected):
+    if tuple(members) != members_of(expected, members):
         malformed(f"its header has not the members {', '.join(expected)}, in this order")
     for name in ("parameters", "naming", "statistics", "volume_statistics", "targets"):
         plain_json(object_of(members[name], name), name)
@@ -109,6 +122,7 @@ def header_of(members: dict[str, Any], expected: Sequence[str]) -> PlanHeader:
         warnings=tuple(text_of(warning, "a warning") for warning in list_of(members["warnings"], "warnings")),
         volumes=tuple(map(_volume, list_of(members["volumes"], "volumes"))),
         blocks=tuple(map(_block, list_of(members.get("blocks", []), "blocks"))),
+        yaml_keys=_yaml_keys(members[YAML_KEYS]) if YAML_KEYS in members else NO_KEYS,
     )
     _check_places(header)
     _check_options(header)
@@ -129,6 +143,42 @@ def _absolute(value: object, what: str) -> str:
 
 def _names(value: object) -> tuple[str, ...] | None:
     return None if value is None else tuple(text_of(name, "a class name") for name in list_of(value, "names"))
+
+
+def _yaml_keys(value: object) -> dict[str, Any]:
+    """Return what is carried over into dataset.yaml: no key that names data, and nothing large or deep."""
+    keys = object_of(value, YAML_KEYS)
+    if not keys:
+        malformed(f"`{YAML_KEYS}` is empty")
+    for key, item in keys.items():
+        text_of(key, f"a key of `{YAML_KEYS}`")
+        if key in DATA_KEYS:
+            hostile(f"`{YAML_KEYS}` holds {shown(key)}, which names data")
+        _check_carried(item, 1)
+    if len(orjson.dumps(keys)) > _YAML_BYTES:
+        malformed(f"`{YAML_KEYS}` has more than {_YAML_BYTES:,} bytes")
+    try:
+        keypoints_of(keys.get(KPT_SHAPE))
+    except ValueError:
+        malformed(f"`{KPT_SHAPE}` is not [K, 2] or [K, 3]")
+    return keys
+
+
+def _check_carried(value: object, depth: int) -> None:
+    if depth > _YAML_DEPTH:
+        malformed(f"`{YAML_KEYS}` is nested deeper than {_YAML_DEPTH}")
+    if isinstance(value, str):
+        if _UNCARRIED.search(value):
+            hostile(f"`{YAML_KEYS}` holds a control character: {shown(value)}")
+    elif isinstance(value, list):
+        for item in value:
+            _check_carried(item, depth + 1)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            text_of(key, f"a key of `{YAML_KEYS}`")
+            _check_carried(item, depth + 1)
+    else:
+        plain_json(value, f"`{YAML_KEYS}`")
 
 
 def _source(value: object) -> Source:

@@ -12,7 +12,15 @@ from planbalance.destination import Destinations
 from planbalance.errors import PlanError
 from planbalance.model import Block, Layout, Operation, PlanHeader, Split
 from planbalance.planfile.counts import Content, content_of, together
-from planbalance.planfile.header import BLOCK_OPERATIONS, HEADER_BYTES, OPENING, SCHEMA, header_digest, parse_header
+from planbalance.planfile.header import (
+    BLOCK_OPERATIONS,
+    HEADER_BYTES,
+    OPENING,
+    SCHEMA,
+    YAML_KEYS,
+    header_digest,
+    parse_header,
+)
 
 TAIL: Final = b"]}\n"
 
@@ -173,6 +181,7 @@ def _header_json(header: PlanHeader) -> bytes:
         "sources": header.sources,
         "output": header.output,
         "names": header.names,
+        YAML_KEYS: header.yaml_keys,
         "parameters": dict(header.parameters),
         "naming": dict(header.naming),
         "statistics": dict(header.statistics),
@@ -182,6 +191,8 @@ def _header_json(header: PlanHeader) -> bytes:
         "volumes": header.volumes,
         "blocks": header.blocks,
     }
+    if not header.yaml_keys:
+        del members[YAML_KEYS]
     return orjson.dumps(members, default=methodcaller("_asdict"))
 
 

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from planbalance.destination import text_fault
 from planbalance.errors import InputError
 from planbalance.grouping import counted, look_like_one_patient, require_known, some
+from planbalance.labels import overshoot_sentence
 from planbalance.model import ImageFile, Naming, Problem, Slice, Snapshot, Volume
 from planbalance.naming import find_names
 from planbalance.planner.collisions import refuse_collisions
@@ -122,6 +123,8 @@ def _scan_warnings(snapshot: Snapshot) -> Iterator[str]:
     for problem in snapshot.problems:
         if problem.severity == "warning":
             found.setdefault(problem.kind, []).append(problem)
+    if snapshot.overshoot is not None:
+        yield f"{overshoot_sentence(snapshot.overshoot)}."
     for kind in sorted(found):
         listed = some((problem.path for problem in found[kind]), 3)
         all_of_them = "; scan --json lists all" if len(found[kind]) > 3 else ""
@@ -187,9 +190,16 @@ def _by_invalid_label(snapshot: Snapshot, slices: list[Slice], rule: str, warnin
     if not invalid:
         return slices
     if rule == "error":
-        lines = _invalid_lines(snapshot, invalid)
+        problems = _invalid_lines(snapshot, invalid)
+        lines = [f"{problem.path} ({problem.message})" for problem in problems]
+        reasons = {problem.message for problem in problems}
+        message = f"{counted(len(lines), 'invalid label line')} in {counted(len(invalid), 'file')}: {some(lines, 3)}."
+        if len(reasons) == 1 and len(lines) > 1:  # the same fault throughout is said once
+            lines, files = [problem.path for problem in problems], counted(len(invalid), "file")
+            what = counted(len(lines), "invalid label line")
+            message = f"{what} in {files}, each for this reason: {reasons.pop()} ({some(lines, 3)})."
         raise InputError(
-            f"{counted(len(lines), 'invalid label line')} in {counted(len(invalid), 'file')}: {some(lines, 3)}.",
+            message,
             kind="label-invalid",
             hint="Correct them, or say --invalid-label skip (leave the slices out) or keep (take them as they are).",
             paths=lines,
@@ -201,15 +211,14 @@ def _by_invalid_label(snapshot: Snapshot, slices: list[Slice], rule: str, warnin
     return slices
 
 
-def _invalid_lines(snapshot: Snapshot, invalid: list[Slice]) -> list[str]:
-    """Return `file:line (reason)` of every invalid line of the slices that are used."""
+def _invalid_lines(snapshot: Snapshot, invalid: list[Slice]) -> list[Problem]:
+    """Return every invalid line of the slices that are used."""
     labels = {f"{snapshot.inputs[one.file.input].root.rstrip('/')}/{one.file.label}" for one in invalid}
-    lines = [
-        f"{problem.path} ({problem.message})"
+    return [
+        problem
         for problem in snapshot.problems
         if problem.kind == "label-invalid" and problem.path.rpartition(":")[0] in labels
     ]
-    return lines or sorted(labels)
 
 
 def _grouped(

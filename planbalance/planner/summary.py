@@ -90,6 +90,7 @@ def header_of(snapshot: Snapshot, decided: Decided) -> PlanHeader:
         warnings=tuple(dict.fromkeys(warnings)),
         volumes=planned,
         blocks=(),
+        yaml_keys=snapshot.yaml_keys,
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from planbalance.labels import read_label
-from planbalance.model import SPLITS, Split
+from planbalance.model import SPLITS, Keypoints, Split
 from planbalance.report.drawing import Histogram, histogram, quartiles
 
 # A label file is a few lines; what is larger is no label.
@@ -33,14 +33,17 @@ class Box(NamedTuple):
         return math.sqrt(max(0.0, max(xs) - min(xs)) * max(0.0, max(ys) - min(ys)))
 
 
-def boxes_of(data: bytes) -> tuple[Box, ...]:
-    """Return the valid annotations of a label file; lines that are not valid are left out (`labels` judges them)."""
-    broken = {number for number, _ in read_label(data, None).problems}
+def boxes_of(data: bytes, keypoints: Keypoints | None = None) -> tuple[Box, ...]:
+    """Return the valid annotations of a label file, of those with keypoints the boxes.
+
+    Lines that are not valid are left out (`labels` judges them).
+    """
+    broken = {number for number, _ in read_label(data, None, keypoints).problems}
     boxes = []
     for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
         fields = line.split()
         if fields and number not in broken:
-            box = _box(fields)
+            box = _box(fields if keypoints is None else fields[:5])
             if box is not None:
                 boxes.append(box)
     return tuple(boxes)
@@ -64,6 +67,7 @@ class Wanted(NamedTuple):
     path: str
     split: Split
     sha256: str
+    keypoints: Keypoints | None = None  # of its annotations
 
 
 @dataclass
@@ -103,7 +107,7 @@ def count_boxes(wanted: Iterable[Wanted]) -> BoxCounts:
         elif label.sha256 and hashlib.sha256(data).hexdigest() != label.sha256:
             counts.changed += 1
         else:
-            _count(counts, label.split, boxes_of(data))
+            _count(counts, label.split, boxes_of(data, label.keypoints))
     return counts
 
 

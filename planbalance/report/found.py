@@ -77,6 +77,7 @@ def as_found(snapshot: Snapshot) -> Found:
         warnings=(),
         volumes=tuple(_part(id_, SPLITS[at], parts[id_, at], patients.get(id_, id_)) for id_, at in sorted(parts)),
         blocks=(),
+        yaml_keys=snapshot.yaml_keys,
     )
     return Found(header, tuple(placed))
 

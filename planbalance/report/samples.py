@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from planbalance.decode import NoPictureError
 from planbalance.destination import Destinations, label_of
 from planbalance.executor.threads import batched, run_in_threads
+from planbalance.labels import KPT_SHAPE, keypoints_of
 from planbalance.model import Operation, PlanHeader, Progress, Split
 from planbalance.report.boxes import Box, BoxCounts, Wanted, boxes_of, class_name, count_boxes, read_small
 from planbalance.report.found import Shown
@@ -22,6 +23,7 @@ class Places:
 
     Attributes:
         of: which of the two, in words.
+        keypoints: what each label line has beside class and box; None: nothing.
     """
 
     def __init__(self, header: PlanHeader, dataset: str | None) -> None:
@@ -29,6 +31,7 @@ class Places:
         # `list` mode makes a data set without labels of its own.
         self._dataset = dataset if dataset is not None and os.path.isdir(f"{dataset}/labels") else None
         self._destinations = Destinations(header.sources, header.parameters["layout"])
+        self.keypoints = keypoints_of(header.yaml_keys.get(KPT_SHAPE))
         self.of = "the inputs" if self._dataset is None else "the data set"
 
     def image(self, operation: Operation) -> str:
@@ -70,7 +73,7 @@ def _wanted(plan: Shown, places: Places) -> Iterator[Wanted]:
     for operation in plan.operations():
         path = places.label(operation)
         if path is not None:
-            yield Wanted(path, operation.split, operation.label_sha256)
+            yield Wanted(path, operation.split, operation.label_sha256, places.keypoints)
 
 
 # ---- a few slices ---------------------------------------------------------------------------------------------------
@@ -145,7 +148,7 @@ def _boxes(operation: Operation, places: Places) -> tuple[tuple[Box, ...], str]:
         return (), "its label could not be read here"
     if operation.label_sha256 and hashlib.sha256(data).hexdigest() != operation.label_sha256:
         return (), "its label is not the one that was planned"
-    return boxes_of(data), ""
+    return boxes_of(data, places.keypoints), ""
 
 
 def _outlines(boxes: Iterable[Box], found: Picture, names: Sequence[str] | None) -> Iterator[Outline]:

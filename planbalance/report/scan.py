@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from planbalance.model import SPLITS, TRAINER_SUFFIXES, Naming, Problem, Snapshot, Volume
+from planbalance.labels import overshoot_sentence
+from planbalance.model import SPLITS, TRAINER_SUFFIXES, Naming, Overshoot, Problem, Snapshot, Volume
 from planbalance.report.table import Grid, Group, Renderable, count, heading, item, line, prose, share
-from planbalance.report.words import words_of_names
+from planbalance.report.words import and_others, several_alike, words_of_names
 
 _PROBLEMS_SHOWN: Final = 20
 _NO_SPLIT: Final = "none"
@@ -43,6 +44,7 @@ def scan_document(
             "orphans": kinds["orphan-label"],
             "invalid_files": sum(image.invalid for image in snapshot.images),
             "invalid_lines": kinds["label-invalid"],
+            "overshoot": None if snapshot.overshoot is None else snapshot.overshoot._asdict(),
         },
         "classes": {str(one): lines for one, lines in sorted(_classes(snapshot).items())},
         "suffixes": dict(sorted(suffixes.items())),
@@ -148,6 +150,8 @@ def _remarks(document: Mapping[str, Any]) -> Iterable[Renderable]:
     labels, remarks = document["labels"], []
     if labels["missing"] and labels["empty"]:
         remarks.append("Missing and empty label files are both there: plan will ask for --missing-label.")
+    if labels["overshoot"]:
+        remarks.append(f"{overshoot_sentence(Overshoot(**labels['overshoot']))}.")
     if document["suffixes_not_read_by_trainers"]:
         suffixes = ", ".join("." + suffix for suffix in document["suffixes_not_read_by_trainers"])
         remarks.append(f"Stock YOLOv5 and Ultralytics do not read {suffixes}; forks do.")
@@ -164,7 +168,8 @@ def _problems(document: Mapping[str, Any]) -> Iterable[Renderable]:
     problems = document["problems"]
     if problems:
         yield heading(f"Problems ({count(len(problems))})")
-        for problem in problems[:_PROBLEMS_SHOWN]:
-            yield line(f"  {problem['path']}: {problem['message']}")
-        if len(problems) > _PROBLEMS_SHOWN:
-            yield line(f"  and {count(len(problems) - _PROBLEMS_SHOWN)} more (--json lists all)")
+        alike = several_alike(problems)
+        for problem, others in alike[:_PROBLEMS_SHOWN]:
+            yield line(f"  {problem['path']}: {problem['message']}{and_others(others)}")
+        if left := sum(1 + others for _, others in alike[_PROBLEMS_SHOWN:]):
+            yield line(f"  and {count(left)} more (--json lists all)")

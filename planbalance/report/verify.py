@@ -7,6 +7,7 @@ from typing import Any, Final
 from planbalance.model import Audit
 from planbalance.report.statement import Fact
 from planbalance.report.table import Grid, Group, Renderable, count, heading, item, line, plain, prose
+from planbalance.report.words import and_others, several_alike
 
 _SHOWN: Final = 10  # problems of one check; --json has all
 _STATES: Final = {True: "ok", False: "FAILED", None: "NOT CHECKED"}
@@ -70,12 +71,13 @@ def _problems(checks: Iterable[Mapping[str, Any]]) -> Iterable[Renderable]:
                 f"{count(counts[severity])} {severity}s" for severity in ("error", "warning") if counts[severity]
             )
             yield heading(f"{check['name']}: {told}")
-            for problem in problems[:_SHOWN]:
+            alike = several_alike(problems)
+            for problem, others in alike[:_SHOWN]:
                 mark = ("x ", "red") if problem["severity"] == "error" else ("! ", "yellow")
                 where = f"{problem['path']}: " if problem["path"] else ""
-                yield line("  ", mark, f"{where}{problem['message']}")
-            if len(problems) > _SHOWN:
-                yield line(f"  and {count(len(problems) - _SHOWN)} more (--json lists all)")
+                yield line("  ", mark, f"{where}{problem['message']}{and_others(others)}")
+            if left := sum(1 + others for _, others in alike[_SHOWN:]):
+                yield line(f"  and {count(left)} more (--json lists all)")
 
 
 def _leaks(leaks: Sequence[Mapping[str, Any]]) -> Iterable[Renderable]:

@@ -1,6 +1,7 @@
-"""How positive and negative slices are called: by the name of the class, where there is one class and it has a name."""
+"""How slices are called, by the name of the class where there is one with a name; and what is alike, said once."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from planbalance.handoff import class_word
@@ -31,3 +32,22 @@ def words_of_plan(names: Sequence[str] | None, statistics: Mapping[str, Any]) ->
 
 def _words(word: str | None) -> Words:
     return NEUTRAL if word is None else Words(word.replace("_", " "), "no " + word.replace("_", " "))
+
+
+# ---- what is alike --------------------------------------------------------------------------------------------------
+
+
+def several_alike(problems: Iterable[Mapping[str, str]]) -> list[tuple[Mapping[str, str], int]]:
+    """Return the first of the problems that say the same, each with how many others there are, in their order."""
+    firsts: dict[tuple[str, str], Mapping[str, str]] = {}
+    counts: Counter[tuple[str, str]] = Counter()
+    for problem in problems:
+        said = problem["kind"], problem["message"]
+        firsts.setdefault(said, problem)
+        counts[said] += 1
+    return [(problem, counts[said] - 1) for said, problem in firsts.items()]
+
+
+def and_others(others: int) -> str:
+    """Return what follows a problem that stands for others, too."""
+    return f" (and {others:,} more like it; --json lists all)" if others else ""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from planbalance.labels import read_label
+from planbalance.model import Keypoints, Overshoot
 
 LABEL_LIMIT: Final = 1 << 26  # bytes: a million boxes
 _CHUNK: Final = 1 << 20
@@ -18,9 +19,10 @@ class LabelContent(NamedTuple):
 
     size: int
     sha256: str  # "" where there is no byte
-    annotations: int  # as in `labels.LabelFacts`, like the next two
+    annotations: int  # as in `labels.LabelFacts`, like the next three
     classes: tuple[int, ...]
     problems: tuple[tuple[int, str], ...]
+    overshoot: Overshoot | None
     fault: str  # "" or why it could not be read
 
 
@@ -33,7 +35,9 @@ class ImageContent(NamedTuple):
     open_ended: bool = False  # a JPEG that does not end as one
 
 
-def read_label_file(path: str, size: int, class_count: int | None, *, folder: int | None = None) -> LabelContent:
+def read_label_file(
+    path: str, size: int, class_count: int | None, keypoints: Keypoints | None = None, *, folder: int | None = None
+) -> LabelContent:
     """Read one label to its end; where that is at the `size` that `stat` told, one call is enough.
 
     `path` is relative to the open `folder`, if there is one.
@@ -50,12 +54,12 @@ def read_label_file(path: str, size: int, class_count: int | None, *, folder: in
             os.close(handle)
     except OSError as error:
         return _unread(f"cannot be read: {error.strerror}")
-    facts = read_label(data, class_count)
+    facts = read_label(data, class_count, keypoints)
     return LabelContent(len(data), hashlib.sha256(data).hexdigest() if data else "", *facts, "")
 
 
 def _unread(fault: str) -> LabelContent:
-    return LabelContent(0, "", 0, (), (), fault)
+    return LabelContent(0, "", 0, (), (), None, fault)
 
 
 def may_be_jpeg(path: str) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from planbalance.destination import text_fault
-from planbalance.model import IMAGE_SUFFIXES, Problem
+from planbalance.model import IMAGE_SUFFIXES, Keypoints, Problem
 from planbalance.scan.content import LabelContent, read_label_file
 
 IS_FOLDER: Final = "is a folder"
@@ -157,6 +157,7 @@ class Files(NamedTuple):
     names: list[str]
     labels: bool
     class_count: int | None  # what labels are judged against
+    keypoints: Keypoints | None = None  # the same
 
 
 class Facts(NamedTuple):
@@ -186,7 +187,7 @@ def _look_into(files: Files) -> Facts:
         facts = _stat_all(folder, files.names)
         if files.labels:
             facts.contents.extend(
-                (index, read_label_file(files.names[index], size, files.class_count, folder=folder))
+                (index, read_label_file(files.names[index], size, *files[3:], folder=folder))
                 for index, size in enumerate(facts.sizes)
                 if size > 0
             )

@@ -17,7 +17,8 @@ from planbalance.executor.threads import without_collecting
 from planbalance.executor.worker_pool import WorkerPool
 from planbalance.grouping import some
 from planbalance.inputs import FoundInput, resolve_inputs
-from planbalance.model import TRAINER_SUFFIXES, ImageFile, InputSpec, Problem, Progress, Silent, Snapshot
+from planbalance.labels import joined
+from planbalance.model import TRAINER_SUFFIXES, ImageFile, InputSpec, Overshoot, Problem, Progress, Silent, Snapshot
 from planbalance.scan import content
 from planbalance.scan.content import LabelContent
 from planbalance.scan.listing import below_folder
@@ -108,6 +109,7 @@ class _Paired:
         missing: per input, images without a label.
         empty: per input, labels without a byte or with white space only.
         problems: (path of a label, line) -> what is wrong there; two images may share one label.
+        overshoots: path of a label -> its lines that reach a little beyond the image.
     """
 
     images: list[ImageFile]
@@ -115,6 +117,7 @@ class _Paired:
     missing: list[int]
     empty: list[int]
     problems: dict[tuple[str, int], Problem] = field(default_factory=dict)
+    overshoots: dict[str, Overshoot] = field(default_factory=dict)
 
 
 def _pair(tree: Tree) -> _Paired:
@@ -211,6 +214,9 @@ def _image_files(
             _note_label(paired, tree.absolute(group.input, names[index] or ""), read)
         elif not read.annotations:
             paired.empty[group.input] += 1
+    paired.overshoots |= {
+        tree.absolute(group.input, names[index] or ""): read.overshoot for index, read in contents if read.overshoot
+    }
     columns = (
         repeat(group.input),
         repeat(group.folder),
@@ -335,6 +341,8 @@ def _snapshot(tree: Tree, paired: _Paired) -> Snapshot:
         tuple(paired.empty),
         tuple(problem for _, _, problem in numbered),
         tree.leftovers + _caches_beside(tree),
+        joined(paired.overshoots.values()),
+        tree.yaml_keys,
     )
 
 

@@ -14,7 +14,8 @@ from typing import NamedTuple
 from planbalance.destination import RESERVED_PARTS
 from planbalance.executor.worker_pool import WorkerPool
 from planbalance.grouping import counted
-from planbalance.inputs import FoundInput, common_names, label_folder
+from planbalance.inputs import FoundInput, common_keys, common_names, label_folder
+from planbalance.labels import KPT_SHAPE, keypoints_of
 from planbalance.model import Folder, Problem, Severity
 from planbalance.scan.content import LabelContent
 from planbalance.scan.listing import (
@@ -89,6 +90,8 @@ class Tree:
         leftovers: `*.cache` and `*.npy` files passed over.
         problems: with absolute paths, in no order.
         class_count: what labels are judged against; None where no input names its classes.
+        yaml_keys: what the yaml files of all inputs say together.
+        keypoints: what label lines must have, too; None where no yaml has `kpt_shape`.
     """
 
     def __init__(self, found: Sequence[FoundInput]) -> None:
@@ -104,6 +107,8 @@ class Tree:
         self._identities: dict[tuple[int, int], str] = {}  # of image folders
         names = common_names(one.input for one in found)
         self.class_count = None if names is None else len(names)
+        self.yaml_keys = common_keys(one.input for one in found)
+        self.keypoints = keypoints_of(self.yaml_keys.get(KPT_SHAPE))
         self._listed = [_by_folder(one.listed.items()) for one in found]
         self._texts = [_by_folder((path, 0) for path in one.texts) for one in found]
         self._starts = [one.input.root.rstrip("/") + "/" for one in found]
@@ -434,7 +439,9 @@ def _visit_level(tree: Tree, pool: WorkerPool, level: list[Visit]) -> list[Visit
 
 def _files(tree: Tree, chunk: _Chunk) -> Files:
     visit = chunk.listing.visit
-    return Files(tree.absolute(visit.input, visit.path), chunk.names, not chunk.images, tree.class_count)
+    return Files(
+        tree.absolute(visit.input, visit.path), chunk.names, not chunk.images, tree.class_count, tree.keypoints
+    )
 
 
 def _batches(found: Iterable[Listing], listings: list[Listing], pool: WorkerPool) -> Iterator[list[_Chunk]]:

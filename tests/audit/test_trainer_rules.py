@@ -12,6 +12,7 @@ from planbalance.audit.trainer_rules import (
     label_verdict,
     loads,
 )
+from planbalance.model import Keypoints
 
 BOX = b"0 0.5 0.5 0.1 0.1\n"
 POLYGON = b"0 0.1 0.1 0.2 0.1 0.2 0.2\n"
@@ -27,6 +28,8 @@ LABELS = [
     pytest.param(b"0 0.5 0.5 0.1 0.1 0.9\n", 1, "of 6 numbers", "of 6 numbers", 0, 0, id="with confidence"),
     pytest.param(b"0 0.5 0.5 0.1 x\n", 1, "not numbers", "not numbers", 0, 0, id="a word"),
     pytest.param(b"0 0.5 0.5 1.005 0.1\n", 1, "", "beyond 1", 0, 0, id="a little too wide"),
+    pytest.param(b"0 0.5 0.5 1.01 0.1\n", 1, "", "beyond 1", 0, 0, id="as wide as Ultralytics takes it"),
+    pytest.param(b"0 0.5 0.5 1.0000000000000002 0.1\n", 1, "", "", 0, 0, id="1 in single precision"),
     pytest.param(b"0 0.5 0.5 1.5 0.1\n", 1, "beyond 1", "beyond 1", 0, 0, id="too wide"),
     pytest.param(b"0 nan 0.5 0.5 0.1\n", 1, "beyond 1", "beyond 1", 0, 0, id="not a number"),
     pytest.param(b"0 -0.005 0.5 0.5 0.1\n", 1, "", "negative", 0, 0, id="a little outside"),
@@ -52,6 +55,40 @@ def test_labels(data: bytes, classes: int | None, ultralytics: str, yolov5: str,
         verdict = label_verdict(trainer, data, classes)
         assert (fault in verdict.fault, bool(verdict.fault)) == (True, bool(fault)), trainer.name
         assert verdict.duplicates == count, trainer.name
+
+
+POSE = b"0 0.5 0.5 0.1 0.1 0.2 0.2 2 0.3 0.3 0\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "fault", "doubles"),
+    [
+        (POSE, "", 0),
+        (POSE * 3, "", 2),
+        (b"", "", 0),
+        (BOX, "a line of 5 numbers where 11 are wanted", 0),
+        (POSE + BOX, "a line of 5 numbers where 11 are wanted", 0),
+        (POSE.replace(b"0.3 0.3", b"0.3 1.2"), "coordinates beyond 1", 0),
+        (POSE.replace(b"0.3 0.3", b"0.3 1.01"), "", 0),
+        (POSE.replace(b"0.3 0.3", b"-0.005 0.3"), "", 0),
+        (POSE.replace(b"0.3 0.3", b"-0.02 0.3"), "negative values", 0),
+        (POSE.replace(b"0.1 0.1", b"-0.001 0.1"), "negative values", 0),
+        (POSE.replace(b"0.1 0.1", b"1.3 0.1"), "", 0),  # only keypoints are held against 1
+        (b"1" + POSE[1:], "a class beyond the 1 of the yaml", 0),
+        (POSE.replace(b"0.2 0.2 2", b"0.2 0.2 1e300"), "", 0),
+    ],
+)
+def test_labels_with_keypoints(data: bytes, fault: str, doubles: int) -> None:
+    assert label_verdict(ULTRALYTICS, data, 1, Keypoints(2, 3)) == (fault, doubles)
+
+
+def test_yolov5_takes_keypoints_for_polygons() -> None:
+    assert label_verdict(YOLOV5, POSE, 1, Keypoints(2, 3)).fault == "coordinates beyond 1"
+    assert not label_verdict(YOLOV5, BOX[:-1] + b" 0.2 0.2\n", 1, Keypoints(1, 2)).fault
+
+
+def test_a_class_of_any_size_without_names_is_judged() -> None:
+    assert not label_verdict(YOLOV5, b"1e300 0.5 0.5 0.1 0.1\n" * 2, None).fault
 
 
 @pytest.mark.parametrize(
