@@ -23,6 +23,7 @@ from planbalance.model import (
     MODES,
     SPLITS,
     Audit,
+    ClassCount,
     InputSpec,
     Layout,
     Mode,
@@ -38,7 +39,7 @@ from planbalance.model import (
     Volume,
 )
 from planbalance.places import all_guarded, guarded, is_within
-from planbalance.planfile import Content, SealedPlan
+from planbalance.planfile import Content, SealedPlan, naming_document
 from planbalance.planstore import PlanFile, save_plan
 
 if TYPE_CHECKING:
@@ -158,9 +159,11 @@ class Scanned(NamedTuple):
     Attributes:
         snapshot: images, labels and problems as found.
         naming: the rule that reads the names.
-        examples: two names read aloud.
+        examples: two names as the rule reads them.
         volumes: sorted by id; their groups are patients where a map or the names tell them.
         grouped: whether patients are known, so that a unit of splitting is a patient.
+        reading: how names are read, as JSON values: `rule`, `pattern`, `examples`, and what there is to warn of.
+        grouped_by: where patients come from: `volume` (they are not known), `patient` (the names) or `map`.
     """
 
     snapshot: Snapshot
@@ -168,6 +171,8 @@ class Scanned(NamedTuple):
     examples: tuple[str, ...]
     volumes: tuple[Volume, ...]
     grouped: bool
+    reading: Mapping[str, Any]
+    grouped_by: str
 
 
 class Planned(NamedTuple):
@@ -179,6 +184,7 @@ class Planned(NamedTuple):
         content: how many slices and bytes it names.
         replaced: digest of a different plan that stood at `path` before, else "".
         warnings: the plan's own, and what concerns only this place (an output that is not empty).
+        classes: what the splits hold of each class, after undersampling; nothing where there is one class.
     """
 
     path: str
@@ -186,6 +192,7 @@ class Planned(NamedTuple):
     content: Content
     replaced: str
     warnings: tuple[str, ...]
+    classes: tuple[ClassCount, ...] = ()
 
     @property
     def header(self) -> PlanHeader:
@@ -235,7 +242,7 @@ def scan(  # noqa: PLR0913 - keywords of the contract
         InputError: not found, no images, names ambiguous or unmatched, a volume that the group map does not know.
     """
     from planbalance import planner
-    from planbalance.naming import find_naming, read_aloud
+    from planbalance.naming import find_naming
     from planbalance.scan import scan as scan_inputs
 
     _check_counts({"--jobs": jobs}, least=1)
@@ -256,8 +263,11 @@ def scan(  # noqa: PLR0913 - keywords of the contract
     volumes = planner.group_into_volumes(
         snapshot, naming, positive_classes=classes, group_map=groups, shared_ids=shared_ids
     )
-    grouped = groups is not None or any(volume.group != volume.id for volume in volumes)
-    return Scanned(snapshot, naming, read_aloud(naming, paths), volumes, grouped)
+    by_names = any(volume.group != volume.id for volume in volumes)
+    grouped_by = groups.source if groups is not None else "patient" if by_names else "volume"
+    reading = naming_document(naming, paths)
+    examples = tuple(reading["examples"])
+    return Scanned(snapshot, naming, examples, volumes, grouped_by != "volume", reading, grouped_by)
 
 
 # ---- plan -----------------------------------------------------------------------------------------------------------
@@ -416,7 +426,7 @@ def _saved(sealed: SealedPlan, path: str, warnings: tuple[str, ...]) -> Planned:
     plan_file = PlanFile.of(sealed)
     header = plan_file.header
     replaced = "" if replaced == header.digest else replaced
-    return Planned(path, plan_file, sealed.content, replaced, (*header.warnings, *warnings))
+    return Planned(path, plan_file, sealed.content, replaced, (*header.warnings, *warnings), sealed.classes)
 
 
 def _digest_at(path: str) -> str:
@@ -1015,7 +1025,9 @@ def build(
     sealed, warnings = _sealed(inputs, output, plan_file, make_plan_as_list, progress, for_plan)
     if plan_file is None:
         plan_in_memory = PlanFile.of(sealed[0])
-        made = Planned("", plan_in_memory, sealed[0].content, "", (*plan_in_memory.header.warnings, *warnings))
+        made = Planned(
+            "", plan_in_memory, sealed[0].content, "", (*plan_in_memory.header.warnings, *warnings), sealed[0].classes
+        )
     else:
         made = _saved(sealed[0], os.path.abspath(plan_file), warnings)
     if not warnings:  # an output that is there already is refused next, so nobody needs to see what would have been

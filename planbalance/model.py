@@ -7,7 +7,7 @@ parts: `Path` objects are too slow for loops over files.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 Split = Literal["train", "val", "test"]
@@ -196,6 +196,7 @@ class Snapshot(NamedTuple):
         leftovers: `*.cache` and `*.npy` files passed over.
         overshoot: valid label lines that reach a little beyond the image; None where there is none.
         yaml_keys: what the yaml files of all inputs say together, as of `Input`.
+        empty_splits: splits that an input has a folder or a list for, and that hold no image in any input.
     """
 
     inputs: tuple[Input, ...]
@@ -206,6 +207,7 @@ class Snapshot(NamedTuple):
     leftovers: int
     overshoot: Overshoot | None = None
     yaml_keys: YamlKeys = NO_KEYS
+    empty_splits: tuple[Split, ...] = ()
 
 
 # ---- what is chosen -------------------------------------------------------------------------------------------------
@@ -235,6 +237,34 @@ class Volume(NamedTuple):
     group: str
     slices: tuple[Slice, ...]
     positives: int
+
+
+class SlicesPerVolume(NamedTuple):
+    """How many slices the volumes have: what shows at a glance whether the names were read rightly.
+
+    Attributes:
+        minimum: slices of the smallest volume.
+        median: the middle number; of an even number of volumes, halfway between the two in the middle.
+        maximum: slices of the largest volume.
+        volumes: how many volumes there are.
+        single: how many of them have one slice.
+    """
+
+    minimum: int
+    median: float
+    maximum: int
+    volumes: int
+    single: int
+
+    @classmethod
+    def of(cls, slices: Iterable[int]) -> "SlicesPerVolume | None":
+        """Return the summary of one number of slices a volume; volumes without a slice are not counted."""
+        numbers = sorted(filter(None, slices))
+        if not numbers:
+            return None
+        low, high = numbers[(len(numbers) - 1) // 2], numbers[len(numbers) // 2]
+        median = (low + high) / 2 if (low + high) % 2 else (low + high) // 2
+        return cls(numbers[0], median, numbers[-1], len(numbers), numbers.count(1))
 
 
 class Naming(NamedTuple):
@@ -289,6 +319,22 @@ class Block(NamedTuple):
     sha256: str
 
 
+class ClassCount(NamedTuple):
+    """What the splits hold of one class, a number for each of train, val and test.
+
+    Attributes:
+        id: of the class.
+        boxes: annotations of the class.
+        slices: images with at least one of them.
+        units: volumes, or patients where they are known, with at least one of them.
+    """
+
+    id: int
+    boxes: tuple[int, ...]
+    slices: tuple[int, ...]
+    units: tuple[int, ...]
+
+
 class Source(NamedTuple):
     """What a destination is derived from, beside the operation: one per input.
 
@@ -314,7 +360,7 @@ class PlanHeader(NamedTuple):
         output: absolute.
         names: class names by id, or None.
         parameters: the options that decided the plan, JSON values only.
-        naming: the rule found or given, with two names read aloud (`rule`, `pattern`, `examples`).
+        naming: the rule found or given, and how it reads two names (`rule`, `pattern`, `examples`).
         statistics: the metadata file's `statistics`, plus `before` (counts before undersampling, per split).
         volume_statistics: the metadata file's `volume_statistics`, plus positive and negative volumes per split.
         targets: wanted, reached and distance, per split.
@@ -476,6 +522,12 @@ class Audit(NamedTuple):
         counts: slices by split.
         loads: what each trainer would load of each split, where it was looked at.
         plan_digest: of the plan that it was compared with; "" without one.
+        naming: how names were read: `rule`, `pattern`, `examples`, and where there are any `warnings` and `notes`; None
+            for a shard, which has no verdict.
+        slices_per_volume: of the slices that are there; None where no volume is known.
+        grouped_by: where patients come from: `volume` (they are not known), `patient` (the names), `map` or `dicom`.
+        groups: how many patients there are; as many as volumes where they are not known.
+        warnings: sentences that belong beside the verdict: about names, and splits that hold nothing to measure.
     """
 
     ok: bool
@@ -487,6 +539,11 @@ class Audit(NamedTuple):
     counts: tuple[SplitCount, ...] = ()
     loads: tuple[Load, ...] = ()
     plan_digest: str = ""
+    naming: Mapping[str, Any] | None = None
+    slices_per_volume: SlicesPerVolume | None = None
+    grouped_by: str = "volume"
+    groups: int = 0
+    warnings: tuple[str, ...] = ()
 
 
 class Progress(Protocol):

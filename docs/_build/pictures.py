@@ -40,8 +40,8 @@ class Shot(NamedTuple):
     lines: int
 
 
-PLAN = Shot("plan", ("plan", "knee_mri", "--output", "balanced"), "Split of volumes", 29)
-VERIFY = Shot("verify", ("verify", "balanced"), "No slice", 24)
+PLAN = Shot("plan", ("plan", "knee_mri", "--output", "balanced"), "Split of volumes", 30)
+VERIFY = Shot("verify", ("verify", "balanced"), "Names", 30)
 
 
 def terminal(shot: Shot, folder: Path) -> str:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 
 from planbalance.audit.across import content_of
-from planbalance.audit.audited import Audited
+from planbalance.audit.audited import Audited, Gap, NamesRead, gaps
 from planbalance.audit.blank import blank_at
 from planbalance.audit.caches import Newest, note_newest, stale_caches
 from planbalance.audit.findings import Findings, not_checked
@@ -26,8 +26,20 @@ from planbalance.audit.tree import list_followed, look
 from planbalance.errors import InputError
 from planbalance.inputs import FoundInput, common_names, resolve_input
 from planbalance.labels import KPT_SHAPE, keypoints_of, overshoot_sentence
-from planbalance.model import IMAGE_SUFFIXES, Check, InputSpec, Load, Problem, Progress, Snapshot, Split
-from planbalance.naming import Name, find_naming, reader
+from planbalance.model import (
+    IMAGE_SUFFIXES,
+    SPLITS,
+    Check,
+    InputSpec,
+    Load,
+    Problem,
+    Progress,
+    SlicesPerVolume,
+    Snapshot,
+    Split,
+)
+from planbalance.naming import Name, find_names, reader
+from planbalance.planfile import naming_document
 from planbalance.scan import scan
 
 NO_PLAN: Final = "there is no plan to compare with"
@@ -70,6 +82,8 @@ class Found:
         missing: images without a label file.
         unreadable: images that could not be read.
         taken: what trainers do with each image.
+        names: how names were read.
+        gaps: splits without a slice or without a positive one.
         label_files: labels that were read.
         outside: images that no split loads.
         newest: when labels that hold something were changed last.
@@ -80,6 +94,8 @@ class Found:
     split_of: SplitOf
     snapshot: Snapshot | None
     yaml: YamlSplits | None
+    names: NamesRead
+    gaps: list[Gap] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     unreadable: list[Problem] = field(default_factory=list)
     taken: list[tuple[_Image, Taken]] = field(default_factory=list)
@@ -95,7 +111,9 @@ def audit_foreign(path: str, options: VerifyOptions, progress: Progress) -> Audi
         InputError: no layout is recognised, names are ambiguous, the group map does not fit.
     """
     found = _gather(path, options, progress)
-    groups = options.group_map.group_of if options.group_map is not None else found.patients or None
+    groups, grouped_by = found.patients or None, "patient" if found.patients else "volume"
+    if options.group_map is not None:
+        groups, grouped_by = dict(options.group_map.group_of), options.group_map.source
     overlaps = overlap_checks(
         found.tally,
         groups=groups,
@@ -109,7 +127,8 @@ def audit_foreign(path: str, options: VerifyOptions, progress: Progress) -> Audi
         _view(found),
     ]
     content = partial(content_of, found.tally, found.split_of, groups, images=not options.quick)
-    return Audited(checks, overlaps, found.tally, content, loads=_loads(found))
+    names = found.names._replace(grouped_by=grouped_by, groups=found.tally.count_groups(groups or {}))
+    return Audited(checks, overlaps, found.tally, content, names, found.gaps, loads=_loads(found))
 
 
 def _gather(path: str, options: VerifyOptions, progress: Progress) -> Found:
@@ -134,11 +153,18 @@ def _gather(path: str, options: VerifyOptions, progress: Progress) -> Found:
     in_splits = [image for image in images if image.splits]
     if not images:
         raise _nothing_found(path, snapshot)
-    naming = find_naming([image.below for image in in_splits or images], options.volume_pattern or "auto")
-    found = Found(Tally(), {}, _split_of(in_splits), snapshot, yaml)
+    paths = [image.below for image in in_splits or images]
+    naming, read = find_names(paths, options.volume_pattern or "auto")
+    # an image that two splits load counts once here
+    slices = SlicesPerVolume.of(Counter(read.volumes).values())
+    names_read = NamesRead(naming_document(naming, paths), slices, "volume", len(set(read.volumes)))
+    found = Found(Tally(), {}, _split_of(in_splits), snapshot, yaml, names_read)
     found.outside = len(images) - len(in_splits)
     found.tally.add(list(_seen(in_splits, reader(naming), found.patients)))
     _add_labels(found, images)
+    named = {folder.split for folder in resolved.input.folders}
+    expected = [split for split in SPLITS if split in named or found.tally.totals[split]]
+    found.gaps = gaps(expected, found.tally.totals, None if options.quick else found.tally.positives)
     return found
 
 
@@ -295,6 +321,7 @@ def _view(found: Found) -> Check:
         problems += stale_caches(found.newest, lists, str)
         leftovers = found.snapshot.leftovers
     root = found.yaml.document.path if found.yaml is not None else None
+    problems += [Problem("counts", "warning", gap.split, gap.sentence) for gap in found.gaps]
     problems += [one for image, each in found.taken for one in taken_problems(image.path, label_of(image.path), each)]
     check = foreign_view(found.tally, problems, found.missing, root, leftovers, _loads(found))
     if not found.outside:

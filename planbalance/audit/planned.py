@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 
 from planbalance import handoff
 from planbalance.audit import structure
 from planbalance.audit.across import content_of
-from planbalance.audit.audited import Audited
+from planbalance.audit.audited import Audited, NamesRead
 from planbalance.audit.blank import blank_at
 from planbalance.audit.caches import stale_caches
 from planbalance.audit.documents import DATASET_YAML, HYPS, MANIFEST, METADATA
@@ -33,14 +33,14 @@ from planbalance.audit.slices import SliceJudge, judge_in_threads
 from planbalance.audit.structure import Expected
 from planbalance.audit.subject import Subject
 from planbalance.audit.trainers_view import TRAINERS_VIEW, planned_view
-from planbalance.audit.verdicts import Verdicts, count_checks
+from planbalance.audit.verdicts import Verdicts, count_checks, planned_gaps
 from planbalance.audit.volumes import planned_volumes
 from planbalance.decode import can_probe
 from planbalance.destination import Destinations
 from planbalance.executor.processes import available_cores
 from planbalance.labels import KPT_SHAPE, keypoints_of, overshoot_sentence
-from planbalance.model import SPLITS, Check, Progress, Split
-from planbalance.planfile import Facts
+from planbalance.model import SPLITS, Check, Progress, SlicesPerVolume, Split
+from planbalance.planfile import Facts, naming_document
 
 
 def judged_part(subject: Subject, options: VerifyOptions, blocks: range, progress: Progress) -> list[Gathered]:
@@ -75,7 +75,8 @@ def audit_planned(
         InputError: the group map or naming pattern asked for does not fit the names.
         PlanError: the plan is damaged or hostile.
     """
-    volumes = planned_volumes(subject.header, options.volume_pattern, _paths_below(subject))
+    paths = cache(_paths_below(subject))
+    volumes = planned_volumes(subject.header, options.volume_pattern, paths)
     manifest, manifest_found = read_manifest(subject)
     absent = _absent_inputs(subject)
     expected = _expected(subject, options, manifest, absent)
@@ -103,11 +104,12 @@ def audit_planned(
     verdicts = Verdicts(subject, options, absent, expected, sum(block.count for block in subject.header.blocks))
     split_of = _split_of(subject)
     images = Images(split_of, partial(_blank, subject), partial(_at, subject))
-    groups = _groups(subject, options)
+    groups, grouped_by = _groups(subject, options)
     overlaps = overlap_checks(tally, groups=groups, images=images, options=options, progress=progress)
+    split_gaps = planned_gaps(subject, tally, labels_read=expected.reading.labels)
     checks = [
         *verdicts.file_checks(findings),
-        *count_checks(subject, tally, metadata, options),
+        *count_checks(subject, tally, metadata, options, split_gaps),
         dataset_yaml_check(subject),
         metadata_checked,
         hyps_check(subject),
@@ -116,7 +118,13 @@ def audit_planned(
         planned_view(subject.header, tally, subject.mode, by_trainers, loads),
     ]
     content = partial(content_of, tally, split_of, groups, images=not options.quick)
-    return Audited(checks, overlaps, tally, content, subject.header.digest, loads)
+    naming = subject.header.naming
+    if options.volume_pattern is not None and volumes.naming is not None:
+        naming = naming_document(volumes.naming, paths())
+    names = NamesRead(
+        naming, SlicesPerVolume.of(tally.slices_of_volumes().values()), grouped_by, tally.count_groups(groups or {})
+    )
+    return Audited(checks, overlaps, tally, content, names, split_gaps, subject.header.digest, loads)
 
 
 def _reading(subject: Subject, options: VerifyOptions, absent: Sequence[str]) -> Reading:
@@ -166,14 +174,18 @@ def _no_manifest(subject: Subject) -> Check:
     return not_checked("manifest", without)
 
 
-def _groups(subject: Subject, options: VerifyOptions) -> dict[str, str] | None:
-    """Return group by volume where groups are known: the caller's map first, else the plan's."""
+def _groups(subject: Subject, options: VerifyOptions) -> tuple[dict[str, str] | None, str]:
+    """Return group by volume where groups are known, and where they come from: the caller's map first, else the plan.
+
+    Without groups, it is None and `volume`.
+    """
     if options.group_map is not None:
-        return dict(options.group_map.group_of)
+        return dict(options.group_map.group_of), options.group_map.source
     told = subject.header.parameters.get("groups")
-    if not isinstance(told, dict) or told.get("by") not in ("map", "patient", "dicom"):
-        return None
-    return {volume.id: volume.group for volume in subject.header.volumes}
+    by = told.get("by") if isinstance(told, dict) else None
+    if by not in ("map", "patient", "dicom"):
+        return None, "volume"
+    return {volume.id: volume.group for volume in subject.header.volumes}, str(by)
 
 
 def _split_of(subject: Subject) -> Callable[[str], tuple[Split, ...]]:

@@ -49,9 +49,14 @@ def percent(share: float) -> str:
     return f"{text.removesuffix('.0')} %"
 
 
-def sentence(checks: Sequence[Check], leaks: Sequence[Leak], splits: Sequence[Split]) -> str:
-    """Return the audit in one sentence: what leaks into val and test, what else is wrong, and what was not checked."""
-    parts = [*_leak_clauses(leaks), *_clean_clause(checks, leaks, splits), *_error_clause(checks)]
+def sentence(
+    checks: Sequence[Check], leaks: Sequence[Leak], splits: Sequence[Split], doubts: Iterable[str] = ()
+) -> str:
+    """Return the audit in one sentence: what leaks into val and test, what else is wrong, and what was not checked.
+
+    `doubts` are clauses that no reader of the sentence may miss, such as `test holds no positive slice`.
+    """
+    parts = [*_leak_clauses(leaks), *_clean_clause(checks, leaks, splits), *_error_clause(checks), *doubts]
     unchecked = [_CALLED[check.name] for check in checks if check.ok is None and check.name in _ALWAYS]
     if unchecked:
         parts.append(f"not checked: {', '.join(unchecked)}")

@@ -1,7 +1,7 @@
 """What adds up over all slices: counts, volumes, identical images by split. Pure: fed in batches, read at the end."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -90,6 +90,14 @@ class Tally:
             for volume, count in volumes.items():
                 spread.setdefault(volume, Counter())[split] += count
         return spread
+
+    def slices_of_volumes(self) -> Counter[str]:
+        """Return the slices of each volume, all splits together."""
+        return sum(self.named.values(), Counter())
+
+    def count_groups(self, groups: Mapping[str, str]) -> int:
+        """Return how many groups the volumes belong to; a volume that is in none is its own."""
+        return len({groups.get(volume, volume) for volumes in self.named.values() for volume in volumes})
 
     def add(self, seen: Sequence[Seen]) -> None:
         """Count a batch."""

@@ -3,17 +3,18 @@
 import os.path
 import shlex
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from planbalance.audit import structure
+from planbalance.audit.audited import Gap, gaps
 from planbalance.audit.documents import METADATA
 from planbalance.audit.findings import Findings, not_checked
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.structure import Expected
 from planbalance.audit.subject import Subject
 from planbalance.audit.tally import Tally
-from planbalance.model import SPLITS, Check
+from planbalance.model import SPLITS, Check, Split
 
 QUICK: Final = "quick: neither images nor labels were read"
 
@@ -103,10 +104,25 @@ def _gone_inputs(subject: Subject) -> list[str]:
     return sorted(root for root, found in there.items() if not found)
 
 
+def planned_gaps(subject: Subject, tally: Tally, *, labels_read: bool) -> list[Gap]:
+    """Return the splits that the plan gives a share, and that hold no slice or no positive one.
+
+    Where labels were not read, the plan's word tells how many are positive.
+    """
+    parameters, planned = subject.header.parameters, subject.header.statistics.get("splits", {})
+    # of a fold, test has no ratio
+    expected = [split for split in SPLITS if str(parameters.get(f"{split}_ratio")).strip("0.")]
+    positives: dict[Split, int] = dict(tally.positives)
+    if not labels_read:
+        told = {split: _number(planned, split, "positive") for split in SPLITS}
+        positives = {split: 1 if number is None else number for split, number in told.items()}
+    return gaps(expected, tally.totals, positives)
+
+
 def count_checks(
-    subject: Subject, tally: Tally, metadata: dict[str, object] | None, options: VerifyOptions
+    subject: Subject, tally: Tally, metadata: dict[str, object] | None, options: VerifyOptions, lacking: Sequence[Gap]
 ) -> list[Check]:
-    """Return counts (plan, tree, metadata) and balance of train."""
+    """Return counts (plan, tree, metadata) and balance of train; `lacking` are those of `planned_gaps`."""
     found = Findings("counts")
     found.count = sum(tally.totals.values())
     read_labels = not options.quick or options.labels_by_content
@@ -122,6 +138,8 @@ def count_checks(
                 number = _number(numbers, split, what)
                 if number is not None and number != count:
                     found.error("counts", f"images/{split}", f"{what}: {count} are there, {source} says {number}")
+    for gap in lacking:
+        found.warning("counts", f"images/{gap.split}", gap.sentence)
     if not read_labels:
         found.notes.append("only totals: labels were not read")
     return [found.check(), _balance(subject, tally, planned, read_labels=read_labels)]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from planbalance.audit.across import across_check
-from planbalance.audit.audited import Audited
+from planbalance.audit.audited import Audited, NamesRead
 from planbalance.audit.documents import PLAN
 from planbalance.audit.findings import Findings
 from planbalance.audit.foreign import audit_foreign
@@ -14,12 +14,13 @@ from planbalance.audit.options import VerifyOptions
 from planbalance.audit.planned import audit_planned
 from planbalance.audit.subject import find_folder, find_subject, open_plan
 from planbalance.audit.summary import sentence
-from planbalance.audit.tally import Tally
 from planbalance.errors import PlanError, UsageError
-from planbalance.model import SPLITS, Audit, Check, Progress, Silent, SplitCount
+from planbalance.grouping import counted
+from planbalance.model import SPLITS, Audit, Check, Problem, Progress, Silent, SplitCount
 from planbalance.planstore import PlanFile
 
 _DEFAULT_PLAN = "plan.json"
+_DOUBT = "the reading of names is in doubt"
 
 
 def verify(
@@ -52,7 +53,7 @@ def verify(
     overlaps = audited.overlaps
     # what an evaluation rests on comes first
     checks = [*overlaps.checks, *across, _plan_check(plan), *audited.checks]
-    audit = _audit(checks, [*overlaps.leaks, *leaks], audited.tally)
+    audit = _audit(checks, [*overlaps.leaks, *leaks], audited)
     return audit._replace(
         look_alikes=overlaps.look_alikes,
         to_move=overlaps.to_move,
@@ -106,9 +107,19 @@ def _against(
     for other in others:
         there, _ = _audited(other, None, as_other, progress)
         check, more = across_check(content, there.content(), other, here.tally.totals)
-        checks.append(check)
+        checks.append(_with_reading(check, other, there.names))
         leaks += more
     return checks, leaks
+
+
+def _with_reading(check: Check, other: str, names: NamesRead) -> Check:
+    """Return a check against another data set that tells how that one's names were read: by them it is compared."""
+    example = "".join(f" ({one})" for one in names.texts("examples")[:1])
+    volumes = counted(0 if names.slices is None else names.slices.volumes, "volume")
+    note = f"its names are read by the rule {names.naming.get('rule')}{example}: {volumes}"
+    doubts = tuple(Problem("volume-overlap", "warning", other, warning) for warning in names.texts("warnings"))
+    reason = "; ".join(filter(None, (note, check.reason)))
+    return check._replace(reason=reason, problems=(*check.problems, *doubts))
 
 
 def _plan_check(plan: Findings) -> Check:
@@ -117,15 +128,22 @@ def _plan_check(plan: Findings) -> Check:
     return check if plan.count or plan.failed else check._replace(ok=None)
 
 
-def _audit(checks: Sequence[Check], leaks: Sequence[Leak], tally: Tally) -> Audit:
+def _audit(checks: Sequence[Check], leaks: Sequence[Leak], audited: Audited) -> Audit:
+    tally, names = audited.tally, audited.names
+    doubts = names.texts("warnings")
     splits = [split for split in SPLITS if tally.totals[split]]
     labels_read = any(check.name == "labels" and check.ok is not None for check in checks)
     return Audit(
         ok=not any(check.ok is False for check in checks),
-        summary=sentence(checks, leaks, splits),
+        summary=sentence(checks, leaks, splits, [*(gap.clause for gap in audited.gaps), *([_DOUBT] if doubts else [])]),
         checks=tuple(checks),
         leaks=tuple(leak.as_json() for leak in leaks),
         counts=tuple(
             SplitCount(split, tally.totals[split], tally.positives[split] if labels_read else None) for split in splits
         ),
+        naming=names.naming,
+        slices_per_volume=names.slices,
+        grouped_by=names.grouped_by,
+        groups=names.groups,
+        warnings=(*doubts, *(gap.sentence for gap in audited.gaps)),
     )

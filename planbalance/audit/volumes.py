@@ -16,10 +16,14 @@ def planned_naming(header: PlanHeader) -> Naming | None:
 
 
 class VolumesByName:
-    """Reads the volume of a planned slice, and of an image that lies in the tree without being planned."""
+    """Reads the volume of a planned slice, and of an image that lies in the tree without being planned.
+
+    Attributes:
+        naming: the rule; None where the plan's own word is all there is.
+    """
 
     def __init__(self, header: PlanHeader, naming: Naming | None) -> None:
-        self._naming = naming
+        self.naming = naming
         self._read: Callable[[str], Name | None] | None = None if naming is None else reader(naming)
         self._sources = header.sources
         self._before_ids = id_prefixes(header)
@@ -35,7 +39,7 @@ class VolumesByName:
 
     def of_all(self, operations: Sequence[Operation]) -> list[str]:
         """Return what `of` gives for each."""
-        names = None if self._naming is None else read_names(self._naming, self._below(operations))
+        names = None if self.naming is None else read_names(self.naming, self._below(operations))
         if names is None:
             return list(map(self.of, operations))
         before = self._before_ids

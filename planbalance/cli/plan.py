@@ -120,7 +120,12 @@ def document_of(made: Planned) -> dict[str, Any]:
     """Return what a plan decided, as JSON values."""
     needs = footprint_of(made.header, made.content)
     return plan_document(
-        made.header, needs, plan_file=made.path or None, replaced=made.replaced, warnings=made.warnings
+        made.header,
+        needs,
+        plan_file=made.path or None,
+        replaced=made.replaced,
+        warnings=made.warnings,
+        classes=made.classes,
     )
 
 

@@ -43,5 +43,5 @@ def scan(  # noqa: PLR0913, PLR0917 - click passes options by name
         group_column=group_column,
         progress=terminal.progress,
     )
-    document = scan_document(found.snapshot, found.naming, found.examples, found.volumes, grouped=found.grouped)
+    document = scan_document(found.snapshot, found.reading, found.volumes, grouped_by=found.grouped_by)
     return Answer(document, scan_text(document))

@@ -60,8 +60,8 @@ def verify(  # noqa: PLR0913, PLR0917 - click passes options by name
 ) -> Answer:
     """Audit a data set: leaks between splits, files, labels, counts. Any YOLO data set will do, planbalance's or not.
 
-    DATASET is a folder or a yaml; without it, the output of plan.json. Opens with a sentence to quote; what was not
-    checked is said. Exit code 6 where something is wrong.
+    DATASET is a folder or a yaml; without it, the output of plan.json. Begins with how names were read, and gives a
+    sentence to quote; skipped checks are reported as skipped. Exit code 6 where something is wrong.
     """
     if shard is not None and report is not None:
         raise click.UsageError("--report is for the whole audit: give it with --finish.")

@@ -10,7 +10,14 @@ what needs all operations: collisions and counts. `parse_edited` does all of it 
 
 from planbalance.planfile.counts import Content, content_of, slice_counts, volume_counts
 from planbalance.planfile.edited import EDITED_BYTES, parse_edited
-from planbalance.planfile.header import BLOCK_BYTES, BLOCK_OPERATIONS, HEADER_BYTES, SCHEMA, parse_header
+from planbalance.planfile.header import (
+    BLOCK_BYTES,
+    BLOCK_OPERATIONS,
+    HEADER_BYTES,
+    SCHEMA,
+    naming_document,
+    parse_header,
+)
 from planbalance.planfile.lines import BlockReader, parse_block
 from planbalance.planfile.seal import TAIL, SealedPlan, first_line_of, format_mtime, seal
 from planbalance.planfile.whole import BlockFacts, Facts, KeptSlices, WholePlan
@@ -32,6 +39,7 @@ __all__ = (
     "content_of",
     "first_line_of",
     "format_mtime",
+    "naming_document",
     "parse_block",
     "parse_edited",
     "parse_header",

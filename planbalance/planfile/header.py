@@ -11,7 +11,18 @@ import orjson
 from planbalance.destination import fold, id_fault, path_fault
 from planbalance.errors import PlanError, UsageError
 from planbalance.labels import KPT_SHAPE, keypoints_of
-from planbalance.model import DATA_KEYS, NO_KEYS, SPLITS, Block, Folder, PlanHeader, PlannedVolume, Source, Split
+from planbalance.model import (
+    DATA_KEYS,
+    NO_KEYS,
+    SPLITS,
+    Block,
+    Folder,
+    Naming,
+    PlanHeader,
+    PlannedVolume,
+    Source,
+    Split,
+)
 from planbalance.places import all_guarded, is_within, relation
 from planbalance.planfile.counts import volume_counts
 from planbalance.planfile.values import (
@@ -131,6 +142,18 @@ def header_of(members: dict[str, Any], expected: Sequence[str]) -> PlanHeader:
         _check_blocks(header.blocks)
         _check_counts(header)
     return header
+
+
+def naming_document(naming: Naming, paths: Sequence[str]) -> dict[str, Any]:
+    """Return how names are read, as the header and every answer hold it: the rule, and two names as it reads them.
+
+    Args:
+        naming: the rule.
+        paths: image paths below their folders, two of which are the examples.
+    """
+    from planbalance.naming import read_aloud  # noqa: PLC0415 - a header that is only read needs no rule
+
+    return {"rule": naming.rule, "pattern": naming.pattern, "examples": list(read_aloud(naming, paths))}
 
 
 def _absolute(value: object, what: str) -> str:

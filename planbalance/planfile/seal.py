@@ -10,7 +10,7 @@ import orjson
 
 from planbalance.destination import Destinations
 from planbalance.errors import PlanError
-from planbalance.model import Block, Layout, Operation, PlanHeader, Split
+from planbalance.model import Block, ClassCount, Layout, Operation, PlanHeader, Split
 from planbalance.planfile.counts import Content, content_of, together
 from planbalance.planfile.header import (
     BLOCK_OPERATIONS,
@@ -34,6 +34,7 @@ class SealedPlan(NamedTuple):
         first_line: the header's JSON with `"operations":[` and a newline.
         body: one run of lines per block of the header.
         tail: what closes the document.
+        classes: what the splits hold of each class, where there are several: of a plan just made, and not in its file.
     """
 
     header: PlanHeader
@@ -41,6 +42,7 @@ class SealedPlan(NamedTuple):
     first_line: bytes
     body: tuple[bytes, ...]
     tail: bytes = TAIL
+    classes: tuple[ClassCount, ...] = ()
 
 
 def seal(draft: PlanHeader, operations: Iterable[Operation], names: Sequence[str] | None = None) -> SealedPlan:

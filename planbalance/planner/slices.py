@@ -39,7 +39,7 @@ class Selection(NamedTuple):
     Attributes:
         volumes: sorted by id, with the groups that the names' `patient`, the group map or equal images give.
         naming: the rule that read the names.
-        paths: a few image paths below their folders, for reading the rule aloud.
+        paths: a few image paths below their folders, for the examples of the naming rule.
         grouped_by: where groups come from: `volume` (each its own), `patient` (the names), `map` or `dicom`.
         joined: sets of volumes that became one group because they share identical images.
         excluded: `volumes` and `slices` left out by `--exclude`, slices of whole volumes included.

@@ -13,7 +13,7 @@ from planbalance.planfile import SealedPlan, seal
 from planbalance.planner.options import PlanOptions, check_output, check_ratios, options_from_plan
 from planbalance.planner.placement import fixed_groups, units_of
 from planbalance.planner.slices import Selection, usable
-from planbalance.planner.summary import Decided, header_of
+from planbalance.planner.summary import Decided, class_counts, header_of
 from planbalance.planner.undersample import undersample
 from planbalance.split import SplitRequest, SplitResult, split_folds, split_units
 
@@ -98,7 +98,8 @@ def _sealed(
     thinned = undersample(snapshot.inputs, selection.volumes, result.split_of, options)
     decided = Decided(options, selection, result, thinned, fold, warnings)
     names = [one.name for volume in selection.volumes for one in decided.kept(volume)]
-    return seal(header_of(snapshot, decided), _operations(decided), names)
+    classes = class_counts(snapshot, decided)
+    return seal(header_of(snapshot, decided, classes), _operations(decided), names)._replace(classes=classes)
 
 
 def _operations(decided: Decided) -> Iterator[Operation]:

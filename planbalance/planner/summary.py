@@ -9,6 +9,7 @@ from planbalance.handoff import GUIDES_WORD, class_word
 from planbalance.model import (
     SPLITS,
     TRAINER_SUFFIXES,
+    ClassCount,
     Input,
     PlanHeader,
     PlannedVolume,
@@ -16,10 +17,10 @@ from planbalance.model import (
     Snapshot,
     Split,
     Volume,
+    are_named,
     placeholder_names,
 )
-from planbalance.naming import read_aloud
-from planbalance.planfile import slice_counts, volume_counts
+from planbalance.planfile import naming_document, slice_counts, volume_counts
 from planbalance.planner.options import PlanOptions, plain
 from planbalance.planner.slices import Selection
 from planbalance.planner.undersample import Thinned
@@ -58,8 +59,8 @@ class Decided(NamedTuple):
         return self.thinned.kept.get(volume.id, volume.slices)
 
 
-def header_of(snapshot: Snapshot, decided: Decided) -> PlanHeader:
-    """Return the header, not sealed yet."""
+def header_of(snapshot: Snapshot, decided: Decided, counts: Sequence[ClassCount]) -> PlanHeader:
+    """Return the header, not sealed yet; `counts` are those of `class_counts`."""
     selection, options = decided.selection, decided.options
     planned = tuple(_planned(volume, decided) for volume in selection.volumes)
     classes = _classes(snapshot, selection.volumes)
@@ -67,6 +68,7 @@ def header_of(snapshot: Snapshot, decided: Decided) -> PlanHeader:
         *selection.warnings,
         *decided.warnings,
         *_split_warnings(decided),
+        *_class_warnings(decided, counts, classes.names),
         *decided.thinned.warnings,
         *classes.warnings,
         *_suffix_warnings(selection.suffixes),
@@ -79,11 +81,7 @@ def header_of(snapshot: Snapshot, decided: Decided) -> PlanHeader:
         output=options.output,
         names=classes.names,
         parameters=_parameters(decided, snapshot.inputs),
-        naming={
-            "rule": selection.naming.rule,
-            "pattern": selection.naming.pattern,
-            "examples": list(read_aloud(selection.naming, selection.paths)),
-        },
+        naming=naming_document(selection.naming, selection.paths),
         statistics=_statistics(decided, classes.word),
         volume_statistics={**volume_counts(planned), **_strata(planned)},
         targets=_targets(decided, classes.names),
@@ -91,6 +89,26 @@ def header_of(snapshot: Snapshot, decided: Decided) -> PlanHeader:
         volumes=planned,
         blocks=(),
         yaml_keys=snapshot.yaml_keys,
+    )
+
+
+def class_counts(snapshot: Snapshot, decided: Decided) -> tuple[ClassCount, ...]:
+    """Return what the splits hold of each class that occurs, after undersampling; nothing where there is one class."""
+    if len(decided.result.classes) < 2 and not any(len(source.names or ()) > 1 for source in snapshot.inputs):
+        return ()
+    boxes: Counter[tuple[int, Split]] = Counter()
+    slices: Counter[tuple[int, Split]] = Counter()
+    holders: set[tuple[int, Split, str]] = set()
+    for volume in decided.selection.volumes:
+        split, group = decided.split(volume), volume.group
+        for found in [one.file.classes for one in decided.kept(volume) if one.file.classes]:
+            boxes.update([(class_id, split) for class_id in found])
+            slices.update({(class_id, split) for class_id in found})
+            holders.update([(class_id, split, group) for class_id in found])
+    units = Counter((class_id, split) for class_id, split, _ in holders)
+    return tuple(
+        ClassCount(class_id, *(tuple(number[class_id, split] for split in SPLITS) for number in (boxes, slices, units)))
+        for class_id in decided.result.classes
     )
 
 
@@ -246,12 +264,20 @@ def _classes(snapshot: Snapshot, volumes: Iterable[Volume]) -> _Classes:
     return _Classes(names, GUIDES_WORD, (f"{called}, and counted under {keys}. {how}",))
 
 
+def _wanted_splits(decided: Decided) -> list[tuple[int, Split]]:
+    """Return the splits that shall hold something, with their index."""
+    ratios = decided.options.ratios
+    return [(index, split) for index, split in enumerate(SPLITS) if ratios[index] > 0 or decided.fold is not None]
+
+
 def _split_warnings(decided: Decided) -> Iterator[str]:
-    result, ratios = decided.result, decided.options.ratios
-    for index, split in enumerate(SPLITS):
-        wanted = ratios[index] > 0 or decided.fold is not None
+    result = decided.result
+    for index, split in _wanted_splits(decided):
+        if not result.positives.reached[index] and not result.negatives.reached[index]:
+            yield f"{split} holds no slice at all."
+            continue
         for what, target in (("positive", result.positives), ("negative", result.negatives)):
-            if wanted and not target.reached[index]:
+            if not target.reached[index]:
                 units = sum(result.quotas["positive"].reached) if what == "positive" else 0
                 why = f" ({counted(units, 'positive group')} in all)" if units else ""
                 yield f"{split} holds no {what} slice{why}."
@@ -267,6 +293,28 @@ def _split_warnings(decided: Decided) -> Iterator[str]:
         what = "placement that keeps what is fixed" if fixed else "placement of whole groups"
         best = f"; no {what} comes closer" if result.proven else ""
         yield f"The split misses its slice targets by {result.distance:,} in all ({', '.join(parts)}){best}."
+
+
+def _class_warnings(decided: Decided, classes: Sequence[ClassCount], names: Sequence[str] | None) -> Iterator[str]:
+    """Yield a warning for every split that lacks classes, and one for classes that are named and never occur."""
+
+    def listed(ids: Sequence[int]) -> str:
+        called = [_name(names, class_id) or f"class {class_id}" for class_id in ids]
+        return f"{counted(len(ids), 'class', 'classes')}: {some(called)}"
+
+    for index, split in _wanted_splits(decided):
+        absent = [one.id for one in classes if not one.boxes[index]]
+        if absent and any(one.boxes[index] for one in classes):
+            them = "it" if len(absent) == 1 else "them"
+            meaning = (
+                f"no model can learn {them}" if split == "train" else f"a result on {split} says nothing about {them}"
+            )
+            yield f"{split} holds no box of {listed(absent)}; {meaning}."
+    occurring = decided.result.classes
+    named = names if names is not None and are_named(names) else ()
+    unused = [class_id for class_id in range(len(named)) if class_id not in occurring]
+    if unused:
+        yield f"No label holds a box of {listed(unused)}."
 
 
 def _suffix_warnings(spelled: Mapping[str, int]) -> Iterator[str]:

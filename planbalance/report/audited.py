@@ -48,6 +48,7 @@ def audited(audit: Audit, dataset: str | None, tool: str, progress: Progress) ->
     return {
         "ok": audit.ok,
         "summary": audit.summary,
+        "warnings": audit.warnings,
         "statement": statement(audit, dataset=dataset or "", tool=tool),
         "checks": tuple(map(_check, audit.checks)),
         "columns": [(column.replace("_", " "), _are_words(audit.leaks, column)) for column in columns],

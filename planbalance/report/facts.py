@@ -227,12 +227,6 @@ def is_grouped(header: PlanHeader) -> bool:
     return any(volume.group != volume.id for volume in header.volumes)
 
 
-def examples(header: PlanHeader) -> tuple[str, ...]:
-    """Return the naming rule's examples, read aloud."""
-    found = header.naming.get("examples")
-    return tuple(one for one in found if isinstance(one, str)) if isinstance(found, list) else ()
-
-
 # ---- distributions --------------------------------------------------------------------------------------------------
 
 

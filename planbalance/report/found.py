@@ -11,7 +11,8 @@ from typing import Protocol
 
 from planbalance.inputs import common_names
 from planbalance.model import SPLITS, ImageFile, Operation, PlanHeader, PlannedVolume, Slice, Snapshot, Split
-from planbalance.naming import find_names, read_aloud
+from planbalance.naming import find_names
+from planbalance.planfile import naming_document
 from planbalance.planner.options import ReadablePlan
 from planbalance.planner.volumes import paths_below, read_slices, sources_of
 from planbalance.runlength import gaps
@@ -70,7 +71,7 @@ def as_found(snapshot: Snapshot) -> Found:
         output="",
         names=common_names(snapshot.inputs),
         parameters={"layout": "keep"},
-        naming={"rule": naming.rule, "pattern": naming.pattern, "examples": list(read_aloud(naming, paths))},
+        naming=naming_document(naming, paths),
         statistics={},
         volume_statistics={},
         targets={},

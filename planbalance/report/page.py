@@ -18,6 +18,7 @@ import orjson
 
 from planbalance import fs, guard
 from planbalance.errors import UsageError
+from planbalance.grouping import counted
 from planbalance.model import Audit, PlannedVolume, Progress, Silent
 from planbalance.places import all_guarded
 from planbalance.report import facts, plots
@@ -26,6 +27,7 @@ from planbalance.report.boxes import BoxFacts, box_facts
 from planbalance.report.commands import audit_steps, steps
 from planbalance.report.footprint import Footprint, footprint
 from planbalance.report.found import Shown
+from planbalance.report.naming import reading_of_audit, reading_of_header, slices_text, texts_of, unit_text
 from planbalance.report.samples import Places, count_all_boxes, draw_samples
 from planbalance.report.subject import how_built
 from planbalance.report.svg import matplotlib
@@ -163,7 +165,26 @@ def render(plan: Shown | None, options: PageOptions, progress: Progress) -> byte
     }
     if plan is not None:
         context |= _plan_context(plan, options, progress)
+    context["reading"] = _reading(plan, options.audit)
     return str(template.render(context)).encode("utf-8", "backslashreplace")
+
+
+def _reading(plan: Shown | None, audit: Audit | None) -> dict[str, Any] | None:
+    """Return how names are read, for the top of the page: as the plan says, else as the audit found."""
+    if plan is not None:
+        document, when = reading_of_header(plan.header), " (before undersampling)" if plan.header.statistics else ""
+    elif audit is not None and audit.naming is not None:
+        document, when = reading_of_audit(audit), ""
+    else:
+        return None
+    naming = document["naming"]
+    return {
+        **{key: texts_of(naming, key) for key in ("examples", "notes", "warnings")},
+        "rule": naming.get("rule"),
+        "pattern": naming.get("pattern"),
+        "unit": unit_text(document),
+        "volumes": "" if document["slices_per_volume"] is None else slices_text(document, when=when),
+    }
 
 
 def _jinja2() -> Any:  # noqa: ANN401 - jinja2 is an extra
@@ -191,18 +212,13 @@ def _environment() -> Any:  # noqa: ANN401 - jinja2 is an extra
     )
     environment.filters |= {
         "count": "{:,}".format,
-        "things": things,
+        "things": counted,
         "bytes": size,
         "plain": plain,
         "percent": percent,
         "signed": "{:+,}".format,
     }
     return environment
-
-
-def things(number: int, name: str, several: str = "") -> str:
-    """Return a number with what it counts: `1 volume`, `1,172 volumes`."""
-    return f"{number:,} {name if number == 1 else several or name + 's'}"
 
 
 def percent(part: int, whole: int) -> str:
@@ -250,7 +266,6 @@ def _plan_context(plan: Shown, options: PageOptions, progress: Progress) -> dict
         "shared_groups": facts.in_several_splits((volume.group, volume.split) for volume in header.volumes),
         "distance": facts.distance(header),
         "grouped": facts.is_grouped(header),
-        "examples": facts.examples(header),
         "volumes_json": embedded_json(facts.volume_rows(tally) | {"found": options.as_found}),
         "labels_from": "the data set" if options.as_found else places.of,
         **_drawn(splits, header.volumes, boxes, as_found=options.as_found),
@@ -300,7 +315,7 @@ def _balance_rows(splits: Iterable[facts.SplitFacts], *, as_found: bool) -> Iter
             yield plots.BalanceRow(one.split, "before", one.positives, one.negatives, 0)
             yield plots.BalanceRow(one.split, "after", one.kept_positives, one.kept_negatives, one.dropped)
         elif one.slices:
-            note = "" if as_found else "all kept" if one.split == "train" else "as in life"
+            note = "" if as_found else "all kept" if one.split == "train" else "natural balance"
             yield plots.BalanceRow(one.split, note, one.positives, one.negatives, 0)
 
 

@@ -1,15 +1,20 @@
 """What `plan` says: the guide's Step 3 statistics, what apply would do, and that nothing was touched."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from planbalance.model import SPLITS, PlanHeader
+from planbalance.grouping import counted
+from planbalance.model import SPLITS, ClassCount, PlanHeader
 from planbalance.report.apply import warnings_text
 from planbalance.report.footprint import Footprint
+from planbalance.report.naming import reading_of_header, reading_text, texts_of, warnings_at_the_end
 from planbalance.report.table import Grid, Group, Renderable, count, heading, line, prose, share, size
 from planbalance.report.words import Words, words_of_plan
 
-_KEYS: Final = ("digest", "split_digest", "names", "statistics", "volume_statistics", "targets", "naming")
+_KEYS: Final = ("digest", "split_digest", "names", "statistics", "volume_statistics", "targets")
+_CLASSES_SHOWN: Final = 40
+_NO_BOX: Final = "none"
 
 
 def plan_document(
@@ -19,11 +24,26 @@ def plan_document(
     plan_file: str | None,
     replaced: str = "",
     warnings: Sequence[str] | None = None,
+    classes: Sequence[ClassCount] = (),
 ) -> dict[str, Any]:
-    """Return the plan's outcome with the contract's keys, and beside them what it would take on the disk."""
+    """Return the plan's outcome with the contract's keys, and beside them what it would take on the disk.
+
+    Args:
+        header: the plan's.
+        needs: of the file system, by mode.
+        plan_file: where the plan lies; None where it was not saved.
+        replaced: digest of another plan that lay there.
+        warnings: the plan's own and others; None: the plan's own.
+        classes: what the splits hold of each class, where the plan was made just now. A plan file only tells how many
+            boxes of each class there were before undersampling.
+    """
+    kept = Counter(volume.split for volume in header.volumes if volume.kept)
     return {
+        **reading_of_header(header),
         "plan_file": plan_file,
         **{key: getattr(header, key) for key in _KEYS},
+        "kept_volumes": {split: kept[split] for split in SPLITS},
+        "classes": _class_rows(header.names, classes),
         "warnings": list(header.warnings if warnings is None else warnings),
         "inputs": list(header.inputs),
         "output": header.output,
@@ -33,6 +53,20 @@ def plan_document(
     }
 
 
+def _class_rows(names: Sequence[str] | None, classes: Iterable[ClassCount]) -> list[dict[str, Any]]:
+    return [
+        {
+            "class": one.id,
+            "name": names[one.id] if names is not None and one.id < len(names) else None,
+            **{
+                split: {"boxes": one.boxes[index], "slices": one.slices[index], "units": one.units[index]}
+                for index, split in enumerate(SPLITS)
+            },
+        }
+        for one in classes
+    ]
+
+
 def plan_text(document: Mapping[str, Any], *, commands: Sequence[str] = ()) -> Renderable:
     """Return the plan for a person; `commands` show and build it, none where nothing is to be said of it."""
     return Group(*_text(document, commands))
@@ -40,18 +74,21 @@ def plan_text(document: Mapping[str, Any], *, commands: Sequence[str] = ()) -> R
 
 def _text(document: Mapping[str, Any], commands: Sequence[str]) -> Iterable[Renderable]:
     words = words_of_plan(document["names"], document["statistics"])
+    yield from reading_text(document, when=" (before undersampling)")
     yield from _where(document)
     yield from _pooled(document, words)
     yield from _volumes(document, words)
     yield from _before(document["statistics"], words)
     yield from _undersampling(document, words)
     yield from _final(document["statistics"], words)
+    yield from _classes(document)
     yield from _reduction(document["statistics"], words)
     yield from _disk(document["modes"])
     yield from warnings_text(document["warnings"])
     yield from _digests(document)
     if commands:
         yield line()
+        yield from warnings_at_the_end(texts_of(document["naming"], "warnings"))
         yield _sum(document, words)
         yield prose("Nothing was touched but the plan file. To look at it as a page, and to build it:")
         yield from (line("  ", command) for command in commands)
@@ -63,25 +100,13 @@ def _sum(document: Mapping[str, Any], words: Words) -> Renderable:
     kept = ", ".join(f"{count(after[split]['total'])} {split}" for split in SPLITS)
     left_out = sum(before[split]["total"] - after[split]["total"] for split in SPLITS)
     rest = f"; {count(left_out)} {words.negative} slices of train left out" if left_out else ""
-    return prose(("Plan: ", "bold"), f"{kept} slices{rest}. No volume in two splits.")
+    return prose(("Plan: ", "bold"), f"{kept} slices{rest}. No volume is in two splits.")
 
 
 def _where(document: Mapping[str, Any]) -> Iterable[Renderable]:
     for root in document["inputs"]:
         yield line(("Input   ", "dim"), root)
     yield line(("Output  ", "dim"), document["output"])
-    naming = document["naming"]
-    pattern = f" {naming['pattern']}" if naming.get("pattern") else ""
-    yield line(("Names   ", "dim"), f"read by the rule {naming.get('rule')}{pattern}")
-    for example in naming.get("examples", ()):
-        yield line("        ", example)
-    yield line(("Unit    ", "dim"), _unit(document["parameters"].get("groups", {})))
-
-
-def _unit(groups: Mapping[str, Any]) -> str:
-    if groups.get("by", "volume") == "volume":
-        return "volume (patients NOT checked: no --group-map)"
-    return f"patient or group: {count(groups.get('count', 0))} groups"
 
 
 def _pooled(document: Mapping[str, Any], words: Words) -> Iterable[Renderable]:
@@ -100,7 +125,7 @@ def _volumes(document: Mapping[str, Any], words: Words) -> Iterable[Renderable]:
     volumes = document["volume_statistics"]
     parameters = document["parameters"]
     ratios = "/".join(str(parameters.get(f"{split}_ratio") or "-") for split in SPLITS)
-    yield heading(f"Split of volumes ({ratios}, none in two splits)")
+    yield heading(f"Split of volumes ({ratios}; no volume is in two splits)")
     grid = Grid(["", f"with {words.positive}", "without", "all"])
     for split in SPLITS:
         grid.add(
@@ -108,11 +133,22 @@ def _volumes(document: Mapping[str, Any], words: Words) -> Iterable[Renderable]:
         )
     sums = [sum(volumes[split][key] for split in SPLITS) for key in ("positive", "negative")]
     yield grid.add("all", *map(count, (*sums, volumes["total_volumes"])))
+    yield prose("  " + _counted(document))
     targets = document["targets"]
     if targets.get("exact"):
         yield prose("  Every slice target is met exactly.")
     elif "distance" in targets:
         yield prose(f"  The slice targets are missed by {count(targets['distance'])} slices in all.")
+
+
+def _counted(document: Mapping[str, Any]) -> str:
+    """Say whether volumes are counted of which undersampling keeps no slice."""
+    volumes, kept = document["volume_statistics"], document["kept_volumes"]
+    emptied = [(volumes[f"{split}_volumes"] - kept[split], split) for split in SPLITS]
+    told = [f"{counted(number, 'volume')} of {split}" for number, split in emptied if number]
+    if not told:
+        return "Undersampling keeps at least one slice of every volume."
+    return f"These numbers include {' and '.join(told)} of which undersampling keeps no slice."
 
 
 def _slices(counts: Mapping[str, Mapping[str, int]], words: Words) -> Grid:
@@ -157,9 +193,52 @@ def _ratio(counts: Mapping[str, int]) -> str:
 
 def _final(statistics: Mapping[str, Any], words: Words) -> Iterable[Renderable]:
     train = statistics["splits"]["train"]
-    balanced = "train 1:1, " if train["positive"] == train["negative"] else ""
-    yield heading(f"Final splits ({balanced}val and test as in life)")
+    balanced = "train 1:1; " if train["positive"] == train["negative"] else ""
+    yield heading(f"Final splits ({balanced}val and test keep their natural class balance)")
     yield _slices(statistics["splits"], words)
+
+
+def _classes(document: Mapping[str, Any]) -> Iterable[Renderable]:
+    """Yield the table of classes by split, where there are several."""
+    rows: Sequence[Mapping[str, Any]] = document["classes"]
+    if rows:
+        title = f"Classes in the final splits (boxes / slices / {document['unit']}s with the class)"
+        cells = {split: _aligned([[*row[split].values()] for row in rows]) for split in SPLITS}
+    else:
+        rows = _planned_boxes(document["targets"].get("classes"))
+        if len(rows) < 2:
+            return
+        title = "Boxes of each class, before undersampling"
+        cells = {split: [count(row[split]) if row[split] else _NO_BOX for row in rows] for split in SPLITS}
+    yield heading(title)
+    grid = Grid(["class", *SPLITS], styles={_NO_BOX: "bold red"})
+    for index, row in enumerate(rows[:_CLASSES_SHOWN]):
+        grid.add(row["name"] or row["class"], *(cells[split][index] for split in SPLITS))
+    yield grid
+    if len(rows) > _CLASSES_SHOWN:
+        yield line(f"  and {count(len(rows) - _CLASSES_SHOWN)} more (--json lists all)")
+
+
+def _planned_boxes(found: object) -> list[dict[str, Any]]:
+    """Return the boxes of each class by split as a plan file's targets tell them; they are not trusted to be there."""
+    rows = []
+    for row in found if isinstance(found, list) else ():
+        shares = [row.get(split) for split in SPLITS] if isinstance(row, dict) else []
+        numbers = [share.get("reached") for share in shares if isinstance(share, dict)]
+        if len(numbers) == len(SPLITS) and all(type(number) is int for number in numbers):
+            name = {"class": row.get("class"), "name": row.get("name")}
+            rows.append(name | dict(zip(SPLITS, numbers, strict=True)))
+    return rows
+
+
+def _aligned(rows: Sequence[Sequence[int]]) -> list[str]:
+    """Return the numbers of each row, the first, second and third of all rows set below each other."""
+    texts = [list(map(count, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    return [
+        " / ".join(text.rjust(width) for text, width in zip(row, widths, strict=True)) if numbers[0] else _NO_BOX
+        for row, numbers in zip(texts, rows, strict=True)
+    ]
 
 
 def _reduction(statistics: Mapping[str, Any], words: Words) -> Iterable[Renderable]:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from planbalance.labels import overshoot_sentence
-from planbalance.model import SPLITS, TRAINER_SUFFIXES, Naming, Overshoot, Problem, Snapshot, Volume
+from planbalance.model import SPLITS, TRAINER_SUFFIXES, Overshoot, Problem, SlicesPerVolume, Snapshot, Split, Volume
+from planbalance.report.naming import reading_document, reading_text, texts_of, warnings_at_the_end
 from planbalance.report.table import Grid, Group, Renderable, count, heading, item, line, prose, share
 from planbalance.report.words import and_others, several_alike, words_of_names
 
@@ -14,30 +15,32 @@ _NO_SPLIT: Final = "none"
 
 
 def scan_document(
-    snapshot: Snapshot, naming: Naming, examples: Sequence[str], volumes: Sequence[Volume], *, grouped: bool
+    snapshot: Snapshot, naming: Mapping[str, Any], volumes: Sequence[Volume], *, grouped_by: str
 ) -> dict[str, Any]:
-    """Return the findings of a scan as JSON values."""
+    """Return the findings of a scan as JSON values; `naming` and `grouped_by` are those of `api.Scanned`."""
     positive = sum(volume.positives for volume in volumes)
     positive_volumes = sum(volume.positives > 0 for volume in volumes)
     slices = len(snapshot.images)
     kinds = Counter(problem.kind for problem in snapshot.problems)
     suffixes = Counter(image.path.rpartition(".")[2].lower() for image in snapshot.images)
+    splits = _by_split(snapshot, volumes)
+    groups = len({volume.group for volume in volumes})
+    slices_per_volume = SlicesPerVolume.of(len(volume.slices) for volume in volumes)
     return {
+        **reading_document(naming, slices_per_volume, grouped_by=grouped_by, groups=groups),
         "inputs": [
             {"root": source.root, "prefix": source.prefix, "folders": [folder.images for folder in source.folders]}
             for source in snapshot.inputs
         ],
         "names": next((source.names for source in snapshot.inputs if source.names is not None), None),
-        "naming": {"rule": naming.rule, "pattern": naming.pattern, "examples": list(examples)},
-        "unit": "patient" if grouped else "volume",
-        "groups": len({volume.group for volume in volumes}),
         "volumes": len(volumes),
         "positive_volumes": positive_volumes,
         "negative_volumes": len(volumes) - positive_volumes,
         "slices": slices,
         "positive": positive,
         "negative": slices - positive,
-        "splits": _by_split(snapshot, volumes),
+        "splits": splits,
+        "empty_splits": list(snapshot.empty_splits),
         "labels": {
             "missing": sum(snapshot.missing),
             "empty": sum(snapshot.empty),
@@ -50,8 +53,18 @@ def scan_document(
         "suffixes": dict(sorted(suffixes.items())),
         "suffixes_not_read_by_trainers": sorted(set(suffixes) - TRAINER_SUFFIXES),
         "leftovers": snapshot.leftovers,
+        "warnings": [*texts_of(naming, "warnings"), *_gaps(splits, snapshot.empty_splits)],
         "problems": [_problem(problem) for problem in snapshot.problems],
     }
+
+
+def _gaps(splits: Mapping[str, Mapping[str, int]], empty: Sequence[Split]) -> Iterable[str]:
+    """Yield a sentence for every split of the input that holds no slice, or no positive one."""
+    for split in SPLITS:
+        if split in empty:
+            yield f"{split} holds no slice."
+        elif split in splits and not splits[split]["positive"]:
+            yield f"{split} holds no positive slice."
 
 
 def _problem(problem: Problem) -> dict[str, str]:
@@ -91,20 +104,21 @@ def _by_split(snapshot: Snapshot, volumes: Iterable[Volume]) -> dict[str, dict[s
 
 def scan_text(document: Mapping[str, Any]) -> Renderable:
     """Return the findings for a person."""
-    return Group(*_where(document), *_counts(document), *_labels(document), *_remarks(document), *_problems(document))
+    return Group(
+        *reading_text(document),
+        *_where(document),
+        *_counts(document),
+        *_labels(document),
+        *_remarks(document),
+        *_problems(document),
+        *_warnings(document["warnings"]),
+    )
 
 
 def _where(document: Mapping[str, Any]) -> Iterable[Renderable]:
     for source in document["inputs"]:
         prefix = f"  (file names get {source['prefix']})" if source["prefix"] else ""
         yield line(("Input   ", "dim"), source["root"], prefix)
-    naming = document["naming"]
-    pattern = f" {naming['pattern']}" if naming["pattern"] else ""
-    yield line(("Names   ", "dim"), f"read by the rule {naming['rule']}{pattern}")
-    for example in naming["examples"]:
-        yield line("        ", example)
-    known = "patient" if document["unit"] == "patient" else "volume (patients NOT checked: no --group-map)"
-    yield line(("Unit    ", "dim"), known)
 
 
 def _counts(document: Mapping[str, Any]) -> Iterable[Renderable]:
@@ -162,6 +176,12 @@ def _remarks(document: Mapping[str, Any]) -> Iterable[Renderable]:
     if remarks:
         yield heading("To know")
         yield from (item("-", remark) for remark in remarks)
+
+
+def _warnings(sentences: Sequence[str]) -> Iterable[Renderable]:
+    if sentences:
+        yield heading("Warnings")
+        yield from warnings_at_the_end(sentences)
 
 
 def _problems(document: Mapping[str, Any]) -> Iterable[Renderable]:

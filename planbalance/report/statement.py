@@ -1,16 +1,19 @@
 """What stands at the top of an audit's report: what was looked at, what was checked, what could not be, and by what."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from planbalance.model import Audit, SplitCount
+from planbalance.report.naming import reading_of_audit, rule_text, slices_text, texts_of, unit_text
 from planbalance.report.table import count
 
 
 class Fact(NamedTuple):
-    """One line of the statement."""
+    """One line of the statement; `about_names` where it tells how names were read."""
 
     term: str
     text: str
+    about_names: bool = False
 
 
 def statement(audit: Audit, *, dataset: str, tool: str) -> tuple[Fact, ...]:
@@ -22,6 +25,7 @@ def statement(audit: Audit, *, dataset: str, tool: str) -> tuple[Fact, ...]:
             by_reason.setdefault(check.reason or "no reason is known", []).append(check.name)
     unchecked = [f"{', '.join(names)} ({reason})" for reason, names in by_reason.items()]
     facts = [
+        *_reading(audit),
         Fact("Data set", dataset),
         Fact("Slices", "; ".join(map(_counted, audit.counts)) or "none in any split"),
         Fact("Checked", ", ".join(checked) or "nothing"),
@@ -31,6 +35,21 @@ def statement(audit: Audit, *, dataset: str, tool: str) -> tuple[Fact, ...]:
         facts.append(Fact("To move", _moves(audit.to_move)))
     digest = f"SHA-256 {audit.plan_digest}" if audit.plan_digest else "none: there is no word of what it should be"
     return (*facts, Fact("Plan", digest), Fact("Made by", tool))
+
+
+def _reading(audit: Audit) -> Iterator[Fact]:
+    """Yield how names were read: what every count of volumes rests on."""
+    if audit.naming is None:
+        return
+    document = reading_of_audit(audit)
+    examples = "; ".join(texts_of(audit.naming, "examples"))
+    yield Fact("Names", f"{rule_text(audit.naming)}{f': {examples}' if examples else ''}", about_names=True)
+    for term in ("notes", "warnings"):
+        for text in texts_of(audit.naming, term):
+            yield Fact(f"{term[:-1].capitalize()} about names", text, about_names=True)
+    yield Fact("Unit", unit_text(document), about_names=True)
+    if audit.slices_per_volume is not None:
+        yield Fact("Volumes", slices_text(document), about_names=True)
 
 
 def _counted(one: SplitCount) -> str:

@@ -19,6 +19,7 @@ else:
     Renderable = object
 
 _ANY_WIDTH: Final = 10_000
+_TERM: Final = 7  # columns of the longest term: Volumes
 
 
 def plain(value: object) -> str:
@@ -107,7 +108,7 @@ class _Item:
     """A sentence behind a mark, its further lines set under the first."""
 
     def __init__(self, mark: str, text: str, style: str) -> None:
-        self._mark = Line("  " + mark, style=style)
+        self._mark = Line(mark, style=style)
         self._text = prose(text)
 
     def __rich__(self) -> "Table":
@@ -127,7 +128,15 @@ def lines(text: str) -> Group:
 
 def item(mark: str, text: str, *, style: str = "") -> Renderable:
     """Return a sentence behind a mark, its further lines set under the first."""
-    return _Item(mark, text, style)
+    return _Item("  " + mark, text, style)
+
+
+def term(name: str, text: str) -> Renderable:
+    """Return a sentence behind what it is about, such as `Unit    volume`, its further lines set under the first.
+
+    With an empty name, the sentence stands under the one above it.
+    """
+    return _Item(name.ljust(_TERM), text, "dim")
 
 
 class Grid:

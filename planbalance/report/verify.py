@@ -1,10 +1,12 @@
-"""What `verify` says: the sentence to quote, each check, what was found, and what was not checked."""
+"""What `verify` says: how names were read, the sentence to quote, each check, problems, and what was not checked."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from planbalance.grouping import counted
 from planbalance.model import Audit
+from planbalance.report.naming import reading_of_audit, reading_text, warnings_at_the_end
 from planbalance.report.statement import Fact
 from planbalance.report.table import Grid, Group, Renderable, count, heading, item, line, plain, prose
 from planbalance.report.words import and_others, several_alike
@@ -17,8 +19,11 @@ _STYLES: Final = {"ok": "green", "FAILED": "bold red", "NOT CHECKED": "yellow"}
 def verify_document(audit: Audit) -> dict[str, Any]:
     """Return the audit with the contract's keys."""
     return {
+        **reading_of_audit(audit),
         "ok": audit.ok,
         "summary": audit.summary,
+        "warnings": list(audit.warnings),
+        "plan_digest": audit.plan_digest or None,
         "checks": [
             {
                 "name": check.name,
@@ -40,13 +45,16 @@ def verify_text(document: Mapping[str, Any]) -> Renderable:
     """Return the audit for a person."""
     verdict = ("OK  ", "bold green") if document["ok"] else ("FAILED  ", "bold red")
     return Group(
+        *reading_text(document, when=" (after undersampling)" if document["plan_digest"] else ""),
+        line(),
         prose(document["summary"]),
         heading("Checks"),
         *_checks(document["checks"]),
         *_problems(document["checks"]),
         *_leaks(document["leaks"]),
         line(),
-        prose(verdict, _verdict(document["checks"])),
+        *warnings_at_the_end(document["warnings"]),
+        prose(verdict, _verdict(document)),
     )
 
 
@@ -100,13 +108,16 @@ def _cell(column: str, value: object) -> str:
     return count(value) if isinstance(value, int) else plain(value)
 
 
-def _verdict(checks: Iterable[Mapping[str, Any]]) -> str:
-    states = Counter(_STATES[check["ok"]] for check in checks)
+def _verdict(document: Mapping[str, Any]) -> str:
+    states = Counter(_STATES[check["ok"]] for check in document["checks"])
     parts = [f"{states['ok']} checks ok"]
     if states["FAILED"]:
         parts.append(f"{states['FAILED']} failed")
     if states["NOT CHECKED"]:
         parts.append(f"{states['NOT CHECKED']} not checked")
+    warnings = len(document["warnings"])
+    if warnings:
+        parts.append(f"with {counted(warnings, 'warning')}")
     return ", ".join(parts) + "."
 
 
@@ -114,10 +125,16 @@ def _verdict(checks: Iterable[Mapping[str, Any]]) -> str:
 
 
 def verify_markdown(document: Mapping[str, Any], facts: Sequence[Fact]) -> str:
-    """Return the audit as Markdown: the statement first, then what it rests on."""
-    lines = [f"# Audit of {_code(facts[0].text)}", "", f"> {_escaped(document['summary'])}", ""]
-    lines += [f"Result: **{'ok' if document['ok'] else 'FAILED'}**. {_verdict(document['checks'])}", ""]
-    lines += [f"* {fact.term}: {_escaped(fact.text)}" for fact in facts]
+    """Return the audit as Markdown: how names were read, the statement, then what it rests on."""
+    first = [fact for fact in facts if fact.about_names]
+    rest = [fact for fact in facts if not fact.about_names]
+    lines = [f"# Audit of {_code(rest[0].text)}", ""]
+    if first:
+        lines += [*(f"* {fact.term}: {_escaped(fact.text)}" for fact in first), ""]
+    lines += [f"> {_escaped(document['summary'])}", ""]
+    lines += [f"Result: **{'ok' if document['ok'] else 'FAILED'}**. {_verdict(document)}", ""]
+    lines += [*(f"* Warning: {_escaped(warning)}" for warning in document["warnings"])]
+    lines += [f"* {fact.term}: {_escaped(fact.text)}" for fact in rest]
     lines.append("")
     lines += ["| check | result | looked at | note |", "|---|---|---:|---|"]
     for check in document["checks"]:

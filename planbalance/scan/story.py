@@ -18,7 +18,17 @@ from planbalance.executor.worker_pool import WorkerPool
 from planbalance.grouping import some
 from planbalance.inputs import FoundInput, resolve_inputs
 from planbalance.labels import joined
-from planbalance.model import TRAINER_SUFFIXES, ImageFile, InputSpec, Overshoot, Problem, Progress, Silent, Snapshot
+from planbalance.model import (
+    SPLITS,
+    TRAINER_SUFFIXES,
+    ImageFile,
+    InputSpec,
+    Overshoot,
+    Problem,
+    Progress,
+    Silent,
+    Snapshot,
+)
 from planbalance.scan import content
 from planbalance.scan.content import LabelContent
 from planbalance.scan.listing import below_folder
@@ -334,6 +344,8 @@ def _snapshot(tree: Tree, paired: _Paired) -> Snapshot:
     numbered = [(path, line, problem) for (path, line), problem in paired.problems.items()]
     numbered += [(problem.path, 0, problem) for problem in tree.problems]
     numbered.sort(key=lambda item: (item[0], item[1], item[2].kind, item[2].message))
+    named = {folder.split for one in tree.found for folder in one.input.folders}
+    held = {folder.split for one in inputs for folder in one.folders}
     return Snapshot(
         inputs,
         paired.images,
@@ -343,6 +355,7 @@ def _snapshot(tree: Tree, paired: _Paired) -> Snapshot:
         tree.leftovers + _caches_beside(tree),
         joined(paired.overshoots.values()),
         tree.yaml_keys,
+        tuple(split for split in SPLITS if split in named - held),
     )
 
 

@@ -113,7 +113,7 @@ def test_patients_that_the_names_tell_need_no_map(tmp_path: Path) -> None:
 
 
 def test_a_clean_data_set_is_not_called_more_than_it_is(tmp_path: Path) -> None:
-    root = yolo_tree(tmp_path, {"1": "..+", "2": "...", "3": ".+."}, split_of={"1": "train", "2": "val", "3": "test"})
+    root = yolo_tree(tmp_path, {"1": "..+", "2": "+..", "3": ".+."}, split_of={"1": "train", "2": "val", "3": "test"})
     before = tree_state(root)
     result = audit(root)
     assert tree_state(root) == before
@@ -222,7 +222,7 @@ def test_one_folder_as_train_and_val_is_all_leak(tmp_path: Path) -> None:
 
 
 def test_what_trainers_make_of_it_is_a_warning(tmp_path: Path) -> None:
-    root = yolo_tree(tmp_path, {"1": ".-+", "2": ".-."}, split_of={"1": "train", "2": "val"})
+    root = yolo_tree(tmp_path, {"1": ".-+", "2": ".-+"}, split_of={"1": "train", "2": "val"})
     write(root / "labels/train/IM9-9.txt", b"")
     write(root / "images/val/IM7-2.dcm", b"dicom")
     write(root / "labels/val/IM7-2.txt", b"")

@@ -46,7 +46,7 @@ def test_what_was_not_checked_is_never_called_clean() -> None:
 def test_the_markdown_opens_with_the_statement() -> None:
     facts = statement(AUDIT, dataset="/data/set`", tool="planbalance 1.2.3")
     lines = verify_markdown(verify_document(AUDIT), facts).splitlines()
-    assert lines[:3] == ["# Audit of `` /data/set` ``", "", f"> {AUDIT.summary}"]
+    assert lines[:3] == ["# Audit of `` /data/set` ``", "", f"> {AUDIT.summary}"]  # no names: a shard has none
     assert lines[4].startswith("Result: **FAILED**.")
     top = "\n".join(lines[: lines.index("| check | result | looked at | note |")])
     assert all(f"* {term}: " in top for term in told(AUDIT))

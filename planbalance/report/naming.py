@@ -1,0 +1,107 @@
+"""What stands above all that `scan`, `plan` and `verify` say: how names were read, what is split, slices per volume.
+
+A wrong reading of names puts slices of one volume into several splits, and no later number shows it. So two names with
+their reading, and the slices per volume, come first; a warning about names comes again at the end, beside the verdict.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from planbalance.model import Audit, PlanHeader, SlicesPerVolume
+from planbalance.report.table import Renderable, count, item, line, term
+
+_SOURCES: Final = {
+    "patient": "as the names show",
+    "map": "as the group map says",
+    "dicom": "as the DICOM headers say",
+}
+
+
+def reading_document(
+    naming: Mapping[str, Any] | None, slices: SlicesPerVolume | None, *, grouped_by: str, groups: int
+) -> dict[str, Any]:
+    """Return the reading as JSON values.
+
+    Args:
+        naming: the rule, its pattern, two names as it reads them, warnings and notes.
+        slices: per volume, of what the command looked at.
+        grouped_by: where patients come from, as `Audit.grouped_by` and the plan's `parameters.groups.by`.
+        groups: how many patients there are.
+    """
+    return {
+        "naming": None if naming is None else dict(naming),
+        "unit": "volume" if grouped_by == "volume" else "patient",
+        "grouped_by": grouped_by,
+        "groups": groups,
+        "slices_per_volume": None if slices is None else slices._asdict(),
+    }
+
+
+def reading_of_audit(audit: Audit) -> dict[str, Any]:
+    """Return the reading of an audit: slices as they are there."""
+    return reading_document(audit.naming, audit.slices_per_volume, grouped_by=audit.grouped_by, groups=audit.groups)
+
+
+def reading_of_header(header: PlanHeader) -> dict[str, Any]:
+    """Return the reading of a plan, or of a data set as it was found: slices before undersampling."""
+    slices: Counter[str] = Counter()
+    for volume in header.volumes:
+        slices[volume.id] += volume.slices  # a data set that leaks has a volume in two splits
+    told = header.parameters.get("groups")
+    by = told.get("by") if isinstance(told, Mapping) else None
+    if not isinstance(by, str):
+        by = "patient" if any(volume.group != volume.id for volume in header.volumes) else "volume"
+    groups = len({volume.group for volume in header.volumes})
+    return reading_document(header.naming, SlicesPerVolume.of(slices.values()), grouped_by=by, groups=groups)
+
+
+def reading_text(document: Mapping[str, Any], *, when: str = "") -> Iterable[Renderable]:
+    """Yield the reading for a person; `when` says at which moment the slices were counted."""
+    naming = document["naming"]
+    if naming is not None:
+        yield line(("Names   ", "dim"), rule_text(naming))
+        for example in texts_of(naming, "examples"):
+            yield line("        ", example)
+        for note in texts_of(naming, "notes"):
+            yield term("", note)
+        for warning in texts_of(naming, "warnings"):
+            yield item("    !", warning, style="yellow")
+    yield term("Unit", unit_text(document))
+    if document["slices_per_volume"] is not None:
+        yield term("Volumes", slices_text(document, when=when))
+
+
+def warnings_at_the_end(sentences: Iterable[str]) -> Iterable[Renderable]:
+    """Yield the warnings that stand beside the verdict."""
+    return (item("!", sentence, style="yellow") for sentence in dict.fromkeys(sentences))
+
+
+def rule_text(naming: Mapping[str, Any]) -> str:
+    """Return by which rule names are read."""
+    pattern = f" {naming['pattern']}" if naming.get("pattern") else ""
+    return f"read by the rule {naming.get('rule')}{pattern}"
+
+
+def texts_of(naming: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    """Return the sentences under a key; a plan's are as untrusted as the rest of it."""
+    found = naming.get(key)
+    return tuple(one for one in found if isinstance(one, str)) if isinstance(found, list | tuple) else ()
+
+
+def unit_text(document: Mapping[str, Any]) -> str:
+    """Return what is never divided, and where patients come from."""
+    if document["unit"] == "volume":
+        return "volume (patients NOT checked: no --group-map)"
+    source = _SOURCES.get(document["grouped_by"])
+    return f"patient{f', {source}' if source else ''}: {count(document['groups'])} in all"
+
+
+def slices_text(document: Mapping[str, Any], *, when: str = "") -> str:
+    """Return how many slices the volumes have."""
+    found = document["slices_per_volume"]
+    return (
+        f"{count(found['volumes'])}; slices per volume: minimum {count(found['minimum'])}, "
+        f"median {found['median']:,}, maximum {count(found['maximum'])}; "
+        f"{count(found['single'])} with one slice{when}"
+    )
