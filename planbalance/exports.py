@@ -7,7 +7,8 @@ names are bounded as those of the yaml are.
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
@@ -15,9 +16,10 @@ import orjson
 from planbalance.datayaml import CLASS_LIMIT, SIZE_LIMIT, has_controls
 from planbalance.destination import text_fault
 from planbalance.errors import InputError
-from planbalance.model import Split
+from planbalance.model import IMAGE_SUFFIXES, Split, split_of_word
 
 _BOM: Final = "\ufeff"
+_DATA_FOLDER: Final = re.compile("obj_(.+)_data")
 _CLASS_LISTS: Final = ("classes.txt", "_darknet.labels")
 _SPLIT_KEYS: Final[Mapping[str, Split]] = {"train": "train", "valid": "val", "val": "val", "test": "test"}
 
@@ -71,12 +73,12 @@ def find_darknet(root: str) -> DarknetFile | None:
     if len(usual) != 1:
         return None
     path, data = usual[0]
-    here = {split: _end_below(root, place) for split, place in data.lists.items()}
+    here = {split: end_below(root, place) for split, place in data.lists.items()}
     return DarknetFile(
         path,
         {split: place for split, place in here.items() if place is not None},
         {split: data.lists[split] for split, place in here.items() if place is None},
-        None if data.names is None else _end_below(root, data.names),
+        None if data.names is None else end_below(root, data.names),
     )
 
 
@@ -173,20 +175,93 @@ def _read(path: str, parse: Callable[[bytes], Value | None]) -> Value | None:
         with open(path, "rb") as file:
             data = file.read(SIZE_LIMIT + 1)
     except OSError as error:
-        message = f"{path} cannot be read: {error.strerror}."
-        raise InputError(message, kind="unreadable", hint="Check its permissions.", paths=(path,)) from error
+        raise _unreadable(path, error) from error
     try:
         return parse(data)
     except InputError as error:
         raise InputError(f"{path}: {error.message}", kind=error.kind, hint=error.hint, paths=(path,)) from error
 
 
-def _end_below(root: str, place: str) -> str | None:
+def end_below(root: str, place: str, is_there: Callable[[str], bool] = os.path.isfile) -> str | None:
     """Return the longest end of a path that is a file below the root; what leads out of it is left out."""
     parts = [part for part in place.replace("\\", "/").split("/") if part not in ("", ".")]
     first = max((index + 1 for index, part in enumerate(parts) if part == ".."), default=0)
     candidates = ("/".join((root.rstrip("/"), *parts[start:])) for start in range(first, len(parts)))
-    return next((path for path in candidates if os.path.isfile(path)), None)
+    return next((path for path in candidates if is_there(path)), None)
+
+
+def data_folders(root: str) -> list[tuple[str, Split | None]]:
+    """Return the folders of images and labels of CVAT's "YOLO 1.1" export, `obj_train_data/` and so on, with splits.
+
+    Their names are those of CVAT's subsets, so that one of another name may stand for no split.
+    """
+    try:
+        found = [(name, match[1]) for name in sorted(os.listdir(root)) if (match := _DATA_FOLDER.fullmatch(name))]
+    except OSError:
+        return []
+    folders = ((f"{root.rstrip('/')}/{name}", split_of_word(word)) for name, word in found)
+    return [(path, split) for path, split in folders if text_fault(path) is None and os.path.isdir(path)]
+
+
+def image_folders(root: str, folders: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Return for folders of listed images, below the root, the image folder and the label folder that they belong to.
+
+    Darknet looks for the label beside the image, or for `/labels/` in place of `/images/`. The image folder is
+    `images/`, one of CVAT's, or where neither is there, what all such folders have in common.
+    """
+    start = len(root.rstrip("/")) + 1
+    found: dict[str, tuple[str, str]] = {}
+    others: list[str] = []
+    for folder in dict.fromkeys(folders):
+        before, images, _ = f"/{folder[start:]}/".rpartition("/images/")
+        first = folder[start:].partition("/")[0]
+        if images and os.path.isdir(labels := f"{root.rstrip('/')}{before}/labels"):
+            found[folder] = (f"{root.rstrip('/')}{before}/images", labels)
+        elif _DATA_FOLDER.fullmatch(first):
+            found[folder] = (f"{folder[:start]}{first}",) * 2
+        else:
+            others.append(folder)
+    if others:
+        found.update(dict.fromkeys(others, (os.path.commonpath(others),) * 2))
+    return found
+
+
+def listed_places(path: str) -> list[str]:
+    """Return the images that a text file of Darknet lists, as written but with `/` between the parts.
+
+    Raises:
+        InputError: `unreadable`.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
+            places = [line.strip().replace("\\", "/") for line in file]
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return [place for place in places if _is_image(place)]
+
+
+def images_beside(folder: str) -> list[str]:
+    """Return the names of the images in a folder, sorted; hidden ones are nobody's."""
+    try:
+        return sorted(name for name in os.listdir(folder) if _is_image(name) and not name.startswith("."))
+    except OSError:
+        return []
+
+
+def _is_image(name: str) -> bool:
+    return name.rpartition(".")[2].lower() in IMAGE_SUFFIXES
+
+
+def has_labels_beside(folder: str) -> bool:
+    """Return whether a folder holds images with labels or a list of class names beside them, as labelImg saves them."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return False
+    images = {name.rpartition(".")[0] for name in names if _is_image(name)}
+    return bool(images) and any(
+        name in _CLASS_LISTS or (name[-4:].lower() == ".txt" and name[:-4] in images) for name in names
+    )
 
 
 def _is_category(one: Any) -> bool:  # noqa: ANN401 - a JSON value
@@ -207,6 +282,11 @@ def _bounded(names: list[str]) -> tuple[str, ...] | None:
     if len(names) > CLASS_LIMIT:
         raise _refused(f"it names {len(names):,} classes, more than {CLASS_LIMIT:,}")
     return tuple(names) or None
+
+
+def _unreadable(path: str, error: OSError) -> InputError:
+    message = f"{path} cannot be read: {error.strerror}."
+    return InputError(message, kind="unreadable", hint="Check its permissions.", paths=(path,))
 
 
 def _refused(reason: str, hint: str = "Repair it: one class name a line, the first for class 0.") -> InputError:

@@ -5,14 +5,24 @@ A folder is read by its layout, a yaml as the trainers read it (Ultralytics 8.4 
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from planbalance.destination import text_fault
 from planbalance.errors import InputError, UsageError
-from planbalance.exports import class_names_beside, find_darknet
+from planbalance.exports import (
+    DarknetFile,
+    class_names_beside,
+    data_folders,
+    end_below,
+    find_darknet,
+    has_labels_beside,
+    image_folders,
+    images_beside,
+    listed_places,
+)
 from planbalance.labels import KPT_SHAPE, keypoints_of
 from planbalance.model import (
     IMAGE_SUFFIXES,
@@ -218,13 +228,80 @@ def _from_folder(root: str) -> _Draft:
         draft = _Draft(root, walked=areas)
         _add_what_yamls_say(draft, yamls)
         return draft
+    if not any(_read_yaml(yaml).splits for yaml in yamls) and (export := _from_export(root)) is not None:
+        _add_what_yamls_say(export, yamls)
+        return export
     if yamls:
         return _from_yaml(yamls[0])
     raise InputError(
-        f"No data set layout was recognised in {root}: neither images/, nor train/images, nor a data.yaml.",
+        f"No data set layout was recognised in {root}: neither images/, nor train/images, nor a data.yaml, nor an "
+        "obj.data, nor images with their .txt files beside them.",
         kind="no-layout",
         hint=_layout_hint(root),
         paths=(root,),
+    )
+
+
+def _from_export(root: str) -> _Draft | None:
+    """Read a folder without `images/` as a labelling tool left it: by Darknet's lists, else with labels beside images.
+
+    A folder called `images` or `labels` is not read so: the data set is the folder above it.
+    """
+    darknet = find_darknet(root)
+    if darknet is not None and darknet.lists:
+        return _from_darknet(root, darknet)
+    areas = [Area(folder, folder, split) for folder, split in data_folders(root)]
+    if not areas and os.path.basename(root) not in ("images", "labels"):
+        areas = _areas_with_splits(root, root)
+        areas = areas if has_labels_beside(root) else [one for one in areas[:-1] if has_labels_beside(one.images)]
+    return _Draft(root, walked=areas) if areas else None
+
+
+def _from_darknet(root: str, darknet: DarknetFile) -> _Draft:
+    """Read the lists of images that Darknet's `.data` file names."""
+    draft = _Draft(root)
+    for split, place in darknet.absent.items():
+        message = f"{os.path.basename(darknet.path)} names it as {split}, but it is not there"
+        draft.problems.append(Problem("missing", "warning", f"{_slash(root)}{place}", message))
+    listed = [(split, place) for split, text in darknet.lists.items() for place in listed_places(text)]
+    draft.texts += darknet.lists.values()
+    here: dict[str, str] = {}  # by the folder as written
+    for _, place in listed:
+        folder = os.path.dirname(place)
+        if folder not in here:
+            here[folder] = _folder_here(root, place) or _refuse_list(darknet, place, len(listed))
+    areas = image_folders(root, here.values())
+    for split, place in listed:
+        folder, name = os.path.split(place)
+        path, area = f"{_slash(here[folder])}{name}", Area(*areas[here[folder]], split)
+        first = draft.listed.setdefault(path, area)
+        if first.split not in (None, split):
+            draft.problems.append(_overlap(path, (first.split, split)))
+    draft.problems += _unlisted(draft.listed, {*here.values(), *(folder for folder, _ in data_folders(root))}, darknet)
+    return draft
+
+
+def _folder_here(root: str, place: str) -> str | None:
+    """Return the folder below the root that a list means: the longest end of its path, or the root itself."""
+    folder = end_below(root, os.path.dirname(place), os.path.isdir)
+    return folder or (root if os.path.isfile(f"{_slash(root)}{os.path.basename(place)}") else None)
+
+
+def _unlisted(listed: Collection[str], folders: Iterable[str], darknet: DarknetFile) -> Iterator[Problem]:
+    """Yield a warning for each folder with images that no list names: Darknet does not load them."""
+    for folder in sorted(folders):
+        others = [name for name in images_beside(folder) if f"{_slash(folder)}{name}" not in listed]
+        if others:
+            few = f"holds {len(others):,} images that no list of {os.path.basename(darknet.path)} names"
+            yield Problem("unlisted", "warning", folder, f"{few}, such as {others[0]!a}: they are left out")
+
+
+def _refuse_list(darknet: DarknetFile, image: str, images: int) -> str:
+    raise InputError(
+        f"{darknet.path}: its lists name {images:,} images, and the folder of {image!a} is not here.",
+        kind="input-not-found",
+        hint="Export the dataset with its images (in CVAT: Save images), or put them where the lists say.",
+        paths=(darknet.path,),
     )
 
 

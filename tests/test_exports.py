@@ -1,4 +1,4 @@
-"""Class names as labelling tools write them beside a dataset."""
+"""Datasets as labelling tools export them: class names beside them, Darknet's lists, labels beside the images."""
 
 from pathlib import Path
 
@@ -14,8 +14,10 @@ from planbalance.exports import (
     parse_notes,
 )
 from planbalance.inputs import resolve_input
-from planbalance.model import InputSpec
-from tests.builders import write, yolo_tree
+from planbalance.model import InputSpec, Snapshot
+from planbalance.planner import PlanOptions, make_plan
+from planbalance.scan import scan
+from tests.builders import image_bytes, write, yolo_tree
 
 NOTES = b'{"categories": [{"id": 1, "name": "cyst"}, {"id": 0, "name": "tear"}], "info": {"version": "1.0"}}'
 
@@ -149,3 +151,157 @@ def test_a_broken_list_is_named(tmp_path: Path) -> None:
         resolve_input(InputSpec(str(tmp_path)))
     assert caught.value.paths == (str(path),)
     assert str(path) in caught.value.message
+
+
+# ---- layouts --------------------------------------------------------------------------------------------------------
+
+BOX = b"0 0.5 0.5 0.1 0.2\n"
+
+
+def cvat(root: Path, **subsets: int) -> Path:
+    """Write CVAT's "YOLO 1.1" export: subset -> slices of one volume of its name, the first of them positive."""
+    data = "classes = 2\n"
+    for subset, slices in subsets.items():
+        lines = []
+        for number in range(1, slices + 1):
+            stem = f"obj_{subset}_data/{subset}_{number}"
+            write(root / f"{stem}.png", image_bytes(stem))
+            write(root / f"{stem}.txt", BOX if number == 1 else b"")
+            lines.append(f"data/{stem}.png\n")
+        write(root / f"{subset}.txt", "".join(lines).encode())
+        data += f"{subset} = data/{subset}.txt\n"
+    write(root / "obj.data", f"{data}names = data/obj.names\nbackup = backup/\n".encode())
+    write(root / "obj.names", b"mass\ncalcification\n")
+    return root
+
+
+def scanned(root: Path) -> Snapshot:
+    return scan([InputSpec(str(root))])
+
+
+def found_in(snapshot: Snapshot) -> list[tuple[str, str | None, str | None]]:
+    """Return path, label and split of every image."""
+    folders = snapshot.inputs[0].folders
+    return [(one.path, one.label, folders[one.folder].split) for one in snapshot.images]
+
+
+def test_cvats_export_is_read_by_its_lists(tmp_path: Path) -> None:
+    snapshot = scanned(cvat(tmp_path, train=2, valid=1, test=1))
+    assert found_in(snapshot) == [
+        ("obj_test_data/test_1.png", "obj_test_data/test_1.txt", "test"),
+        ("obj_train_data/train_1.png", "obj_train_data/train_1.txt", "train"),
+        ("obj_train_data/train_2.png", "obj_train_data/train_2.txt", "train"),
+        ("obj_valid_data/valid_1.png", "obj_valid_data/valid_1.txt", "val"),
+    ]
+    assert sum(one.annotations for one in snapshot.images) == 3
+    assert snapshot.inputs[0].names == ("mass", "calcification")
+    assert snapshot.problems == ()
+
+
+def test_cvats_folders_are_read_where_the_lists_are_gone(tmp_path: Path) -> None:
+    root = cvat(tmp_path, train=2, valid=1)
+    (root / "train.txt").unlink()
+    (root / "valid.txt").unlink()
+    snapshot = scanned(root)
+    assert [(path, split) for path, _, split in found_in(snapshot)] == [
+        ("obj_train_data/train_1.png", "train"),
+        ("obj_train_data/train_2.png", "train"),
+        ("obj_valid_data/valid_1.png", "val"),
+    ]
+    assert snapshot.inputs[0].names == ("mass", "calcification")
+
+
+def test_an_image_that_no_list_names_is_left_out_and_said(tmp_path: Path) -> None:
+    root = cvat(tmp_path, train=2)
+    write(root / "obj_train_data/other.png", b"other")
+    (problem,) = scanned(root).problems
+    assert (problem.kind, problem.severity, problem.path) == ("unlisted", "warning", f"{root}/obj_train_data")
+    assert problem.message.startswith("holds 1 images that no list of obj.data names, such as 'other.png'")
+    assert len(scanned(root).images) == 2
+
+
+def test_an_image_that_a_list_names_and_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    root = cvat(tmp_path, train=2)
+    (root / "obj_train_data/train_2.png").unlink()
+    assert ("missing", "error") in {(one.kind, one.severity) for one in scanned(root).problems}
+
+
+def test_an_export_without_its_images_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "train.txt", b"data/obj_train_data/a.png\n")
+    write(tmp_path / "obj.data", b"train = data/train.txt\n")
+    with pytest.raises(InputError, match=r"its lists name 1 images, and the folder of .* is not here") as caught:
+        resolve_input(InputSpec(str(tmp_path)))
+    assert caught.value.exit_code == 3
+    assert "Save images" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "line", ["data/obj/a.png", "/content/darknet/data/obj/a.png", "../data/obj/a.png", "obj/a.png"]
+)
+def test_darknets_lists_name_images_below_another_folder(tmp_path: Path, line: str) -> None:
+    for name in ("a", "b"):
+        write(tmp_path / f"obj/{name}.png", name.encode())
+        write(tmp_path / f"obj/{name}.txt", BOX)
+    write(tmp_path / "train.txt", f"{line}\n".encode())
+    write(tmp_path / "valid.txt", f"{line}\n".replace("a.png", "b.png").encode())
+    write(tmp_path / "knee.data", b"train=data/train.txt\nvalid=data/valid.txt\nnames=knee.names\n")
+    write(tmp_path / "knee.names", b"tear\n")
+    snapshot = scanned(tmp_path)
+    assert found_in(snapshot) == [("obj/a.png", "obj/a.txt", "train"), ("obj/b.png", "obj/b.txt", "val")]
+    assert snapshot.inputs[0].names == ("tear",)
+    assert snapshot.problems == ()
+
+
+def test_a_flat_folder_of_labelimg_is_an_input(tmp_path: Path) -> None:
+    write(tmp_path / "knee_1.png", b"1")
+    write(tmp_path / "knee_1.txt", BOX)
+    write(tmp_path / "knee_2.png", b"2")
+    write(tmp_path / "classes.txt", b"meniscus_tear\r\n")
+    snapshot = scanned(tmp_path)
+    assert found_in(snapshot) == [("knee_1.png", "knee_1.txt", None), ("knee_2.png", None, None)]
+    assert snapshot.inputs[0].names == ("meniscus_tear",)
+    assert snapshot.problems == ()
+
+
+def test_roboflows_darknet_export_has_labels_beside_the_images_of_each_split(tmp_path: Path) -> None:
+    for split in ("train", "valid"):
+        write(tmp_path / f"{split}/{split}_1.jpg", split.encode())
+        write(tmp_path / f"{split}/{split}_1.txt", BOX)
+        write(tmp_path / f"{split}/_darknet.labels", b"tear\n")
+    write(tmp_path / "README.roboflow.txt", b"an export\n")
+    snapshot = scanned(tmp_path)
+    assert found_in(snapshot) == [
+        ("train/train_1.jpg", "train/train_1.txt", "train"),
+        ("valid/valid_1.jpg", "valid/valid_1.txt", "val"),
+    ]
+    assert snapshot.inputs[0].names == ("tear",)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"a.png": b"a"},
+        {"a.png": b"a", "notes.txt": b"mine"},
+        {"images/a.png": b"a", "images/a.txt": BOX},
+        {"obj.data": b"classes = 1\n"},
+    ],
+)
+def test_a_folder_without_labels_or_above_which_the_dataset_lies_is_no_export(
+    tmp_path: Path, files: dict[str, bytes]
+) -> None:
+    for name, data in files.items():
+        write(tmp_path / name, data)
+    with pytest.raises(InputError, match="No data set layout"):
+        resolve_input(InputSpec(f"{tmp_path}/images" if "images/a.png" in files else str(tmp_path)))
+
+
+def test_a_plan_of_an_export_is_built_as_trainers_read_it(tmp_path: Path) -> None:
+    root = cvat(tmp_path / "in", train=4, valid=3, test=3)
+    sealed = make_plan(scanned(root), PlanOptions(output=f"{tmp_path}/out", negatives_per_positive=None))
+    assert {source.images for source in sealed.header.sources[0].folders} == {
+        "obj_train_data",
+        "obj_valid_data",
+        "obj_test_data",
+    }
+    assert all(block.folder.startswith("images/") for block in sealed.header.blocks)
+    assert not any("obj_" in block.folder for block in sealed.header.blocks)
