@@ -115,6 +115,14 @@ def test_labels_that_are_said_to_lie_apart_are_not_taken_from_beside_the_images(
     assert f"--images {root}/images --labels {root}/images" in only(snapshot).message
 
 
+def test_the_line_covers_all_folders_that_a_yaml_names(tmp_path: Path) -> None:
+    root = yolo_tree(tmp_path, {"v1": "+.", "v2": "+."}, split_of={"v1": "train", "v2": "val"}, names=None)
+    write(root / "data.yaml", b"train: images/train\nval: images/val\nnames: [tear]\n")
+    write(root / "images/val/IM2-v2.txt", BOX)
+    snapshot = scan([InputSpec(f"{root}/data.yaml")])
+    assert f"give --images {root}/images --labels {root}/labels" in only(snapshot).message
+
+
 def test_where_splits_have_image_folders_of_their_own_no_line_can_decide(tmp_path: Path) -> None:
     for split in ("train", "val"):
         write(tmp_path / split / "images/a.png", split.encode())

@@ -5,6 +5,7 @@ and files of other kinds (`Thumbs.db`, reports). `*.cache` and `*.npy` are count
 followed; a folder inside itself is cut by the device and inode of the folders above.
 """
 
+import os
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -257,30 +258,31 @@ def _report_two_places(tree: Tree, index: int, beside: Sequence[_Beside], others
     """Note images with a label beside them and none, or another, at the place sought; name the line that decides."""
     found = tree.found[index]
     folders = found.input.folders
-    outer = _outermost(folders)
-    folder = outer or folders[beside[0].folder]
-    images, labels = tree.absolute(index, folder.images), tree.absolute(index, folder.labels)
+    roots = _common_roots(folders)
+    folder = folders[beside[0].folder]
+    images, labels = (tree.absolute(index, path) for path in roots or (folder.images, folder.labels))
     paths = sorted(path for several in others for path in several)
     counts = ", ".join(f"{len(several):,} {kind}" for kind, several in others._asdict().items() if several)
-    what = (
-        f"{counted(len(paths), 'image')} with a label beside, such as {paths[0]}, but not in {labels} ({counts} there)"
-    )
+    what = f"{counted(len(paths), 'image')} with a label beside that is not the one in {labels} ({counts} there)"
+    what = f"{what}, such as {paths[0]}"
     if found.apart and _has_labels(tree, index):
         tree.report("label-beside", images, f"{what}; those in {labels} are read, as --labels says", "warning")
-    elif outer is None:
+    elif roots is None:
         message = f"{what}: findings would become background. Keep one of the two: move the other .txt files away"
         tree.report("label-beside", images, message)
     else:
-        choice = f"{_roots(images, images)} (beside)"
-        choice += "" if found.apart else f" or {_roots(images, labels)}"
-        tree.report("label-beside", images, f"{what}: findings would become background. Say which: {choice}")
+        choice = f"If the labels beside the images are right, give {_roots(images, images)}"
+        choice += "" if found.apart else f"; if the others are, give {_roots(images, labels)}"
+        tree.report("label-beside", images, f"{what}: findings would become background. {choice}")
 
 
-def _outermost(folders: Sequence[Folder]) -> Folder | None:
-    """Return the image folder that all the others lie in, or None."""
-    first = min(folders, key=lambda folder: len(folder.images))
-    start = below_folder(first.images, "")
-    return first if all(folder == first or f"{folder.images}/".startswith(start) for folder in folders) else None
+def _common_roots(folders: Sequence[Folder]) -> tuple[str, str] | None:
+    """Return the folders that hold all images and all labels by equal paths, or None."""
+    images = os.path.commonpath([folder.images for folder in folders])
+    labels = os.path.commonpath([folder.labels for folder in folders])
+    cut, label_cut = (len(below_folder(root, "")) for root in (images, labels))
+    alike = all(folder.images[cut:] == folder.labels[label_cut:] for folder in folders)
+    return (images, labels) if alike else None
 
 
 def _roots(images: str, labels: str) -> str:
