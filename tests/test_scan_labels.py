@@ -56,6 +56,17 @@ def test_labels_that_lie_beside_the_images_only_are_the_labels(tmp_path: Path) -
     assert f"look for them in {tmp_path}/labels and would find none" in problem.message
 
 
+def test_one_sentence_says_that_trainers_would_not_find_the_labels_of_all_splits(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        write(tmp_path / f"images/{split}/{split}.png", split.encode())
+        write(tmp_path / f"images/{split}/{split}.txt", BOX)
+    write(tmp_path / "data.yaml", b"train: images/train\nval: images/val\nnames: [tear]\n")
+    problem = only(scan([InputSpec(f"{tmp_path}/data.yaml")]))
+    assert (problem.kind, problem.path) == ("labels-beside", f"{tmp_path}/images")
+    assert "2 labels lie" in problem.message
+    assert f"look for them in {tmp_path}/labels and" in problem.message
+
+
 def test_labels_beside_are_read_in_folders_below_and_may_be_written_in_capitals(tmp_path: Path) -> None:
     root = labelimg(tmp_path, v1="+.")
     write(root / "images/deep/a.png", b"a")

@@ -209,6 +209,7 @@ def _has_labels(tree: Tree, index: int) -> bool:
 def _take_beside(tree: Tree, pool: WorkerPool, index: int, beside: Sequence[_Beside]) -> None:
     """Read labels beside the images, as if they had been sought there; say that trainers would not find them."""
     found = tree.found[index]
+    roots = _common_roots(found.input.folders)
     folders = tuple(folder._replace(labels=folder.images) for folder in found.input.folders)
     tree.found[index] = found._replace(input=found.input._replace(folders=folders))
     leftovers = tree.leftovers  # counted when the folders were listed first
@@ -216,7 +217,8 @@ def _take_beside(tree: Tree, pool: WorkerPool, index: int, beside: Sequence[_Bes
         tree, pool, [Visit(index, place, labels=True, deep=False) for _, place in {one.place for one in beside}]
     )
     tree.leftovers = leftovers
-    folder = tree.absolute(index, beside[0].place[1])
+    images, _ = roots or (beside[0].place[1], "")
+    folder = tree.absolute(index, images)
     if label_folder(folder) != folder:
         files = sum(len(one.names) for one in beside)
         message = (
