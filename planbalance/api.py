@@ -252,8 +252,9 @@ def scan(  # noqa: PLR0913 - keywords of the contract
     paths = list(map(planner.below_folders(snapshot.inputs), snapshot.images))
     if not paths:
         roots = [source.root for source in snapshot.inputs]
+        arrays = [f": {one.path} {one.message}" for one in snapshot.problems if one.kind == "npy-slices"]
         raise InputError(
-            f"No images found in {', '.join(roots)}.",
+            f"No images found in {', '.join(roots)}{''.join(arrays[:1])}.",
             kind="no-slices",
             hint="Images are looked for in images/, images/<split>/ and <split>/images/.",
             paths=roots,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from planbalance import api
 from planbalance.errors import InputError
 from planbalance.model import InputSpec, Problem, Snapshot
 from planbalance.planner import PlanOptions, make_plan
@@ -224,6 +225,8 @@ def test_slices_saved_as_arrays_are_named_where_there_is_no_image(tmp_path: Path
     assert (problem.kind, problem.path) == ("npy-slices", f"{tmp_path}/images/v1")
     assert problem.message.startswith("holds 2 .npy files, and there is no image: YOLOv5 and Ultralytics read")
     assert refusal(snapshot).kind == "npy-slices"
+    with pytest.raises(InputError, match=f"No images found in {tmp_path}: {tmp_path}/images/v1 holds 2 .npy files"):
+        api.scan(str(tmp_path))
 
 
 def test_caches_beside_images_are_no_slices(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def _pooled(document: Mapping[str, Any], words: Words) -> Iterable[Renderable]:
     before, volumes = document["statistics"]["before"], document["volume_statistics"]
     yield heading("Pooled totals")
     grid = Grid(["", "volumes", "slices"])
-    for name, key in ((f"with {words.positive}", "positive"), (f"without {words.positive}", "negative")):
+    for name, key in ((f"with {words.in_volumes}", "positive"), (f"without {words.in_volumes}", "negative")):
         grid.add(f"volumes {name}", count(sum(volumes[split][key] for split in SPLITS)), "")
     for name, key in ((words.positive, "positive"), (words.negative, "negative")):
         grid.add(f"{name} slices", "", count(sum(before[split][key] for split in SPLITS)))
@@ -126,7 +126,7 @@ def _volumes(document: Mapping[str, Any], words: Words) -> Iterable[Renderable]:
     parameters = document["parameters"]
     ratios = "/".join(str(parameters.get(f"{split}_ratio") or "-") for split in SPLITS)
     yield heading(f"Split of volumes ({ratios}; no volume is in two splits)")
-    grid = Grid(["", f"with {words.positive}", "without", "all"])
+    grid = Grid(["", f"with {words.in_volumes}", "without", "all"])
     for split in SPLITS:
         grid.add(
             split, *map(count, (volumes[split]["positive"], volumes[split]["negative"], volumes[f"{split}_volumes"]))

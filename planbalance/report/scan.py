@@ -132,7 +132,7 @@ def _counts(document: Mapping[str, Any]) -> Iterable[Renderable]:
         grid.add("all", *_cells(document))
     yield grid
     yield prose(
-        f"  {count(document['positive_volumes'])} volumes with {words.positive}, "
+        f"  {count(document['positive_volumes'])} volumes with {words.in_volumes}, "
         f"{count(document['negative_volumes'])} without"
         + (f"; {count(document['groups'])} patients" if document["unit"] == "patient" else "")
     )

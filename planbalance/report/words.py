@@ -14,6 +14,11 @@ class Words(NamedTuple):
     positive: str
     negative: str
 
+    @property
+    def in_volumes(self) -> str:
+        """What a positive volume is with: `tear`, or `positive slices`."""
+        return "positive slices" if self == NEUTRAL else self.positive
+
 
 NEUTRAL = Words("positive", "negative")
 
