@@ -39,7 +39,7 @@ from planbalance.model import (
     Volume,
 )
 from planbalance.places import all_guarded, guarded, is_within
-from planbalance.planfile import Content, SealedPlan, naming_document
+from planbalance.planfile import Content, SealedPlan, naming_document, told_document
 from planbalance.planstore import PlanFile, save_plan
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from planbalance.relocate import RelocateOutcome
     from planbalance.report.found import Shown
     from planbalance.shards import Shard
+    from planbalance.slicemap import VolumeSource
     from planbalance.tune import Tuned
 
 Inputs = str | InputSpec | Sequence[str | InputSpec]
@@ -100,9 +101,10 @@ class PlanKeywords(TypedDict, total=False):
     "dicom:PatientID" with `group_key` (the file of the key that hashes patients; default `default_group_key()`).
     Sampling: `negatives_per_positive` 1 (or "all"), `sampling` "random", `gap` 0, `always_keep` (a file's path),
     `exclude` (files or globs).
-    Reading: `volume_pattern` "auto", `positive_classes` (class ids or names; none: any annotation), `missing_label`,
-    `invalid_label` "error", `hash_images` False, `shared_ids` ("same" or
-    "different"). Output: `layout` "keep". Beside them: `jobs`, workers of the scan.
+    Reading: `volume_pattern` "auto"; or `slice_map` (a CSV's path, a row an image) with `slice_map_columns` such as
+    "image=File_name,patient=Patient_index"; `positive_classes` (class ids or names; none:
+    any annotation), `missing_label`, `invalid_label` "error", `hash_images` False, `shared_ids` "same" or "different".
+    Output: `layout` "keep". Beside them: `jobs`, workers of the scan.
     """
 
     train_ratio: "Number | None"
@@ -127,6 +129,8 @@ class PlanKeywords(TypedDict, total=False):
     always_keep: str | None
     exclude: Sequence[str]
     volume_pattern: str | None
+    slice_map: str | None
+    slice_map_columns: str | None
     positive_classes: Iterable[int | str]
     missing_label: Literal["empty", "skip", "error"] | None
     invalid_label: Literal["error", "skip", "keep"]
@@ -224,7 +228,9 @@ class Built(NamedTuple):
 def scan(  # noqa: PLR0913 - keywords of the contract
     inputs: Inputs,
     *,
-    volume_pattern: str = "auto",
+    volume_pattern: str | None = None,
+    slice_map: str | None = None,
+    slice_map_columns: str | None = None,
     positive_classes: Iterable[int | str] = (),
     shared_ids: SharedIds | None = None,
     group_map: str | None = None,
@@ -242,14 +248,17 @@ def scan(  # noqa: PLR0913 - keywords of the contract
         InputError: not found, no images, names ambiguous or unmatched, a volume that the group map does not know.
     """
     from planbalance import planner
-    from planbalance.naming import find_naming
+    from planbalance.naming import find_names
     from planbalance.scan import scan as scan_inputs
+    from planbalance.slicemap import examples
 
     _check_counts({"--jobs": jobs}, least=1)
     specs = _specs(inputs)
     classes = _class_ids(_by_id(positive_classes, specs))
+    source = _volume_source(volume_pattern, slice_map, slice_map_columns)
+    _refuse_two_readings(source, shared_ids=shared_ids, group_map=group_map)
     snapshot = scan_inputs(specs, jobs=jobs, progress=progress or Silent())
-    paths = list(map(planner.below_folders(snapshot.inputs), snapshot.images))
+    paths = planner.paths_below(snapshot.inputs, snapshot.images)
     if not paths:
         roots = [source.root for source in snapshot.inputs]
         arrays = [f": {one.path} {one.message}" for one in snapshot.problems if one.kind == "npy-slices"]
@@ -260,15 +269,21 @@ def scan(  # noqa: PLR0913 - keywords of the contract
             paths=roots,
         )
     groups = None if group_map is None else read_group_map(group_map, volume_column, group_column)
-    naming = find_naming(paths, volume_pattern)
+    if source is None:
+        naming, names = find_names(paths, volume_pattern or "auto")
+        reading = naming_document(naming, paths)
+    else:
+        places = planner.places_of(snapshot.inputs, snapshot.images, paths)
+        (names, warnings), naming, shared_ids = source.read(places), Naming(source.rule), "same"
+        reading = told_document(naming, examples(places, names), warnings)
     volumes = planner.group_into_volumes(
-        snapshot, naming, positive_classes=classes, group_map=groups, shared_ids=shared_ids
+        snapshot, naming, positive_classes=classes, group_map=groups, shared_ids=shared_ids, names=names
     )
-    by_names = any(volume.group != volume.id for volume in volumes)
-    grouped_by = groups.source if groups is not None else "patient" if by_names else "volume"
-    reading = naming_document(naming, paths)
-    examples = tuple(reading["examples"])
-    return Scanned(snapshot, naming, examples, volumes, grouped_by != "volume", reading, grouped_by)
+    by_names = names.patients is not None and any(names.patients)
+    by_images = "patient" if source is None else source.rule
+    grouped_by = groups.source if groups is not None else by_images if by_names else "volume"
+    shown = tuple(reading["examples"])
+    return Scanned(snapshot, naming, shown, volumes, grouped_by != "volume", reading, grouped_by)
 
 
 # ---- plan -----------------------------------------------------------------------------------------------------------
@@ -459,6 +474,12 @@ def _plan_options(output: str, keywords: PlanKeywords) -> "PlanOptions":
     straight = ("split_method", "sampling", "gap", "missing_label", "invalid_label", "layout", "hash_images")
     options: dict[str, Any] = {name: given[name] for name in straight if name in given}
     options |= _decided(keywords)
+    source = _volume_source(
+        keywords.get("volume_pattern"), keywords.get("slice_map"), keywords.get("slice_map_columns")
+    )
+    given_to_group = {name: given.get(name) for name in ("group_map", "group_from")}
+    _refuse_two_readings(source, shared_ids=keywords.get("shared_ids"), **given_to_group)
+    options["volume_source"] = source
     if "negatives_per_positive" in given:
         options["negatives_per_positive"] = planner.parse_negatives(_text(given["negatives_per_positive"]))
     if "group_map" in given:
@@ -493,6 +514,7 @@ def _decided(keywords: PlanKeywords) -> dict[str, Any]:
     older = PlanFile.open(str(keywords["extend"]))
     older.check()
     inherited = planner.options_from_plan(older.header)
+    _refuse_other_source(older.header, keywords)
     others = [name for name, value in given.items() if value != inherited.get(name, value)]
     unprefixed = any(source.prefix for source in older.header.sources) and not any(planner.id_prefixes(older.header))
     if unprefixed and given.get("shared_ids") == "different" and "shared_ids" not in others:
@@ -506,6 +528,68 @@ def _decided(keywords: PlanKeywords) -> dict[str, Any]:
             paths=[older.path],
         )
     return given | inherited | {"extend": older}
+
+
+def _refuse_other_source(older: PlanHeader, keywords: PlanKeywords) -> None:
+    """Refuse to extend a plan whose volumes come from a slice map without one, or another plan with one."""
+    rule = older.naming.get("rule")
+    given = keywords.get("slice_map") is not None
+    if rule == "slice-map" and not given:
+        raise UsageError(
+            "The older plan has its volumes from a slice map, and a plan does not hold the map.",
+            kind="extend-needs-map",
+            hint="Give --slice-map again, with rows for the new images too.",
+        )
+    if given and rule != "slice-map":
+        raise UsageError(
+            f"--extend takes the volumes as in the older plan, which read them by the rule {rule}, not from a slice "
+            "map.",
+            kind="extend-differs",
+            hint="Leave --slice-map out.",
+        )
+
+
+def _volume_source(pattern: str | None, slice_map: str | None, columns: str | None) -> "VolumeSource | None":
+    """Return what says volumes in the names' stead, or None where names say them.
+
+    Raises:
+        UsageError: options contradict each other. InputError: the map is not found, or no slice map.
+    """
+    if slice_map is None:
+        if columns is not None:
+            raise UsageError("--slice-map-columns is for --slice-map.", kind="slice-map-columns")
+        return None
+    if pattern is not None:
+        raise UsageError(
+            "--slice-map and --volume-pattern exclude each other: both say which image is of which volume.",
+            kind="two-readings",
+            hint="Leave one of them out.",
+        )
+    from planbalance.slicemap import parse_columns, parse_slice_map
+
+    chosen = None if columns is None else parse_columns(columns)
+    return parse_slice_map(_read_input(slice_map, "slice map"), columns=chosen, name=slice_map)
+
+
+def _refuse_two_readings(source: "VolumeSource | None", *, shared_ids: SharedIds | None, **groups: object) -> None:
+    """Refuse options that a source of volumes contradicts."""
+    if source is None:
+        return
+    if shared_ids == "different":
+        raise UsageError(
+            "--shared-ids different is for ids that names tell: one that a slice map or a header gives is one volume "
+            "in all inputs.",
+            kind="two-readings",
+            hint="Leave --shared-ids out.",
+        )
+    given = [name for name, value in groups.items() if value is not None]
+    if given and source.tells_patients:
+        raise UsageError(
+            f"The slice map has a column of patients, and --{given[0].replace('_', '-')} names patients too.",
+            kind="two-groupings",
+            hint="Leave that option out, or name the map's columns without patients: --slice-map-columns "
+            "image=HEADING,volume=HEADING.",
+        )
 
 
 _OPTION_OF: Final = {"positive_classes": "positive_class"}
@@ -830,6 +914,8 @@ def verify(  # noqa: PLR0913 - keywords of the contract
     volume_column: str = "volume",
     group_column: str = "group",
     volume_pattern: str | None = None,
+    slice_map: str | None = None,
+    slice_map_columns: str | None = None,
     jobs: int | None = None,
     shard: str | None = None,
     finish: bool = False,
@@ -852,6 +938,8 @@ def verify(  # noqa: PLR0913 - keywords of the contract
         volume_column: its column of volumes.
         group_column: its column of groups.
         volume_pattern: naming rule; None: the plan's, else `auto`.
+        slice_map: a CSV's path, a row an image, as in `plan`.
+        slice_map_columns: its columns.
         jobs: worker threads.
         shard: "I/N", or "auto" in a Slurm array: look at this part only; the verdict comes with `finish`.
         finish: put together what shards have found.
@@ -872,6 +960,11 @@ def verify(  # noqa: PLR0913 - keywords of the contract
         )
     if dataset is None and plan is None:
         plan = DEFAULT_PLAN
+    source = _volume_source(volume_pattern, slice_map, slice_map_columns)
+    _refuse_two_readings(source, shared_ids=None, group_map=group_map)
+    if source is not None:
+        sharing = {"--shard": shard is not None, "--finish": finish, "--executor dask": executor == "dask"}
+        _refuse_together({"--slice-map": True, **sharing})
     groups = None if group_map is None else read_group_map(group_map, volume_column, group_column)
     options = audit.VerifyOptions(
         plan=plan,
@@ -880,6 +973,7 @@ def verify(  # noqa: PLR0913 - keywords of the contract
         against=tuple(against),
         group_map=groups,
         volume_pattern=volume_pattern,
+        volume_source=source,
         jobs=jobs,
     )
     _refuse_together({"--shard": shard is not None, "--finish": finish, "--executor dask": executor == "dask"})

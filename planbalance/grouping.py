@@ -14,7 +14,7 @@ from io import StringIO
 from typing import Final, Literal
 
 from planbalance.errors import InputError
-from planbalance.model import SPLITS, Split, split_of_word
+from planbalance.model import IMAGE_SUFFIXES, SPLITS, Split, split_of_word
 
 GroupSource = Literal["map", "dicom"]
 
@@ -50,7 +50,7 @@ def csv_text(data: bytes, name: str) -> str:
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
-        raise _bad_map(f"{name} is not UTF-8 text (byte {error.start}).", "Save it as 'CSV UTF-8'.", name) from None
+        raise bad_map(f"{name} is not UTF-8 text (byte {error.start}).", "Save it as 'CSV UTF-8'.", name) from None
 
 
 def parse_group_map(
@@ -86,7 +86,7 @@ def parse_group_map(
                 conflicts[f"{volume}: {column} {traits[column][volume]} and {row[column]}"] = None
     if conflicts:
         message = f"{name} gives {counted(len(conflicts), 'volume')} two values: {some(conflicts)}."
-        raise _bad_map(message, "Give each volume one value a column.", *conflicts)
+        raise bad_map(message, "Give each volume one value a column.", *conflicts)
     return GroupMap(group_of=groups, traits=traits, name=name)
 
 
@@ -109,7 +109,7 @@ def parse_split_map(
             problems[f"{volume}: {splits[volume]} and {split}"] = None
     if problems:
         message = f"{name} gives {counted(len(problems), 'volume')} no split or two: {some(problems)}."
-        raise _bad_map(message, f"Write each volume once, with one of {', '.join(SPLITS)}.", *problems)
+        raise bad_map(message, f"Write each volume once, with one of {', '.join(SPLITS)}.", *problems)
     return splits
 
 
@@ -127,10 +127,13 @@ def require_known(volumes: Iterable[str], group_map: GroupMap) -> None:
     Raises:
         InputError: it does not; all are listed (kind `unknown-volumes`).
     """
-    unknown = sorted(volume for volume in set(volumes) if volume not in group_map.group_of)
+    known = set(volumes)
+    unknown = sorted(volume for volume in known if volume not in group_map.group_of)
     if unknown:
+        alike = spelled_otherwise((volume for volume in group_map.group_of if volume not in known), unknown)
         raise InputError(
-            f"{group_map.name} does not know {counted(len(unknown), 'volume')}: {some(unknown)}.",
+            f"{group_map.name} does not know {counted(len(unknown), 'volume')}: {some(unknown)}."
+            + spelling_note(alike, group_map.name),
             kind="unknown-volumes",
             hint="Add a row for each, spelled as listed here (prefixes and leading zeros included), or --exclude it.",
             paths=unknown,
@@ -198,26 +201,82 @@ def _without_side(volume: str) -> str | None:
     return None if match is None else f"{match[1]}*"
 
 
-def _rows(text: str, wanted: Sequence[str], name: str) -> Iterator[dict[str, str]]:
-    """Yield the wanted columns of every row that is not blank, values stripped."""
+def csv_table(text: str, name: str, columns: str) -> tuple[list[str], list[list[str]]]:
+    """Return the headings and the rows that are not blank; comma, semicolon or tab between the fields.
+
+    Args:
+        text: the CSV text.
+        name: how messages call it.
+        columns: what its first line might be, for a message.
+
+    Raises:
+        InputError: it is no CSV text, or empty (kind `bad-map`).
+    """
     lines = text.removeprefix("\ufeff")
     heading = lines.lstrip("\r\n").split("\n", 1)[0]
     delimiter = max(",;\t", key=heading.count)
     try:
         rows = [row for row in csv.reader(StringIO(lines, newline=""), delimiter=delimiter, strict=True) if any(row)]
     except csv.Error as error:
-        raise _bad_map(f"{name} is not CSV text: {error}.", "", name) from None
+        raise bad_map(f"{name} is not CSV text: {error}.", "", name) from None
     if not rows:
-        raise _bad_map(f"{name} is empty.", f"Its first line must name the columns: {','.join(wanted)}.", name)
-    places = _places([column.strip() for column in rows[0]], wanted, name)
+        raise bad_map(f"{name} is empty.", f"Its first line must name the columns: {columns}.", name)
+    return [column.strip() for column in rows[0]], rows[1:]
+
+
+def spelled_otherwise(mapped: Iterable[str], found: Iterable[str]) -> tuple[str, str] | None:
+    """Return one name of a map and one of the dataset that may be the same thing, or None: a guess for a message.
+
+    They differ in case, suffix, folder, leading zeros, separators or a `.0`; or they share a last number that no other
+    name has.
+    """
+    ours, theirs = list(dict.fromkeys(mapped)), list(dict.fromkeys(found))
+    for likeness in (str.casefold, _plain_name, _words_and_numbers):
+        known = {likeness(name): name for name in reversed(theirs)}
+        alike = next((name for name in ours if likeness(name) and likeness(name) in known), None)
+        if alike is not None:
+            return alike, known[likeness(alike)]
+    ours_by, theirs_by = _by_last_number(ours), _by_last_number(theirs)
+    return next(((ours_by[number], theirs_by[number]) for number in ours_by if number in theirs_by), None)
+
+
+def spelling_note(alike: tuple[str, str] | None, name: str) -> str:
+    """Return the sentence that shows both spellings, a blank before it, or nothing."""
+    return "" if alike is None else f" Perhaps spelled otherwise: {alike[0]!r} in {name}, {alike[1]!r} in the dataset."
+
+
+def _plain_name(name: str) -> str:
+    text = name.casefold().rpartition("/")[2].removesuffix(".0")
+    stem, _, suffix = text.rpartition(".")
+    return (stem if suffix in IMAGE_SUFFIXES else text).removesuffix(".0")
+
+
+def _words_and_numbers(name: str) -> str:
+    return " ".join(part.lstrip("0") or "0" for part in re.findall(r"[0-9]+|[a-z]+", _plain_name(name), re.ASCII))
+
+
+def _by_last_number(names: Iterable[str]) -> dict[str, str]:
+    """Return the names by their last number, those apart that share one."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for name in names:
+        numbers = re.findall(r"[0-9]+", _plain_name(name), re.ASCII)
+        if numbers:
+            found[numbers[-1].lstrip("0") or "0"].append(name)
+    return {number: several[0] for number, several in found.items() if len(several) == 1}
+
+
+def _rows(text: str, wanted: Sequence[str], name: str) -> Iterator[dict[str, str]]:
+    """Yield the wanted columns of every row that is not blank, values stripped."""
+    headings, rows = csv_table(text, name, ",".join(wanted))
+    places = _places(headings, wanted, name)
     empty: list[str] = []
-    for number, row in enumerate(rows[1:], start=2):
+    for number, row in enumerate(rows, start=2):
         values = {column: row[place].strip() if place < len(row) else "" for column, place in places.items()}
         empty += [f"row {number}: {column}" for column, value in values.items() if not value]
         if not empty:
             yield values
     if empty:
-        raise _bad_map(f"{name} has {counted(len(empty), 'empty value')}: {some(empty)}.", "Fill them in.", *empty)
+        raise bad_map(f"{name} has {counted(len(empty), 'empty value')}: {some(empty)}.", "Fill them in.", *empty)
 
 
 def _places(headings: Sequence[str], wanted: Sequence[str], name: str) -> dict[str, int]:
@@ -226,11 +285,12 @@ def _places(headings: Sequence[str], wanted: Sequence[str], name: str) -> dict[s
         if headings.count(column) != 1:
             times = "no column" if column not in headings else "more than one column"
             message = f"{name} has {times} {column!r}; its columns are {some(headings)}."
-            raise _bad_map(message, "Choose columns with --volume-column, --group-column and --stratify.", name)
+            raise bad_map(message, "Choose columns with --volume-column, --group-column and --stratify.", name)
     return {column: headings.index(column) for column in wanted}
 
 
-def _bad_map(message: str, hint: str, *paths: str) -> InputError:
+def bad_map(message: str, hint: str, *paths: str) -> InputError:
+    """Return the refusal of a map."""
     return InputError(message, kind="bad-map", hint=hint, paths=paths)
 
 

@@ -267,15 +267,20 @@ class SlicesPerVolume(NamedTuple):
         return cls(numbers[0], median, numbers[-1], len(numbers), numbers.count(1))
 
 
+# The rules by which names tell nothing: the plan alone says which slice is of which volume.
+TOLD_RULES: Final = ("slice-map", "dicom")
+
+
 class Naming(NamedTuple):
     """The rule that reads a file's name, as the plan stores it.
 
     Attributes:
-        rule: `im-dash`, `trailing-number`, `parent-dir` or `regex`.
+        rule: `im-dash`, `trailing-number`, `parent-dir` or `regex`; `slice-map` or `dicom` where volumes are not read
+            from names (`TOLD_RULES`).
         pattern: the regular expression of `regex`, else None.
     """
 
-    rule: Literal["im-dash", "trailing-number", "parent-dir", "regex"]
+    rule: Literal["im-dash", "trailing-number", "parent-dir", "regex", "slice-map", "dicom"]
     pattern: str | None = None
 
 

@@ -3,10 +3,10 @@
 import os
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from planbalance.audit.across import content_of
 from planbalance.audit.audited import Audited, Gap, NamesRead, gaps
@@ -23,6 +23,7 @@ from planbalance.audit.tally import Seen, SplitOf, Tally
 from planbalance.audit.trainer_rules import label_of
 from planbalance.audit.trainers_view import foreign_view, taken_problems
 from planbalance.audit.tree import list_followed, look
+from planbalance.audit.volumes import FROM_MAP, with_note
 from planbalance.errors import InputError
 from planbalance.inputs import FoundInput, common_names, resolve_input
 from planbalance.labels import KPT_SHAPE, keypoints_of, overshoot_sentence
@@ -32,15 +33,17 @@ from planbalance.model import (
     Check,
     InputSpec,
     Load,
+    Naming,
     Problem,
     Progress,
     SlicesPerVolume,
     Snapshot,
     Split,
 )
-from planbalance.naming import Name, find_names, reader
-from planbalance.planfile import naming_document
+from planbalance.naming import Name, Names, find_names, reader
+from planbalance.planfile import naming_document, told_document
 from planbalance.scan import scan
+from planbalance.slicemap import Place, examples
 
 NO_PLAN: Final = "there is no plan to compare with"
 _QUICK: Final = "quick: neither images nor labels were read"
@@ -121,6 +124,7 @@ def audit_foreign(path: str, options: VerifyOptions, progress: Progress) -> Audi
         options=options,
         progress=progress,
     )
+    with_note(overlaps.checks, "" if options.volume_source is None else FROM_MAP)
     checks = [
         *(not_checked(name, NO_PLAN) for name in _NEED_A_PLAN),
         _labels(found),
@@ -153,14 +157,10 @@ def _gather(path: str, options: VerifyOptions, progress: Progress) -> Found:
     in_splits = [image for image in images if image.splits]
     if not images:
         raise _nothing_found(path, snapshot)
-    paths = [image.below for image in in_splits or images]
-    naming, read = find_names(paths, options.volume_pattern or "auto")
-    # an image that two splits load counts once here
-    slices = SlicesPerVolume.of(Counter(read.volumes).values())
-    names_read = NamesRead(naming_document(naming, paths), slices, "volume", len(set(read.volumes)))
+    told, names_read = _names(path, in_splits or images, options)
     found = Found(Tally(), {}, _split_of(in_splits), snapshot, yaml, names_read)
     found.outside = len(images) - len(in_splits)
-    found.tally.add(list(_seen(in_splits, reader(naming), found.patients)))
+    found.tally.add(list(_seen(in_splits, told, found.patients)))
     _add_labels(found, images)
     named = {folder.split for folder in resolved.input.folders}
     expected = [split for split in SPLITS if split in named or found.tally.totals[split]]
@@ -250,16 +250,38 @@ def _splits(path: str, folder_split: Split | None, also: YamlSplits | None) -> t
     return first if also is None else tuple(dict.fromkeys(first + also.of(path)))
 
 
+def _names(path: str, images: Sequence[_Image], options: VerifyOptions) -> tuple[Iterable[Name | None], NamesRead]:
+    """Return what names say of the images, or what is said in their stead, and how they were read."""
+    paths = [image.below for image in images]
+    if options.volume_source is None:
+        naming, read = find_names(paths, options.volume_pattern or "auto")
+        return map(reader(naming), paths), _names_read(naming_document(naming, paths), read)
+    root = os.path.abspath(path if os.path.isdir(path) else os.path.dirname(path)).rstrip("/")
+    places = [
+        Place(root, image.path[len(root) + 1 :], image.below)
+        if image.path.startswith(f"{root}/")
+        else Place("/", image.path.lstrip("/"), image.below)
+        for image in images
+    ]
+    names, warnings = options.volume_source.read(places)
+    document = told_document(Naming(options.volume_source.rule), examples(places, names), warnings)
+    patients = names.patients or [None] * len(images)
+    return map(Name, names.volumes, names.numbers, patients), _names_read(document, names)
+
+
+def _names_read(document: Mapping[str, Any], names: Names) -> NamesRead:
+    # an image that two splits load counts once here
+    slices = SlicesPerVolume.of(Counter(names.volumes).values())
+    return NamesRead(document, slices, "volume", len(set(names.volumes)))
+
+
 def _split_of(images: Iterable[_Image]) -> SplitOf:
     known = {image.path: image.splits for image in images}
     return lambda path: known[path]
 
 
-def _seen(
-    images: Iterable[_Image], read_name: Callable[[str], Name | None], patients: dict[str, str]
-) -> Iterator[Seen]:
-    for image in images:
-        name = read_name(image.below)
+def _seen(images: Sequence[_Image], names: Iterable[Name | None], patients: dict[str, str]) -> Iterator[Seen]:
+    for image, name in zip(images, names, strict=False):  # where no image is in a split, names were read of all
         volume = name.volume if name is not None else ""
         if name is not None and name.patient is not None:
             patients[volume] = name.patient

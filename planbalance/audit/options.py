@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from planbalance.grouping import GroupMap
 from planbalance.model import Split
+from planbalance.slicemap import VolumeSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class VerifyOptions:
         against: other data sets (folders or yaml files) to compare with.
         group_map: volume -> group; overrides the plan's groups.
         volume_pattern: naming rule as in `plan`; None: the plan's, else `auto`.
+        volume_source: what says the volume of each image in the names' stead.
         labels_by_content: with `quick`, read the labels all the same (what `build` ends with).
         unsplit_as: count images that belong to no split as this one's.
         jobs: workers; None: one a core.
@@ -28,6 +30,7 @@ class VerifyOptions:
     against: tuple[str, ...] = ()
     group_map: GroupMap | None = None
     volume_pattern: str | None = None
+    volume_source: VolumeSource | None = None
     labels_by_content: bool = False
     unsplit_as: Split | None = None
     jobs: int | None = None

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache, partial
+from functools import partial
 
 from planbalance import handoff
 from planbalance.audit import structure
@@ -34,13 +34,12 @@ from planbalance.audit.structure import Expected
 from planbalance.audit.subject import Subject
 from planbalance.audit.trainers_view import TRAINERS_VIEW, planned_view
 from planbalance.audit.verdicts import Verdicts, count_checks, planned_gaps
-from planbalance.audit.volumes import planned_volumes
+from planbalance.audit.volumes import planned_volumes, with_note
 from planbalance.decode import can_probe
-from planbalance.destination import Destinations
 from planbalance.executor.processes import available_cores
 from planbalance.labels import KPT_SHAPE, keypoints_of, overshoot_sentence
 from planbalance.model import SPLITS, Check, Progress, SlicesPerVolume, Split
-from planbalance.planfile import Facts, naming_document
+from planbalance.planfile import Facts
 
 
 def judged_part(subject: Subject, options: VerifyOptions, blocks: range, progress: Progress) -> list[Gathered]:
@@ -48,7 +47,7 @@ def judged_part(subject: Subject, options: VerifyOptions, blocks: range, progres
 
     Raises as `audit_planned`.
     """
-    volumes = planned_volumes(subject.header, options.volume_pattern, _paths_below(subject))
+    volumes = planned_volumes(subject, options)
     expected = _expected(subject, options, read_manifest(subject)[0], _absent_inputs(subject))
     found: list[Gathered] = []
     judge = SliceJudge(subject, expected, volumes)
@@ -75,8 +74,7 @@ def audit_planned(
         InputError: the group map or naming pattern asked for does not fit the names.
         PlanError: the plan is damaged or hostile.
     """
-    paths = cache(_paths_below(subject))
-    volumes = planned_volumes(subject.header, options.volume_pattern, paths)
+    volumes = planned_volumes(subject, options)
     manifest, manifest_found = read_manifest(subject)
     absent = _absent_inputs(subject)
     expected = _expected(subject, options, manifest, absent)
@@ -107,6 +105,7 @@ def audit_planned(
     groups, grouped_by = _groups(subject, options)
     overlaps = overlap_checks(tally, groups=groups, images=images, options=options, progress=progress)
     split_gaps = planned_gaps(subject, tally, labels_read=expected.reading.labels)
+    with_note(overlaps.checks, volumes.note)
     checks = [
         *verdicts.file_checks(findings),
         *count_checks(subject, tally, metadata, options, split_gaps),
@@ -118,11 +117,11 @@ def audit_planned(
         planned_view(subject.header, tally, subject.mode, by_trainers, loads),
     ]
     content = partial(content_of, tally, split_of, groups, images=not options.quick)
-    naming = subject.header.naming
-    if options.volume_pattern is not None and volumes.naming is not None:
-        naming = naming_document(volumes.naming, paths())
     names = NamesRead(
-        naming, SlicesPerVolume.of(tally.slices_of_volumes().values()), grouped_by, tally.count_groups(groups or {})
+        volumes.document,
+        SlicesPerVolume.of(tally.slices_of_volumes().values()),
+        grouped_by,
+        tally.count_groups(groups or {}),
     )
     return Audited(checks, overlaps, tally, content, names, split_gaps, subject.header.digest, loads)
 
@@ -147,15 +146,6 @@ def _reading(subject: Subject, options: VerifyOptions, absent: Sequence[str]) ->
         looker=looker() if options.near_duplicates and not options.quick else None,
         keypoints=keypoints_of(subject.header.yaml_keys.get(KPT_SHAPE)),
     )
-
-
-def _paths_below(subject: Subject) -> Callable[[], list[str]]:
-    destinations = Destinations(subject.header.sources, "keep")
-
-    def paths() -> list[str]:
-        return [destinations.below(each.input, each.image, each.volume) for each in subject.plan.operations()]
-
-    return paths
 
 
 def _documents(subject: Subject) -> Iterator[str]:
@@ -183,7 +173,7 @@ def _groups(subject: Subject, options: VerifyOptions) -> tuple[dict[str, str] | 
         return dict(options.group_map.group_of), options.group_map.source
     told = subject.header.parameters.get("groups")
     by = told.get("by") if isinstance(told, dict) else None
-    if by not in ("map", "patient", "dicom"):
+    if by not in ("map", "patient", "slice-map", "dicom"):
         return None, "volume"
     return {volume.id: volume.group for volume in subject.header.volumes}, str(by)
 

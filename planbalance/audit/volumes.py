@@ -1,15 +1,27 @@
 """The volume of each slice, read from its name again, not taken from the plan's word."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
-from planbalance.model import Naming, Operation, PlanHeader, Source
+from planbalance.audit.options import VerifyOptions
+from planbalance.audit.sharing import VOLUMES
+from planbalance.audit.subject import Subject
+from planbalance.destination import Destinations
+from planbalance.model import TOLD_RULES, Check, Naming, Operation, PlanHeader, Source
 from planbalance.naming import Name, find_naming, read_names, reader
+from planbalance.planfile import naming_document, told_document
 from planbalance.planner import id_prefixes
+from planbalance.slicemap import Place, examples
+
+FROM_PLAN: Final = "volumes are those of the plan: names do not tell them"
+FROM_MAP: Final = "volumes are those of the slice map"
 
 
 def planned_naming(header: PlanHeader) -> Naming | None:
-    """Return the rule that the plan stores."""
+    """Return the rule that the plan stores; None where names tell nothing (`TOLD_RULES`), or there is none."""
     rule, pattern = header.naming.get("rule"), header.naming.get("pattern")
+    if rule in TOLD_RULES:
+        return None
     if rule in ("im-dash", "trailing-number", "parent-dir"):
         return Naming(rule)
     return Naming("regex", pattern) if rule == "regex" and isinstance(pattern, str) else None
@@ -19,10 +31,21 @@ class VolumesByName:
     """Reads the volume of a planned slice, and of an image that lies in the tree without being planned.
 
     Attributes:
-        naming: the rule; None where the plan's own word is all there is.
+        naming: the rule; None where names tell nothing or the plan's own word is all there is.
+        document: how names were read, as JSON values.
+        note: what to say of where volumes come from, where that is not the names.
     """
 
-    def __init__(self, header: PlanHeader, naming: Naming | None) -> None:
+    def __init__(
+        self,
+        header: PlanHeader,
+        naming: Naming | None,
+        told: Mapping[tuple[int, str], str] | None = None,
+        document: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.note = "" if naming is not None else FROM_MAP if told is not None else FROM_PLAN
+        self.document = header.naming if document is None else document
+        self._told = told
         self.naming = naming
         self._read: Callable[[str], Name | None] | None = None if naming is None else reader(naming)
         self._sources = header.sources
@@ -31,6 +54,8 @@ class VolumesByName:
 
     def of(self, operation: Operation) -> str:
         """Return the volume that the name says; the plan's where the rule says nothing."""
+        if self._told is not None:
+            return self._told[operation.input, operation.image]
         if self._read is None:
             return operation.volume
         index = operation.input
@@ -74,20 +99,42 @@ class VolumesByName:
         return ""
 
 
-def planned_volumes(header: PlanHeader, pattern: str | None, paths: Callable[[], Sequence[str]]) -> VolumesByName:
-    """Return the reader for a plan's slices: by its own rule, or by the pattern asked for.
-
-    Args:
-        header: the plan's.
-        pattern: `--volume-pattern`, or None.
-        paths: gives the slices' paths below their image folders, where a pattern must be tried on them.
+def planned_volumes(subject: Subject, options: VerifyOptions) -> VolumesByName:
+    """Return the reader for a plan's slices: by its own rule, or by the pattern or the source asked for.
 
     Raises:
-        InputError: the pattern asked for does not read the names.
+        InputError: the pattern or the source asked for does not fit the names.
     """
-    if pattern is not None:
-        return VolumesByName(header, find_naming(paths(), pattern))
+    header = subject.header
+    if options.volume_source is not None:
+        operations = list(subject.plan.operations())
+        places = list(_places(subject, operations))
+        names, warnings = options.volume_source.read(places)
+        keys = [(each.input, each.image) for each in operations]
+        document = told_document(Naming(options.volume_source.rule), examples(places, names), warnings)
+        return VolumesByName(header, None, dict(zip(keys, names.volumes, strict=True)), document)
+    if options.volume_pattern is not None:
+        below = Destinations(header.sources, "keep").below
+        paths = [below(each.input, each.image, each.volume) for each in subject.plan.operations()]
+        naming = find_naming(paths, options.volume_pattern)
+        return VolumesByName(header, naming, document=naming_document(naming, paths))
     return VolumesByName(header, planned_naming(header))
+
+
+def _places(subject: Subject, operations: Sequence[Operation]) -> Iterator[Place]:
+    """Yield what a table may call the images of a plan: as they were called in the inputs."""
+    folders = [_image_folders(source) for source in subject.header.sources]
+    prefixes = [source.prefix for source in subject.header.sources]
+    for each in operations:
+        below = below_folder(each.image, folders[each.input])
+        yield Place(subject.inputs[each.input], each.image, below, prefixes[each.input])
+
+
+def with_note(checks: list[Check], note: str) -> None:
+    """Say at the check of volumes where they come from."""
+    for at, check in enumerate(checks):
+        if note and check.name == VOLUMES and check.ok is not None:
+            checks[at] = check._replace(reason="; ".join(filter(None, (check.reason, note))))
 
 
 def _image_folders(source: Source) -> tuple[str, ...]:

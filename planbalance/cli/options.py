@@ -307,6 +307,18 @@ reading_options = together(
     ),
 )  # fmt: skip
 
+volume_source_options = together(
+    option(
+        "--slice-map", type=PATH, metavar="CSV", heading="Reading",
+        help="Where names do not tell the volume: a row an image, with the columns image, volume, patient and slice "
+        "(needed: image, and one of volume and patient).",
+    ),
+    option(
+        "--slice-map-columns", metavar="ROLE=HEADING,...", heading="Reading",
+        help="How its columns are called, such as image=File_name,patient=Patient_index; A+B joins two columns.",
+    ),
+)  # fmt: skip
+
 group_options = together(
     option("--group-map", type=PATH, metavar="CSV", heading="Groups", help="Volume -> patient; a group never splits."),
     option("--volume-column", default="volume", show_default=True, heading="Groups", help="Its column of volumes."),
@@ -403,6 +415,7 @@ plan_options = together(
     patient_options,
     sampling_options,
     reading_options,
+    volume_source_options,
     label_options,
 )  # fmt: skip
 

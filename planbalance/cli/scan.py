@@ -5,7 +5,14 @@ from collections.abc import Sequence
 import click
 
 from planbalance import api
-from planbalance.cli.options import command, group_options, input_specs, inputs_options, reading_options
+from planbalance.cli.options import (
+    command,
+    group_options,
+    input_specs,
+    inputs_options,
+    reading_options,
+    volume_source_options,
+)
 from planbalance.cli.terminal import Answer, Terminal
 from planbalance.model import InputSpec, SharedIds
 from planbalance.report.scan import scan_document, scan_text
@@ -15,6 +22,7 @@ from planbalance.report.scan import scan_document, scan_text
 @inputs_options
 @group_options
 @reading_options
+@volume_source_options
 @click.pass_obj
 def scan(  # noqa: PLR0913, PLR0917 - click passes options by name
     terminal: Terminal,
@@ -28,6 +36,8 @@ def scan(  # noqa: PLR0913, PLR0917 - click passes options by name
     group_column: str,
     volume_pattern: str | None,
     positive_classes: Sequence[str],
+    slice_map: str | None,
+    slice_map_columns: str | None,
 ) -> Answer:
     """Show what is in one or several data sets: volumes, slices, labels, how names are read, what is wrong.
 
@@ -35,7 +45,9 @@ def scan(  # noqa: PLR0913, PLR0917 - click passes options by name
     """
     found = api.scan(
         input_specs(inputs, named, images, label_root),
-        volume_pattern=volume_pattern or "auto",
+        volume_pattern=volume_pattern,
+        slice_map=slice_map,
+        slice_map_columns=slice_map_columns,
         positive_classes=positive_classes,
         shared_ids=shared_ids,
         group_map=group_map,

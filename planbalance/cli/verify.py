@@ -7,7 +7,7 @@ from typing import Any, Literal
 import click
 
 from planbalance import api
-from planbalance.cli.options import PATH, RULE, command, group_options, option, shard_options
+from planbalance.cli.options import PATH, RULE, command, group_options, option, shard_options, volume_source_options
 from planbalance.cli.terminal import Answer, Terminal
 from planbalance.errors import PlanError
 from planbalance.model import Audit
@@ -39,6 +39,7 @@ AUDIT_FAILED = 6
     heading="Reading",
     help="As in plan.  [default: the plan's rule, else auto]",
 )
+@volume_source_options
 @shard_options
 @click.pass_obj
 def verify(  # noqa: PLR0913, PLR0917 - click passes options by name
@@ -53,6 +54,8 @@ def verify(  # noqa: PLR0913, PLR0917 - click passes options by name
     volume_column: str,
     group_column: str,
     volume_pattern: str | None,
+    slice_map: str | None,
+    slice_map_columns: str | None,
     shard: str | None,
     finish: bool,  # noqa: FBT001 - an option
     executor: Literal["local", "dask"],
@@ -81,6 +84,8 @@ def verify(  # noqa: PLR0913, PLR0917 - click passes options by name
         volume_column=volume_column,
         group_column=group_column,
         volume_pattern=volume_pattern,
+        slice_map=slice_map,
+        slice_map_columns=slice_map_columns,
         shard=shard,
         finish=finish,
         executor=executor,

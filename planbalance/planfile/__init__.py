@@ -17,6 +17,7 @@ from planbalance.planfile.header import (
     SCHEMA,
     naming_document,
     parse_header,
+    told_document,
 )
 from planbalance.planfile.lines import BlockReader, parse_block
 from planbalance.planfile.seal import TAIL, SealedPlan, first_line_of, format_mtime, seal
@@ -45,5 +46,6 @@ __all__ = (
     "parse_header",
     "seal",
     "slice_counts",
+    "told_document",
     "volume_counts",
 )

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -15,6 +15,7 @@ from planbalance.model import (
     DATA_KEYS,
     NO_KEYS,
     SPLITS,
+    TOLD_RULES,
     Block,
     Folder,
     Naming,
@@ -42,6 +43,7 @@ from planbalance.planfile.values import (
     shown,
     text_of,
 )
+from planbalance.runlength import decode
 
 SCHEMA: Final = "planbalance/plan/1"
 BLOCK_OPERATIONS: Final = 4096
@@ -154,6 +156,16 @@ def naming_document(naming: Naming, paths: Sequence[str]) -> dict[str, Any]:
     from planbalance.naming import read_aloud  # noqa: PLC0415 - a header that is only read needs no rule
 
     return {"rule": naming.rule, "pattern": naming.pattern, "examples": list(read_aloud(naming, paths))}
+
+
+def told_document(naming: Naming, examples: Iterable[str], warnings: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the same where names tell nothing (`TOLD_RULES`): the examples are of what is told in their stead."""
+    return {
+        "rule": naming.rule,
+        "pattern": None,
+        "examples": list(examples),
+        **({"warnings": list(warnings)} if warnings else {}),
+    }
 
 
 def _absolute(value: object, what: str) -> str:
@@ -280,7 +292,8 @@ def _check_places(header: PlanHeader) -> None:
 def _check_options(header: PlanHeader) -> None:
     one_of(header.parameters.get("layout"), ("keep", "by-volume"), "the layout")
     naming = header.naming
-    rule = one_of(naming.get("rule"), ("im-dash", "trailing-number", "parent-dir", "regex"), "the naming rule")
+    rules = ("im-dash", "trailing-number", "parent-dir", "regex", *TOLD_RULES)
+    rule = one_of(naming.get("rule"), rules, "the naming rule")
     if not isinstance(naming.get("pattern"), str if rule == "regex" else str | None):
         malformed("the naming rule's pattern is not a string")
     if rule == "regex":
@@ -292,6 +305,30 @@ def _check_options(header: PlanHeader) -> None:
             hostile(f"its naming rule's pattern is none: {shown(error.message)}")
     for example in list_of(naming.get("examples", []), "the naming rule's examples"):
         text_of(example, "an example of the naming rule")
+    _check_told_numbers(header)
+
+
+def _check_told_numbers(header: PlanHeader) -> None:
+    """Check the numbers of kept slices that a plan holds where names do not tell them: no more than there are slices.
+
+    They are one list a volume, of positives and of negatives, as run-length text.
+    """
+    told = header.naming.get("numbers")
+    if told is None:
+        return
+    kept = {volume.id: volume.kept for volume in header.volumes}
+    for volume, numbers in object_of(told, "the numbers of slices").items():
+        runs = list_of(numbers, "the numbers of a volume's slices")
+        if volume not in kept or len(runs) != 2:
+            malformed(f"the numbers of slices of {shown(volume)} are not those of a volume's positives and negatives")
+        room = kept[volume]
+        for text in runs:
+            if not isinstance(text, str):
+                malformed(f"the numbers of slices of {shown(volume)} are no run-length text")
+            try:
+                room -= len(decode(text, limit=room))
+            except ValueError:
+                malformed(f"the numbers of slices of {shown(volume)} are not those of {kept[volume]} slices")
 
 
 def _check_volumes(volumes: Sequence[PlannedVolume]) -> None:

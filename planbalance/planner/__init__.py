@@ -25,6 +25,8 @@ from planbalance.planner.volumes import (
     id_prefixes,
     into_volumes,
     is_positive,
+    paths_below,
+    places_of,
     read_slices,
 )
 
@@ -47,6 +49,8 @@ __all__ = (
     "parse_decimal",
     "parse_negatives",
     "parse_ratios",
+    "paths_below",
+    "places_of",
     "plain",
     "read_slices",
     "usable",

@@ -8,9 +8,10 @@ from typing import Any, Final, Literal, Protocol
 
 from planbalance.errors import PlanError, UsageError
 from planbalance.grouping import GroupMap, some
-from planbalance.model import Input, Layout, Operation, PlanHeader, SharedIds, Split
+from planbalance.model import TOLD_RULES, Input, Layout, Operation, PlanHeader, SharedIds, Split
 from planbalance.places import all_guarded, overlap_refused, relation
 from planbalance.planner.volumes import id_prefixes
+from planbalance.slicemap import VolumeSource
 
 # The guide's command lines (Step 2): 70/15/15.
 DEFAULT_RATIOS: Final = (Decimal("0.7"), Decimal("0.15"), Decimal("0.15"))
@@ -57,6 +58,7 @@ class PlanOptions:
         stratify: columns of the group map to keep in proportion.
         extend: an older plan whose volumes stay where they are.
         hash_images: the snapshot holds hashes of images; volumes that share one become one group.
+        volume_source: what says the volume of each image in the names' stead; None: `volume_pattern` does.
         shared_ids: whether a volume id in several inputs is one volume; None: refused where an input has a prefix.
     """
 
@@ -84,6 +86,7 @@ class PlanOptions:
     extend: ReadablePlan | None = None
     hash_images: bool = False
     shared_ids: SharedIds | None = None
+    volume_source: VolumeSource | None = None
 
     @property
     def ratios(self) -> tuple[Decimal, Decimal, Decimal]:
@@ -243,8 +246,8 @@ def check_output(output: str, inputs: Iterable[Input]) -> None:
 def options_from_plan(header: PlanHeader) -> dict[str, Any]:
     """Return what `--extend` takes from the older plan, as arguments of `PlanOptions`.
 
-    They are `volume_pattern`, `positive_classes`, the three ratios, `split_seed`, `sample_seed`, and `shared_ids` where
-    the older plan decides it.
+    They are `volume_pattern` where names tell volumes, `positive_classes`, the three ratios, `split_seed`,
+    `sample_seed`, and `shared_ids` where the older plan decides it.
 
     Raises:
         PlanError: the plan, which is as untrusted as any, does not hold them (kind `bad-plan`).
@@ -260,7 +263,7 @@ def options_from_plan(header: PlanHeader) -> dict[str, Any]:
         ratios = check_ratios(_three([_decimal(parameters[f"{split}_ratio"]) for split in ("train", "val", "test")]))
         classes = parameters["positive_classes"]
         return {
-            "volume_pattern": _text(naming["pattern"] if naming["rule"] == "regex" else naming["rule"]),
+            **_pattern(naming),
             "positive_classes": None if classes is None else frozenset(map(_whole, classes)),
             "train_ratio": ratios[0],
             "val_ratio": ratios[1],
@@ -275,6 +278,13 @@ def options_from_plan(header: PlanHeader) -> dict[str, Any]:
             kind="bad-plan",
             hint="Give --extend a plan that planbalance wrote.",
         ) from None
+
+
+def _pattern(naming: Mapping[str, Any]) -> dict[str, str]:
+    """Return the older plan's `volume_pattern`; nothing where names tell nothing, and a source must be given again."""
+    if naming["rule"] in TOLD_RULES:
+        return {}
+    return {"volume_pattern": _text(naming["pattern"] if naming["rule"] == "regex" else naming["rule"])}
 
 
 def _shared_ids(header: PlanHeader) -> dict[str, Any]:

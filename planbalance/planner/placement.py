@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from planbalance.errors import InputError, UsageError
-from planbalance.grouping import counted, some
+from planbalance.grouping import counted, some, spelled_otherwise, spelling_note
 from planbalance.model import SPLITS, Input, PlanHeader, Split, Volume
 from planbalance.planner.options import PlanOptions
 from planbalance.split import Unit
@@ -129,7 +129,11 @@ def _claim_mapped(
             claims[volume.group].setdefault(split_map[volume.id], f"--split-map, {volume.id}")
     unknown = sorted(set(split_map).difference(volume.id for volume in volumes))
     if unknown:
-        warnings.append(f"--split-map names {counted(len(unknown), 'volume')} that no input holds: {some(unknown)}.")
+        alike = spelled_otherwise(unknown, [volume.id for volume in volumes if volume.id not in split_map])
+        warnings.append(
+            f"--split-map names {counted(len(unknown), 'volume')} that no input holds: {some(unknown)}."
+            + spelling_note(alike, "the map")
+        )
 
 
 def _claim_known(

@@ -18,12 +18,14 @@ from planbalance.planner.volumes import (
     into_volumes,
     paths_below,
     place_of,
+    places_of,
     read_slices,
     refuse_ids,
     refuse_shared_ids,
     with_equal_images_joined,
     with_groups,
 )
+from planbalance.slicemap import Told, examples
 
 # What to do about a problem that the scan found, by its kind.
 _HINTS: Final[Mapping[str, str]] = {
@@ -40,11 +42,13 @@ class Selection(NamedTuple):
         volumes: sorted by id, with the groups that the names' `patient`, the group map or equal images give.
         naming: the rule that read the names.
         paths: a few image paths below their folders, for the examples of the naming rule.
-        grouped_by: where groups come from: `volume` (each its own), `patient` (the names), `map` or `dicom`.
+        grouped_by: where groups come from: `volume` (each its own), `patient` (the names), `map`, `slice-map` or
+            `dicom`.
         joined: sets of volumes that became one group because they share identical images.
         excluded: `volumes` and `slices` left out by `--exclude`, slices of whole volumes included.
         suffixes: how many of the slices have which suffix, as it is spelled.
         warnings: sentences.
+        examples: two images with what is told of them, where names were not read.
     """
 
     volumes: tuple[Volume, ...]
@@ -55,6 +59,7 @@ class Selection(NamedTuple):
     excluded: dict[str, int]
     suffixes: dict[str, int]
     warnings: tuple[str, ...]
+    examples: tuple[str, ...] = ()
 
 
 def usable(snapshot: Snapshot, options: PlanOptions) -> Selection:
@@ -70,14 +75,21 @@ def usable(snapshot: Snapshot, options: PlanOptions) -> Selection:
     if not images:
         raise _no_slices(snapshot)
     paths = paths_below(snapshot.inputs, images)
-    naming, names = find_names(paths, options.volume_pattern)
+    source, shared_ids = options.volume_source, options.shared_ids
+    if source is None:
+        naming, names = find_names(paths, options.volume_pattern)
+        told, shown = Told(names), tuple[str, ...]()
+    else:  # an id that is told is the same volume in all inputs
+        places = places_of(snapshot.inputs, images, paths)
+        told, naming, shared_ids = source.read(places), Naming(source.rule), "same"
+        shown = examples(places, told.names)
     read, patients = read_slices(
-        snapshot.inputs, images, naming, options.positive_classes, names, paths, options.shared_ids
+        snapshot.inputs, images, naming, options.positive_classes, told.names, paths, shared_ids
     )
     slices, volumes_excluded = _without_excluded_volumes(read, excluding)
-    refuse_shared_ids(snapshot.inputs, slices, options.shared_ids)
+    refuse_shared_ids(snapshot.inputs, slices, shared_ids)
     excluded = {"volumes": volumes_excluded, "slices": len(snapshot.images) - len(slices)}
-    warnings = list(_scan_warnings(snapshot))
+    warnings = [*_scan_warnings(snapshot), *told.warnings]
     slices = _by_missing_label(snapshot, slices, options.missing_label, warnings)
     slices = _by_invalid_label(snapshot, slices, options.invalid_label, warnings)
     if not slices:
@@ -92,7 +104,9 @@ def usable(snapshot: Snapshot, options: PlanOptions) -> Selection:
     warnings += _warnings(volumes, grouped_by, joined, excluding)
     used = paths if len(slices) == len(paths) else [one.file.path for one in slices]
     suffixes = Counter([path[path.rfind(".") + 1 :] for path in used])
-    return Selection(volumes, naming, tuple(paths[:1000]), grouped_by, joined, excluded, suffixes, tuple(warnings))
+    return Selection(
+        volumes, naming, tuple(paths[:1000]), grouped_by, joined, excluded, suffixes, tuple(warnings), shown
+    )
 
 
 def _refuse_problems(snapshot: Snapshot, excluding: Matcher) -> None:
@@ -230,7 +244,8 @@ def _grouped(
         require_known((volume.id for volume in volumes), options.group_map)
         grouped = with_groups(volumes, options.group_map.group_of), options.group_map.source
     elif patients:
-        grouped = with_groups(volumes, patients), "patient"
+        by = "patient" if options.volume_source is None else options.volume_source.rule
+        grouped = with_groups(volumes, patients), by
     else:
         return volumes, "volume"
     faults = [f"{volume.id}: {volume.group!r} {fault}" for volume in grouped[0] if (fault := text_fault(volume.group))]

@@ -20,7 +20,7 @@ from planbalance.model import (
     are_named,
     placeholder_names,
 )
-from planbalance.planfile import naming_document, slice_counts, volume_counts
+from planbalance.planfile import naming_document, slice_counts, told_document, volume_counts
 from planbalance.planner.options import PlanOptions, plain
 from planbalance.planner.slices import Selection
 from planbalance.planner.undersample import Thinned
@@ -81,7 +81,9 @@ def header_of(snapshot: Snapshot, decided: Decided, counts: Sequence[ClassCount]
         output=options.output,
         names=classes.names,
         parameters=_parameters(decided, snapshot.inputs),
-        naming=naming_document(selection.naming, selection.paths),
+        naming=naming_document(selection.naming, selection.paths)
+        if options.volume_source is None
+        else {**told_document(selection.naming, selection.examples), **_told_numbers(decided)},
         statistics=_statistics(decided, classes.word),
         volume_statistics={**volume_counts(planned), **_strata(planned)},
         targets=_targets(decided, classes.names),
@@ -110,6 +112,19 @@ def class_counts(snapshot: Snapshot, decided: Decided) -> tuple[ClassCount, ...]
         ClassCount(class_id, *(tuple(number[class_id, split] for split in SPLITS) for number in (boxes, slices, units)))
         for class_id in decided.result.classes
     )
+
+
+def _told_numbers(decided: Decided) -> dict[str, Any]:
+    """Return the numbers of kept slices, positives and negatives of each volume as text: names do not."""
+    numbers = {}
+    for volume in decided.selection.volumes:
+        found: tuple[list[int], list[int]] = ([], [])
+        for one in decided.kept(volume):
+            if one.number is not None:
+                found[not one.positive].append(one.number)
+        if any(found):
+            numbers[volume.id] = list(map(encode, found))
+    return {"numbers": numbers} if numbers else {}
 
 
 def _planned(volume: Volume, decided: Decided) -> PlannedVolume:
@@ -225,6 +240,7 @@ def _parameters(decided: Decided, inputs: Iterable[Input]) -> dict[str, Any]:
         "exclude": {"entries": list(options.exclude), **selection.excluded},
         "extend": None if options.extend is None else options.extend.header.digest,
         "fold": None if decided.fold is None else dict(decided.fold),
+        **({} if options.volume_source is None else options.volume_source.parameters),
         **({"shared_ids": options.shared_ids} if any(source.prefix for source in inputs) else {}),
     }
 

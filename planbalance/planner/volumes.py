@@ -9,8 +9,20 @@ from typing import Final
 from planbalance.destination import Destinations, id_fault
 from planbalance.errors import InputError
 from planbalance.grouping import GroupMap, counted, join_groups, joined_by_content, require_known, some
-from planbalance.model import ImageFile, Input, Naming, PlanHeader, SharedIds, Slice, Snapshot, Source, Volume
+from planbalance.model import (
+    TOLD_RULES,
+    ImageFile,
+    Input,
+    Naming,
+    PlanHeader,
+    SharedIds,
+    Slice,
+    Snapshot,
+    Source,
+    Volume,
+)
 from planbalance.naming import Names, clashing_ids, read_names, reader
+from planbalance.slicemap import Place
 
 
 def below_folders(inputs: Sequence[Input]) -> Callable[[ImageFile], str]:
@@ -27,6 +39,14 @@ def paths_below(inputs: Sequence[Input], images: Iterable[ImageFile]) -> list[st
     """Return the images' paths below their image folders."""
     cuts = [[len(folder.images) + 1 if folder.images else 0 for folder in source.folders] for source in inputs]
     return [file.path[cuts[file.input][file.folder] :] for file in images]
+
+
+def places_of(inputs: Sequence[Input], images: Sequence[ImageFile], paths: Sequence[str]) -> list[Place]:
+    """Return what a table may call the images; `paths` lie below their image folders."""
+    return [
+        Place(inputs[file.input].root, file.path, below, inputs[file.input].prefix)
+        for file, below in zip(images, paths, strict=True)
+    ]
 
 
 def sources_of(inputs: Iterable[Input]) -> tuple[Source, ...]:
@@ -90,7 +110,7 @@ def read_slices(
         positive = [is_positive(file, positive_classes) for file in images]
     kept = _paths_kept(inputs, images, paths)
     slices = list(map(_new_slice, zip(images, volumes, names.numbers, positive, kept, strict=True)))
-    return slices, {} if names.patients is None else _patients(volumes, names.patients)
+    return slices, {} if names.patients is None else _patients(volumes, names.patients, naming)
 
 
 _new_slice: Final[Callable[[tuple[ImageFile, str, int | None, bool, str]], Slice]] = partial(tuple.__new__, Slice)
@@ -110,16 +130,25 @@ def _are_nested(folders: Iterable[str]) -> bool:
     return any(inner.startswith(outer) for outer in found for inner in found if inner is not outer)
 
 
-def _patients(volumes: Sequence[str], patients: Sequence[str | None]) -> dict[str, str]:
-    """Return the patient of each volume whose names tell one."""
+def _patients(volumes: Sequence[str], patients: Sequence[str | None], naming: Naming) -> dict[str, str]:
+    """Return the patient of each volume of which one is told."""
     found: dict[str, str] = {}
-    disagreeing: dict[str, None] = {}
+    torn: dict[str, str] = {}
     for volume, patient in zip(volumes, patients, strict=True):
         if patient is not None and found.setdefault(volume, patient) != patient:
-            disagreeing[f"{volume}: {found[volume]} and {patient}"] = None
+            torn.setdefault(volume, f"{volume}: {found[volume]} and {patient}")
+    disagreeing = list(torn.values())
     if disagreeing:
-        message = f"The names of {counted(len(disagreeing), 'volume')} tell two patients: {some(disagreeing)}."
-        hint = "Correct the `patient` group of --volume-pattern, or name the patients with --group-map."
+        several = counted(len(disagreeing), "volume")
+        if naming.rule in TOLD_RULES:
+            message = f"The slice map gives {several} two patients: {some(disagreeing)}."
+            hint = (
+                "Where volumes are counted within each patient, join the columns: "
+                "--slice-map-columns image=...,patient=PATIENT,volume=PATIENT+VOLUME."
+            )
+        else:
+            message = f"The names of {several} tell two patients: {some(disagreeing)}."
+            hint = "Correct the `patient` group of --volume-pattern, or name the patients with --group-map."
         raise InputError(message, kind="two-patients", hint=hint, paths=disagreeing)
     return found
 
@@ -139,16 +168,20 @@ def group_into_volumes(
     positive_classes: frozenset[int] | None = None,
     group_map: GroupMap | None = None,
     shared_ids: SharedIds | None = None,
+    names: Names | None = None,
 ) -> tuple[Volume, ...]:
     """Return all volumes of a snapshot, sorted by id, nothing left out: what `scan` and `verify` look at.
 
-    Without a map, a volume's group is the `patient` of its names, or the volume itself.
+    Without a map, a volume's group is the `patient` of its names, or the volume itself. `names`: what the rule reads,
+    or what is told in the names' stead.
 
     Raises:
         InputError: the rule does not read a name, a volume's names tell two patients, the map knows no such volume, or
             it is not said whether an id that several inputs share is one volume (`refuse_shared_ids`).
     """
-    slices, patients = read_slices(snapshot.inputs, snapshot.images, naming, positive_classes, shared_ids=shared_ids)
+    slices, patients = read_slices(
+        snapshot.inputs, snapshot.images, naming, positive_classes, names, shared_ids=shared_ids
+    )
     refuse_shared_ids(snapshot.inputs, slices, shared_ids)
     volumes = into_volumes(slices)
     if group_map is not None:

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from planbalance.model import PlanHeader, Source
+from planbalance.model import TOLD_RULES, PlanHeader, Source
 from planbalance.places import guarded
 from planbalance.report.subject import HowBuilt, how_built
 
@@ -82,6 +82,7 @@ def _plan_words(header: PlanHeader) -> Iterator[str]:
     yield from _ratios(parameters)
     yield from _seeds(parameters)
     yield from _naming(header)
+    yield from _slice_map_columns(parameters)
     yield from _sampling(parameters)
     yield from _plain_options(parameters)
     yield from _lists(parameters, header.names or ())
@@ -121,6 +122,8 @@ def _seeds(parameters: Mapping[str, Any]) -> Iterator[str]:
 
 def _naming(header: PlanHeader) -> Iterator[str]:
     """Yield the rule that was found rather than `auto`: it then cannot be found otherwise."""
+    if header.naming.get("rule") in TOLD_RULES:
+        return
     pattern = header.naming.get("pattern") if header.naming.get("rule") == "regex" else header.naming.get("rule")
     if isinstance(pattern, str):
         yield from ("--volume-pattern", pattern)
@@ -159,6 +162,14 @@ def _lists(parameters: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]
         yield from ("--folds", str(fold.get("of")))
 
 
+def _slice_map_columns(parameters: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the columns of the slice map, where they are not called as the roles are."""
+    told = parameters.get("slice_map")
+    columns = told.get("columns") if isinstance(told, Mapping) else None
+    if isinstance(columns, Mapping) and any(role != heading for role, heading in columns.items()):
+        yield from ("--slice-map-columns", ",".join(f"{role}={heading}" for role, heading in columns.items()))
+
+
 def _listed(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
@@ -174,6 +185,7 @@ def _plan_note(header: PlanHeader) -> str:
         ),
         ("--group-map", isinstance(groups, Mapping) and groups.get("by") == "map"),
         ("--group-from", isinstance(groups, Mapping) and groups.get("by") == "dicom"),
+        ("--slice-map", header.naming.get("rule") == "slice-map"),
         ("--split-map", parameters.get("split_map") is not None),
         ("--always-keep", isinstance(keep, Mapping) and bool(keep.get("entries"))),
         ("--extend", parameters.get("extend") is not None),

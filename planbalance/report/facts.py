@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from planbalance.destination import Destinations
-from planbalance.model import SPLITS, Naming, Operation, PlanHeader, PlannedVolume, Source, Split
-from planbalance.naming import reader
+from planbalance.model import SPLITS, TOLD_RULES, Naming, Operation, PlanHeader, PlannedVolume, Source, Split
+from planbalance.naming import Reader, reader
 from planbalance.report.drawing import Histogram, histogram
 from planbalance.report.strips import KeptSlice, Strip, strip_of
+from planbalance.runlength import decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +137,21 @@ class Tally:
 
     def strips(self) -> Iterator[tuple[PlannedVolume, Strip]]:
         """Yield every volume with its strip, in the plan's order. Raises PlanError where a volume does not add up."""
+        told = isinstance(self.header.naming.get("numbers"), Mapping)
         for volume in self.header.volumes:
-            yield volume, strip_of(volume, self.kept.get((volume.id, volume.split), ()))
+            kept = self.kept.get((volume.id, volume.split), [])
+            yield volume, strip_of(volume, _numbered(self.header, volume.id, kept) if told else kept)
 
     def positives_kept(self, volume: PlannedVolume) -> int:
         """Return how many kept slices of a volume are positive."""
         return sum(one.positive for one in self.kept.get((volume.id, volume.split), ()))
+
+
+def _numbered(header: PlanHeader, volume: str, kept: Iterable[KeptSlice]) -> Iterator[KeptSlice]:
+    """Yield a volume's kept slices with the numbers that the plan tells: as many positives and negatives as before."""
+    positives, negatives = map(iter, told_numbers(header, volume))
+    for one in kept:
+        yield KeptSlice(next(positives if one.positive else negatives, None), one.positive)
 
 
 def _may_show(volume: PlannedVolume, *, positive: bool) -> bool:
@@ -153,12 +163,27 @@ def _middle(operations: Sequence[Operation], number: "NumberOf") -> Operation:
     return ordered[len(ordered) // 2]
 
 
+def name_reader(header: PlanHeader) -> Reader:
+    """Return the function that reads a name as the plan's rule does; it reads none where names tell nothing."""
+    rule = header.naming["rule"]
+    return (lambda _: None) if rule in TOLD_RULES else reader(Naming(rule, header.naming.get("pattern")))
+
+
+def told_numbers(header: PlanHeader, volume: str) -> tuple[list[int], list[int]]:
+    """Return the numbers of a volume's kept positives and negatives where the plan tells them, not the names."""
+    numbers = header.naming.get("numbers")
+    runs = numbers.get(volume) if isinstance(numbers, Mapping) else None
+    if not runs:
+        return [], []
+    kept = next(one.kept for one in header.volumes if one.id == volume)  # the header's check: there are no more
+    return decode(runs[0], limit=kept), decode(runs[1], limit=kept)
+
+
 class NumberOf:
     """Slice numbers of operations, read by the plan's own naming rule."""
 
     def __init__(self, header: PlanHeader) -> None:
-        naming = Naming(header.naming["rule"], header.naming.get("pattern"))
-        self._read = reader(naming)
+        self._read = name_reader(header)
         # Without prefixes: a name is read as it lies in its input.
         self._below = Destinations([Source("", source.folders) for source in header.sources], "keep").below
 
@@ -223,8 +248,10 @@ def in_several_splits(names: Iterable[tuple[str, Split]]) -> tuple[str, ...]:
 
 
 def is_grouped(header: PlanHeader) -> bool:
-    """Answer whether groups are more than single volumes: patients are known."""
-    return any(volume.group != volume.id for volume in header.volumes)
+    """Answer whether groups are more than single volumes, or volumes are patients: patients are known."""
+    groups = header.parameters.get("groups")
+    told = isinstance(groups, Mapping) and groups.get("by") == "slice-map"
+    return told or any(volume.group != volume.id for volume in header.volumes)
 
 
 # ---- distributions --------------------------------------------------------------------------------------------------

@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from planbalance.model import Audit, PlanHeader, SlicesPerVolume
+from planbalance.model import TOLD_RULES, Audit, PlanHeader, SlicesPerVolume
 from planbalance.report.table import Renderable, count, item, line, term
 
 _SOURCES: Final = {
     "patient": "as the names show",
     "map": "as the group map says",
+    "slice-map": "as the slice map says",
     "dicom": "as the DICOM headers say",
 }
 
@@ -78,7 +79,10 @@ def warnings_at_the_end(sentences: Iterable[str]) -> Iterable[Renderable]:
 
 
 def rule_text(naming: Mapping[str, Any]) -> str:
-    """Return by which rule names are read."""
+    """Return by which rule names are read, or what tells volumes in their stead."""
+    if naming.get("rule") in TOLD_RULES:
+        told = "the slice map (--slice-map)" if naming["rule"] == "slice-map" else "the DICOM headers (--volume-from)"
+        return f"not read: volumes are those of {told}"
     pattern = f" {naming['pattern']}" if naming.get("pattern") else ""
     return f"read by the rule {naming.get('rule')}{pattern}"
 

@@ -5,8 +5,8 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from planbalance.model import Naming, Operation, PlanHeader, PlannedVolume
-from planbalance.naming import reader
+from planbalance.model import Operation, PlanHeader, PlannedVolume
+from planbalance.report.facts import name_reader, told_numbers
 from planbalance.report.table import Grid, Group, Renderable, count, heading, line, prose
 from planbalance.runlength import decode, encode
 
@@ -24,9 +24,10 @@ def volume_document(header: PlanHeader, volume: PlannedVolume, operations: Itera
         volume: one of its volumes.
         operations: the plan's operations; those of other volumes are passed over.
     """
-    read = reader(Naming(header.naming["rule"], header.naming.get("pattern")))
+    read = name_reader(header)
     folders = [sorted((f.images for f in source.folders), key=len, reverse=True) for source in header.sources]
-    numbers: dict[bool, list[int]] = {True: [], False: []}
+    positives, negatives = told_numbers(header, volume.id)
+    numbers: dict[bool, list[int]] = {True: positives, False: negatives}
     images = []
     for operation in operations:
         if operation.volume == volume.id:

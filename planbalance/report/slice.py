@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from planbalance.destination import Destination, Destinations, label_of
-from planbalance.model import Naming, Operation, PlanHeader, PlannedVolume
-from planbalance.naming import reader
-from planbalance.report.facts import number_reader
+from planbalance.model import Operation, PlanHeader, PlannedVolume
+from planbalance.report.facts import name_reader, number_reader, told_numbers
 from planbalance.report.strips import runs_of
 from planbalance.report.table import Group, Renderable, count, line, size
 
@@ -38,7 +37,7 @@ def slice_documents(header: PlanHeader, operations: Iterable[Operation], asked: 
         for destination in [destinations.of(operation)]
         if asked.slice in _names(header, operation, destination) or _is_number(asked, number)
     ]
-    return found or list(_left_out(header, volumes, asked))
+    return found or list(_told(header, volumes, asked)) or list(_left_out(header, volumes, asked))
 
 
 def _names(header: PlanHeader, operation: Operation, destination: Destination) -> Iterator[str]:
@@ -78,6 +77,19 @@ def _where(volume: PlannedVolume, number: int | None) -> dict[str, Any]:
     return {"volume": volume.id, "group": volume.group, "split": volume.split, "slice": number}
 
 
+def _told(header: PlanHeader, volumes: Mapping[str, PlannedVolume], asked: Asked) -> Iterator[dict[str, Any]]:
+    """Yield a kept slice asked for by a number that names do not tell: the plan knows that it is kept, not its file."""
+    if asked.volume is None or not (asked.slice.isdecimal() and asked.slice.isascii()):
+        return
+    for positive, numbers in zip((True, False), told_numbers(header, asked.volume), strict=True):
+        if int(asked.slice) in numbers:
+            nothing = dict.fromkeys(
+                ("image", "image_size", "label", "label_size", "label_sha256", "to_image", "to_label")
+            )
+            where = _where(volumes[asked.volume], int(asked.slice))
+            yield {**where, "kept": True, "positive": positive, **nothing}
+
+
 def _left_out(header: PlanHeader, volumes: Mapping[str, PlannedVolume], asked: Asked) -> Iterator[dict[str, Any]]:
     """Yield the slice where sampling left it out: the plan knows such slices by volume and number alone."""
     for volume_id, number in _readings(header, asked):
@@ -92,7 +104,7 @@ def _readings(header: PlanHeader, asked: Asked) -> Iterator[tuple[str, int]]:
     if asked.volume is not None and asked.slice.isdecimal() and asked.slice.isascii():
         yield asked.volume, int(asked.slice)
         return
-    read = reader(Naming(header.naming["rule"], header.naming.get("pattern")))
+    read = name_reader(header)
     for path in _below_image_folders(header, asked.slice):
         # A rule reads a stem: a name without a suffix gets one.
         for name in (read(path), read(path + ".png")):
@@ -127,6 +139,9 @@ def _lines(document: Mapping[str, Any]) -> Iterable[Renderable]:
         yield line(("Kept    ", "dim"), "no: negative, left out by the undersampling of train")
         return
     yield line(("Kept    ", "dim"), f"yes: {'positive' if document['positive'] else 'negative'}")
+    if document["image"] is None:
+        yield line(("Image   ", "dim"), "names do not tell its number: the slice map or its DICOM header does")
+        return
     yield line(("Image   ", "dim"), f"{document['image']} ({size(document['image_size'])})")
     yield line(("        ", ""), f"-> {document['to_image']}")
     yield line(("Label   ", "dim"), _label(document))
