@@ -8,7 +8,7 @@ names are bounded as those of the yaml are.
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
@@ -64,10 +64,7 @@ def find_darknet(root: str) -> DarknetFile | None:
     Raises:
         InputError: `class-list`, or `unreadable`.
     """
-    try:
-        names = sorted(name for name in os.listdir(root) if name.endswith(".data") and text_fault(name) is None)
-    except OSError:
-        return None
+    names = sorted(name for name in _names_in(root) if name.endswith(".data") and text_fault(name) is None)
     found = [(path, data) for path in (f"{root.rstrip('/')}/{name}" for name in names) if (data := _parsed(path))]
     usual = [one for one in found if one[0].endswith("/obj.data")] or found
     if len(usual) != 1:
@@ -82,17 +79,26 @@ def find_darknet(root: str) -> DarknetFile | None:
     )
 
 
-def class_names_beside(root: str, folders: Sequence[str], darknet: DarknetFile | None) -> list[ClassSource]:
-    """Return the files that name classes, each with its names, for a dataset's root and its image and label folders.
+def class_names_beside(root: str, folders: Mapping[str, bool], darknet: DarknetFile | None) -> list[ClassSource]:
+    """Return the files that name classes, each with its names.
+
+    Args:
+        root: of the dataset, absolute.
+        folders: its image and label folders, absolute, and whether images and labels lie side by side there.
+        darknet: its `.data` file, if it has one.
 
     Raises:
         InputError: `class-list`, or `unreadable`.
     """
     start = root.rstrip("/")
-    lists = [f"{start}/obj.names", *(() if darknet is None or darknet.names is None else (darknet.names,))]
-    lists += [f"{folder.rstrip('/')}/{name}" for folder in (root, *folders) for name in _CLASS_LISTS]
+    there = {*_names_in(root)}  # one call in place of one for each name: a far server answers each in turn
+    lists = [f"{start}/{name}" for name in ("obj.names", *_CLASS_LISTS) if name in there]
+    lists += [] if darknet is None or darknet.names is None else [darknet.names]
+    for folder, side_by_side in folders.items():
+        lists += [f"{folder.rstrip('/')}/{name}" for name in (_CLASS_LISTS if side_by_side else _CLASS_LISTS[:1])]
     wanted: dict[str, _Parser] = dict.fromkeys(lists, parse_class_list)
-    wanted[f"{start}/notes.json"] = parse_notes
+    if "notes.json" in there:
+        wanted[f"{start}/notes.json"] = parse_notes
     return [(path, names) for path, parse in wanted.items() if (names := _read(path, parse)) is not None]
 
 
@@ -195,10 +201,7 @@ def data_folders(root: str) -> list[tuple[str, Split | None]]:
 
     Their names are those of CVAT's subsets, so that one of another name may stand for no split.
     """
-    try:
-        found = [(name, match[1]) for name in sorted(os.listdir(root)) if (match := _DATA_FOLDER.fullmatch(name))]
-    except OSError:
-        return []
+    found = [(name, match[1]) for name in sorted(_names_in(root)) if (match := _DATA_FOLDER.fullmatch(name))]
     folders = ((f"{root.rstrip('/')}/{name}", split_of_word(word)) for name, word in found)
     return [(path, split) for path, split in folders if text_fault(path) is None and os.path.isdir(path)]
 
@@ -242,9 +245,13 @@ def listed_places(path: str) -> list[str]:
 
 def images_beside(folder: str) -> list[str]:
     """Return the names of the images in a folder, sorted; hidden ones are nobody's."""
+    return sorted(name for name in _names_in(folder) if _is_image(name) and not name.startswith("."))
+
+
+def _names_in(folder: str) -> list[str]:
     try:
-        return sorted(name for name in os.listdir(folder) if _is_image(name) and not name.startswith("."))
-    except OSError:
+        return os.listdir(folder)
+    except OSError:  # it cannot be listed: whoever needs it says so
         return []
 
 
@@ -254,10 +261,7 @@ def _is_image(name: str) -> bool:
 
 def has_labels_beside(folder: str) -> bool:
     """Return whether a folder holds images with labels or a list of class names beside them, as labelImg saves them."""
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return False
+    names = _names_in(folder)
     images = {name.rpartition(".")[0] for name in names if _is_image(name)}
     return bool(images) and any(
         name in _CLASS_LISTS or (name[-4:].lower() == ".txt" and name[:-4] in images) for name in names

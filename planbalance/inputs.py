@@ -369,9 +369,9 @@ def _name_classes(draft: _Draft) -> None:
     A yaml that only counts its classes gives none a name, so there the count must be the same.
     """
     areas = dict.fromkeys((*draft.walked, *draft.listed.values()))
-    folders = [f"{_slash(draft.root)}labels", f"{_slash(draft.root)}images"]
-    folders += [folder for area in areas for folder in (area.labels, area.images)]
-    named = class_names_beside(draft.root, list(dict.fromkeys(folders)), find_darknet(draft.root))
+    folders = dict.fromkeys((f"{_slash(draft.root)}labels", f"{_slash(draft.root)}images"), False)
+    folders |= {folder: area.images == area.labels for area in areas for folder in (area.labels, area.images)}
+    named = class_names_beside(draft.root, folders, find_darknet(draft.root))
     if draft.names is not None and named:
         path, names = named[0]
         if draft.names != names and (are_named(draft.names) or len(draft.names) != len(names)):

@@ -94,7 +94,7 @@ def test_names_are_found_where_darknet_would_look_for_them(tmp_path: Path) -> No
     found = find_darknet(str(tmp_path))
     assert found is not None
     assert found.absent == {"train": "data/train.txt"}
-    assert class_names_beside(str(tmp_path), [], found) == [(f"{tmp_path}/knee.names", ("tear",))]
+    assert class_names_beside(str(tmp_path), {}, found) == [(f"{tmp_path}/knee.names", ("tear",))]
 
 
 def test_a_data_file_never_leads_out_of_its_folder(tmp_path: Path) -> None:
