@@ -270,8 +270,10 @@ def scan(  # noqa: PLR0913 - keywords of the contract
         )
     groups = None if group_map is None else read_group_map(group_map, volume_column, group_column)
     if source is None:
-        naming, names = find_names(paths, volume_pattern or "auto")
-        reading = naming_document(naming, paths)
+        naming, names, warnings, notes = find_names(
+            paths, volume_pattern or "auto", class_names=planner.class_names(snapshot)
+        )
+        reading = naming_document(naming, paths, warnings, notes)
     else:
         places = planner.places_of(snapshot.inputs, snapshot.images, paths)
         (names, warnings), naming, shared_ids = source.read(places), Naming(source.rule), "same"

@@ -157,6 +157,17 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
 
 
+def clashing_ids(ids: Iterable[str]) -> list[tuple[str, ...]]:
+    """Return the groups of different ids that are equal after `fold`, each sorted, in sorted order.
+
+    Two folders of such names are one folder on some file systems, and two volumes to a reader.
+    """
+    folded: dict[str, set[str]] = {}
+    for text in ids:
+        folded.setdefault(fold(text), set()).add(text)
+    return sorted(tuple(sorted(group)) for group in folded.values() if len(group) > 1)
+
+
 def collisions(pairs: Iterable[tuple[str, str]]) -> list[list[str]]:
     """Return the groups of sources that would share one label file, whatever their split.
 

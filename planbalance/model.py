@@ -275,12 +275,12 @@ class Naming(NamedTuple):
     """The rule that reads a file's name, as the plan stores it.
 
     Attributes:
-        rule: `im-dash`, `trailing-number`, `parent-dir` or `regex`; `slice-map` or `dicom` where volumes are not read
-            from names (`TOLD_RULES`).
+        rule: a name of the registry `naming.RULES`; `slice-map` or `dicom` where volumes are not read from names
+            (`TOLD_RULES`).
         pattern: the regular expression of `regex`, else None.
     """
 
-    rule: Literal["im-dash", "trailing-number", "parent-dir", "regex", "slice-map", "dicom"]
+    rule: str
     pattern: str | None = None
 
 

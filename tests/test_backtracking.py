@@ -50,8 +50,8 @@ def test_patterns_that_people_write_read_names_that_people_give(pattern: str, le
         "(?:" * 120 + "a" + "){0,8}" * 120,
     ],
 )
-def test_patterns_that_may_search_for_years_are_refused(pattern: str) -> None:
-    with pytest.raises(ValueError, match=r"years|too many ways"):
+def test_patterns_that_can_backtrack_exponentially_are_refused(pattern: str) -> None:
+    with pytest.raises(ValueError, match=r"exponentially|too many ways"):
         longest_text(pattern)
 
 

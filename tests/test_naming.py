@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from planbalance.destination import clashing_ids
 from planbalance.errors import InputError, UsageError
 from planbalance.model import Naming
-from planbalance.naming import PATHS_LISTED, Name, clashing_ids, compile_pattern, find_naming, read_aloud, reader
+from planbalance.naming import PATHS_LISTED, Name, compile_pattern, find_naming, format_examples, reader
 from tests.builders import mixed_volumes
 
 HASH = "0123456789abcdef0123456789abcdef"
@@ -75,13 +76,13 @@ def test_auto_finds_the_only_rule(paths: list[str], rule: str, first: Name) -> N
         ["v1/a_1.png", "v1/b_1.png", "v2/a_1.png"],
     ],
 )
-def test_two_partitions_are_refused_with_both_read_aloud(paths: list[str]) -> None:
+def test_two_partitions_are_refused_with_both_format_examples(paths: list[str]) -> None:
     with pytest.raises(InputError) as caught:
         find_naming(paths)
     error = caught.value
     assert (error.kind, error.exit_code) == ("ambiguous-names", 3)
     for rule in ("trailing-number", "parent-dir"):
-        assert f"by {rule}, {read_aloud(Naming(rule), paths)[0]}" in error.message
+        assert f"by {rule}, {format_examples(Naming(rule), paths)[0]}" in error.message
         assert f"--volume-pattern {rule}" in error.hint
         assert find_naming(paths, rule).rule == rule
 
@@ -211,19 +212,19 @@ def test_ids_that_no_folder_can_have_are_refused(path: str, requested: str) -> N
     assert caught.value.paths == (path, path)
 
 
-def test_names_are_read_aloud() -> None:
+def test_names_are_format_examples() -> None:
     paths = ["IM5-01-02-00011.dcm", "IM15-01-02-00011.dcm", "IM2-01-02-00012.dcm"]
-    assert read_aloud(Naming("im-dash"), paths) == (
+    assert format_examples(Naming("im-dash"), paths) == (
         "IM5-01-02-00011.dcm is slice 5 of volume 01-02-00011",
         "IM2-01-02-00012.dcm is slice 2 of volume 01-02-00012",
     )
-    assert read_aloud(Naming("im-dash"), paths[:2])[1] == "IM15-01-02-00011.dcm is slice 15 of volume 01-02-00011"
-    assert read_aloud(Naming("im-dash"), paths[:1]) == ("IM5-01-02-00011.dcm is slice 5 of volume 01-02-00011",)
-    assert read_aloud(Naming("parent-dir"), ["v/a.png"]) == ("v/a.png is in volume v",)
-    assert read_aloud(Naming("regex", r"(?P<patient>p)(?P<volume>v)"), ["pv.png"]) == (
+    assert format_examples(Naming("im-dash"), paths[:2])[1] == "IM15-01-02-00011.dcm is slice 15 of volume 01-02-00011"
+    assert format_examples(Naming("im-dash"), paths[:1]) == ("IM5-01-02-00011.dcm is slice 5 of volume 01-02-00011",)
+    assert format_examples(Naming("parent-dir"), ["v/a.png"]) == ("v/a.png is in volume v",)
+    assert format_examples(Naming("regex", r"(?P<patient>p)(?P<volume>v)"), ["pv.png"]) == (
         "pv.png is in volume v of patient p",
     )
-    assert read_aloud(Naming("im-dash"), ["other.png"]) == ()
+    assert format_examples(Naming("im-dash"), ["other.png"]) == ()
 
 
 def test_ids_clash_after_normal_form_and_case_folding() -> None:

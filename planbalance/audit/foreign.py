@@ -157,7 +157,7 @@ def _gather(path: str, options: VerifyOptions, progress: Progress) -> Found:
     in_splits = [image for image in images if image.splits]
     if not images:
         raise _nothing_found(path, snapshot)
-    told, names_read = _names(path, in_splits or images, options)
+    told, names_read = _names(path, in_splits or images, options, resolved.input.names or ())
     found = Found(Tally(), {}, _split_of(in_splits), snapshot, yaml, names_read)
     found.outside = len(images) - len(in_splits)
     found.tally.add(list(_seen(in_splits, told, found.patients)))
@@ -250,12 +250,14 @@ def _splits(path: str, folder_split: Split | None, also: YamlSplits | None) -> t
     return first if also is None else tuple(dict.fromkeys(first + also.of(path)))
 
 
-def _names(path: str, images: Sequence[_Image], options: VerifyOptions) -> tuple[Iterable[Name | None], NamesRead]:
+def _names(
+    path: str, images: Sequence[_Image], options: VerifyOptions, class_names: Sequence[str]
+) -> tuple[Iterable[Name | None], NamesRead]:
     """Return what names say of the images, or what is said in their stead, and how they were read."""
     paths = [image.below for image in images]
     if options.volume_source is None:
-        naming, read = find_names(paths, options.volume_pattern or "auto")
-        return map(reader(naming), paths), _names_read(naming_document(naming, paths), read)
+        naming, read, warnings, notes = find_names(paths, options.volume_pattern or "auto", class_names=class_names)
+        return map(reader(naming), paths), _names_read(naming_document(naming, paths, warnings, notes), read)
     root = os.path.abspath(path if os.path.isdir(path) else os.path.dirname(path)).rstrip("/")
     places = [
         Place(root, image.path[len(root) + 1 :], image.below)

@@ -18,13 +18,9 @@ FROM_MAP: Final = "volumes are those of the slice map"
 
 
 def planned_naming(header: PlanHeader) -> Naming | None:
-    """Return the rule that the plan stores; None where names tell nothing (`TOLD_RULES`), or there is none."""
-    rule, pattern = header.naming.get("rule"), header.naming.get("pattern")
-    if rule in TOLD_RULES:
-        return None
-    if rule in ("im-dash", "trailing-number", "parent-dir"):
-        return Naming(rule)
-    return Naming("regex", pattern) if rule == "regex" and isinstance(pattern, str) else None
+    """Return the rule that the plan stores; None where names tell nothing (`TOLD_RULES`)."""
+    rule = header.naming["rule"]
+    return None if rule in TOLD_RULES else Naming(rule, header.naming.get("pattern"))
 
 
 class VolumesByName:

@@ -15,7 +15,6 @@ from planbalance.model import (
     DATA_KEYS,
     NO_KEYS,
     SPLITS,
-    TOLD_RULES,
     Block,
     Folder,
     Naming,
@@ -146,16 +145,26 @@ def header_of(members: dict[str, Any], expected: Sequence[str]) -> PlanHeader:
     return header
 
 
-def naming_document(naming: Naming, paths: Sequence[str]) -> dict[str, Any]:
+def naming_document(
+    naming: Naming, paths: Sequence[str], warnings: Iterable[str] = (), notes: Iterable[str] = ()
+) -> dict[str, Any]:
     """Return how names are read, as the header and every answer hold it: the rule, and two names as it reads them.
 
     Args:
         naming: the rule.
         paths: image paths below their folders, two of which are the examples.
+        warnings: sentences on what the names do not decide; like notes, only held where there are any.
+        notes: sentences on what was decided.
     """
-    from planbalance.naming import read_aloud  # noqa: PLC0415 - a header that is only read needs no rule
+    from planbalance.naming import format_examples  # noqa: PLC0415 - a header that is only read needs no rule
 
-    return {"rule": naming.rule, "pattern": naming.pattern, "examples": list(read_aloud(naming, paths))}
+    said = {"warnings": list(warnings), "notes": list(notes)}
+    return {
+        "rule": naming.rule,
+        "pattern": naming.pattern,
+        "examples": list(format_examples(naming, paths)),
+        **{key: sentences for key, sentences in said.items() if sentences},
+    }
 
 
 def told_document(naming: Naming, examples: Iterable[str], warnings: Iterable[str] = ()) -> dict[str, Any]:
@@ -292,19 +301,19 @@ def _check_places(header: PlanHeader) -> None:
 def _check_options(header: PlanHeader) -> None:
     one_of(header.parameters.get("layout"), ("keep", "by-volume"), "the layout")
     naming = header.naming
-    rules = ("im-dash", "trailing-number", "parent-dir", "regex", *TOLD_RULES)
-    rule = one_of(naming.get("rule"), rules, "the naming rule")
+    from planbalance.naming import RULES, compile_pattern  # noqa: PLC0415 - a command that reads no plan needs no rule
+
+    rule = one_of(naming.get("rule"), tuple(RULES), "the naming rule")
     if not isinstance(naming.get("pattern"), str if rule == "regex" else str | None):
         malformed("the naming rule's pattern is not a string")
     if rule == "regex":
-        from planbalance.naming import compile_pattern  # noqa: PLC0415 - few plans need it, and it compiles its own
-
         try:
             compile_pattern(naming["pattern"])
         except UsageError as error:
             hostile(f"its naming rule's pattern is none: {shown(error.message)}")
-    for example in list_of(naming.get("examples", []), "the naming rule's examples"):
-        text_of(example, "an example of the naming rule")
+    for key in ("examples", "warnings", "notes"):
+        for sentence in list_of(naming.get(key, []), f"the naming rule's {key}"):
+            text_of(sentence, f"one of the naming rule's {key}")
     _check_told_numbers(header)
 
 

@@ -21,6 +21,7 @@ from planbalance.planner.slices import Selection, usable
 from planbalance.planner.story import make_folds, make_plan
 from planbalance.planner.volumes import (
     below_folders,
+    class_names,
     group_into_volumes,
     id_prefixes,
     into_volumes,
@@ -38,6 +39,7 @@ __all__ = (
     "below_folders",
     "check_output",
     "check_ratios",
+    "class_names",
     "group_into_volumes",
     "id_prefixes",
     "into_volumes",

@@ -15,6 +15,7 @@ from planbalance.planner.matching import Matcher, spellings
 from planbalance.planner.options import PlanOptions
 from planbalance.planner.volumes import (
     below_folders,
+    class_names,
     into_volumes,
     paths_below,
     place_of,
@@ -49,6 +50,8 @@ class Selection(NamedTuple):
         suffixes: how many of the slices have which suffix, as it is spelled.
         warnings: sentences.
         examples: two images with what is told of them, where names were not read.
+        naming_warnings: those of the warnings that doubt how names were read.
+        naming_notes: sentences on what was decided about names.
     """
 
     volumes: tuple[Volume, ...]
@@ -60,6 +63,8 @@ class Selection(NamedTuple):
     suffixes: dict[str, int]
     warnings: tuple[str, ...]
     examples: tuple[str, ...] = ()
+    naming_warnings: tuple[str, ...] = ()
+    naming_notes: tuple[str, ...] = ()
 
 
 def usable(snapshot: Snapshot, options: PlanOptions) -> Selection:
@@ -76,9 +81,10 @@ def usable(snapshot: Snapshot, options: PlanOptions) -> Selection:
         raise _no_slices(snapshot)
     paths = paths_below(snapshot.inputs, images)
     source, shared_ids = options.volume_source, options.shared_ids
+    doubts, notes = tuple[str, ...](), tuple[str, ...]()
     if source is None:
-        naming, names = find_names(paths, options.volume_pattern)
-        told, shown = Told(names), tuple[str, ...]()
+        naming, names, doubts, notes = find_names(paths, options.volume_pattern, class_names=class_names(snapshot))
+        told, shown = Told(names, doubts), tuple[str, ...]()
     else:  # an id that is told is the same volume in all inputs
         places = places_of(snapshot.inputs, images, paths)
         told, naming, shared_ids = source.read(places), Naming(source.rule), "same"
@@ -104,8 +110,9 @@ def usable(snapshot: Snapshot, options: PlanOptions) -> Selection:
     warnings += _warnings(volumes, grouped_by, joined, excluding)
     used = paths if len(slices) == len(paths) else [one.file.path for one in slices]
     suffixes = Counter([path[path.rfind(".") + 1 :] for path in used])
+    few = tuple(paths[:1000])
     return Selection(
-        volumes, naming, tuple(paths[:1000]), grouped_by, joined, excluded, suffixes, tuple(warnings), shown
+        volumes, naming, few, grouped_by, joined, excluded, suffixes, tuple(warnings), shown, doubts, notes
     )
 
 

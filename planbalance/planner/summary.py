@@ -81,7 +81,7 @@ def header_of(snapshot: Snapshot, decided: Decided, counts: Sequence[ClassCount]
         output=options.output,
         names=classes.names,
         parameters=_parameters(decided, snapshot.inputs),
-        naming=naming_document(selection.naming, selection.paths)
+        naming=naming_document(selection.naming, selection.paths, selection.naming_warnings, selection.naming_notes)
         if options.volume_source is None
         else {**told_document(selection.naming, selection.examples), **_told_numbers(decided)},
         statistics=_statistics(decided, classes.word),

@@ -6,7 +6,7 @@ from functools import partial
 from operator import attrgetter
 from typing import Final
 
-from planbalance.destination import Destinations, id_fault
+from planbalance.destination import Destinations, clashing_ids, id_fault
 from planbalance.errors import InputError
 from planbalance.grouping import GroupMap, counted, join_groups, joined_by_content, require_known, some
 from planbalance.model import (
@@ -21,7 +21,7 @@ from planbalance.model import (
     Source,
     Volume,
 )
-from planbalance.naming import Names, clashing_ids, read_names, reader
+from planbalance.naming import Names, read_names, reader
 from planbalance.slicemap import Place
 
 
@@ -33,6 +33,11 @@ def below_folders(inputs: Sequence[Input]) -> Callable[[ImageFile], str]:
         return file.path[cuts[file.input][file.folder] :]
 
     return below
+
+
+def class_names(snapshot: Snapshot) -> list[str]:
+    """Return the class names of all inputs: what names have in common with them is no volume."""
+    return [name for source in snapshot.inputs for name in source.names or ()]
 
 
 def paths_below(inputs: Sequence[Input], images: Iterable[ImageFile]) -> list[str]:

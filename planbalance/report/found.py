@@ -54,7 +54,7 @@ def as_found(snapshot: Snapshot) -> Found:
     """
     images = [file for file in snapshot.images if _split_of(snapshot, file) is not None]
     paths = paths_below(snapshot.inputs, images)
-    naming, names = find_names(paths)
+    naming, names, warnings, notes = find_names(paths)
     slices, patients = read_slices(snapshot.inputs, images, naming, names=names)
     parts: defaultdict[tuple[str, int], list[Slice]] = defaultdict(list)
     placed = []
@@ -71,7 +71,7 @@ def as_found(snapshot: Snapshot) -> Found:
         output="",
         names=common_names(snapshot.inputs),
         parameters={"layout": "keep"},
-        naming=naming_document(naming, paths),
+        naming=naming_document(naming, paths, warnings, notes),
         statistics={},
         volume_statistics={},
         targets={},

@@ -1,0 +1,155 @@
+"""The search of `auto` as a rule that a plan can store: layouts of some names -> one pattern that reads them all."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from planbalance.errors import UsageError
+from planbalance.model import Naming
+from planbalance.naming.pattern import pattern_of
+from planbalance.naming.rules import Names, Reader, read_names, reader
+from planbalance.naming.search import Layout, find_layouts
+
+_MOST_ANALYSED: Final = 6_000  # names whose fields are looked at; of a volume's slices a few are enough
+_BLOCK: Final = 60  # names that follow each other: of the same volumes
+_OF_ONE: Final = 3  # names that differ in their last number only are looked at so often
+_ROUNDS: Final = 3  # names that the first pattern does not read are looked at too
+
+
+class Searched(NamedTuple):
+    """What the search found.
+
+    Attributes:
+        naming: the rule, with a name of its own where that reads the names alike.
+        names: what it reads.
+        other: another reading that the names allow: what must stay in one split by it, for one image; None where the
+            names decide.
+    """
+
+    naming: Naming
+    names: Names
+    other: "Other | None" = None
+
+
+class Other(NamedTuple):
+    """A reading that was not taken: of how many units, one of its images and that one's unit, and its pattern."""
+
+    units: int
+    image: str
+    unit: str
+    of_patients: bool
+    pattern: str
+
+
+class NoPatternError(ValueError):
+    """What was found cannot be written as one pattern; `unread` are names that the best one does not read."""
+
+    def __init__(self, unread: Sequence[str]) -> None:
+        super().__init__("The names have several forms, which no one pattern reads")
+        self.unread = list(unread)
+
+
+def search_names(paths: Sequence[str]) -> Searched:
+    """Find the rule that reads all names. `paths` lie below their image folder and carry a suffix.
+
+    Raises:
+        NoReadingError: nothing in the names can be a volume.
+        NoPatternError: no one pattern reads them all.
+    """
+    analysed = _some_of_each(paths)
+    unread: list[str] = []
+    for _ in range(_ROUNDS):
+        found = find_layouts(analysed)
+        for layouts, other in ((found.layouts, found.other), (found.other, found.layouts)):
+            if layouts is None:
+                continue
+            expressed = _expressed(layouts, paths)
+            if isinstance(expressed, tuple):
+                return Searched(*expressed, None if other is None else _other(other, paths))
+            unread = expressed
+        if not unread:
+            break
+        analysed = [*analysed, *unread[:_MOST_ANALYSED]]
+    raise NoPatternError(unread)
+
+
+def _some_of_each(paths: Sequence[str]) -> list[str]:
+    """Return the names to look at: of names that differ in their last numbers only, a few."""
+    if len(paths) <= _MOST_ANALYSED:
+        return list(paths)
+    some = _first_of_each([path[: path.rfind(".")].rstrip("0123456789") for path in paths], paths, _OF_ONE)
+    for numbers in (1, 2, 3):
+        if len(some) <= _MOST_ANALYSED:
+            return some
+        some = _first_of_each([_without_numbers(path, numbers) for path in some], some, _OF_ONE**numbers)
+    step = len(some) * _BLOCK // _MOST_ANALYSED + 1
+    return [path for start in range(0, len(some), step) for path in some[start : start + _BLOCK]]
+
+
+def _first_of_each(keys: Sequence[str], paths: Sequence[str], most: int) -> list[str]:
+    """Return the first few paths of each key."""
+    seen: defaultdict[str, int] = defaultdict(int)
+    kept = []
+    for key, path in zip(keys, paths, strict=True):
+        seen[key] = count = seen[key] + 1
+        if count <= most:
+            kept.append(path)
+    return kept
+
+
+def _without_numbers(path: str, numbers: int) -> str:
+    """Return a path without its suffix and its last few numbers."""
+    text = path[: path.rfind(".")]
+    behind = ""
+    for _ in range(numbers):
+        before = text.rstrip("0123456789")
+        while before == text and text:  # no number at the end: go back to one
+            behind, text = text[-1] + behind, text[:-1]
+            before = text.rstrip("0123456789")
+        text = before
+    return f"{text}\0{behind}"
+
+
+def _expressed(layouts: list[Layout], paths: Sequence[str]) -> tuple[Naming, Names] | list[str]:
+    """Return the rule that reads all names as the layouts do, or the names that it does not read."""
+    unread: list[str] = []
+    for naming in _simplest_first(layouts):
+        read = reader(naming)
+        if not _agrees(read, layouts):
+            continue
+        names = read_names(naming, paths)
+        if names is not None:
+            return naming, names
+        unread = unread or [path for path in paths if read(path) is None]
+    return unread
+
+
+def _simplest_first(layouts: list[Layout]) -> list[Naming]:
+    """Return the rules that may read names so: those with a name first, then patterns, the most exact first."""
+    rules = [] if any(one.patient is not None for one in layouts) else [Naming("trailing-number"), Naming("parent-dir")]
+    coarse = [one._replace(volume=one.patient or one.volume, patient=None) for one in layouts]
+    for several in (layouts, coarse, [one._replace(number=None) for one in coarse]):
+        naming = Naming("regex", pattern_of(several))
+        try:
+            reader(naming)
+        except UsageError:
+            continue
+        rules.append(naming)
+    return list(dict.fromkeys(rules))
+
+
+def _agrees(read: Reader, layouts: list[Layout]) -> bool:
+    """Tell whether a rule keeps together what the layouts do, no more and no less."""
+    pairs = set()
+    for one in layouts:
+        name = read(f"{one.text}.png")
+        if name is None:
+            return False
+        pairs.add((name.patient or name.volume, one.unit))
+    return len(pairs) == len({pair[0] for pair in pairs}) == len({pair[1] for pair in pairs})
+
+
+def _other(layouts: list[Layout], paths: Sequence[str]) -> Other:
+    one = layouts[len(layouts) // 2]
+    image = next(path for path in paths if path.startswith(f"{one.text}."))
+    return Other(len({each.unit for each in layouts}), image, one.unit, one.patient is not None, pattern_of(layouts))

@@ -1,0 +1,300 @@
+"""The rule that reads all names of a dataset: asked for by name, or found (`auto`)."""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from planbalance.errors import InputError
+from planbalance.model import Naming
+from planbalance.naming.checks import Doubt, doubts, long_numbers, recurring_ids
+from planbalance.naming.fields import ENOUGH, FEW, fields_of, made_from
+from planbalance.naming.rules import OFFERED, Name, Names, read_names, reader, too_long_for
+
+if TYPE_CHECKING:
+    from planbalance.naming.auto import Other
+
+REFUSED_PARTS: Final = frozenset({"", ".", "..", "images", "labels"})
+PATHS_LISTED: Final = 1000  # an error carries no more paths than this, whatever the size of the dataset
+_SHOWN: Final = 3  # names that a message shows
+_BY_NUMBER, _BY_FOLDER, _IM_DASH = Naming("trailing-number"), Naming("parent-dir"), Naming("im-dash")
+_MAP: Final = "--slice-map CSV (image, volume)"
+
+
+class Reading(NamedTuple):
+    """How names are read.
+
+    Attributes:
+        naming: the rule.
+        names: what it reads.
+        warnings: sentences: the reading may be wrong, with the options that decide.
+        notes: sentences: what was decided, and how to decide otherwise.
+    """
+
+    naming: Naming
+    names: Names
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def find_names(paths: Sequence[str], requested: str = "auto", *, class_names: Collection[str] = ()) -> Reading:
+    """Return the rule that reads all names, and what it reads.
+
+    Args:
+        paths: below their image folder, with a suffix.
+        requested: `auto`, a rule or a regular expression.
+        class_names: of the labels; ids that are equal to them are no volumes.
+
+    Raises:
+        UsageError: the regular expression does not compile, or has no group `volume`.
+        InputError: `no-slices`, `unmatched-names`, `ambiguous-names`, `name-refused` for an id no folder can have, or
+            what `auto` refuses: `image-names`, `class-names`, `slice-names`.
+    """
+    if not paths:
+        raise InputError("There is no image whose name could be read.", kind="no-slices")
+    reading = _find(paths, class_names) if requested == "auto" else _requested(paths, requested, class_names)
+    _refuse_ids(reading.naming, paths, reading.names.volumes)
+    return reading
+
+
+def find_naming(paths: Sequence[str], requested: str = "auto") -> Naming:
+    """Return the rule that reads all names. Arguments and errors are those of `find_names`."""
+    return find_names(paths, requested).naming
+
+
+def format_examples(naming: Naming, paths: Sequence[str]) -> tuple[str, ...]:
+    """Return up to two names as the rule reads them: the first, and the first of another volume or else the next."""
+    read = reader(naming)
+    first = next(((path, name) for path in paths if (name := read(path)) is not None), None)
+    if first is None:
+        return ()
+    other = next(((p, name) for p in paths if (name := read(p)) is not None and name.volume != first[1].volume), None)
+    if other is None:
+        other = next(((p, name) for p in paths if p != first[0] and (name := read(p)) is not None), None)
+    return tuple(_example(path, name) for path, name in filter(None, (first, other)))
+
+
+def _example(path: str, name: Name) -> str:
+    place = f"slice {name.number} of volume {name.volume}" if name.number is not None else f"in volume {name.volume}"
+    return f"{path} is {place}" + (f" of patient {name.patient}" if name.patient is not None else "")
+
+
+# ---- a rule that was asked for --------------------------------------------------------------------------------------
+
+
+def _requested(paths: Sequence[str], requested: str, class_names: Collection[str]) -> Reading:
+    naming = Naming(requested) if requested in OFFERED else Naming("regex", requested)
+    names = read_names(naming, paths)
+    if names is None:
+        raise _not_read(naming, paths)
+    if naming.rule in ("image", "im-dash"):
+        return Reading(naming, names)
+    warnings = [_doubted(doubt, naming, paths) for doubt in doubts(names, class_names) if doubt.kind != "few-volumes"]
+    if naming.pattern is None and long_numbers(names.numbers):
+        shown = " and ".join(format_examples(naming, paths))
+        warnings.append(f"The slice numbers have more than 7 digits, as UIDs and times have: {shown}.")
+    if (pair := recurring_ids(names)) is not None:
+        warnings.append(
+            f"The volumes {pair[0]} and {pair[1]} differ in their first word only and may be of one patient. "
+            "To keep such volumes together, give a --volume-pattern with (?P<patient>...), or --group-map."
+        )
+    return Reading(naming, names, tuple(warnings))
+
+
+def _doubted(doubt: Doubt, naming: Naming, paths: Sequence[str]) -> str:
+    shown = "; ".join(format_examples(naming, paths))
+    return f"{doubt.text}. {shown}. If that is wrong, give another --volume-pattern, or {_MAP}."
+
+
+def _not_read(naming: Naming, paths: Sequence[str]) -> InputError:
+    read = reader(naming)
+    unread = [path for path in paths if read(path) is None]
+    what = f"The rule {naming.rule}" if naming.pattern is None else f"The volume pattern {naming.pattern!r}"
+    long, longest = too_long_for(naming, unread)
+    if long:
+        message = (
+            f"{what} is given names of at most {longest:,} characters, since longer ones could take it very long to "
+            f"match; {len(long):,} of {len(paths):,} names are longer: {_few(long)}."
+        )
+        hint = "Write the pattern with fewer repetitions, or with fields that end at a separator, such as [^_]+_."
+        return InputError(message, kind="unmatched-names", hint=hint, paths=sorted(long)[:PATHS_LISTED])
+    return _unmatched(f"{what} does not read {len(unread):,} of {len(paths):,} names", unread)
+
+
+# ---- auto -----------------------------------------------------------------------------------------------------------
+
+
+def _find(paths: Sequence[str], class_names: Collection[str]) -> Reading:
+    found = _as_im_dash(paths)
+    if found is not None:
+        return found
+    return _of_few(paths) if len(paths) < ENOUGH else _of_many(paths, class_names)
+
+
+def _of_many(paths: Sequence[str], class_names: Collection[str]) -> Reading:
+    """Search, and refuse what cannot be volumes."""
+    # the guide's own names need none of it, and each command waits for what it imports
+    from planbalance.naming.auto import NoPatternError, search_names  # noqa: PLC0415
+    from planbalance.naming.search import NoReadingError  # noqa: PLC0415
+
+    try:
+        naming, names, other = search_names(paths)
+    except NoReadingError as error:
+        raise _refused(f"The names {error}", "image-names", paths) from None
+    except NoPatternError as error:
+        if error.unread:
+            raise _unmatched(f"{error}; {len(error.unread):,} of {len(paths):,} are left", error.unread) from None
+        raise _refused(str(error), "ambiguous-names", paths) from None
+    found = doubts(names, class_names)
+    if found and found[0].fatal:
+        raise _refused(found[0].text, found[0].kind, paths)
+    warnings = [_doubted(doubt, naming, paths) for doubt in found]
+    if other is not None:
+        warnings.append(_undecided(naming, paths, other))
+    notes = () if names.patients is None else (_patients_found(names, naming),)
+    return Reading(naming, names, tuple(warnings), notes)
+
+
+def _of_few(paths: Sequence[str]) -> Reading:
+    """Return what the rules with a name make of names that are too few to show what recurs."""
+    both = [(naming, names) for naming in (_BY_NUMBER, _BY_FOLDER) if (names := read_names(naming, paths)) is not None]
+    if not both:
+        raise _no_rule_reads_all(paths)
+    if len(both) > 1 and not _same_partition(both[0][1].volumes, both[1][1].volumes):
+        raise InputError(
+            "The names can be read in two ways that give different volumes: "
+            f"by trailing-number, {' and '.join(format_examples(_BY_NUMBER, paths))}; "
+            f"by parent-dir, {' and '.join(format_examples(_BY_FOLDER, paths))}.",
+            kind="ambiguous-names",
+            hint="Say which: --volume-pattern trailing-number or --volume-pattern parent-dir, or a regular expression.",
+        )
+    return Reading(*both[0])
+
+
+def _same_partition(first: Sequence[str], second: Sequence[str]) -> bool:
+    """Tell whether two lists of ids group the positions alike: the pairs are one to one."""
+    pairs = set(zip(first, second, strict=True))
+    return len(pairs) == len({pair[0] for pair in pairs}) == len({pair[1] for pair in pairs})
+
+
+def _as_im_dash(paths: Sequence[str]) -> Reading | None:
+    """Return the guide's reading where all names are the guide's and no tool has added to them."""
+    names = read_names(_IM_DASH, paths)
+    if names is None or any(made_from(fields_of(volume)) for volume in set(names.volumes)):
+        return None
+    _refuse_series_for_volumes(paths, names)
+    volumes = set(names.volumes)
+    shorter = sorted({volume.rpartition("-")[0] for volume in volumes})
+    if not FEW <= len(shorter) < len(volumes) or not all(shorter):
+        return Reading(_IM_DASH, names)
+    note = f"{len(volumes):,} volumes begin with one of {len(shorter):,} shorter ids, such as {shorter[0]}. "
+    pattern = r"IM(?P<slice>\d+)-(?P<volume>(?P<patient>.+)-[^-]+)"
+    return Reading(_IM_DASH, names, notes=(f"{note}If those are patients: --volume-pattern '{pattern}'.",))
+
+
+def _refuse_series_for_volumes(paths: Sequence[str], names: Names) -> None:
+    """Refuse `PAT001/IM0001-0045`: behind `IM` a series and a slice, of a patient that the folder names."""
+    if not all(map(str.isdigit, set(names.volumes))):
+        return
+    folders: defaultdict[str, set[str]] = defaultdict(set)
+    for path, volume in zip(paths, names.volumes, strict=True):
+        folders[volume].add(path.rpartition("/")[0])
+    several = sum(len(each) > 1 for each in folders.values())
+    all_folders = {folder for each in folders.values() for folder in each}
+    patients = len(all_folders) > 1 and all(any(map(str.isdigit, folder)) for folder in all_folders)
+    if several < 0.5 * len(folders) or not patients:
+        return
+    pattern = r"(?P<volume>(?P<patient>.+)/IM\d+)-(?P<slice>\d+)"
+    raise InputError(
+        f"The names can be read in two ways: {format_examples(_IM_DASH, paths)[0]} (by im-dash), or the folder is the "
+        "patient and the first number is a series.",
+        kind="ambiguous-names",
+        hint=f"Say which: --volume-pattern im-dash, or --volume-pattern '{pattern}'.",
+        paths=sorted(paths)[:PATHS_LISTED],
+    )
+
+
+# ---- what is said ---------------------------------------------------------------------------------------------------
+
+
+def _patients_found(names: Names, naming: Naming) -> str:
+    volumes, patients = len(set(names.volumes)), len(set(names.patients or ()))
+    finer = (naming.pattern or "").replace("(?P<patient>", "(?:")
+    return (
+        f"The names show {patients:,} patients of {volumes:,} volumes; all volumes of a patient stay in one split. "
+        f"To split by volume instead: --volume-pattern '{finer}'."
+    )
+
+
+def _undecided(naming: Naming, paths: Sequence[str], other: "Other") -> str:
+    """Say which two readings the names allow, with two real names and both patterns."""
+    kind = "patient" if other.of_patients else "volume"
+    return (
+        f"The names do not decide what must stay in one split. Read now: {'; '.join(format_examples(naming, paths))}. "
+        f"They could also show {other.units:,} {kind}s: {other.image} of {kind} {other.unit}. Keep this reading "
+        f"with --volume-pattern '{naming.pattern or naming.rule}', or take the other one with "
+        f"--volume-pattern '{other.pattern}'."
+    )
+
+
+def _refused(what: str, kind: str, paths: Sequence[str]) -> InputError:
+    """Refuse what `auto` finds no reading for: show what each rule would make of the names."""
+    ways = []
+    for naming in (_BY_NUMBER, _BY_FOLDER):
+        names = read_names(naming, paths)
+        if names is not None:
+            volumes = len(set(names.volumes))
+            ways.append(f"--volume-pattern {naming.rule} (volumes: {volumes:,}; {format_examples(naming, paths)[0]})")
+    if not ways:
+        error = _no_rule_reads_all(paths)
+        message = f"{error.message} {what}."
+        return InputError(message, kind=error.kind, hint=error.hint, paths=error.paths)
+    if all(path.lower().endswith(".dcm") for path in paths):
+        ways = ["--volume-from dicom:SeriesInstanceUID"]
+    ways.append("--volume-pattern image (each image stands alone)")
+    shown = " and ".join(sorted(paths)[:: max(1, len(paths) - 1)][:2])
+    return InputError(
+        f"{what}. Two of them: {shown}.",
+        kind=kind,
+        hint=f"Say what a volume is: {_MAP}, --volume-pattern with a regular expression, {', or '.join(ways)}.",
+        paths=sorted(paths)[:PATHS_LISTED],
+    )
+
+
+def _no_rule_reads_all(paths: Sequence[str]) -> InputError:
+    """Name what no rule reads; where each name is read by some rule, what the widest rule misses."""
+    readers = [reader(Naming(name)) for name in OFFERED if name != "image"]
+    unread = [path for path in paths if all(read(path) is None for read in readers)]
+    if unread:
+        return _unmatched(f"No rule reads {len(unread):,} of {len(paths):,} names", unread)
+    missed = min(([path for path in paths if read(path) is None] for read in readers), key=len)
+    return _unmatched(f"No rule reads all {len(paths):,} names; the best one misses {len(missed):,}", missed)
+
+
+def _unmatched(what: str, unread: Sequence[str]) -> InputError:
+    return InputError(
+        f"{what}: {_few(unread)}.",
+        kind="unmatched-names",
+        hint=r"Give a regular expression, such as --volume-pattern '(?P<volume>.+)-(?P<slice>\d+)', or " + f"{_MAP}.",
+        paths=sorted(unread)[:PATHS_LISTED],
+    )
+
+
+def _few(paths: Sequence[str]) -> str:
+    listed = sorted(paths)
+    rest = len(listed) - _SHOWN
+    return ", ".join(listed[:_SHOWN]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def _refuse_ids(naming: Naming, paths: Sequence[str], volumes: Sequence[str]) -> None:
+    """Refuse ids that cannot be a folder of the output, or that would turn trainers away from the labels."""
+    refused = {volume for volume in set(volumes) if not REFUSED_PARTS.isdisjoint(volume.split("/"))}
+    if refused:
+        shown = ", ".join(repr(text) for text in sorted(refused)[:_SHOWN])
+        found = sorted(path for path, volume in zip(paths, volumes, strict=True) if volume in refused)
+        raise InputError(
+            "A volume may not be called images, labels, '.' or '..', nor have an empty part: "
+            f"{shown} (read by {naming.rule}).",
+            kind="name-refused",
+            hint="Rename the files or folders, or give another --volume-pattern.",
+            paths=found[:PATHS_LISTED],
+        )

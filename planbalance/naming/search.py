@@ -1,0 +1,817 @@
+"""Many file names -> where in each of them the volume, the patient and the slice number stand (`auto`, second stage).
+
+Folders and file name form one chain of fields, from the general to the particular. A shorter beginning of the chain
+never divides what a longer one keeps together: it costs balance, it cannot leak. So fields are taken off the end until
+what is left names more than single images, and of two readings, one inside the other, the coarser one decides what must
+stay in one split. docs/explanation/names.md has the figures.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import gcd
+from typing import Final, NamedTuple
+
+from planbalance.naming.fields import (
+    ENOUGH,
+    FEW,
+    FILM_WORDS,
+    LONGEST_NUMBER,
+    MADE_WORDS,
+    MOST_CLASSES,
+    PART_WORDS,
+    PATIENT_WORDS,
+    PLACE_WORDS,
+    POSITION_WORDS,
+    SCENE_WORDS,
+    SLICE_WORDS,
+    SURE,
+    VOLUME_WORDS,
+    Field,
+    bound_to,
+    fields_of,
+    made_from,
+)
+
+_MOST_BELOW: Final = 8  # series, channels or views of one patient, on average
+_SMALL: Final = 12  # so many values of a field are a vocabulary: channels, planes, sides
+_NEARLY_ALL: Final = 0.95
+_SINGLE: Final = 0.8  # of the ids hold one image: they name images
+_RECURS: Final = 0.1  # of the ids stand behind several others
+
+
+class Span(NamedTuple):
+    """A piece of a text."""
+
+    start: int
+    end: int
+
+
+class Layout(NamedTuple):
+    """Where in one path (below its image folder, without its suffix) the parts of its reading stand."""
+
+    text: str
+    volume: Span
+    patient: Span | None
+    number: Span | None
+
+    def part(self, span: Span | None) -> str:
+        """Return the text of one of the parts, `""` where there is none."""
+        return "" if span is None else self.text[span.start : span.end]
+
+    @property
+    def lead(self) -> str:
+        """What stands before the patient in the volume."""
+        return "" if self.patient is None else self.text[self.volume.start : self.patient.start]
+
+    @property
+    def unit(self) -> str:
+        """What must stay in one split: the patient, else the volume."""
+        return self.part(self.patient or self.volume)
+
+
+class Found(NamedTuple):
+    """What was found.
+
+    Attributes:
+        layouts: one a path, in their order.
+        other: where the names do not decide, another reading that they allow; a warning must show both.
+    """
+
+    layouts: list[Layout]
+    other: list[Layout] | None = None
+
+
+class NoReadingError(ValueError):
+    """Nothing in the names can be a volume; the message is the end of a sentence that says why."""
+
+
+@dataclass(slots=True)
+class _Name:
+    """A path while its end is taken off: `fields[:last]` is what may still be the volume."""
+
+    text: str
+    fields: list[Field]
+    last: int
+    folder: str = ""  # the folder of a class, plane or organ that was left out
+    made: bool = False  # a tool wrote words before it
+    number: Field | None = None
+    patient: tuple[int, int] | None = None  # first and last field of a patient that a word names
+
+    def id(self, last: int | None = None) -> str:
+        """Return the text from the first field to the last one that is left."""
+        last = self.last if last is None else last
+        return self.text[self.fields[0].start : self.fields[last - 1].end] if last else ""
+
+    @property
+    def floor(self) -> int:
+        """How many fields must stay."""
+        return 1 if self.patient is None else self.patient[1] + 1
+
+    @property
+    def end(self) -> Field:
+        """The last field that is left."""
+        return self.fields[self.last - 1]
+
+    @property
+    def own(self) -> list[Field]:
+        """The fields of the file name, folders left out."""
+        part = self.text.count("/")
+        return [each for each in self.fields[: self.last] if each.part == part]
+
+    def keep(self, fields: Sequence[Field]) -> None:
+        """Go on with some of the fields."""
+        self.fields, self.last = list(fields), len(fields)
+
+    def take_off(self, count: int, *, number: bool = False) -> None:
+        """Take fields off the end, as far as they may go; `number`: the last of them counts slices."""
+        if self.last - count >= self.floor:
+            if number:
+                self.number = self.end
+            self.last -= count
+
+
+@dataclass(slots=True)
+class _Search:
+    """All names, and what was taken off their ends so far."""
+
+    names: list[_Name]
+    first_dropped: bool = False  # a first field that tells images apart
+    parts_off: bool = False  # tiles, crops, channels: several images of one slice
+    slices_off: bool = False
+
+    def ids(self) -> Counter[str]:
+        """Count images by what is left of their names."""
+        return Counter(name.id() for name in self.names)
+
+    def ends(self) -> list[Field]:
+        """Return the last field of each name."""
+        return [name.end for name in self.names]
+
+    def can_take_off(self, count: int = 1) -> bool:
+        """Whether nearly all names have so many fields to lose."""
+        return _share(name.last - count >= name.floor for name in self.names) >= _NEARLY_ALL
+
+    def take_off(self, count: int = 1) -> None:
+        """Take fields off the ends of all names."""
+        for name in self.names:
+            name.take_off(count)
+
+    def single(self) -> float:
+        """Return the share of ids that hold one image; images of several first folders are apart."""
+        ids = Counter((name.folder, name.id()) for name in self.names)
+        return _share(count == 1 for count in ids.values())
+
+
+def find_layouts(paths: Sequence[str]) -> Found:
+    """Find volume, patient and slice number in names that no plainer rule reads.
+
+    `paths` lie below their image folder and carry a suffix.
+
+    Raises:
+        NoReadingError: the names tell images apart, or classes, and nothing between.
+    """
+    names = [_Name(text, fields, len(fields)) for text in (path[: path.rfind(".")] for path in paths)
+             for fields in [fields_of(text)]]  # fmt: skip
+    if not all(name.fields for name in names):
+        raise NoReadingError("hold neither letters nor digits")
+    search = _Search(names)
+    _split_fields_of_several_numbers(names)
+    _take_off_what_tools_add(names)
+    _leave_out_repeated_folders(names)
+    _leave_out_class_folders(names)
+    _leave_out_unique_first_field(search)
+    if (found := _as_im_dash(names)) is not None:
+        return found
+    _leave_out_slice_first(search)
+    _find_named_patients(names)
+    _last_of_uid(search)
+    while search.can_take_off() and any(step(search) for step in _ENDS):
+        pass
+    _cut_before_slice_words(names)
+    _cut_behind_films(names)
+    _refuse_class_folders(names)
+    return _with_patients(search)
+
+
+def _share(flags: Iterable[bool]) -> float:
+    listed = list(flags)
+    return sum(listed) / len(listed) if listed else 0.0
+
+
+def _has_digit(text: str) -> bool:
+    return any(map(str.isdigit, text))
+
+
+# ---- before the chain is read ---------------------------------------------------------------------------------------
+
+
+def _take_off_what_tools_add(names: Sequence[_Name]) -> None:
+    """Take off augmentation words, at either end of a file name, and the `(1)` of a copy whose original is there."""
+    for name in names:
+        count = made_from(name.fields)
+        if count < len(name.own):
+            name.last -= count
+        own = name.own
+        skip = 0
+        while skip < len(own) - 1 and own[skip].word in MADE_WORDS:
+            skip += 1
+        if skip:
+            name.made = True
+            name.keep(own[skip:])
+    originals = {name.id() for name in names}
+    for name in names:
+        if name.last > 1 and _is_in_parentheses(name.text, name.end) and name.id(name.last - 1) in originals:
+            name.last -= 1
+    for name in names:
+        name.keep(name.fields[: name.last])
+
+
+_GROUP: Final = re.compile(r"[^0-9]*[0-9]+|[^0-9]+\Z")
+
+
+def _split_fields_of_several_numbers(names: Sequence[_Name]) -> None:
+    """Split `E18752S4I19` and `r03c09f02` where the letters of that field are the same in all names."""
+    columns = min(len(name.own) for name in names)
+    for column in range(columns):
+        ones = [name.own[column] for name in names]
+        skeletons = {re.sub("[0-9]+", "#", one.text) for one in ones}
+        before = {name.own[column - 1].text.lower() for name in names} if column else set()
+        if len(names) < 2 or len(skeletons) > 1 or before & PATIENT_WORDS:
+            continue
+        if not re.search("#[A-Za-z]+#", skeletons.pop()):
+            continue
+        for name, one in zip(names, ones, strict=True):
+            at = name.fields.index(one)
+            pieces = [Field(each[0], one.start + each.start(), one.start + each.end(), one.part)
+                      for each in _GROUP.finditer(one.text)]  # fmt: skip
+            name.keep([*name.fields[:at], *pieces, *name.fields[at + 1 :]])
+        return
+
+
+def _is_in_parentheses(text: str, one: Field) -> bool:
+    return one.is_number and text[one.start - 1 : one.start] == "(" and text[one.end : one.end + 1] == ")"
+
+
+def _leave_out_repeated_folders(names: Sequence[_Name]) -> None:
+    """Leave out folders that the names below begin with: `case1/case1_03`, `p10/p10032725`."""
+    depth = max(name.text.count("/") for name in names)
+    parts: list[dict[int, list[str]]] = []
+    for name in names:
+        texts: defaultdict[int, list[str]] = defaultdict(list)
+        for one in name.fields:
+            texts[one.part].append(one.text.lower())
+        parts.append(dict(texts))
+    repeated = {
+        part
+        for part in range(depth)
+        if _share(_begins_below(texts, part) for texts in parts if part in texts) >= _NEARLY_ALL
+    }
+    for name in names:
+        own = name.text.count("/")
+        name.keep([one for one in name.fields if one.part == own or one.part not in repeated])
+
+
+def _begins_below(texts: dict[int, list[str]], part: int) -> bool:
+    here = texts[part]
+    below = [texts[other] for other in texts if other > part]
+    return any(
+        other[: len(here)] == here or (len(here) == 1 and len(here[0]) > 1 and other[0].startswith(here[0]))
+        for other in below
+    )
+
+
+def _leave_out_class_folders(names: Sequence[_Name]) -> None:
+    """Leave out first folders without a digit, fewer than 20 of them: classes, planes, organs, split words.
+
+    A patient may lie in several of them.
+    """
+    while True:
+        inner = [name for name in names if name.fields[0].part < name.text.count("/")]
+        firsts = [tuple(one.text for one in name.fields if one.part == name.fields[0].part) for name in inner]
+        rest = [[one for one in name.fields if one.part > name.fields[0].part] for name in inner]
+        if len(inner) < _NEARLY_ALL * len(names) or not all(rest) or not _are_classes(set(firsts)):
+            return
+        if len({_next_id(name, fields) for name, fields in zip(inner, rest, strict=True)}) <= len(set(firsts)) > 1:
+            return  # what lies in them is a few series of each: the folders are the patients
+        for name, first, fields in zip(inner, firsts, rest, strict=True):
+            name.folder += "/".join(first)
+            name.keep(fields)
+
+
+def _next_id(name: _Name, fields: Sequence[Field]) -> str:
+    """Return the next folder's text; of a file name, what stands before its last field."""
+    own = [one for one in fields if one.part == fields[0].part]
+    own = own[:-1] if own[0].part == name.text.count("/") else own
+    return name.text[own[0].start : own[-1].end] if own else ""
+
+
+def _are_classes(texts: Collection[Sequence[str]]) -> bool:
+    """Whether these are fewer than 20 texts without a digit."""
+    return len(texts) < MOST_CLASSES and not any(_has_digit(field) for fields in texts for field in fields)
+
+
+def _leave_out_unique_first_field(search: _Search) -> None:
+    """Leave out a first field of the file name that no two names share while the next one groups them.
+
+    Label Studio's `<8 hex digits>-`, accession and instance numbers.
+    """
+    owned = [name.own for name in search.names]
+    if len(owned) < 2 or any(len(own) < 3 for own in owned):
+        return
+    firsts, seconds = {own[0].text for own in owned}, {own[1].text for own in owned}
+    if len(firsts) < 0.98 * len(owned) or len(seconds) > _SINGLE * len(owned):
+        return
+    search.first_dropped = True
+    for name, own in zip(search.names, owned, strict=True):
+        name.keep(own[1:])
+
+
+def _as_im_dash(names: Sequence[_Name]) -> Found | None:
+    """Return the reading of names that are the guide's (`IM<slice>-<volume>`) behind what tools have added."""
+    layouts = []
+    for name in names:
+        first = name.fields[0]
+        if not (name.last > 1 and first.text.startswith("IM") and first.text[2:].isdigit()):
+            return None
+        if first.part != name.text.count("/") or name.text[first.end] != "-":
+            return None
+        volume = Span(name.fields[1].start, name.end.end)
+        layouts.append(Layout(name.text, volume, None, Span(first.start + 2, first.end)))
+    return Found(layouts)
+
+
+def _leave_out_slice_first(search: _Search) -> None:
+    """Leave out a slice that stands first and says so, where something with a digit follows: `slice_012_patient_3`."""
+    firsts = [_first_slice(name) for name in search.names]
+    if _share(first > 0 for first in firsts) < _RECURS:
+        return
+    for name, first in zip(search.names, firsts, strict=True):
+        if first:
+            name.number = name.fields[first - 1]
+            name.keep(name.fields[first:])
+    search.slices_off = all(firsts)
+
+
+def _first_slice(name: _Name) -> int:
+    """Return how many fields of a file name without folders a slice with its word takes at the beginning."""
+    fields = name.fields
+    if len(fields) > 1 and fields[0].is_number and fields[0].part == name.text.count("/"):
+        patient = bound_to(fields, len(fields) - 1, PATIENT_WORDS)  # `003_case12`
+        return 1 if patient == 1 and len(fields[0].text) <= LONGEST_NUMBER else 0
+    for index in range(min(2, len(fields) - 1)):
+        bound = bound_to(fields, index, SLICE_WORDS)
+        if bound == 0 and fields[0].part == name.text.count("/") and len(fields[index].number) <= LONGEST_NUMBER:
+            return index + 1 if any(one.has_digit for one in fields[index + 1 :]) else 0
+    return 0
+
+
+def _find_named_patients(names: Sequence[_Name]) -> None:
+    """Note the field that a word names as the patient (`patient007`, `sub-01`), where most names have one."""
+    found = [_named_patient(name) for name in names]
+    if _share(each is not None for each in found) >= 0.5:
+        for name, each in zip(names, found, strict=True):
+            name.patient = each
+
+
+def _named_patient(name: _Name) -> tuple[int, int] | None:
+    fields = name.fields
+    for index, one in enumerate(fields):
+        bound = bound_to(fields, index, PATIENT_WORDS)
+        if bound is not None:
+            return bound, index
+        follower = fields[index + 1] if index + 1 < len(fields) else None
+        if follower is None or follower.part != one.part or one.text.lower() not in PATIENT_WORDS:
+            continue
+        # BIDS: `sub-<label>`, the label without a digit too
+        if follower.has_digit or (one.text == "sub" and name.text[one.end : follower.start] == "-"):
+            return index, index + 1
+    return None
+
+
+# ---- what stands behind the volume ----------------------------------------------------------------------------------
+
+
+def _constant(search: _Search) -> bool:
+    """Take off a last field that is the same in all names."""
+    ends = search.ends()
+    if len(ends) < 2 or len({one.text for one in ends}) > 1 or (len(ends) < ENOUGH and ends[0].has_digit):
+        return False
+    search.take_off()
+    return True
+
+
+def _coordinates(search: _Search) -> bool:
+    """Take off the place of a tile: `x12_y40`, `512x_1024y`, `(14814,53921)`, multiples of a step such as `0_512`."""
+    if not search.can_take_off(2):
+        return False
+    pairs = [(name, name.fields[name.last - 2], name.end) for name in search.names if name.last > 1]
+    pairs = [(name, left, right) for name, left, right in pairs if left.part == right.part]
+    if len(pairs) < _NEARLY_ALL * len(search.names):
+        return False
+    named = all({left.letters, right.letters} in _AXES for _, left, right in pairs)
+    if not (named or all(_is_a_pair(*pair) for pair in pairs) or _is_a_grid([pair[1:] for pair in pairs])):
+        return False
+    search.take_off(2)
+    search.parts_off = True
+    return True
+
+
+_AXES: Final = ({"x", "y"}, {"xmin", "ymin"}, {"left", "top"}, {"row", "col"}, {"r", "c"}, {"i", "j"})
+
+
+def _is_a_pair(name: _Name, left: Field, right: Field) -> bool:
+    text = name.text
+    between = text[left.end : right.start].strip()
+    return left.is_number and right.is_number and between == "," and text[left.start - 1 : left.start] == "("
+
+
+def _is_a_grid(pairs: Sequence[tuple[Field, Field]]) -> bool:
+    if not all(left.is_number and right.is_number for left, right in pairs):
+        return False
+    columns = [[int(pair[side].text) for pair in pairs] for side in (0, 1)]
+    return all(len(set(column)) > 1 and gcd(*column) >= 8 for column in columns)
+
+
+def _slice_with_word(search: _Search) -> bool:
+    """Take off a number that a word calls a slice or a frame, with its word."""
+    if search.slices_off:
+        return False
+    bound = [bound_to(name.fields, name.last - 1, POSITION_WORDS) for name in search.names]
+    if _share(each is not None for each in bound) < _SINGLE:
+        return False
+    for name, each in zip(search.names, bound, strict=True):
+        if each is not None:
+            name.take_off(name.last - each, number=True)
+        elif name.end.is_number:
+            name.take_off(1, number=True)
+    search.slices_off = True
+    return True
+
+
+def _part_of_a_picture(search: _Search) -> bool:
+    """Take off the number of a crop, a cell or a lesion, with its word."""
+    bound = [bound_to(name.fields, name.last - 1, PART_WORDS) for name in search.names]
+    if search.slices_off or _share(each is not None for each in bound) < _NEARLY_ALL:
+        return False
+    for name, each in zip(search.names, bound, strict=True):
+        if each is not None:
+            name.take_off(name.last - each, number=True)
+    search.parts_off = True
+    return True
+
+
+def _channel(search: _Search) -> bool:
+    """Take off a last field of a few values that are not plain numbers: channels, planes, sides, views, classes."""
+    ends = search.ends()
+    values = len({one.text for one in ends})
+    if search.slices_off or values > _SMALL or len(ends) < 4 * values or all(one.is_number for one in ends):
+        return False
+    words = [bound_to(name.fields, name.last - 1, VOLUME_WORDS) is not None for name in search.names]
+    if _share(words) >= 0.5 or _share(one.text.lower() in FILM_WORDS for one in ends) >= 0.5:
+        return False
+    if not _recurs_behind_others(search.names):
+        return False
+    search.take_off()
+    search.parts_off = True
+    return True
+
+
+def _recurs_behind_others(names: Sequence[_Name]) -> bool:
+    """Whether most of the last fields stand behind several ids, and enough ids are left without them."""
+    before: defaultdict[str, set[str]] = defaultdict(set)
+    for name in names:
+        if name.last > name.floor:
+            before[name.end.text].add(name.id(name.last - 1))
+    shorter = {one for several in before.values() for one in several}
+    return _share(len(several) > 1 for several in before.values()) >= 0.5 and len(shorter) >= FEW
+
+
+def _number(search: _Search) -> bool:
+    """Take off a last number, plain or behind the same letters in all names: the slice."""
+    ends = search.ends()
+    (letters, times), *_ = Counter(one.word for one in ends).most_common(1)
+    with_letters = times >= _NEARLY_ALL * len(ends) and letters not in PATIENT_WORDS | VOLUME_WORDS
+    with_letters = with_letters and _share(one.ends_in_number for one in ends) >= _NEARLY_ALL
+    if search.slices_off or not (with_letters or _share(one.is_number for one in ends) >= _SINGLE):
+        return False
+    shorter = {name.id(name.last - 1) for name in search.names if name.last > 1}
+    if len(shorter) < FEW <= len(search.ids()) and search.single() < _SINGLE:
+        return False  # it is what is left of the volume
+    if search.parts_off and not (_counts_slices(search) or _share(one.is_date for one in ends) >= _SINGLE):
+        return False
+    for name in search.names:
+        if name.end.ends_in_number:
+            name.take_off(1, number=True)
+    search.slices_off = True
+    return True
+
+
+def _counts_slices(search: _Search) -> bool:
+    """Whether the last numbers count something anew behind each of several ids."""
+    behind: defaultdict[str, set[str]] = defaultdict(set)
+    before: defaultdict[str, set[str]] = defaultdict(set)
+    for name in search.names:
+        if name.last < 2:
+            return False
+        behind[name.id(name.last - 1)].add(name.end.text)
+        before[name.end.text].add(name.id(name.last - 1))
+    numbered = sum(map(_has_digit, behind))
+    each = sum(map(len, behind.values())) / len(behind)
+    return numbered >= FEW and each >= 2 and _share(len(ids) > 1 for ids in before.values()) >= 0.5
+
+
+def _last_of_uid(search: _Search) -> bool:
+    """Take the last number off UIDs where what is left of them groups the images: series and instance."""
+    ends = search.ends()
+    found = [_LAST_OF_UID.fullmatch(one.text) for one in ends]
+    if search.slices_off or not all(found):
+        return False
+    shorter = {match[1] for match in found if match is not None}
+    if not FEW <= len(shorter) <= 0.5 * len(ends):
+        return False
+    for name, one, match in zip(search.names, ends, found, strict=True):
+        if match is not None:
+            cut = one.start + len(match[1])
+            name.fields[name.last - 1] = one._replace(text=match[1], end=cut)
+            name.number = Field(match[2], cut + 1, one.end, one.part)
+    search.slices_off = True
+    return True
+
+
+_LAST_OF_UID: Final = re.compile(r"([0-9]+(?:\.[0-9]+){3,})\.([0-9]{1,4})")
+
+
+def _anything_that_tells_images_apart(search: _Search) -> bool:
+    """Take off a last field where most of what is left names one image."""
+    if len(search.names) < ENOUGH or search.single() < _SINGLE:
+        return False
+    if len({name.id(max(name.floor, name.last - 1)) for name in search.names}) < FEW <= len(search.ids()):
+        return False
+    for name in search.names:
+        name.take_off(1, number=name.end.number != "")
+    return True
+
+
+# In the order in which they are tried, again and again until none applies. A further kind of ending is one entry.
+_ENDS: Final[tuple[Callable[[_Search], bool], ...]] = (
+    _constant,
+    _coordinates,
+    _slice_with_word,
+    _part_of_a_picture,
+    _channel,
+    _number,
+    _last_of_uid,
+    _anything_that_tells_images_apart,
+)
+
+
+def _cut_before_slice_words(names: Sequence[_Name]) -> None:
+    """Cut what is left before a word that says slice or frame, where something with a digit stands before it."""
+    for name in names:
+        for index in range(name.last - 1, name.floor - 1, -1):
+            bound = bound_to(name.fields, index, SLICE_WORDS)
+            if bound is not None and bound >= name.floor and any(one.has_digit for one in name.fields[:bound]):
+                name.number, name.last = name.fields[index], bound
+
+
+def _cut_behind_films(names: Sequence[_Name]) -> None:
+    """Cut behind the suffix of a film (`knee_04.mp4#t=10.3`, `yard-3_mp4-39`): its frames are one volume."""
+    for name in names:
+        for index in range(name.floor - 1, name.last):
+            if name.fields[index].text.lower() in FILM_WORDS:
+                name.last = index + 1
+
+
+def _refuse_class_folders(names: Sequence[_Name]) -> None:
+    """Refuse folders, fewer than 20 of them, whose file names are told apart across all of them: grades, classes.
+
+    Slices of a volume are counted anew in each folder, or go on from one folder to the next.
+    """
+    if any(name.end.part == name.text.count("/") for name in names):
+        return
+    folders = {name.id() for name in names}
+    stems: defaultdict[str, set[str]] = defaultdict(set)
+    for name in names:
+        stems[name.text[name.text.rfind("/") + 1 :]].add(name.id())
+    grades = 1 < len(folders) < MOST_CLASSES and all(folder.isdigit() and len(folder) < 3 for folder in folders)
+    if not grades or _share(len(ids) > 1 for ids in stems.values()) >= _RECURS:
+        return
+    ordered = sorted(stems, key=lambda stem: (len(stem), stem))
+    if _share(stems[one] == stems[other] for one, other in pairwise(ordered)) < _SINGLE:
+        raise NoReadingError(f"lie in {len(folders)} folders that look like classes: {', '.join(sorted(folders)[:5])}")
+
+
+# ---- patients -------------------------------------------------------------------------------------------------------
+
+
+def _with_patients(search: _Search) -> Found:
+    """Return the layouts with the patient that names show above the volume."""
+    names = search.names
+    last = [name.last for name in names]
+    ends = _ends_of_patients(search)
+    starts = _starts(names, ends or last)
+    if ends is None and starts is None and (long := _long_numbers(names)) is not None:
+        return Found([_layout(name, (at, at + 1)) for name, at in zip(names, long, strict=True)])
+    layouts = []
+    for index, name in enumerate(names):
+        first = starts[index] if starts is not None else _start_of_patient(name)
+        has_patient = ends is not None or starts is not None
+        layouts.append(_layout(name, (first, (ends or last)[index]) if has_patient else None))
+    layouts = _plain(_without_sides(layouts))
+    units = {one.unit for one in layouts}
+    _refuse_dates(units)
+    _refuse_images(names, layouts)
+    if len(units) < SURE and (search.first_dropped or (ends is not None and not any(name.patient for name in names))):
+        return Found(layouts, [one._replace(patient=None) for one in layouts])
+    if all(name.made and unit.isdigit() for name, unit in zip(names, (one.unit for one in layouts), strict=True)):
+        return Found(layouts, layouts)
+    above = _ids_above(search) if ends is None else None
+    if above is None:
+        return Found(layouts)
+    return Found(layouts, [_layout(name, (0, end)) for name, end in zip(names, above, strict=True)])
+
+
+def _ends_of_patients(search: _Search) -> list[int] | None:
+    """Return where the patient ends in each name; None where names show none above the volume."""
+    names = search.names
+    if any(name.patient for name in names):
+        return [name.last if name.patient is None else name.patient[1] + 1 for name in names]
+    films = [any(one.text.lower() in FILM_WORDS for one in name.fields[: name.last]) for name in names]
+    return None if _share(films) >= 0.5 else _shorter_ids(search, _without_channels(search))
+
+
+def _ids_above(search: _Search) -> list[int] | None:
+    """Return where shorter ids end that may be patients, and may be sites or sets: the names do not decide."""
+    names = search.names
+    if _share(any(one.text.lower() in FILM_WORDS for one in name.fields[: name.last]) for name in names) >= 0.5:
+        return None
+    for length in range(max(name.last for name in names) - 1, 0, -1):
+        ends = [min(length, name.last) for name in names]
+        behind: defaultdict[str, set[str]] = defaultdict(set)
+        for name, end in zip(names, ends, strict=True):
+            if end < name.last:
+                behind[name.fields[end].text].add(name.id(end))
+        shorter = {name.id(end) for name, end in zip(names, ends, strict=True)}
+        again = _share(len(ids) > 1 for ids in behind.values())
+        wanted = _RECURS if any(map(_has_digit, shorter)) else 0.5
+        if not FEW <= len(shorter) < len(search.ids()) or again < wanted:
+            continue
+        follower = [name.fields[end] for name, end in zip(names, ends, strict=True) if end < name.last]
+        last = [name.fields[end - 1] for name, end in zip(names, ends, strict=True)]
+        scenes = any(one.word in SCENE_WORDS for one in follower)
+        if not scenes and _share(map(_is_no_patient, last)) < 0.9 and len({one.text for one in last}) > 1:
+            return ends
+    return None
+
+
+def _plain(layouts: list[Layout]) -> list[Layout]:
+    """Return the layouts without patients where each volume is a patient of its own."""
+    pairs = {(one.part(one.volume), one.unit) for one in layouts}
+    if len({pair[1] for pair in pairs}) < len(pairs):
+        return layouts
+    return [one._replace(patient=None) for one in layouts]
+
+
+def _layout(name: _Name, patient: tuple[int, int] | None) -> Layout:
+    """Return where the parts of a name stand; `patient`: its first field and the one behind its last."""
+    return Layout(
+        name.text,
+        Span(name.fields[0].start, name.end.end),
+        None if patient is None else Span(name.fields[patient[0]].start, name.fields[patient[1] - 1].end),
+        None if name.number is None else Span(*name.number.digits),
+    )
+
+
+_SIDE: Final = re.compile(r"(.*[0-9])([A-Za-z]{1,2})\Z", re.DOTALL)
+
+
+def _without_sides(layouts: list[Layout]) -> list[Layout]:
+    """Return the layouts with patients that end before a side or a repetition: `08L` and `08R`, `131A` and `131B`."""
+    found = {one.unit: _SIDE.match(one.unit) for one in layouts}
+    sides: defaultdict[str, set[str]] = defaultdict(set)
+    for unit, match in found.items():
+        sides[unit if match is None else match[1]].add("" if match is None else match[2])
+    letters = {side for several in sides.values() for side in several}
+    if len(letters) > 4 or len(sides) < FEW or _share(len(several) > 1 for several in sides.values()) < _RECURS:
+        return layouts
+    shorter = []
+    for one in layouts:
+        match, span = found[one.unit], one.patient or one.volume
+        end = span.end if match is None else span.end - len(match[2])
+        shorter.append(one._replace(patient=Span(span.start, end)))
+    return shorter
+
+
+def _long_numbers(names: Sequence[_Name]) -> list[int] | None:
+    """Return where in each id a long number stands that several ids share: an examination, a record; None: nowhere."""
+    volumes = len({name.id() for name in names})
+    for back in range(1, min(name.last for name in names) + 1):
+        ones = [name.fields[name.last - back] for name in names]
+        values = {one.text for one in ones}
+        if not FEW <= len(values) < volumes <= _MOST_BELOW * len(values):
+            continue
+        if all(one.is_stamp or (len(one.number) >= FEW and not one.is_date) for one in ones):
+            return [name.last - back for name in names]
+    return None
+
+
+def _refuse_images(names: Sequence[_Name], layouts: Sequence[Layout]) -> None:
+    """Refuse ids that number tiles or slices, and those that group images of several class folders only."""
+    units = {one.unit for one in layouts}
+    if all(_is_position(unit) for unit in units):
+        raise NoReadingError(f"tell places in a picture or a volume ({', '.join(sorted(units)[:3])}), not volumes")
+    ids = Counter((name.folder, one.lead, one.unit) for name, one in zip(names, layouts, strict=True))
+    enough = len(names) >= ENOUGH or all(one.number is None and one.patient is None for one in layouts)
+    if enough and _share(count == 1 for count in ids.values()) >= _SINGLE:
+        raise NoReadingError("tell images apart, not volumes")
+
+
+def _is_position(unit: str) -> bool:
+    fields = fields_of(unit)
+    bound = bound_to(fields, len(fields) - 1, SLICE_WORDS | PART_WORDS) if fields else None
+    if bound is None or len(fields[-1].number) > LONGEST_NUMBER or fields[-1].is_date:
+        return False
+    return not any(one.has_digit for one in fields[:bound])
+
+
+def _refuse_dates(units: Collection[str]) -> None:
+    """Refuse ids that differ in nothing but dates."""
+    cut = [fields_of(unit) for unit in units]
+    rest = {tuple(one.text for one in fields if not one.is_date) for fields in cut}
+    dated = all(any(one.is_date for one in fields) for fields in cut)
+    if len(units) > 1 and dated and len(rest) == 1 and not any(one.is_stamp for fields in cut for one in fields):
+        raise NoReadingError("tell dates, and a date is no volume")
+
+
+def _without_channels(search: _Search) -> list[int]:
+    """Return where ids end without the channels, phases, planes and cameras at their ends."""
+    names = [_Name(name.text, name.fields, name.last) for name in search.names]
+    volumes = len(search.ids())
+    for _ in range(4):
+        ends = {name.end.text for name in names}
+        if len(ends) > _SMALL or volumes < 2 * len(ends) or not _recurs_behind_others(names):
+            break
+        shorter = {name.id(max(1, name.last - 1)) for name in names}
+        if volumes > _MOST_BELOW * len(shorter) or any(
+            _is_no_patient(name.fields[max(0, name.last - 2)]) for name in names
+        ):
+            break
+        if _are_classes([(one,) for one in shorter]):  # or the names of persons: nothing here tells which
+            break
+        for name in names:
+            name.take_off(1)
+    return [name.last for name in names]
+
+
+def _shorter_ids(search: _Search, most: Sequence[int]) -> list[int] | None:
+    """Return where the shortest beginning of each id ends that may be a patient; None where there is none.
+
+    At least 5 patients, on average at most 8 volumes of each, and no date or site. `most`: how long it may be.
+    """
+    names = search.names
+    volumes = len(search.ids())
+    for length in range(1, max(most)):
+        ends = [min(length, end) for end in most]
+        shorter = {name.id(end) for name, end in zip(names, ends, strict=True)}
+        if len(shorter) < FEW or volumes > _MOST_BELOW * len(shorter):
+            continue
+        last = [name.fields[end - 1] for name, end in zip(names, ends, strict=True)]
+        if len({one.text for one in last}) == 1:
+            continue
+        if _share(map(_has_digit, shorter)) >= _NEARLY_ALL and _share(map(_is_no_patient, last)) < 0.9:
+            return ends
+    return list(most) if len({name.id(end) for name, end in zip(names, most, strict=True)}) < volumes else None
+
+
+def _is_no_patient(one: Field) -> bool:
+    return (one.is_date and not one.is_stamp) or one.word in PLACE_WORDS
+
+
+def _start_of_patient(name: _Name) -> int:
+    """Return the first field of a patient that a word names; a site before it belongs to it."""
+    if name.patient is None or any(one.word in PLACE_WORDS for one in name.fields[: name.patient[0]]):
+        return 0
+    return name.patient[0]
+
+
+def _starts(names: Sequence[_Name], ends: Sequence[int]) -> list[int] | None:
+    """Return where patients begin behind a first field that is no part of them: `ED_`, `axial_`, `CNV-`, a date.
+
+    Only where the same id stands behind several of them.
+    """
+    if any(name.patient for name in names) or min(ends) < 2:
+        return None
+    firsts: defaultdict[str, set[str]] = defaultdict(set)
+    for name, end in zip(names, ends, strict=True):
+        firsts[name.text[name.fields[1].start : name.fields[end - 1].end]].add(name.fields[0].text)
+    heads = {head for several in firsts.values() for head in several}
+    again = _share(len(several) > 1 for several in firsts.values())
+    if len(firsts) < FEW or len(heads) < 2 or _share(map(_has_digit, firsts)) < _NEARLY_ALL:
+        return None
+    words = not any(map(_has_digit, heads)) and len(heads) < MOST_CLASSES and again >= _RECURS
+    few = len(heads) < FEW and again >= 0.5 and not all(name.fields[0].word in PLACE_WORDS for name in names)
+    dates = all(name.fields[0].is_date for name in names) and again > 0
+    return [1] * len(names) if words or few or dates else None
