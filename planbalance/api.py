@@ -59,6 +59,8 @@ if TYPE_CHECKING:
 
 Inputs = str | InputSpec | Sequence[str | InputSpec]
 Number: TypeAlias = "str | Decimal | float"
+VolumeFrom = Literal["dicom:SeriesInstanceUID"]
+GroupFrom = Literal["dicom:PatientID", "dicom:StudyInstanceUID", "dicom:FrameOfReferenceUID"]
 
 DEFAULT_PLAN: Final = "plan.json"
 DEFAULT_SEED: Final = 42
@@ -102,9 +104,9 @@ class PlanKeywords(TypedDict, total=False):
     Sampling: `negatives_per_positive` 1 (or "all"), `sampling` "random", `gap` 0, `always_keep` (a file's path),
     `exclude` (files or globs).
     Reading: `volume_pattern` "auto"; or `slice_map` (a CSV's path, a row an image) with `slice_map_columns` such as
-    "image=File_name,patient=Patient_index"; `positive_classes` (class ids or names; none:
-    any annotation), `missing_label`, `invalid_label` "error", `hash_images` False, `shared_ids` "same" or "different".
-    Output: `layout` "keep". Beside them: `jobs`, workers of the scan.
+    "image=File_name,patient=Patient_index"; or `volume_from` "dicom:SeriesInstanceUID"; `positive_classes` (ids or
+    names; none: any annotation), `missing_label`, `invalid_label` "error", `hash_images` False, `shared_ids` "same" or
+    "different". Output: `layout` "keep". Beside them: `jobs`, workers of the scan.
     """
 
     train_ratio: "Number | None"
@@ -121,7 +123,7 @@ class PlanKeywords(TypedDict, total=False):
     group_map: str | None
     volume_column: str
     group_column: str
-    group_from: Literal["dicom:PatientID"] | None
+    group_from: GroupFrom | None
     group_key: str | None
     negatives_per_positive: Number
     sampling: Literal["random", "spread"]
@@ -131,6 +133,7 @@ class PlanKeywords(TypedDict, total=False):
     volume_pattern: str | None
     slice_map: str | None
     slice_map_columns: str | None
+    volume_from: VolumeFrom | None
     positive_classes: Iterable[int | str]
     missing_label: Literal["empty", "skip", "error"] | None
     invalid_label: Literal["error", "skip", "keep"]
@@ -231,6 +234,9 @@ def scan(  # noqa: PLR0913 - keywords of the contract
     volume_pattern: str | None = None,
     slice_map: str | None = None,
     slice_map_columns: str | None = None,
+    volume_from: VolumeFrom | None = None,
+    group_from: GroupFrom | None = None,
+    group_key: str | None = None,
     positive_classes: Iterable[int | str] = (),
     shared_ids: SharedIds | None = None,
     group_map: str | None = None,
@@ -255,8 +261,9 @@ def scan(  # noqa: PLR0913 - keywords of the contract
     _check_counts({"--jobs": jobs}, least=1)
     specs = _specs(inputs)
     classes = _class_ids(_by_id(positive_classes, specs))
-    source = _volume_source(volume_pattern, slice_map, slice_map_columns)
-    _refuse_two_readings(source, shared_ids=shared_ids, group_map=group_map)
+    asked = _Source(volume_pattern, slice_map, slice_map_columns, volume_from, group_key)
+    source = _volume_source(asked, jobs, progress)
+    _refuse_two_readings(source, shared_ids=shared_ids, group_map=group_map, group_from=group_from)
     snapshot = scan_inputs(specs, jobs=jobs, progress=progress or Silent())
     paths = planner.paths_below(snapshot.inputs, snapshot.images)
     if not paths:
@@ -268,6 +275,7 @@ def scan(  # noqa: PLR0913 - keywords of the contract
             hint="Images are looked for in images/, images/<split>/ and <split>/images/.",
             paths=roots,
         )
+    _refuse_two_groupings(group_map, group_from)
     groups = None if group_map is None else read_group_map(group_map, volume_column, group_column)
     if source is None:
         naming, names, warnings, notes = find_names(
@@ -281,6 +289,9 @@ def scan(  # noqa: PLR0913 - keywords of the contract
     volumes = planner.group_into_volumes(
         snapshot, naming, positive_classes=classes, group_map=groups, shared_ids=shared_ids, names=names
     )
+    if group_from is not None:
+        groups = _groups_from(snapshot, volumes, (group_from, group_key), source, progress)
+        volumes = planner.with_groups(volumes, groups.group_of)
     by_names = names.patients is not None and any(names.patients)
     by_images = "patient" if source is None else source.rule
     grouped_by = groups.source if groups is not None else by_images if by_names else "volume"
@@ -391,7 +402,7 @@ def _sealed(
     written = {} if plan_file is None else {"plan file": os.path.abspath(plan_file)}
     if (classes := keywords.get("positive_classes")) is not None:
         keywords = {**keywords, "positive_classes": _by_id(classes, specs)}
-    options = _plan_options(output, keywords)
+    options = _plan_options(output, keywords, progress)
     places = [
         place for spec, found in zip(specs, resolve_inputs(specs), strict=True) for place in _places_of(spec, found)
     ]
@@ -400,8 +411,9 @@ def _sealed(
     snapshot = scan_inputs(
         specs, hash_images=options.hash_images, jobs=keywords.get("jobs"), progress=progress or Silent()
     )
-    if keywords.get("group_from") is not None:
-        options = _with_patients(snapshot, options, keywords.get("group_key"), progress)
+    tag = keywords.get("group_from")
+    if tag is not None:
+        options = _with_patients(snapshot, options, (tag, keywords.get("group_key")), progress)
     sealed = make(snapshot, options)
     return sealed, tuple(_place_warnings(output))
 
@@ -413,18 +425,32 @@ def default_group_key() -> str:
 
 
 def _with_patients(
-    snapshot: Snapshot, options: "PlanOptions", key: str | None, progress: Progress | None
+    snapshot: Snapshot, options: "PlanOptions", asked: tuple[GroupFrom, str | None], progress: Progress | None
 ) -> "PlanOptions":
     """Read the patients of the volumes that the options choose, and make them the groups."""
     from dataclasses import replace
 
     from planbalance import planner
-    from planbalance.dicom import group_key, groups_from_headers
 
     volumes = planner.usable(snapshot, options).volumes
-    return replace(
-        options,
-        group_map=groups_from_headers(snapshot.inputs, volumes, group_key(key or default_group_key()), progress),
+    return replace(options, group_map=_groups_from(snapshot, volumes, asked, options.volume_source, progress))
+
+
+def _groups_from(
+    snapshot: Snapshot,
+    volumes: Sequence[Volume],
+    asked: tuple[GroupFrom, str | None],
+    source: "VolumeSource | None",
+    progress: Progress | None,
+) -> "GroupMap":
+    """Return the groups that headers tell; `asked` is the tag, and the file of the key or None for the user's own."""
+    from planbalance.dicom import Headers, SeriesSource, group_key, groups_from_headers
+
+    tag, key_file = asked
+    key = group_key(key_file or default_group_key())
+    headers = source.headers if isinstance(source, SeriesSource) else Headers(progress=progress)
+    return groups_from_headers(
+        snapshot.inputs, volumes, key, headers, tag=tag.removeprefix("dicom:"), by_names=source is None
     )
 
 
@@ -455,7 +481,7 @@ def _digest_at(path: str) -> str:
         return ""
 
 
-def _plan_options(output: str, keywords: PlanKeywords) -> "PlanOptions":
+def _plan_options(output: str, keywords: PlanKeywords, progress: Progress | None) -> "PlanOptions":
     from planbalance import planner
     from planbalance.grouping import csv_text, parse_split_map
 
@@ -467,18 +493,18 @@ def _plan_options(output: str, keywords: PlanKeywords) -> "PlanOptions":
         raise UsageError(
             "--stratify names columns of the group map: give --group-map too.", kind="stratify-without-map"
         )
-    if "group_from" in given and "group_map" in given:
-        raise UsageError(
-            "--group-from and --group-map exclude each other: both say which volumes belong together.",
-            kind="two-groupings",
-            hint="Leave one of them out.",
-        )
+    _refuse_two_groupings(given.get("group_map"), given.get("group_from"))
     straight = ("split_method", "sampling", "gap", "missing_label", "invalid_label", "layout", "hash_images")
     options: dict[str, Any] = {name: given[name] for name in straight if name in given}
     options |= _decided(keywords)
-    source = _volume_source(
-        keywords.get("volume_pattern"), keywords.get("slice_map"), keywords.get("slice_map_columns")
+    asked = _Source(
+        keywords.get("volume_pattern"),
+        keywords.get("slice_map"),
+        keywords.get("slice_map_columns"),
+        keywords.get("volume_from"),
+        keywords.get("group_key"),
     )
+    source = _volume_source(asked, keywords.get("jobs"), progress)
     given_to_group = {name: given.get(name) for name in ("group_map", "group_from")}
     _refuse_two_readings(source, shared_ids=keywords.get("shared_ids"), **given_to_group)
     options["volume_source"] = source
@@ -535,42 +561,74 @@ def _decided(keywords: PlanKeywords) -> dict[str, Any]:
 def _refuse_other_source(older: PlanHeader, keywords: PlanKeywords) -> None:
     """Refuse to extend a plan whose volumes come from a slice map without one, or another plan with one."""
     rule = older.naming.get("rule")
-    given = keywords.get("slice_map") is not None
-    if rule == "slice-map" and not given:
+    if rule == "slice-map" and keywords.get("slice_map") is None:
         raise UsageError(
             "The older plan has its volumes from a slice map, and a plan does not hold the map.",
             kind="extend-needs-map",
             hint="Give --slice-map again, with rows for the new images too.",
         )
-    if given and rule != "slice-map":
+    if rule == "dicom" and keywords.get("volume_from") is None:
         raise UsageError(
-            f"--extend takes the volumes as in the older plan, which read them by the rule {rule}, not from a slice "
-            "map.",
-            kind="extend-differs",
-            hint="Leave --slice-map out.",
+            "The older plan has its volumes from DICOM headers.",
+            kind="extend-needs-map",
+            hint="Give --volume-from dicom:SeriesInstanceUID again, with the same --group-key.",
+        )
+    for option, own in (("slice_map", "slice-map"), ("volume_from", "dicom")):
+        if keywords.get(option) is not None and rule != own:
+            spelled = "--" + option.replace("_", "-")
+            raise UsageError(
+                f"--extend takes volumes as the older plan did, by the rule {rule}, and not as {spelled} says.",
+                kind="extend-differs",
+                hint=f"Leave {spelled} out.",
+            )
+
+
+def _refuse_two_groupings(group_map: object, group_from: object) -> None:
+    if group_map is not None and group_from is not None:
+        raise UsageError(
+            "--group-from and --group-map exclude each other: both say which volumes belong together.",
+            kind="two-groupings",
+            hint="Leave one of them out.",
         )
 
 
-def _volume_source(pattern: str | None, slice_map: str | None, columns: str | None) -> "VolumeSource | None":
+class _Source(NamedTuple):
+    """The keywords that say where volumes come from."""
+
+    volume_pattern: str | None
+    slice_map: str | None
+    slice_map_columns: str | None
+    volume_from: VolumeFrom | None
+    group_key: str | None
+
+
+def _volume_source(asked: _Source, jobs: int | None, progress: Progress | None) -> "VolumeSource | None":
     """Return what says volumes in the names' stead, or None where names say them.
 
     Raises:
         UsageError: options contradict each other. InputError: the map is not found, or no slice map.
     """
-    if slice_map is None:
-        if columns is not None:
-            raise UsageError("--slice-map-columns is for --slice-map.", kind="slice-map-columns")
-        return None
-    if pattern is not None:
+    if asked.slice_map is None and asked.slice_map_columns is not None:
+        raise UsageError("--slice-map-columns is for --slice-map.", kind="slice-map-columns")
+    given = [name for name in ("slice_map", "volume_from", "volume_pattern") if getattr(asked, name) is not None]
+    if len(given) > 1:
+        options = " and ".join("--" + name.replace("_", "-") for name in given)
         raise UsageError(
-            "--slice-map and --volume-pattern exclude each other: both say which image is of which volume.",
+            f"{options} exclude each other: both say which image is of which volume.",
             kind="two-readings",
             hint="Leave one of them out.",
         )
+    if asked.volume_from is not None:
+        from planbalance.dicom import Headers, SeriesSource, group_key
+
+        headers = Headers(jobs=jobs, progress=progress)
+        return SeriesSource(group_key(asked.group_key or default_group_key()), headers)
+    if asked.slice_map is None:
+        return None
     from planbalance.slicemap import parse_columns, parse_slice_map
 
-    chosen = None if columns is None else parse_columns(columns)
-    return parse_slice_map(_read_input(slice_map, "slice map"), columns=chosen, name=slice_map)
+    chosen = None if asked.slice_map_columns is None else parse_columns(asked.slice_map_columns)
+    return parse_slice_map(_read_input(asked.slice_map, "slice map"), columns=chosen, name=asked.slice_map)
 
 
 def _refuse_two_readings(source: "VolumeSource | None", *, shared_ids: SharedIds | None, **groups: object) -> None:
@@ -918,6 +976,8 @@ def verify(  # noqa: PLR0913 - keywords of the contract
     volume_pattern: str | None = None,
     slice_map: str | None = None,
     slice_map_columns: str | None = None,
+    volume_from: VolumeFrom | None = None,
+    group_key: str | None = None,
     jobs: int | None = None,
     shard: str | None = None,
     finish: bool = False,
@@ -942,6 +1002,8 @@ def verify(  # noqa: PLR0913 - keywords of the contract
         volume_pattern: naming rule; None: the plan's, else `auto`.
         slice_map: a CSV's path, a row an image, as in `plan`.
         slice_map_columns: its columns.
+        volume_from: "dicom:SeriesInstanceUID", as in `plan`.
+        group_key: the file of the key that hashes its ids.
         jobs: worker threads.
         shard: "I/N", or "auto" in a Slurm array: look at this part only; the verdict comes with `finish`.
         finish: put together what shards have found.
@@ -962,11 +1024,12 @@ def verify(  # noqa: PLR0913 - keywords of the contract
         )
     if dataset is None and plan is None:
         plan = DEFAULT_PLAN
-    source = _volume_source(volume_pattern, slice_map, slice_map_columns)
+    asked = _Source(volume_pattern, slice_map, slice_map_columns, volume_from, group_key)
+    source = _volume_source(asked, jobs, progress)
     _refuse_two_readings(source, shared_ids=None, group_map=group_map)
     if source is not None:
         sharing = {"--shard": shard is not None, "--finish": finish, "--executor dask": executor == "dask"}
-        _refuse_together({"--slice-map": True, **sharing})
+        _refuse_together({"--slice-map" if slice_map is not None else "--volume-from": True, **sharing})
     groups = None if group_map is None else read_group_map(group_map, volume_column, group_column)
     options = audit.VerifyOptions(
         plan=plan,

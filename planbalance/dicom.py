@@ -1,20 +1,32 @@
-"""Patients from DICOM headers: `--group-from dicom:PatientID`. Needs the extra `dicom`; only a keyed hash goes further.
+"""Volumes and patients from DICOM headers: `--volume-from`, `--group-from`. Needs the extra `dicom`.
 
-No plan, report or log carries an identity: `PatientID` becomes HMAC-SHA256 under a key that stays on this machine, so
-short ids cannot be found again by trying them all. Data sets that shall agree on their groups need the same key.
+No plan, report or log carries an identity: a `PatientID` or UID becomes HMAC-SHA256 under a key that stays on this
+machine, so short ids cannot be found again by trying them all. Datasets that shall agree on ids need the same key.
 """
 
 import os
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Final, Literal
 
 from planbalance.errors import InputError, UsageError
-from planbalance.grouping import GroupMap, counted, keyed_group, some
+from planbalance.executor.autoscaler import LIMITS
+from planbalance.executor.processes import ProcessPool, process_count
+from planbalance.grouping import GroupMap, counted, keyed_value, some
 from planbalance.model import Input, Progress, Silent, Volume
+from planbalance.naming import Names
+from planbalance.slicemap import Place, Told
 
+SERIES: Final = "SeriesInstanceUID"
+GROUP_TAGS: Final = ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID")
+TAGS: Final = (*GROUP_TAGS, SERIES, "InstanceNumber")
+_VALUES: Final = {"PatientID": "patients", "StudyInstanceUID": "studies", "FrameOfReferenceUID": "frames of reference"}
 _KEY_BYTES: Final = 32
+_BATCH: Final = 200
+_WHOLE: Final = re.compile("[0-9]{1,18}", re.ASCII)
 
-ReadId = Callable[[str], str | None]
+Values = tuple[str | None, ...]  # one for each of `TAGS`, None where it is absent
 
 
 def group_key(path: str) -> bytes:
@@ -48,67 +60,217 @@ def group_key(path: str) -> bytes:
     return key
 
 
+class Headers:
+    """Reads headers, each file's once: many in processes.
+
+    Args:
+        jobs: how many processes; None: one a core.
+        progress: where to report to.
+    """
+
+    def __init__(self, *, jobs: int | None = None, progress: Progress | None = None) -> None:
+        self._jobs, self._progress = jobs, progress or Silent()
+        self._known: dict[str, Values | None] = {}
+
+    def of(self, paths: Sequence[str]) -> list[Values | None]:
+        """Return the values of `TAGS` in each file; None for one that is no DICOM file.
+
+        Raises:
+            UsageError: pydicom is not installed (kind `extra-missing`).
+        """
+        _require_pydicom()
+        wanted = [path for path in dict.fromkeys(paths) if path not in self._known]
+        if wanted:
+            self._read(wanted)
+        return [self._known[path] for path in paths]
+
+    def _read(self, paths: Sequence[str]) -> None:
+        batches = [paths[start : start + _BATCH] for start in range(0, len(paths), _BATCH)]
+        self._progress.begin("read headers", len(paths), "images")
+        try:
+            with ProcessPool(process_count(len(paths), self._jobs, LIMITS)) as pool:
+                for number, values in pool.work_off(_read_batch, batches):
+                    self._known.update(zip(batches[number], values, strict=True))
+                    self._progress.advance(len(values))
+        finally:
+            self._progress.end()
+
+
+class SeriesSource:
+    """Volumes from headers: a volume is a series, its slices are in the order of `InstanceNumber`.
+
+    A volume's id is a keyed hash of `SeriesInstanceUID` (0020,000E): a UID names nobody, and yet links a dataset to the
+    archive where it came from.
+    """
+
+    rule: Literal["dicom"] = "dicom"
+    tells_patients = False
+
+    def __init__(self, key: bytes, headers: Headers) -> None:
+        self._key = key
+        self.headers = headers
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the plan stores of the source."""
+        return {"volume_from": f"dicom:{SERIES}"}
+
+    def read(self, places: Sequence[Place]) -> Told:
+        """Return the series of the images.
+
+        Raises:
+            UsageError: pydicom is not installed (kind `extra-missing`).
+            InputError: images are no DICOM files or name no series (kind `no-series`); all are listed.
+        """
+        paths = [place.at or place.absolute for place in places]
+        found = self.headers.of(paths)
+        lacking = _lacking(paths, found, SERIES)
+        if lacking:
+            raise InputError(
+                _sentence(lacking, SERIES),
+                kind="no-series",
+                hint="Name the volumes in a CSV file with --slice-map, or leave these out with `plan --exclude`.",
+                paths=[path for path, _ in lacking],
+            )
+        series = _column(found, SERIES)
+        ids = {uid: f"series-{keyed_value(SERIES, uid, self._key)[:16]}" for uid in set(series)}
+        numbers = [int(text) if _WHOLE.fullmatch(text) else None for text in _column(found, "InstanceNumber")]
+        return Told(Names([ids[uid] for uid in series], numbers, None))
+
+
 def groups_from_headers(
-    inputs: Sequence[Input], volumes: Sequence[Volume], key: bytes, progress: Progress | None = None
+    inputs: Sequence[Input],
+    volumes: Sequence[Volume],
+    key: bytes,
+    headers: Headers | None = None,
+    *,
+    tag: str = "PatientID",
+    by_names: bool = True,
 ) -> GroupMap:
-    """Return the patients of volumes, as keyed hashes, from `PatientID` (0010,0020) of each one's first and last image.
+    """Return the groups of volumes, as keyed hashes, from the headers of their images.
+
+    Args:
+        inputs: of the snapshot.
+        volumes: of the snapshot.
+        key: of the hashes.
+        headers: reads them.
+        tag: one of `GROUP_TAGS`: `PatientID` (0010,0020), `StudyInstanceUID` (0020,000D), `FrameOfReferenceUID`
+            (0020,0052).
+        by_names: names told the volumes, so that headers may contradict them.
 
     Raises:
         UsageError: pydicom is not installed (kind `extra-missing`).
-        InputError: images are not DICOM or have no `PatientID` (kind `no-patient-id`), or a volume has two (kind
-            `two-patients`); all are listed.
+        InputError: images are no DICOM files or have no such value (kind `no-patient-id`, of another tag
+            `no-dicom-value`), or headers contradict the volumes: one has two values (kind `two-patients`), or volumes
+            and series are not the same (kind `names-contradict-headers`); all are listed.
     """
-    read = _reader()
-    progress = progress or Silent()
-    progress.begin("read patients", len(volumes), "volumes")
-    try:
-        found = [_patients(inputs, volume, read, progress) for volume in volumes]
-    finally:
-        progress.end()
-    unread = [path for ids in found for path, patient in ids if not patient]
-    if unread:
-        raise _refusal(
-            f"{counted(len(unread), 'image')} without a DICOM PatientID: {some(unread, 3)}.", "no-patient-id", unread
-        )
-    torn = [volume.id for volume, ids in zip(volumes, found, strict=True) if len({patient for _, patient in ids}) > 1]
+    files = [one.file for volume in volumes for one in volume.slices]
+    paths = [f"{inputs[file.input].root.rstrip('/')}/{file.path}" for file in files]
+    found = (headers or Headers()).of(paths)
+    lacking = _lacking(paths, found, tag)
+    if lacking:
+        hint = "Name the patients in a CSV file with --group-map, or leave these volumes out with --exclude."
+        kind = "no-patient-id" if tag == "PatientID" else "no-dicom-value"
+        raise InputError(_sentence(lacking, tag), kind=kind, hint=hint, paths=[path for path, _ in lacking])
+    ids = [volume.id for volume in volumes for _ in volume.slices]
+    values_of = _values_of(ids, _column(found, tag))
+    torn = [id_ for id_, values in values_of.items() if len(values) > 1]
     if torn:
-        raise _refusal(
-            f"{counted(len(torn), 'volume')} with images of two patients: {some(torn)}.", "two-patients", torn
-        )
-    groups = {volume.id: keyed_group(ids[0][1], key) for volume, ids in zip(volumes, found, strict=True)}
-    return GroupMap(groups, source="dicom", name="dicom:PatientID")
+        what = f"{counted(len(torn), 'volume')} with images of several {_VALUES[tag]}: {some(torn)}"
+        raise _contradiction(what, "two-patients", torn, by_names=by_names)
+    if by_names:
+        _refuse_other_series(_values_of(ids, _column(found, SERIES)))
+    groups = {id_: keyed_value(tag, next(iter(values)), key) for id_, values in values_of.items()}
+    return GroupMap(groups, source="dicom", name=f"dicom:{tag}")
 
 
-def _patients(inputs: Sequence[Input], volume: Volume, read: ReadId, progress: Progress) -> list[tuple[str, str]]:
-    """Return (path, patient or "") of the volume's first and last image."""
-    ends = dict.fromkeys((volume.slices[0].file, volume.slices[-1].file))
-    paths = [f"{inputs[file.input].root.rstrip('/')}/{file.path}" for file in ends]
-    found = [(path, (read(path) or "").strip(" \0")) for path in paths]
-    progress.advance(1)
+def _column(found: Iterable[Values | None], tag: str) -> list[str]:
+    """Return one tag's values, `""` where there is none."""
+    at = TAGS.index(tag)
+    return [(values[at] or "") if values else "" for values in found]
+
+
+def _values_of(ids: Iterable[str], values: Iterable[str]) -> dict[str, dict[str, None]]:
+    """Return the different values of each volume, empty ones apart."""
+    found: dict[str, dict[str, None]] = {}
+    for id_, value in zip(ids, values, strict=True):
+        own = found.setdefault(id_, {})
+        if value:
+            own[value] = None
     return found
 
 
-def _reader() -> ReadId:
+def _refuse_other_series(series_of: Mapping[str, Collection[str]]) -> None:
+    """Refuse volumes that are not one series each."""
+    several = [id_ for id_, series in series_of.items() if len(series) > 1]
+    if several:
+        what = f"{counted(len(several), 'volume')} with images of several series: {some(several)}"
+        raise _contradiction(what, "names-contradict-headers", several, by_names=True)
+    volumes_of: defaultdict[str, list[str]] = defaultdict(list)
+    for id_, series in series_of.items():
+        for one in series:
+            volumes_of[one].append(id_)
+    divided = [" / ".join(sorted(ids)[:4]) for ids in volumes_of.values() if len(ids) > 1]
+    if divided:
+        what = f"{counted(len(divided), 'series', 'series')} in several volumes: {some(divided)}"
+        raise _contradiction(what, "names-contradict-headers", divided, by_names=True)
+
+
+def _contradiction(what: str, kind: str, paths: Sequence[str], *, by_names: bool) -> InputError:
+    if not by_names:
+        hint = "Name the patients in a CSV file with --group-map, or leave these volumes out with --exclude."
+        return InputError(f"{what}.", kind=kind, hint=hint, paths=paths)
+    return InputError(
+        f"{what}. The DICOM headers contradict the volumes that were read from the names.",
+        kind=kind,
+        hint=f"Take the volumes from the headers too: --volume-from dicom:{SERIES}; or read the names with another "
+        "--volume-pattern.",
+        paths=paths,
+    )
+
+
+def _lacking(paths: Sequence[str], found: Sequence[Values | None], tag: str) -> list[tuple[str, Values | None]]:
+    """Return the images without a value, with what was found of them."""
+    column = _column(found, tag)
+    return [(path, each) for path, each, value in zip(paths, found, column, strict=True) if not value]
+
+
+def _sentence(lacking: Sequence[tuple[str, Values | None]], tag: str) -> str:
+    no_dicom = sum(values is None for _, values in lacking)
+    empty = sum(values is not None and values[TAGS.index(tag)] == "" for _, values in lacking)
+    absent = len(lacking) - no_dicom - empty
+    parts = [
+        f"{no_dicom:,} {'is no DICOM file' if no_dicom == 1 else 'are no DICOM files'}" if no_dicom else "",
+        f"{empty:,} with an empty one, as anonymised data have" if empty else "",
+        f"{absent:,} with none" if absent else "",
+    ]
+    shown = some((path for path, _ in lacking), 3)
+    return f"{counted(len(lacking), 'image')} without a DICOM {tag} ({', '.join(filter(None, parts))}): {shown}."
+
+
+# ---- reading headers ------------------------------------------------------------------------------------------------
+
+
+def _require_pydicom() -> None:
     try:
-        from pydicom import dcmread  # noqa: PLC0415 - an extra: only who asks for patients needs it
+        import pydicom  # noqa: F401, PLC0415 - an extra: only who asks for headers needs it
     except ImportError:
         raise UsageError(
-            "--group-from dicom:PatientID needs pydicom, which is not installed.",
+            "Reading DICOM headers needs pydicom, which is not installed.",
             kind="extra-missing",
             hint="pip install 'planbalance[dicom]'",
         ) from None
 
-    def read(path: str) -> str | None:
-        try:
-            header: Any = dcmread(path, stop_before_pixels=True, specific_tags=["PatientID"])
-            patient = header.get("PatientID")
-        except Exception:
-            return None
-        return None if patient is None else str(patient)
 
-    return read
+def _read_batch(paths: Sequence[str]) -> list[Values | None]:
+    return list(map(_read_header, paths))
 
 
-def _refusal(message: str, kind: str, paths: Sequence[str]) -> InputError:
-    hint = "Name the patients in a CSV file with --group-map, or leave these volumes out with --exclude."
-    return InputError(message, kind=kind, hint=hint, paths=paths)
+def _read_header(path: str) -> Values | None:
+    from pydicom import dcmread  # noqa: PLC0415 - as above
+
+    try:
+        header: Any = dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS))
+        return tuple(str(header.get(tag) or "").strip(" \0") if tag in header else None for tag in TAGS)
+    except Exception:  # whatever pydicom raises for a file that is none
+        return None

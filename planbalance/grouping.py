@@ -121,6 +121,11 @@ def keyed_group(patient_id: str, key: bytes) -> str:
     return hmac.new(key, patient_id.strip(" \0").encode("utf-8", "surrogateescape"), "sha256").hexdigest()[:32]
 
 
+def keyed_value(tag: str, value: str, key: bytes) -> str:
+    """Return what stands for a value of a DICOM tag: `keyed_group` of a `PatientID`, else with the tag's name in it."""
+    return keyed_group(value if tag == "PatientID" else f"{tag}\0{value}", key)
+
+
 def require_known(volumes: Iterable[str], group_map: GroupMap) -> None:
     """Check that the map knows every volume.
 

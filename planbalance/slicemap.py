@@ -41,12 +41,14 @@ class Place(NamedTuple):
         path: below the root.
         below: below its image folder.
         prefix: put before its file name in the output.
+        at: where its bytes are read, absolute; `""`: below the root.
     """
 
     root: str
     path: str
     below: str
     prefix: str = ""
+    at: str = ""
 
     @property
     def absolute(self) -> str:

@@ -23,7 +23,7 @@ from planbalance.audit.tally import Seen, SplitOf, Tally
 from planbalance.audit.trainer_rules import label_of
 from planbalance.audit.trainers_view import foreign_view, taken_problems
 from planbalance.audit.tree import list_followed, look
-from planbalance.audit.volumes import FROM_MAP, with_note
+from planbalance.audit.volumes import FROM_SOURCE, with_note
 from planbalance.errors import InputError
 from planbalance.inputs import FoundInput, common_names, resolve_input
 from planbalance.labels import KPT_SHAPE, keypoints_of, overshoot_sentence
@@ -124,7 +124,7 @@ def audit_foreign(path: str, options: VerifyOptions, progress: Progress) -> Audi
         options=options,
         progress=progress,
     )
-    with_note(overlaps.checks, "" if options.volume_source is None else FROM_MAP)
+    with_note(overlaps.checks, "" if options.volume_source is None else FROM_SOURCE[options.volume_source.rule])
     checks = [
         *(not_checked(name, NO_PLAN) for name in _NEED_A_PLAN),
         _labels(found),

@@ -14,7 +14,10 @@ from planbalance.planner import id_prefixes
 from planbalance.slicemap import Place, examples
 
 FROM_PLAN: Final = "volumes are those of the plan: names do not tell them"
-FROM_MAP: Final = "volumes are those of the slice map"
+FROM_SOURCE: Final = {
+    "slice-map": "volumes are those of the slice map",
+    "dicom": "volumes are the series of the headers",
+}
 
 
 def planned_naming(header: PlanHeader) -> Naming | None:
@@ -39,8 +42,8 @@ class VolumesByName:
         told: Mapping[tuple[int, str], str] | None = None,
         document: Mapping[str, Any] | None = None,
     ) -> None:
-        self.note = "" if naming is not None else FROM_MAP if told is not None else FROM_PLAN
         self.document = header.naming if document is None else document
+        self.note = "" if naming is not None else FROM_SOURCE[self.document["rule"]] if told is not None else FROM_PLAN
         self._told = told
         self.naming = naming
         self._read: Callable[[str], Name | None] | None = None if naming is None else reader(naming)
@@ -121,9 +124,11 @@ def _places(subject: Subject, operations: Sequence[Operation]) -> Iterator[Place
     """Yield what a table may call the images of a plan: as they were called in the inputs."""
     folders = [_image_folders(source) for source in subject.header.sources]
     prefixes = [source.prefix for source in subject.header.sources]
+    destinations = Destinations(subject.header.sources, subject.header.parameters["layout"])
     for each in operations:
         below = below_folder(each.image, folders[each.input])
-        yield Place(subject.inputs[each.input], each.image, below, prefixes[each.input])
+        at = "" if subject.mode == "list" else f"{subject.root}/{'/'.join(destinations.of(each))}"
+        yield Place(subject.inputs[each.input], each.image, below, prefixes[each.input], at)
 
 
 def with_note(checks: list[Check], note: str) -> None:

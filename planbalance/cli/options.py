@@ -317,6 +317,10 @@ volume_source_options = together(
         "--slice-map-columns", metavar="ROLE=HEADING,...", heading="Reading",
         help="How its columns are called, such as image=File_name,patient=Patient_index; A+B joins two columns.",
     ),
+    option(
+        "--volume-from", type=click.Choice(["dicom:SeriesInstanceUID"]), heading="Reading",
+        help="A volume is a series of the DICOM headers (extra [dicom]); only a keyed hash of its UID is stored.",
+    ),
 )  # fmt: skip
 
 group_options = together(
@@ -325,20 +329,19 @@ group_options = together(
     option("--group-column", default="group", show_default=True, heading="Groups", help="Its column of groups."),
 )  # fmt: skip
 
+group_key_option = option(
+    "--group-key", type=PATH, metavar="FILE", heading=ADVANCED,
+    help="The key of --group-from and --volume-from; made if it is not there.  [default: group-key in your settings]",
+)  # fmt: skip
+
 patient_options = together(
     option(
         "--group-from",
-        type=click.Choice(["dicom:PatientID"]),
+        type=click.Choice([f"dicom:{tag}" for tag in ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID")]),
         heading="Groups",
-        help="Read patients from the DICOM headers (extra [dicom]); only a keyed hash is stored.",
+        help="Read groups from the DICOM headers (extra [dicom]); only a keyed hash is stored.",
     ),
-    option(
-        "--group-key",
-        type=PATH,
-        metavar="FILE",
-        heading=ADVANCED,
-        help="The key of --group-from; made where it is not there.  [default: group-key in your settings]",
-    ),
+    group_key_option,
 )
 
 seed_options = together(

@@ -10,6 +10,7 @@ from planbalance.cli.options import (
     group_options,
     input_specs,
     inputs_options,
+    patient_options,
     reading_options,
     volume_source_options,
 )
@@ -23,6 +24,7 @@ from planbalance.report.scan import scan_document, scan_text
 @group_options
 @reading_options
 @volume_source_options
+@patient_options
 @click.pass_obj
 def scan(  # noqa: PLR0913, PLR0917 - click passes options by name
     terminal: Terminal,
@@ -38,6 +40,9 @@ def scan(  # noqa: PLR0913, PLR0917 - click passes options by name
     positive_classes: Sequence[str],
     slice_map: str | None,
     slice_map_columns: str | None,
+    volume_from: api.VolumeFrom | None,
+    group_from: api.GroupFrom | None,
+    group_key: str | None,
 ) -> Answer:
     """Show what is in one or several data sets: volumes, slices, labels, how names are read, what is wrong.
 
@@ -48,6 +53,9 @@ def scan(  # noqa: PLR0913, PLR0917 - click passes options by name
         volume_pattern=volume_pattern,
         slice_map=slice_map,
         slice_map_columns=slice_map_columns,
+        volume_from=volume_from,
+        group_from=group_from,
+        group_key=group_key,
         positive_classes=positive_classes,
         shared_ids=shared_ids,
         group_map=group_map,

@@ -7,7 +7,16 @@ from typing import Any, Literal
 import click
 
 from planbalance import api
-from planbalance.cli.options import PATH, RULE, command, group_options, option, shard_options, volume_source_options
+from planbalance.cli.options import (
+    PATH,
+    RULE,
+    command,
+    group_key_option,
+    group_options,
+    option,
+    shard_options,
+    volume_source_options,
+)
 from planbalance.cli.terminal import Answer, Terminal
 from planbalance.errors import PlanError
 from planbalance.model import Audit
@@ -40,6 +49,7 @@ AUDIT_FAILED = 6
     help="As in plan.  [default: the plan's rule, else auto]",
 )
 @volume_source_options
+@group_key_option
 @shard_options
 @click.pass_obj
 def verify(  # noqa: PLR0913, PLR0917 - click passes options by name
@@ -56,6 +66,8 @@ def verify(  # noqa: PLR0913, PLR0917 - click passes options by name
     volume_pattern: str | None,
     slice_map: str | None,
     slice_map_columns: str | None,
+    volume_from: api.VolumeFrom | None,
+    group_key: str | None,
     shard: str | None,
     finish: bool,  # noqa: FBT001 - an option
     executor: Literal["local", "dask"],
@@ -86,6 +98,8 @@ def verify(  # noqa: PLR0913, PLR0917 - click passes options by name
         volume_pattern=volume_pattern,
         slice_map=slice_map,
         slice_map_columns=slice_map_columns,
+        volume_from=volume_from,
+        group_key=group_key,
         shard=shard,
         finish=finish,
         executor=executor,

@@ -29,6 +29,7 @@ from planbalance.planner.volumes import (
     paths_below,
     places_of,
     read_slices,
+    with_groups,
 )
 
 __all__ = (
@@ -56,4 +57,5 @@ __all__ = (
     "plain",
     "read_slices",
     "usable",
+    "with_groups",
 )

@@ -150,6 +150,12 @@ def _claim_known(
             present.add(volume.id)
             claims[volume.group].setdefault(known[volume.id].split, f"the older plan, {volume.id}")
     gone = sorted(set(known) - present)
+    if gone and not present and older.naming.get("rule") == "dicom":
+        raise UsageError(
+            "No volume of the older plan is there: ids of series are hashes, and its key was another one.",
+            kind="other-key",
+            hint="Give the key that made the older plan: --group-key FILE.",
+        )
     if gone:
         warnings.append(f"{counted(len(gone), 'volume')} of the older plan no longer there: {some(gone, 10)}.")
     current = {volume.group for volume in volumes}

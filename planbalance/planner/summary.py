@@ -114,6 +114,13 @@ def class_counts(snapshot: Snapshot, decided: Decided) -> tuple[ClassCount, ...]
     )
 
 
+def _group_from(options: PlanOptions) -> dict[str, str]:
+    """Return the DICOM tag that gave groups, where it is another than `PatientID`."""
+    groups = options.group_map
+    other = groups is not None and groups.source == "dicom" and groups.name != "dicom:PatientID"
+    return {"group_from": groups.name} if groups is not None and other else {}
+
+
 def _told_numbers(decided: Decided) -> dict[str, Any]:
     """Return the numbers of kept slices, positives and negatives of each volume as text: names do not."""
     numbers = {}
@@ -241,6 +248,7 @@ def _parameters(decided: Decided, inputs: Iterable[Input]) -> dict[str, Any]:
         "extend": None if options.extend is None else options.extend.header.digest,
         "fold": None if decided.fold is None else dict(decided.fold),
         **({} if options.volume_source is None else options.volume_source.parameters),
+        **_group_from(options),
         **({"shared_ids": options.shared_ids} if any(source.prefix for source in inputs) else {}),
     }
 

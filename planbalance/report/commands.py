@@ -122,6 +122,8 @@ def _seeds(parameters: Mapping[str, Any]) -> Iterator[str]:
 
 def _naming(header: PlanHeader) -> Iterator[str]:
     """Yield the rule that was found rather than `auto`: it then cannot be found otherwise."""
+    if header.naming.get("rule") == "dicom":
+        yield from ("--volume-from", "dicom:SeriesInstanceUID")
     if header.naming.get("rule") in TOLD_RULES:
         return
     pattern = header.naming.get("pattern") if header.naming.get("rule") == "regex" else header.naming.get("rule")
