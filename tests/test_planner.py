@@ -810,6 +810,57 @@ def test_a_split_may_be_left_out() -> None:
     assert not any(warning.startswith("test ") for warning in header.warnings)
 
 
+def test_a_split_without_a_slice_is_said_in_one_sentence() -> None:
+    everywhere = dict.fromkeys(EIGHT, "train")
+    warnings = planned(snapshot_of(EIGHT), split_map=everywhere).header.warnings
+    assert {"val holds no slice at all.", "test holds no slice at all."} <= set(warnings)
+    assert not any("positive slice" in warning or "negative slice" in warning for warning in warnings)
+
+
+# ---- classes --------------------------------------------------------------------------------------------------------
+
+SEVEN = ("mass", "cyst", "scar", "nodule", "lesion", "edema", "bleed", "never")
+ONE_OF_EACH = {"v0": "0123456", "v1": "..0", "v2": "0..", "v3": ".."}
+PLACED: dict[str, Split] = {"v0": "train", "v3": "train", "v1": "val", "v2": "test"}
+
+
+def test_a_class_that_a_split_lacks_is_named_and_of_many_the_first_five() -> None:
+    sealed = planned(snapshot_of(ONE_OF_EACH, names=SEVEN), split_map=PLACED)
+    lacking = "6 classes: cyst, scar, nodule, lesion, edema and 1 more"
+    assert [warning for warning in sealed.header.warnings if "box" in warning] == [
+        f"val holds no box of {lacking}; a result on val says nothing about them.",
+        f"test holds no box of {lacking}; a result on test says nothing about them.",
+        "No label holds a box of 1 class: never.",
+    ]
+    assert [(one.id, one.boxes) for one in sealed.classes] == [(0, (1, 1, 1)), *((k, (1, 0, 0)) for k in range(1, 7))]
+
+
+def test_train_may_lack_a_class_too() -> None:
+    placed: dict[str, Split] = PLACED | {"v0": "test", "v2": "train"}
+    warnings = planned(
+        snapshot_of({**ONE_OF_EACH, "v0": "01"}, names=("mass", "cyst")), split_map=placed
+    ).header.warnings
+    assert "train holds no box of 1 class: cyst; no model can learn it." in warnings
+
+
+def test_classes_that_nothing_names_are_told_by_number() -> None:
+    sealed = planned(snapshot_of({**ONE_OF_EACH, "v0": "02"}, names=None), split_map=PLACED)
+    assert "val holds no box of 1 class: class_2; a result on val says nothing about it." in sealed.header.warnings
+    assert not any("No label holds" in warning for warning in sealed.header.warnings), "nobody has named class 1"
+
+
+def test_patients_are_what_a_class_is_counted_in_where_they_are_known() -> None:
+    groups = GroupMap({"v0": "p", "v3": "p", "v1": "q", "v2": "r"})
+    volumes = {"v0": "00", "v3": "01", "v1": ".0", "v2": ".0"}
+    sealed = planned(snapshot_of(volumes, names=("mass", "cyst")), split_map=PLACED, group_map=groups)
+    mass = sealed.classes[0]
+    assert (mass.boxes[0], mass.slices[0], mass.units[0]) == (3, 3, 1)
+
+
+def test_one_class_is_not_counted_by_class() -> None:
+    assert planned(snapshot_of(EIGHT)).classes == ()
+
+
 # ---- folds ----------------------------------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from planbalance.grouping import counted
 from planbalance.model import Audit
-from planbalance.report.naming import reading_of_audit, reading_text, warnings_at_the_end
+from planbalance.report.naming import reading_of_audit, reading_text, texts_of, warnings_at_the_end
 from planbalance.report.statement import Fact
 from planbalance.report.table import Grid, Group, Renderable, count, heading, item, line, plain, prose
 from planbalance.report.words import and_others, several_alike
@@ -115,9 +115,12 @@ def _verdict(document: Mapping[str, Any]) -> str:
         parts.append(f"{states['FAILED']} failed")
     if states["NOT CHECKED"]:
         parts.append(f"{states['NOT CHECKED']} not checked")
-    warnings = len(document["warnings"])
+    found = [problem for check in document["checks"] for problem in check["problems"]]
+    # of the warnings beside the verdict, those about splits are problems of a check too
+    about_names = len(texts_of(document["naming"] or {}, "warnings"))
+    warnings = sum(problem["severity"] == "warning" for problem in found) + about_names
     if warnings:
-        parts.append(f"with {counted(warnings, 'warning')}")
+        parts.append(counted(warnings, "warning"))
     return ", ".join(parts) + "."
 
 

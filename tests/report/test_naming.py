@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from planbalance.model import Audit, Check, SlicesPerVolume
+from planbalance.model import Audit, Check, Problem, SlicesPerVolume
 from planbalance.report.naming import reading_document, reading_text
 from planbalance.report.statement import statement
 from planbalance.report.verify import verify_document, verify_markdown, verify_text
@@ -17,7 +17,11 @@ NAMING: dict[str, Any] = {
     "warnings": ["These names may tell channels apart, not volumes."],
     "notes": ["Two channels are read as one volume."],
 }
-CHECKS = (Check("volume-overlap", ok=True, reason="", count=2, problems=()),)
+GAP = "test holds no positive slice: no detector can be measured on it."
+CHECKS = (
+    Check("volume-overlap", ok=True, reason="", count=2, problems=()),
+    Check("counts", ok=True, reason="", count=5, problems=(Problem("counts", "warning", "images/test", GAP),)),
+)
 AUDIT = Audit(
     ok=True,
     summary="No slice of test shares a volume with train.",
@@ -26,7 +30,7 @@ AUDIT = Audit(
     naming=NAMING,
     slices_per_volume=SlicesPerVolume(1, 2.5, 4, 2, 1),
     groups=2,
-    warnings=(*NAMING["warnings"], "test holds no positive slice: no detector can be measured on it."),
+    warnings=(*NAMING["warnings"], GAP),
 )
 
 
@@ -76,7 +80,7 @@ def test_the_audit_begins_with_the_names_and_ends_with_their_warnings_and_the_ve
     assert text.count(NAMING["warnings"][0]) == 2
     assert text.count(NAMING["notes"][0]) == 1
     verdict = text[text.rindex("! These names may") :]
-    assert verdict == f"! {AUDIT.warnings[0]} ! {AUDIT.warnings[1]} OK 1 checks ok, with 2 warnings."
+    assert verdict == f"! {AUDIT.warnings[0]} ! {AUDIT.warnings[1]} OK 2 checks ok, 2 warnings."
     assert rows[-1].startswith("OK  ")
 
 

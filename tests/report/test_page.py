@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import statistics
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from planbalance.errors import PlanError, UsageError
-from planbalance.model import Audit, Check, Look, LookAlike, Problem
+from planbalance.model import Audit, Check, Look, LookAlike, Problem, SlicesPerVolume
 from planbalance.planstore import PlanFile
 from planbalance.report.page import PageOptions, write_page
 from planbalance.report.subject import open_subject
@@ -105,6 +106,39 @@ def test_what_the_page_says_is_what_is_there(tmp_path: Path, source: Path) -> No
     assert "planbalance apply" in page.text
     for warning in plan.header.warnings:
         assert " ".join(warning.split()) in page.text
+
+
+def test_the_page_begins_with_how_names_are_read(tmp_path: Path, source: Path) -> None:
+    """Of a plan, of a data set with its audit, and of an audit alone, whose warnings stand beside the verdict too."""
+    naming = {
+        "rule": "im-dash",
+        "pattern": None,
+        "examples": ["IM1-v.png is slice 1 of volume v"],
+        "warnings": [f"A doubt {HOSTILE}"],
+        "notes": ["A note."],
+    }
+    audit = Audit(
+        ok=True,
+        summary="No slice of test shares a volume with train.",
+        checks=(),
+        leaks=(),
+        naming=naming,
+        slices_per_volume=SlicesPerVolume(1, 2.5, 4, 2, 1),
+        warnings=(f"A doubt {HOSTILE}", "test holds no positive slice: no detector can be measured on it."),
+    )
+    plan = saved_plan(tmp_path, source)
+    slices = [len(word) for word in KNEES.values()]
+    told = f"16; slices per volume: minimum {min(slices)}, median {statistics.median(slices):g}, maximum {max(slices)}"
+    for page in (page_of(tmp_path / "a.html", plan), page_of(tmp_path / "b.html", plan, audit=audit)):
+        assert page.text.index("How file names are read") < page.text.index("Slices kept")
+        assert f"{told}; 0 with one slice (before undersampling)" in page.text
+        assert "volume (patients NOT checked: no --group-map)" in page.text
+    alone = page_of(tmp_path / "c.html", None, audit=audit).text
+    assert alone.index("IM1-v.png is slice 1 of volume v") < alone.index("Audit: no errors")
+    assert "2; slices per volume: minimum 1, median 2.5, maximum 4; 1 with one slice" in alone
+    assert alone.index("A doubt") < alone.index("Audit: no errors") < alone.rindex("A doubt")
+    assert alone.count("test holds no positive slice") == 1
+    assert "A note." in alone
 
 
 def test_the_same_plan_gives_the_same_page(tmp_path: Path, source: Path) -> None:
