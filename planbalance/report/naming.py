@@ -96,7 +96,10 @@ def texts_of(naming: Mapping[str, Any], key: str) -> tuple[str, ...]:
 def unit_text(document: Mapping[str, Any]) -> str:
     """Return what is never divided, and where patients come from."""
     if document["unit"] == "volume":
-        return "volume (patients NOT checked: no --group-map)"
+        slices = document["slices_per_volume"]
+        joined = slices is not None and document["groups"] < slices["volumes"]
+        together = "; volumes that share identical images stay together" if joined else ""
+        return f"volume (patients NOT checked: no --group-map){together}"
     source = _SOURCES.get(document["grouped_by"])
     return f"patient{f', {source}' if source else ''}: {count(document['groups'])} in all"
 

@@ -86,9 +86,9 @@ def _text(document: Mapping[str, Any], commands: Sequence[str]) -> Iterable[Rend
     yield from _disk(document["modes"])
     yield from warnings_text(document["warnings"])
     yield from _digests(document)
+    yield from warnings_at_the_end(texts_of(document["naming"], "warnings"))
     if commands:
         yield line()
-        yield from warnings_at_the_end(texts_of(document["naming"], "warnings"))
         yield _sum(document, words)
         yield prose("Nothing was touched but the plan file. To look at it as a page, and to build it:")
         yield from (line("  ", command) for command in commands)

@@ -174,7 +174,7 @@ def _remarks(document: Mapping[str, Any]) -> Iterable[Renderable]:
     if not document["positive"]:
         remarks.append("No slice is positive: there is nothing to balance.")
     if remarks:
-        yield heading("To know")
+        yield heading("Notes")
         yield from (item("-", remark) for remark in remarks)
 
 
