@@ -114,7 +114,9 @@ def audit_foreign(path: str, options: VerifyOptions, progress: Progress) -> Audi
         InputError: no layout is recognised, names are ambiguous, the group map does not fit.
     """
     found = _gather(path, options, progress)
-    groups, grouped_by = found.patients or None, "patient" if found.patients else "volume"
+    told_by: str = "patient" if options.volume_source is None else options.volume_source.rule
+    grouped_by = told_by if found.patients else "volume"
+    groups: Mapping[str, str] | None = found.patients or None
     if options.group_map is not None:
         groups, grouped_by = dict(options.group_map.group_of), options.group_map.source
     overlaps = overlap_checks(

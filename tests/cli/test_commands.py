@@ -48,7 +48,8 @@ def test_scan_tells_missing_from_empty_labels_and_what_is_odd(here: Path) -> Non
     write(here / "in/images/train/IM4-01-02-00001.dcm", b"x")
     write(here / "in/labels/train/IM4-01-02-00001.txt", b"0 0.5 0.5 9 9\n")
     found = run_json("scan", "in")
-    assert found["labels"] == {"missing": 1, "empty": 31, "orphans": 1, "invalid_files": 1, "invalid_lines": 1}
+    counts = {"missing": 1, "empty": 31, "orphans": 1, "invalid_files": 1, "invalid_lines": 1}
+    assert found["labels"] == counts | {"overshoot": None}
     assert found["suffixes_not_read_by_trainers"] == ["dcm"]
     said = run("scan", "in").stdout
     assert "plan will ask for --missing-label" in said

@@ -216,3 +216,16 @@ def split_map(here: Path) -> str:
     splits = {0: "val", 3: "val", 2: "test", 5: "test"}
     rows = "".join(f"v{number:02d},{splits.get(number, 'train')}\n" for number in range(12))
     return str(write(here / "splits.csv", f"volume,split\n{rows}".encode()))
+
+
+def test_patients_of_a_slice_map_are_told_as_the_maps(here: Path) -> None:
+    rows = "".join(
+        f"IM{number}-{volume}.png,{volume},p{index // 3}\n"
+        for index, volume in enumerate(KNEES)
+        for number in (1, 2, 3)
+    )
+    write(here / "slices.csv", f"image,volume,patient\n{rows}".encode())
+    for words in (("scan", "in"), ("plan", "in", "--output", "out"), ("verify", "in")):
+        found = run_json(*words, "--slice-map", "slices.csv")
+        assert (found["unit"], found["grouped_by"], found["groups"]) == ("patient", "slice-map", 4)
+        assert found["slices_per_volume"] == OF_KNEES

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
+from planbalance import api
 from planbalance.model import Audit, Check, Problem, SlicesPerVolume
 from planbalance.report.naming import reading_document, reading_of_header, reading_text, unit_text
 from planbalance.report.statement import statement
 from planbalance.report.verify import verify_document, verify_markdown, verify_text
 from tests.builders import write, yolo_tree
-from tests.report.made import saved_plan
 from tests.report.test_table import printed
 
 NAMING: dict[str, Any] = {
@@ -66,6 +66,7 @@ def test_a_median_that_is_whole_is_a_whole_number() -> None:
         ("patient", "patient, as the names show: 7 in all"),
         ("map", "patient, as the group map says: 7 in all"),
         ("dicom", "patient, as the DICOM headers say: 7 in all"),
+        ("slice-map", "patient, as the slice map says: 7 in all"),
     ],
 )
 def test_the_unit_and_where_patients_come_from(by: str, unit: str) -> None:
@@ -77,11 +78,12 @@ def test_volumes_that_identical_images_tie_are_no_patients(tmp_path: Path) -> No
     source = yolo_tree(tmp_path / "in", {f"v{number}": "+." for number in range(8)})
     for number in (1, 2):
         write(source / f"images/train/IM1-v{number}.png", b"the same")
-    tied = reading_of_header(saved_plan(tmp_path, source, hash_images=True).header)
+    places: dict[str, Any] = {"output": str(tmp_path / "out"), "plan_file": str(tmp_path / "plan.json")}
+    tied = reading_of_header(api.plan(str(source), **places, hash_images=True).header)
     assert (tied["unit"], tied["groups"]) == ("volume", 7)
     together = "volume (patients NOT checked: no --group-map); volumes that share identical images stay together"
     assert unit_text(tied) == together
-    assert unit_text(reading_of_header(saved_plan(tmp_path, source).header)) == together.partition(";")[0]
+    assert unit_text(reading_of_header(api.plan(str(source), **places).header)) == together.partition(";")[0]
 
 
 @pytest.mark.parametrize("width", [60, 100, 140])
