@@ -7,6 +7,7 @@ packages themselves by an optional test. A file that is refused takes its image 
 
 import struct
 from collections.abc import Sequence
+from math import isnan
 from typing import Final, NamedTuple
 
 from planbalance.labels import ONE_BOX, SLACK, as_single, box_around
@@ -35,7 +36,9 @@ class LabelVerdict(NamedTuple):
     duplicates: int = 0
 
 
+Row = Sequence[float]  # the numbers of a line
 _FINE: Final = LabelVerdict("")
+_BEYOND: Final = "coordinates beyond 1"
 
 
 def label_of(image: str) -> str:
@@ -69,11 +72,11 @@ def label_verdict(
         return _FINE
     try:
         text = data.decode("utf-8-sig" if trainer is ULTRALYTICS else "utf-8")
-        rows = [[float(field) for field in line.split()] for line in text.strip().splitlines() if line.split()]
+        rows = [_singles(list(map(float, line.split()))) for line in text.strip().splitlines() if line.split()]
     except (UnicodeDecodeError, ValueError):
         return LabelVerdict("a line is not numbers")
-    if not rows:
-        return LabelVerdict("")
+    if not rows or isnan(sum(map(sum, rows))):
+        return LabelVerdict(_BEYOND if rows else "")  # what is not a number is no coordinate either
     if keypoints is not None and trainer is ULTRALYTICS:
         fault = _pose_fault(rows, class_count, keypoints)
         return LabelVerdict(fault, 0 if fault else _doubles(rows))
@@ -87,56 +90,50 @@ def label_verdict(
 
 
 def _doubles(rows: Sequence[Sequence[float]]) -> int:
-    return len(rows) - len(set(map(_as_singles, rows)))
+    return len(rows) - len(set(map(tuple, rows)))
 
 
-def _as_singles(row: Sequence[float]) -> bytes:
+def _singles(row: list[float]) -> Row:
+    """Return numbers as trainers hold them: 1.0000000000000002 is 1 in single precision."""
     try:
-        return struct.pack(f"{len(row)}f", *row)
+        return struct.unpack(f"{len(row)}f", struct.pack(f"{len(row)}f", *row))
     except OverflowError:  # trainers have infinity there
-        return struct.pack(f"{len(row)}d", *row)
+        return row
 
 
-def _pose_fault(rows: list[list[float]], class_count: int | None, keypoints: Keypoints) -> str:
+def _pose_fault(rows: Sequence[Row], class_count: int | None, keypoints: Keypoints) -> str:
     """Return why Ultralytics drops labels with keypoints: it bounds their x and y from above, not the box."""
     wrong = next((len(row) for row in rows if len(row) != keypoints.columns), None)
     if wrong is not None:
         return f"a line of {wrong} numbers where {keypoints.columns} are wanted"
     dims = keypoints.dims
     places = [row[at] for row in rows for start in range(5, len(row), dims) for at in (start, start + 1)]
-    if not all(as_single(value) <= as_single(1 + SLACK) for value in places):
-        return "coordinates beyond 1"
+    if max(places) > as_single(1 + SLACK):
+        return _BEYOND
     least = min(map(min, rows))
     if least < 0 and (least < -SLACK or min(min(row[3:5]) for row in rows) < 0):
         return "negative values"
     return _class_fault([row[0] for row in rows], class_count)
 
 
-def _plain_boxes(rows: list[list[float]]) -> tuple[str, list[list[float]]]:
+def _plain_boxes(rows: Sequence[Row]) -> tuple[str, Sequence[Row]]:
     wrong = next((len(row) for row in rows if len(row) != 5), None)
     return (f"a line of {wrong} numbers where 5 are wanted" if wrong is not None else ""), rows
 
 
-def _boxes(trainer: Trainer, rows: list[list[float]]) -> tuple[str, list[list[float]]]:
+def _boxes(trainer: Trainer, rows: Sequence[Row]) -> tuple[str, Sequence[Row]]:
     """Return the boxes around polygons; with YOLOv5 a box among them is taken for a polygon of two points."""
     if trainer is ULTRALYTICS and any(len(row) == 5 for row in rows):
         return "boxes and polygons in one file", []
     if any(len(row) % 2 == 0 or len(row) < 3 for row in rows):
         return "a polygon with half a point", []
-    return "", [_box_around(row) for row in rows]
+    return "", [_singles([row[0], *box_around(row[1:])]) for row in rows]
 
 
-def _box_around(row: Sequence[float]) -> list[float]:
-    return [row[0], *box_around(row[1:])]
-
-
-def _value_fault(trainer: Trainer, boxes: list[list[float]], class_count: int | None) -> str:
+def _value_fault(trainer: Trainer, boxes: Sequence[Row], class_count: int | None) -> str:
     slack = SLACK if trainer is ULTRALYTICS else 0.0
-    if not all(0 <= value <= 1 for box in boxes for value in box[1:]):
-        boxes = [list(map(as_single, box)) for box in boxes]
-    most = as_single(1 + slack)
-    if not all(value <= most for box in boxes for value in box[1:]):  # not a number is no coordinate either
-        return "coordinates beyond 1"
+    if max(max(box[1:]) for box in boxes) > as_single(1 + slack):
+        return _BEYOND
     if not all(box[0] >= 0 and min(box[1:]) >= -slack and min(box[3:]) >= 0 for box in boxes):
         return "negative values"
     if trainer is YOLOV5:
