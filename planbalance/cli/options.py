@@ -251,7 +251,19 @@ def named_input(text: str) -> InputSpec:
 
 
 INPUT = _Value("[NAME=]DIR", named_input, "DIR or NAME=DIR, the name made of letters, digits and . _ + -", FILES)
-RULE = _Value("RULE", str, "a rule", ("auto", "im-dash", "trailing-number", "parent-dir"))
+
+
+class _Rule(_Value):
+    """A naming rule: a shell is offered those of the registry, which is read only when it asks."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":  # noqa: ARG002 - click's signature
+        """Return the rules that go on as a word is begun."""
+        from planbalance.naming import OFFERED
+
+        return offered(("auto", *OFFERED), incomplete)
+
+
+RULE = _Rule("RULE", str, "a rule")
 
 
 # ---- options that several commands have ----------------------------------------------------------------------------
@@ -297,8 +309,8 @@ def input_specs(
 reading_options = together(
     option(
         "--volume-pattern", type=RULE, metavar="RULE", heading="Reading",
-        help="How names are read: auto, im-dash, trailing-number, parent-dir, or a regular expression with the groups "
-        "(?P<volume>), (?P<slice>) and perhaps (?P<patient>).  [default: auto]",
+        help="How names are read: auto, im-dash, trailing-number, parent-dir, image (each image stands alone), or a "
+        "regular expression with the groups (?P<volume>), (?P<slice>) and perhaps (?P<patient>).  [default: auto]",
     ),
     option(
         "--positive-class", "positive_classes", multiple=True, metavar="NAME|ID", heading="Reading",

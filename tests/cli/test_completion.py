@@ -20,7 +20,7 @@ offer() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _planbalance_
 OFFERS = {
     "planbalance pl": "plan",
     "planbalance apply --mode sym": "symlink",
-    "planbalance plan in --volume-pattern im": "im-dash",
+    "planbalance plan in --volume-pattern im": "im-dash image",
     "planbalance show --volume 01-02-0001": "01-02-00010 01-02-00011",
     "planbalance show --volume no-such": "",
     "planbalance apply ''": "-o default",
