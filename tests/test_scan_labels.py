@@ -195,7 +195,7 @@ def test_a_label_that_seems_meant_for_images_without_one_is_refused(
 
 @pytest.mark.parametrize(
     ("label", "text", "image"),
-    [("IM1-v1.txt", BOX, "IM15-v1.png"), ("case_2.txt", BOX, "case_1.png"), ("case_1.txt", b"", "case_1_t1.png")],
+    [("IM1-v1.txt", BOX, "IM15-v1.png"), ("case_2.txt", BOX, "case_1.png"), ("case_1.txt", b"\n", "case_1_t1.png")],
 )
 def test_an_orphan_of_another_image_or_without_content_is_a_warning(
     tmp_path: Path, label: str, text: bytes, image: str

@@ -261,11 +261,11 @@ def _report_orphans(tree: Tree, stems: Mapping[Place, set[str]], lacking: Mappin
         for stem in orphans:
             name = labels.names.get(stem) or f"{stem}.txt"
             path = tree.absolute(place[0], below_folder(place[1], name))
-            if stem in meant and stem in labels.contents:
-                message = (
-                    f"no image has this name; meant seems {some(sorted(meant[stem]), 2)}, without a label of its own"
-                )
-                tree.report("label-misnamed", path, f"{message}: it would become background")
+            read = labels.contents.get(stem)
+            if stem in meant and read is not None and (read.annotations or read.fault):
+                images = some(sorted(meant[stem]), 2)
+                message = f"no image has this name; it seems meant for {images}, which would become background"
+                tree.report("label-misnamed", path, f"{message} without a label")
             else:
                 tree.report("orphan-label", path, "no image has this name", "warning")
 
