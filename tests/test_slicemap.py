@@ -13,7 +13,8 @@ import pytest
 from planbalance import api
 from planbalance.errors import InputError, PlanbalanceError, PlanError, UsageError
 from planbalance.grouping import GroupMap, require_known, spelled_otherwise
-from planbalance.model import PlanHeader
+from planbalance.model import TOLD_RULES, Naming, PlanHeader
+from planbalance.naming import RULES, says_volumes
 from planbalance.planfile import parse_header
 from planbalance.planfile.header import OPENING, header_digest
 from planbalance.report.commands import steps
@@ -350,7 +351,7 @@ def test_an_extension_needs_the_map_again(numbered: Path, plan: Run) -> None:
 
 def test_a_plan_by_names_is_not_extended_by_a_map(numbered: Path, plan: Run) -> None:
     plan(slice_map=None, volume_pattern=r"(?P<volume>\d).*")
-    with pytest.raises(UsageError, match="not from a slice map"):
+    with pytest.raises(UsageError, match="by the rule regex, and not as --slice-map says"):
         plan(extend=str(numbered / "plan.json"), name="new")
 
 
@@ -410,6 +411,10 @@ def test_volumes_counted_within_patients_are_refused(numbered: Path, plan: Run) 
     assert "volume=PATIENT+VOLUME" in caught.value.hint
     joined = "image=image,patient=patient,volume=patient+volume"
     assert len(plan(slice_map=str(numbered / "within.csv"), slice_map_columns=joined).volumes) == len(VOLUMES)
+
+
+def test_the_rules_by_which_names_tell_nothing_are_those_without_a_reader() -> None:
+    assert {rule for rule in RULES if not says_volumes(Naming(rule))} == set(TOLD_RULES)
 
 
 def test_a_plan_without_a_map_says_nothing_of_one(tmp_path: Path) -> None:
