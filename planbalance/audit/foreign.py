@@ -114,11 +114,7 @@ def audit_foreign(path: str, options: VerifyOptions, progress: Progress) -> Audi
         InputError: no layout is recognised, names are ambiguous, the group map does not fit.
     """
     found = _gather(path, options, progress)
-    told_by: str = "patient" if options.volume_source is None else options.volume_source.rule
-    grouped_by = told_by if found.patients else "volume"
-    groups: Mapping[str, str] | None = found.patients or None
-    if options.group_map is not None:
-        groups, grouped_by = dict(options.group_map.group_of), options.group_map.source
+    groups = options.group_map.group_of if options.group_map is not None else found.patients or None
     overlaps = overlap_checks(
         found.tally,
         groups=groups,
@@ -133,8 +129,7 @@ def audit_foreign(path: str, options: VerifyOptions, progress: Progress) -> Audi
         _view(found),
     ]
     content = partial(content_of, found.tally, found.split_of, groups, images=not options.quick)
-    names = found.names._replace(grouped_by=grouped_by, groups=found.tally.count_groups(groups or {}))
-    return Audited(checks, overlaps, found.tally, content, names, found.gaps, loads=_loads(found))
+    return Audited(checks, overlaps, found.tally, content, found.names, found.gaps, loads=_loads(found))
 
 
 def _gather(path: str, options: VerifyOptions, progress: Progress) -> Found:
@@ -259,7 +254,7 @@ def _names(
     paths = [image.below for image in images]
     if options.volume_source is None:
         naming, read, warnings, notes = find_names(paths, options.volume_pattern or "auto", class_names=class_names)
-        return map(reader(naming), paths), _names_read(naming_document(naming, paths, warnings, notes), read)
+        return map(reader(naming), paths), _names_read(naming_document(naming, paths, warnings, notes), read, options)
     root = os.path.abspath(path if os.path.isdir(path) else os.path.dirname(path)).rstrip("/")
     places = [
         Place(root, image.path[len(root) + 1 :], image.below)
@@ -270,13 +265,21 @@ def _names(
     names, warnings = options.volume_source.read(places)
     document = told_document(Naming(options.volume_source.rule), examples(places, names), warnings)
     patients = names.patients or [None] * len(images)
-    return map(Name, names.volumes, names.numbers, patients), _names_read(document, names)
+    return map(Name, names.volumes, names.numbers, patients), _names_read(document, names, options)
 
 
-def _names_read(document: Mapping[str, Any], names: Names) -> NamesRead:
-    # an image that two splits load counts once here
-    slices = SlicesPerVolume.of(Counter(names.volumes).values())
-    return NamesRead(document, slices, "volume", len(set(names.volumes)))
+def _names_read(document: Mapping[str, Any], names: Names, options: VerifyOptions) -> NamesRead:
+    """Return how names were read, of all images: one that two splits load counts once, one of no split counts too."""
+    slices = Counter(names.volumes)
+    group_of: Mapping[str, str | None] = {}
+    grouped_by: str = "volume"
+    if options.group_map is not None:
+        group_of, grouped_by = options.group_map.group_of, options.group_map.source
+    elif names.patients is not None and any(names.patients):
+        group_of = dict(zip(names.volumes, names.patients, strict=True))
+        grouped_by = "patient" if options.volume_source is None else options.volume_source.rule
+    groups = len({group_of.get(volume) or volume for volume in slices})
+    return NamesRead(document, SlicesPerVolume.of(slices.values()), grouped_by, groups)
 
 
 def _split_of(images: Iterable[_Image]) -> SplitOf:

@@ -100,7 +100,8 @@ def _sum(document: Mapping[str, Any], words: Words) -> Renderable:
     kept = ", ".join(f"{count(after[split]['total'])} {split}" for split in SPLITS)
     left_out = sum(before[split]["total"] - after[split]["total"] for split in SPLITS)
     rest = f"; {count(left_out)} {words.negative} slices of train left out" if left_out else ""
-    return prose(("Plan: ", "bold"), f"{kept} slices{rest}. No volume is in two splits.")
+    whole = "No volume and no patient" if document["unit"] == "patient" else "No volume"
+    return prose(("Plan: ", "bold"), f"{kept} slices{rest}. {whole} is in two splits.")
 
 
 def _where(document: Mapping[str, Any]) -> Iterable[Renderable]:

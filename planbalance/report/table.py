@@ -105,20 +105,28 @@ def prose(*parts: str | tuple[str, str]) -> Line:
 
 
 class _Item:
-    """A sentence behind a mark, its further lines set under the first."""
+    """A sentence behind a mark, its further lines set under the first.
+
+    It wraps between words; a longer word (a path, a pattern to paste) is never broken.
+    """
 
     def __init__(self, mark: str, text: str, style: str) -> None:
-        self._mark = Line(mark, style=style)
-        self._text = prose(text)
+        self._mark = mark
+        self._words = plain(text).split()
+        self._style = style
 
-    def __rich__(self) -> "Table":
-        from rich.table import Table
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        from rich.cells import cell_len
 
-        row = Table.grid(padding=(0, 1, 0, 0))
-        row.add_column(no_wrap=True)
-        row.add_column(overflow="fold")
-        row.add_row(self._mark, self._text)
-        return row
+        width = options.max_width - cell_len(self._mark) - 1
+        row = ""
+        mark = self._mark
+        for word in self._words:
+            if row and cell_len(row) + 1 + cell_len(word) > width:
+                yield line((mark, self._style), f" {row}")
+                row, mark = "", " " * cell_len(self._mark)
+            row = f"{row} {word}" if row else word
+        yield line((mark, self._style), f" {row}")
 
 
 def lines(text: str) -> Group:

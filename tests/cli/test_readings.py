@@ -114,7 +114,9 @@ def test_patients_and_where_they_come_from(here: Path) -> None:
     ):
         found = run_json(*words)
         assert (found["unit"], found["grouped_by"], found["groups"]) == ("patient", "map", 6)
-        assert "Unit    patient, as the group map says: 6 in all\n" in run(*words).stdout
+        said = run(*words).stdout
+        assert "Unit    patient, as the group map says: 6 in all\n" in said
+        assert words[0] != "plan" or "No volume and no patient is in two splits." in " ".join(said.split())
     for words in (("scan", "in"), ("verify", "in")):
         found = run_json(*words, "--volume-pattern", pattern)
         assert (found["unit"], found["grouped_by"], found["groups"]) == ("patient", "patient", 2)
@@ -229,3 +231,17 @@ def test_patients_of_a_slice_map_are_told_as_the_maps(here: Path) -> None:
         found = run_json(*words, "--slice-map", "slices.csv")
         assert (found["unit"], found["grouped_by"], found["groups"]) == ("patient", "slice-map", 4)
         assert found["slices_per_volume"] == OF_KNEES
+
+
+def test_patients_of_a_data_set_without_splits(here: Path) -> None:
+    """Nothing can be shared between splits, and still the unit is told."""
+    yolo_tree(here / "bare", dict.fromkeys(KNEES, "+.."), images="images")
+    rows = "".join(f"{volume},p{number // 2}\n" for number, volume in enumerate(KNEES))
+    write(here / "map.csv", f"volume,group\n{rows}".encode())
+    for options, by, groups in (
+        ((), "volume", 12),
+        (("--volume-pattern", r"IM(?P<slice>\d+)-(?P<volume>(?P<patient>.+)\d)"), "patient", 2),
+        (("--group-map", "map.csv"), "map", 6),
+    ):
+        found = run_json("verify", "bare", *options)
+        assert (found["grouped_by"], found["groups"], found["slices_per_volume"]["volumes"]) == (by, groups, 12)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console, Group, RenderableType
 
-from planbalance.report.table import Grid, item, line, plain, prose, share, size
+from planbalance.report.table import Grid, item, line, plain, prose, share, size, term
 
 
 def printed(text: RenderableType, width: int) -> list[str]:
@@ -63,6 +63,15 @@ def test_a_path_that_people_copy_stays_whole_and_a_sentence_wraps() -> None:
     wrapped = printed(item("-", "word " * 20), 40)
     assert wrapped[0].startswith("  - word")
     assert all(row.startswith("    word") for row in wrapped[1:])
+
+
+def test_a_pattern_that_people_paste_stays_whole_in_a_sentence() -> None:
+    pattern = "'(?P<volume>(?:sub-cal[0-9]+)_ses-M[0-9]+_(?:PSIR|STIR))_(?P<slice>[0-9]+)'"
+    for shown in (item("!", f"To split by volume: --volume-pattern {pattern} as it stands."), term("Unit", pattern)):
+        for width in (20, 40, 60):
+            assert pattern in "\n".join(printed(shown, width))
+    assert printed(term("Unit", "volume"), 40) == ["Unit    volume"]
+    assert printed(term("", "a sentence that goes on"), 20) == ["        a sentence", "        that goes on"]
 
 
 @pytest.mark.parametrize(
