@@ -403,13 +403,16 @@ def _sealed(
     if (classes := keywords.get("positive_classes")) is not None:
         keywords = {**keywords, "positive_classes": _by_id(classes, specs)}
     options = _plan_options(output, keywords, progress)
-    places = [
-        place for spec, found in zip(specs, resolve_inputs(specs), strict=True) for place in _places_of(spec, found)
-    ]
+    resolved = resolve_inputs(specs)
+    places = [place for spec, found in zip(specs, resolved, strict=True) for place in _places_of(spec, found)]
     guard.refuse_output(output, places)
     guard.refuse_files(written, places)
     snapshot = scan_inputs(
-        specs, hash_images=options.hash_images, jobs=keywords.get("jobs"), progress=progress or Silent()
+        specs,
+        hash_images=options.hash_images,
+        jobs=keywords.get("jobs"),
+        progress=progress or Silent(),
+        found=resolved,
     )
     tag = keywords.get("group_from")
     if tag is not None:

@@ -22,6 +22,8 @@ _TOO_DEEP: Final = f"it is nested more than {_DEPTH_LIMIT} deep"
 _UNWANTED: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # controls, and halves of a surrogate pair
 _UNCARRIED: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # the same, but for tabs and newlines
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
+# `val: true` of a trainer's own settings and `train: 0.7` of a split's ratios name no folder.
+_NO_PLACE: Final = re.compile(r"true|false|[0-9]*\.?[0-9]+%?", re.IGNORECASE)
 _SPLIT_KEYS: Final[Mapping[str, Split]] = {
     "train": "train",
     "val": "val",
@@ -183,7 +185,7 @@ def _read_top(events: _Events) -> dict[str, Value]:
 
 def _places(key: str, value: Value) -> list[str]:
     """Return what a split names: one text, or a list of texts."""
-    if value is None:
+    if value is None or (isinstance(value, str) and _NO_PLACE.fullmatch(value)):
         return []
     items = value if isinstance(value, list) else [value]
     places = []

@@ -1,13 +1,17 @@
 """What the user names as input -> a root with image folders, label folders and class names.
 
-A folder is read by its layout, a yaml as the trainers read it (Ultralytics 8.4 `check_det_dataset`, YOLOv5
-`check_dataset`). Looks at a handful of folders and reads the yaml and its text lists; the images are the scan's.
+A yaml is read as the trainers read it (Ultralytics 8.4 `check_det_dataset`, YOLOv5 `check_dataset`), a folder by the
+one yaml in it that names splits, else by its layout. Looks at a handful of folders and reads the yaml and its text
+lists; the images are the scan's.
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from operator import itemgetter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from planbalance.destination import text_fault
@@ -24,19 +28,23 @@ from planbalance.exports import (
     listed_places,
 )
 from planbalance.labels import KPT_SHAPE, keypoints_of
+from planbalance.layoutcheck import difference_problems, differences
 from planbalance.model import (
-    IMAGE_SUFFIXES,
     SPLITS,
     Folder,
     Input,
     InputSpec,
+    LayoutDifference,
     Problem,
+    Severity,
     Split,
+    SplitYaml,
     YamlKeys,
     are_named,
     split_of_word,
 )
 from planbalance.places import is_within
+from planbalance.textlists import TextList, is_absolute, is_image, joined, longest_end_here, read_text_list
 
 if TYPE_CHECKING:
     from planbalance.datayaml import DatasetYaml
@@ -48,6 +56,7 @@ _USUAL_SPLIT_FOLDERS: Final = tuple(
     for spelled in (word, word.capitalize(), word.upper())
 )
 _YAML_NAMES: Final = ("data.yaml", "dataset.yaml")
+_WRITE_SLASHES: Final = "write / in place of each backslash"
 _YAML_SUFFIXES: Final = (".yaml", ".yml")
 # What Ultralytics reads labels and pixels by, and what it takes where a yaml does not say it.
 _READ_BY: Final[Mapping[str, int | None]] = {KPT_SHAPE: None, "flip_idx": None, "channels": 3}
@@ -66,7 +75,12 @@ class FoundInput(NamedTuple):
         listed: images that text lists name: path relative to the root -> index of the folder. Of folders that are not
             walked, only these belong to the input.
         texts: the text lists, relative to the root, so that none is taken for a label.
-        problems: folders or images that are in two splits (`split-overlap`), splits that are not there (`missing`).
+        problems: folders or images that are in two splits (`split-overlap`), splits that are not there (`missing`),
+            folders that say otherwise than the yaml (`layout-difference`), a yaml or list of another machine (`moved`).
+        yaml: the yaml that names the splits; None where folders tell them.
+        differences: where folders say otherwise than the yaml.
+        shared: folders of the input and images of text lists that the yaml names for several splits -> these splits;
+            paths relative to the root.
         apart: `--images` and `--labels` name where its images and its labels are.
     """
 
@@ -75,7 +89,18 @@ class FoundInput(NamedTuple):
     listed: Mapping[str, int]
     texts: frozenset[str]
     problems: tuple[Problem, ...]
+    yaml: SplitYaml | None = None
+    differences: tuple[LayoutDifference, ...] = ()
+    shared: Mapping[str, tuple[Split, ...]] = MappingProxyType({})
     apart: bool = False
+
+    def splits_of(self, folder: Folder, path: str) -> tuple[Split, ...]:
+        """Return the splits of an image of one of the input's folders; `path` is relative to the root."""
+        if self.shared:
+            several = self.shared.get(path) or self.shared.get(folder.images)
+            if several:
+                return several
+        return () if folder.split is None else (folder.split,)
 
 
 class Area(NamedTuple):
@@ -86,13 +111,25 @@ class Area(NamedTuple):
     split: Split | None
 
 
+_Document = tuple[str, "DatasetYaml"]  # a yaml's path and what it says
+
+
 @dataclass(slots=True)
 class _Draft:
-    """An input in absolute paths, while it grows. `guarded`: its folders, where its root is not all the user's."""
+    """An input in absolute paths, while it grows.
+
+    Attributes:
+        guarded: its folders, where its root is not all the user's.
+        audit: it is read for an audit: what is not there is noted, not refused.
+    """
 
     root: str
     names: tuple[str, ...] | None = None
     yaml_keys: YamlKeys = field(default_factory=dict)
+    audit: bool = False
+    yaml: SplitYaml | None = None
+    differences: list[LayoutDifference] = field(default_factory=list)
+    shared: dict[str, tuple[Split, ...]] = field(default_factory=dict)
     walked: list[Area] = field(default_factory=list)
     listed: dict[str, Area] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)
@@ -115,8 +152,13 @@ def resolve_inputs(specs: Sequence[InputSpec]) -> tuple[FoundInput, ...]:
     return found
 
 
-def resolve_input(spec: InputSpec) -> FoundInput:
-    """Return one input. Raises as `resolve_inputs` does."""
+def resolve_input(spec: InputSpec, *, audit: bool = False) -> FoundInput:
+    """Return one input. Raises as `resolve_inputs` does.
+
+    With `audit` it is read strictly as trainers read it: a split that the yaml names and that is not there is an error
+    among the problems instead of a refusal, and of folders that the yaml names for two splits at once their own names
+    do not tell one.
+    """
     prefix = _prefix(spec.name)
     if spec.images is not None or spec.labels is not None:
         draft = _from_roots_apart(spec)
@@ -126,10 +168,12 @@ def resolve_input(spec: InputSpec) -> FoundInput:
         raise UsageError("No input was given.", kind="usage", hint="Give the data set's folder or its yaml.")
     path = absolute(spec.path)
     if os.path.isdir(path):
-        draft = _from_folder(path)
+        draft = _from_folder(path, audit=audit)
         _name_classes(draft)
     elif os.path.isfile(path) and path.lower().endswith(_YAML_SUFFIXES):
-        draft = _from_yaml(path)
+        document = path, _read_yaml(path)
+        draft = _from_yaml(*document, audit=audit)
+        _add_what_yamls_say(draft, [document])
         if not are_named(draft.names):
             _name_classes(draft)
     elif os.path.lexists(path):
@@ -142,6 +186,12 @@ def resolve_input(spec: InputSpec) -> FoundInput:
     else:
         raise _not_found("Input file" if path.lower().endswith(_YAML_SUFFIXES) else "Input directory", spec.path, path)
     return _finish(draft, prefix)
+
+
+def empty_split(yaml: str, split: Split, place: str) -> Problem:
+    """Return what is to be said of a split that a yaml names, whose folder or list is there and gives no image."""
+    message = f"{os.path.basename(yaml)} names it as {split}, but it holds no image"
+    return Problem("empty-split", "warning", place, message)
 
 
 def common_names(inputs: Iterable[Input]) -> tuple[str, ...] | None:
@@ -214,25 +264,31 @@ def label_folder(images: str) -> str:
 # ---- folders --------------------------------------------------------------------------------------------------------
 
 
-def _from_folder(root: str) -> _Draft:
-    """Read a folder by its layout: `images/` with or without splits, `train/images` and so on; else by its yaml."""
-    yamls = _yamls(root)
-    areas: list[Area] = []
-    if os.path.isdir(f"{_slash(root)}images"):
-        areas += _areas_with_splits(f"{_slash(root)}images", f"{_slash(root)}labels")
-    for name, split in _split_folders(root):
-        folder = f"{_slash(root)}{name}"
-        if os.path.isdir(f"{folder}/images"):
-            areas.append(Area(f"{folder}/images", f"{folder}/labels", split))
-    if areas:
-        draft = _Draft(root, walked=areas)
-        _add_what_yamls_say(draft, yamls)
-        return draft
-    if not any(_read_yaml(yaml).splits for yaml in yamls) and (export := _from_export(root)) is not None:
-        _add_what_yamls_say(export, yamls)
-        return export
+def _from_folder(root: str, *, audit: bool) -> _Draft:
+    """Read a folder by the one yaml that names its splits; else by its layout: `images/`, `train/images` and so on."""
+    documents = _documents(root)
+    layout = _layout_areas(root)
+    yamls = _naming_splits(documents)
+    usual = _usual_yamls(documents)
+    if len(yamls) == 1:
+        draft = _from_folders_yaml(root, yamls[0], layout, audit=audit)
+    elif yamls and (not layout or (audit and all(area.split is None for area in layout))):
+        raise _yamls_differ(root, yamls)
+    elif layout:
+        draft = _Draft(root, walked=layout)
+    else:
+        draft = _from_export(root) or _refuse_folder(root, usual)
+    if len(yamls) > 1:
+        message = f"{_said_by(yamls)}. They differ, so the folders' names decide: to use one of them, give it as INPUT"
+        draft.problems.append(Problem("dataset-yaml", "warning", root, message))
+    _add_what_yamls_say(draft, (*usual, *yamls) if len(yamls) == 1 else usual)
+    _note_autosplit(draft, root)
+    return draft
+
+
+def _refuse_folder(root: str, yamls: Sequence[_Document]) -> _Draft:
     if yamls:
-        return _from_yaml(yamls[0])
+        return _from_yaml(*yamls[0], audit=False)  # says that it names no images
     raise InputError(
         f"No data set layout was recognised in {root}: neither images/, nor train/images, nor a data.yaml, nor an "
         "obj.data, nor images with their .txt files beside them.",
@@ -240,6 +296,32 @@ def _from_folder(root: str) -> _Draft:
         hint=_layout_hint(root),
         paths=(root,),
     )
+
+
+def _layout_areas(root: str) -> list[Area]:
+    areas: list[Area] = []
+    if os.path.isdir(f"{_slash(root)}images"):
+        areas += _areas_with_splits(f"{_slash(root)}images", f"{_slash(root)}labels")
+    for name, split in _split_folders(root):
+        folder = f"{_slash(root)}{name}"
+        if os.path.isdir(f"{folder}/images"):
+            areas.append(Area(f"{folder}/images", f"{folder}/labels", split))
+    return areas
+
+
+def _note_autosplit(draft: _Draft, root: str) -> None:
+    """Note the lists of Ultralytics' `autosplit` that no yaml names: whoever made them expects them to be used."""
+    texts = [
+        path
+        for split in SPLITS
+        if os.path.isfile(path := f"{_slash(root)}autosplit_{split}.txt") and path not in draft.texts
+    ]
+    if texts:
+        lines = ", ".join(f"{path[:-4].rpartition('_')[2]}: {os.path.basename(path)}" for path in texts)
+        message = (
+            f"a list of Ultralytics' autosplit that no yaml names, so trainers do not read it; a yaml would: {lines}"
+        )
+        draft.problems.append(Problem("layout-difference", "warning", texts[0], message))
 
 
 def _from_export(root: str) -> _Draft | None:
@@ -331,36 +413,57 @@ def _split_folders(folder: str) -> list[tuple[str, Split]]:
     return sorted(found, key=lambda pair: (SPLITS.index(pair[1]), pair[0]))
 
 
-def _yamls(root: str) -> list[str]:
-    """Return the data set's yaml: data.yaml, dataset.yaml (or both), or the only one at the root."""
+def _documents(root: str) -> list[_Document]:
+    """Return the yaml files at the root of a dataset.
+
+    One that cannot be read as a dataset's is refused where it is called as a dataset's or is the only one.
+    """
     try:
         present = sorted(n for n in os.listdir(root) if n.lower().endswith(_YAML_SUFFIXES) and not n.startswith("."))
     except OSError as error:
         raise _unreadable(root, error) from error
     present = [name for name in present if text_fault(name) is None]
-    usual = [name for name in _YAML_NAMES if name in present]
-    chosen = usual or (present if len(present) == 1 else [])
-    return [f"{_slash(root)}{name}" for name in chosen]
+    documents = []
+    for name in present:
+        path = f"{_slash(root)}{name}"
+        try:
+            documents.append((path, _read_yaml(path)))
+        except InputError:
+            if name in _YAML_NAMES or len(present) == 1:
+                raise
+    return documents
 
 
-def _add_what_yamls_say(draft: _Draft, yamls: Sequence[str]) -> None:
-    """Add class names and further keys, on which several yaml files of one input agree."""
-    told = [_read_for(draft, path) for path in yamls]
-    read = [Input(path, "", (), data.names, (), data.keys) for path, data in zip(yamls, told, strict=True)]
+def _usual_yamls(documents: Sequence[_Document]) -> list[_Document]:
+    """Return the dataset's yaml: data.yaml, dataset.yaml (or both), or the only one."""
+    usual = [(path, data) for path, data in documents if os.path.basename(path) in _YAML_NAMES]
+    usual.sort(key=lambda document: _YAML_NAMES.index(os.path.basename(document[0])))
+    return usual or list(documents if len(documents) == 1 else ())
+
+
+def _naming_splits(documents: Sequence[_Document]) -> list[_Document]:
+    """Return the yaml files that name splits, one of those that name the same."""
+    by_meaning: dict[object, _Document] = {}
+    for path, data in documents:
+        if data.splits:
+            located = _locate_splits(path, data)
+            meaning = frozenset((split, found or place) for split, place, found in located.places)
+            by_meaning.setdefault(meaning, (path, data))
+    return list(by_meaning.values())
+
+
+def _add_what_yamls_say(draft: _Draft, documents: Iterable[_Document]) -> None:
+    """Add class names and further keys, on which several yaml files of one input agree; note what is left out."""
+    told = dict(documents)
+    for path, data in told.items():
+        if data.left_out:
+            listed = ", ".join(f"{key} ({why})" for key, why in data.left_out[:5])
+            more = f" and {len(data.left_out) - 5} more" if len(data.left_out) > 5 else ""
+            message = f"not carried over into dataset.yaml: {listed}{more}"
+            draft.problems.append(Problem("yaml-key", "warning", path, message))
+    read = [Input(path, "", (), data.names, (), data.keys) for path, data in told.items()]
     draft.names = common_names(read)
     draft.yaml_keys = common_keys(read)
-
-
-def _read_for(draft: _Draft, yaml: str) -> "DatasetYaml":
-    """Read a yaml, and note what of it cannot be carried over."""
-    data = _read_yaml(yaml)
-    if data.left_out:
-        listed = ", ".join(f"{key} ({why})" for key, why in data.left_out[:5])
-        more = f" and {len(data.left_out) - 5} more" if len(data.left_out) > 5 else ""
-        draft.problems.append(
-            Problem("yaml-key", "warning", yaml, f"not carried over into dataset.yaml: {listed}{more}")
-        )
-    return data
 
 
 def _name_classes(draft: _Draft) -> None:
@@ -375,11 +478,64 @@ def _name_classes(draft: _Draft) -> None:
     if draft.names is not None and named:
         path, names = named[0]
         if draft.names != names and (are_named(draft.names) or len(draft.names) != len(names)):
-            raise _names_disagree((next(iter(_yamls(draft.root)), draft.root), draft.names), (path, names))
+            raise _names_disagree((draft.root if draft.yaml is None else draft.yaml.path, draft.names), (path, names))
     for path, names in named[1:]:
         if names != named[0][1]:
             raise _names_disagree(named[0], (path, names))
     draft.names = named[0][1] if named else draft.names
+
+
+def _from_folders_yaml(root: str, document: _Document, layout: list[Area], *, audit: bool) -> _Draft:
+    """Read a folder by the yaml in it, its folders in the order of the layout.
+
+    A yaml that names the same folders for all its splits tells none, so there the folders' own names do, but for an
+    audit: trainers would learn from and measure on the same images.
+    """
+    draft = _from_yaml(*document, audit=audit, beside=root)
+    areas = [*draft.walked, *draft.listed.values()]
+    inside = [area for area in areas if is_within(area.images, root)]
+    own = [one for one in draft.differences if is_within(one.path, root)]
+    if areas and not inside and own:
+        _judge_elsewhere(draft, root, document[0], own)
+    if len(inside) == len(areas):
+        draft.root = root
+    if not audit and _tells_no_split(draft, layout):
+        several = draft.shared[draft.walked[0].images]
+        draft.walked, draft.shared = layout, {area.images: several for area in layout}
+        told = ("split-overlap", "layout-difference")
+        draft.problems = [problem for problem in draft.problems if problem.kind not in told]
+        draft.differences = []
+    else:
+        order = {area.images: number for number, area in enumerate(layout)}
+        draft.walked.sort(key=lambda area: order.get(area.images, len(order)))
+    return draft
+
+
+def _judge_elsewhere(draft: _Draft, root: str, yaml: str, own: Sequence[LayoutDifference]) -> None:
+    """Refuse a folder of images whose yaml leads to other ones; for an audit trainers' view counts, and it is noted.
+
+    So it is with a copy whose yaml still names the original: neither the one nor the other may be read unasked.
+    """
+    said = f"leads to {draft.root}, while {root} holds {_images(sum(one.images for one in own))} of its own"
+    if not draft.audit:
+        raise InputError(
+            f"{yaml} {said} that it does not name.",
+            kind="yaml-elsewhere",
+            hint=f"If {root} is meant, correct its yaml (planbalance relocate does); else give {draft.root} as INPUT.",
+            paths=(yaml,),
+        )
+    message = f"{said}: trainers read there, and so does this audit (planbalance relocate corrects it)"
+    draft.problems.append(Problem("moved", "warning", yaml, message))
+
+
+def _tells_no_split(draft: _Draft, layout: Sequence[Area]) -> bool:
+    """Answer whether all folders are named for the same two or three splits, and hold all that the layout holds."""
+    if draft.listed or not all(one.yaml_splits for one in draft.differences):
+        return False
+    named = {area.images for area in draft.walked}
+    if len({draft.shared.get(folder, ()) for folder in named}) > 1 or not named & draft.shared.keys():
+        return False
+    return all(any(is_within(folder, area.images) for area in layout) for folder in named)
 
 
 def _layout_hint(root: str) -> str:
@@ -399,85 +555,223 @@ def _from_roots_apart(spec: InputSpec) -> _Draft:
     root = os.path.commonpath((images, labels))
     if not spec.path:
         yamls = [f"{_slash(root)}{name}" for name in _YAML_NAMES if os.path.isfile(f"{_slash(root)}{name}")]
+        documents = [(path, _read_yaml(path)) for path in yamls]
     else:
         path = absolute(spec.path)
-        yamls = _yamls(path) if os.path.isdir(path) else [path]
+        documents = _usual_yamls(_documents(path)) if os.path.isdir(path) else [(path, _read_yaml(path))]
     draft = _Draft(root, walked=_areas_with_splits(images, labels), guarded=(images, labels))
-    _add_what_yamls_say(draft, yamls)
+    _add_what_yamls_say(draft, documents)
     return draft
 
 
 # ---- yaml -----------------------------------------------------------------------------------------------------------
 
 
-def _from_yaml(path: str) -> _Draft:
-    """Read a yaml as the trainers do; a relative `path:` is looked for below the yaml's folder first."""
-    draft = _Draft("")
-    data = _read_for(draft, path)
-    draft.root, draft.names, draft.yaml_keys = _yaml_root(path, data), data.names, data.keys
+class _Located(NamedTuple):
+    """What a yaml names, looked for on this machine.
+
+    Attributes:
+        root: the folder that relative places count from.
+        places: split, place as written, absolute path where it is there.
+        moved: why trainers would not find it where it was found; "" where they would.
+        lost: the folder that `path:` names, where neither it nor what it should hold is here; else "".
+    """
+
+    root: str
+    places: list[tuple[Split, str, str | None]]
+    moved: str = ""
+    lost: str = ""
+
+
+class _NotThere(NamedTuple):
+    """A place that a yaml names for a split, and that gives no image of it."""
+
+    split: Split
+    place: str
+    path: str
+    why: str
+
+
+def _from_yaml(path: str, data: "DatasetYaml", *, audit: bool, beside: str | None = None) -> _Draft:
+    """Read a yaml as the trainers do; `beside` is the folder that was given, where the yaml was found in one."""
+    if not data.splits:
+        raise InputError(
+            f"{path} names no images: it has neither train, val nor test.",
+            kind="no-layout",
+            hint="Give the data set's folder as input, or its own yaml.",
+            paths=(path,),
+        )
+    located = _locate_splits(path, data)
+    if located.lost and not audit:
+        raise _path_leads_nowhere(path, data, located.lost)
+    draft = _Draft(located.root, audit=audit)
+    if located.moved:
+        draft.problems.append(Problem("moved", "warning", path, located.moved))
     named: dict[str, list[Split]] = {}
     texts: dict[str, list[Split]] = {}
-    not_there: list[tuple[Split, str]] = []
-    for split, places in data.splits.items():
-        for place in places:
-            found = _locate(draft.root, place)
-            if found is None:
-                not_there.append((split, place))
-            else:
-                (named if os.path.isdir(found) else texts).setdefault(found, []).append(split)
-    _judge_not_there(path, draft, not_there, nothing_found=not named and not texts)
+    not_there: list[_NotThere] = []
+    for split, place, found in located.places:
+        if found is None:
+            not_there.append(_NotThere(split, place, joined(located.root, _slashes(place)), "is not there"))
+        else:
+            (named if os.path.isdir(found) else texts).setdefault(found, []).append(split)
     _add_named_folders(draft, named)
     for text, splits in texts.items():
-        _add_text(draft, text, splits)
+        not_there += _add_text(draft, text, splits)
+    lost = {one.path for one in not_there}
+    here: dict[Split, tuple[str, ...]] = {}
+    for split, _, found in located.places:
+        if found is not None and found not in lost:
+            here[split] = (*here.get(split, ()), found)
+    draft.yaml = SplitYaml(path, data.splits, here, data.path, located.root, bool(located.moved))
     _judge_listed_in_named(draft)
+    _find_differences(draft, path, (located.root,) if beside is None else (located.root, beside))
+    _judge_not_there(path, draft, not_there)
     return draft
 
 
-def _yaml_root(yaml: str, data: "DatasetYaml") -> str:
+def _locate_splits(yaml: str, data: "DatasetYaml") -> _Located:
+    """Look for what a yaml names: below its `path:`, else below its own folder, and by paths of another machine.
+
+    A relative `path:` is looked for below the yaml's folder first, then below the working folder, as Ultralytics does.
+    """
     folder = os.path.dirname(yaml)
-    if data.path is None:
+    root = _yaml_root(folder, data.path)
+    at = folder if root is None else root
+    places = [(split, place, _locate(at, place)) for split, several in data.splits.items() for place in several]
+    backslashes = any("\\" in place and not os.path.exists(joined(at, place)) for _, place, _ in places)
+    ends = {place: end for _, place, found in places if found is None and (end := _end_here(place, folder)) is not None}
+    beginnings = {beginning for _, beginning in ends.values()}
+    here = f"was found below {folder}, where trainers do not look"
+    if len(beginnings) == 1:
+        places = [(split, place, ends[place][0] if place in ends else found) for split, place, found in places]
+        moved = f"it names folders below {beginnings.pop()}, which is not here, and what they should hold {here}: "
+        return _Located(at, places, f"{moved}write path: {folder}, and its folders relative to it")
+    if root is None and not any(found for _, _, found in places):
+        return _Located(at, places, lost=joined(folder, _slashes(data.path or "")))
+    if root is None:
+        moved = f"its path: {data.path} is not here, and what it names {here}"
+        slashes = f", and {_WRITE_SLASHES}" if backslashes else ""
+        return _Located(at, places, f"{moved}: correct path: (planbalance relocate {yaml} does){slashes}")
+    said = f"it parts folders by backslashes, which trainers read on Windows only: {_WRITE_SLASHES}"
+    return _Located(at, places, said if backslashes else "")
+
+
+def _end_here(place: str, folder: str) -> tuple[str, str] | None:
+    """Return where the end of an absolute path of another machine is below a folder, and the beginning left out."""
+    return longest_end_here(_slashes(place), folder) if is_absolute(_slashes(place)) else None
+
+
+def _yaml_root(folder: str, path: str | None) -> str | None:
+    """Return the folder that `path:` names, the yaml's own where there is no `path:`; None where it leads nowhere."""
+    if path is None:
         return folder
-    root = _join(folder, data.path)
-    if not os.path.isdir(root) and not data.path.startswith("/") and os.path.isdir(absolute(data.path)):
-        root = absolute(data.path)  # Ultralytics: below the working folder
-    if not os.path.isdir(root):
-        raise InputError(
-            f"{yaml}: 'path' names {data.path}, and there is no folder {root}.",
-            kind="input-not-found",
-            hint="If the data set was moved, correct 'path' (planbalance relocate does), or give the folder as input.",
-            paths=(root,),
-        )
-    return root
+    for written in dict.fromkeys((path, _slashes(path))):
+        if is_absolute(written) and not written.startswith("/"):
+            continue  # a drive of Windows
+        root = joined(folder, written)
+        if os.path.isdir(root):
+            return folder if os.path.samefile(root, folder) else root
+        if not written.startswith("/") and os.path.isdir(absolute(written)):
+            return absolute(written)
+    return None
 
 
 def _locate(root: str, place: str) -> str | None:
     """Return where a split's folder or text file lies. Roboflow writes `../train/images` for `train/images`."""
-    found = _join(root, place)
-    if not os.path.exists(found) and place.startswith("../"):
-        found = _join(root, place[3:])
-    return found if os.path.exists(found) else None
+    for written in dict.fromkeys((place, _slashes(place))):
+        for candidate in (written, written.removeprefix("../")):
+            found = joined(root, candidate)
+            if found.startswith("/") and os.path.exists(found):
+                return found
+    return None
 
 
-def _judge_not_there(yaml: str, draft: _Draft, not_there: list[tuple[Split, str]], *, nothing_found: bool) -> None:
-    """Refuse what is not there and would be left out unnoticed; a lone `test:` is common in exports: a warning."""
-    needed = [f"{split}: {place}" for split, place in not_there if split != "test" or nothing_found]
-    if needed:
+def _slashes(place: str) -> str:
+    return place.replace("\\", "/")
+
+
+def _find_differences(draft: _Draft, yaml: str, roots: Sequence[str]) -> None:
+    """Note what image folders below the roots say otherwise than the yaml."""
+    folders: dict[str, Split | None] = {}
+    for root in dict.fromkeys(roots):
+        folders.update(_image_folders(root))
+    named = {area.images: _splits(draft, area) for area in draft.walked}
+    found = differences(folders, named, draft.listed.keys())
+    for (folder, told, split), images in Counter(_listed_otherwise(draft)).items():
+        found.append(LayoutDifference(folder, images, told, (split,)))
+    draft.differences = sorted(found, key=itemgetter(0))
+    draft.problems += difference_problems(draft.differences, yaml)
+
+
+def _listed_otherwise(draft: _Draft) -> Iterator[tuple[str, Split, Split]]:
+    """Yield folder, its own split and the list's for every listed image in a folder that is called as another split."""
+    told = {area: split_of_word(os.path.basename(area.images)) for area in dict.fromkeys(draft.listed.values())}
+    if all(split is None or split == area.split for area, split in told.items()):
+        return
+    for image, area in draft.listed.items():
+        own, split = told[area], area.split
+        if own is not None and split is not None and own not in draft.shared.get(image, (split,)):
+            yield area.images, own, split
+
+
+def _splits(draft: _Draft, area: Area) -> tuple[Split, ...]:
+    return draft.shared.get(area.images, () if area.split is None else (area.split,))
+
+
+def _image_folders(root: str) -> dict[str, Split | None]:
+    """Return the image folders of a layout, and `images/` of every other folder at the root, with what names tell."""
+    folders = {area.images: area.split for area in _layout_areas(root)}
+    try:
+        with os.scandir(root) as entries:
+            names = [entry.name for entry in islice(entries, _MOST_ENTRIES)]
+    except OSError:
+        return folders
+    for name in names:
+        images = f"{_slash(root)}{name}/images"
+        if not name.startswith(".") and name != "images" and os.path.isdir(images):
+            folders.setdefault(images, None)
+    return folders
+
+
+def _judge_not_there(yaml: str, draft: _Draft, not_there: Sequence[_NotThere]) -> None:
+    """Refuse what is not there and would be left out unnoticed; a lone `test:` is common in exports: a warning.
+
+    For an audit each is an error: trainers stop, or find nothing to measure on.
+    """
+    nothing_found = not draft.walked and not draft.listed
+    needed = [one for one in not_there if one.split != "test" or nothing_found]
+    if needed and not draft.audit:
         raise InputError(
-            f"{yaml} names what is not there below {draft.root}: {', '.join(needed[:3])}.",
+            f"{yaml} names what is not there below {draft.root}: {_listed_not_there(needed)}.",
             kind="input-not-found",
-            hint="Correct the yaml, or give the data set's folder as input.",
-            paths=[_join(draft.root, place) for _, place in not_there],
+            hint=f"Correct what it names. {_instead(draft, needed)}".rstrip(),
+            paths=[one.path for one in not_there],
         )
-    if nothing_found:
-        raise InputError(
-            f"{yaml} names no images: it has neither train, val nor test.",
-            kind="no-layout",
-            hint="Give the data set's folder as input, or its own yaml.",
-            paths=(yaml,),
-        )
-    for split, place in not_there:
-        path = _join(draft.root, place)
-        draft.problems.append(Problem("missing", "warning", path, f"{yaml} names it as {split}, but it is not there"))
+    for one in not_there:
+        stop = ": trainers stop" if one.split != "test" else ""
+        message = f"{os.path.basename(yaml)} names it as {one.split}, but it {one.why}{stop if draft.audit else ''}"
+        instead = _instead(draft, [one]) if draft.audit else ""
+        severity: Severity = "error" if draft.audit else "warning"
+        draft.problems.append(Problem("missing", severity, one.path, f"{message}. {instead}".rstrip(". ")))
+
+
+def _listed_not_there(places: Sequence[_NotThere]) -> str:
+    told = [f"{one.split}: {one.place}" + ("" if one.why == "is not there" else f" {one.why}") for one in places]
+    return ", ".join(told[:3])
+
+
+def _instead(draft: _Draft, needed: Sequence[_NotThere]) -> str:
+    """Name the folder that may be meant: one of that split's name that the yaml does not name."""
+    splits = {one.split for one in needed}
+    meant = [one for one in draft.differences if not one.yaml_splits and one.folder_split in splits]
+    if not meant:
+        return ""
+    return f"Is {meant[0].path} meant, which holds {_images(meant[0].images)}?"
+
+
+def _images(number: int) -> str:
+    return "1 image" if number == 1 else f"{number:,} images"
 
 
 def _add_named_folders(draft: _Draft, named: Mapping[str, list[Split]]) -> None:
@@ -493,6 +787,7 @@ def _add_named_folders(draft: _Draft, named: Mapping[str, list[Split]]) -> None:
         split = _split_of(folder, named, inner, holders)
         draft.walked.append(Area(folder, label_folder(folder), split))
         if len(holders) > 1:
+            draft.shared[folder] = _in_order(holders)
             draft.problems.append(_overlap(folder, holders))
 
 
@@ -506,14 +801,21 @@ def _split_of(
     return inner[folder] if others else first
 
 
-def _add_text(draft: _Draft, text: str, splits: Sequence[Split]) -> None:
-    """Add the images that a text list names; the first split keeps what two of them name."""
+def _add_text(draft: _Draft, text: str, splits: Sequence[Split]) -> list[_NotThere]:
+    """Add the images that a text list names; the first split keeps what two of them name.
+
+    Returns what the list is needed for, where none of its images is here.
+    """
     draft.texts.append(text)
     if len(splits) > 1:
         draft.problems.append(_overlap(text, splits))
+    listed = _listed_images(draft, text)
+    if listed.lost:
+        why = f"lists {_images(len(listed.images))} of which none is here, the first {listed.lost}"
+        return [_NotThere(split, os.path.basename(text), text, why) for split in splits]
     without_images: list[str] = []
     areas: dict[str, Area] = {}  # by the images' folder
-    for image in _listed_images(draft, text):
+    for image in listed.images:
         folder = os.path.dirname(image)
         area = areas.get(folder)
         if area is None:
@@ -521,62 +823,74 @@ def _add_text(draft: _Draft, text: str, splits: Sequence[Split]) -> None:
         if not area.images:
             without_images.append(image)
         else:
-            _add_listed(draft, image, area)
+            _add_listed(draft, image, area, splits)
     if without_images:
         beside = os.path.commonpath([os.path.dirname(image) for image in without_images])
         for image in without_images:
-            _add_listed(draft, image, Area(beside, beside, splits[0]))
+            _add_listed(draft, image, Area(beside, beside, splits[0]), splits)
+    return []
 
 
 def _judge_listed_in_named(draft: _Draft) -> None:
     """Note images that a text list names for one split while the folder they lie in is named for another."""
-    walked = {area.images: area.split for area in draft.walked}
-    if not walked:
+    if not draft.walked:
         return
-    holders: dict[str, Split | None] = {}
+    holders: dict[str, Area | None] = {}
+    inside = {area.images: area for area in draft.walked}
     for image, area in draft.listed.items():
         folder = image.rpartition("/")[0]
         if folder not in holders:
-            holders[folder] = next((walked[outer] for outer in _upwards(folder) if outer in walked), None)
+            holders[folder] = next((inside[outer] for outer in _upwards(folder) if outer in inside), None)
         other = holders[folder]
-        if other is not None and area.split is not None and other != area.split:
-            draft.problems.append(_overlap(image, (other, area.split)))
+        if other is None or other.split is None or area.split is None:
+            continue
+        splits = {*_splits(draft, other), *draft.shared.get(image, (area.split,))}
+        if len(splits) > 1:
+            draft.shared[image] = _in_order(splits)
+        if other.split != area.split:
+            draft.problems.append(_overlap(image, (other.split, area.split)))
 
 
-def _add_listed(draft: _Draft, image: str, area: Area) -> None:
+def _add_listed(draft: _Draft, image: str, area: Area, splits: Sequence[Split]) -> None:
     first = draft.listed.setdefault(image, area)
     if first.split is not None and area.split is not None and first.split != area.split:
         draft.problems.append(_overlap(image, (first.split, area.split)))
+        splits = (*draft.shared.get(image, (first.split,)), *splits)
+    if len(splits) > 1:
+        draft.shared[image] = _in_order(splits)
 
 
-def _listed_images(draft: _Draft, text: str) -> list[str]:
-    """Return the absolute paths in a text list: `./` is the text's own folder, other relative paths are below the root.
+def _in_order(splits: Iterable[Split]) -> tuple[Split, ...]:
+    given = set(splits)
+    return tuple(split for split in SPLITS if split in given)
 
-    A place that is itself an image is a list of one.
-    """
-    if _is_image(text):
-        return [text]
-    own = os.path.dirname(text)
-    images: list[str] = []
-    passed_over: list[int] = []
+
+def _listed_images(draft: _Draft, text: str) -> TextList:
+    """Return the images of a text list, and note what is to be said of it; an image that is named is a list of one."""
+    if is_image(text):
+        return TextList([text], [])
     try:
-        with open(text, encoding="utf-8-sig", errors="surrogateescape") as file:
-            for number, line in enumerate(file, start=1):
-                place = line.strip()
-                if _is_image(place):
-                    images.append(_join(own if place.startswith("./") else draft.root, place))
-                elif place:
-                    passed_over.append(number)
+        listed = read_text_list(text, draft.root)
     except OSError as error:
         raise _unreadable(text, error) from error
-    if passed_over:
-        what = f"{len(passed_over):,} lines passed over that name no image, the first of them this one"
-        draft.problems.append(Problem("missing", "warning", f"{text}:{passed_over[0]}", what))
-    return images
-
-
-def _is_image(place: str) -> bool:
-    return place.rpartition(".")[2].lower() in IMAGE_SUFFIXES
+    if listed.passed_over:
+        what = f"{len(listed.passed_over):,} lines passed over that name no image, the first of them this one"
+        draft.problems.append(Problem("missing", "warning", f"{text}:{listed.passed_over[0]}", what))
+    said = []
+    if listed.moved:
+        said.append(
+            f"its images are listed below {listed.moved}, which is not here, and were found below {listed.below}"
+        )
+    if listed.backslashes:
+        said.append("it parts folders by backslashes")
+    if listed.encoding:
+        said.append(f"it is written in {listed.encoding}")
+    if said and not listed.lost:
+        message = (
+            f"{'; '.join(said)}: trainers here would not find them; write the list anew with paths of this machine"
+        )
+        draft.problems.append(Problem("moved", "warning", text, message))
+    return listed
 
 
 def _listed_area(folder: str, split: Split) -> Area:
@@ -617,6 +931,9 @@ def _finish(draft: _Draft, prefix: str) -> FoundInput:
         {below(image): index[area] for image, area in draft.listed.items()},
         frozenset(below(text) for text in draft.texts if is_within(text, root)),
         tuple(draft.problems),
+        draft.yaml,
+        tuple(draft.differences),
+        {below(path): splits for path, splits in draft.shared.items() if is_within(path, root)},
     )
 
 
@@ -636,14 +953,6 @@ def _upwards(path: str) -> Iterator[str]:
         yield path
         path = path.rpartition("/")[0]
     yield "/"
-
-
-def _join(folder: str, place: str) -> str:
-    """Return `place` below `folder`, `..` taken out lexically; a place that is absolute stays where it is."""
-    joined = place if place.startswith("/") else f"{_slash(folder)}{place}"
-    if "/." in joined or "//" in joined or joined.endswith("/"):
-        return "/" + os.path.normpath(joined).lstrip("/")
-    return joined
 
 
 def _prefix(name: str) -> str:
@@ -688,7 +997,7 @@ def _refuse_shared_folders(found: Sequence[FoundInput]) -> None:
     """Refuse image folders that two inputs hold: every slice would be there twice, and could land in two splits."""
     owners: dict[object, tuple[int, str]] = {}  # by path, and by device and inode
     walked = [
-        (number, _join(one.input.root, one.input.folders[index].images))
+        (number, joined(one.input.root, one.input.folders[index].images))
         for number, one in enumerate(found)
         for index in one.walked
     ]
@@ -742,6 +1051,36 @@ def _shown(value: object) -> str:
 
 def _few(names: Sequence[str]) -> str:
     return f"[{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}] ({len(names)})"
+
+
+def _said_by(yamls: Sequence[_Document]) -> str:
+    return "; ".join(
+        f"{os.path.basename(path)} names "
+        + ", ".join(f"{split}: {' + '.join(_few_places(places))}" for split, places in data.splits.items())
+        for path, data in yamls
+    )
+
+
+def _few_places(places: Sequence[str]) -> Sequence[str]:
+    return places if len(places) <= 3 else (*places[:2], f"{len(places) - 2:,} more")
+
+
+def _yamls_differ(root: str, yamls: Sequence[_Document]) -> InputError:
+    return InputError(
+        f"Several yaml files of {root} name other splits: {_said_by(yamls)}.",
+        kind="yamls-differ",
+        hint=f"Give the one that is meant as INPUT, such as {yamls[0][0]}.",
+        paths=[path for path, _ in yamls],
+    )
+
+
+def _path_leads_nowhere(yaml: str, data: "DatasetYaml", root: str) -> InputError:
+    return InputError(
+        f"{yaml}: 'path' names {data.path}, and there is no folder {root}.",
+        kind="input-not-found",
+        hint="If the dataset was moved, correct 'path' (planbalance relocate does), or give the folder as input.",
+        paths=(root,),
+    )
 
 
 def _not_found(what: str, given: str, path: str) -> InputError:

@@ -150,6 +150,42 @@ class Input(NamedTuple):
     yaml_keys: YamlKeys = NO_KEYS
 
 
+class SplitYaml(NamedTuple):
+    """The yaml that says which images of an input are in which split, as trainers read it.
+
+    Attributes:
+        path: of the yaml, absolute.
+        splits: what it names for each split, as written: folders, text files, images.
+        found: where that is, absolute; a split of which nothing is here is left out.
+        written: its `path:` as written, or None.
+        root: the folder that relative places were taken from, absolute.
+        moved: whether what it names was found below another folder than the yaml says: trainers would not find it.
+    """
+
+    path: str
+    splits: Mapping[Split, tuple[str, ...]]
+    found: Mapping[Split, tuple[str, ...]]
+    written: str | None
+    root: str
+    moved: bool
+
+
+class LayoutDifference(NamedTuple):
+    """An image folder of which its name says otherwise than the yaml.
+
+    Attributes:
+        path: absolute.
+        images: how many it holds that are concerned; of hundreds of thousands, at least so many.
+        folder_split: the split that the folder's name tells, or None.
+        yaml_splits: the splits that the yaml names it for; none where it does not name it.
+    """
+
+    path: str
+    images: int
+    folder_split: Split | None
+    yaml_splits: tuple[Split, ...]
+
+
 class ImageFile(NamedTuple):
     """One image and its label, as the scan found them. Paths are relative to the input's root."""
 
@@ -197,6 +233,8 @@ class Snapshot(NamedTuple):
         overshoot: valid label lines that reach a little beyond the image; None where there is none.
         yaml_keys: what the yaml files of all inputs say together, as of `Input`.
         empty_splits: splits that an input has a folder or a list for, and that hold no image in any input.
+        yamls: per input, the yaml that names its splits, or None where its folders tell them.
+        differences: where folders say otherwise than these yamls.
     """
 
     inputs: tuple[Input, ...]
@@ -208,6 +246,8 @@ class Snapshot(NamedTuple):
     overshoot: Overshoot | None = None
     yaml_keys: YamlKeys = NO_KEYS
     empty_splits: tuple[Split, ...] = ()
+    yamls: tuple[SplitYaml | None, ...] = ()
+    differences: tuple[LayoutDifference, ...] = ()
 
 
 # ---- what is chosen -------------------------------------------------------------------------------------------------
@@ -533,6 +573,8 @@ class Audit(NamedTuple):
         grouped_by: where patients come from: `volume` (they are not known), `patient` (the names), `map` or `dicom`.
         groups: how many patients there are; as many as volumes where they are not known.
         warnings: sentences that belong beside the verdict: about names, and splits that hold nothing to measure.
+        yaml: what names the splits of a dataset without a plan; None where folders tell them, or it has a plan.
+        differences: where its folders say otherwise than that yaml.
     """
 
     ok: bool
@@ -549,6 +591,8 @@ class Audit(NamedTuple):
     grouped_by: str = "volume"
     groups: int = 0
     warnings: tuple[str, ...] = ()
+    yaml: SplitYaml | None = None
+    differences: tuple[LayoutDifference, ...] = ()
 
 
 class Progress(Protocol):

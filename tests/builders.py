@@ -49,8 +49,8 @@ def yolo_tree(
     """Write a data set and return its root.
 
     `name` may hold `/` (a folder a volume). `images` is the image folder, `labels` by default the same path with
-    `images` replaced; with `split_of` a volume goes to `images/<split>`. A `dataset.yaml` carries `names`; None writes
-    no yaml.
+    `images` replaced; with `split_of` a volume goes to `images/<split>`. A `dataset.yaml` carries `names` and names
+    these folders, one folder as train and val; None writes no yaml.
     """
     for volume, letters in volumes.items():
         folder = f"images/{split_of[volume]}" if split_of is not None else images
@@ -63,7 +63,10 @@ def yolo_tree(
                     write(root / label_folder / Path(stem).with_suffix(".txt"), LABELS[letter])
     if names is not None:
         listed = "".join(f"  {i}: {n}\n" for i, n in enumerate(names))
-        write(root / "dataset.yaml", f"path: {root}\ntrain: images\nval: images\nnames:\n{listed}".encode())
+        splits = sorted(set(split_of.values())) if split_of is not None else ()
+        named = {split: f"images/{split}" for split in splits} or {"train": images, "val": images}
+        lines = "".join(f"{split}: {folder}\n" for split, folder in named.items())
+        write(root / "dataset.yaml", f"path: {root}\n{lines}names:\n{listed}".encode())
     return root
 
 
@@ -163,5 +166,7 @@ def seed_shaped_tree(root: Path, *, seed: int = 0, image_size: int = 16) -> Path
             with open(f"{root}/labels/{split}/{stem}.txt", "wb") as label:
                 if first <= number < first + tears:
                     label.write(b"0 0.5 0.5 0.1 0.2\n")
-    (root / "dataset.yaml").write_text(f"path: {root}\ntrain: images/train\nval: images/val\nnames: [tear]\n")
+    (root / "dataset.yaml").write_text(
+        f"path: {root}\ntrain: images/train\nval: images/val\ntest: images/test\nnames: [tear]\n"
+    )
     return root

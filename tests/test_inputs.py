@@ -291,7 +291,7 @@ def test_one_folder_named_for_two_splits_is_said(tmp_path: Path) -> None:
         ("train: images/trian\n", "train: images/trian"),
         ("train: images/train\nval: images/val\n", "val: images/val"),
         ("test: images/test\n", "test: images/test"),
-        ("path: /nowhere/at/all\ntrain: images/train\n", "/nowhere/at/all"),
+        ("path: /nowhere/at/all\ntrain: pictures/train\n", "/nowhere/at/all"),
     ],
 )
 def test_what_a_yaml_names_must_be_there(tmp_path: Path, text: str, reason: str) -> None:
@@ -335,6 +335,7 @@ def test_text_lists_name_images(tmp_path: Path) -> None:
 
 
 def test_listed_images_outside_of_images_have_labels_beside(tmp_path: Path) -> None:
+    folders(tmp_path, "p/v1", "p/v2")
     write(tmp_path / "train.txt", b"./p/v1/a.png\n./p/v2/b.png\n")
     found = resolve_input(spec(write(tmp_path / "k.yaml", b"train: train.txt\n")))
     assert found.input.root == str(tmp_path)
@@ -343,13 +344,15 @@ def test_listed_images_outside_of_images_have_labels_beside(tmp_path: Path) -> N
 
 
 def test_a_folder_without_a_layout_is_read_by_its_yaml(tmp_path: Path) -> None:
-    write(tmp_path / "train.txt", b"/d/images/a.png\n")
-    write(tmp_path / "dataset.yaml", b"train: train.txt\n")
-    found = resolve_input(spec(tmp_path))
-    assert (found.input.root, dict(found.listed)) == ("/d", {"images/a.png": 0})
+    folders(tmp_path, "d/images", "lists")
+    write(tmp_path / "lists/train.txt", f"{tmp_path}/d/images/a.png\n".encode())
+    write(tmp_path / "lists/dataset.yaml", b"train: train.txt\n")
+    found = resolve_input(spec(tmp_path / "lists"))
+    assert (found.input.root, dict(found.listed)) == (f"{tmp_path}/d", {"images/a.png": 0})
 
 
 def test_an_image_in_two_lists_is_said_and_stays_in_the_first(tmp_path: Path) -> None:
+    folders(tmp_path, "images")
     write(tmp_path / "train.txt", b"images/a.png\nimages/b.png\n")
     write(tmp_path / "val.txt", b"images/b.png\n")
     found = resolve_input(spec(write(tmp_path / "k.yaml", b"train: train.txt\nval: val.txt\ntest: val.txt\n")))
@@ -361,13 +364,14 @@ def test_an_image_in_two_lists_is_said_and_stays_in_the_first(tmp_path: Path) ->
 
 
 def test_an_image_listed_against_its_folder_is_said(tmp_path: Path) -> None:
-    folders(tmp_path, "images/train")
+    folders(tmp_path, "images/train/v")
     write(tmp_path / "val.txt", b"images/train/v/b.png\n")
     found = resolve_input(spec(write(tmp_path / "k.yaml", b"train: images/train\nval: val.txt\n")))
     assert [(p.kind, p.path) for p in found.problems] == [("split-overlap", f"{tmp_path}/images/train/v/b.png")]
 
 
 def test_lines_that_name_no_image_are_counted(tmp_path: Path) -> None:
+    folders(tmp_path, "images")
     write(tmp_path / "train.txt", b"images/a.png\nnotes\n# x\n\n\xff\xff\n")
     found = resolve_input(spec(write(tmp_path / "k.yaml", b"train: train.txt\n")))
     assert list(found.listed) == ["images/a.png"]

@@ -138,7 +138,7 @@ def test_layouts(tmp_path: Path, images: str, labels: str, split: str | None) ->
 
 def test_every_split_is_pooled_and_remembered(tmp_path: Path) -> None:
     split_of = {"v1": "test", "v2": "train", "v3": "val"}
-    root = yolo_tree(tmp_path / "in", {"v1": "+", "v2": "+.", "v3": "."}, split_of=split_of)
+    root = yolo_tree(tmp_path / "in", {"v1": "+", "v2": "+.", "v3": "."}, split_of=split_of, names=None)
     write(root / "images/extra/IM1-v4.png", b"x")
     snapshot = scanned(root)
     folders = snapshot.inputs[0].folders
@@ -188,7 +188,10 @@ def test_a_yaml_of_text_lists_holds_what_they_list_only(tmp_path: Path) -> None:
         "images/IM1-v2.png": "val",
     }
     assert [image.annotations for image in snapshot.images] == [1, 1, 0]  # by path: v1, v2, v1
-    assert said(snapshot, root) == [("missing", "error", "images/gone.png")]
+    assert said(snapshot, root) == [
+        ("layout-difference", "warning", "images"),  # one image that no list names
+        ("missing", "error", "images/gone.png"),
+    ]
 
 
 def test_a_text_list_beside_labels_is_no_label(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from planbalance.audit.across import Content
 from planbalance.audit.overlap import Overlaps
 from planbalance.audit.tally import Tally
+from planbalance.inputs import FoundInput
 from planbalance.model import Check, Load, SlicesPerVolume, Split
 
 
@@ -14,20 +15,20 @@ class NamesRead(NamedTuple):
     """How the names of a data set were read.
 
     Attributes:
-        naming: `rule`, `pattern`, `examples`, and where there are any `warnings` and `notes`.
+        naming: `rule`, `pattern`, `examples`, and where there are any `warnings` and `notes`; None without an image.
         slices: per volume, of the images that are there.
         grouped_by: where patients come from: `volume` (they are not known), `patient` (the names), `map` or `dicom`.
         groups: how many patients there are; as many as volumes where they are not known.
     """
 
-    naming: Mapping[str, Any]
+    naming: Mapping[str, Any] | None
     slices: SlicesPerVolume | None
     grouped_by: str
     groups: int
 
     def texts(self, key: str) -> tuple[str, ...]:
         """Return the sentences under a key of `naming`, which may be a plan's and is not trusted."""
-        found = self.naming.get(key)
+        found = None if self.naming is None else self.naming.get(key)
         return tuple(one for one in found if isinstance(one, str)) if isinstance(found, list | tuple) else ()
 
 
@@ -68,6 +69,7 @@ class Audited:
         names: how names were read.
         gaps: splits without a slice or without a positive one.
         digest: of the plan; "" without one.
+        source: the dataset as its yaml or its folders tell it; None of one that has a plan.
     """
 
     checks: list[Check]
@@ -78,3 +80,4 @@ class Audited:
     gaps: Sequence[Gap]
     digest: str = ""
     loads: tuple[Load, ...] = ()
+    source: FoundInput | None = None

@@ -14,7 +14,6 @@ from planbalance.audit.blank import blank_at
 from planbalance.audit.caches import Newest, note_newest, stale_caches
 from planbalance.audit.findings import Findings, not_checked
 from planbalance.audit.images import ImageRead, LabelRules, Wanted, read_images
-from planbalance.audit.lists import YamlSplits, read_yaml_splits
 from planbalance.audit.loading import Loads, Taken, add_loads, loads_of
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.overlap import Images, overlap_checks
@@ -23,9 +22,10 @@ from planbalance.audit.tally import Seen, SplitOf, Tally
 from planbalance.audit.trainer_rules import label_of
 from planbalance.audit.trainers_view import foreign_view, taken_problems
 from planbalance.audit.tree import list_followed, look
+from planbalance.audit.unlabelled import Labelled, unlabelled_problems
 from planbalance.audit.volumes import FROM_SOURCE, with_note
 from planbalance.errors import InputError
-from planbalance.inputs import FoundInput, common_names, resolve_input
+from planbalance.inputs import FoundInput, common_names, empty_split, resolve_input
 from planbalance.labels import KPT_SHAPE, keypoints_of, overshoot_sentence
 from planbalance.model import (
     IMAGE_SUFFIXES,
@@ -68,6 +68,7 @@ class _Image:
     below: str  # below its image folder
     splits: tuple[Split, ...]
     positive: bool | None = None
+    has_label: bool = False  # where trainers look for it
     without_boxes: bool = False  # its label, where trainers look for it, was read and holds nothing
     content: ImageRead | None = None
 
@@ -80,13 +81,14 @@ class Found:
         tally: counts.
         patients: group by volume where the names themselves tell the patient.
         split_of: gives the splits of an image.
+        source: the dataset as its yaml or its folders tell it.
         snapshot: what the scan found; None under `--quick`.
-        yaml: what the yaml says.
         missing: images without a label file.
         unreadable: images that could not be read.
         taken: what trainers do with each image.
         names: how names were read.
         gaps: splits without a slice or without a positive one.
+        labelled: of each image what is known of its label, where a split has no labelled image.
         label_files: labels that were read.
         outside: images that no split loads.
         newest: when labels that hold something were changed last.
@@ -95,13 +97,14 @@ class Found:
     tally: Tally
     patients: dict[str, str]
     split_of: SplitOf
+    source: FoundInput
     snapshot: Snapshot | None
-    yaml: YamlSplits | None
     names: NamesRead
     gaps: list[Gap] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     unreadable: list[Problem] = field(default_factory=list)
     taken: list[tuple[_Image, Taken]] = field(default_factory=list)
+    labelled: list[Labelled] = field(default_factory=list)
     label_files: int = 0
     outside: int = 0
     newest: Newest = field(default_factory=dict)
@@ -129,7 +132,9 @@ def audit_foreign(path: str, options: VerifyOptions, progress: Progress) -> Audi
         _view(found),
     ]
     content = partial(content_of, found.tally, found.split_of, groups, images=not options.quick)
-    return Audited(checks, overlaps, found.tally, content, found.names, found.gaps, loads=_loads(found))
+    return Audited(
+        checks, overlaps, found.tally, content, found.names, found.gaps, loads=_loads(found), source=found.source
+    )
 
 
 def _gather(path: str, options: VerifyOptions, progress: Progress) -> Found:
@@ -138,38 +143,43 @@ def _gather(path: str, options: VerifyOptions, progress: Progress) -> Found:
     Raises:
         InputError: no layout is recognised, names are ambiguous or not read by the pattern.
     """
-    yaml = read_yaml_splits(path)
     snapshot = None
-    resolved = resolve_input(InputSpec(path))
-    # only then can an image be in more splits than its folder tells
-    also = yaml if any(problem.kind == "split-overlap" for problem in resolved.problems) else None
+    source = resolve_input(InputSpec(path), audit=True)
     if options.quick:
-        images = _split(_by_names(resolved, also), options)
+        images = _split(_by_names(source), options)
     else:
-        snapshot = scan([InputSpec(path)], jobs=options.jobs, progress=progress)
+        snapshot = scan([InputSpec(path)], jobs=options.jobs, progress=progress, found=[source])
         names = common_names(snapshot.inputs)
         keypoints = keypoints_of(snapshot.yaml_keys.get(KPT_SHAPE))
         rules = LabelRules(None if names is None else len(names), keypoints)
-        images = _with_content(_split(_by_snapshot(snapshot, also), options), rules, options, progress)
+        images = _with_content(_split(_by_snapshot(snapshot, source), options), rules, options, progress)
     in_splits = [image for image in images if image.splits]
-    if not images:
-        raise _nothing_found(path, snapshot)
-    told, names_read = _names(path, in_splits or images, options, resolved.input.names or ())
-    found = Found(Tally(), {}, _split_of(in_splits), snapshot, yaml, names_read)
+    if not images and (source.yaml is None or _dangling(snapshot)):
+        raise _nothing_found(path, _dangling(snapshot))
+    told, names_read = _names(path, in_splits or images, options, source.input.names or ())
+    found = Found(Tally(), {}, _split_of(in_splits), source, snapshot, names_read)
     found.outside = len(images) - len(in_splits)
     found.tally.add(list(_seen(in_splits, told, found.patients)))
     _add_labels(found, images)
-    named = {folder.split for folder in resolved.input.folders}
+    if snapshot is not None and _lacks_labels(images):
+        found.labelled = [
+            Labelled(image.path, image.splits, image.has_label, image.positive is True and image.has_label)
+            for image in images
+        ]
+    named = {folder.split for folder in source.input.folders}
     expected = [split for split in SPLITS if split in named or found.tally.totals[split]]
     found.gaps = gaps(expected, found.tally.totals, None if options.quick else found.tally.positives)
     return found
 
 
-def _nothing_found(path: str, snapshot: Snapshot | None) -> InputError:
+def _dangling(snapshot: Snapshot | None) -> list[Problem]:
+    return [problem for problem in snapshot.problems if problem.kind == "dangling"] if snapshot is not None else []
+
+
+def _nothing_found(path: str, dangling: Sequence[Problem]) -> InputError:
     """Return what to say of a data set without an image: of one whose links all lead nowhere, how to mend them."""
     hint = "Give a YOLO data set or its yaml."
     message = f"No image was found in {path}."
-    dangling = [problem for problem in snapshot.problems if problem.kind == "dangling"] if snapshot is not None else []
     if dangling:
         targets = [look(each.path).target for each in dangling]
         texts = [os.path.dirname(target) for target in targets if target is not None and target.startswith("/")]
@@ -182,16 +192,16 @@ def _nothing_found(path: str, snapshot: Snapshot | None) -> InputError:
     return InputError(message, kind="no-slices", hint=hint, paths=(path,))
 
 
-def _by_snapshot(snapshot: Snapshot, also: YamlSplits | None) -> Iterator[_Image]:
+def _by_snapshot(snapshot: Snapshot, found: FoundInput) -> Iterator[_Image]:
     for file in snapshot.images:
         source = snapshot.inputs[file.input]
         folder = source.folders[file.folder]
         at = _at(source.root, file.path)
         below = file.path[len(folder.images) + 1 :] if folder.images else file.path
-        splits = _splits(at, folder.split, also)
         label = file.label is not None and _at(source.root, file.label) == label_of(at)
         without_boxes = label and not file.annotations and not file.invalid
-        yield _Image(at, below, splits, file.annotations > 0, without_boxes)
+        splits = found.splits_of(folder, file.path)
+        yield _Image(at, below, splits, file.annotations > 0, label, without_boxes)
 
 
 def _split(images: Iterable[_Image], options: VerifyOptions) -> list[_Image]:
@@ -211,7 +221,7 @@ def _with_content(
     return [replace(image, content=next(read)) if image.splits else image for image in images]
 
 
-def _by_names(found: FoundInput, also: YamlSplits | None) -> Iterator[_Image]:
+def _by_names(found: FoundInput) -> Iterator[_Image]:
     """Yield the images of an input by listing alone; of folders inside each other, the inner one counts."""
     root, folders = found.input.root, found.input.folders
     walked = [folders[index].images for index in found.walked]
@@ -227,11 +237,11 @@ def _by_names(found: FoundInput, also: YamlSplits | None) -> Iterator[_Image]:
                 and name.rpartition(".")[2].lower() in IMAGE_SUFFIXES
                 and path not in found.listed
             ):
-                yield _Image(_at(root, path), below, _splits(_at(root, path), folders[index].split, also))
+                yield _Image(_at(root, path), below, found.splits_of(folders[index], path))
     for path, index in found.listed.items():
         images = folders[index].images
         below = path[len(images) + 1 :] if images else path
-        yield _Image(_at(root, path), below, _splits(_at(root, path), folders[index].split, also))
+        yield _Image(_at(root, path), below, found.splits_of(folders[index], path))
 
 
 def _at(root: str, path: str) -> str:
@@ -242,15 +252,12 @@ def _below(inner: str, outer: str) -> bool:
     return not outer or inner.startswith(outer + "/")
 
 
-def _splits(path: str, folder_split: Split | None, also: YamlSplits | None) -> tuple[Split, ...]:
-    first = () if folder_split is None else (folder_split,)
-    return first if also is None else tuple(dict.fromkeys(first + also.of(path)))
-
-
 def _names(
     path: str, images: Sequence[_Image], options: VerifyOptions, class_names: Sequence[str]
 ) -> tuple[Iterable[Name | None], NamesRead]:
     """Return what names say of the images, or what is said in their stead, and how they were read."""
+    if not images:
+        return (), NamesRead(None, None, "volume", 0)
     paths = [image.below for image in images]
     if options.volume_source is None:
         naming, read, warnings, notes = find_names(paths, options.volume_pattern or "auto", class_names=class_names)
@@ -320,6 +327,14 @@ def _add_labels(found: Found, images: Iterable[_Image]) -> None:
                 found.label_files += 1
 
 
+def _lacks_labels(images: Sequence[_Image]) -> bool:
+    """Answer whether there is a split, or the images without one, of which trainers find no labelled image."""
+    filled = {image.splits for image in images if image.positive and image.has_label}
+    lacking = {image.splits for image in images} - filled
+    known = {split for splits in filled for split in splits}
+    return any(not splits or not known.issuperset(splits) for splits in lacking)
+
+
 def _labels(found: Found) -> Check:
     """Return the check of label lines."""
     if found.snapshot is None:
@@ -346,14 +361,54 @@ def _view(found: Found) -> Check:
     if found.snapshot is not None:
         problems = [problem for problem in found.snapshot.problems if problem.kind not in _NOT_TRAINERS]
         problems += found.unreadable
-        lists = found.yaml.lists if found.yaml is not None else {}
-        problems += stale_caches(found.newest, lists, str)
+        problems += stale_caches(found.newest, _text_lists(found.source), str)
+        problems += unlabelled_problems(found.labelled, _roots(found.source))
         leftovers = found.snapshot.leftovers
-    root = found.yaml.document.path if found.yaml is not None else None
+    else:
+        problems = [*found.source.problems, *_empty_splits(found)]
+    problems = [_as_trainers_fail(problem) for problem in problems]
     problems += [Problem("counts", "warning", gap.split, gap.sentence) for gap in found.gaps]
     problems += [one for image, each in found.taken for one in taken_problems(image.path, label_of(image.path), each)]
-    check = foreign_view(found.tally, problems, found.missing, root, leftovers, _loads(found))
-    if not found.outside:
+    check = foreign_view(found.tally, problems, found.missing, found.source.yaml, leftovers, _loads(found))
+    note = _note_of_outside(found)
+    if not note:
         return check
-    note = f"{found.outside} images belong to no split: no trainer loads them"
     return Check(check.name, check.ok, "; ".join(filter(None, (check.reason, note))), check.count, check.problems)
+
+
+def _roots(source: FoundInput) -> list[str]:
+    """Return the folders of the dataset to look for labels in: of one that lies all over the disk, the yaml's."""
+    return [source.input.root if source.yaml is None else source.yaml.root]
+
+
+def _text_lists(source: FoundInput) -> dict[str, Split]:
+    """Return the text files that the yaml names, each with its split."""
+    places = source.yaml.found.items() if source.yaml is not None else ()
+    return {place: split for split, several in places for place in several if look(place, follow=True).kind == "file"}
+
+
+def _empty_splits(found: Found) -> Iterator[Problem]:
+    """Yield the splits that the yaml names and that hold no image, as the scan does where it reads the dataset."""
+    yaml = found.source.yaml
+    if yaml is not None:
+        for split, places in yaml.found.items():
+            if not found.tally.totals[split]:
+                yield empty_split(yaml.path, split, places[0])
+
+
+def _as_trainers_fail(problem: Problem) -> Problem:
+    """Return a problem as an audit weighs it: what a plan can do without, trainers cannot."""
+    if problem.kind == "empty-split":
+        return problem._replace(severity="error")
+    if problem.kind == "split-overlap":
+        return problem._replace(severity="error", message=f"{problem.message}: the same images in both")
+    return problem
+
+
+def _note_of_outside(found: Found) -> str:
+    """Return a few words on images of no split; of those that some yaml may name nothing is said of trainers."""
+    if not found.outside:
+        return ""
+    differ = any(problem.kind == "dataset-yaml" for problem in found.source.problems)
+    what = "several yaml files differ in what they name" if differ else "no trainer loads them"
+    return f"{found.outside} images belong to no split: {what}"

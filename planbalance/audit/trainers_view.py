@@ -13,7 +13,7 @@ from planbalance.audit.tally import Tally
 from planbalance.audit.trainer_rules import TRAINERS
 from planbalance.decode import can_probe
 from planbalance.grouping import counted
-from planbalance.model import TRAINER_SUFFIXES, Check, Load, Mode, PlanHeader, Problem
+from planbalance.model import TRAINER_SUFFIXES, Check, Load, Mode, PlanHeader, Problem, SplitYaml
 
 TRAINERS_VIEW: Final = "trainers"
 
@@ -66,7 +66,7 @@ def foreign_view(
     tally: Tally,
     problems: Iterable[Problem],
     missing: Iterable[str],
-    root: str | None,
+    yaml: SplitYaml | None,
     leftovers: int,
     loads: Sequence[Load],
 ) -> Check:
@@ -76,7 +76,7 @@ def foreign_view(
         tally: of its images.
         problems: what the scan found, label lines apart, and what trainers do to single images.
         missing: images without a label file.
-        root: the yaml's `path:` as written, None where there is none.
+        yaml: what names the splits, None where folders tell them.
         leftovers: caches passed over.
         loads: what the trainers load.
     """
@@ -88,7 +88,10 @@ def foreign_view(
         found.warning("label-missing", path, "no label file: trainers take it for a background")
     suffix_warnings(found, tally)
     _note_loads(found, loads)
-    if root is not None and not root.startswith("/"):
+    root = None if yaml is None else yaml.written
+    if yaml is not None and "val" not in yaml.splits:
+        found.warning("dataset-yaml", yaml.path, "it names no val: trainers stop")
+    if yaml is not None and not yaml.moved and root is not None and not root.startswith("/"):
         message = (
             f"`path: {root}` is relative: YOLOv5 looks below its own folder, Ultralytics below its data sets' folder"
         )

@@ -59,6 +59,8 @@ def verify(
         to_move=overlaps.to_move,
         plan_digest=audited.digest,
         loads=audited.loads,
+        yaml=None if audited.source is None else audited.source.yaml,
+        differences=() if audited.source is None else audited.source.differences,
     )
 
 
@@ -116,7 +118,8 @@ def _with_reading(check: Check, other: str, names: NamesRead) -> Check:
     """Return a check against another data set that tells how that one's names were read: by them it is compared."""
     example = "".join(f" ({one})" for one in names.texts("examples")[:1])
     volumes = counted(0 if names.slices is None else names.slices.volumes, "volume")
-    note = f"its names are read by the rule {names.naming.get('rule')}{example}: {volumes}"
+    rule = "of no rule" if names.naming is None else f"by the rule {names.naming.get('rule')}"
+    note = f"its names are read {rule}{example}: {volumes}"
     doubts = tuple(Problem("volume-overlap", "warning", other, warning) for warning in names.texts("warnings"))
     reason = "; ".join(filter(None, (note, check.reason)))
     return check._replace(reason=reason, problems=(*check.problems, *doubts))

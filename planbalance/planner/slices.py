@@ -34,6 +34,8 @@ _HINTS: Final[Mapping[str, str]] = {
     "label-misnamed": "Give each of these images a label of its own name (a copy where several share one).",
     "npy-slices": "Save each array as a picture of the same name, such as a PNG.",
 }
+# Kinds of the scan's problems of which there are few, each with numbers and folders of its own.
+_SAID_ONE_BY_ONE: Final = frozenset(("dataset-yaml", "empty-split", "layout-difference", "moved"))
 
 
 class Selection(NamedTuple):
@@ -139,10 +141,12 @@ def _is_excluded(problem: Problem, excluding: Matcher) -> bool:
 
 
 def _scan_warnings(snapshot: Snapshot) -> Iterator[str]:
-    """Say what the scan warned of, a sentence a kind."""
+    """Say what the scan warned of: a sentence each of what decides which images are used, else a sentence a kind."""
     found: dict[str, list[Problem]] = {}
     for problem in snapshot.problems:
-        if problem.severity == "warning":
+        if problem.severity == "warning" and problem.kind in _SAID_ONE_BY_ONE:
+            yield f"{problem.path}: {problem.message.rstrip('.')}."
+        elif problem.severity == "warning":
             found.setdefault(problem.kind, []).append(problem)
     if snapshot.overshoot is not None:
         yield f"{overshoot_sentence(snapshot.overshoot)}."

@@ -2,12 +2,24 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, Final
 
 from planbalance.labels import overshoot_sentence
-from planbalance.model import SPLITS, TRAINER_SUFFIXES, Overshoot, Problem, SlicesPerVolume, Snapshot, Split, Volume
+from planbalance.model import (
+    SPLITS,
+    TRAINER_SUFFIXES,
+    LayoutDifference,
+    Overshoot,
+    Problem,
+    SlicesPerVolume,
+    Snapshot,
+    Split,
+    SplitYaml,
+    Volume,
+)
 from planbalance.report.naming import reading_document, reading_text, texts_of, warnings_at_the_end
-from planbalance.report.table import Grid, Group, Renderable, count, heading, item, line, prose, share
+from planbalance.report.table import Grid, Group, Renderable, count, heading, item, line, prose, share, term
 from planbalance.report.words import and_others, several_alike, words_of_names
 
 _PROBLEMS_SHOWN: Final = 20
@@ -29,9 +41,15 @@ def scan_document(
     return {
         **reading_document(naming, slices_per_volume, grouped_by=grouped_by, groups=groups),
         "inputs": [
-            {"root": source.root, "prefix": source.prefix, "folders": [folder.images for folder in source.folders]}
-            for source in snapshot.inputs
+            {
+                "root": source.root,
+                "prefix": source.prefix,
+                "folders": [folder.images for folder in source.folders],
+                "yaml": yaml_document(yaml),
+            }
+            for source, yaml in zip_longest(snapshot.inputs, snapshot.yamls)
         ],
+        "layout_differences": differences_document(snapshot.differences),
         "names": next((source.names for source in snapshot.inputs if source.names is not None), None),
         "volumes": len(volumes),
         "positive_volumes": positive_volumes,
@@ -65,6 +83,32 @@ def _gaps(splits: Mapping[str, Mapping[str, int]], empty: Sequence[Split]) -> It
             yield f"{split} holds no slice."
         elif split in splits and not splits[split]["positive"]:
             yield f"{split} holds no positive slice."
+
+
+def yaml_document(yaml: SplitYaml | None) -> dict[str, Any] | None:
+    """Return the yaml that names the splits of a dataset as JSON values; None where folders tell them."""
+    if yaml is None:
+        return None
+    return {
+        "path": yaml.path,
+        "splits": {split: list(places) for split, places in yaml.splits.items()},
+        "root": yaml.root,
+        "found": {split: list(places) for split, places in yaml.found.items()},
+        "moved": yaml.moved,
+    }
+
+
+def differences_document(found: Iterable[LayoutDifference]) -> list[dict[str, Any]]:
+    """Return where folders say otherwise than the yaml, as JSON values."""
+    return [
+        {
+            "path": one.path,
+            "images": one.images,
+            "folder_split": one.folder_split,
+            "yaml_splits": list(one.yaml_splits),
+        }
+        for one in found
+    ]
 
 
 def _problem(problem: Problem) -> dict[str, str]:
@@ -119,6 +163,19 @@ def _where(document: Mapping[str, Any]) -> Iterable[Renderable]:
     for source in document["inputs"]:
         prefix = f"  (file names get {source['prefix']})" if source["prefix"] else ""
         yield line(("Input   ", "dim"), source["root"], prefix)
+        yield from _yaml(source["yaml"])
+
+
+def _yaml(yaml: Mapping[str, Any] | None) -> Iterable[Renderable]:
+    if yaml is not None:
+        named = ", ".join(f"{split}: {_some(places)}" for split, places in yaml["splits"].items())
+        yield term("Yaml", f"{yaml['path'].rpartition('/')[2]} names {named}")
+        if len(yaml["splits"]) > len({tuple(places) for places in yaml["splits"].values()}):
+            yield term("", "Some of these splits are the same images. Here each image counts once.")
+
+
+def _some(places: Sequence[str]) -> str:
+    return " + ".join(places[:3]) + (f" and {count(len(places) - 3)} more" if len(places) > 3 else "")
 
 
 def _counts(document: Mapping[str, Any]) -> Iterable[Renderable]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from planbalance.grouping import counted
 from planbalance.model import Audit
 from planbalance.report.naming import reading_of_audit, reading_text, texts_of, warnings_at_the_end
+from planbalance.report.scan import differences_document, yaml_document
 from planbalance.report.statement import Fact
 from planbalance.report.table import Grid, Group, Renderable, count, heading, item, line, plain, prose
 from planbalance.report.words import and_others, several_alike
@@ -38,6 +39,8 @@ def verify_document(audit: Audit) -> dict[str, Any]:
             for check in audit.checks
         ],
         "leaks": [dict(leak) for leak in audit.leaks],
+        "yaml": yaml_document(audit.yaml),
+        "layout_differences": differences_document(audit.differences),
     }
 
 

@@ -16,7 +16,7 @@ from planbalance.executor.processes import ProcessPool, available_cores
 from planbalance.executor.threads import without_collecting
 from planbalance.executor.worker_pool import WorkerPool
 from planbalance.grouping import some
-from planbalance.inputs import FoundInput, resolve_inputs
+from planbalance.inputs import FoundInput, empty_split, resolve_inputs
 from planbalance.labels import joined
 from planbalance.model import (
     SPLITS,
@@ -45,25 +45,28 @@ def scan(
     hash_images: bool = False,
     jobs: int | None = None,
     progress: Progress | None = None,
+    found: Sequence[FoundInput] | None = None,
 ) -> Snapshot:
     """Return what lies in the inputs.
 
     Labels are judged against the class names of all inputs together. `jobs` is the number of workers; None measures
-    how far away the files are. Kinds of `Snapshot.problems`:
+    how far away the files are. `found` are the inputs, where the caller has resolved them. Kinds of
+    `Snapshot.problems`:
 
     * errors: `label-invalid` (one a line), `unreadable`, `dangling`, `name-refused`, `missing` (a text list names it),
       `label-beside` (another label lies beside the image), `label-misnamed` (a label without an image seems meant for
       images without a label), `npy-slices` (there are arrays and no image);
     * warnings: `orphan-label`, `split-overlap` (in two splits of the data set as it is), `link-loop`, `folder-twice`
       (one folder reached by two paths), `missing` (a split or a line of a text list that was passed over),
-      `jpeg-open-ended` (trainers write it anew), `labels-beside` (all labels lie where trainers do not look),
-      `label-beside` (not read: `--labels` names others).
+      `empty-split`, `layout-difference` and `moved` (see `inputs.FoundInput`), `jpeg-open-ended` (trainers write it
+      anew), `labels-beside` (all labels lie where trainers do not look), `label-beside` (not read: `--labels` names
+      others).
 
     Raises:
         InputError: as `inputs.resolve_inputs`.
         UsageError: as `inputs.resolve_inputs`.
     """
-    found = resolve_inputs(specs)
+    found = resolve_inputs(specs) if found is None else found
     cores, most = available_cores(), autoscaler.LIMITS.most_processes
     count = min(cores, jobs or cores, most)
     with without_collecting(), ProcessPool(count) as processes:  # before a bar draws itself: that takes a thread
@@ -87,6 +90,7 @@ def _scan(
     with _stage(progress, "scan", None, "files"):
         walk(tree, pool())
     paired = _pair(tree)
+    _judge_splits(tree, paired)
     if hash_images:
         with _stage(progress, "hash images", len(paired.images), "images"):
             _hash_images(tree, paired, pool())
@@ -164,6 +168,19 @@ def _pair(tree: Tree) -> _Paired:
     paired.images = list(chain.from_iterable(files))
     _report_orphans(tree, {place: stems.get(place, set()) for place in tree.labels if place not in alike}, lacking)
     return paired
+
+
+def _judge_splits(tree: Tree, paired: _Paired) -> None:
+    """Note the splits that a yaml names, whose folders or lists are there, and that hold no image."""
+    for one, used in zip(tree.found, paired.used, strict=True):
+        if one.yaml is None:
+            continue
+        folders = [one.input.folders[number] for number in used]
+        filled = {split for folder in folders for split in one.splits_of(folder, folder.images)}
+        filled.update(split for path, several in one.shared.items() if path in one.listed for split in several)
+        for split, places in one.yaml.found.items():
+            if split not in filled:
+                tree.problems.append(empty_split(one.yaml.path, split, places[0]))
 
 
 class _Group(NamedTuple):
@@ -356,6 +373,8 @@ def _snapshot(tree: Tree, paired: _Paired) -> Snapshot:
         joined(paired.overshoots.values()),
         tree.yaml_keys,
         tuple(split for split in SPLITS if split in named - held),
+        tuple(one.yaml for one in tree.found),
+        tuple(difference for one in tree.found for difference in one.differences),
     )
 
 

@@ -129,7 +129,7 @@ def test_a_clean_data_set_is_not_called_more_than_it_is(tmp_path: Path) -> None:
 
 def test_one_split_or_none_proves_nothing(tmp_path: Path) -> None:
     for name, folder in (("one", "images/train"), ("none", "images")):
-        root = yolo_tree(tmp_path / name, {"1": "..+", "2": "..."}, images=folder)
+        root = yolo_tree(tmp_path / name, {"1": "..+", "2": "..."}, images=folder, names=None)
         result = audit(root)
         assert [check(result, each).ok for each in ("volume-overlap", "group-overlap", "duplicate-content")] == [
             None

@@ -18,7 +18,9 @@ from tests.cli.terminal import PROGRAM
 PLAN_KEYS = {"plan_file", "digest", "split_digest", "statistics", "volume_statistics", "targets", "naming", "warnings"}
 APPLY_KEYS = {"output", "mode", "files", "bytes", "seconds", "resumed", "published", "train_commands"}
 READING_KEYS = {"naming", "unit", "grouped_by", "groups", "slices_per_volume"}
-VERIFY_KEYS = {"ok", "summary", "checks", "leaks", "warnings", "plan_digest"} | READING_KEYS
+VERIFY_KEYS = {
+    "ok", "summary", "checks", "leaks", "warnings", "plan_digest", "yaml", "layout_differences",
+} | READING_KEYS  # fmt: skip
 
 
 def test_scan_counts_what_is_there(here: Path) -> None:
@@ -61,9 +63,9 @@ def test_inputs_are_pooled_and_named(here: Path) -> None:
     knees(here / "normal")
     knees(here / "a=b")
     assert run_json("scan", "--input", "in", "--input", "right=normal", "--shared-ids", "different")["volumes"] == 24
-    assert run_json("scan", "--input", "a=b")["inputs"][0] == {
-        "root": str(here / "a=b"), "prefix": "", "folders": ["images/train"],
-    }  # fmt: skip
+    (found,) = run_json("scan", "--input", "a=b")["inputs"]
+    assert found.pop("yaml")["path"] == str(here / "a=b/dataset.yaml")
+    assert found == {"root": str(here / "a=b"), "prefix": "", "folders": ["images/train"]}
     assert run_json("scan", "in", "--input", "x=a=b", "--shared-ids", "different")["volumes"] == 24
     assert run_json("scan", "in", "--input", "x=a=b", "--shared-ids", "same")["volumes"] == 12
 
@@ -238,6 +240,7 @@ def test_verify_without_a_plan_and_its_report(here: Path) -> None:
             write(here / f"in/labels/test/{image.stem}.txt", label.read_bytes())
             image.unlink()
             label.unlink()
+    write(here / "in/dataset.yaml", b"train: images/train\nval: images/test\nnames: [tear]\n")
     audit = run_json("verify", "in", "--report", "audit.md", code=6)
     assert set(audit) == VERIFY_KEYS
     assert {leak["kind"] for leak in audit["leaks"]} == {"volume-overlap"}

@@ -25,6 +25,7 @@ pytest.importorskip("jinja2")
 
 KNEES = mixed_volumes(5, 11, smallest=3, largest=7)
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}\u202e\u2028"
+SPLIT_YAML = b"train: images/train\nval: images/val\ntest: images/test\nnames: [tear]\n"
 
 
 class Page(HTMLParser):
@@ -301,6 +302,7 @@ def test_somebodys_data_set_is_shown_as_it_lies_there(tmp_path: Path, source: Pa
         yolo_tree(
             source, {f"{start + int(volume[-2:])}": word for volume, word in KNEES.items()}, images=f"images/{split}"
         )
+    write(source / "dataset.yaml", SPLIT_YAML)
     before = tree_state(source)
     document = run_json("report", source, "--html", tmp_path / "page.html")
     assert (document["digest"], document["dataset"], document["audit_ok"]) == (None, str(source), True)
@@ -318,6 +320,7 @@ def test_somebodys_data_set_is_shown_as_it_lies_there(tmp_path: Path, source: Pa
 
 def test_the_page_of_a_data_set_that_leaks_says_so_first_and_shows_the_data_set(tmp_path: Path, source: Path) -> None:
     yolo_tree(source, {"01-02-00001": "   ..+."}, images="images/test")
+    write(source / "dataset.yaml", SPLIT_YAML.replace(b"val: images/val\n", b""))
     document = run_json("report", source, "--html", tmp_path / "page.html")
     assert document["audit_ok"] is False
     page = Page((tmp_path / "page.html").read_text())
