@@ -251,12 +251,12 @@ def _refused(what: str, kind: str, paths: Sequence[str]) -> InputError:
     if all(path.lower().endswith(".dcm") for path in paths):
         ways = ["--volume-from dicom:SeriesInstanceUID"]
     ways.append("--volume-pattern image (each image stands alone)")
-    shown = " and ".join(sorted(paths)[:: max(1, len(paths) - 1)][:2])
+    shown = sorted(paths)[:: max(1, len(paths) - 1)][:2]
     return InputError(
-        f"{what}. Two of them: {shown}.",
+        f"{what}. Two of them: {' and '.join(shown)}.",
         kind=kind,
         hint=f"Say what a volume is: {_MAP}, --volume-pattern with a regular expression, {', or '.join(ways)}.",
-        paths=sorted(paths)[:PATHS_LISTED],
+        paths=shown,
     )
 
 
