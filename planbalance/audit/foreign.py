@@ -166,7 +166,8 @@ def _gather(path: str, options: VerifyOptions, progress: Progress) -> Found:
             Labelled(image.path, image.splits, image.has_label, image.positive is True and image.has_label)
             for image in images
         ]
-    named = {folder.split for folder in source.input.folders}
+    folders = {folder.split for folder in source.input.folders}
+    named = folders if source.yaml is None else source.yaml.splits.keys()
     expected = [split for split in SPLITS if split in named or found.tally.totals[split]]
     found.gaps = gaps(expected, found.tally.totals, None if options.quick else found.tally.positives)
     return found

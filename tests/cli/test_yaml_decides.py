@@ -70,6 +70,7 @@ def test_the_yaml_names_a_folder_that_is_called_otherwise(tmp_path: Path) -> Non
             for path, split in (("holdout", None), ("val", "val"))
         ]
         assert "belong to no split" not in trainers(audit)["reason"]
+        assert "val holds no slice" in audit["summary"]
 
 
 def test_the_yaml_names_another_folder_as_val(tmp_path: Path) -> None:
@@ -159,6 +160,7 @@ def test_a_yaml_that_names_one_folder_for_all(tmp_path: Path, places: Mapping[st
     assert f"{root}/images" in {problem["path"] for problem in problems(audit, "split-overlap")}
     assert "as train and val: the same images in both" in problems(audit, "split-overlap")[0]["message"]
     assert {leak["share"] for leak in audit["leaks"]} == {1.0}
+    assert audit["warnings"] == [], "a split that the yaml does not name lacks nothing"
 
 
 def test_the_plan_is_that_of_the_layout_where_both_say_the_same(tmp_path: Path) -> None:
