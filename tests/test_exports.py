@@ -1,9 +1,11 @@
 """Datasets as labelling tools export them: class names beside them, Darknet's lists, labels beside the images."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from planbalance import api
 from planbalance.errors import InputError
 from planbalance.exports import (
     DarknetData,
@@ -15,7 +17,6 @@ from planbalance.exports import (
 )
 from planbalance.inputs import resolve_input
 from planbalance.model import InputSpec, Snapshot
-from planbalance.planner import PlanOptions, make_plan
 from planbalance.scan import scan
 from tests.builders import image_bytes, write, yolo_tree
 
@@ -158,13 +159,16 @@ def test_a_broken_list_is_named(tmp_path: Path) -> None:
 BOX = b"0 0.5 0.5 0.1 0.2\n"
 
 
+KNEES = {"train": "k1", "valid": "k2", "test": "k3"}
+
+
 def cvat(root: Path, **subsets: int) -> Path:
-    """Write CVAT's "YOLO 1.1" export: subset -> slices of one volume of its name, the first of them positive."""
+    """Write CVAT's "YOLO 1.1" export: subset -> slices of one volume, the first of them positive."""
     data = "classes = 2\n"
     for subset, slices in subsets.items():
         lines = []
         for number in range(1, slices + 1):
-            stem = f"obj_{subset}_data/{subset}_{number}"
+            stem = f"obj_{subset}_data/{KNEES[subset]}_{number}"
             write(root / f"{stem}.png", image_bytes(stem))
             write(root / f"{stem}.txt", BOX if number == 1 else b"")
             lines.append(f"data/{stem}.png\n")
@@ -188,10 +192,10 @@ def found_in(snapshot: Snapshot) -> list[tuple[str, str | None, str | None]]:
 def test_cvats_export_is_read_by_its_lists(tmp_path: Path) -> None:
     snapshot = scanned(cvat(tmp_path, train=2, valid=1, test=1))
     assert found_in(snapshot) == [
-        ("obj_test_data/test_1.png", "obj_test_data/test_1.txt", "test"),
-        ("obj_train_data/train_1.png", "obj_train_data/train_1.txt", "train"),
-        ("obj_train_data/train_2.png", "obj_train_data/train_2.txt", "train"),
-        ("obj_valid_data/valid_1.png", "obj_valid_data/valid_1.txt", "val"),
+        ("obj_test_data/k3_1.png", "obj_test_data/k3_1.txt", "test"),
+        ("obj_train_data/k1_1.png", "obj_train_data/k1_1.txt", "train"),
+        ("obj_train_data/k1_2.png", "obj_train_data/k1_2.txt", "train"),
+        ("obj_valid_data/k2_1.png", "obj_valid_data/k2_1.txt", "val"),
     ]
     assert sum(one.annotations for one in snapshot.images) == 3
     assert snapshot.inputs[0].names == ("mass", "calcification")
@@ -204,9 +208,9 @@ def test_cvats_folders_are_read_where_the_lists_are_gone(tmp_path: Path) -> None
     (root / "valid.txt").unlink()
     snapshot = scanned(root)
     assert [(path, split) for path, _, split in found_in(snapshot)] == [
-        ("obj_train_data/train_1.png", "train"),
-        ("obj_train_data/train_2.png", "train"),
-        ("obj_valid_data/valid_1.png", "val"),
+        ("obj_train_data/k1_1.png", "train"),
+        ("obj_train_data/k1_2.png", "train"),
+        ("obj_valid_data/k2_1.png", "val"),
     ]
     assert snapshot.inputs[0].names == ("mass", "calcification")
 
@@ -222,7 +226,7 @@ def test_an_image_that_no_list_names_is_left_out_and_said(tmp_path: Path) -> Non
 
 def test_an_image_that_a_list_names_and_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     root = cvat(tmp_path, train=2)
-    (root / "obj_train_data/train_2.png").unlink()
+    (root / "obj_train_data/k1_2.png").unlink()
     assert ("missing", "error") in {(one.kind, one.severity) for one in scanned(root).problems}
 
 
@@ -295,13 +299,26 @@ def test_a_folder_without_labels_or_above_which_the_dataset_lies_is_no_export(
         resolve_input(InputSpec(f"{tmp_path}/images" if "images/a.png" in files else str(tmp_path)))
 
 
-def test_a_plan_of_an_export_is_built_as_trainers_read_it(tmp_path: Path) -> None:
-    root = cvat(tmp_path / "in", train=4, valid=3, test=3)
-    sealed = make_plan(scanned(root), PlanOptions(output=f"{tmp_path}/out", negatives_per_positive=None))
-    assert {source.images for source in sealed.header.sources[0].folders} == {
-        "obj_train_data",
-        "obj_valid_data",
-        "obj_test_data",
-    }
-    assert all(block.folder.startswith("images/") for block in sealed.header.blocks)
-    assert not any("obj_" in block.folder for block in sealed.header.blocks)
+def labelimg(root: Path) -> Path:
+    """Write labels beside the pictures in `images/`."""
+    yolo_tree(
+        root, {"01": "+...", "02": "....", "03": "+..", "04": "..."}, images="images", labels="images", names=None
+    )
+    write(root / "images/classes.txt", b"tear\r\n")
+    return root
+
+
+@pytest.mark.parametrize(
+    "export", [lambda root: cvat(root, train=4, valid=3, test=3), labelimg], ids=["cvat", "labelImg"]
+)
+def test_an_export_is_built_as_trainers_read_it(tmp_path: Path, export: Callable[[Path], Path]) -> None:
+    root, out = export(tmp_path / "in"), tmp_path / "out"
+    plan = api.plan(str(root), output=str(out), plan_file=f"{tmp_path}/plan.json", negatives_per_positive="all", jobs=1)
+    api.apply(plan.path, mode="copy", jobs=1)
+    images = sorted(out.glob("images/*/*.png"))
+    assert len(images) == len(scanned(root).images)
+    for image in images:
+        (source,) = root.rglob(image.name)
+        label = Path(str(image.with_suffix(".txt")).replace("/images/", "/labels/"))
+        assert label.read_bytes() == source.with_suffix(".txt").read_bytes()
+    assert api.verify(str(out)).ok
