@@ -169,7 +169,8 @@ def resolve_input(spec: InputSpec, *, audit: bool = False) -> FoundInput:
     path = absolute(spec.path)
     if os.path.isdir(path):
         draft = _from_folder(path, audit=audit)
-        _name_classes(draft)
+        if not (audit and are_named(draft.names)):  # trainers read the yaml's names alone
+            _name_classes(draft)
     elif os.path.isfile(path) and path.lower().endswith(_YAML_SUFFIXES):
         document = path, _read_yaml(path)
         draft = _from_yaml(*document, audit=audit)
@@ -355,10 +356,7 @@ def _from_darknet(root: str, darknet: DarknetFile) -> _Draft:
     areas = image_folders(root, here.values())
     for split, place in listed:
         folder, name = os.path.split(place)
-        path, area = f"{_slash(here[folder])}{name}", Area(*areas[here[folder]], split)
-        first = draft.listed.setdefault(path, area)
-        if first.split not in (None, split):
-            draft.problems.append(_overlap(path, (first.split, split)))
+        _add_listed(draft, f"{_slash(here[folder])}{name}", Area(*areas[here[folder]], split), (split,))
     draft.problems += _unlisted(draft.listed, {*here.values(), *(folder for folder, _ in data_folders(root))}, darknet)
     return draft
 

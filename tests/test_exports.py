@@ -230,6 +230,31 @@ def test_an_image_that_a_list_names_and_that_is_not_there_is_an_error(tmp_path: 
     assert ("missing", "error") in {(one.kind, one.severity) for one in scanned(root).problems}
 
 
+def test_an_image_in_two_of_darknets_lists_is_a_leak(tmp_path: Path) -> None:
+    root = cvat(tmp_path, train=2, valid=2)
+    with (root / "valid.txt").open("a") as text:
+        text.write("data/obj_train_data/k1_1.png\n")
+    assert {problem.kind for problem in scanned(root).problems} == {"split-overlap"}
+    audit = api.verify(str(root))
+    assert {"volume-overlap", "duplicate-content"} <= {check.name for check in audit.checks if check.ok is False}
+
+
+def test_an_audit_goes_by_the_names_that_trainers_read(tmp_path: Path) -> None:
+    root = yolo_tree(tmp_path, {"v1": "+.", "v2": ".."}, split_of={"v1": "train", "v2": "val"}, names=None)
+    write(root / "data.yaml", b"train: images/train\nval: images/val\nnames: [tear]\n")
+    write(root / "classes.txt", b"nodule\n")
+    assert api.verify(str(root)).ok
+    with pytest.raises(InputError, match="Class names disagree"):
+        api.scan(str(root))
+
+
+def test_a_flat_folder_takes_the_names_of_a_yaml_without_splits(tmp_path: Path) -> None:
+    write(tmp_path / "a.png", b"a")
+    write(tmp_path / "a.txt", BOX)
+    write(tmp_path / "data.yaml", b"names: [tear]\n")
+    assert scanned(tmp_path).inputs[0].names == ("tear",)
+
+
 def test_an_export_without_its_images_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "train.txt", b"data/obj_train_data/a.png\n")
     write(tmp_path / "obj.data", b"train = data/train.txt\n")
