@@ -82,16 +82,17 @@ def page(folder: Path) -> None:
     if chromium is None:
         sys.exit("There is no chromium: the page was not drawn.")
     in_terminal("report", "plan.json", "--html", "report.html", cwd=folder)
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1100,680"]
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
     whole = (folder / "report.html").read_text(encoding="utf-8").replace(os.fspath(folder), PLACE)
     (folder / "report.html").write_text(whole, encoding="utf-8")
     # Its policy refuses styles that are not its own.
     alone = "<style>.bar, nav, main > :not(#volumes) { display: none !important } body { padding-top: 1.5rem }</style>"
     strips = re.sub("<meta http-equiv[^>]*>", alone, whole, count=1)
     (folder / "volumes.html").write_text(strips, encoding="utf-8")
-    for source, picture in (("report.html", "page.png"), ("volumes.html", "volumes.png")):
+    for source, picture, height in (("report.html", "page.png", 840), ("volumes.html", "volumes.png", 680)):
         target = f"--screenshot={PICTURES / picture}"
-        subprocess.run([chromium, *flags, target, f"file://{folder}/{source}"], check=True, capture_output=True)
+        window = f"--window-size=1100,{height}"
+        subprocess.run([chromium, *flags, window, target, f"file://{folder}/{source}"], check=True, capture_output=True)
 
 
 def main() -> None:

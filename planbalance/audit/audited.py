@@ -17,7 +17,8 @@ class NamesRead(NamedTuple):
     Attributes:
         naming: `rule`, `pattern`, `examples`, and where there are any `warnings` and `notes`; None without an image.
         slices: per volume, of the images that are there.
-        grouped_by: where patients come from: `volume` (they are not known), `patient` (the names), `map` or `dicom`.
+        grouped_by: where patients come from: `volume` (they are not known), `patient` (the names), `map`,
+        `slice-map` or `dicom`.
         groups: how many patients there are; as many as volumes where they are not known.
     """
 
