@@ -13,6 +13,12 @@ EXAMPLE = "IM1-01-02-00000.png is slice 1 of volume 01-02-00000"
 OF_KNEES = {"minimum": 3, "median": 3, "maximum": 3, "volumes": 12, "single": 0}
 
 
+@pytest.fixture(autouse=True)
+def yaml_without_splits(here: Path) -> None:
+    """Folders say what is in which split."""
+    write(here / "in/dataset.yaml", b"names: [tear]\n")
+
+
 def first_lines(said: str) -> list[str]:
     return [line.rstrip() for line in said.splitlines()[:5]]
 
@@ -40,7 +46,7 @@ def test_names_unit_and_slices_come_first(here: Path, words: tuple[str, ...]) ->
 
 
 def test_a_volume_of_one_slice_is_counted(here: Path) -> None:
-    yolo_tree(here / "in", {"99": "+"})
+    yolo_tree(here / "in", {"99": "+"}, names=None)
     for words in (("scan", "in"), ("plan", "in", "--output", "out"), ("verify", "in")):
         slices = run_json(*words)["slices_per_volume"]
         assert slices == {"minimum": 1, "median": 3, "maximum": 3, "volumes": 13, "single": 1}
@@ -92,7 +98,9 @@ def test_the_finish_of_shards_says_it_too(here: Path) -> None:
 
 
 def test_another_data_set_is_read_by_names_of_its_own(here: Path) -> None:
-    yolo_tree(here / "other", {f"knee{number}": "+.." for number in range(6)}, name="{volume}_{slice:03d}.png")
+    yolo_tree(
+        here / "other", {f"knee{number}": "+.." for number in range(6)}, name="{volume}_{slice:03d}.png", names=None
+    )
     found = run_json("verify", "in", "--against", "other")
     against = next(check for check in found["checks"] if check["name"].startswith("against"))
     assert against["reason"].startswith(
@@ -127,7 +135,7 @@ def test_patients_and_where_they_come_from(here: Path) -> None:
 
 def test_scan_says_which_of_the_inputs_splits_hold_nothing_to_measure(here: Path) -> None:
     (here / "in/images/val").mkdir()
-    yolo_tree(here / "in", {"50": "...", "51": "..."}, images="images/test")
+    yolo_tree(here / "in", {"50": "...", "51": "..."}, images="images/test", names=None)
     found = run_json("scan", "in")
     assert found["empty_splits"] == ["val"]
     assert found["warnings"] == ["val holds no slice.", "test holds no positive slice."]
@@ -235,7 +243,7 @@ def test_patients_of_a_slice_map_are_told_as_the_maps(here: Path) -> None:
 
 def test_patients_of_a_data_set_without_splits(here: Path) -> None:
     """Nothing can be shared between splits, and still the unit is told."""
-    yolo_tree(here / "bare", dict.fromkeys(KNEES, "+.."), images="images")
+    yolo_tree(here / "bare", dict.fromkeys(KNEES, "+.."), images="images", names=None)
     rows = "".join(f"{volume},p{number // 2}\n" for number, volume in enumerate(KNEES))
     write(here / "map.csv", f"volume,group\n{rows}".encode())
     for options, by, groups in (
