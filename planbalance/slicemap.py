@@ -299,11 +299,12 @@ def _matched(slice_map: SliceMap, places: Sequence[Place]) -> _Matched:
     unused: list[int] = []
     unclear: list[str] = []
     known: dict[str, Sequence[int]] = {}
-    ways = list(_ways(places))
+    ways: list[Candidates] = []
+    more = _ways(places)
     for at, row in enumerate(slice_map.rows):
         key = _key(row.image.replace("\\", "/").removeprefix("./"))
         if key not in known:
-            known[key] = next((found for way in ways if (found := way(key))), ())
+            known[key] = _candidates(key, ways, more)
         found = known[key]
         if len(found) > 1:
             unclear.append(f"{row.image} (row {row.line}) may be {' or '.join(places[one].path for one in found[:2])}")
@@ -321,6 +322,18 @@ def _matched(slice_map: SliceMap, places: Sequence[Place]) -> _Matched:
         )
     _refuse_disagreeing(slice_map, places, rows_of)
     return _Matched(rows_of, unused)
+
+
+def _candidates(key: str, ways: list[Candidates], more: Iterator[Candidates]) -> Sequence[int]:
+    """Return the images that a key may mean, the surest way first; a way is prepared when the ones before it fail."""
+    for way in ways:
+        if found := way(key):
+            return found
+    for way in more:
+        ways.append(way)
+        if found := way(key):
+            return found
+    return ()
 
 
 def _refuse_disagreeing(slice_map: SliceMap, places: Sequence[Place], rows_of: Sequence[Sequence[int]]) -> None:
@@ -357,7 +370,7 @@ def _ways(places: Sequence[Place]) -> Iterator[Candidates]:
     yield by_tail
     for separator in "_-":  # DeepLesion's table writes 000001_01_01_109.png for 000001_01_01/109.png
         joined = _index(((_key(place.below).replace("/", separator)),) for place in places)
-        yield lambda key, joined=joined, separator=separator: joined[key.replace("/", separator)]  # type: ignore[misc]
+        yield lambda key, joined=joined, separator=separator: joined.get(key.replace("/", separator), ())  # type: ignore[misc]
 
 
 def _is_tail(key: str, place: Place) -> bool:
