@@ -39,7 +39,7 @@ from planbalance.model import (
     Volume,
 )
 from planbalance.places import all_guarded, guarded, is_within
-from planbalance.planfile import Content, SealedPlan, naming_document, told_document
+from planbalance.planfile import Content, SealedPlan, id_prefixes, naming_document, told_document
 from planbalance.planstore import PlanFile, save_plan
 
 if TYPE_CHECKING:
@@ -547,7 +547,7 @@ def _decided(keywords: PlanKeywords) -> dict[str, Any]:
     inherited = planner.options_from_plan(older.header)
     _refuse_other_source(older.header, keywords)
     others = [name for name, value in given.items() if value != inherited.get(name, value)]
-    unprefixed = any(source.prefix for source in older.header.sources) and not any(planner.id_prefixes(older.header))
+    unprefixed = any(source.prefix for source in older.header.sources) and not any(id_prefixes(older.header))
     if unprefixed and given.get("shared_ids") == "different" and "shared_ids" not in others:
         others.append("shared_ids")
     if others:

@@ -311,6 +311,9 @@ class SlicesPerVolume(NamedTuple):
 TOLD_RULES: Final = ("slice-map", "dicom")
 
 
+GUIDES_RULE: Final = "im-dash"  # of names as the guide has them
+
+
 class Naming(NamedTuple):
     """The rule that reads a file's name, as the plan stores it.
 

@@ -9,8 +9,7 @@ from planbalance.audit.subject import Subject
 from planbalance.destination import Destinations
 from planbalance.model import TOLD_RULES, Check, Naming, Operation, PlanHeader, Source
 from planbalance.naming import Name, find_naming, read_names, reader
-from planbalance.planfile import naming_document, told_document
-from planbalance.planner import id_prefixes
+from planbalance.planfile import id_prefixes, naming_document, told_document
 from planbalance.slicemap import Place, examples
 
 FROM_PLAN: Final = "volumes are those of the plan: names do not tell them"

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from planbalance.errors import InputError
-from planbalance.model import Naming
+from planbalance.model import GUIDES_RULE, Naming
 from planbalance.naming.checks import Doubt, doubts, long_numbers, recurring_ids
 from planbalance.naming.fields import ENOUGH, FEW, fields_of, made_from
 from planbalance.naming.rules import OFFERED, Name, Names, read_names, reader, too_long_for
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 REFUSED_PARTS: Final = frozenset({"", ".", "..", "images", "labels"})
 PATHS_LISTED: Final = 1000  # an error carries no more paths than this, whatever the size of the dataset
 _SHOWN: Final = 3  # names that a message shows
-_BY_NUMBER, _BY_FOLDER, _IM_DASH = Naming("trailing-number"), Naming("parent-dir"), Naming("im-dash")
+_BY_NUMBER, _BY_FOLDER, _IM_DASH = Naming("trailing-number"), Naming("parent-dir"), Naming(GUIDES_RULE)
 _MAP: Final = "--slice-map CSV (image, volume)"
 
 

@@ -13,6 +13,7 @@ from planbalance.errors import PlanError, UsageError
 from planbalance.labels import KPT_SHAPE, keypoints_of
 from planbalance.model import (
     DATA_KEYS,
+    GUIDES_RULE,
     NO_KEYS,
     SPLITS,
     Block,
@@ -143,6 +144,15 @@ def header_of(members: dict[str, Any], expected: Sequence[str]) -> PlanHeader:
         _check_blocks(header.blocks)
         _check_counts(header)
     return header
+
+
+def id_prefixes(header: PlanHeader) -> list[str]:
+    """Return for each input of a plan what stands before the volume ids that names give.
+
+    Plans of version 0.1.0 say nothing of `shared_ids`, and have the prefix of an input before all its ids.
+    """
+    prefixed = header.parameters.get("shared_ids", "different") == "different"
+    return [source.prefix if prefixed else "" for source in header.sources]
 
 
 def naming_document(
@@ -301,9 +311,11 @@ def _check_places(header: PlanHeader) -> None:
 def _check_options(header: PlanHeader) -> None:
     one_of(header.parameters.get("layout"), ("keep", "by-volume"), "the layout")
     naming = header.naming
-    from planbalance.naming import RULES, compile_pattern  # noqa: PLC0415 - a command that reads no plan needs no rule
+    rule = naming.get("rule")
+    if rule != GUIDES_RULE:
+        from planbalance.naming import RULES, compile_pattern  # noqa: PLC0415 - plans of the guide's names need no other
 
-    rule = one_of(naming.get("rule"), tuple(RULES), "the naming rule")
+        one_of(rule, tuple(RULES), "the naming rule")
     if not isinstance(naming.get("pattern"), str if rule == "regex" else str | None):
         malformed("the naming rule's pattern is not a string")
     if rule == "regex":

@@ -10,7 +10,7 @@ from planbalance.errors import PlanError, UsageError
 from planbalance.grouping import GroupMap, some
 from planbalance.model import TOLD_RULES, Input, Layout, Operation, PlanHeader, SharedIds, Split
 from planbalance.places import all_guarded, overlap_refused, relation
-from planbalance.planner.volumes import id_prefixes
+from planbalance.planfile import id_prefixes
 from planbalance.slicemap import VolumeSource
 
 # The guide's command lines (Step 2): 70/15/15.

@@ -14,7 +14,6 @@ from planbalance.model import (
     ImageFile,
     Input,
     Naming,
-    PlanHeader,
     SharedIds,
     Slice,
     Snapshot,
@@ -270,15 +269,6 @@ def refuse_shared_ids(inputs: Sequence[Input], slices: Iterable[Slice], shared_i
             "cannot divide a scan."
         )
     raise InputError(message, kind="shared-ids", hint=hint, paths=ids)
-
-
-def id_prefixes(header: PlanHeader) -> list[str]:
-    """Return for each input of a plan what stands before the volume ids that names give.
-
-    Plans of version 0.1.0 say nothing of `shared_ids`, and have the prefix of an input before all its ids.
-    """
-    prefixed = header.parameters.get("shared_ids", "different") == "different"
-    return [source.prefix if prefixed else "" for source in header.sources]
 
 
 def _volume(identity: str, slices: list[Slice]) -> Volume:
