@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import yaml
+
 SPLITS = ("train", "val", "test")
 
 
@@ -50,3 +52,24 @@ def count_slice(counts: Counted, volume: str, image: str, label: str) -> None:
     counts.positive += kind == "positive"
     counts.negative += kind == "negative"
     counts.slices.setdefault(volume, {"positive": [], "negative": []})[kind].append(image)
+
+
+def loaded(root: Path) -> dict[str, list[tuple[Path, Path]]]:
+    """Return the images that a trainer loads for each split by `dataset.yaml`, and where it looks for their labels."""
+    data = yaml.safe_load((root / "dataset.yaml").read_text())
+    found = {}
+    for split in SPLITS:
+        place = Path(data["path"], data[split])
+        assert place.exists(), f"{split}: {place} is not there"
+        if place.is_file():
+            images = [Path(line) for line in place.read_text().splitlines()]
+        else:
+            images = [Path(folder, name) for folder, _, names in os.walk(place) for name in names]
+        found[split] = [(image, looked_for(image)) for image in sorted(images)]
+    return found
+
+
+def looked_for(image: Path) -> Path:
+    """Return the label of an image by the trainers' rule: the last `images` of its path turns `labels`."""
+    before, _, after = str(image).rpartition("/images/")
+    return Path(f"{before}/labels/{after}").with_suffix(".txt")
