@@ -20,13 +20,11 @@ from planbalance import guard
 from planbalance.errors import InputError, PlanError, UsageError
 from planbalance.executor.threads import without_collecting
 from planbalance.model import (
-    MODES,
     SPLITS,
     Audit,
     ClassCount,
     InputSpec,
     Layout,
-    Mode,
     Naming,
     Outcome,
     PlanHeader,
@@ -38,6 +36,7 @@ from planbalance.model import (
     Split,
     Volume,
 )
+from planbalance.modes import MODES, Mode
 from planbalance.places import all_guarded, guarded, is_within
 from planbalance.planfile import Content, SealedPlan, id_prefixes, naming_document, told_document
 from planbalance.planstore import PlanFile, save_plan

@@ -1,20 +1,32 @@
-"""Who holds a lock: what the holder writes about itself, what that says to people, and whether it is known to be dead.
+"""The owner of a lock: what it writes about itself, how that reads for people, and whether it is known to be dead.
 
-A lock of the kernel goes with its holder. What is written here is for people, and for file systems without locks.
+A lock of the kernel ends with its owner. What is written here is for people, and for file systems without locks.
 """
 
 import os
 import socket
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
-_SLURM_SECONDS: Final = 10.0  # a controller that does not answer by then is not waited for
+_SLURM_SECONDS: Final = 10.0  # Slurm's controller is not waited for any longer
+
+
+class Node(NamedTuple):
+    """A machine and its boot; the boot id alone tells two boots apart (it is random)."""
+
+    host: str
+    boot: str
+
+
+def this_node() -> Node:
+    """Return this machine and boot."""
+    return Node(socket.gethostname(), boot_id())
 
 
 def sign(**more: str) -> bytes:
-    """Return what this process says about itself; `more` is said too."""
+    """Return what this process writes about itself, `more` included."""
     environ = os.environ
     who: dict[str, Any] = {
         "host": socket.gethostname(),
@@ -29,9 +41,9 @@ def sign(**more: str) -> bytes:
     return orjson.dumps(who | more)
 
 
-def describe(holder: bytes) -> str:
+def describe(owner: bytes) -> str:
     """Return who holds a lock, in words."""
-    who = _read(holder)
+    who = _read(owner)
     if "pid" not in who or "host" not in who:
         return "a process that did not sign yet"
     shard = f"shard {who['shard']}, " if who.get("shard") else ""
@@ -39,12 +51,12 @@ def describe(holder: bytes) -> str:
     return f"{shard}process {who['pid']} on {who['host']}{job}"
 
 
-def has_ended(holder: bytes) -> bool:
-    """Return whether a holder is known to be dead: its process, its machine's boot, or its Slurm job is over.
+def has_ended(owner: bytes) -> bool:
+    """Return whether an owner is known to be dead: its process, its machine's boot, or its Slurm job is over.
 
-    What cannot be known from here (another node, no Slurm) is taken for alive.
+    An owner of which that cannot be known from here (another node, no Slurm) counts as alive.
     """
-    who = _read(holder)
+    who = _read(owner)
     if who.get("host") == socket.gethostname() and isinstance(who.get("boot"), str) and who["boot"]:
         if who["boot"] != boot_id():
             return True
@@ -54,9 +66,9 @@ def has_ended(holder: bytes) -> bool:
     return isinstance(task, str) and task.isdecimal() and _slurm_has_ended(task, who)
 
 
-def _read(holder: bytes) -> dict[str, Any]:
+def _read(owner: bytes) -> dict[str, Any]:
     try:
-        who = orjson.loads(holder)
+        who = orjson.loads(owner)
     except orjson.JSONDecodeError:
         return {}
     return who if isinstance(who, dict) else {}
@@ -94,7 +106,7 @@ def _slurm_has_ended(task: str, who: dict[str, Any]) -> bool:
     import subprocess
 
     try:
-        told = subprocess.run(  # noqa: S603 - `task` is a number
+        answer = subprocess.run(  # noqa: S603 - `task` is a number
             ["squeue", "--noheader", "--format=%T", f"--jobs={task}"],  # noqa: S607 - the cluster's own, by PATH
             capture_output=True,
             text=True,
@@ -103,6 +115,6 @@ def _slurm_has_ended(task: str, who: dict[str, Any]) -> bool:
         )
     except (OSError, subprocess.SubprocessError):
         return False
-    if told.returncode != 0:
-        return "Invalid job id" in told.stderr
-    return not told.stdout.strip()
+    if answer.returncode != 0:
+        return "Invalid job id" in answer.stderr
+    return not answer.stdout.strip()

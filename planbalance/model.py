@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
+from planbalance.modes import Mode
+
 Split = Literal["train", "val", "test"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "val", "test")
 
@@ -31,8 +33,6 @@ def split_of_word(word: str) -> Split | None:
     return None if found is None else next(split for split in SPLITS if found[split] is not None)
 
 
-Mode = Literal["copy", "hardlink", "symlink", "reflink", "list"]
-MODES: Final[tuple[Mode, ...]] = ("copy", "hardlink", "symlink", "reflink", "list")
 Layout = Literal["keep", "by-volume"]
 SharedIds = Literal["same", "different"]
 Severity = Literal["error", "warning"]

@@ -9,7 +9,8 @@ from planbalance.audit.receipt import Pairs
 from planbalance.audit.tree import FileFacts, look, read
 from planbalance.destination import Destinations, label_of
 from planbalance.labels import EMPTY, LabelFacts, read_label
-from planbalance.model import Keypoints, Mode, Operation
+from planbalance.model import Keypoints, Operation
+from planbalance.modes import Mode
 
 NOTHING: Final = FileFacts("missing")
 _LABEL_BYTES: Final = 1 << 20

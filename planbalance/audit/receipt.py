@@ -3,7 +3,7 @@
 from typing import Final, NamedTuple, get_args
 
 from planbalance.audit.documents import UnreadableDocumentError, json_value
-from planbalance.model import Mode
+from planbalance.modes import Mode
 
 Pairs = tuple[tuple[str, str], ...]
 

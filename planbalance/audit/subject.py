@@ -10,7 +10,8 @@ from planbalance.audit.receipt import Receipt, moved, parse_receipt
 from planbalance.audit.tree import look, read_small
 from planbalance.destination import Destinations
 from planbalance.errors import InputError, PlanError
-from planbalance.model import SPLITS, Mode, Operation, PlanHeader
+from planbalance.model import SPLITS, Operation, PlanHeader
+from planbalance.modes import Mode
 from planbalance.planstore import PlanFile
 
 _PARTIAL = ".planbalance-partial"

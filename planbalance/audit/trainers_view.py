@@ -13,7 +13,8 @@ from planbalance.audit.tally import Tally
 from planbalance.audit.trainer_rules import TRAINERS
 from planbalance.decode import can_probe
 from planbalance.grouping import counted
-from planbalance.model import TRAINER_SUFFIXES, Check, Load, Mode, PlanHeader, Problem, SplitYaml
+from planbalance.model import TRAINER_SUFFIXES, Check, Load, PlanHeader, Problem, SplitYaml
+from planbalance.modes import Mode
 
 TRAINERS_VIEW: Final = "trainers"
 

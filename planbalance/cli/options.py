@@ -9,7 +9,8 @@ import click
 
 from planbalance.cli import config
 from planbalance.cli.terminal import Answer, Terminal
-from planbalance.model import MODES, SPLITS, InputSpec
+from planbalance.model import SPLITS, InputSpec
+from planbalance.modes import MODES
 
 ADVANCED: Final = "Advanced"
 # In the order of the help.

@@ -1,4 +1,4 @@
-"""Are all shards done? Asked of their journals, and then of the tree: what both say counts, and nothing else."""
+"""Publish what shards have built, once all of it is there: by their journals, and by the names in the folders."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -11,24 +11,27 @@ import anyio.to_thread
 
 from planbalance import fs
 from planbalance.destination import Destination, label_of
+from planbalance.engine import preflight
+from planbalance.engine.context import Context
 from planbalance.engine.job import Job, command, takes_sums
-from planbalance.engine.resume import Sums, TreeLook
+from planbalance.engine.metadata_files import count_files, finish_metadata, write_metadata
+from planbalance.engine.resume import ImageSums, PlacedNames
 from planbalance.engine.schedule import Range, missing_ranges
-from planbalance.engine.shard_journals import Reader
-from planbalance.engine.staging import SEEN_SECONDS, Staging, here, read_header, refuse_other, shards_of
+from planbalance.engine.shard import ShardJournals
+from planbalance.engine.staging import SEEN_SECONDS, Staging, publish, read_header, refuse_other, shards_of
 from planbalance.errors import IncompleteError
 from planbalance.executor.threads import batched, run_in_threads
-from planbalance.model import Mode, Progress
+from planbalance.model import Outcome
 from planbalance.shards import Shard, cut
 
 _FOLDERS_A_BATCH: Final = 8
-_JOBS: Final = 16  # lists of folders wait for a server, they do not compute
-_LOOK_AGAIN_SECONDS: Final = 2.0
+_THREADS: Final = 16  # listing folders waits for a server, it does not compute
+_LIST_AGAIN_SECONDS: Final = 2.0
 _NAMED: Final = 3
 
 
 @dataclass(slots=True)
-class Gathered:
+class ShardsDone:
     """What the shards have built.
 
     Attributes:
@@ -38,7 +41,7 @@ class Gathered:
         hosts: where they ran.
     """
 
-    sums: Sums | None
+    sums: ImageSums | None
     with_sums: bool
     tools: set[str] = field(default_factory=set)
     hosts: set[str] = field(default_factory=set)
@@ -51,8 +54,49 @@ class _Stretch(NamedTuple):
     blocks: range
 
 
-def nothing_begun(job: Job) -> IncompleteError:
-    """Return what to say where no shard has begun."""
+async def publish_shards(context: Context) -> Outcome:
+    """Write the metadata of a dataset whose shards are all done, and publish it.
+
+    Raises IncompleteError: shards are missing, or what they did is not seen here.
+    """
+    job = context.job
+    await context.step(lambda: preflight.check(job, context.pool))
+    await context.step(lambda: _refuse_missing(job))
+    async with context.open_staging() as staging:
+        if staging.header is None:
+            raise _nothing_begun(job)
+        onto_empty = await context.begin(staging)
+        done = await _confirmed_shards(context, staging)
+        if len(done.tools) > 1:
+            context.warnings.append(
+                f"The shards were built by several versions of planbalance ({', '.join(sorted(done.tools))}); "
+                "plan and journals are of one format, so the dataset is the same"
+            )
+        metadata = await context.step(lambda: write_metadata(job, staging, context.mode))
+        await context.step(lambda: finish_metadata(context, staging, metadata, done.sums))
+        if job.options.durability == "safe":
+            await context.step(lambda: fs.sync_below(staging.tree.fd))
+        await anyio.to_thread.run_sync(lambda: publish(job, staging, onto_empty=onto_empty))
+    files = count_files(job, context.mode, with_manifest=done.sums is not None)
+    return context.outcome(files, resumed=job.slices, published=True)
+
+
+async def _confirmed_shards(context: Context, staging: Staging) -> ShardsDone:
+    """Return what the shards have built. Raises IncompleteError where something is missing."""
+    job = context.job
+    total = shards_of(staging.header or {})
+    with_sums = takes_sums(job, context.mode)
+    done = ShardsDone(ImageSums(job) if with_sums else None, with_sums)
+    ranges = cut(job.plan.header.blocks, total)
+    missing = await anyio.to_thread.run_sync(lambda: _by_journals(job, staging.own, ranges, done))
+    if missing:
+        raise _missing(job, missing, total)
+    await _confirm_names(context, staging, ranges, done)
+    return done
+
+
+def _nothing_begun(job: Job) -> IncompleteError:
+    """Return the error where no shard has begun."""
     example = command(job.plan.path, replace(job.options, finish=False, shard=Shard(1, 8)))
     return IncompleteError(
         f"No shard of {job.output} has begun, as far as this node sees: there is no {job.staging}",
@@ -62,7 +106,7 @@ def nothing_begun(job: Job) -> IncompleteError:
     )
 
 
-def refuse_missing(job: Job) -> None:
+def _refuse_missing(job: Job) -> None:
     """Refuse to finish while shards are missing (IncompleteError), by the journals alone and without a lock.
 
     So that a look at what is missing never stands in the way of a shard that begins. Raises UsageError, PlanError where
@@ -71,18 +115,19 @@ def refuse_missing(job: Job) -> None:
     try:
         tree = fs.Tree(job.staging)
     except FileNotFoundError:
-        raise nothing_begun(job) from None
+        raise _nothing_begun(job) from None
     own = -1
     try:
         header = read_header(tree)
         if header is None:
-            raise nothing_begun(job)
+            raise _nothing_begun(job)
         refuse_other(job, header)
         own = tree.folder(fs.OWN)
         total = shards_of(header)
-        way: Any = header.get("way")
-        gathered = Gathered(None, takes_sums(job, way))
-        if missing := _by_journals(job, own, cut(job.plan.header.blocks, total), gathered):
+        mode: Any = header.get("way")
+        if missing := _by_journals(
+            job, own, cut(job.plan.header.blocks, total), ShardsDone(None, takes_sums(job, mode))
+        ):
             raise _missing(job, missing, total)
     finally:
         if own >= 0:
@@ -90,39 +135,23 @@ def refuse_missing(job: Job) -> None:
         tree.close()
 
 
-async def gather(job: Job, staging: Staging, way: Mode, progress: Progress) -> Gathered:
-    """Return what the shards have built, once all of it is there.
-
-    Raises IncompleteError: shards are missing, or what they did is not seen here.
-    """
-    total = shards_of(staging.header or {})
-    with_sums = takes_sums(job, way)
-    gathered = Gathered(Sums(job) if with_sums else None, with_sums)
-    ranges = cut(job.plan.header.blocks, total)
-    missing = await anyio.to_thread.run_sync(lambda: _by_journals(job, staging.own, ranges, gathered))
-    if missing:
-        raise _missing(job, missing, total)
-    await _by_tree(job, staging, way, progress, ranges, gathered)
-    return gathered
-
-
-def _by_journals(job: Job, own: int, ranges: Sequence[range], gathered: Gathered) -> list[int]:
+def _by_journals(job: Job, own: int, ranges: Sequence[range], done: ShardsDone) -> list[int]:
     """Return the numbers of the shards that are not done by their journals."""
-    reader = Reader(job, own, with_sums=gathered.with_sums)
+    journals = ShardJournals(job, own, with_sums=done.with_sums)
     missing = []
     for number, run in enumerate(ranges, start=1):
         blocks = job.plan.header.blocks[run.start : run.stop]
-        done: dict[int, list[tuple[int, int]]] = {}
-        for journal in reader.of(Shard(number, len(ranges)), blocks):
-            gathered.tools.add(journal.tool)
-            gathered.hosts.add(journal.host)
+        recorded: dict[int, list[tuple[int, int]]] = {}
+        for journal in journals.of(Shard(number, len(ranges)), blocks):
+            done.tools.add(journal.tool)
+            done.hosts.add(journal.host)
             for record in journal.records:
                 for part in record.ranges:
-                    done.setdefault(part.block, []).append((part.start, part.stop))
-                if gathered.sums is not None:
+                    recorded.setdefault(part.block, []).append((part.start, part.stop))
+                if done.sums is not None:
                     whole = [part._replace(block=part.block + run.start) for part in record.ranges]
-                    gathered.sums.add(whole, record.sums)
-        if missing_ranges(blocks, done):
+                    done.sums.add(whole, record.sums)
+        if missing_ranges(blocks, recorded):
             missing.append(number)
     return missing
 
@@ -160,19 +189,18 @@ def _commands(job: Job, missing: Sequence[int], total: int) -> str:
     return "\n".join(["run", *lines, *under_slurm, "then --finish again"])
 
 
-# ---- the tree -----------------------------------------------------------------------------------------------------
+# ---- the names in the folders ----------------------------------------------------------------------------------------
 
 
-async def _by_tree(
-    job: Job, staging: Staging, way: Mode, progress: Progress, ranges: Sequence[range], gathered: Gathered
-) -> None:
-    """Hold the plan against the names that stand there, and take away what runs that were cut off left behind."""
+async def _confirm_names(context: Context, staging: Staging, ranges: Sequence[range], done: ShardsDone) -> None:
+    """Compare the plan with the names that are there, and remove temporary names of interrupted runs."""
+    job, progress = context.job, context.progress
     absent: list[Range] = []
 
     def look(stretches: Sequence[_Stretch]) -> None:
         absent.clear()
         batches = list(batched(stretches, _FOLDERS_A_BATCH))
-        for number, found in run_in_threads(lambda batch: _absent(job, staging, way, batch), batches, _JOBS):
+        for number, found in run_in_threads(lambda batch: _absent(context, staging, batch), batches, _THREADS):
             absent.extend(found)
             blocks = [index for each in batches[number] for index in each.blocks]
             progress.advance(sum(job.plan.header.blocks[index].count for index in blocks))
@@ -184,8 +212,8 @@ async def _by_tree(
     finally:
         progress.end()
     late = time.monotonic() + SEEN_SECONDS
-    while absent and gathered.hosts - {here().host} and time.monotonic() < late:  # another node's names come late
-        await anyio.sleep(_LOOK_AGAIN_SECONDS)
+    while absent and done.hosts - {job.node.host} and time.monotonic() < late:  # another node's names come late
+        await anyio.sleep(_LIST_AGAIN_SECONDS)
         blocks = {part.block for part in absent}
         await anyio.to_thread.run_sync(look, [each for each in stretches if not blocks.isdisjoint(each.blocks)])
     if absent:
@@ -199,16 +227,17 @@ def _stretches(job: Job) -> Iterator[_Stretch]:
         yield _Stretch(folder, range(members[0], members[-1] + 1))
 
 
-def _absent(job: Job, staging: Staging, way: Mode, batch: Sequence[_Stretch]) -> list[Range]:
+def _absent(context: Context, staging: Staging, batch: Sequence[_Stretch]) -> list[Range]:
     """Return the operations of which image or label is not there."""
+    job = context.job
     absent = []
-    look = TreeLook(job, way, staging.tree)
+    names = PlacedNames(job, context.mode, staging.tree)
     for stretch in batch:
         for index in stretch.blocks:
-            there = look.there(stretch.folder, job.plan.read_block(index))
+            there = names.there(stretch.folder, job.plan.read_block(index))
             absent += [Range(index, at, at + 1) for at, found in enumerate(there) if not found]
-        for folder, names in look.temporary():
-            _remove(staging, folder, names)
+        for folder, left in names.temporary():
+            _remove(staging, folder, left)
     return absent
 
 
@@ -231,7 +260,7 @@ def _not_seen(job: Job, absent: Sequence[Range], ranges: Sequence[range]) -> Inc
     more = f" and {len(absent) - _NAMED:,} more" if len(absent) > _NAMED else ""
     return IncompleteError(
         f"{_listed(numbers, len(ranges))} done by the journal, but {len(absent):,} slices are not seen on "
-        f"{here().host}: {', '.join(places)}{more}",
+        f"{job.node.host}: {', '.join(places)}{more}",
         kind="shards-missing",
         hint="if another node wrote them a moment ago, run --finish again in a minute; else they were removed:\n"
         + _commands(job, numbers, len(ranges)),

@@ -8,10 +8,12 @@ from dataclasses import dataclass, fields, replace
 from typing import Final, Literal, NamedTuple
 
 from planbalance import fs
-from planbalance.engine.lists import Lister
-from planbalance.engine.survey import Survey
+from planbalance.engine.block_stats import PlanStats
+from planbalance.engine.list_mode import ListMaker
 from planbalance.errors import UsageError
-from planbalance.model import MODES, Mode, Operation, PlanHeader
+from planbalance.lock_owner import Node, this_node
+from planbalance.model import Operation, PlanHeader
+from planbalance.modes import MODE_TABLE, Mode
 from planbalance.planfile import BlockFacts
 from planbalance.planstore import PlanFile
 from planbalance.shards import Shard
@@ -55,8 +57,8 @@ class ApplyOptions:
     finish: bool = False
 
 
-class KeptPlan:
-    """A plan whose blocks are parsed once and kept, the last ones of a plan that is too large for that.
+class CachedPlan:
+    """A plan whose blocks are parsed once and kept; of a plan that is too large for that, the last ones.
 
     Several threads may read. A worker process has one of its own.
     """
@@ -67,13 +69,13 @@ class KeptPlan:
         self.path: str = plan.path
         self._kept: dict[int, list[Operation]] = {}
         self._room = _KEPT_OPERATIONS
-        self._guard = threading.Lock()
+        self._lock = threading.Lock()
         self._read_elsewhere = False
 
     def all_was_read(self) -> None:
-        """Take note that every block was read whole, here or in another process of this run.
+        """Note that every block was read and checked as a whole, here or in another process of this run.
 
-        From now on the sum of a block that is not kept says enough, and only the part that is asked for is parsed.
+        From now on the checksum of a block that is not kept is enough, and only the part that is asked for is parsed.
         """
         self._read_elsewhere = True
 
@@ -86,7 +88,7 @@ class KeptPlan:
 
     def read_block(self, index: int) -> list[Operation]:
         """Return one block's operations; callers must not change the list. Raises PlanError."""
-        with self._guard:  # whoever comes second finds it parsed
+        with self._lock:  # a second thread waits, and finds it parsed
             kept = self._kept.get(index)
             if kept is None:
                 kept = self._kept[index] = self._plan.read_block(index)
@@ -101,7 +103,7 @@ class KeptPlan:
             yield from self.read_block(index)
 
     def check(self, facts: Iterable[tuple[int, BlockFacts]]) -> None:
-        """Check what only all blocks together tell. Raises PlanError."""
+        """Check what only all blocks together show. Raises PlanError."""
         self._plan.check(facts)
 
     def parts(self) -> Iterator[bytes]:
@@ -115,22 +117,24 @@ class Job(NamedTuple):
     Attributes:
         plan: what to execute.
         options: how.
-        output: absolute; where the data set appears.
+        output: absolute; where the dataset appears.
         staging: absolute; where it is built.
         roots: the inputs' roots, mapped.
-        survey: what is known of the plan's blocks.
+        stats: what is known of the plan's blocks.
+        node: the machine and boot that this run is on.
     """
 
-    plan: KeptPlan
+    plan: CachedPlan
     options: ApplyOptions
     output: str
     staging: str
     roots: tuple[str, ...]
-    survey: Survey
+    stats: PlanStats
+    node: Node
 
     @property
     def mapped(self) -> bool:
-        """Whether the inputs stand in another place than planned: times prove nothing there."""
+        """Whether the inputs are in another place than planned: modification times say nothing there."""
         return bool(self.options.map_input)
 
     @property
@@ -145,7 +149,7 @@ def make_job(plan: PlanFile, options: ApplyOptions) -> Job:
     # absolute, since receipt and header of the build keep them
     pairs = tuple((os.path.abspath(old), os.path.abspath(new)) for old, new in options.map_input)
     options = replace(options, map_input=pairs)
-    if options.mode == "list" and plan.header.parameters["layout"] == "by-volume":
+    if not MODE_TABLE[options.mode].places_files and plan.header.parameters["layout"] == "by-volume":
         raise UsageError(
             "--mode list names the images where they are, so it does not go with --layout by-volume",
             kind="list",
@@ -155,12 +159,19 @@ def make_job(plan: PlanFile, options: ApplyOptions) -> Job:
     if output == "/":
         raise UsageError("The output cannot be the root folder", kind="output-refused", hint="name a new folder")
     roots = _mapped_roots(plan.header.inputs, options.map_input)
-    kept = KeptPlan(plan)
-    lister = Lister(plan.header, roots) if options.mode == "list" else None
-    return Job(kept, options, output, fs.partial_path(output), roots, Survey(plan.header, kept.read_block, lister))
+    cached = CachedPlan(plan)
+    lists = None if MODE_TABLE[options.mode].places_files else ListMaker(plan.header, roots)
+    stats = PlanStats(plan.header, cached.read_block, lists)
+    return Job(cached, options, output, fs.partial_path(output), roots, stats, this_node())
 
 
 def _refuse_options(options: ApplyOptions) -> None:
+    if options.mode not in MODE_TABLE:
+        raise UsageError(
+            f"--mode {options.mode} is not available in this version",
+            kind="mode-not-available",
+            hint="symlink copies no image either, and keeps trainers' caches out of the source",
+        )
     part = "--finish" if options.finish else f"--shard {options.shard}" if options.shard is not None else ""
     if options.finish and options.shard is not None:
         raise UsageError("--shard and --finish exclude each other", kind="shard", hint="finish after all shards")
@@ -170,25 +181,19 @@ def _refuse_options(options: ApplyOptions) -> None:
             kind="shard",
             hint="`planbalance clean` removes a partial build that nobody works on",
         )
-    if part and options.mode == "list":
-        raise UsageError(f"{part} does not go with --mode list: there is nothing to share out", kind="list")
+    if part and not MODE_TABLE[options.mode].places_files:
+        raise UsageError(f"{part} does not go with --mode {options.mode}: there is nothing to share out", kind="list")
     if options.finish and options.dry_run:
         raise UsageError("--finish does not go with --dry-run", kind="shard", hint="--finish says what is missing")
     if options.jobs is not None and options.jobs < 1:
         raise UsageError(
             f"--jobs {options.jobs} is not a number of workers", kind="jobs", hint="give 1 or more, or auto"
         )
-    if options.mode not in MODES:
-        raise UsageError(
-            f"--mode {options.mode} is not available in this version",
-            kind="mode-not-available",
-            hint="symlink copies no image either, and keeps trainers' caches out of the source",
-        )
 
 
 def _mapped_roots(roots: tuple[str, ...], pairs: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
     mapped = list(roots)
-    for old, new in sorted(pairs, key=lambda pair: len(pair[0])):  # the closest one has the last word
+    for old, new in sorted(pairs, key=lambda pair: len(pair[0])):  # the longest one that holds the root counts
         hits = [i for i, root in enumerate(roots) if root == old or root.startswith(old.rstrip("/") + "/")]
         if not hits:
             raise UsageError(
@@ -201,9 +206,9 @@ def _mapped_roots(roots: tuple[str, ...], pairs: tuple[tuple[str, str], ...]) ->
     return tuple(mapped)
 
 
-def takes_sums(job: Job, way: Mode) -> bool:
+def takes_sums(job: Job, mode: Mode) -> bool:
     """Return whether images are summed for the manifest."""
-    return way == "copy" and job.options.checksum == "sha256"
+    return MODE_TABLE[mode].copies_images and job.options.checksum == "sha256"
 
 
 def command(plan_path: str, options: ApplyOptions) -> str:

@@ -1,29 +1,32 @@
-"""The journal: one appended line a finished batch, with what proves it; a torn tail is cut off.
+"""The journal: one appended line for each finished batch, with its checksum; an incomplete last line is cut off.
 
-A killed process loses nothing that the kernel has, so its lines stand. A lost machine may keep the journal and lose the
-data: lines written under another boot count only as far as a later sync line vouches for them. What a run did not
-believe it makes again, so from that run's line on nobody may believe it any more: its files may be half made now.
+A killed process loses nothing that the kernel has, so its lines count. A lost machine may keep the journal and lose the
+data: lines written under another boot count only as far as a later sync line says that their data is on disk. What a
+run did not count it makes again, so no later run may count it either: its files may be incomplete now
+(docs/reliability.md, "Resume").
 """
 
 import base64
 import binascii
+import io
+import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from contextlib import suppress
+from typing import Any, Final, NamedTuple
 
+import anyio
+import anyio.to_thread
 import orjson
+from aiofiles.threadpool import wrap
 
+from planbalance import fs
 from planbalance.engine.schedule import Range
+from planbalance.lock_owner import Node
 from planbalance.model import Block
 
-SUM_BYTES = 32  # SHA-256
-
-
-class Here(NamedTuple):
-    """The machine and boot that lines are written under; the boot id alone tells two boots apart (it is random)."""
-
-    host: str
-    boot: str
+SUM_BYTES: Final = 32  # SHA-256
+SYNC_SECONDS: Final = 30.0  # durability safe: how much work a lost machine may cost
 
 
 class Record(NamedTuple):
@@ -39,9 +42,9 @@ def line(value: Mapping[str, Any]) -> bytes:
     return b"%b\t%08x\n" % (text, zlib.crc32(text))
 
 
-def run_line(here: Here) -> bytes:
+def run_line(node: Node) -> bytes:
     """Return the line that begins a run."""
-    return line({"run": [here.host, here.boot]})
+    return line({"run": [node.host, node.boot]})
 
 
 def record_line(record: Record) -> bytes:
@@ -50,15 +53,15 @@ def record_line(record: Record) -> bytes:
 
 
 def gone_line(ranges: Iterable[Range]) -> bytes:
-    """Return the line that takes earlier claims back: these names were not there, and are made again."""
+    """Return the line that revokes earlier lines: these names were not there, and are made again."""
     return line({"gone": [list(part) for part in ranges]})
 
 
 def syncing_line(records: int) -> bytes:
     """Return the line that says: the first `records` batches are being put on disk.
 
-    Where no sync line follows, that failed or was cut off. Data that a sync could not keep may still be seen and never
-    reach the disk (fsync(2)), so those batches are made again rather than synced again.
+    Where no sync line follows, that failed or was interrupted. Data that a sync could not write may still be readable
+    and never reach the disk (fsync(2)), so those batches are made again rather than synced again.
     """
     return line({"syncing": records})
 
@@ -69,8 +72,8 @@ def sync_line(records: int) -> bytes:
 
 
 def opening(data: bytes) -> Mapping[str, Any]:
-    """Return the first line's value; nothing where it is not whole."""
-    return next((value for value, _ in _whole_lines(data)), {})
+    """Return the first line's value; nothing where it is incomplete."""
+    return next((value for value, _ in _complete_lines(data)), {})
 
 
 class Journal(NamedTuple):
@@ -79,7 +82,7 @@ class Journal(NamedTuple):
     Attributes:
         records: the batches that count, in the order written.
         written: how many batch lines there are, those that do not count included.
-        length: bytes of the lines that are whole; what lies behind is to be cut off.
+        length: bytes of the complete lines; what follows is to be cut off.
     """
 
     records: tuple[Record, ...]
@@ -87,23 +90,23 @@ class Journal(NamedTuple):
     length: int
 
 
-def read_journal(data: bytes, blocks: Sequence[Block], here: Here, *, with_sums: bool) -> Journal:
-    """Read a journal, as untrusted as any file: the first line that is not whole ends it.
+def read_journal(data: bytes, blocks: Sequence[Block], node: Node, *, with_sums: bool) -> Journal:
+    """Read a journal, which is untrusted as any file is: the first incomplete line ends it.
 
     Lines with ranges outside `blocks`, or without the sums that `with_sums` asks for, do not count.
     """
     reading = _Reading(blocks, with_sums=with_sums)
     length = 0
-    for value, end in _whole_lines(data):
+    for value, end in _complete_lines(data):
         length = end
         reading.take(value)
-    reading.believe(here.boot)
+    reading.discard_unsynced(node.boot)
     records = tuple(record for record in reading.records if record is not None)
     return Journal(records, len(reading.records), length)
 
 
 class _Reading:
-    """A journal as far as it was read; a record that does not count (any more) is None."""
+    """A journal as far as it was read; a record that does not count, or no longer does, is None."""
 
     def __init__(self, blocks: Sequence[Block], *, with_sums: bool) -> None:
         self.records: list[Record | None] = []
@@ -112,13 +115,13 @@ class _Reading:
         self._boots: list[str] = []  # per record
         self._boot = ""
         self._synced = 0  # so many records are on disk
-        self._syncing = 0  # so many were on their way when the next line was written
+        self._syncing = 0  # so many were being synced when the next line was written
 
     def take(self, value: Mapping[str, Any]) -> None:
-        """Take in the next line."""
+        """Read the next line."""
         if "run" in value:
-            self._boot = _here(value["run"]).boot
-            self.believe(self._boot)
+            self._boot = _node(value["run"]).boot
+            self.discard_unsynced(self._boot)
         elif "syncing" in value:
             self._syncing = _count(value["syncing"])
         elif "synced" in value:
@@ -130,8 +133,8 @@ class _Reading:
             self.records.append(_record(value, self._blocks, with_sums=self._with_sums))
             self._boots.append(self._boot)
 
-    def believe(self, boot: str) -> None:
-        """Drop, for good, what a run under `boot` does not believe.
+    def discard_unsynced(self, boot: str) -> None:
+        """Drop what a run under `boot` does not count; no later line brings it back.
 
         That is what is not known to be on disk, and was written under another boot or did not reach the disk when it
         should have.
@@ -143,7 +146,7 @@ class _Reading:
 
 
 def without(record: Record, gone: Sequence[Range]) -> Record:
-    """Return a record that claims nothing of `gone`, its sums cut to what is left."""
+    """Return a record without the ranges `gone`, its sums cut to what is left."""
     summed = bool(record.sums)
     ranges: list[Range] = []
     sums = bytearray()
@@ -170,7 +173,7 @@ def _left(part: Range, gone: Sequence[Range]) -> Iterator[tuple[int, int]]:
         yield start, part.stop
 
 
-def _whole_lines(data: bytes) -> Iterator[tuple[dict[str, Any], int]]:
+def _complete_lines(data: bytes) -> Iterator[tuple[dict[str, Any], int]]:
     start = 0
     while (end := data.find(b"\n", start)) >= 0:
         text, tab, checksum = data[start:end].rpartition(b"\t")
@@ -186,11 +189,11 @@ def _whole_lines(data: bytes) -> Iterator[tuple[dict[str, Any], int]]:
         yield value, start
 
 
-def _here(value: object) -> Here:
+def _node(value: object) -> Node:
     match value:
         case [str(host), str(boot)]:
-            return Here(host, boot)
-    return Here("", "")
+            return Node(host, boot)
+    return Node("", "")
 
 
 def _count(value: object) -> int:
@@ -216,3 +219,101 @@ def _ranges(value: object, blocks: Sequence[Block]) -> tuple[Range, ...]:
         return ()
     within = all(0 <= r.block < len(blocks) and 0 <= r.start < r.stop <= blocks[r.block].count for r in ranges)
     return ranges if within else ()
+
+
+# ---- the file -------------------------------------------------------------------------------------------------------
+
+
+class JournalFile:
+    """A journal that is open for appending: written from the loop's thread, one line at a time.
+
+    Args:
+        own: descriptor of the folder that holds it.
+        tree: descriptor of the staging folder, which a checkpoint puts on disk.
+        node: under which lines are written.
+        safe: durability safe.
+        name: of the file.
+
+    Attributes:
+        raw: the file.
+        written: how many batch lines it has.
+    """
+
+    def __init__(self, own: int, tree: int, node: Node, *, safe: bool, name: str = fs.JOURNAL) -> None:
+        self.raw = fs.AppendedFile(name, own)
+        self.written = 0
+        self._tree = tree
+        self._node = node
+        self._safe = safe
+        self._file = wrap(io.BufferedWriter(self.raw))
+        self._synced_at = time.monotonic()
+        self._order = anyio.Lock()
+        self._waiting: list[bytes] = []  # lines of finished batches
+        self._writing = False
+
+    def read_earlier(self, blocks: Sequence[Block], *, with_sums: bool) -> tuple[Record, ...]:
+        """Return what earlier runs wrote, as far as it counts; an incomplete last line is cut off."""
+        known = read_journal(self.raw.content(), blocks, self._node, with_sums=with_sums)
+        self.raw.cut(known.length)
+        self.written = known.written
+        return known.records
+
+    async def begin(self, gone: Sequence[Range], opening_line: bytes = b"") -> None:
+        """Write under which machine and boot the next lines are written, and which earlier lines are revoked.
+
+        `opening_line`: a line of the caller's, written before them.
+        """
+        if opening_line:
+            await self._append(opening_line)
+        await self._append(run_line(self._node))
+        if gone:
+            await self._append(gone_line(gone))
+            if self._safe:
+                await anyio.to_thread.run_sync(self.raw.sync)
+
+    async def append(self, record: Record) -> None:
+        """Write a finished batch; with durability safe, put on disk what there is from time to time.
+
+        While one line is written, others arrive: the same writer takes them along, and no other worker waits for the
+        disk. What is lost when it fails is done again.
+        """
+        self._waiting.append(record_line(record))
+        if self._writing:
+            return
+        self._writing = True
+        try:
+            while self._waiting:
+                async with self._order:
+                    await self._append_waiting()
+        finally:
+            self._writing = False
+        if self._safe and time.monotonic() - self._synced_at > SYNC_SECONDS:
+            self._synced_at = time.monotonic()
+            await self.checkpoint()
+
+    async def checkpoint(self) -> None:
+        """Put everything on disk and write that it is there, so that another boot or node counts the lines.
+
+        Raises OSError; then the batches that should have been put on disk count no more, and are made again.
+        """
+        async with self._order:
+            await self._append_waiting()
+            await self._append(syncing_line(self.written))
+            await anyio.to_thread.run_sync(lambda: fs.sync_below(self._tree, sure=self._safe))
+            await self._append(sync_line(self.written))
+            await anyio.to_thread.run_sync(self.raw.sync)
+
+    async def _append_waiting(self) -> None:
+        lines, self._waiting = self._waiting, []
+        if lines:
+            await self._append(b"".join(lines))
+            self.written += len(lines)
+
+    async def _append(self, data: bytes) -> None:
+        await self._file.write(data)
+        await self._file.flush()
+
+    def close(self) -> None:
+        """Close the file; what could not be written is lost, and done again."""
+        with suppress(OSError, ValueError):
+            self.raw.close()

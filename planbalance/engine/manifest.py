@@ -1,7 +1,7 @@
 """The manifest: a line a file, sorted by path (UTF-8 bytes), as `sha256sum -c` reads it from the output's root.
 
-The lines of a block are made where the block was parsed; what is put together at the end is whole blocks, which follow
-each other unless folders lie within folders.
+The lines of a block are made where the block was parsed; at the end whole blocks are joined, which follow each
+other unless folders lie within folders.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

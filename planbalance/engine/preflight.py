@@ -1,4 +1,4 @@
-"""What is refused before a byte is written: overlapping paths, an existing output, no space, a mode that fails."""
+"""What is checked before a byte is written: overlapping paths, an existing output, room, a mode that fails."""
 
 import errno
 import os.path
@@ -11,16 +11,41 @@ from typing import Any, Final
 import orjson
 
 from planbalance import fs, guard
-from planbalance.engine import words
+from planbalance.engine.errors import FULL, advice, reason
 from planbalance.engine.job import Job
-from planbalance.engine.staging import PROBE, Staging
+from planbalance.engine.placer import place_unchecked
+from planbalance.engine.placer_pool import PlacerPool
+from planbalance.engine.staging import PROBE, Staging, refuse_other_there
 from planbalance.errors import IncompleteError, PlanError
-from planbalance.model import Mode
+from planbalance.model import Operation
+from planbalance.modes import MODE_TABLE, Mode
 from planbalance.places import all_guarded
 
 _RECEIPT_LIMIT: Final = 1 << 20
 # Files at the root, in hyps/ and in .planbalance/, and the folders that hold them.
 _FIXED_INODES: Final = 20
+
+
+def check(job: Job, pool: PlacerPool) -> None:
+    """Check the whole plan, the inputs and the output (all errors that `apply_plan` names).
+
+    A shard checks what it reads as it reads; what only the whole plan shows, `--finish` checks.
+    """
+    if job.options.shard is None:
+        job.plan.check(pool.read_block_stats() if pool.processes else job.stats.facts())
+    else:
+        for _ in pool.read_block_stats():
+            pass
+        refuse_absent_inputs(job)
+    refuse_overlap(job)
+    refuse_output(job)
+    refuse_lists_misread(job)
+    at = refuse_parent(job)
+    refuse_unsafe(job, at)
+    if fs.look(job.staging) is None:
+        refuse_space(job, job.options.mode, at)
+    elif job.options.dry_run and not job.options.restart:
+        refuse_other_there(job)
 
 
 # ---- where --------------------------------------------------------------------------------------------------------
@@ -42,7 +67,7 @@ def refuse_output(job: Job) -> bool:
         empty = False
     except OSError as error:
         raise PlanError(
-            f"The output {job.output} cannot be looked at: {words.reason(error)}",
+            f"The output {job.output} cannot be looked at: {reason(error)}",
             kind="output-exists",
             hint="choose another output",
             paths=[job.output],
@@ -66,7 +91,7 @@ def refuse_output(job: Job) -> bool:
 
 
 def _refuse_mount_point(job: Job) -> None:
-    """Refuse an empty folder on which another file system is mounted: no rename can put a data set there."""
+    """Refuse an empty folder on which another file system is mounted: no rename can put a dataset there."""
     here, above = fs.identity(job.output), fs.identity(os.path.dirname(job.output))
     if here is not None and above is not None and here[0] != above[0]:
         raise PlanError(
@@ -118,11 +143,13 @@ def refuse_absent_inputs(job: Job) -> None:
 
 def refuse_lists_misread(job: Job) -> None:
     """Refuse `--mode list` where trainers would not find an image, or a label by its image's path (PlanError)."""
-    lists = list(job.survey.lists())
-    torn = [path for each in lists for path in each.torn]
-    if torn:
-        raise _would_lose("images", torn, f"end a line at the separator in {len(torn):,} paths, such as {torn[0]!a}")
-    lost = [path for each in lists for path in each.lost]
+    lists = list(job.stats.lists())
+    broken = [path for each in lists for path in each.broken]
+    if broken:
+        raise _would_lose(
+            "images", broken, f"end a line at the separator in {len(broken):,} paths, such as {broken[0]!a}"
+        )
+    lost = [path for each in lists for path in each.without_label]
     if lost:
         why = "put /labels/ for the last /images/ in an image's path, and of "
         raise _would_lose("labels", lost, f"{why}{len(lost):,} images the label is not there, such as {lost[0]}")
@@ -140,15 +167,15 @@ def _would_lose(what: str, paths: Sequence[str], why: str) -> PlanError:
 # ---- how much -----------------------------------------------------------------------------------------------------
 
 
-def refuse_space(job: Job, way: Mode, at: str, *, share_left: float = 1.0) -> None:
+def refuse_space(job: Job, mode: Mode, at: str, *, share_left: float = 1.0) -> None:
     """Refuse a build that the file system under `at` has no room for: an estimate by mode (PlanError).
 
     `share_left`: the share of the operations that an earlier run has not done yet.
     """
     room = fs.room(at)
-    size, inodes = _estimate(job, way, room.block)
+    size, inodes = _estimate(job, mode, room.block)
     size, inodes = int(size * share_left), int(inodes * share_left)
-    other = "choose another output" if way == "symlink" else "choose another output, or use --mode symlink"
+    other = "choose another output" if MODE_TABLE[mode].by_path else "choose another output, or use --mode symlink"
     for wanted, free, what in ((size, room.free, "bytes"), (inodes, room.inodes, "inodes")):
         if free is not None and wanted > free:
             raise PlanError(
@@ -159,18 +186,19 @@ def refuse_space(job: Job, way: Mode, at: str, *, share_left: float = 1.0) -> No
             )
 
 
-def _estimate(job: Job, way: Mode, block: int) -> tuple[int, int]:
+def _estimate(job: Job, mode: Mode, block: int) -> tuple[int, int]:
     """Return bytes and inodes: content in whole blocks where it is copied; names, links and folders in any case."""
-    if way == "list":
-        return sum(len(each.lines) for each in job.survey.lists()), _FIXED_INODES
+    traits = MODE_TABLE[mode]
+    if not traits.places_files:
+        return sum(len(each.lines) for each in job.stats.lists()), _FIXED_INODES
     slices = job.slices
     folders = 2 * len({each.folder for each in job.plan.header.blocks})
     names = 2 * slices * 64  # a directory entry and its share of an index
-    linked_labels = job.options.labels == "same" and way == "hardlink"
-    inodes = {"hardlink": 0 if linked_labels else slices}.get(way, 2 * slices)
-    if way != "copy":
+    labels_take_inode = traits.takes_inode or job.options.labels == "copy"
+    inodes = slices * traits.takes_inode + slices * labels_take_inode
+    if not traits.copies_images:
         return names + folders * block, inodes + folders + _FIXED_INODES
-    return job.survey.content() + names, inodes + folders + _FIXED_INODES
+    return job.stats.content() + names, inodes + folders + _FIXED_INODES
 
 
 # ---- whether it works ---------------------------------------------------------------------------------------------
@@ -183,83 +211,65 @@ def settle_mode(job: Job, staging: Staging) -> tuple[Mode, str | None]:
     """
     mode = job.options.mode
     if staging.header is not None:
-        way: Any = staging.header.get("way", mode)
-        return way, _fallback_warning(job, None) if way != mode else None
-    refusal = None if mode in ("copy", "list") else _probe_all(job, mode, staging)
+        effective_mode: Any = staging.header.get("way", mode)
+        return effective_mode, _fallback_warning(job, None) if effective_mode != mode else None
+    refusal = _try_all(job, mode, staging) if MODE_TABLE[mode].may_be_refused else None
     if refusal is None:
         return mode, None
     if job.options.fallback == "copy":
         return "copy", _fallback_warning(job, refusal)
     raise PlanError(
-        f"--mode {mode} does not work from {refusal[0]} to {os.path.dirname(job.output)}: {words.reason(refusal[1])}",
+        f"--mode {mode} does not work from {refusal[0]} to {os.path.dirname(job.output)}: {reason(refusal[1])}",
         kind="mode-refused",
-        hint=f"{words.advice(refusal[1].errno)}; or give --fallback copy",
+        hint=f"{advice(refusal[1].errno)}; or give --fallback copy",
         paths=[refusal[0]],
     )
 
 
 def _fallback_warning(job: Job, refusal: tuple[str, OSError] | None) -> str:
-    why = f" ({words.reason(refusal[1])})" if refusal is not None else ""
+    why = f" ({reason(refusal[1])})" if refusal is not None else ""
     return f"--mode {job.options.mode} does not work here{why}: images were copied instead, as --fallback copy allows"
 
 
-def _probe_all(job: Job, mode: Mode, staging: Staging) -> tuple[str, OSError] | None:
-    for operation in job.survey.samples():
-        folder, _, name = operation.image.rpartition("/")
-        path = os.path.join(job.roots[operation.input], folder)
-        refused = _probe(mode, path, name, staging.own)
+def _try_all(job: Job, mode: Mode, staging: Staging) -> tuple[str, OSError] | None:
+    for operation in job.stats.samples():
+        path = os.path.join(job.roots[operation.input], operation.image)
+        refused = _try(mode, operation, path, staging.own)
         if refused is not None:
-            return os.path.join(path, name), refused
+            return path, refused
     return None
 
 
-def _probe(mode: Mode, folder: str, name: str, own: int) -> OSError | None:
-    """Make a real link to a source file, rename it and take it away; return the refusal."""
+def _try(mode: Mode, operation: Operation, path: str, own: int) -> OSError | None:
+    """Place a source file as the mode does, rename it and remove it; return the refusal."""
+    folder, name = os.path.split(path)
     try:
         source = fs.open_source_folder(folder)
     except OSError:
-        return None  # a stale plan, which is found and said later
-    probe = f"{PROBE}-{next(fs.temporary_names())}"  # of its own: other shards may probe at the same moment
+        return None  # a stale plan, which is found and reported later
+    probe = f"{PROBE}-{next(fs.temporary_names())}"  # of its own: other shards may try at the same moment
     try:
-        return _refusal(mode, source, f"{folder}/{name}", name, own, probe)
+        fs.facts(name, source)
+    except OSError:
+        fs.close(source)
+        return None
+    try:
+        place_unchecked(mode, operation, (source, name, path), (own, probe))
+        fs.rename_within(probe, f"{probe}.moved", own)
+    except OSError as error:
+        if error.errno in FULL:
+            raise PlanError(
+                f"No room to begin with: {reason(error)}",
+                kind="no-space",
+                hint=advice(error.errno),
+            ) from None
+        return error
     finally:
         fs.close(source)
         for left in (probe, f"{probe}.moved"):
             with suppress(FileNotFoundError):
                 fs.unlink(left, own)
-
-
-def _refusal(mode: Mode, source: int, path: str, name: str, own: int, probe: str) -> OSError | None:
-    try:
-        fs.facts(name, source)
-    except OSError:
-        return None
-    try:
-        if mode == "symlink":
-            fs.symlink(path, probe, own)
-        elif mode == "hardlink":
-            fs.hard_link(name, source, probe, own)
-        else:
-            _probe_clone(name, source, own, probe)
-        fs.rename_within(probe, f"{probe}.moved", own)
-    except OSError as error:
-        if error.errno in words.FULL:
-            raise PlanError(
-                f"No room to begin with: {words.reason(error)}",
-                kind="no-space",
-                hint=words.advice(error.errno),
-            ) from None
-        return error
     return None
-
-
-def _probe_clone(name: str, source: int, own: int, probe: str) -> None:
-    opened = fs.open_source(name, source)
-    try:
-        with fs.new_file(probe, own) as target:
-            fs.clone(opened, target)
-    finally:
-        fs.close(opened)
 
 
 def refuse_unsafe(job: Job, at: str) -> None:
@@ -271,7 +281,7 @@ def refuse_unsafe(job: Job, at: str) -> None:
     except OSError as error:
         if error.errno in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
             raise PlanError(
-                f"--durability safe cannot be promised here: {at} cannot be synced ({words.reason(error)})",
+                f"--durability safe cannot be promised here: {at} cannot be synced ({reason(error)})",
                 kind="durability-refused",
                 hint="use --durability fast",
                 paths=[at],

@@ -1,4 +1,4 @@
-"""What an earlier run has done: only what journal and file system together prove."""
+"""What an earlier run has done: what its journal says and a look at the folders confirms."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -8,17 +8,18 @@ from planbalance.destination import Destination, Destinations, label_of
 from planbalance.engine.job import Job
 from planbalance.engine.journal import SUM_BYTES, Record
 from planbalance.engine.schedule import Range
-from planbalance.model import Mode, Operation
+from planbalance.model import Operation
+from planbalance.modes import MODE_TABLE, Mode
 
 
-class Sums:
+class ImageSums:
     """The images' sums of a whole plan, per block, filled in as batches finish."""
 
     def __init__(self, job: Job) -> None:
         self.by_block = {index: bytearray(SUM_BYTES * each.count) for index, each in enumerate(job.plan.header.blocks)}
 
     def add(self, ranges: Iterable[Range], sums: bytes | bytearray) -> None:
-        """Take in the sums of a finished batch."""
+        """Add the sums of a finished batch."""
         at = 0
         for part in ranges:
             length = SUM_BYTES * (part.stop - part.start)
@@ -31,35 +32,35 @@ class Sums:
         return b"".join(self.by_block[block][SUM_BYTES * start : SUM_BYTES * stop] for block, start, stop in ranges)
 
 
-class Proven(NamedTuple):
-    """What the records claim.
+class ConfirmedWork(NamedTuple):
+    """What the journal's records say, compared with the folders.
 
     Attributes:
-        done: per block, the ranges whose names a fresh look at the folders finds.
-        gone: the ranges whose names it does not find. They are made again, and must not be claimed while that lasts.
+        done: per block, the ranges whose names are there.
+        gone: the ranges whose names are not there. They are made again; until then no record may list them.
     """
 
     done: dict[int, list[tuple[int, int]]]
     gone: list[Range]
 
 
-def proven(job: Job, way: Mode, tree: fs.Tree, records: Sequence[Record]) -> Proven:
-    """Hold what the records claim against the file system."""
-    claimed: dict[int, list[Range]] = {}
+def confirm(job: Job, mode: Mode, tree: fs.Tree, records: Sequence[Record]) -> ConfirmedWork:
+    """Compare what the records say with the names in the folders."""
+    recorded: dict[int, list[Range]] = {}
     for record in records:
         for part in record.ranges:
-            claimed.setdefault(part.block, []).append(part)
-    look = TreeLook(job, way, tree)
+            recorded.setdefault(part.block, []).append(part)
+    names = PlacedNames(job, mode, tree)
     done: dict[int, list[tuple[int, int]]] = {}
     gone: list[Range] = []
-    for block, parts in sorted(claimed.items()):
-        there = look.there(job.plan.header.blocks[block].folder, job.plan.read_block(block))
+    for block, parts in sorted(recorded.items()):
+        there = names.there(job.plan.header.blocks[block].folder, job.plan.read_block(block))
         positions = {at for part in parts for at in range(part.start, part.stop)}
         runs = _runs({at for at in positions if there[at]})
         if runs:
             done[block] = runs
         gone += [Range(block, *run) for run in _runs({at for at in positions if not there[at]})]
-    return Proven(done, gone)
+    return ConfirmedWork(done, gone)
 
 
 def _runs(positions: set[int]) -> list[tuple[int, int]]:
@@ -72,19 +73,19 @@ def _runs(positions: set[int]) -> list[tuple[int, int]]:
     return runs
 
 
-class TreeLook:
+class PlacedNames:
     """The folders below the staging folder as they are now, each listed once (blocks come folder by folder)."""
 
-    def __init__(self, job: Job, way: Mode, tree: fs.Tree) -> None:
+    def __init__(self, job: Job, mode: Mode, tree: fs.Tree) -> None:
         header = job.plan.header
         self._tree = tree
         self._destinations = Destinations(header.sources, header.parameters["layout"])
-        self._image_kind = "link" if way == "symlink" else "file"
-        self._label_kind = "link" if way == "symlink" and job.options.labels == "same" else "file"
+        self._image_kind = "link" if MODE_TABLE[mode].by_path else "file"
+        self._label_kind = self._image_kind if job.options.labels == "same" else "file"
         self._listed: tuple[str, dict[str, str], dict[str, str]] = ("", {}, {})
 
     def there(self, folder: str, operations: Sequence[Operation]) -> list[bool]:
-        """Return for each operation of one folder whether image and label stand there as what they should be."""
+        """Return for each operation of one folder whether image and label are there, file or link as the mode says."""
         if self._listed[0] != folder:
             labels = label_of(Destination(folder, "x")).folder
             self._listed = (folder, self._list(folder), self._list(labels))

@@ -1,9 +1,9 @@
 """Which operations are placed together, and in which order: pure, tested without a disk.
 
 The kernel holds a folder's lock while it makes a name in it, so batches go round the folders in proportion to what each
-still has: whatever the number of workers, they seldom meet in one folder, and all folders end at about the same time.
-Who reads meets others too, where a folder's state travels between nodes (GPFS); there is no lock to wait for, so source
-folders only decide between destinations that deserve the next batch about equally.
+still has: workers seldom meet in one folder, however many there are, and all folders end at about the same time.
+Workers that read meet in source folders too, where a folder's state travels between nodes (GPFS). There is no lock to
+wait for, so source folders only decide between destinations that deserve the next batch about equally.
 """
 
 from collections import deque
@@ -114,7 +114,7 @@ class Schedule:
         return batch
 
     def done(self, batch: Batch) -> None:
-        """Take note that nobody works on a batch any more."""
+        """Note that a batch is finished."""
         self._sources.ended(batch)
         for folder in self._folders_of(batch):
             self._in_flight[folder] -= 1
@@ -189,7 +189,7 @@ class _Group:
         return tuple(batch)
 
     def weigh_again(self, folder: str) -> None:
-        """Take note that a folder may have become heavier."""
+        """Note that a folder may have become heavier."""
         if folder in self._queues:
             heappush(self._heap, (-self._weight(folder), self._order[folder], folder))
 

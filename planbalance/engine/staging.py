@@ -1,9 +1,10 @@
-"""The staging folder: one per output, locked while somebody works in it, its options pinned by the first run.
+"""The staging folder: one per output, locked while a run works in it, its options pinned by the first run.
 
 `<parent>/.<output name>.planbalance-partial/` holds `images/`, `labels/` and the rest of the new tree, and in its
 `.planbalance/` the files `staging.json`, `lock`, `journal` and `README`. It becomes the output by one rename.
 """
 
+import errno
 import os
 import socket
 import time
@@ -15,10 +16,10 @@ from typing import Any, Final, Self
 import orjson
 
 from planbalance import fs, lock_owner
-from planbalance.engine import words
+from planbalance.engine.errors import advice, reason
 from planbalance.engine.job import PINNED, ApplyOptions, Job, command, make_job
-from planbalance.engine.journal import Here
 from planbalance.errors import IncompleteError, PlanError, UsageError
+from planbalance.modes import MODE_TABLE
 from planbalance.planstore import PlanFile
 from planbalance.shards import RULE, Shard
 
@@ -28,7 +29,7 @@ PROBE: Final = "probe"
 _PREPARATIONS: Final = (fs.LOCK, fs.README, f"{fs.HEADER}.new", PROBE)  # beginnings of names
 SEEN_SECONDS: Final = 60.0  # NFS may show another node's new name so late (acdirmax, nfs(5))
 _README: Final = """\
-This folder is an unfinished data set. `planbalance apply` builds it here and renames it to
+This folder is an unfinished dataset. `planbalance apply` builds it here and renames it to
 
     {output}
 
@@ -39,7 +40,7 @@ once it is complete. Running the same command again resumes the work:
 To throw it away: `planbalance clean` (which refuses while somebody works on it). Do not train on it.
 """
 _README_SHARDS: Final = """\
-This folder is an unfinished data set. Shards of `planbalance apply` build it here, perhaps on many nodes, and
+This folder is an unfinished dataset. Shards of `planbalance apply` build it here, perhaps on many nodes, and
 
     {command}
 
@@ -52,18 +53,15 @@ To throw it away: `planbalance clean` (which refuses while somebody works on it)
 """
 
 
-def here() -> Here:
-    """Return this machine and boot."""
-    return Here(socket.gethostname(), lock_owner.boot_id())
-
-
 def pins(job: Job) -> dict[str, Any]:
-    """Return what a staging folder is bound to: digest, pinned options, and for symlinks where they point."""
+    """Return what a staging folder is bound to: digest, pinned options, and the inputs' paths if files hold them."""
     pinned: dict[str, Any] = {"schema": SCHEMA, "digest": job.plan.header.digest}
     pinned |= {name: getattr(job.options, name) for name in PINNED}
     pinned["shards"] = job.options.shard.total if job.options.shard is not None else None
     pinned["shard_rule"] = RULE
-    pinned["map_input"] = [list(pair) for pair in job.options.map_input] if job.options.mode == "symlink" else []
+    pinned["map_input"] = (
+        [list(pair) for pair in job.options.map_input] if MODE_TABLE[job.options.mode].pins_inputs else []
+    )
     return pinned
 
 
@@ -155,7 +153,7 @@ def _shown(value: object) -> str:
 def pinned_command(job: Job, header: Mapping[str, Any]) -> str:
     """Return the command that goes on with a partial build."""
     pinned = {name: header[name] for name in PINNED if isinstance(header.get(name), str)}
-    if header.get("mode") == "symlink":
+    if any(traits.pins_inputs for mode, traits in MODE_TABLE.items() if mode == header.get("mode")):
         pairs = header.get("map_input")
         pinned["map_input"] = tuple((str(a), str(b)) for a, b in pairs) if isinstance(pairs, list) else ()
     total = shards_of(header)
@@ -195,7 +193,7 @@ class Staging:
     Attributes:
         tree: the new tree.
         own: descriptor of its `.planbalance`.
-        header: what the first run pinned; `way` is how images are really placed. None until `begin`.
+        header: what the first run pinned; its `way` is the effective mode. None until `begin`.
         resumed: whether an earlier run began this build.
     """
 
@@ -213,7 +211,7 @@ class Staging:
         """Make or open the staging folder and lock it.
 
         Raises PlanError where it cannot be made, is not ours or belongs to another plan; UsageError where the pinned
-        options differ; IncompleteError where somebody works in it.
+        options differ; IncompleteError where another run works in it.
         """
         made: list[str] = []
         try:
@@ -247,7 +245,7 @@ class Staging:
             if staging is not None:
                 return staging
             _forget(job.staging, made)
-        raise _cannot_make(job.staging, gone or OSError("it comes and goes"))
+        raise _cannot_make(job.staging, gone or OSError("it appears and disappears"))
 
     @classmethod
     def _lock_once(cls, job: Job) -> Self | None:
@@ -260,7 +258,7 @@ class Staging:
             lock = fs.Lock(own, _signature(job), shared=job.options.shard is not None)
         except fs.LockHeldError as held:
             _close(tree, own)
-            raise held_error(path, held.holder) from None
+            raise _held_error(path, held.holder) from None
         except BaseException:
             _close(tree, own)
             raise
@@ -282,7 +280,7 @@ class Staging:
                 fs.sync_below(self.tree.fd)
             return
         self.header = read_header(self.tree)
-        made_now = self.path in self._made  # then there is nothing in it but what we and twins prepare with
+        made_now = self.path in self._made  # then it holds nothing but the preparations of this and other shards
         if self.header is None and not made_now and self._anything_else():
             self.header = self._header_seen_late(job)
             if self.header is None:
@@ -292,7 +290,7 @@ class Staging:
             self.resumed = True
 
     def _header_seen_late(self, job: Job) -> dict[str, Any] | None:
-        """Return the header that another shard wrote since we looked, or that this node sees after its files."""
+        """Return the header that another shard wrote in the meantime, or that this node sees later than its files."""
         if job.options.shard is None:
             return None
         with suppress(IncompleteError):
@@ -305,21 +303,21 @@ class Staging:
         )
 
     def clear(self) -> None:
-        """Throw away everything but the lock; the header last: a removal that is cut off is still known as ours."""
+        """Remove everything but the lock; the header last, so that an interrupted removal is still known as ours."""
         fs.remove_below(self.tree.fd, spare=(fs.OWN,))
         fs.remove_tree(self.tree.fd, fs.OWN, spare=(fs.LOCK, fs.HEADER))
         with suppress(FileNotFoundError):
             fs.unlink(fs.HEADER, self.own)
         self.header = None
 
-    def begin(self, job: Job, way: str) -> None:
+    def begin(self, job: Job, mode: str) -> None:
         """Pin the options: from here on this is a partial build that is kept. Raises OSError.
 
         With durability safe the header is on disk before anything else is made, so that no lost machine leaves files
         without it; a resume writes it once more, for the sync of the run before may have failed or never been reached.
         """
         safe = job.options.durability == "safe"
-        header = self.header or {**pins(job), "way": way, **here()._asdict()}
+        header = self.header or {**pins(job), "way": mode, **job.node._asdict()}
         if job.options.shard is not None:
             self._begin_together(job, header, on_disk=safe)
         else:
@@ -341,23 +339,23 @@ class Staging:
         refuse_other(job, self.header)
 
     def leave(self) -> None:
-        """Give the lock up. Where nothing was begun, the folder and the parents made for it go again."""
-        if self.header is None and self.tree.fd >= 0 and self._lock.alone() and not self._foreign():
+        """Release the lock. Where nothing was begun, the folder and the parents made for it are removed."""
+        if self.header is None and self.tree.fd >= 0 and self._lock.alone() and not self._not_ours_alone():
             with suppress(OSError):
                 fs.remove_tree(self.tree.fd, fs.OWN)
                 fs.remove_empty_folder(self.path)
                 _unmake([path for path in self._made if path != self.path])
         self.close()
 
-    def _foreign(self) -> bool:
-        """Whether there is something that this run did not make and must not touch."""
+    def _not_ours_alone(self) -> bool:
+        """Whether there is something that this run did not make and must not remove."""
         try:
             return self._anything_else()
         except OSError:
             return True
 
     def close(self) -> None:
-        """Close everything; the lock is given up."""
+        """Close everything; the lock is released."""
         self._lock.release()
         if self.own >= 0:
             fs.close(self.own)
@@ -375,7 +373,7 @@ def _make_with_parents(path: str, made: list[str]) -> None:
 
 
 def _forget(path: str, made: list[str]) -> None:
-    """Take note that what was made is gone: what stands there next may be somebody else's."""
+    """Note that what was made is gone: what is there next may belong to another run."""
     made[:] = [each for each in made if each != path]
 
 
@@ -393,9 +391,9 @@ def _close(tree: fs.Tree, own: int) -> None:
 
 def _cannot_make(path: str, error: OSError) -> PlanError:
     return PlanError(
-        f"Cannot make the staging folder {path}: {words.reason(error)}",
+        f"Cannot make the staging folder {path}: {reason(error)}",
         kind="parent-not-writable",
-        hint=words.advice(error.errno),
+        hint=advice(error.errno),
         paths=[path],
     )
 
@@ -404,8 +402,8 @@ def _signature(job: Job) -> bytes:
     return lock_owner.sign() if job.options.shard is None else lock_owner.sign(shard=str(job.options.shard))
 
 
-def held_error(path: str, signature: bytes) -> IncompleteError:
-    """Return what to say where somebody works in a staging folder."""
+def _held_error(path: str, signature: bytes) -> IncompleteError:
+    """Return the error where another run works in a staging folder."""
     hint = "wait for it, or end it and run this command again"
     if lock_owner.has_ended(signature):
         hint = (
@@ -424,3 +422,50 @@ def pinned_shards(plan: PlanFile, options: ApplyOptions) -> int:
     """
     header = refuse_other_there(make_job(plan, replace(options, shard=None, finish=True)))
     return 0 if header is None else shards_of(header)
+
+
+# ---- publishing ------------------------------------------------------------------------------------------------------
+
+
+def publish(job: Job, staging: Staging, *, onto_empty: bool) -> None:
+    """Let the output appear in one step.
+
+    With durability safe everything below is on disk already (`JournalFile.checkpoint`), and the output's name is put
+    there.
+    Raises PlanError where the output exists by now; IncompleteError where its name could not be put on disk; OSError.
+    """
+    try:
+        fs.move_folder(job.staging, job.output, onto_empty=onto_empty)
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+            raise
+        raise PlanError(
+            f"The output {job.output} appeared while it was built",
+            kind="output-exists",
+            hint=f"move it away and run the same command again; the build is kept in {job.staging}",
+            paths=[job.output],
+        ) from None
+    if job.options.durability == "safe":
+        _sync_parent(job)
+    _remove_own_files(staging)
+
+
+def _sync_parent(job: Job) -> None:
+    parent = os.path.dirname(job.output)
+    try:
+        fs.sync_folder(parent)
+    except OSError as error:
+        raise IncompleteError(
+            f"{job.output} is complete, but its name could not be put on disk: {reason(error)}",
+            kind="sync-failed",
+            hint="verify it after the next boot",
+            paths=[parent],
+        ) from None
+
+
+def _remove_own_files(staging: Staging) -> None:
+    """Remove the working files from the published folder; what a killed process leaves there is harmless."""
+    with suppress(OSError):
+        for name in sorted(fs.list_folder(staging.own).keys() - {fs.PLAN, fs.RECEIPT}):
+            with suppress(OSError):
+                fs.unlink(name, staging.own)

@@ -1,7 +1,7 @@
-"""Threads: batches worked off by several of them, and an event loop run to its end."""
+"""Threads: batches worked off by several of them; and batches themselves."""
 
 import gc
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
@@ -44,28 +44,6 @@ def run_in_threads(
                 return
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 yield running.pop(future), future.result()
-
-
-def run_loop(main: Callable[[], Awaitable[Result]]) -> Result:
-    """Run `main` to its end; in a thread of its own where this thread already runs an event loop (a notebook)."""
-    import asyncio
-    from concurrent.futures import ThreadPoolExecutor
-
-    import anyio
-
-    results: list[Result] = []
-
-    async def keep() -> None:  # asyncio formats a task's result when it closes: a second, for a large one
-        results.append(await main())
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        anyio.run(keep)
-    else:
-        with ThreadPoolExecutor(max_workers=1) as thread:
-            thread.submit(anyio.run, keep).result()
-    return results[0]
 
 
 @contextmanager

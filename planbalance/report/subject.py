@@ -5,7 +5,7 @@ from typing import Final, NamedTuple, get_args
 
 import orjson
 
-from planbalance.model import Mode
+from planbalance.modes import Mode
 from planbalance.planstore import PlanFile
 
 PLAN_INSIDE: Final = ".planbalance/plan.json"

@@ -8,7 +8,8 @@ from typing import Any
 
 from planbalance.audit import VerifyOptions, verify
 from planbalance.engine import ApplyOptions, apply_plan
-from planbalance.model import Audit, InputSpec, Mode
+from planbalance.model import Audit, InputSpec
+from planbalance.modes import Mode
 from planbalance.planner import PlanOptions, make_plan
 from planbalance.planstore import PlanFile, save_plan
 from planbalance.scan import scan

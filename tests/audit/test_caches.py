@@ -7,7 +7,8 @@ import pytest
 
 from planbalance.audit import VerifyOptions, verify
 from planbalance.audit.sharded import finish_audit, verify_shard
-from planbalance.model import Audit, Mode, Problem
+from planbalance.model import Audit, Problem
+from planbalance.modes import Mode
 from planbalance.shards import Shard
 from tests.audit.built import built
 from tests.builders import TRAILING, write, yolo_tree

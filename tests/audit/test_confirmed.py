@@ -15,7 +15,8 @@ from planbalance.audit.confirmed import (
 )
 from planbalance.audit.placed import Reading
 from planbalance.destination import Destinations
-from planbalance.model import Mode, Operation
+from planbalance.model import Operation
+from planbalance.modes import Mode
 from tests.audit.built import Built, built
 from tests.builders import write
 

@@ -16,7 +16,7 @@ from planbalance.audit import passes
 from planbalance.engine import ApplyOptions, apply_plan
 from planbalance.errors import InputError, PlanError
 from planbalance.executor import autoscaler
-from planbalance.model import Mode
+from planbalance.modes import Mode
 from planbalance.relocate import relocate
 from tests.audit.built import Built, built, found
 from tests.audit.damages import DAMAGES

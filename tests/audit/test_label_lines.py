@@ -11,7 +11,8 @@ from rich.console import Console
 from planbalance import api
 from planbalance.audit import VerifyOptions, verify
 from planbalance.errors import InputError
-from planbalance.model import Audit, Mode
+from planbalance.model import Audit
+from planbalance.modes import Mode
 from planbalance.relocate import relocate
 from planbalance.report.found import as_found
 from planbalance.report.scan import scan_document, scan_text

@@ -11,7 +11,8 @@ from planbalance import audit as audits
 from planbalance.audit import VerifyOptions
 from planbalance.audit.loading import UNOPENED, Opened, is_loaded, opened, taken
 from planbalance.executor import autoscaler
-from planbalance.model import Audit, Mode
+from planbalance.model import Audit
+from planbalance.modes import Mode
 from planbalance.shards import Shard
 from tests.audit.built import Built, built
 from tests.builders import picture_bytes, write

@@ -11,7 +11,8 @@ import pytest
 from planbalance import api
 from planbalance.audit import VerifyOptions, verify
 from planbalance.errors import UsageError
-from planbalance.model import Audit, Check, InputSpec, Mode
+from planbalance.model import Audit, Check, InputSpec
+from planbalance.modes import Mode
 from tests.audit.pictures import png
 from tests.builders import write
 

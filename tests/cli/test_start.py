@@ -106,6 +106,6 @@ def test_workers_are_forked_before_the_loop_is_read(tmp_path: Path) -> None:
     done = started([sys.executable, "-c", watched, "apply", "--jobs", "2", "--quiet"], tmp_path)
     read = set(done.stderr.splitlines())
     assert done.returncode == 0, done.stderr
-    assert "planbalance.engine.worker" in read
-    later = {"engine.run", "engine.staging", "engine.finish", "inputs", "naming"}
+    assert "planbalance.engine.placer_pool" in read
+    later = {"engine.apply", "engine.context", "engine.staging", "engine.finish", "inputs", "naming"}
     assert not {"anyio", "asyncio", "aiofiles", "rich", "decimal", *(f"planbalance.{name}" for name in later)} & read

@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planbalance.engine.journal import (
-    Here,
     Record,
     gone_line,
     line,
@@ -17,15 +16,16 @@ from planbalance.engine.journal import (
     without,
 )
 from planbalance.engine.schedule import Range
+from planbalance.lock_owner import Node
 from planbalance.model import Block
 
-HERE = Here("node1", "boot-1")
+HERE = Node("node1", "boot-1")
 BLOCKS = [Block("images/train", 10, 0, 1, ""), Block("images/val", 5, 0, 1, "")]
 FIRST = Record((Range(0, 0, 4),), b"a" * 128)
 SECOND = Record((Range(0, 4, 10), Range(1, 0, 1)), b"b" * 224)
 
 
-def read(data: bytes, here: Here = HERE, *, with_sums: bool = True) -> tuple[Record, ...]:
+def read(data: bytes, here: Node = HERE, *, with_sums: bool = True) -> tuple[Record, ...]:
     return read_journal(data, BLOCKS, here, with_sums=with_sums).records
 
 
@@ -57,12 +57,12 @@ def test_a_flipped_bit_is_never_believed(at: int, flip: int) -> None:
     ("lines", "expected"),
     [
         ([run_line(HERE), record_line(FIRST)], (FIRST,)),
-        ([run_line(Here("node1", "boot-0")), record_line(FIRST)], ()),
+        ([run_line(Node("node1", "boot-0")), record_line(FIRST)], ()),
         ([record_line(FIRST)], ()),
-        ([run_line(Here("node1", "boot-0")), record_line(FIRST), sync_line(1)], (FIRST,)),
-        ([run_line(Here("node1", "boot-0")), record_line(FIRST), sync_line(1), record_line(SECOND)], (FIRST,)),
-        ([run_line(Here("node1", "boot-0")), record_line(FIRST), run_line(HERE), record_line(SECOND)], (SECOND,)),
-        ([run_line(Here("other-name", "boot-1")), record_line(FIRST)], (FIRST,)),
+        ([run_line(Node("node1", "boot-0")), record_line(FIRST), sync_line(1)], (FIRST,)),
+        ([run_line(Node("node1", "boot-0")), record_line(FIRST), sync_line(1), record_line(SECOND)], (FIRST,)),
+        ([run_line(Node("node1", "boot-0")), record_line(FIRST), run_line(HERE), record_line(SECOND)], (SECOND,)),
+        ([run_line(Node("other-name", "boot-1")), record_line(FIRST)], (FIRST,)),
     ],
     ids=["this boot", "another boot", "no boot", "synced", "half synced", "resumed here", "a container's other name"],
 )
@@ -72,7 +72,7 @@ def test_lines_of_another_boot_count_only_where_a_sync_line_vouches(
     assert read(b"".join(lines)) == expected
 
 
-BOOTS = [run_line(Here("node", f"boot-{number}")) for number in range(3)]
+BOOTS = [run_line(Node("node", f"boot-{number}")) for number in range(3)]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ BOOTS = [run_line(Here("node", f"boot-{number}")) for number in range(3)]
 )
 def test_what_a_run_did_not_believe_nobody_believes_after_it(lines: list[bytes], expected: tuple[Record, ...]) -> None:
     """That run makes the files again, and may have been cut off in the middle of one."""
-    assert read(b"".join(lines), Here("node", "boot-2" if lines[0] == BOOTS[2] else "boot-0")) == expected
+    assert read(b"".join(lines), Node("node", "boot-2" if lines[0] == BOOTS[2] else "boot-0")) == expected
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_what_is_left_of_a_record_is_what_was_not_taken(gone: list[tuple[int, in
 
 
 def test_without_a_boot_id_nothing_unsynced_counts() -> None:
-    assert read(run_line(Here("node1", "")) + record_line(FIRST), Here("node1", "")) == ()
+    assert read(run_line(Node("node1", "")) + record_line(FIRST), Node("node1", "")) == ()
 
 
 @pytest.mark.parametrize(

@@ -1,49 +1,39 @@
 """The journal as it is written: every finished batch is a line, whoever wrote it, and a slow disk holds nobody up."""
 
 from pathlib import Path
-from typing import cast
 
 import anyio
 import anyio.to_thread
 import pytest
 
 from planbalance import fs
-from planbalance.engine.journal import Record, read_journal
-from planbalance.engine.journal_file import JournalFile
+from planbalance.engine.journal import JournalFile, Record, read_journal
 from planbalance.engine.schedule import Range
-from planbalance.engine.staging import Staging, here
+from planbalance.lock_owner import this_node
 from planbalance.model import Block
 
 BLOCKS = [Block("images/train", 1000, 0, 1, "")]
 
 
-class Folder:
-    """As much of a staging folder as a journal needs."""
-
-    def __init__(self, path: Path) -> None:
-        self.tree = fs.Tree(str(path))
-        self.own = self.tree.fd
-
-
 def written(path: Path, count: int, *, safe: bool = False) -> list[Record]:
     """Record so many batches side by side; return what a reader finds."""
-    folder = Folder(path)
-    journal = JournalFile(cast("Staging", folder), safe=safe)
+    tree = fs.Tree(str(path))
+    journal = JournalFile(tree.fd, tree.fd, this_node(), safe=safe)
 
     async def main() -> None:
         await journal.begin(())
         async with anyio.create_task_group() as tasks:
             for number in range(count):
-                tasks.start_soon(journal.record, Record((Range(0, number, number + 1),), b""))
+                tasks.start_soon(journal.append, Record((Range(0, number, number + 1),), b""))
         if safe:
-            await journal.vouch()
+            await journal.checkpoint()
 
     try:
         anyio.run(main)
     finally:
         journal.close()
-        folder.tree.close()
-    found = read_journal((path / fs.JOURNAL).read_bytes(), BLOCKS, here(), with_sums=False)
+        tree.close()
+    found = read_journal((path / fs.JOURNAL).read_bytes(), BLOCKS, this_node(), with_sums=False)
     assert found.written == count == journal.written
     return sorted(found.records)
 

@@ -1,6 +1,5 @@
 """Batches in threads: all of them done, one exception raised as itself, nothing new once it is time to stop."""
 
-import asyncio
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from planbalance.executor import processes
-from planbalance.executor.threads import batched, run_in_threads, run_loop
+from planbalance.executor.threads import batched, run_in_threads
 from tests.builders import write
 
 
@@ -49,17 +48,6 @@ def test_no_more_threads_work_than_are_wanted() -> None:
     all_started = threading.Barrier(wanted)
     assert len(list(run_in_threads(work, range(9), 8, lambda: wanted))) == 9
     assert all(most)
-
-
-def test_inside_a_running_loop_the_work_has_a_thread_of_its_own() -> None:
-    async def where() -> int:
-        return threading.get_ident()
-
-    async def notebook() -> int:
-        return run_loop(where)
-
-    assert asyncio.run(notebook()) != threading.get_ident()
-    assert run_loop(where) == threading.get_ident()
 
 
 def test_the_last_batch_may_be_shorter() -> None:

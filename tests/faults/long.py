@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 from planbalance import api, fs
-from planbalance.engine.journal import Here, read_journal
-from planbalance.lock_owner import boot_id
+from planbalance.engine.journal import read_journal
+from planbalance.lock_owner import Node, boot_id
 from planbalance.planstore import PlanFile
 from tests.builders import tree_content, tree_state
 
@@ -49,7 +49,7 @@ class Long:
             data = (Path(fs.partial_path(str(self.output))) / fs.OWN / fs.JOURNAL).read_bytes()
         except FileNotFoundError:
             return 0
-        journal = read_journal(data, self.blocks, Here("", boot_id()), with_sums=False)
+        journal = read_journal(data, self.blocks, Node("", boot_id()), with_sums=False)
         return sum(part.stop - part.start for record in journal.records for part in record.ranges)
 
     def kill_at(self, mode: str, share: float) -> int:

@@ -12,7 +12,7 @@ import pytest
 from planbalance import fs
 from planbalance.engine import ApplyOptions, apply_plan
 from planbalance.errors import IncompleteError, PlanError
-from planbalance.model import Mode
+from planbalance.modes import Mode
 from tests.builders import tree_content
 from tests.disks import made_disk
 from tests.faults import faulty

@@ -9,7 +9,7 @@ import pytest
 from planbalance import fs
 from planbalance.engine import ApplyOptions, apply_plan
 from planbalance.errors import IncompleteError, PlanError
-from planbalance.model import Mode
+from planbalance.modes import Mode
 from planbalance.planstore import PlanFile
 from tests.builders import tree_content, tree_state, yolo_tree
 from tests.conftest import Trials

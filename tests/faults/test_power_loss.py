@@ -38,7 +38,7 @@ class Machine:
 
     def sync_often(self, often: bool) -> None:
         """Let a sync follow every batch, or none."""
-        self._patch.setattr("planbalance.engine.journal_file.SYNC_SECONDS", -1.0 if often else 1e9)
+        self._patch.setattr("planbalance.engine.journal.SYNC_SECONDS", -1.0 if often else 1e9)
 
     def record(self, work: Callable[[], object], *, fail_sync: int = 0) -> powerloss.Log:
         return powerloss.record(self.out, work, fail_sync=fail_sync)
@@ -93,7 +93,7 @@ def _no_sync(
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches of two slices, each followed by a sync and its line in the journal."""
     make_batches_small(monkeypatch)
-    monkeypatch.setattr("planbalance.engine.journal_file.SYNC_SECONDS", -1.0)
+    monkeypatch.setattr("planbalance.engine.journal.SYNC_SECONDS", -1.0)
 
 
 @dataclass(frozen=True)

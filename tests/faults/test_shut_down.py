@@ -98,7 +98,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:Depreca
 def lose(
     root: Path, kind: str, patch: pytest.MonkeyPatch, draw: random.Random, count: int, *, sharing: bool = False
 ) -> None:
-    patch.setattr("planbalance.engine.journal_file.SYNC_SECONDS", 0.0)
+    patch.setattr("planbalance.engine.journal.SYNC_SECONDS", 0.0)
     with made_disk(root, kind) as disk:
         lost = Lost(root, disk, patch, sharing=sharing)
         began = time.monotonic()

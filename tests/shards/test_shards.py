@@ -11,9 +11,9 @@ import pytest
 
 from planbalance import fs
 from planbalance.clean import find_partial, remove_partial
-from planbalance.engine import ApplyOptions, apply_plan, shard_journals, staging
-from planbalance.engine.journal import Here
+from planbalance.engine import ApplyOptions, apply_plan, job, shard, staging
 from planbalance.errors import IncompleteError, PlanbalanceError, PlanError, UsageError
+from planbalance.lock_owner import Node
 from planbalance.planstore import PlanFile
 from planbalance.shards import Shard, cut
 from tests.shards.scene import Scene
@@ -280,10 +280,7 @@ class Nodes:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = "n0"
-        for module in (staging, shard_journals):
-            monkeypatch.setattr(module, "here", lambda: Here(self.now, f"boot of {self.now}"))
-        for name in ("planbalance.engine.journal_file", "planbalance.engine.finish"):
-            monkeypatch.setattr(f"{name}.here", lambda: Here(self.now, f"boot of {self.now}"))
+        monkeypatch.setattr(job, "this_node", lambda: Node(self.now, f"boot of {self.now}"))
 
 
 def test_every_shard_on_a_node_of_its_own(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -304,7 +301,7 @@ def test_what_a_lost_node_did_not_vouch_for_is_done_again_elsewhere(
     nodes = Nodes(monkeypatch)
     nodes.now = "n1"
     with monkeypatch.context() as patch:  # the node dies between its last file and its word for them
-        patch.setattr("planbalance.engine.journal_file.JournalFile.vouch", lambda *_: _raise(OSError(5, "lost")))
+        patch.setattr("planbalance.engine.journal.JournalFile.checkpoint", lambda *_: _raise(OSError(5, "lost")))
         refused(IncompleteError, lambda: scene.shard(1, 2))
     nodes.now = "n2"
     scene.shard(2, 2)
@@ -388,7 +385,7 @@ def test_nodes_whose_clocks_differ_make_the_same_tree(scene: Scene, monkeypatch:
 
 def test_versions_that_cut_alike_are_named_in_a_warning(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     for number, version in ((1, "0.1.0"), (2, "0.2.0")):
-        monkeypatch.setattr(shard_journals, "tool_version", lambda version=version: version)
+        monkeypatch.setattr(shard, "tool_version", lambda version=version: version)
         scene.shard(number, 2)
     assert any("several versions of planbalance (0.1.0, 0.2.0)" in warning for warning in scene.finish().warnings)
 

@@ -1,6 +1,7 @@
-"""What stands beside images and labels: the files at the root, and the tool's own plan and receipt.
+"""The files beside images and labels: those at the root, and the tool's own plan and receipt.
 
-All but the manifest hang on the plan alone, so they are written while slices are placed: far away that is fifty waits.
+All but the manifest depend on the plan alone, so they are written while slices are placed: on a far file system that
+saves fifty round trips.
 """
 
 from collections.abc import Iterable
@@ -9,11 +10,14 @@ from typing import Final
 import orjson
 
 from planbalance import fs, handoff
+from planbalance.engine.context import Context
 from planbalance.engine.job import Job
-from planbalance.engine.lists import list_name
-from planbalance.engine.manifest import MANIFEST, Lines, in_order, lines_of
+from planbalance.engine.list_mode import list_name
+from planbalance.engine.manifest import MANIFEST, in_order, lines_of
+from planbalance.engine.resume import ImageSums
 from planbalance.engine.staging import Staging
-from planbalance.model import Mode, Split
+from planbalance.model import Split
+from planbalance.modes import MODE_TABLE, Mode
 
 RECEIPT_SCHEMA: Final = "planbalance/receipt/1"
 METADATA: Final = "balanced_dataset_metadata.json"
@@ -23,18 +27,18 @@ HYP: Final = "hyp.balanced.yaml"
 
 
 # (path, SHA-256 in hex) of what the manifest names.
-Papers = list[tuple[str, str]]
+NamedSums = list[tuple[str, str]]
 
 
-def write_papers(job: Job, staging: Staging, way: Mode) -> Papers:
-    """Write all but the manifest, over what a run left that was cut off; return what the manifest names of it.
+def write_metadata(job: Job, staging: Staging, mode: Mode) -> NamedSums:
+    """Write all but the manifest, over what an interrupted run has left; return what the manifest names of it.
 
     Raises PlanError where the plan cannot be read any more; OSError.
     """
     header, root = job.plan.header, staging.tree.fd
-    metadata = handoff.metadata_of(header, job.survey.kept())
+    metadata = handoff.metadata_of(header, job.stats.kept())
     _write_anew(METADATA, root, (metadata,))
-    _write_anew(DATASET, root, (handoff.dataset_yaml(header, job.output, listed=way == "list"),))
+    _write_anew(DATASET, root, (handoff.dataset_yaml(header, job.output, listed=not MODE_TABLE[mode].places_files),))
     for split, lines in _lists(job).items():
         _write_anew(list_name(split), root, map(str.encode, lines))
     named = {METADATA: metadata}
@@ -47,25 +51,28 @@ def write_papers(job: Job, staging: Staging, way: Mode) -> Papers:
             fs.close(folder)
         named[f"{HYPS}/{HYP}"] = hyp
     _write_anew(fs.PLAN, staging.own, job.plan.parts())
-    _write_anew(fs.RECEIPT, staging.own, (_receipt(job, way),))
+    _write_anew(fs.RECEIPT, staging.own, (_receipt(job, mode),))
     return [(path, fs.hash_bytes(data)) for path, data in named.items()]
 
 
-def write_manifest(staging: Staging, papers: Papers, blocks: Iterable[Lines]) -> None:
-    """Write the manifest from the lines of every block. Raises OSError."""
-    _write_anew(MANIFEST, staging.tree.fd, in_order((lines_of(papers), *blocks)))
+def finish_metadata(context: Context, staging: Staging, metadata: NamedSums, sums: ImageSums | None) -> None:
+    """Write the manifest, where sums were taken, and let the workers end. Raises OSError."""
+    blocks = None if sums is None else list(context.pool.manifest(sums.by_block))
+    context.pool.dismiss()
+    if blocks is not None:
+        _write_anew(MANIFEST, staging.tree.fd, in_order((lines_of(metadata), *blocks)))
 
 
-def files_of(job: Job, way: Mode, *, summed: bool) -> int:
-    """Return how many files stand outside `.planbalance/` in the end; `summed`: a manifest among them."""
-    placed = len({each.split for each in job.survey.lists()}) if way == "list" else 2 * job.slices
-    return placed + 2 + (handoff.hyp_yaml(job.plan.header) is not None) + summed
+def count_files(job: Job, mode: Mode, *, with_manifest: bool) -> int:
+    """Return how many files there are outside `.planbalance/` in the end."""
+    placed = 2 * job.slices if MODE_TABLE[mode].places_files else len({each.split for each in job.stats.lists()})
+    return placed + 2 + (handoff.hyp_yaml(job.plan.header) is not None) + with_manifest
 
 
 def _write_anew(name: str, dir_fd: int, chunks: Iterable[bytes]) -> None:
     try:
         fs.write_all_new(name, dir_fd, chunks)
-    except FileExistsError:  # of a run that was cut off; no chunk was taken yet
+    except FileExistsError:  # of an interrupted run; no chunk was taken yet
         fs.unlink(name, dir_fd)
         fs.write_all_new(name, dir_fd, chunks)
 
@@ -73,17 +80,17 @@ def _write_anew(name: str, dir_fd: int, chunks: Iterable[bytes]) -> None:
 def _lists(job: Job) -> dict[Split, list[str]]:
     """Return the lines of the lists of `--mode list`, of splits that hold a slice."""
     lists: dict[Split, list[str]] = {}
-    for each in job.survey.lists():
+    for each in job.stats.lists():
         lists.setdefault(each.split, []).append(each.lines)
     return lists
 
 
-def _receipt(job: Job, way: Mode) -> bytes:
+def _receipt(job: Job, mode: Mode) -> bytes:
     options = job.options
     receipt = {
         "schema": RECEIPT_SCHEMA,
         "digest": job.plan.header.digest,
-        "mode": way,
+        "mode": mode,
         "labels": options.labels,
         "checksum": options.checksum,
         "fallback": options.fallback,

@@ -5,7 +5,7 @@ import os.path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planbalance.engine.check import AbsentLabels
+from planbalance.engine.staleness import AbsentLabels
 from planbalance.model import Folder, Source
 from tests.plans import operation
 

@@ -1,4 +1,4 @@
-"""What stands beside images and labels is written while slices are placed, and what fails there is said in its turn."""
+"""Metadata files are written while slices are placed, and what fails there is reported in its turn."""
 
 import errno
 import os
@@ -10,8 +10,8 @@ import pytest
 
 from planbalance import fs
 from planbalance.engine import ApplyOptions, apply_plan
+from planbalance.engine.placer import BatchResult, Placer
 from planbalance.engine.schedule import Range
-from planbalance.engine.work import Placer, Result
 from planbalance.errors import IncompleteError, PlanError
 from tests.builders import tree_content
 from tests.faults.scene import Scene
@@ -23,7 +23,7 @@ def no_room(name: str, *_: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
 
 
-def test_a_paper_that_cannot_be_written_ends_the_build_and_is_what_is_said(
+def test_a_metadata_file_that_cannot_be_written_ends_the_build_with_its_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = Scene(tmp_path)
@@ -46,7 +46,7 @@ def test_a_stale_source_is_said_first(tmp_path: Path, monkeypatch: pytest.Monkey
         image.write(b"more")
     placed, place = threading.Event(), Placer.place
 
-    def seen(placer: Placer, batch: Sequence[Range]) -> Result:
+    def seen(placer: Placer, batch: Sequence[Range]) -> BatchResult:
         try:
             return place(placer, batch)
         finally:
@@ -63,7 +63,7 @@ def test_a_stale_source_is_said_first(tmp_path: Path, monkeypatch: pytest.Monkey
     assert caught.value.kind == "plan-stale"
 
 
-def test_papers_of_a_run_that_was_cut_off_are_written_anew(tmp_path: Path) -> None:
+def test_metadata_files_of_an_interrupted_run_are_written_again(tmp_path: Path) -> None:
     """Whatever stands under their names: half a file, or the whole one."""
     scene = Scene(tmp_path)
     expected = scene.undisturbed(OPTIONS)

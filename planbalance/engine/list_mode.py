@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from planbalance.engine.check import AbsentLabels
+from planbalance.engine.staleness import AbsentLabels
 from planbalance.model import Operation, PlanHeader, Split
 
 _IMAGES: Final = "/images/"
@@ -15,23 +15,23 @@ def list_name(split: Split) -> str:
     return f"{split}.txt"
 
 
-class BlockLists(NamedTuple):
+class ListedBlock(NamedTuple):
     """One block's part of the lists, which is of one split.
 
     Attributes:
         split: which one.
         lines: absolute image paths, each with its newline.
-        lost: those whose label trainers would not find.
-        torn: those that trainers would take for several lines (`str.splitlines` ends one at U+2028, too).
+        without_label: those whose label trainers would not find.
+        broken: those that trainers would read as several lines (`str.splitlines` ends one at U+2028, too).
     """
 
     split: Split
     lines: str
-    lost: tuple[str, ...]
-    torn: tuple[str, ...]
+    without_label: tuple[str, ...]
+    broken: tuple[str, ...]
 
 
-class Lister:
+class ListMaker:
     """Lists the blocks of one plan.
 
     Args:
@@ -43,14 +43,16 @@ class Lister:
         self._roots = [root.rstrip("/") for root in roots]
         self._absent = AbsentLabels(header.sources)
 
-    def of(self, operations: Sequence[Operation]) -> BlockLists:
+    def of(self, operations: Sequence[Operation]) -> ListedBlock:
         """Return a block's part."""
         paths = [f"{self._roots[each.input]}/{each.image}" for each in operations]
-        lost = [path for path, each in zip(paths, operations, strict=True) if label_by_path(path) != self._label(each)]
+        without_label = [
+            path for path, each in zip(paths, operations, strict=True) if label_by_path(path) != self._label(each)
+        ]
         lines = "".join([f"{path}\n" for path in paths])
         whole = len(lines.splitlines()) == len(paths)
-        torn = [] if whole else [path for path in paths if len(path.splitlines()) > 1]
-        return BlockLists(operations[0].split, lines, tuple(lost), tuple(torn))
+        broken = [] if whole else [path for path in paths if len(path.splitlines()) > 1]
+        return ListedBlock(operations[0].split, lines, tuple(without_label), tuple(broken))
 
     def _label(self, operation: Operation) -> str | None:
         """Return where the label is, or would be."""

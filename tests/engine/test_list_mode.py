@@ -9,7 +9,7 @@ import pytest
 
 from planbalance import api
 from planbalance.engine import ApplyOptions, apply_plan
-from planbalance.engine.lists import label_by_path
+from planbalance.engine.list_mode import label_by_path
 from planbalance.errors import PlanError, UsageError
 from planbalance.model import Outcome
 from tests.builders import tree_state, yolo_tree

@@ -1,13 +1,13 @@
-"""What is found out about every block once, where it is parsed, and asked for many times: by check, estimate, metadata.
+"""Statistics of the plan's blocks: made once where a block is parsed, used by checks, estimates and the metadata.
 
-A block is surveyed by the worker that parsed it; what the parent gets is small, so that nobody parses a block twice.
+The worker that parses a block makes them and sends them to the parent, which need not parse it again.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from planbalance.engine.lists import BlockLists, Lister
+from planbalance.engine.list_mode import ListedBlock, ListMaker
 from planbalance.model import Operation, PlanHeader
 from planbalance.planfile import BlockFacts, Facts, KeptSlices
 
@@ -17,14 +17,14 @@ UNIT: Final = 4096
 _FEW: Final = 16
 
 
-class BlockSurvey(NamedTuple):
+class BlockStats(NamedTuple):
     """One block.
 
     Attributes:
         facts: what the check of the whole plan needs.
         content: bytes of images and labels, each file in whole units.
         samples: one operation of each input that has one.
-        source: the source folder (of its input) of most images, told by a few of them: for the schedule.
+        source: the source folder (of its input) of most images, judged by a few of them: for the schedule.
         lists: its part of the lists of `--mode list`; None in other modes.
     """
 
@@ -32,51 +32,51 @@ class BlockSurvey(NamedTuple):
     content: int
     samples: tuple[Operation, ...]
     source: str
-    lists: BlockLists | None
+    lists: ListedBlock | None
 
 
-class Surveyor:
-    """Surveys the blocks of one plan; with a lister, its lists too."""
+class BlockStatsMaker:
+    """Makes the statistics of a plan's blocks; with a `ListMaker`, the lists too."""
 
-    def __init__(self, header: PlanHeader, lister: Lister | None) -> None:
+    def __init__(self, header: PlanHeader, lists: ListMaker | None) -> None:
         self._header = header
         self._facts = Facts(header)
-        self._lister = lister
+        self._lists = lists
 
-    def of(self, index: int, operations: Sequence[Operation]) -> BlockSurvey:
-        """Survey block `index`."""
+    def of(self, index: int, operations: Sequence[Operation]) -> BlockStats:
+        """Return those of block `index`."""
         units = sum([-(-each.image_size // UNIT) - (-each.label_size // UNIT) for each in operations])
         facts = self._facts.of(self._header.blocks[index].folder, operations)
-        lists = None if self._lister is None else self._lister.of(operations)
+        lists = None if self._lists is None else self._lists.of(operations)
         samples = {each.input: each for each in reversed(operations)}
         few = operations[:: max(1, len(operations) // _FEW)]
         sources = Counter(f"{each.input}:{each.image.rpartition('/')[0]}" for each in few)
         source, _ = sources.most_common(1)[0]
-        return BlockSurvey(facts, units * UNIT, tuple(samples.values()), source, lists)
+        return BlockStats(facts, units * UNIT, tuple(samples.values()), source, lists)
 
 
-class Survey:
-    """The survey of a plan: what workers found, and for the rest what it finds itself when asked.
+class PlanStats:
+    """The statistics of all blocks of a plan: what workers sent; the rest is made when it is needed.
 
     Args:
         header: the plan's.
         read: reads a block; PlanError where it is damaged or hostile.
-        lister: of `--mode list`; None in other modes.
+        lists: of `--mode list`; None in other modes.
 
     Attributes:
-        surveyor: surveys a block.
+        maker: makes the statistics of a block.
     """
 
     def __init__(
-        self, header: PlanHeader, read: Callable[[int], Sequence[Operation]], lister: Lister | None = None
+        self, header: PlanHeader, read: Callable[[int], Sequence[Operation]], lists: ListMaker | None = None
     ) -> None:
         self._read = read
-        self.surveyor = Surveyor(header, lister)
+        self.maker = BlockStatsMaker(header, lists)
         self._blocks = range(len(header.blocks))
-        self._known: dict[int, BlockSurvey] = {}
+        self._known: dict[int, BlockStats] = {}
 
-    def add(self, index: int, found: BlockSurvey) -> None:
-        """Take in what a worker found."""
+    def add(self, index: int, found: BlockStats) -> None:
+        """Add what a worker has sent."""
         self._known[index] = found
 
     def facts(self) -> Iterator[tuple[int, BlockFacts]]:
@@ -102,20 +102,20 @@ class Survey:
         return list(found.values())
 
     def sources(self) -> list[str]:
-        """Return the source folder of every block; none where not all blocks were surveyed yet (a shard)."""
+        """Return the source folder of every block; none where not all blocks are known yet (a shard)."""
         if len(self._known) < len(self._blocks):
             return []
         return [self._known[index].source for index in self._blocks]
 
-    def lists(self) -> Iterator[BlockLists]:
+    def lists(self) -> Iterator[ListedBlock]:
         """Yield every block's part of the lists of `--mode list`, in the plan's order. Raises PlanError."""
         for index in self._blocks:
             lists = self._of(index).lists
             if lists is not None:
                 yield lists
 
-    def _of(self, index: int) -> BlockSurvey:
+    def _of(self, index: int) -> BlockStats:
         found = self._known.get(index)
         if found is None:
-            found = self._known[index] = self.surveyor.of(index, self._read(index))
+            found = self._known[index] = self.maker.of(index, self._read(index))
         return found

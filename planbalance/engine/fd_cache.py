@@ -1,7 +1,7 @@
-"""The folders that a run has open: opened once for all workers of a process, kept while in use and a while more.
+"""Open folders of a run: opened once for all workers of a process, and kept open while they may be used again.
 
-Far away, making and opening a folder is a dozen waits, as much as placing a slice is. So whoever comes first makes it,
-by its own name in its open parent, and the others wait for that.
+On a far file system, making and opening a folder costs as many round trips as placing several slices. So the first
+worker that needs a folder makes it, by its own name in its open parent, and the others wait for that.
 """
 
 import threading
@@ -10,12 +10,12 @@ from typing import Final, NamedTuple, TypeVar
 
 from planbalance import fs
 from planbalance.destination import Destination, label_of
-from planbalance.engine.check import GONE, GoneError
+from planbalance.engine.staleness import GONE, GoneError
 
-# What one worker holds at a time, and what is kept though nobody uses it. With two files of each, 128 workers stay
-# below `ulimit -n` (1,024).
+# What one worker holds at a time, and what stays open though no worker uses it. With two files of each, 128 workers
+# stay below `ulimit -n` (1,024).
 _SOURCES: Final = 3
-# A worker that has its process to itself: images and labels of three splits, pooled into one block, take turns.
+# Of a worker that has its process to itself: images and labels of three splits may alternate in one block.
 SOURCES_ALONE: Final = 6
 _TARGETS: Final = 1
 _UNUSED: Final = 32
@@ -23,10 +23,10 @@ _UNUSED: Final = 32
 Opened = TypeVar("Opened")
 
 
-class _Latest(dict[str, Opened]):
-    """The last few things opened, by name: asked for one that is not there, it opens it and closes the first of them.
+class _Recent(dict[str, Opened]):
+    """The last few things opened, by name: a missing one is opened, and the oldest one closed.
 
-    A dict, since it is asked for every file.
+    A dict, since it is looked up for every file.
     """
 
     def __init__(self, most: int, open_: Callable[[str], Opened], close: Callable[[str], None]) -> None:
@@ -49,7 +49,7 @@ class _Latest(dict[str, Opened]):
 
 
 class _Entry:
-    """A folder that somebody has asked for."""
+    """A folder that is in use or kept open."""
 
     def __init__(self) -> None:
         self.fd = -1
@@ -57,12 +57,12 @@ class _Entry:
         self.opening = threading.Lock()
 
 
-class Shelf:
-    """Open folders by name, shared by threads; those that nobody uses are closed, the longest unused first.
+class FdCache:
+    """Open folders by name, shared by threads; those that no thread uses are closed, the longest unused first.
 
     Args:
-        open_: opens one; called once for all who ask meanwhile, and again by the next one where it raised.
-        unused: how many are kept though nobody uses them.
+        open_: opens one; called once for all threads that wait for it, and again by the next one where it raised.
+        unused: how many are kept open though no thread uses them.
     """
 
     def __init__(self, open_: Callable[[str], int], unused: int = _UNUSED) -> None:
@@ -70,11 +70,11 @@ class Shelf:
         self._most_unused = unused
         self._entries: dict[str, _Entry] = {}
         self._unused: dict[str, None] = {}  # the longest unused first
-        self._guard = threading.Lock()
+        self._lock = threading.Lock()
 
     def take(self, name: str) -> int:
-        """Return a folder's descriptor, which stays open until it is given back. Raises what opening it raises."""
-        with self._guard:
+        """Return a folder's descriptor, which stays open until `give` is called. Raises what opening it raises."""
+        with self._lock:
             entry = self._entries.setdefault(name, _Entry())
             entry.users += 1
             self._unused.pop(name, None)
@@ -88,8 +88,8 @@ class Shelf:
         return entry.fd
 
     def give(self, name: str) -> None:
-        """Give one back."""
-        with self._guard:
+        """Stop using a folder."""
+        with self._lock:
             entry = self._entries[name]
             entry.users -= 1
             if entry.users:
@@ -106,8 +106,8 @@ class Shelf:
         fs.close(closing.fd)
 
     def close(self) -> None:
-        """Close what nobody uses."""
-        with self._guard:
+        """Close what is not in use."""
+        with self._lock:
             unused, self._unused = self._unused, {}
             closing = [self._entries.pop(name) for name in unused]
         for entry in closing:
@@ -122,18 +122,18 @@ class Targets(NamedTuple):
 
 
 class SharedFolders:
-    """The open folders of all workers of one process.
+    """The open folders that all workers of one process share.
 
     Args:
-        tree: the staging folder; None where nothing is placed.
+        tree: the staging folder; None where no file is placed.
         sources: how many source folders one worker holds at a time.
     """
 
     def __init__(self, tree: fs.Tree | None, sources: int = _SOURCES) -> None:
         self.tree = tree
         self.sources_each = sources
-        self.sources = Shelf(_open_source)
-        self.made = Shelf(self._make)
+        self.sources = FdCache(_open_source)
+        self.made = FdCache(self._make)
 
     def _make(self, path: str) -> int:
         assert self.tree is not None
@@ -147,7 +147,7 @@ class SharedFolders:
             self.made.give(parent)
 
     def close(self) -> None:
-        """Close what no worker uses."""
+        """Close what is not in use."""
         self.sources.close()
         self.made.close()
 
@@ -156,7 +156,7 @@ class Folders:
     """One worker's folders, source and target.
 
     Args:
-        shared: those that it has together with others.
+        shared: those of its process.
 
     Attributes:
         sources: descriptors of source folders by path, good until the next one is asked for. Raises StaleError where
@@ -166,15 +166,15 @@ class Folders:
     def __init__(self, shared: SharedFolders) -> None:
         self._made = shared.made
         self.sources: Mapping[str, int]
-        self.sources = self._sources = _Latest(shared.sources_each, shared.sources.take, shared.sources.give)
-        self._targets = _Latest(_TARGETS, self._open_targets, self._close_targets)
+        self.sources = self._sources = _Recent(shared.sources_each, shared.sources.take, shared.sources.give)
+        self._targets = _Recent(_TARGETS, self._open_targets, self._close_targets)
 
     def targets(self, folder: str) -> Targets:
         """Return the two folders of a destination such as `images/train`, made where missing. Raises OSError."""
         return self._targets[folder]
 
     def close(self) -> None:
-        """Give them all back; they are taken anew when asked for again."""
+        """Stop using them; they are opened again when they are needed."""
         self._sources.close()
         self._targets.close()
 

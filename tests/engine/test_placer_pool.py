@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from planbalance.engine import ApplyOptions, apply_plan, crew
+from planbalance.engine import ApplyOptions, apply_plan
 from planbalance.engine.job import make_job
-from planbalance.engine.switches import Switches
+from planbalance.engine.placer import SharedFlags
+from planbalance.engine.placer_pool import PlacerPool
 from planbalance.errors import IncompleteError, InterruptedRunError, PlanbalanceError, PlanError
 from planbalance.executor import autoscaler, processes
 from planbalance.executor.autoscaler import Limits
@@ -145,16 +146,16 @@ def test_a_worker_that_is_killed_before_anything_is_written_leaves_nothing(tmp_p
     scene = Scene(tmp_path)
 
     def act() -> Outcome:
-        real = crew.Crew.survey
+        real = PlacerPool.read_block_stats
 
-        def survey(self: crew.Crew) -> Iterator[tuple[int, BlockFacts]]:
+        def killed_first(self: PlacerPool) -> Iterator[tuple[int, BlockFacts]]:
             for process in self._processes:
                 os.kill(process._pid, signal.SIGKILL)
                 with suppress(ConnectionError), open(process.fileno(), "rb", closefd=False) as answers:
                     answers.read()  # what it said before it died
             return real(self)
 
-        crew.Crew.survey = survey  # type: ignore[method-assign]
+        PlacerPool.read_block_stats = killed_first  # type: ignore[method-assign]
         return scene.apply()
 
     error = play(act)
@@ -310,10 +311,10 @@ def test_a_plan_of_many_small_blocks_is_surveyed_to_its_end(tmp_path: Path) -> N
     def act() -> int:
         signal.alarm(100)  # as a failure, not as a test that hangs
         job = make_job(plan, ApplyOptions())
-        workers = crew.Crew(job, Switches(), 2)
-        found = list(workers.survey())
+        workers = PlacerPool(job, SharedFlags(), 2)
+        found = list(workers.read_block_stats())
         workers.close()
-        assert len(found) == len(job.survey.sources())
+        assert len(found) == len(job.stats.sources())
         return len(found)
 
     assert play(act) == len(plan.header.blocks) > 2_000

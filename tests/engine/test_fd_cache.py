@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from planbalance import fs
-from planbalance.engine.check import StaleError
-from planbalance.engine.folders import SOURCES_ALONE, Folders, SharedFolders, Shelf
+from planbalance.engine.fd_cache import SOURCES_ALONE, FdCache, Folders, SharedFolders
+from planbalance.engine.staleness import StaleError
 from tests.faults import faulty
 
 
@@ -34,8 +34,8 @@ def is_open(fd: int) -> bool:
 
 def test_whoever_comes_second_gets_what_the_first_has_opened() -> None:
     disk = Disk()
-    shelf = Shelf(disk.open)
-    assert shelf.take("a") == shelf.take("a")
+    cache = FdCache(disk.open)
+    assert cache.take("a") == cache.take("a")
     assert disk.opened == ["a"]
 
 
@@ -46,12 +46,12 @@ def test_those_who_ask_while_it_is_opened_wait_for_it() -> None:
         all_asked.wait(30)
         return disk.open(name)
 
-    shelf = Shelf(slowly)
+    cache = FdCache(slowly)
 
     def ask(first: int) -> int:
         if not first:
             all_asked.wait(30)  # until the first is opening it
-        return shelf.take("a")
+        return cache.take("a")
 
     with ThreadPoolExecutor(9) as threads:
         asked = [threads.submit(ask, number) for number in (1, *(0,) * 8)]
@@ -61,19 +61,19 @@ def test_those_who_ask_while_it_is_opened_wait_for_it() -> None:
 
 def test_what_is_in_use_stays_open_and_of_the_rest_the_last_few_do() -> None:
     disk = Disk()
-    shelf = Shelf(disk.open, unused=2)
-    used = shelf.take("used")
-    rest = {name: shelf.take(name) for name in "abc"}
+    cache = FdCache(disk.open, unused=2)
+    used = cache.take("used")
+    rest = {name: cache.take(name) for name in "abc"}
     assert len({used, *rest.values()}) == 4
     for name in "abc":
-        shelf.give(name)
+        cache.give(name)
     assert [is_open(rest[name]) for name in "abc"] == [False, True, True]
-    assert shelf.take("b") == rest["b"]
-    shelf.close()
+    assert cache.take("b") == rest["b"]
+    cache.close()
     assert [is_open(fd) for fd in (used, rest["b"], rest["c"])] == [True, True, False]
-    shelf.give("used")
-    shelf.give("b")
-    shelf.close()
+    cache.give("used")
+    cache.give("b")
+    cache.close()
     assert not is_open(used)
 
 
@@ -85,10 +85,10 @@ def test_what_could_not_be_opened_is_tried_again_by_the_next() -> None:
             raise failures.pop()
         return disk.open(name)
 
-    shelf = Shelf(first_fails)
+    cache = FdCache(first_fails)
     with pytest.raises(FileNotFoundError):
-        shelf.take("a")
-    assert is_open(shelf.take("a"))
+        cache.take("a")
+    assert is_open(cache.take("a"))
 
 
 def test_a_folder_is_made_and_opened_by_two_calls_and_its_parents_only_once(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
-"""Is a source file still what the plan was made from? Asked of each operation at the moment it is executed.
+"""Whether a source file is still what the plan was made from; checked for each operation when it is executed.
 
-Labels are bound by content. Images are bound by size, and by content where the plan holds it (`--hash-images`), else by
-mtime; where the inputs stand in another place, mtime proves nothing and is not asked. A file touched but not changed
-passes where the content is in the plan. ctime is never used: a hard link changes it.
+Labels are compared by content. Images are compared by size, and by content where the plan holds their sum
+(`--hash-images`), else by mtime; where the inputs are in another place than planned, mtime says nothing and is not
+compared. A file that was touched but not changed passes where its sum is in the plan. ctime is never compared: a hard
+link changes it.
 """
 
 import hashlib
@@ -15,10 +16,10 @@ from planbalance.model import Operation, Source
 
 
 class StaleError(Exception):
-    """A source file is not what was planned; the text says how."""
+    """A source file is not what was planned; the text says in what way."""
 
 
-# What a call says where a file or a folder above it is not there any more.
+# What a call raises where a file, or a folder above it, is not there any more.
 GONE: Final = (FileNotFoundError, NotADirectoryError)
 
 
@@ -38,9 +39,9 @@ def image_size(operation: Operation, now: stat_result) -> None:
 
 
 def needs_content(operation: Operation, now: stat_result, *, mapped: bool) -> bool:
-    """Return whether only the content can tell. Raises StaleError where an image is not the planned one.
+    """Return whether the content has to be compared. Raises StaleError where an image is not the planned one.
 
-    False without an error where size and mtime are the planned ones, which `work.py` sees for itself.
+    False without an error where size and mtime are the planned ones, which `placer.py` checks itself.
     """
     image_size(operation, now)
     if now.st_mtime_ns == operation.image_mtime_ns:
@@ -74,7 +75,7 @@ def label_empty(now: stat_result) -> None:
 
 
 class AbsentLabels:
-    """Where the label of an image without one would lie: it must still not be there."""
+    """Where the label of an image without one would be: it must still be absent."""
 
     def __init__(self, sources: Sequence[Source]) -> None:
         self._pairs = [
@@ -91,7 +92,7 @@ class AbsentLabels:
             self._folders[key] = self._label_folder(*key)
         labels = self._folders[key]
         stem, _, _ = name.rpartition(".")
-        if not stem.strip("."):  # dots at the beginning hide a file, they begin no suffix (os.path.splitext)
+        if not stem.strip("."):  # leading dots hide a file, they do not begin a suffix (os.path.splitext)
             stem = name
         return None if labels is None else (labels, stem + ".txt")
 

@@ -1,0 +1,77 @@
+"""Build a whole dataset: check, stage, place, write the metadata, publish. Run again, it goes on where it stopped."""
+
+from contextlib import suppress
+
+import anyio.to_thread
+
+from planbalance.engine import preflight
+from planbalance.engine.context import Context
+from planbalance.engine.dispatcher import Dispatcher
+from planbalance.engine.job import takes_sums
+from planbalance.engine.journal import JournalFile
+from planbalance.engine.metadata_files import NamedSums, count_files, finish_metadata, write_metadata
+from planbalance.engine.resume import ConfirmedWork, ImageSums, confirm
+from planbalance.engine.schedule import missing_ranges
+from planbalance.engine.staging import Staging, publish
+from planbalance.model import Outcome
+from planbalance.modes import MODE_TABLE
+
+
+async def build(context: Context) -> Outcome:
+    """Place everything that no earlier run did, and publish the dataset.
+
+    With durability safe it is all on disk before it is published.
+    """
+    job = context.job
+    await context.step(lambda: preflight.check(job, context.pool))
+    async with context.open_staging() as staging:
+        onto_empty = await context.begin(staging)
+        safe = job.options.durability == "safe"
+        sums = ImageSums(job) if takes_sums(job, context.mode) else None
+        journal = JournalFile(staging.own, staging.tree.fd, job.node, safe=safe)
+        try:
+            earlier = await context.step(lambda: _earlier_work(context, staging, journal, sums))
+            left = missing_ranges(job.plan.header.blocks, earlier.done)
+            resumed = context.placed = job.slices - sum(part.stop - part.start for part in left)
+            if resumed:
+                await context.step(
+                    lambda: preflight.refuse_space(
+                        job, context.mode, job.staging, share_left=1 - resumed / max(1, job.slices)
+                    )
+                )
+            await journal.begin(earlier.gone)
+            tree = staging.tree if MODE_TABLE[context.mode].places_files else None
+            await context.begin_workers(tree, overwrite=staging.resumed)
+            metadata: NamedSums = []
+            dispatcher = Dispatcher(context, left, journal, sums)
+            await dispatcher.run(lambda: _write_meanwhile(context, staging, metadata))
+            if context.stop or context.errors:
+                with suppress(OSError):
+                    await journal.checkpoint()
+            context.refuse_failures()
+            await context.step(lambda: finish_metadata(context, staging, metadata, sums))
+            if safe:
+                await journal.checkpoint()
+        finally:
+            journal.close()
+        await anyio.to_thread.run_sync(lambda: publish(job, staging, onto_empty=onto_empty))
+    files = count_files(job, context.mode, with_manifest=sums is not None)
+    return context.outcome(files, resumed=resumed, published=True)
+
+
+def _earlier_work(context: Context, staging: Staging, journal: JournalFile, sums: ImageSums | None) -> ConfirmedWork:
+    """Return what earlier runs have done, and add the sums of its images."""
+    job = context.job
+    records = journal.read_earlier(job.plan.header.blocks, with_sums=sums is not None)
+    if sums is not None:
+        for record in records:
+            sums.add(record.ranges, record.sums)
+    return confirm(job, context.mode, staging.tree, records)
+
+
+async def _write_meanwhile(context: Context, staging: Staging, metadata: NamedSums) -> None:
+    """Write the metadata files, which depend on the plan alone, while slices are placed."""
+    try:
+        metadata.extend(await anyio.to_thread.run_sync(write_metadata, context.job, staging, context.mode))
+    except Exception as error:  # raised by `refuse_failures`, once the workers have ended
+        context.failure, context.stop = error, True

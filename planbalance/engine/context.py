@@ -1,0 +1,232 @@
+"""One run of apply: its job, its workers and what has happened so far, and the steps that all kinds of run share.
+
+What a run does from its first check to its last file stands in `apply`, `shard`, `finish` and `dry_run`.
+"""
+
+import asyncio
+import math
+import signal
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Final, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from planbalance import fs, handoff
+from planbalance.engine import preflight
+from planbalance.engine.errors import FileErrors, broken_off
+from planbalance.engine.job import Job, command
+from planbalance.engine.placer import BatchResult, SharedFlags
+from planbalance.engine.placer_pool import PlacerPool, PlacingSettings
+from planbalance.engine.staging import Staging
+from planbalance.errors import InterruptedRunError
+from planbalance.model import Outcome, Progress
+from planbalance.modes import MODE_TABLE, Mode
+
+Value = TypeVar("Value")
+
+_CALLS: Final = 10  # of opening and of beginning a staging folder
+_LINK_WARNING: Final = (
+    "Images are {kind}s to the source: whatever writes through one changes the source. Ultralytics before 8.4.175 and "
+    "YOLOv5 re-save JPEGs that do not end in FF D9, in place"
+)
+_LIST_WARNING: Final = (
+    "Ultralytics and YOLOv5 will write *.cache files into the SOURCE label folders; --mode symlink avoids it"
+)
+
+
+class Context:
+    """One run of apply. Everything here belongs to the loop's thread; workers read `flags` alone.
+
+    Args:
+        job: what to build.
+        pool: its workers, which are parsing the plan.
+        flags: read by the workers before each file.
+        progress: where to report to.
+        began: when, by the monotonic clock.
+
+    Attributes:
+        mode: how images are placed: as asked for, or after a fallback.
+        errors: files that could not be placed.
+        failure: of what is written while slices are placed.
+        stop: no new batch starts.
+        placed: slices in place, by this run and earlier ones.
+        copied: bytes of content.
+        warnings: sentences.
+        call_wait: seconds that a call on the output's file system waits; the shortest seen, for others wait for a core.
+    """
+
+    def __init__(self, job: Job, pool: PlacerPool, flags: SharedFlags, progress: Progress, began: float) -> None:
+        self.job = job
+        self.pool = pool
+        self.flags = flags
+        self.progress = progress
+        self.mode: Mode = job.options.mode
+        self.errors = FileErrors()
+        self.failure: Exception | None = None
+        self.stop = False
+        self.placed = 0
+        self.copied = 0
+        self.warnings: list[str] = []
+        self.call_wait = math.inf
+        self._began = began
+        self._signals = 0
+
+    # ---- signals
+
+    async def listen(self) -> None:
+        """First: running batches finish. Second: workers stop at the next file. Third: the process ends at once."""
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+            async for number in received:
+                self._signals += 1
+                self.stop = True
+                self.flags.halt = self._signals > 1
+                if self._signals > 2:
+                    signal.signal(number, signal.SIG_DFL)
+                    signal.raise_signal(number)
+
+    def interrupted(self) -> InterruptedRunError:
+        """Return the error to raise after a signal."""
+        return InterruptedRunError(
+            f"Interrupted with {self.placed:,} of {self.job.slices:,} slices in place; nothing was published",
+            kind="interrupted",
+            hint=f"resume with: {command(self.job.plan.path, self.job.options)}",
+        )
+
+    # ---- steps
+
+    async def step(self, work: Callable[[], Value]) -> Value:
+        """Run a step in a thread, so that signals are heard meanwhile; raise after it if one came."""
+        value = await anyio.to_thread.run_sync(work)
+        if self._signals:
+            raise self.interrupted()
+        return value
+
+    @asynccontextmanager
+    async def open_staging(self) -> AsyncIterator[Staging]:
+        """Open the staging folder, locked. Its workers end before the lock is given up: none may place a name after."""
+        staging = await anyio.to_thread.run_sync(self._measured, lambda: Staging.open(self.job))
+        try:
+            yield staging
+        finally:
+            self.pool.close()
+            staging.leave()
+
+    async def begin(self, staging: Staging) -> bool:
+        """Settle the mode and pin the options; return whether an empty folder is to be replaced. Raises PlanError."""
+        return await self.step(lambda: self._measured(lambda: self._begin(staging)))
+
+    def _begin(self, staging: Staging) -> bool:
+        job = self.job
+        onto_empty = preflight.refuse_output(job)  # again: another apply may have published before we had the lock
+        self.mode, warning = preflight.settle_mode(job, staging)
+        if warning is not None:
+            self.warnings.append(warning)
+            if not staging.resumed:
+                preflight.refuse_space(job, self.mode, job.staging)
+        traits = MODE_TABLE[self.mode]
+        if not traits.places_files:
+            self.warnings.append(_LIST_WARNING)
+        if traits.link:
+            self.warnings.append(_LINK_WARNING.format(kind=traits.link))
+        if not staging.resumed or job.options.durability == "safe":
+            staging.begin(job, self.mode)
+            if job.options.shard is not None:  # another shard may have been the first
+                self.mode, _ = preflight.settle_mode(job, staging)
+        return onto_empty
+
+    def _measured(self, work: Callable[[], Value]) -> Value:
+        """Do what makes at least `_CALLS` calls on the output's file system, and measure how long each waits."""
+        began, busy = time.monotonic(), time.thread_time()
+        value = work()
+        waited = time.monotonic() - began - (time.thread_time() - busy)
+        self.call_wait = min(self.call_wait, waited / _CALLS)
+        return value
+
+    async def begin_workers(self, tree: fs.Tree | None, *, overwrite: bool) -> None:
+        """Let the workers get ready to place; they have nothing to do until then."""
+        settings = PlacingSettings(self.mode, overwrite, tree)
+        await anyio.to_thread.run_sync(self.pool.begin, settings)
+
+    # ---- results
+
+    def add(self, result: BatchResult) -> None:
+        """Add the result of a batch."""
+        self.progress.advance(result.count, result.copied)
+        self.copied += result.copied
+        self.placed += sum(part.stop - part.start for part in result.done)
+        self.errors.add(result.errors)
+        if self.errors.stale:
+            self.flags.only_check = True
+        if self.errors.give_up:
+            self.stop = True
+
+    def refuse_failures(self) -> None:
+        """Raise what keeps this build from being published, if anything does."""
+        self.errors.refuse(self.job)
+        if self.failure is not None:
+            raise self.failure
+        if self.stop:
+            raise self.interrupted()
+
+    def outcome(self, files: int, *, resumed: int = 0, published: bool = False) -> Outcome:
+        """Return what this run did."""
+        commands, notes = handoff.train_commands(self.job.plan.header, self.job.output)
+        return Outcome(
+            output=self.job.output,
+            mode=self.mode,
+            files=files,
+            bytes=self.copied,
+            seconds=time.monotonic() - self._began,
+            resumed=resumed,
+            published=published,
+            warnings=(*self.warnings, *notes),
+            train_commands=commands,
+        )
+
+
+def _in_a_loop() -> bool:
+    """Return whether this thread runs an event loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def run_until_signal(context: Context, run: Callable[[Context], Awaitable[Outcome]]) -> Outcome:
+    """Run in an event loop while listening for SIGINT and SIGTERM; only the main thread can listen.
+
+    The loop has a thread of its own where this thread already runs one (a notebook). Raises what `run` does;
+    IncompleteError for an OSError; InterruptedRunError.
+    """
+    ended: list[Outcome | Exception] = []  # asyncio formats a task's result when it closes: a second, for a large one
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            if threading.current_thread() is threading.main_thread():
+                tasks.start_soon(context.listen)
+            try:
+                ended.append(await run(context))
+            except Exception as error:  # raised below as itself, not in a group
+                ended.append(error)
+            tasks.cancel_scope.cancel()
+
+    try:
+        if not _in_a_loop():
+            anyio.run(main)
+        else:
+            with ThreadPoolExecutor(max_workers=1) as thread:
+                thread.submit(anyio.run, main).result()
+    except KeyboardInterrupt:
+        raise context.interrupted() from None
+    (end,) = ended
+    if isinstance(end, OSError):
+        raise broken_off(context.job.output, end) from end
+    if isinstance(end, Exception):
+        raise end
+    return end

@@ -1,0 +1,315 @@
+"""The workers of a run: processes forked at the start, and threads of this process; each places one batch at a time.
+
+Processes, since small files and links cost more in the interpreter than in the kernel, and two of them do not wait for
+one interpreter lock. Threads where calls wait for a disk or a server: they cost next to nothing, so there may be many.
+"""
+
+import errno
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice, zip_longest
+from typing import Final, NamedTuple, Protocol
+
+from planbalance import fs
+from planbalance.destination import Destinations
+from planbalance.engine.block_stats import BlockStats
+from planbalance.engine.fd_cache import SOURCES_ALONE, SharedFolders
+from planbalance.engine.job import Job
+from planbalance.engine.manifest import Lines, block_lines
+from planbalance.engine.placer import BatchResult, Placer, SharedFlags
+from planbalance.engine.schedule import Batch, shares
+from planbalance.errors import IncompleteError
+from planbalance.executor.autoscaler import Kind
+from planbalance.executor.processes import Child, ChildGoneError
+from planbalance.model import Block
+from planbalance.modes import Mode
+from planbalance.planfile import BlockFacts
+
+# A process is asked for the statistics of blocks of about so many operations at a time, and so many times ahead. More
+# than these few short questions might not fit into the socket, and both ends would wait for the other one to read.
+_OPERATIONS_ASKED: Final = 4_096
+_BLOCKS_ASKED: Final = 256
+_AHEAD: Final = 16
+
+
+class PlacingSettings(NamedTuple):
+    """What all workers of a run need to know before they place: the mode, what names may exist, and where.
+
+    Attributes:
+        mode: how images are placed, after a fallback.
+        overwrite: names may exist already, from a run that was interrupted.
+        tree: the staging folder; None where files are only checked.
+    """
+
+    mode: Mode
+    overwrite: bool
+    tree: fs.Tree | None
+
+
+class Worker(Protocol):
+    """One worker as the run sees it."""
+
+    @property
+    def kind(self) -> Kind:
+        """Process or thread."""
+
+    @property
+    def owner(self) -> int | None:
+        """Its number among those that have parsed blocks of their own."""
+
+    @property
+    def place(self) -> Callable[[Batch], BatchResult]:
+        """Places a batch; blocks. Raises PlanError, IncompleteError where the worker died."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+class PlacerProcess(Child):
+    """A worker process, from its parent's side.
+
+    It is killed when its parent dies: no process may place names in a staging folder whose lock is free.
+    """
+
+    kind: Final = "processes"
+
+    def __init__(self, number: int, job: Job, flags: SharedFlags, siblings: Sequence["PlacerProcess"]) -> None:
+        super().__init__(lambda: PlacerService(job, flags), siblings, kill_with_parent=True)
+        self.owner: int | None = number
+
+    def place(self, batch: Batch) -> BatchResult:
+        """Place a batch. Raises PlanError; IncompleteError where the process died."""
+        with self.expected_alive():
+            self.ask("place", batch)
+            result: BatchResult = self.answer()
+            return result
+
+    @contextmanager
+    def expected_alive(self) -> Iterator[None]:
+        """Raise IncompleteError where the process turns out to be dead."""
+        try:
+            yield
+        except ChildGoneError:
+            raise IncompleteError(
+                f"A worker process {self.reap()} before its work was done, perhaps for want of memory",
+                kind="worker-died",
+                hint="run the same command again to resume; --jobs 1 works without worker processes",
+            ) from None
+
+    def close(self) -> None:
+        """Let it end, and wait for that; a second call does nothing."""
+        self.hang_up()
+        self.reap()
+
+
+class PlacerService:
+    """What a worker process answers, by name of the method: it parses blocks and keeps them, and places batches.
+
+    Args:
+        job: what to build.
+        flags: shared with the parent.
+
+    Attributes:
+        place: `Placer.place`, from `begin` on.
+    """
+
+    place: Callable[[Batch], BatchResult]
+
+    def __init__(self, job: Job, flags: SharedFlags) -> None:
+        self._job = job
+        self._flags = flags
+
+    def block_stats(self, indices: Sequence[int]) -> list[BlockStats]:
+        """Parse blocks, keep them, and return their statistics. Raises PlanError."""
+        return [self._job.stats.maker.of(index, self._job.plan.read_block(index)) for index in indices]
+
+    def begin(self, mode: Mode, overwrite: bool, tree: tuple[int, int] | None) -> None:  # noqa: FBT001 - sent by position
+        """Get ready to place; `tree` is device and inode of the staging folder, None where files are only checked."""
+        opened = None if tree is None else fs.Tree(self._job.staging)
+        if opened is not None and fs.open_identity(opened.fd) != tree:
+            raise OSError(errno.ESTALE, "it was replaced", self._job.staging)
+        self._job.plan.all_was_read()
+        folders = SharedFolders(opened, SOURCES_ALONE)
+        self.place = Placer(self._job, mode, folders, self._flags, overwrite=overwrite, copier=fs.Copier()).place
+
+    def manifest(self, index: int, sums: bytes) -> tuple[Lines, Lines]:
+        """Return a block's lines of the manifest."""
+        return _manifest_of(self._job, index, sums)
+
+
+def _manifest_of(job: Job, index: int, sums: bytes) -> tuple[Lines, Lines]:
+    """Return the manifest's lines of block `index`; `sums` are its images', end to end. Raises PlanError."""
+    header = job.plan.header
+    return block_lines(Destinations(header.sources, header.parameters["layout"]), job.plan.read_block(index), sums)
+
+
+class PlacerThread:
+    """A worker thread: any thread of this process may call it, one at a time."""
+
+    kind: Final = "threads"
+    owner: Final = None
+
+    def __init__(self, placer: Placer) -> None:
+        self.place = placer.place
+        self.close = placer.close
+
+
+class _StatsQuestions:
+    """Asks a process for block statistics: a few portions ahead, so that it need not wait while this process is busy.
+
+    Attributes:
+        asked: the portions whose answers are due.
+    """
+
+    def __init__(self, process: PlacerProcess, portions: Sequence[Sequence[int]]) -> None:
+        self._process = process
+        self._left = iter(portions)
+        self.asked: deque[Sequence[int]] = deque()
+        for portion in islice(self._left, _AHEAD):
+            self._ask(portion)
+
+    def next(self) -> Iterator[tuple[int, BlockStats]]:
+        """Yield the blocks of the next portion with their statistics. Raises PlanError, IncompleteError."""
+        if not self.asked:
+            return
+        with self._process.expected_alive():
+            found = self._process.answer()
+        yield from zip(self.asked.popleft(), found, strict=True)
+        for portion in islice(self._left, 1):
+            self._ask(portion)
+
+    def _ask(self, portion: Sequence[int]) -> None:
+        with self._process.expected_alive():
+            self._process.ask("block_stats", portion)
+        self.asked.append(portion)
+
+
+def _portions(blocks: Sequence[Block], owned: Sequence[int]) -> list[list[int]]:
+    """Return the blocks that a worker owns, cut into what it is asked for at a time."""
+    portions: list[list[int]] = []
+    room = 0
+    for index in owned:
+        if room <= 0 or len(portions[-1]) == _BLOCKS_ASKED:
+            portions.append([])
+            room = _OPERATIONS_ASKED
+        portions[-1].append(index)
+        room -= blocks[index].count
+    return portions
+
+
+class PlacerPool:
+    """The workers of one run.
+
+    Args:
+        job: what to build.
+        flags: read by the workers before each file.
+        processes: how many to fork; 0 for none.
+    """
+
+    def __init__(self, job: Job, flags: SharedFlags, processes: int) -> None:
+        self._job = job
+        self._flags = flags
+        self._copier = fs.Copier()
+        self._folders: SharedFolders | None = None
+        self._settings: PlacingSettings | None = None
+        self._idle_threads: list[PlacerThread] = []
+        self._processes: list[PlacerProcess] = []
+        self._questions: list[_StatsQuestions] = []
+        self.owned: list[list[int]] = shares(job.plan.header.blocks, processes) if processes else []
+        try:
+            for number, owned in enumerate(self.owned):
+                self._processes.append(PlacerProcess(number, job, flags, self._processes))
+                self._questions.append(_StatsQuestions(self._processes[-1], _portions(job.plan.header.blocks, owned)))
+        except OSError:  # no process or memory left for this user: threads need neither
+            self.close()
+            self.owned = []
+        except BaseException:
+            self.close()
+            raise
+        self._idle_processes = list(self._processes)
+
+    @property
+    def processes(self) -> int:
+        """How many worker processes there are."""
+        return len(self._processes)
+
+    def read_block_stats(self) -> Iterator[tuple[int, BlockFacts]]:
+        """Yield the facts of every block as the processes send them; `Job.stats` knows all blocks once it ends.
+
+        Nothing where there are no processes. Raises PlanError.
+        """
+        questions = list(self._questions)
+        while questions:
+            for each in questions:
+                for index, found in each.next():
+                    self._job.stats.add(index, found)
+                    yield index, found.facts
+            questions = [each for each in questions if each.asked]
+
+    def begin(self, settings: PlacingSettings) -> None:
+        """Let all workers get ready to place."""
+        self._settings = settings
+        self._folders = SharedFolders(settings.tree)
+        tree = None if settings.tree is None else fs.open_identity(settings.tree.fd)
+        for process in self._processes:
+            with process.expected_alive():
+                process.ask("begin", settings.mode, settings.overwrite, tree)
+        for process in self._processes:
+            with process.expected_alive():
+                process.answer()
+
+    def idle_worker(self, kind: Kind) -> Worker | None:
+        """Return an idle worker of a kind; a new thread where all are busy, None where there is no such process."""
+        if kind == "processes":
+            return self._idle_processes.pop(0) if self._idle_processes else None
+        if self._idle_threads:
+            return self._idle_threads.pop()
+        assert self._settings is not None
+        assert self._folders is not None
+        mode, overwrite, _ = self._settings
+        copier = self._copier
+        return PlacerThread(Placer(self._job, mode, self._folders, self._flags, overwrite=overwrite, copier=copier))
+
+    def give_back(self, worker: Worker, *, spent: bool) -> None:
+        """Take a worker back that has nothing to do; `spent`: a process will not have more later on."""
+        if isinstance(worker, PlacerThread):
+            self._idle_threads.append(worker)
+        elif isinstance(worker, PlacerProcess) and not spent:
+            self._idle_processes.append(worker)
+
+    def manifest(self, sums: Mapping[int, bytes | bytearray]) -> Iterator[Lines]:
+        """Yield the manifest's lines of every block, in any order, each made where the block was parsed.
+
+        Args:
+            sums: of every block's images, end to end.
+        """
+        if not self._processes:
+            for index, of_block in sums.items():
+                yield from _manifest_of(self._job, index, bytes(of_block))
+        for asked in zip_longest(
+            *self.owned
+        ):  # one question at a time, or both ends would wait for the other one to read
+            pairs = [pair for pair in zip(self._processes, asked, strict=True) if pair[1] is not None]
+            for process, index in pairs:
+                with process.expected_alive():
+                    process.ask("manifest", index, bytes(sums[index]))
+            for process, _ in pairs:
+                with process.expected_alive():
+                    lines = process.answer()
+                yield from lines
+
+    def dismiss(self) -> None:
+        """Let idle processes end: they are not asked for anything any more."""
+        for process in self._processes:
+            process.hang_up()
+
+    def close(self) -> None:
+        """End all workers and wait for them."""
+        self.dismiss()
+        workers: tuple[Worker, ...] = (*self._processes, *self._idle_threads)
+        for worker in workers:
+            worker.close()
+        self._processes, self._questions, self._idle_processes, self._idle_threads = [], [], [], []
+        if self._folders is not None:
+            self._folders.close()

@@ -1,0 +1,175 @@
+"""Build one shard of a dataset, and read what shards have done.
+
+Each run of a shard writes a journal of its own, so that two runs of one shard never write into the same file. A journal
+counts blocks within its shard. What a run takes over from earlier ones it writes into its own journal, where its own
+sync line covers it: the node that finishes is another machine, and counts nothing else.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Final, NamedTuple
+
+from planbalance import fs
+from planbalance.engine import preflight
+from planbalance.engine.context import Context
+from planbalance.engine.dispatcher import Dispatcher
+from planbalance.engine.job import Job, takes_sums
+from planbalance.engine.journal import JournalFile, Record, line, opening, read_journal
+from planbalance.engine.resume import ConfirmedWork, ImageSums, confirm
+from planbalance.engine.schedule import Range, missing_ranges
+from planbalance.engine.staging import Staging
+from planbalance.lock_owner import Node
+from planbalance.model import Block, Outcome
+from planbalance.shards import Shard
+
+_PREFIX: Final = f"{fs.JOURNAL}-"
+_NO_NODE: Final = Node("", "")
+
+
+async def build_shard(context: Context) -> Outcome:
+    """Place everything of this shard that no earlier run did, and put it on disk; publish nothing."""
+    job, shard = context.job, context.job.options.shard
+    assert shard is not None
+    await context.step(lambda: preflight.check(job, context.pool))
+    if not job.slices:  # more shards than folders, or blocks, to share out
+        return context.outcome(0)
+    async with context.open_staging() as staging:
+        await context.begin(staging)
+        sums = ImageSums(job) if takes_sums(job, context.mode) else None
+        if await context.step(lambda: _is_done(context, staging, with_sums=sums is not None)):
+            return context.outcome(2 * job.slices, resumed=job.slices)
+        safe = job.options.durability == "safe"
+        journal = JournalFile(staging.own, staging.tree.fd, job.node, safe=safe, name=_new_name(shard))
+        try:
+            earlier = await context.step(lambda: _earlier_work(context, staging, sums))
+            left = missing_ranges(job.plan.header.blocks, earlier.done)
+            resumed = context.placed = job.slices - sum(part.stop - part.start for part in left)
+            await context.step(
+                lambda: preflight.refuse_space(job, context.mode, job.staging, share_left=1 - resumed / job.slices)
+            )
+            await journal.begin((), _opening_line(job, shard))
+            for record in _taken_over(earlier.done, sums):
+                await journal.append(record)
+            await context.begin_workers(staging.tree, overwrite=staging.resumed)
+            await Dispatcher(context, left, journal, sums).run()
+            if context.stop or context.errors:
+                with suppress(OSError):
+                    await journal.checkpoint()
+            context.refuse_failures()
+            await journal.checkpoint()  # for the node that finishes
+        finally:
+            journal.close()
+    return context.outcome(2 * job.slices, resumed=resumed)
+
+
+def _is_done(context: Context, staging: Staging, *, with_sums: bool) -> bool:
+    """Return whether this shard is done: its journals say that all of it is on disk, and all of its names are there."""
+    job, shard = context.job, context.job.options.shard
+    assert shard is not None
+    blocks = job.plan.header.blocks
+    journals = ShardJournals(job, staging.own, with_sums=with_sums).of(shard, blocks, _NO_NODE)
+    records = [record for journal in journals for record in journal.records]
+    recorded: dict[int, list[tuple[int, int]]] = {}
+    for part in (part for record in records for part in record.ranges):
+        recorded.setdefault(part.block, []).append((part.start, part.stop))
+    if missing_ranges(blocks, recorded):
+        return False
+    return not confirm(job, context.mode, staging.tree, records).gone
+
+
+def _earlier_work(context: Context, staging: Staging, sums: ImageSums | None) -> ConfirmedWork:
+    """Return what earlier runs of this shard have done, and add the sums of its images."""
+    job, shard = context.job, context.job.options.shard
+    assert shard is not None
+    journals = ShardJournals(job, staging.own, with_sums=sums is not None).of(shard, job.plan.header.blocks)
+    records = [record for journal in journals for record in journal.records]
+    if sums is not None:
+        for record in records:
+            sums.add(record.ranges, record.sums)
+    return confirm(job, context.mode, staging.tree, records)
+
+
+def _taken_over(done: Mapping[int, Sequence[tuple[int, int]]], sums: ImageSums | None) -> Iterator[Record]:
+    """Yield the records that a run writes of what earlier runs did: one a block."""
+    for block, runs in done.items():
+        ranges = tuple(Range(block, start, stop) for start, stop in runs)
+        yield Record(ranges, b"" if sums is None else sums.of(ranges))
+
+
+def _new_name(shard: Shard) -> str:
+    """Return a name for the journal of a run of this shard that no other run has."""
+    return f"{_PREFIX}{shard.number}-{os.urandom(8).hex()}"
+
+
+def _opening_line(job: Job, shard: Shard) -> bytes:
+    """Return a shard's journal's first line."""
+    return line({"shard": [*shard], "digest": job.plan.header.digest, "tool": tool_version(), "host": job.node.host})
+
+
+def tool_version() -> str:
+    """Return the version of planbalance that runs; "" where it is not installed (a checkout on the path)."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - slow, and only shards need it
+
+    try:
+        return version("planbalance")
+    except PackageNotFoundError:
+        return ""
+
+
+# ---- what shards have done ------------------------------------------------------------------------------------------
+
+
+class ShardJournal(NamedTuple):
+    """What one run of a shard has written.
+
+    Attributes:
+        records: what it did, as far as it counts for the reader.
+        tool: the version of planbalance that ran.
+        host: where it ran.
+    """
+
+    records: tuple[Record, ...]
+    tool: str
+    host: str
+
+
+class ShardJournals:
+    """The journals of the shards of one build; their folder is listed once.
+
+    Args:
+        job: which build.
+        own: descriptor of the staging folder's `.planbalance`.
+        with_sums: a record counts only with its images' sums.
+    """
+
+    def __init__(self, job: Job, own: int, *, with_sums: bool) -> None:
+        self._job = job
+        self._own = own
+        self._names = _by_shard(fs.list_folder(own))
+        self._with_sums = with_sums
+
+    def of(self, shard: Shard, blocks: Sequence[Block], node: Node | None = None) -> Iterator[ShardJournal]:
+        """Yield the journals of one shard; one of another plan or count of shards is passed over. Raises OSError.
+
+        `node`: the reader's, by default this machine; `_NO_NODE` counts only what is known to be on disk.
+        """
+        for name in self._names.get(shard.number, ()):
+            try:
+                data = fs.read_whole(name, self._own)
+            except FileNotFoundError:
+                continue  # listed by a cache that is older than the last publication
+            first = opening(data)
+            if first.get("shard") == [*shard] and first.get("digest") == self._job.plan.header.digest:
+                journal = read_journal(data, blocks, node or self._job.node, with_sums=self._with_sums)
+                yield ShardJournal(journal.records, str(first.get("tool")), str(first.get("host")))
+
+
+def _by_shard(names: Iterable[str]) -> dict[int, list[str]]:
+    """Return the journals among the names in a staging folder's `.planbalance`, by their shard's number."""
+    found: dict[int, list[str]] = {}
+    for name in sorted(names):
+        number = name.removeprefix(_PREFIX).partition("-")[0] if name.startswith(_PREFIX) else ""
+        if number.isascii() and number.isdigit():
+            found.setdefault(int(number), []).append(name)
+    return found

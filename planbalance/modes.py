@@ -1,0 +1,46 @@
+"""The table of modes: what each way of placing images needs and does. Pure.
+
+A new mode is a row here (and its name in `Mode`), and in `engine/placer.py` the function that places one file.
+"""
+
+from collections.abc import Mapping
+from typing import Final, Literal, NamedTuple
+
+Mode = Literal["copy", "hardlink", "symlink", "reflink", "list"]
+
+
+class ModeTraits(NamedTuple):
+    """One mode.
+
+    Attributes:
+        places_files: images and labels stand below the output; else only lists of the inputs' paths do.
+        copies_images: the bytes of images are read and written, so that they can be summed for a manifest.
+        owns_images: whatever changes an input later does not change the output.
+        link: what an image's name is, for people; "" where it is a file of its own.
+        by_path: images are found by the inputs' paths, so the inputs must stay where they are.
+        takes_inode: an image takes an inode of the output's file system.
+        may_be_refused: some file systems, or pairs of them, cannot do it; it is tried before the build begins.
+    """
+
+    places_files: bool = True
+    copies_images: bool = False
+    owns_images: bool = False
+    link: str = ""
+    by_path: bool = False
+    takes_inode: bool = True
+    may_be_refused: bool = False
+
+    @property
+    def pins_inputs(self) -> bool:
+        """Whether files of the output name the inputs, so that a build cannot go on where they were moved."""
+        return self.by_path and self.places_files
+
+
+MODE_TABLE: Final[Mapping[Mode, ModeTraits]] = {
+    "copy": ModeTraits(copies_images=True, owns_images=True),
+    "hardlink": ModeTraits(link="hard link", takes_inode=False, may_be_refused=True),
+    "symlink": ModeTraits(link="symbolic link", by_path=True, may_be_refused=True),
+    "reflink": ModeTraits(owns_images=True, may_be_refused=True),
+    "list": ModeTraits(places_files=False, by_path=True, takes_inode=False),
+}
+MODES: Final[tuple[Mode, ...]] = tuple(MODE_TABLE)

@@ -1,0 +1,19 @@
+"""The table of modes: complete, and each mode has the function that places its files."""
+
+from typing import get_args
+
+from planbalance.engine.placer import PLACES_AFTER_CHECK, PLACES_OPEN_FILES
+from planbalance.modes import MODE_TABLE, MODES, Mode
+
+
+def test_every_mode_has_a_row() -> None:
+    assert MODES == tuple(MODE_TABLE) == get_args(Mode)
+
+
+def test_every_mode_that_places_files_has_a_function_that_places_one() -> None:
+    placing = {mode for mode, traits in MODE_TABLE.items() if traits.places_files}
+    assert placing == {*PLACES_OPEN_FILES, *PLACES_AFTER_CHECK}
+
+
+def test_a_mode_that_may_be_refused_can_be_tried() -> None:
+    assert {mode for mode, traits in MODE_TABLE.items() if traits.may_be_refused} <= set(PLACES_AFTER_CHECK)
