@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 REPOSITORY: Final = Path(__file__).parents[2]
-TEXTS: Final = ("README.md", "CHANGELOG.md", "CITATION.cff", "pyproject.toml", "benchmarks/README.md", "docs/**/*.md")
+TEXTS: Final = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "CITATION.cff", "pyproject.toml", "benchmarks/README.md", "docs/**/*.md")
 _ADDRESS: Final = re.compile(r"https?://[^\s<>\"'`)\]}|\\]+")
 _SECONDS: Final = 20.0
 _NO_SUCH_METHOD: Final = frozenset((400, 403, 405, 501))  # some servers refuse to be asked without sending the page

@@ -14,7 +14,7 @@ from tests.docs.blocks import as_pattern, blocks
 from tests.docs.places import DOCS, REPOSITORY
 from tests.docs.session import DocsError, Session, check_syntax, reader
 
-PAGES = sorted([REPOSITORY / "README.md", *DOCS.rglob("*.md")])
+PAGES = sorted([REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *DOCS.rglob("*.md")])
 LANGUAGES = frozenset(("console", "python", "text", "json", "yaml", "csv", "bash", "bibtex"))
 
 pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="the docs are not here")

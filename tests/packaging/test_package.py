@@ -73,6 +73,7 @@ class TestBuilt:
         for needed in (
             "README.md",
             "CHANGELOG.md",
+            "CONTRIBUTING.md",
             "CITATION.cff",
             "LICENSE",
             "Makefile",
