@@ -765,6 +765,16 @@ def test_slices_near_a_positive_are_not_drawn() -> None:
         assert decode(volume.dropped, limit=99) == near
 
 
+def test_a_gap_that_cannot_be_applied_is_said() -> None:
+    """Without numbers nothing is near a positive: negatives at a tear's edge are then drawn like others."""
+    without = {"gap": 2, "volume_pattern": r"IM\d+-(?P<volume>v\d+)"}
+    (said,) = (text for text in planned(snapshot_of(LONG), **without).header.warnings if "--gap" in text)
+    assert said.startswith("--gap 2 cannot be applied in 2 train volumes with positive slices: not all of their slices")
+    assert "(?P<slice>)" in said
+    for options in ({"gap": 2}, {**without, "gap": 0}):
+        assert not any("--gap" in text for text in planned(snapshot_of(LONG), **options).header.warnings)
+
+
 def test_hard_negatives_are_always_kept() -> None:
     split_map: dict[str, Split] = {"v1": "train", "v0": "train"}
     hard = ("IM7-v1.png", "images/train/IM9-v0.png", "IM33-v1", "nowhere.png")

@@ -84,7 +84,8 @@ def undersample(
     doubt = sum(len(volume.slices) - volume.positives for volume in train) - available
     numbers = _Numbers(positives, wanted, available, doubt, len(always), len(before), len(before & chosen))
     emptied = [identity for identity, slices in kept.items() if not slices]
-    return Thinned(kept, len(always), tuple(_warnings(options, numbers, emptied, unmatched)))
+    unnumbered = [pool.volume.id for pool in pools if _lacks_numbers(pool.volume)] if options.gap else []
+    return Thinned(kept, len(always), tuple(_warnings(options, numbers, emptied, unmatched, unnumbered)))
 
 
 class _Numbers(NamedTuple):
@@ -131,6 +132,11 @@ def _pool(
     return _Pool(volume, candidates, negatives, hard, earlier)
 
 
+def _lacks_numbers(volume: Volume) -> bool:
+    """Return whether `--gap` cannot be applied in a volume: it has a positive slice, and one without a number."""
+    return volume.positives > 0 and any(one.number is None for one in volume.slices)
+
+
 def _named(
     inputs: Sequence[Input], volumes: Iterable[Volume], entries: tuple[str, ...]
 ) -> tuple[set[tuple[int, str]], tuple[str, ...]]:
@@ -161,10 +167,20 @@ def _kept_before(older: ReadablePlan | None) -> set[tuple[str, str]]:
 
 
 def _warnings(
-    options: PlanOptions, numbers: _Numbers, emptied: Sequence[str], unmatched: Sequence[str]
+    options: PlanOptions,
+    numbers: _Numbers,
+    emptied: Sequence[str],
+    unmatched: Sequence[str],
+    unnumbered: Sequence[str],
 ) -> Iterator[str]:
     if unmatched:
         yield f"--always-keep matched nothing with {some(unmatched)}."
+    if unnumbered:
+        yield (
+            f"--gap {options.gap} cannot be applied in {counted(len(unnumbered), 'train volume')} with positive "
+            f"slices: not all of their slices have a number ({some(unnumbered)}). Give the numbers by (?P<slice>) in "
+            "--volume-pattern, or in the column slice of --slice-map."
+        )
     if numbers.wanted > numbers.available:
         ratio = plain(options.negatives_per_positive or Decimal(0))
         apart = f" ({numbers.doubtful:,} more lie within --gap {options.gap})" if numbers.doubtful else ""

@@ -27,6 +27,7 @@ class Picture(NamedTuple):
         label: the bytes of its label file, which no other label with an annotation has; None where none was written.
         volume: the series that it is a slice of.
         patient: what must stay in one split.
+        number: of the slice in the volume; None where nothing tells it.
         classes: of its annotations, one each.
         split: the one that the dataset gives it to, or None.
     """
@@ -37,6 +38,7 @@ class Picture(NamedTuple):
     label: bytes | None
     volume: str
     patient: str
+    number: int | None
     classes: tuple[int, ...]
     split: str | None
 
@@ -114,6 +116,7 @@ class Form:
         classes: tuple[int, ...],
         *,
         volume: str,
+        number: int | None = None,
         patient: str | None = None,
         split: str | None = None,
         label: str | None = None,
@@ -127,14 +130,14 @@ class Form:
         annotation has no label file. `prefix`: what is put before its name when inputs are pooled. `data`: the image's
         bytes, by default those of a picture.
         """
-        number = len(self.pictures)
-        data = data or picture_bytes(f"{image}/{number}")
+        count = len(self.pictures)
+        data = data or picture_bytes(f"{image}/{count}")
         path = write(self.root / image, data)
-        text = self.text(classes, number).encode() if classes or not unlabelled else None
+        text = self.text(classes, count).encode() if classes or not unlabelled else None
         if text is not None:
             write(self.root / (label or label_of(image)), text)
         name = f"{prefix}{path.name}"
-        self.pictures.append(Picture(path, name, data, text, volume, patient or volume, classes, split))
+        self.pictures.append(Picture(path, name, data, text, volume, patient or volume, number, classes, split))
         return image
 
     def file(self, name: str, text: str) -> None:
@@ -158,12 +161,12 @@ def positions(volume: int, classes: int = 1, *, often: bool = False) -> Iterator
     """Yield the slices of a volume, 5 to 8, and the classes annotated in each.
 
     A third of the volumes have findings, in two or three slices. With `often`, four of five have some, in all slices
-    but the first.
+    but the first. The second slice has a box of each of two classes, the third two of one class.
     """
     for index in range(1, 6 + volume % 4):
         found = volume % 5 and index > 1 if often else volume % 3 == 1 and 2 <= index < 4 + volume % 2
-        several = 2 if index == 2 else 1
-        yield index, tuple((index + more) % classes for more in range(several)) if found else ()
+        boxes_of = {2: (index, index + 1), 3: (index, index)}.get(index, (index,))
+        yield index, tuple(one % classes for one in boxes_of) if found else ()
 
 
 def by_volume(volume: int) -> str:
@@ -199,7 +202,9 @@ def roboflow(root: Path) -> Form:
             split = by_image(knee, index)
             for version in range(2 if split == "train" else 1):
                 name = f"knee_{knee:02d}_mp4-{index}_jpg.rf.{digits((knee, index, version), 32)}.jpg"
-                form.add(f"{ROBOFLOW_FOLDERS[split]}/images/{name}", classes, volume=f"{knee}", split=split)
+                form.add(
+                    f"{ROBOFLOW_FOLDERS[split]}/images/{name}", classes, number=index, volume=f"{knee}", split=split
+                )
     form.file("data.yaml", ROBOFLOW_YAML.format(count=2, names="['cyst', 'tear']"))
     form.file("README.roboflow.txt", "knee-mri\n\nThe dataset includes images.\n")
     form.file("README.dataset.txt", "# knee-mri\n")
@@ -213,7 +218,7 @@ def roboflow_without_test(root: Path) -> Form:
         for index, classes in positions(case):
             split = "val" if (case + index) % 4 == 0 else "train"
             name = f"case{case:02d}_slice_{index}_png.rf.{digits((case, index), 32)}.jpg"
-            form.add(f"{ROBOFLOW_FOLDERS[split]}/images/{name}", classes, volume=f"{case}", split=split)
+            form.add(f"{ROBOFLOW_FOLDERS[split]}/images/{name}", classes, number=index, volume=f"{case}", split=split)
     form.file("data.yaml", ROBOFLOW_YAML.format(count=1, names="['tear']"))
     return form
 
@@ -225,7 +230,7 @@ def roboflow_darknet(root: Path) -> Form:
         for index, classes in positions(case, 2):
             split = by_image(case, index)
             image = f"{ROBOFLOW_FOLDERS[split]}/pt{case:03d}_{index:03d}_png.rf.{digits((case, index), 32)}.jpg"
-            form.add(image, classes, volume=f"{case}", split=split, label=beside(image))
+            form.add(image, classes, number=index, volume=f"{case}", split=split, label=beside(image))
     for folder in ROBOFLOW_FOLDERS.values():
         form.file(f"{folder}/_darknet.labels", "cyst\ntear\n")
     return form
@@ -240,7 +245,7 @@ def cvat_yolo(root: Path) -> Form:
         for index, classes in positions(case, 2):
             image = f"obj_{subset}_data/P{case:03d}_{index:03d}.png"
             split = "val" if subset == "valid" else "train"
-            form.add(image, classes, volume=f"{case}", split=split, label=beside(image))
+            form.add(image, classes, number=index, volume=f"{case}", split=split, label=beside(image))
             listed[subset].append(f"data/{image}\n")
     for subset, lines in listed.items():
         form.file(f"{subset}.txt", "".join(lines))
@@ -260,7 +265,7 @@ def cvat_ultralytics(root: Path) -> Form:
         for index, classes in positions(scan):
             split = by_volume(scan)
             image = f"images/{split}/scan{scan:02d}/{index:03d}.png"
-            listed[split].append(form.add(image, classes, volume=f"{scan}", split=split) + "\n")
+            listed[split].append(form.add(image, classes, number=index, volume=f"{scan}", split=split) + "\n")
     for split, lines in listed.items():
         form.file(f"{split}.txt", "".join(lines))
     form.file("data.yaml", "names:\n  0: mass\npath: .\ntest: test.txt\ntrain: train.txt\nval: val.txt\n")
@@ -272,9 +277,8 @@ def label_studio(root: Path) -> Form:
     form = Form(root, ("nodule", "scar"))
     for case in range(1, 13):
         for index, classes in positions(case, 2):
-            form.add(
-                f"images/{digits((case, index), 8)}-case{case:02d}_slice_{index:03d}.png", classes, volume=f"{case}"
-            )
+            image = f"images/{digits((case, index), 8)}-case{case:02d}_slice_{index:03d}.png"
+            form.add(image, classes, number=index, volume=f"{case}")
     form.file("classes.txt", "nodule\nscar\n")
     categories = [{"id": 0, "name": "nodule"}, {"id": 1, "name": "scar"}]
     info = {"year": 2024, "version": "1.0", "contributor": "Label Studio"}
@@ -289,7 +293,7 @@ def labelimg(root: Path) -> Form:
     for knee in range(1, 13):
         for index, classes in positions(knee):
             image = f"images/knee{knee:02d}_{index:03d}.png"
-            form.add(image, classes, volume=f"{knee}", label=beside(image), unlabelled=True)
+            form.add(image, classes, number=index, volume=f"{knee}", label=beside(image), unlabelled=True)
     form.file("images/classes.txt", "meniscus_tear\r\n")
     form.file("images/._knee01_001.png", "resources of another file system")
     return form
@@ -301,7 +305,7 @@ def flat_folder(root: Path) -> Form:
     for volume in range(1, 13):
         for index, classes in positions(volume):
             image = f"volume-{volume}_z{index:03d}.jpg"
-            form.add(image, classes, volume=f"{volume}", label=beside(image))
+            form.add(image, classes, number=index, volume=f"{volume}", label=beside(image))
     form.file("classes.txt", "lesion\n")
     return form
 
@@ -314,7 +318,7 @@ def fiftyone(root: Path) -> Form:
         for index, classes in positions(film):
             split = by_volume(film)
             image = f"images/{folders[split]}/file1000{film:03d}_{index}.png"
-            form.add(image, classes, volume=f"{film}", split=split, unlabelled=True)
+            form.add(image, classes, number=index, volume=f"{film}", split=split, unlabelled=True)
     named = "".join(f"{folder}: ./images/{folder}/\n" for folder in folders.values())
     form.file("dataset.yaml", f"names:\n  0: tear\npath: {root}\n{named}")
     return form
@@ -331,7 +335,7 @@ def coco_layout(root: Path) -> Form:
         folder = "val2017" if case > 9 else "train2017"
         for index, classes in positions(case, 3, often=True):
             image = f"images/{folder}/case_{case:04d}_slice_{index:03d}.jpg"
-            form.add(image, classes, volume=f"{case}", split=folder.removesuffix("2017"), unlabelled=True)
+            form.add(image, classes, number=index, volume=f"{case}", split=folder.removesuffix("2017"), unlabelled=True)
             listed[folder].append(f"./{image}\n")
     for folder, lines in listed.items():
         form.file(f"{folder}.txt", "".join(lines))
@@ -350,7 +354,7 @@ def autosplit(root: Path) -> Form:
         for index, classes in positions(patient):
             split = by_image(patient, index)
             image = f"images/patient{patient:02d}_{index:03d}.png"
-            listed[split].append(f"./{form.add(image, classes, volume=f'{patient}', split=split)}\n")
+            listed[split].append(f"./{form.add(image, classes, number=index, volume=f'{patient}', split=split)}\n")
     for split, lines in listed.items():
         form.file(f"autosplit_{split}.txt", "".join(lines))
     places = "".join(f"{split}: autosplit_{split}.txt\n" for split in listed)
@@ -367,7 +371,7 @@ def windows_lists(root: Path) -> Form:
         for index, classes in positions(knee):
             split = by_volume(knee)
             image = f"images/{split}/MR{knee:03d}-{index:03d}.png"
-            form.add(image, classes, volume=f"{knee}", split=split)
+            form.add(image, classes, number=index, volume=f"{knee}", split=split)
             listed[split].append("D:\\data\\knee\\" + image.replace("/", "\\") + "\r\n")
     for split, lines in listed.items():
         form.file(f"{split}.txt", "\ufeff" + "".join(lines))
@@ -383,7 +387,13 @@ def several_sites(root: Path) -> Form:
     for case in range(1, 13):
         site, split = ("a", "train") if case <= 5 else ("b", "train") if case <= 9 else ("c", "val")
         for index, classes in positions(case):
-            form.add(f"site-{site}/images/case_{case:04d}_{index:03d}.png", classes, volume=f"{case}", split=split)
+            form.add(
+                f"site-{site}/images/case_{case:04d}_{index:03d}.png",
+                classes,
+                number=index,
+                volume=f"{case}",
+                split=split,
+            )
     form.file(
         "data.yaml",
         f"path: {root}\ntrain:\n  - site-a/images\n  - site-b/images\nval: site-c/images\nnames:\n  0: tear\n",
@@ -399,7 +409,7 @@ def split_folders_first(root: Path) -> Form:
         for index, classes in positions(case):
             split = by_volume(case)
             image = f"{folders[split]}/images/LIDC-IDRI-{case:04d}_slice_{index:03d}.PNG"
-            form.add(image, classes, volume=f"{case}", split=split)
+            form.add(image, classes, number=index, volume=f"{case}", split=split)
     form.file("classes.txt", "lesion\n")
     return form
 
@@ -411,7 +421,9 @@ def colab_lists(root: Path) -> Form:
     for case in range(1, 13):
         for index, classes in positions(case):
             split = "val" if (case + index) % 4 == 0 else "train"
-            image = form.add(f"images/case{case:03d}_{index:03d}.jpg", classes, volume=f"{case}", split=split)
+            image = form.add(
+                f"images/case{case:03d}_{index:03d}.jpg", classes, number=index, volume=f"{case}", split=split
+            )
             listed["valid" if split == "val" else "train"].append(f"/content/drive/MyDrive/knee/{image}\n")
     for split, lines in listed.items():
         form.file(f"{split}.txt", "".join(lines))
@@ -428,7 +440,7 @@ def renamed_by_windows(root: Path) -> Form:
     form = Form(root)
     for knee in range(1, 13):
         for index, classes in positions(knee):
-            form.add(f"images/knee {knee:02d} ({index}).png", classes, volume=f"{knee}")
+            form.add(f"images/knee {knee:02d} ({index}).png", classes, number=index, volume=f"{knee}")
     form.file("classes.txt", "tear\n")
     return form
 
@@ -440,7 +452,7 @@ def two_exports(root: Path) -> Form:
         for case in range(1, 7):
             for index, classes in positions(case + 2 * (site == "york")):
                 image = f"{site}/images/train/case_{case:04d}_{index:03d}.png"
-                form.add(image, classes, volume=f"{site}/{case}", split="train", prefix=f"{site}-")
+                form.add(image, classes, number=index, volume=f"{site}/{case}", split="train", prefix=f"{site}-")
         form.file(f"{site}/data.yaml", "train: images/train\nval: images/train\nnames: [tear]\n")
     form.words = (
         *("--input", f"leeds={root}/leeds", "--input", f"york={root}/york"),
@@ -455,7 +467,7 @@ def roots_apart(root: Path) -> Form:
     for scan in range(1, 13):
         for index, classes in positions(scan):
             name = f"scan{scan:02d}/slice_{index:03d}"
-            form.add(f"pictures/{name}.png", classes, volume=f"{scan}", label=f"annotations/{name}.txt")
+            form.add(f"pictures/{name}.png", classes, number=index, volume=f"{scan}", label=f"annotations/{name}.txt")
     form.words = ("--images", root / "pictures", "--labels", root / "annotations")
     return form
 
@@ -466,7 +478,13 @@ def segmentation(root: Path) -> Form:
     for volume in range(1, 13):
         for index, classes in positions(volume, 2):
             split = by_volume(volume)
-            form.add(f"images/{split}/liver_{volume}_slice_{index}.jpg", classes, volume=f"{volume}", split=split)
+            form.add(
+                f"images/{split}/liver_{volume}_slice_{index}.jpg",
+                classes,
+                number=index,
+                volume=f"{volume}",
+                split=split,
+            )
     form.file(
         "data.yaml",
         f"path: {root}\ntrain: images/train\nval: images/val\ntest: images/test\nnames:\n  0: liver\n  1: tumor\n",
@@ -480,7 +498,13 @@ def pose(root: Path) -> Form:
     for patient in range(1, 13):
         for index, classes in positions(patient):
             split = "val" if patient > 9 else "train"
-            form.add(f"images/{split}/pt{patient:03d}_img{index:05d}.jpg", classes, volume=f"{patient}", split=split)
+            form.add(
+                f"images/{split}/pt{patient:03d}_img{index:05d}.jpg",
+                classes,
+                number=index,
+                volume=f"{patient}",
+                split=split,
+            )
     form.file(
         "data.yaml",
         f"path: {root}\ntrain: images/train\nval: images/val\n"
@@ -494,7 +518,7 @@ def guide_flat(root: Path) -> Form:
     form = Form(root, text=lambda classes, number: boxes(classes, number) or "\n" * (number % 2))
     for volume in range(1, 13):
         for index, classes in positions(volume):
-            form.add(f"images/IM{index}-01-02-{volume:05d}.dcm", classes, volume=f"{volume}")
+            form.add(f"images/IM{index}-01-02-{volume:05d}.dcm", classes, number=index, volume=f"{volume}")
     form.file("dataset.yaml", f"path: {root}\ntrain: images\nval: images\nnames: [tear]\n")
     return form
 
@@ -508,6 +532,7 @@ def guide_with_splits(root: Path) -> Form:
             form.add(
                 f"images/{split}/IM{index}-01-{volume % 3 + 1:02d}-{volume:05d}.png",
                 classes,
+                number=index,
                 volume=f"{volume}",
                 split=split,
             )
@@ -524,7 +549,12 @@ def tiles(root: Path) -> Form:
         for index in (20, 21, 22):
             for x, y in ((0, 0), (192, 0), (0, 192), (192, 192)):
                 classes = (0,) if case % 2 and index == 21 and not x else ()
-                form.add(f"images/case{case:02d}_{index}_{x}_{y}_{x + 256}_{y + 256}.png", classes, volume=f"{case}")
+                form.add(
+                    f"images/case{case:02d}_{index}_{x}_{y}_{x + 256}_{y + 256}.png",
+                    classes,
+                    number=index,
+                    volume=f"{case}",
+                )
     form.file("data.yaml", f"path: {root}\ntrain: images\nval: images\nnames: {{0: lesion}}\n")
     return form
 
@@ -535,7 +565,9 @@ def augmented(root: Path) -> Form:
     for case in range(1, 11):
         for index, classes in positions(case):
             for ending in ("", "_flip_h") if index % 2 else ("",):
-                form.add(f"images/case_{case:04d}_slice_{index:03d}{ending}.png", classes, volume=f"{case}")
+                form.add(
+                    f"images/case_{case:04d}_slice_{index:03d}{ending}.png", classes, number=index, volume=f"{case}"
+                )
     form.file("classes.txt", "lesion\n")
     return form
 
@@ -553,6 +585,7 @@ def bids(root: Path) -> Form:
                 form.add(
                     f"images/{split}/sub-cal{subject:03d}_ses-M{session}_STIR_{index}.png",
                     classes,
+                    number=index,
                     volume=f"{subject}/{session}",
                     patient=f"{subject}",
                     split=split,
@@ -569,7 +602,12 @@ def bids_folders(root: Path) -> Form:
             for index, classes in positions(subject):
                 place = f"sub-{subject:02d}/ses-{session}/anat/sub-{subject:02d}_ses-{session}_T1w_slice{index:03d}"
                 form.add(
-                    f"images/{place}.png", classes, volume=f"{subject}/{session}", patient=f"{subject}", unlabelled=True
+                    f"images/{place}.png",
+                    classes,
+                    number=index,
+                    volume=f"{subject}/{session}",
+                    patient=f"{subject}",
+                    unlabelled=True,
                 )
     form.file("dataset.yaml", f"path: {root}\ntrain: images\nval: images\nnames: [lesion]\n")
     return form
@@ -585,6 +623,7 @@ def a_folder_a_patient(root: Path) -> Form:
                     form.add(
                         f"images/PA{patient:06d}/ST{study:06d}/SE{series:06d}/IM{index:06d}.png",
                         classes,
+                        number=index,
                         volume=f"{patient}/{study}/{series}",
                         patient=f"{patient}",
                     )
@@ -601,6 +640,7 @@ def modalities(root: Path) -> Form:
                 form.add(
                     f"images/BraTS2021_{case:05d}_{modality}_{index:03d}.png",
                     classes,
+                    number=index,
                     volume=f"{case}/{modality}",
                     patient=f"{case}",
                 )
@@ -629,7 +669,9 @@ def follow_ups(root: Path) -> Form:
     form = Form(root, ("mass", "nodule"))
     for patient in range(1, 15):
         for index, classes in positions(patient, 2):
-            form.add(f"images/{patient:08d}_{index - 1:03d}.png", classes, volume=f"{patient}", unlabelled=True)
+            form.add(
+                f"images/{patient:08d}_{index - 1:03d}.png", classes, number=index, volume=f"{patient}", unlabelled=True
+            )
     form.file("data.yaml", f"path: {root}\ntrain: images\nval: images\nnames: [mass, nodule]\n")
     return form
 
@@ -644,7 +686,14 @@ def dicom_headers(root: Path) -> Form:
                 header = dicom_bytes(
                     f"LIDC-{patient:04d}", study=f"1.2.{patient}", series=f"1.2.{patient}.{series}", number=str(index)
                 )
-                form.add(f"images/{uid}.dcm", classes, volume=f"{patient}/{series}", patient=f"{patient}", data=header)
+                form.add(
+                    f"images/{uid}.dcm",
+                    classes,
+                    number=index,
+                    volume=f"{patient}/{series}",
+                    patient=f"{patient}",
+                    data=header,
+                )
     form.file("data.yaml", f"path: {root}\ntrain: images\nval: images\nnames: [nodule]\n")
     form.words = (
         root,
@@ -665,7 +714,13 @@ def deeplesion(root: Path) -> Form:
             for index in range(100 + study, 104 + study):
                 liver = patient % 3 == 1 and index % 2
                 classes: tuple[int, ...] = (2, 1) if liver else (index % 2,)
-                form.add(f"images/{folder}/{index:03d}.png", classes, volume=f"{patient}/{study}", patient=f"{patient}")
+                form.add(
+                    f"images/{folder}/{index:03d}.png",
+                    classes,
+                    number=index,
+                    volume=f"{patient}/{study}",
+                    patient=f"{patient}",
+                )
                 rows += [f"{folder}_{index:03d}.png,{patient},{study},1,{index},{kind + 1},1" for kind in classes]
     table = write(root.parent / "DL_info.csv", ("\n".join(rows) + "\n").encode())
     form.file("data.yaml", f"path: {root}\ntrain: images\nval: images\nnames: [bone, abdomen, liver]\n")
@@ -683,7 +738,12 @@ def instance_uids(root: Path) -> Form:
             for index, classes in positions(patient):
                 uid = f"1.2.826.0.1.3680043.{int(digits((patient, series, index), 20), 16)}"
                 form.add(
-                    f"images/{uid}.png", classes, volume=f"{patient}/{series}", patient=f"{patient}", unlabelled=True
+                    f"images/{uid}.png",
+                    classes,
+                    number=index,
+                    volume=f"{patient}/{series}",
+                    patient=f"{patient}",
+                    unlabelled=True,
                 )
                 rows.append(f"{uid},1.2.826.0.1.3680043.7.{patient}.{series},P{patient},{index}")
     rows.append("1.2.826.0.1.3680043.99,1.2.826.0.1.3680043.7.99.1,P99,1")

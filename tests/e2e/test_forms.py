@@ -199,6 +199,34 @@ def test_what_each_mode_builds_agrees_with_an_independent_recount(planned: Plann
         shutil.rmtree(output, ignore_errors=True)
 
 
+def test_negatives_within_a_gap_of_a_positive_slice_are_not_kept(planned: Planned) -> None:
+    """`--gap` counts by the numbers of slices that names or a table tell; where nothing does, the plan says so."""
+    form, folder = planned.form, planned.output.parent
+    words = (
+        "--gap",
+        1,
+        "--negatives-per-positive",
+        "all",
+        "--output",
+        folder / "gap",
+        "--plan-file",
+        folder / "gap.json",
+    )
+    warnings = run_json("plan", *form.typed, *words)["warnings"]
+    assert any("--gap" in text for text in warnings) == (form.pictures[0].number is None)
+
+    stored = json.loads((folder / "gap.json").read_text())
+    kept = {f"{stored['inputs'][one['input']]}/{one['image']}": one["split"] for one in stored["operations"]}
+    split_of = {one.patient: kept[str(one.path)] for one in form.pictures if str(one.path) in kept}
+    positives = {(one.volume, one.number) for one in form.pictures if planned.positive(one) and one.number is not None}
+    for picture in form.pictures:
+        near = picture.number is not None and any(
+            (picture.volume, picture.number + step) in positives for step in (-1, 0, 1)
+        )
+        left_out = split_of[picture.patient] == "train" and near and not planned.positive(picture)
+        assert (str(picture.path) not in kept) == left_out, picture.path
+
+
 def can_share_blocks(folder: Path) -> bool:
     """Return whether the file system can."""
     source, target = folder / "source", folder / "target"
