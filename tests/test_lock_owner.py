@@ -1,4 +1,4 @@
-"""Who holds a lock: told to people, and told apart from the dead."""
+"""The owner of a lock: described for people, and recognised when it is dead."""
 
 import os
 import subprocess

@@ -85,12 +85,12 @@ class Schedule:
         self._folders = [block.folder for block in blocks]
         self._in_flight: dict[str, int] = {}
         self._sources = _Sources(sources, ranges)
-        self._groups: list[_Group] = []
+        self._groups: list[_FolderQueues] = []
         owner_of = {block: owner for owner, owned in enumerate(owners) for block in owned}
         parted: list[list[Range]] = [[] for _ in owners or (None,)]
         for part in ranges:
             parted[owner_of.get(part.block, 0)].append(part)
-        self._groups = [_Group(self._folders, parts, self._in_flight, self._sources) for parts in parted]
+        self._groups = [_FolderQueues(self._folders, parts, self._in_flight, self._sources) for parts in parted]
 
     @property
     def left(self) -> int:
@@ -162,7 +162,7 @@ class _Sources:
         return {self._of_blocks[part.block] for part in batch}
 
 
-class _Group:
+class _FolderQueues:
     """What is left of some blocks, by folder; the heap holds at least one entry a folder, no lighter than it is."""
 
     def __init__(

@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 _ITEMS: Final = 64  # at most so many go to a process in one message
 
 
-class _Task(NamedTuple, Generic[Batch, Result]):
+class _TimedTask(NamedTuple, Generic[Batch, Result]):
     """A batch with what is to be done to it."""
 
     work: Callable[[Batch], Result]
@@ -100,10 +100,10 @@ class WorkerPool:
         """Return the results of all batches, in their order. Progress advances by the weight of each, its calls."""
         weights: list[int] = []
 
-        def tasks() -> Iterator[_Task[Batch, Result]]:
+        def tasks() -> Iterator[_TimedTask[Batch, Result]]:
             for batch in batches:
                 weights.append(weigh(batch))
-                yield _Task(work, batch, weights[-1])
+                yield _TimedTask(work, batch, weights[-1])
 
         results: dict[int, Result] = {}
         source = tasks()
@@ -120,7 +120,7 @@ class WorkerPool:
         """Return how many threads should be at work; 0 where processes are."""
         return self._scaler.workers if self._scaler.kind == "threads" else 0
 
-    def _work_off(self, tasks: Iterator[_Task[Batch, Result]]) -> Iterator[tuple[int, _Timed[Result]]]:
+    def _work_off(self, tasks: Iterator[_TimedTask[Batch, Result]]) -> Iterator[tuple[int, _Timed[Result]]]:
         """Work tasks off as long as the same kind of worker is wanted; at least one."""
         if self._threads() > 1:
             return run_in_threads(_timed, tasks, autoscaler.LIMITS.most_threads, self._threads)
@@ -139,7 +139,7 @@ def _work_on(batch: _Items[Item, Result]) -> list[Result]:
     return [batch.work(item) for item in batch.items]
 
 
-def _timed(task: _Task[Batch, Result]) -> _Timed[Result]:
+def _timed(task: _TimedTask[Batch, Result]) -> _Timed[Result]:
     start, computing = time.perf_counter(), time.thread_time()
     result = task.work(task.batch)
     return _Timed(result, time.perf_counter() - start, time.thread_time() - computing)

@@ -543,7 +543,7 @@ def test_a_name_that_vanished_is_made_again_whatever_the_journal_says(cut_off: S
     assert (cut_off.output / "images/train/IM1-01-a.png").read_bytes() == image_bytes("01-a/1")
 
 
-def test_a_name_that_vanished_and_is_half_made_again_is_not_believed(
+def test_a_name_that_vanished_and_was_half_made_again_does_not_count(
     cut_off: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two runs claim it: the first had it, the second lost it half way through."""
@@ -567,7 +567,7 @@ def test_what_the_journal_does_not_claim_is_made_again(cut_off: Scene) -> None:
     assert (cut_off.output / "images/train/IM2-01-a.png").read_bytes() == image_bytes("01-a/2")
 
 
-def test_nothing_is_believed_after_a_reboot(cut_off: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_counts_after_a_reboot(cut_off: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = cut_off.staging / ".planbalance/journal"
     lines = [line for line in journal.read_bytes().splitlines(keepends=True) if not line.startswith(b'{"synced"')]
     journal.write_bytes(b"".join(lines))
@@ -575,7 +575,9 @@ def test_nothing_is_believed_after_a_reboot(cut_off: Scene, monkeypatch: pytest.
     assert apply(cut_off).resumed == 0
 
 
-def test_an_orderly_end_vouches_for_other_boots_and_nodes(cut_off: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_an_orderly_end_has_synced_counts_for_other_boots_and_nodes(
+    cut_off: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(lock_owner, "boot_id", lambda: "another-boot")
     assert apply(cut_off).resumed == 1
 

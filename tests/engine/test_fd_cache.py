@@ -1,4 +1,4 @@
-"""Open folders: one opening for all who ask, nothing closed under anybody, and no more kept than said."""
+"""Open folders: opened once for all threads, not closed while in use, and no more kept open than configured."""
 
 import os
 import threading
@@ -32,7 +32,7 @@ def is_open(fd: int) -> bool:
     return True
 
 
-def test_whoever_comes_second_gets_what_the_first_has_opened() -> None:
+def test_the_second_user_gets_what_the_first_has_opened() -> None:
     disk = Disk()
     cache = FdCache(disk.open)
     assert cache.take("a") == cache.take("a")
@@ -105,7 +105,7 @@ def test_a_folder_is_made_and_opened_by_two_calls_and_its_parents_only_once(tmp_
     shared.close()
 
 
-def test_a_source_folder_that_is_gone_is_said_so(tmp_path: Path) -> None:
+def test_a_source_folder_that_is_gone_is_reported(tmp_path: Path) -> None:
     with pytest.raises(StaleError, match="is gone"):
         Folders(SharedFolders(None)).sources[str(tmp_path / "gone")]
 

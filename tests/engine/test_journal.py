@@ -47,7 +47,7 @@ def test_a_torn_tail_costs_the_torn_line_only(cut: int) -> None:
 
 
 @given(st.integers(0, 300), st.integers(1, 255))
-def test_a_flipped_bit_is_never_believed(at: int, flip: int) -> None:
+def test_a_line_with_a_flipped_bit_never_counts(at: int, flip: int) -> None:
     data = bytearray(run_line(HERE) + record_line(FIRST) + record_line(SECOND))
     data[at % len(data)] ^= flip
     assert set(read(bytes(data))) <= {FIRST, SECOND}
@@ -66,7 +66,7 @@ def test_a_flipped_bit_is_never_believed(at: int, flip: int) -> None:
     ],
     ids=["this boot", "another boot", "no boot", "synced", "half synced", "resumed here", "a container's other name"],
 )
-def test_lines_of_another_boot_count_only_where_a_sync_line_vouches(
+def test_lines_of_another_boot_count_only_where_a_sync_line_covers_them(
     lines: list[bytes], expected: tuple[Record, ...]
 ) -> None:
     assert read(b"".join(lines)) == expected
@@ -85,7 +85,9 @@ BOOTS = [run_line(Node("node", f"boot-{number}")) for number in range(3)]
     ],
     ids=["another boot's sync", "back on the first node", "synced before", "one boot"],
 )
-def test_what_a_run_did_not_believe_nobody_believes_after_it(lines: list[bytes], expected: tuple[Record, ...]) -> None:
+def test_what_did_not_count_for_one_run_counts_for_no_later_run(
+    lines: list[bytes], expected: tuple[Record, ...]
+) -> None:
     """That run makes the files again, and may have been cut off in the middle of one."""
     assert read(b"".join(lines), Node("node", "boot-2" if lines[0] == BOOTS[2] else "boot-0")) == expected
 
@@ -106,7 +108,7 @@ def test_a_sync_that_did_not_come_to_its_end_is_no_proof(lines: list[bytes], exp
     assert read(run_line(HERE) + record_line(FIRST) + b"".join(lines)) == expected
 
 
-def test_a_claim_that_does_not_hold_any_more_is_taken_back() -> None:
+def test_a_line_that_is_not_true_any_more_is_revoked() -> None:
     data = run_line(HERE) + record_line(FIRST) + record_line(SECOND) + gone_line([Range(0, 2, 5), Range(1, 0, 1)])
     assert read(data) == (Record((Range(0, 0, 2),), b"a" * 64), Record((Range(0, 5, 10),), b"b" * 160))
     again = Record((Range(0, 2, 5),), b"c" * 96)

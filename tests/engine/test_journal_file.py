@@ -1,4 +1,4 @@
-"""The journal as it is written: every finished batch is a line, whoever wrote it, and a slow disk holds nobody up."""
+"""The journal as it is written: every finished batch is a line, and workers do not wait for a slow disk."""
 
 from pathlib import Path
 

@@ -39,7 +39,7 @@ def test_a_metadata_file_that_cannot_be_written_ends_the_build_with_its_error(
     scene.check_resumed(OPTIONS)
 
 
-def test_a_stale_source_is_said_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stale_source_is_reported_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Running again would help against the full disk, and not against that."""
     scene = Scene(tmp_path)
     with (scene.source / "images/train/IM1-02-b.png").open("ab") as image:

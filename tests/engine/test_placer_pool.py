@@ -303,8 +303,8 @@ def test_as_many_processes_as_cores_where_there_is_enough_to_do(
     assert processes.process_count(slices, jobs, Limits(cores=cores)) == expected
 
 
-def test_a_plan_of_many_small_blocks_is_surveyed_to_its_end(tmp_path: Path) -> None:
-    """Who asks for all of them at once waits for a worker that waits for its answers to be read."""
+def test_the_statistics_of_many_small_blocks_are_read_to_the_end(tmp_path: Path) -> None:
+    """If all were asked for at once, the parent would wait for a worker that waits for its answers to be read."""
     volumes = {f"{number:04d}-v": "+" if number % 3 else "." for number in range(2_400)}
     plan = saved_plan([yolo_tree(tmp_path / "in", volumes)], tmp_path / "set", tmp_path / "p.json", layout="by-volume")
 

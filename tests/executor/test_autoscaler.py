@@ -103,13 +103,13 @@ def test_what_waits_gets_threads_whatever_was_forked() -> None:
 
 @pytest.mark.parametrize("jobs", [1, 2, 5, 40])
 @pytest.mark.parametrize("processes", [0, 2])
-def test_the_users_wish_is_kept(jobs: int, processes: int) -> None:
+def test_the_number_that_the_user_asked_for_is_kept(jobs: int, processes: int) -> None:
     run = Run(Autoscaler(2, min(jobs, processes), jobs), saturating(8)).until(5)
     for second in range(6, 30):
         assert run.until(second).scaler.workers == jobs
 
 
-def test_a_wish_for_more_than_was_forked_makes_no_threads_of_processes_near_by() -> None:
+def test_asking_for_more_than_was_forked_does_not_change_processes_into_threads_near_by() -> None:
     run = Run(Autoscaler(2, 8, 40), lambda *_: 16e-6, busy=15e-6).until(5)
     assert (run.scaler.kind, run.scaler.workers) == ("processes", 8)
 

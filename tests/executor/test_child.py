@@ -1,4 +1,4 @@
-"""A forked child: answers in order, its exceptions raised here, its death told from them, no end of it lost."""
+"""A forked child: it answers in order, its exceptions are raised here, and its death is noticed."""
 
 import os
 import signal
@@ -56,7 +56,7 @@ def test_what_it_raises_is_raised_here_and_it_answers_on() -> None:
 
 
 @pytest.mark.parametrize(("number", "how"), [(signal.SIGKILL, "was killed (signal 9)"), (0, "ended")])
-def test_a_death_is_told_from_an_exception(number: int, how: str) -> None:
+def test_a_death_is_not_taken_for_an_exception(number: int, how: str) -> None:
     with child() as it:
         it.ask(*(("die", number) if number else ("make",)))  # what `make` returns cannot be pickled: the child ends
         with pytest.raises(ChildGoneError):

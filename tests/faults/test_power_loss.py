@@ -176,7 +176,7 @@ def during_a_resume(machine: Machine, effort: Effort) -> int:
 
 
 def after_an_interrupt(machine: Machine, effort: Effort) -> int:
-    """An orderly end vouches for what is done, to another boot too."""
+    """What an orderly end has synced counts for another boot too."""
     return lose_power(machine, machine.record(interrupted(machine, 2)), effort, machine.recover)
 
 

@@ -215,7 +215,7 @@ def side_by_side(*works: Callable[[], object]) -> list[object]:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_all_shards_and_a_twin_of_each_at_once_do_no_harm(scene: Scene, mode: Any) -> None:
+def test_running_all_shards_twice_at_once_is_safe(scene: Scene, mode: Any) -> None:
     options = ApplyOptions(mode=mode, jobs=2)
     expected = scene.reference(options)
     works = [lambda number=number: scene.shard(number, 3, options) for number in (1, 2, 3, 1, 2, 3)]
@@ -234,7 +234,7 @@ def test_one_of_two_finishes_publishes(scene: Scene) -> None:
     assert {error.kind for error in errors} <= {"locked", "already-built", "shards-missing"}
 
 
-def test_while_a_shard_lives_nobody_publishes_restarts_or_cleans(scene: Scene) -> None:
+def test_while_a_shard_runs_publish_restart_and_clean_are_refused(scene: Scene) -> None:
     scene.shard(1, 2)
     folder = os.open(scene.own(), os.O_RDONLY)
     lock = fs.Lock(folder, b'{"host":"n1","pid":7,"slurm_job":"42","shard":"2/2"}', shared=True)
@@ -294,13 +294,11 @@ def test_every_shard_on_a_node_of_its_own(scene: Scene, monkeypatch: pytest.Monk
     scene.check(expected)
 
 
-def test_what_a_lost_node_did_not_vouch_for_is_done_again_elsewhere(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_lost_node_did_not_sync_is_done_again_elsewhere(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = scene.reference(ApplyOptions())
     nodes = Nodes(monkeypatch)
     nodes.now = "n1"
-    with monkeypatch.context() as patch:  # the node dies between its last file and its word for them
+    with monkeypatch.context() as patch:  # the node dies between its last file and the sync
         patch.setattr("planbalance.engine.journal.JournalFile.checkpoint", lambda *_: _raise(OSError(5, "lost")))
         refused(IncompleteError, lambda: scene.shard(1, 2))
     nodes.now = "n2"
