@@ -301,3 +301,8 @@ def test_repetitions_that_end_at_a_separator_read_long_names() -> None:
     pattern = r"(?P<volume>(?P<patient>[^_]+_[^_]+_[^_]+)_[^_]+_[^_]+)_(?P<slice>\d+)(?:_flip|_rot\d+)?"
     name = "_".join(["x" * 40] * 5) + "_12_rot90.png"
     assert find_names([name], pattern).names.numbers == [12]
+
+
+def test_a_volume_may_be_called_as_tools_call_copies() -> None:
+    paths = [f"IM{n}-{volume}.png" for volume in ("copy00012", "copy00013", "rot90") for n in range(1, 9)]
+    assert find_names(paths).naming == Naming("im-dash")

@@ -179,7 +179,7 @@ def _same_partition(first: Sequence[str], second: Sequence[str]) -> bool:
 def _as_im_dash(paths: Sequence[str]) -> Reading | None:
     """Return the guide's reading where all names are the guide's and no tool has added to them."""
     names = read_names(_IM_DASH, paths)
-    if names is None or any(made_from(fields_of(volume)) for volume in set(names.volumes)):
+    if names is None or any(map(_has_made_end, set(names.volumes))):
         return None
     _refuse_series_for_volumes(paths, names)
     volumes = set(names.volumes)
@@ -189,6 +189,11 @@ def _as_im_dash(paths: Sequence[str]) -> Reading | None:
     note = f"{len(volumes):,} volumes begin with one of {len(shorter):,} shorter ids, such as {shorter[0]}. "
     pattern = r"IM(?P<slice>\d+)-(?P<volume>(?P<patient>.+)-[^-]+)"
     return Reading(_IM_DASH, names, notes=(f"{note}If those are patients: --volume-pattern '{pattern}'.",))
+
+
+def _has_made_end(volume: str) -> bool:
+    fields = fields_of(volume)
+    return 0 < made_from(fields) < len(fields)
 
 
 def _refuse_series_for_volumes(paths: Sequence[str], names: Names) -> None:
@@ -244,7 +249,7 @@ def _refused(what: str, kind: str, paths: Sequence[str]) -> InputError:
         if names is not None:
             volumes = len(set(names.volumes))
             ways.append(f"--volume-pattern {naming.rule} (volumes: {volumes:,}; {format_examples(naming, paths)[0]})")
-    if not ways:
+    if not ways and read_names(_IM_DASH, paths) is None:
         error = _no_rule_reads_all(paths)
         message = f"{error.message} {what}."
         return InputError(message, kind=error.kind, hint=error.hint, paths=error.paths)

@@ -33,8 +33,8 @@ def one_of_each(root: Path) -> Path:
     """Write a data set with every kind of label, and of image, that the rules tell apart."""
     for number, case in enumerate(LABELS):
         label: Any = case.values[0]
-        write(root / f"images/train/case/{number:02d}.png", picture("PNG"))
-        write(root / f"labels/train/case/{number:02d}.txt", label)
+        write(root / f"images/train/case01/{number:02d}.png", picture("PNG"))
+        write(root / f"labels/train/case01/{number:02d}.txt", label)
     pictures = {
         "no label.png": picture("PNG"),
         "small.png": picture("PNG", (32, 9)),
@@ -51,7 +51,7 @@ def one_of_each(root: Path) -> Path:
         "noise.txt": b"0 0.5 0.5 0.1 0.1",
     }
     for name, data in pictures.items():
-        write(root / "images/val/sub/folder" / name, data)
+        write(root / "images/val/case02/folder" / name, data)
     names = "names: [tear]\n"
     return write(root / "data.yaml", f"path: {root}\ntrain: images/train\nval: images/val\n{names}".encode())
 
