@@ -1,13 +1,16 @@
-"""Units -> train, val and test: quotas exact, positive and negative slices at their integer targets where attainable.
+"""Split units (volumes, or patients) into train, val and test.
 
-The objective is DOMAIN's: quotas of units per stratum by largest remainder, then the least sum over the splits of
-|positives - target| + |negatives - target|, then class shares, then traits. The same units and seed give the same
-split, whatever their order, on every machine and Python: the search counts steps, not seconds.
+Each split gets its quota of positive and of negative units, by largest remainder. Among the splits that keep the
+quotas, the search looks for the least sum of |positives - target| + |negatives - target|, then for class shares close
+to the ratios, then for shares of the `--stratify` values (docs/explanation/targets.md).
+
+The same units and seed give the same split on every machine and Python, in whatever order the units come: the search
+is limited by a number of steps, not by time.
 """
 
 from planbalance.apportion import largest_remainder
-from planbalance.split.story import split_folds, split_units
-from planbalance.split.values import STRATA, Share, SplitRequest, SplitResult, Stratum, Target, Unit
+from planbalance.split.solver import split_folds, split_units
+from planbalance.split.units import STRATA, Share, SplitRequest, SplitResult, Stratum, Target, Unit
 
 __all__ = [
     "STRATA",

@@ -1,8 +1,9 @@
-"""Few units: every placement that could be closer than what a search found, and the proof that there is no other.
+"""Enumerate every placement that could be closer than the one that a search found. It works for few units.
 
-All ways to fill one part (a bundle of positive and of negative units) are listed by their sums. Excesses sum to 0 over
-the parts, so a placement is at least twice as far off as any of its parts: the distance that a search reached leaves
-short lists. A closest placement is a choice of one bundle a part, disjoint; the largest part takes the rest.
+The result is proven to be the closest. A bundle is one way to fill one part: some positive and some negative units. All
+bundles of a part are listed by the sums of their slices. Over the parts the excesses sum to 0, so a placement is at
+least twice as far off as any of its parts; only bundles within half the distance of the search's placement are kept.
+A placement is one bundle for each part but the largest, without common units; the largest part takes the other units.
 """
 
 from bisect import bisect_left, bisect_right
@@ -10,21 +11,21 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import NamedTuple
 
-from planbalance.split.draws import Draws
+from planbalance.split.rng import Rng
 from planbalance.split.task import Task
 
-# Ways to fill one part from one stratum, bundles of one part, and bundles looked at in all.
+# The most ways to fill one part from one stratum, bundles of one part, and bundles visited in all.
 FILLINGS = 150_000
 BUNDLES = 40_000
-LOOKS = 1_500_000
-# Placements that are handed back.
-ANSWERS = 2_000
+MOST_VISITS = 1_500_000
+# The most placements that are returned.
+MOST_SOLUTIONS = 2_000
 
-_SHIFT = 40  # positives << 40 | negatives: no data set has 2**40 slices
+_SHIFT = 40  # positives << 40 | negatives: no dataset has 2**40 slices
 _LOW = (1 << _SHIFT) - 1
 
 
-class Answer(NamedTuple):
+class Solution(NamedTuple):
     """One placement within the bound.
 
     Attributes:
@@ -52,25 +53,25 @@ class _Bundle(NamedTuple):
     units: int
 
 
-def closest(task: Task, bound: int, draws: Draws, fillings: int) -> list[Answer] | None:
-    """Return the closest placements no farther than `bound`, in random order; None where there is too much to look at.
+def closest(task: Task, bound: int, rng: Rng, fillings: int) -> list[Solution] | None:
+    """Return the closest placements no farther than `bound`, in random order; None where there are too many to try.
 
-    All of them up to `ANSWERS`; none if the bound is lower than what can be had.
+    At most `MOST_SOLUTIONS`; an empty list where no placement is within the bound.
     """
-    answers = _answers(task, _Closest(bound), draws, fillings)
-    if answers is not None:
-        order = list(range(len(answers)))
-        draws.shuffle(order)
-        return [answers[index] for index in order]
+    solutions = _solutions(task, _Closest(bound), rng, fillings)
+    if solutions is not None:
+        order = list(range(len(solutions)))
+        rng.shuffle(order)
+        return [solutions[index] for index in order]
     return None
 
 
-def nearby(task: Task, bound: int, draws: Draws, fillings: int) -> list[Answer] | None:
-    """Return the placements no farther than `bound`, the closest first; None where there is too much to look at.
+def nearby(task: Task, bound: int, rng: Rng, fillings: int) -> list[Solution] | None:
+    """Return the placements no farther than `bound`, the closest first; None where there are too many to try.
 
-    Up to `ANSWERS` of them: what is left out is not closer than the last one.
+    At most `MOST_SOLUTIONS`; those left out are not closer than the last one.
     """
-    return _answers(task, _Nearby(bound), draws, fillings)
+    return _solutions(task, _Nearby(bound), rng, fillings)
 
 
 class _Closest:
@@ -85,7 +86,7 @@ class _Closest:
         if distance < self.bound:
             self.bound = distance
             self.found = []
-        if len(self.found) < ANSWERS:
+        if len(self.found) < MOST_SOLUTIONS:
             self.found.append((distance, bundles))
 
 
@@ -95,38 +96,38 @@ class _Nearby(_Closest):
     def add(self, distance: int, bundles: tuple[int, ...]) -> None:
         """Take a placement that is within the bound."""
         self.found.append((distance, bundles))
-        if len(self.found) == 2 * ANSWERS:
+        if len(self.found) == 2 * MOST_SOLUTIONS:
             self.found.sort(key=lambda one: one[0])
-            del self.found[ANSWERS:]
+            del self.found[MOST_SOLUTIONS:]
             self.bound = self.found[-1][0]
 
 
-def _answers(task: Task, kept: _Closest, draws: Draws, fillings: int) -> list[Answer] | None:
+def _solutions(task: Task, kept: _Closest, rng: Rng, fillings: int) -> list[Solution] | None:
     sizes = [sum(quotas[part] for quotas in task.quotas) for part in range(task.parts)]
     rest = sizes.index(max(sizes))
     lists = []
     for part in range(task.parts):
         if part != rest:
-            bundles = _bundles(task, part, kept.bound, draws, fillings)
+            bundles = _bundles(task, part, kept.bound, rng, fillings)
             if bundles is None:
                 return None
             lists.append((part, bundles))
     lists.sort(key=lambda one: len(one[1]))
-    walk = _Walk([bundles for _, bundles in lists], kept)
+    walk = _Enumeration([bundles for _, bundles in lists], kept)
     if not walk.from_part(0, (), 0, 0, 0, 0):
         return None
-    answers = []
+    solutions = []
     for distance, chosen in sorted(kept.found, key=lambda one: one[0]):
         part_of = [rest] * len(task.positives)
         for (part, _), units in zip(lists, chosen, strict=True):
             for unit in range(len(part_of)):
                 if units >> unit & 1:
                     part_of[unit] = part
-        answers.append(Answer(distance, part_of))
-    return answers
+        solutions.append(Solution(distance, part_of))
+    return solutions
 
 
-def _bundles(task: Task, part: int, bound: int, draws: Draws, fillings: int) -> list[_Bundle] | None:
+def _bundles(task: Task, part: int, bound: int, rng: Rng, fillings: int) -> list[_Bundle] | None:
     """Return the ways to fill a part that are off by half the bound at most, the nearest first, ties at random."""
     positive, negative = (_fillings(task, stratum, part, fillings) for stratum in (0, 1))
     if positive is None or negative is None:
@@ -147,7 +148,7 @@ def _bundles(task: Task, part: int, bound: int, draws: Draws, fillings: int) -> 
         if len(bundles) > BUNDLES:
             return None
     order = list(range(len(bundles)))
-    draws.shuffle(order)
+    rng.shuffle(order)
     return sorted((bundles[index] for index in order), key=lambda bundle: bundle.off)
 
 
@@ -163,7 +164,7 @@ def _fillings(task: Task, stratum: int, part: int, limit: int) -> list[tuple[int
 
 
 def _more_choices(count: int, chosen: int, limit: int) -> bool:
-    """Return whether there are more than `limit` ways, without the number itself, which may have 20,000 digits."""
+    """Return whether there are more than `limit` choices, without computing their number: it may have 20,000 digits."""
     ways = 1
     for step in range(min(chosen, count - chosen)):
         ways = ways * (count - step) // (step + 1)
@@ -172,28 +173,28 @@ def _more_choices(count: int, chosen: int, limit: int) -> bool:
     return False
 
 
-class _Walk:
+class _Enumeration:
     """Chooses a bundle for each part in turn."""
 
     def __init__(self, lists: Sequence[list[_Bundle]], kept: _Closest) -> None:
         self._lists = lists
         self._kept = kept
-        self._looks = 0
+        self._visits = 0
 
     def from_part(self, index: int, chosen: tuple[int, ...], used: int, off: int, positive: int, negative: int) -> bool:
-        """Go on with part number `index`; `off` is the distance of the parts before it. False: too much to look at."""
+        """Choose bundles from part `index` on; `off` is the distance of the parts before. False: too many to try."""
         kept = self._kept
         if index == len(self._lists):
             kept.add(off + abs(positive) + abs(negative), chosen)
             return True
         bundles = self._lists[index]
-        self._looks += len(bundles)
-        if self._looks > LOOKS:
+        self._visits += len(bundles)
+        if self._visits > MOST_VISITS:
             return False
         for own, above, over, units in bundles:
             if 2 * own > kept.bound:
                 break
-            # What the parts so far are off in sum, the parts to come must be off the other way.
+            # Excesses sum to 0 over the parts: the parts to come are off by at least the sum of the parts so far.
             if (
                 not units & used
                 and off + own + abs(positive + above) + abs(negative + over) <= kept.bound

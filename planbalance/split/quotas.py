@@ -1,6 +1,6 @@
-"""How many units and slices each part should get.
+"""Compute how many units and slices each part should get.
 
-A part is train, val or test, or one of K folds. What is fixed is counted first: nothing here asks a fixed unit to move.
+A part is train, val or test, or one of K folds. Fixed units are counted first; they never move.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ Ratios = Sequence[Decimal | Fraction | int]
 def unit_quotas(counts: Sequence[int], ratios: Ratios) -> list[tuple[int, ...]]:
     """Return the units per part of each stratum, `counts` units in the positive stratum and in the negative one.
 
-    Largest remainder. Where a stratum has at least as many units as there are non-zero ratios, a part whose quota would
-    be 0 takes one from the largest. Where units suffice in all, no part stays empty.
+    Quotas follow largest remainder. Where a stratum has at least as many units as there are non-zero ratios, a part
+    whose quota would be 0 takes one from the largest. Where there are enough units in all, no part stays empty.
     """
     quotas = [list(largest_remainder(count, ratios)) for count in counts]
     wanted = [part for part, ratio in enumerate(ratios) if ratio > 0]
@@ -31,8 +31,8 @@ def unit_quotas(counts: Sequence[int], ratios: Ratios) -> list[tuple[int, ...]]:
 def quotas_left(quotas: Sequence[Sequence[int]], fixed: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
     """Return the units per part of each stratum that are still to be placed, never negative.
 
-    `fixed` holds, as `quotas`, counts per stratum and part. Where a part holds more than its quota the others go short,
-    in proportion to what they lack, but none is left without a unit that could have one.
+    `fixed` holds, as `quotas`, counts per stratum and part. Where a part holds more than its quota, the others get
+    fewer, in proportion to what they lack; a part that could have a unit is not left without one.
     """
     left = []
     for wanted, have in zip(quotas, fixed, strict=True):
@@ -45,10 +45,10 @@ def quotas_left(quotas: Sequence[Sequence[int]], fixed: Sequence[Sequence[int]])
 
 
 def amounts_left(wanted: Sequence[int], fixed: Sequence[int]) -> tuple[int, ...]:
-    """Return how the rest falls on the parts when `fixed` is there already; both count the same things, part by part.
+    """Return the amount of each part that is still to be placed; `wanted` and `fixed` count the same things.
 
-    Where no part holds more than wanted that is `wanted - fixed`; else the others share the rest in proportion to what
-    they lack.
+    Where no part holds more than wanted, that is `wanted - fixed`. Otherwise the other parts share the rest in
+    proportion to what they lack.
     """
     lacking = [max(0, want - have) for want, have in zip(wanted, fixed, strict=True)]
     return largest_remainder(sum(wanted) - sum(fixed), lacking)

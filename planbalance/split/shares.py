@@ -1,10 +1,13 @@
-"""What ties are broken by: how the boxes of each class, and the units with each trait value, fall on the parts."""
+"""Class and trait shares: how the boxes of each class, and the units with each trait value, are divided over the parts.
+
+They decide between placements that are equally close to the slice targets.
+"""
 
 from collections.abc import Sequence
 
 from planbalance.split.task import Features
 
-# What a deviation by a percentage point costs, squared as it is.
+# The cost of a deviation by one percentage point; the cost grows with the square of the deviation.
 POINT = 10**14
 
 Swaps = list[tuple[int, int]]
@@ -12,18 +15,20 @@ Swaps = list[tuple[int, int]]
 
 
 def share_weight(total: int) -> int:
-    """Return the weight of a squared deviation of something that there is `total` of.
+    """Return the weight of the squared deviation of a feature with `total` boxes or units.
 
-    A deviation by a percentage point costs POINT whatever the total; below 100 in all, in proportion less.
+    A deviation by one percentage point costs POINT, whatever the total; below a total of 100 it costs less.
     """
     return POINT * 100 * min(total, 100) // max(total, 100) ** 2
 
 
 class Shares:
-    """How far features are from what is wanted, under swaps; the cost is the weighted square of every deviation.
+    """How far features are from the wanted amounts, kept up to date under swaps.
+
+    The cost is the sum of the weighted squares of all deviations.
 
     Attributes:
-        features: what is shared out.
+        features: classes and trait values.
         excess: feature -> part -> amount less the wanted amount.
     """
 
@@ -75,9 +80,9 @@ class Shares:
 
 
 class ZonedShares(Shares):
-    """Shares that cost nothing within their zone: what leads nowhere else may wander there.
+    """Shares that cost nothing within their zone, so that a search may move freely there.
 
-    It counts on the excess of the shares that it is made from, which stay up to date.
+    They use the excess of the `Shares` that they are made from, which stays up to date.
     """
 
     def __init__(self, shares: Shares) -> None:

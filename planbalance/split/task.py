@@ -1,19 +1,19 @@
-"""One placement to be made: which free units go to which part, and how the outcome is measured."""
+"""The task of a search: the units to place, the quotas of each part, and the measure of a placement."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 
 class Features(NamedTuple):
-    """What ties are broken by: amounts of each class (boxes) and of each trait value (units).
+    """Amounts of each class (boxes) and of each trait value (units); they decide between equally close placements.
 
     Attributes:
         of: unit -> (feature, amount) pairs.
         weights: feature -> weight of a squared deviation.
         classes: how many of the features are classes; they come first, the rest are trait values.
-        excess: feature -> part -> amount of the fixed units less the wanted amount.
-        rare: feature -> whether there is too little of it to ask for its share to be met.
-        zones: feature -> part -> (least, most) excess that is as good as none.
+        excess: feature -> part -> amount of the fixed units minus the wanted amount.
+        rare: feature -> whether its amount is too small to require its share.
+        zones: feature -> part -> (least, most) excess that costs nothing.
     """
 
     of: tuple[tuple[tuple[int, int], ...], ...]
@@ -25,17 +25,17 @@ class Features(NamedTuple):
 
 
 class Task(NamedTuple):
-    """One placement to be made. Units are indices; parts are train, val and test, or K folds.
+    """Units to place. Units are indices; parts are train, val and test, or K folds.
 
     Attributes:
         positives: unit -> positive slices.
         negatives: unit -> negative slices.
         strata: the units of the positive stratum and of the negative one, ascending.
         quotas: stratum -> part -> how many of its units go there; they sum to the stratum's size.
-        excess: (positive, negative) -> part -> slices of the fixed units less the wanted ones; with all free units it
-            sums to 0.
-        aim: (positive, negative) -> part -> where to bring the excess: 0, unless fixed units alone are above a target.
-        features: what ties are broken by, or None where nothing is.
+        excess: (positive, negative) -> part -> slices of the fixed units minus the wanted ones; with all free units
+            placed it sums to 0.
+        aim: (positive, negative) -> part -> the wanted excess: 0, unless fixed units alone are above a target.
+        features: decide between equal placements; None where there are none.
     """
 
     positives: tuple[int, ...]
@@ -53,7 +53,7 @@ class Task(NamedTuple):
 
 
 class Placement(NamedTuple):
-    """An answer to a task.
+    """A solution of a task.
 
     Attributes:
         part_of: unit -> part.
@@ -73,7 +73,7 @@ def amount_per_part(amounts: Sequence[int], part_of: Iterable[int], start: Seque
 
 
 def distance_to_targets(task: Task, part_of: Sequence[int]) -> int:
-    """Return how many slices a placement is off, positive and negative ones, summed over the parts."""
+    """Return the sum over the parts of the absolute deviations in positive and in negative slices."""
     excess = (
         amount_per_part(amounts, part_of, start)
         for amounts, start in zip((task.positives, task.negatives), task.excess, strict=True)

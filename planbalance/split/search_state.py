@@ -1,17 +1,17 @@
-"""The state of a search: who is where, and how far the parts are from their aims."""
+"""The state of a search: which unit is in which part, and how many slices each part is off its aim."""
 
 from collections.abc import Sequence
 from math import gcd
 
-from planbalance.split.start import parts_of_members
+from planbalance.split.rng import Rng
 from planbalance.split.task import Task, amount_per_part
 
 
-class Board:
-    """A placement that swaps keep within its quotas.
+class SearchState:
+    """A placement that is changed by swaps, which keep its quotas.
 
     Attributes:
-        task: what is to be placed.
+        task: the units to place.
         members: stratum -> part -> units; swapping keeps the lengths.
         positive: part -> positive slices above the aim.
         negative: part -> negative slices above the aim.
@@ -33,7 +33,7 @@ class Board:
         self.positive, self.negative = above
 
     def swap(self, stratum: int, here: int, a: int, there: int, b: int) -> None:
-        """Let unit `a` of part `here` and unit `b` of part `there`, both of one stratum, change places."""
+        """Swap unit `a` of part `here` and unit `b` of part `there`; both are of the same stratum."""
         cells = self.members[stratum]
         cells[here][cells[here].index(a)] = b
         cells[there][cells[there].index(b)] = a
@@ -46,7 +46,7 @@ class Board:
 
     @property
     def cost(self) -> int:
-        """Distance to the aims, in slices; at 0 nothing closer is known to exist."""
+        """Distance to the aims, in slices; at 0 no closer placement is known to exist."""
         return sum(map(abs, self.positive)) + sum(map(abs, self.negative))
 
     @property
@@ -60,7 +60,7 @@ class Board:
 
     @property
     def proven(self) -> bool:
-        """Whether no placement that keeps the quotas is closer: the aims are met, and none were better."""
+        """Whether it is proven that no placement that keeps the quotas is closer: the aims are met, and are targets."""
         return self.cost == 0 and all(
             not any(wanted) or list(wanted) == reachable
             for wanted, reachable in zip(self.task.aim, self._aims, strict=True)
@@ -68,9 +68,9 @@ class Board:
 
 
 def grids(task: Task) -> tuple[int, int]:
-    """Return the steps in which swaps can change positive and negative slices: all changes are multiples of them.
+    """Return the greatest common divisors of all changes that swaps can make to positive and to negative slices.
 
-    0 means that no swap changes anything: volumes of equal size.
+    0 means that no swap changes the number: all volumes of a stratum have the same size.
     """
     steps = [0, 0]
     for stratum in task.strata:
@@ -83,7 +83,7 @@ def grids(task: Task) -> tuple[int, int]:
 
 
 def nearest_on_grid(excess: Sequence[int], aim: Sequence[int], grid: int) -> list[int]:
-    """Return what `excess` can become in steps of `grid`, with the same sum, nearest to `aim`."""
+    """Return the values nearest to `aim` that `excess` can reach in steps of `grid` without changing its sum."""
     if grid == 0:
         return list(excess)
     above = [(have - want) % grid for have, want in zip(excess, aim, strict=True)]
@@ -93,3 +93,31 @@ def nearest_on_grid(excess: Sequence[int], aim: Sequence[int], grid: int) -> lis
     for part in order[:less]:
         above[part] -= grid
     return [want + more for want, more in zip(aim, above, strict=True)]
+
+
+def shuffled_members(task: Task, rng: Rng) -> list[list[list[int]]]:
+    """Return a random placement, as stratum -> part -> units: every stratum is shuffled and cut by its quotas.
+
+    It is the result of `--split-method random`, and the start of a search.
+    """
+    members = []
+    for stratum, quotas in zip(task.strata, task.quotas, strict=True):
+        units = list(stratum)
+        rng.shuffle(units)
+        cuts = []
+        begin = 0
+        for quota in quotas:
+            cuts.append(units[begin : begin + quota])
+            begin += quota
+        members.append(cuts)
+    return members
+
+
+def parts_of_members(task: Task, members: list[list[list[int]]]) -> list[int]:
+    """Return unit -> part."""
+    part_of = [0] * len(task.positives)
+    for stratum in members:
+        for part, units in enumerate(stratum):
+            for unit in units:
+                part_of[unit] = part
+    return part_of

@@ -1,48 +1,47 @@
-"""Many units: a seeded start, a descent by random swaps, exact exchanges at the end; all again where it stalls."""
+"""Local search for any number of units: random start, descent by random swaps, exact exchanges, restarts."""
 
 from collections.abc import Sequence
 
-from planbalance.split.board import Board
-from planbalance.split.draws import Draws
-from planbalance.split.exchange import finish
+from planbalance.split.exchange import reach_aims
+from planbalance.split.rng import Rng
+from planbalance.split.search_state import SearchState, parts_of_members, shuffled_members
 from planbalance.split.shares import Shares, share_weight
-from planbalance.split.start import parts_of_members, shuffled_members
 from planbalance.split.task import Features, Task
 
 RESTARTS = 12
 STEPS = 40_000
-# Swaps in a row that bring nothing, at most: the descent has stalled.
+# After so many swaps in a row without a gain, the descent has stalled and ends.
 PATIENCE = 400
-APPROACH_PATIENCE = 2_000
-# Slices count as much as this many classes while shares are approached.
+SHARES_PATIENCE = 2_000
+# While shares are improved, slices count as much as this many classes.
 SLICES_COUNT = 4
 
 
-def searched(task: Task, draws: Draws, restarts: int = RESTARTS) -> Board:
-    """Return the closest placement that the budget of steps finds."""
-    best: Board | None = None
+def local_search(task: Task, rng: Rng, restarts: int = RESTARTS) -> SearchState:
+    """Return the closest placement of all restarts."""
+    best: SearchState | None = None
     for _ in range(restarts):
-        board = Board(task, shuffled_members(task, draws))
+        state = SearchState(task, shuffled_members(task, rng))
         if task.features is not None:
-            approach(board, task.features, draws)
-        descend(board, draws)
-        finish(board, draws)
-        if best is None or (board.distance, board.cost) < (best.distance, best.cost):
-            best = board
+            improve_shares(state, task.features, rng)
+        descend(state, rng)
+        reach_aims(state, rng)
+        if best is None or (state.distance, state.cost) < (best.distance, best.cost):
+            best = state
         if best.cost == 0:
             break
     assert best is not None
     return best
 
 
-def descend(board: Board, draws: Draws) -> None:
-    """Swap at random within the strata, keeping every swap that comes closer, until that stalls."""
-    pairs = _pairs(board)
+def descend(state: SearchState, rng: Rng) -> None:
+    """Swap random units of a stratum, keep every swap that comes closer to the aims, and end where none does."""
+    pairs = _pairs(state)
     if not pairs:
         return
-    random = draws.random
-    positives, negatives = board.task.positives, board.task.negatives
-    p, n = board.positive, board.negative
+    random = rng.random
+    positives, negatives = state.task.positives, state.task.negatives
+    p, n = state.positive, state.negative
     patience = _patience(pairs, PATIENCE)
     stalled = 0
     for _ in range(STEPS):
@@ -77,19 +76,19 @@ def descend(board: Board, draws: Draws) -> None:
                 break
 
 
-def approach(board: Board, features: Features, draws: Draws) -> None:
-    """Swap at random within the strata for better class and trait shares, slices being one more share to keep.
+def improve_shares(state: SearchState, features: Features, rng: Rng) -> None:
+    """Swap random units of a stratum for better class and trait shares; slices count as one more share.
 
-    What follows for the slices alone is then a few swaps, and undoes little of it.
+    The descent on slices alone that follows then needs few swaps, and loses little of the shares.
     """
-    task = board.task
-    pairs = _pairs(board)
+    task = state.task
+    pairs = _pairs(state)
     if not pairs:
         return
-    shares = Shares(features, parts_of_members(task, board.members))
-    random = draws.random
+    shares = Shares(features, parts_of_members(task, state.members))
+    random = rng.random
     weight_p, weight_n = (2 * SLICES_COUNT * share_weight(sum(amounts)) for amounts in (task.positives, task.negatives))
-    patience = _patience(pairs, APPROACH_PATIENCE)
+    patience = _patience(pairs, SHARES_PATIENCE)
     idle = 0
     for _ in range(STEPS):
         cell, here, other, there = pairs[int(random() * len(pairs))]
@@ -101,32 +100,32 @@ def approach(board: Board, features: Features, draws: Draws) -> None:
         n = task.negatives[b] - task.negatives[a]
         change = (
             sum(shares.change(gains, here, there))
-            + weight_p * p * (board.positive[here] - board.positive[there] + p)
-            + weight_n * n * (board.negative[here] - board.negative[there] + n)
+            + weight_p * p * (state.positive[here] - state.positive[there] + p)
+            + weight_n * n * (state.negative[here] - state.negative[there] + n)
         )
         idle += 1
         if change < 0:
             shares.take(gains, here, there)
             cell[i], other[j] = b, a
-            board.positive[here] += p
-            board.positive[there] -= p
-            board.negative[here] += n
-            board.negative[there] -= n
+            state.positive[here] += p
+            state.positive[there] -= p
+            state.negative[here] += n
+            state.negative[there] -= n
             idle = 0
         elif idle == patience:
             break
 
 
 def _patience(pairs: Sequence[tuple[list[int], int, list[int], int]], most: int) -> int:
-    """Return how many swaps in a row may bring nothing: fewer where there are few to draw."""
+    """Return how many swaps in a row may be without a gain: fewer where there are few to draw."""
     return min(most, 2 * sum(len(cell) * len(other) for cell, _, other, _ in pairs))
 
 
-def _pairs(board: Board) -> list[tuple[list[int], int, list[int], int]]:
+def _pairs(state: SearchState) -> list[tuple[list[int], int, list[int], int]]:
     """Return (units, part, units, part) for every two parts that hold units of one stratum."""
     return [
         (cells[here], here, cells[there], there)
-        for cells in board.members
+        for cells in state.members
         for there in range(len(cells))
         for here in range(there)
         if cells[here] and cells[there]

@@ -1,4 +1,4 @@
-"""From units and a request to a result: what is wanted, what is placed, what came of it."""
+"""Split units: compute the targets, place the units that are not fixed, and report how close the split is."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -10,16 +10,16 @@ from typing import Literal, NamedTuple
 from planbalance.apportion import largest_remainder
 from planbalance.errors import InputError
 from planbalance.model import SPLITS
-from planbalance.split.draws import Draws
-from planbalance.split.place import place
+from planbalance.split.optimize import solve
 from planbalance.split.quotas import Ratios, amounts_left, quotas_left, unit_quotas
+from planbalance.split.rng import Rng
 from planbalance.split.shares import share_weight
 from planbalance.split.task import Features, Placement, Task, amount_per_part
-from planbalance.split.values import STRATA, Share, SplitRequest, SplitResult, Target, Unit
+from planbalance.split.units import STRATA, Share, SplitRequest, SplitResult, Target, Unit
 
 Method = Literal["optimal", "random"]
 
-# Boxes below which a class share is not asked to be within a percentage point.
+# A class with fewer boxes need not be within a percentage point of its share.
 RARE = 100
 
 Feature = tuple[int, int, str]
@@ -27,7 +27,7 @@ Feature = tuple[int, int, str]
 
 
 class _Wanted(NamedTuple):
-    """What every part should hold in all, fixed units included.
+    """The amounts that every part should hold, fixed units included.
 
     Attributes:
         ratios: part -> share.
@@ -45,7 +45,7 @@ def split_units(units: Sequence[Unit], request: SplitRequest) -> SplitResult:
 
     Args:
         units: in any order, ids unique.
-        request: ratios, seed, method, and what is fixed.
+        request: ratios, seed, method, and fixed units.
 
     Raises:
         InputError: there are fewer units than non-zero ratios.
@@ -54,7 +54,7 @@ def split_units(units: Sequence[Unit], request: SplitRequest) -> SplitResult:
     _check_count(len(units), sum(ratio > 0 for ratio in request.ratios), "non-zero splits")
     wanted = _wanted(units, request.ratios)
     fixed = [SPLITS.index(request.fixed[unit.id]) if unit.id in request.fixed else None for unit in units]
-    placement = _place(units, wanted, fixed, Draws("planbalance/split/1", request.seed), request.method)
+    placement = _solve_free(units, wanted, fixed, Rng("planbalance/split/1", request.seed), request.method)
     return _result(units, wanted, placement)
 
 
@@ -79,15 +79,15 @@ def split_folds(
     _check_count(len(units) - -(-len(units) // folds), halves, "non-zero splits beside the test part of a fold")
     whole = _wanted(units, (1,) * folds)
     free: list[int | None] = [None] * len(units)
-    tests = _place(units, whole, free, Draws("planbalance/folds/1", seed, folds), method)
+    tests = _solve_free(units, whole, free, Rng("planbalance/folds/1", seed, folds), method)
     rest = Fraction(folds - 1, folds) / (Fraction(ratios[0]) + Fraction(ratios[1]))
     shares = (Fraction(ratios[0]) * rest, Fraction(ratios[1]) * rest, Fraction(1, folds))
     results = []
     for fold in range(folds):
         fixed = [2 if part == fold else None for part in tests.part_of]
         wanted = _fold_wanted(units, whole, shares, [part == fold for part in tests.part_of], fold)
-        draws = Draws("planbalance/fold/1", seed, folds, fold)
-        placement = _place(units, wanted, fixed, draws, method)
+        rng = Rng("planbalance/fold/1", seed, folds, fold)
+        placement = _solve_free(units, wanted, fixed, rng, method)
         results.append(_result(units, wanted, placement._replace(proven=placement.proven and tests.proven)))
     return results
 
@@ -113,7 +113,7 @@ def _wanted(units: Sequence[Unit], ratios: Ratios) -> _Wanted:
 
 
 def _fold_wanted(units: Sequence[Unit], whole: _Wanted, shares: Ratios, in_test: Sequence[bool], fold: int) -> _Wanted:
-    """Return one fold's targets: test as the partition wants it, the rest shared between train and val."""
+    """Return the targets of one fold: test's are those of the partition, the rest is shared between train and val."""
     rest = _wanted(list(compress(units, (not test for test in in_test))), (*shares[:2], 0))
     totals = [sum(parts) for parts in whole.slices]
     slices = [
@@ -124,16 +124,16 @@ def _fold_wanted(units: Sequence[Unit], whole: _Wanted, shares: Ratios, in_test:
     return _Wanted(ratios=shares, quotas=quotas, slices=(slices[0], slices[1]))
 
 
-def _place(
-    units: Sequence[Unit], wanted: _Wanted, fixed: Sequence[int | None], draws: Draws, method: Method
+def _solve_free(
+    units: Sequence[Unit], wanted: _Wanted, fixed: Sequence[int | None], rng: Rng, method: Method
 ) -> Placement:
-    """Place the units that are not fixed, and return the part of all."""
+    """Place the units that are not fixed; return the part of every unit."""
     free = [index for index, part in enumerate(fixed) if part is None]
     part_of = [0 if part is None else part for part in fixed]
     if not free:
         return Placement(part_of, proven=True)
     task = _task(units, wanted, fixed, free)
-    placed = place(task, draws, method)
+    placed = solve(task, rng, method)
     for index, part in zip(free, placed.part_of, strict=True):
         part_of[index] = part
     return Placement(part_of, placed.proven)
@@ -179,7 +179,10 @@ def _task(units: Sequence[Unit], wanted: _Wanted, fixed: Sequence[int | None], f
 def _features(
     units: Sequence[Unit], wanted: _Wanted, fixed: Sequence[int | None], free: Sequence[int]
 ) -> Features | None:
-    """Return what ties are broken by: classes where there are several, traits where a column has several values."""
+    """Return the features that decide between equal placements.
+
+    They are the classes where there are several, and the values of every trait that has several.
+    """
     classes = {class_id for unit in units for class_id, _ in unit.classes}
     columns = [column for column in range(len(units[0].traits)) if len({unit.traits[column] for unit in units}) > 1]
     amounts: list[dict[Feature, int]] = [
@@ -211,7 +214,7 @@ def _features(
 
 
 def _zone(total: int, ratios: Ratios, *, exact: bool) -> tuple[tuple[int, int], ...]:
-    """Return part -> (least, most) excess within a percentage point of its ratio, or five where boxes are few."""
+    """Return part -> (least, most) excess within one percentage point of its ratio, or five if boxes are few."""
     if exact:
         return ((0, 0),) * len(ratios)
     width = Fraction(total, 100 if total >= RARE else 20)

@@ -1,14 +1,14 @@
-"""Seeded draws that are the same on every machine and Python."""
+"""A seeded random number generator that gives the same numbers on every machine and Python."""
 
 from hashlib import sha256
 from random import Random
 
 
-class Draws:
+class Rng:
     """A stream of pseudo-random choices.
 
-    Of `random.Random` only `random()` is promised to stay the same across Python versions (library reference, "Notes on
-    reproducibility"), so nothing else of it is used. The seed is hashed: -1 and 1 are then different seeds.
+    Python promises only for `random.Random.random()` that it stays the same across versions (library reference, "Notes
+    on reproducibility"), so no other method is used. The seed is hashed, so that -1 and 1 are different seeds.
     """
 
     def __init__(self, *seed: object) -> None:

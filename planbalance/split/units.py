@@ -1,4 +1,4 @@
-"""What goes into a split and what comes out."""
+"""The values that a split takes and returns: units and a request; a result with its targets and shares."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ STRATA: Final[tuple[Stratum, ...]] = ("positive", "negative")
 
 
 class Unit(NamedTuple):
-    """What is split and never divided: a group of volumes, or one volume that is its own group.
+    """A group of volumes (such as a patient) that is never divided, or one volume that is its own group.
 
     Attributes:
         id: unique.
@@ -33,13 +33,13 @@ class Unit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SplitRequest:
-    """How to split.
+    """The options of a split.
 
     Attributes:
         ratios: of train, val and test; they sum to 1, none is negative.
-        seed: any integer; every value gives a split of its own.
+        seed: any integer; different seeds give different splits.
         method: `optimal` searches for the slice targets, `random` only keeps the quotas of units.
-        fixed: unit id -> split; these are counted and never moved. Ids without a unit are ignored.
+        fixed: unit id -> split; these units are counted and never moved. Ids without a unit are ignored.
     """
 
     ratios: tuple[Decimal, Decimal, Decimal]
@@ -61,7 +61,7 @@ class Target(NamedTuple):
 
 
 class Share(NamedTuple):
-    """How one class's boxes, or the units with one trait value, fall on the splits.
+    """How the boxes of one class, or the units with one trait value, are divided over the splits.
 
     Attributes:
         counts: wanted (largest remainder) and reached.
@@ -73,7 +73,7 @@ class Share(NamedTuple):
 
 
 class SplitResult(NamedTuple):
-    """A split, and how close it comes to what was wanted.
+    """A split, and how close it is to its targets.
 
     Attributes:
         split_of: unit id -> split, sorted by id; fixed units included.

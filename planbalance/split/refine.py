@@ -1,73 +1,72 @@
-"""Among placements that are equally close: better class shares, then better trait shares.
+"""Improve class shares, then trait shares, without changing the number of slices in any part.
 
-Every move leaves the slices of each part as they are: a swap of two units of equal size, or up to three swaps that make
-up for each other.
+A move is a swap of two units of equal size, or up to three swaps whose changes add up to 0.
 """
 
 from collections.abc import Callable, Sequence
 
-from planbalance.split.draws import Draws
+from planbalance.split.rng import Rng
 from planbalance.split.shares import POINT, Shares, ZonedShares
 from planbalance.split.task import Features, Task
 
-# Moves tried for each unit, and at most: for every share as close as it gets, and for classes that are still off.
-COOL_MOVES = 40, 20_000
-HOT_MOVES = 100, 50_000
-# Worsening that a hot move may bring at first.
+# Moves tried for each unit, and the most in all: of strict improvement, and of annealing where classes are still off.
+IMPROVING_MOVES = 40, 20_000
+ANNEALING_MOVES = 100, 50_000
+# How much worse a move of the annealing may be at first.
 HEAT = 10 * POINT
-# Hot moves between two looks at whether all is met.
-GLANCE = 1_000
-# Draws of a swap that makes up for another.
-MAKEUPS = 12
+# Moves of the annealing between two checks whether all classes are in their zones.
+CHECK_EVERY = 1_000
+# How many swaps are drawn to compensate for another one.
+COMPENSATIONS = 12
 
 Better = Callable[[int, int], bool]
 """(change of the classes' cost, change of the traits' cost) -> whether the move is made."""
 
 
-def polish(task: Task, features: Features, part_of: list[int], draws: Draws) -> bool:
+def refine(task: Task, features: Features, part_of: list[int], rng: Rng) -> bool:
     """Improve `part_of` in place; its slices per part and its quotas stay.
 
     Returns whether the share of every class that is not rare is within its zone.
     """
     shares = Shares(features, part_of)
-    moves = _Moves(task, part_of, shares, draws)
-    cool_steps = min(COOL_MOVES[0] * len(part_of), COOL_MOVES[1])
-    for _ in range(cool_steps):
+    moves = _Moves(task, part_of, shares, rng)
+    improving_steps = min(IMPROVING_MOVES[0] * len(part_of), IMPROVING_MOVES[1])
+    for _ in range(improving_steps):
         moves.try_one(lambda classes, traits: (classes, traits) < (0, 0))
     zoned = ZonedShares(shares)
     moves.count = zoned
-    hot = not zoned.met()
-    if hot:
-        _heat(moves, zoned, draws)
-    if hot or features.classes < len(features.weights):
-        for _ in range(cool_steps):
+    annealed = not zoned.met()
+    if annealed:
+        _anneal(moves, zoned, rng)
+    if annealed or features.classes < len(features.weights):
+        for _ in range(improving_steps):
             moves.try_one(lambda classes, traits: (classes, traits) <= (0, 0))
         moves.count = shares
-        for _ in range(cool_steps):
+        for _ in range(improving_steps):
             moves.try_one(lambda classes, traits: classes < 0 and traits <= 0)
     return zoned.met()
 
 
-def _heat(moves: "_Moves", zoned: ZonedShares, draws: Draws) -> None:
-    """Let classes leave where strict improvement holds them, less and less, until they are in their zones."""
-    steps = min(HOT_MOVES[0] * len(zoned.features.of), HOT_MOVES[1])
+def _anneal(moves: "_Moves", zoned: ZonedShares, rng: Rng) -> None:
+    """Anneal: accept worse class shares, less and less, until every class is in its zone."""
+    steps = min(ANNEALING_MOVES[0] * len(zoned.features.of), ANNEALING_MOVES[1])
     for step in range(steps):
-        if step % GLANCE == 0 and zoned.met():
+        if step % CHECK_EVERY == 0 and zoned.met():
             break
         left = 1 - step / steps
-        heat = int(HEAT * left * left * left * draws.random())
+        heat = int(HEAT * left * left * left * rng.random())
         moves.try_one(lambda classes, _, heat=heat: classes <= heat)  # type: ignore[misc]
 
 
 class _Moves:
-    """Draws moves that leave every part's slices as they are, and makes those that are better."""
+    """Draws moves that do not change the number of slices in any part, and makes those that are better."""
 
-    def __init__(self, task: Task, part_of: list[int], shares: Shares, draws: Draws) -> None:
+    def __init__(self, task: Task, part_of: list[int], shares: Shares, rng: Rng) -> None:
         self._task = task
         self._part_of = part_of
         self._shares = shares
         self.count: Shares = shares
-        self._below = draws.below
+        self._below = rng.below
         self._stratum = [0 if count else 1 for count in task.positives]
         self._cells: list[list[list[int]]] = [[[] for _ in range(task.parts)] for _ in task.strata]
         self._place = [0] * len(part_of)
@@ -94,10 +93,10 @@ class _Moves:
         if not self._is_better(swaps, here, there, better):
             return False
         positives, negatives = self._task.positives, self._task.negatives
-        if positives[a] != positives[b] and not self._make_up(swaps, 0, positives[a] - positives[b]):
+        if positives[a] != positives[b] and not self._compensate(swaps, 0, positives[a] - positives[b]):
             return False
         missing = sum([negatives[one] - negatives[other] for one, other in swaps])
-        if missing and not self._make_up(swaps, 1, missing):
+        if missing and not self._compensate(swaps, 1, missing):
             return False
         if len(swaps) > 1 and not self._is_better(swaps, here, there, better):
             return False
@@ -109,7 +108,7 @@ class _Moves:
     def _pair(self) -> tuple[int, int]:
         """Draw two units: of equal size, of equally many positive slices, of one stratum, or that share a feature.
 
-        Half of the first ones are drawn by a feature, or a rare class would hardly ever come up.
+        Half of the first units are drawn by a feature: otherwise a rare class would hardly ever be drawn.
         """
         below = self._below
         holders: Sequence[int] = self._holders[below(len(self._holders))]
@@ -128,18 +127,18 @@ class _Moves:
     def _is_better(self, swaps: list[tuple[int, int]], here: int, there: int, better: Better) -> bool:
         return better(*self.count.change(self.count.gains(swaps), here, there))
 
-    def _make_up(self, swaps: list[tuple[int, int]], kind: int, missing: int) -> bool:
-        """Add a swap by which the first part gets back the slices that it misses; return whether one was drawn.
+    def _compensate(self, swaps: list[tuple[int, int]], kind: int, missing: int) -> bool:
+        """Add a swap that gives the first part the slices it lacks after the others; return whether one was drawn.
 
-        Positive slices come from positive units, whatever their negative ones; negative slices from units with equally
-        many positive ones.
+        Positive slices come from positive units, however many negative slices these have. Negative slices come from
+        units with equally many positive slices.
         """
         here, there = self._part_of[swaps[0][0]], self._part_of[swaps[0][1]]
         taken = [unit for swap in swaps for unit in swap]
         stratum = kind if self._cells[kind][here] else 0
         cell = self._cells[stratum][here]
         keys, units = (self._task.positives, self._of_positives) if kind == 0 else (self._sizes, self._of_size)
-        for _ in range(MAKEUPS):
+        for _ in range(COMPENSATIONS):
             c = cell[self._below(len(cell))]
             fitting = units.get(keys[c] + missing)
             if fitting is not None and c not in taken:
