@@ -13,6 +13,7 @@ class ModeTraits(NamedTuple):
     """One mode.
 
     Attributes:
+        summary: what it does, in a few words.
         places_files: images and labels stand below the output; else only lists of the inputs' paths do.
         copies_images: the bytes of images are read and written, so that they can be summed for a manifest.
         owns_images: whatever changes an input later does not change the output.
@@ -22,6 +23,7 @@ class ModeTraits(NamedTuple):
         may_be_refused: some file systems, or pairs of them, cannot do it; it is tried before the build begins.
     """
 
+    summary: str
     places_files: bool = True
     copies_images: bool = False
     owns_images: bool = False
@@ -37,10 +39,33 @@ class ModeTraits(NamedTuple):
 
 
 MODE_TABLE: Final[Mapping[Mode, ModeTraits]] = {
-    "copy": ModeTraits(copies_images=True, owns_images=True),
-    "hardlink": ModeTraits(link="hard link", takes_inode=False, may_be_refused=True),
-    "symlink": ModeTraits(link="symbolic link", by_path=True, may_be_refused=True),
-    "reflink": ModeTraits(owns_images=True, may_be_refused=True),
-    "list": ModeTraits(places_files=False, by_path=True, takes_inode=False),
+    "copy": ModeTraits(
+        "copies images and labels, with a checksum of each",
+        copies_images=True,
+        owns_images=True,
+    ),
+    "hardlink": ModeTraits(
+        "links images, copies labels; one file system only",
+        link="hard link",
+        takes_inode=False,
+        may_be_refused=True,
+    ),
+    "symlink": ModeTraits(
+        "links images by absolute path, copies labels; the inputs must stay where they are",
+        link="symbolic link",
+        by_path=True,
+        may_be_refused=True,
+    ),
+    "reflink": ModeTraits(
+        "images share their blocks with the input (btrfs, XFS)",
+        owns_images=True,
+        may_be_refused=True,
+    ),
+    "list": ModeTraits(
+        "writes paths into train.txt, val.txt and test.txt; nothing is copied, and inputs must stay",
+        places_files=False,
+        by_path=True,
+        takes_inode=False,
+    ),
 }
 MODES: Final[tuple[Mode, ...]] = tuple(MODE_TABLE)

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from planbalance.model import Operation, PlanHeader
+from planbalance.modes import MODE_TABLE
 from planbalance.planfile import Content, content_of
 
-MODES: Final = ("copy", "hardlink", "symlink", "reflink", "list")
 _LISTS: Final = 3  # train.txt, val.txt, test.txt
 
 
@@ -33,15 +33,14 @@ def footprint_of(header: PlanHeader, content: Content) -> dict[str, Footprint]:
     """Return the same for operations that were counted already."""
     slices, images, labels = content.slices, content.image_bytes, content.label_bytes
     folders = _folders(block.folder for block in header.blocks)
-    inodes = 2 * slices + folders
-    needs = {
-        "copy": Footprint(2 * slices, images + labels, inodes),
-        "hardlink": Footprint(2 * slices, labels, slices + folders),
-        "symlink": Footprint(2 * slices, labels, inodes),
-        "reflink": Footprint(2 * slices, labels, inodes),
-    }
-    if header.parameters["layout"] == "keep":  # lists lay nothing out
-        needs["list"] = Footprint(_LISTS, _list_bytes(header, content), _LISTS)
+    needs: dict[str, Footprint] = {}
+    for mode, traits in MODE_TABLE.items():
+        if traits.places_files:
+            written = labels + (images if traits.copies_images else 0)
+            inodes = slices + folders + (slices if traits.takes_inode else 0)
+            needs[mode] = Footprint(2 * slices, written, inodes)
+        elif header.parameters["layout"] == "keep":  # lists do not change where a file is
+            needs[mode] = Footprint(_LISTS, _list_bytes(header, content), _LISTS)
     return needs
 
 

@@ -20,6 +20,7 @@ from planbalance import fs, guard
 from planbalance.errors import UsageError
 from planbalance.grouping import counted
 from planbalance.model import Audit, PlannedVolume, Progress, Silent
+from planbalance.modes import MODE_TABLE
 from planbalance.places import all_guarded
 from planbalance.report import facts, plots
 from planbalance.report.audited import audited
@@ -67,15 +68,6 @@ class ModeRow(NamedTuple):
     links: int
     bytes: int
     inodes: int
-
-
-_MODES: Final = {
-    "copy": "copies images and labels, with a checksum of each",
-    "hardlink": "links images, copies labels; one file system only",
-    "symlink": "links images by absolute path, copies labels; the inputs must stay where they are",
-    "reflink": "images share their blocks with the input (btrfs, XFS)",
-    "list": "writes paths into train.txt, val.txt and test.txt; nothing is copied, and inputs must stay",
-}
 
 
 def write_page(
@@ -321,9 +313,11 @@ def _balance_rows(splits: Iterable[facts.SplitFacts], *, as_found: bool) -> Iter
 
 def _modes(needs: Mapping[str, Footprint], slices: int) -> tuple[ModeRow, ...]:
     rows = []
-    for mode, need in needs.items():
-        links = slices if mode in {"hardlink", "symlink"} else 0
-        rows.append(ModeRow(mode, _MODES[mode], need.files - links, links, need.bytes, need.inodes))
+    for mode, traits in MODE_TABLE.items():
+        if (need := needs.get(mode)) is None:
+            continue
+        links = slices if traits.link else 0
+        rows.append(ModeRow(mode, traits.summary, need.files - links, links, need.bytes, need.inodes))
     return tuple(rows)
 
 

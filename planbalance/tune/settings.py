@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from planbalance.executor.autoscaler import Autoscaler, FinishedBatch, Kind
+from planbalance.modes import MODE_TABLE, Mode
 from planbalance.tune.probes import Probe
 from planbalance.tune.rates import Rate
 
@@ -35,15 +36,18 @@ class Settings(NamedTuple):
 def settings(works: Mapping[str, Probe], rates: Sequence[Rate], cores: int) -> Settings:
     """Return what `apply` would use on a file system that was measured."""
     kind, workers = _settled(rates, cores)
-    linking = ("hardlink", "symlink", "reflink")
     return Settings(
         kind=kind,
         workers=workers,
-        modes=("copy", *(mode for mode in linking if works[mode].works)),
+        modes=tuple(mode for mode, traits in MODE_TABLE.items() if traits.places_files and _works(mode, works)),
         copy=next((way for way in ("reflink", "copy_file_range") if works[way].works), "sendfile, or read and write"),
         publish="renameat2" if works["atomic_publish"].works else "rename",
         layout=_layout(rates, kind),
     )
+
+
+def _works(mode: Mode, works: Mapping[str, Probe]) -> bool:
+    return not MODE_TABLE[mode].may_be_refused or works[mode].works
 
 
 def _settled(rates: Sequence[Rate], cores: int) -> tuple[Kind, int]:
