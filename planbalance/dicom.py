@@ -13,10 +13,11 @@ from typing import Any, Final, Literal
 from planbalance.errors import InputError, UsageError
 from planbalance.executor.autoscaler import LIMITS
 from planbalance.executor.processes import ProcessPool, process_count
-from planbalance.grouping import GroupMap, counted, keyed_value, some
+from planbalance.grouping import GroupMap, keyed_value
 from planbalance.model import Input, Progress, Silent, Volume
 from planbalance.naming import Names
 from planbalance.slicemap import Place, Told
+from planbalance.text import counted, some
 
 SERIES: Final = "SeriesInstanceUID"
 GROUP_TAGS: Final = ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID")

@@ -15,6 +15,9 @@ from typing import Final, Literal
 
 from planbalance.errors import InputError
 from planbalance.model import IMAGE_SUFFIXES, SPLITS, Split, split_of_word
+from planbalance.text import counted as counted  # noqa: PLC0414 - until all modules of the audit import it from there
+from planbalance.text import some as some  # noqa: PLC0414 - as above
+from planbalance.union_find import UnionFind
 
 GroupSource = Literal["map", "dicom"]
 
@@ -152,34 +155,20 @@ def joined_by_content(contents: Iterable[tuple[str, str]]) -> list[tuple[str, ..
         contents: (volume id, hash of one image); blank images left out by the caller.
     """
     first: dict[str, str] = {}
-    pairs = [(first.setdefault(content, volume), volume) for volume, content in contents]
-    return united(pair for pair in pairs if pair[0] != pair[1])
-
-
-def united(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, ...]]:
-    """Return the connected sets of names, sorted, two or more in each (union-find)."""
-    parent: dict[str, str] = {}
-
-    def root(name: str) -> str:
-        parent.setdefault(name, name)
-        while parent[name] != name:
-            parent[name] = parent[parent[name]]
-            name = parent[name]
-        return name
-
-    for left, right in pairs:
-        one, other = sorted((root(left), root(right)))
-        parent[other] = one
-    members: defaultdict[str, list[str]] = defaultdict(list)
-    for name in sorted(parent):
-        members[root(name)].append(name)
-    return sorted(tuple(names) for names in members.values() if len(names) > 1)
+    forest = UnionFind()
+    for volume, content in contents:
+        other = first.setdefault(content, volume)
+        if other != volume:
+            forest.join((other, volume))
+    return forest.sets()
 
 
 def join_groups(group_of: Mapping[str, str], joined: Iterable[Sequence[str]]) -> dict[str, str]:
-    """Return the groups after whole groups were united wherever two volumes of theirs were; the least name stays."""
-    pairs = [(group_of[volumes[0]], group_of[volume]) for volumes in joined for volume in volumes[1:]]
-    name_of = {group: names[0] for names in united(pairs) for group in names}
+    """Return the group of each volume after the groups of joined volumes became one; it has the least of their names."""
+    forest = UnionFind()
+    for volumes in joined:
+        forest.join(group_of[volume] for volume in volumes)
+    name_of = {group: names[0] for names in forest.sets() for group in names}
     return {volume: name_of.get(group, group) for volume, group in group_of.items()}
 
 
@@ -297,15 +286,3 @@ def _places(headings: Sequence[str], wanted: Sequence[str], name: str) -> dict[s
 def bad_map(message: str, hint: str, *paths: str) -> InputError:
     """Return the refusal of a map."""
     return InputError(message, kind="bad-map", hint=hint, paths=paths)
-
-
-def counted(count: int, noun: str, nouns: str = "") -> str:
-    """Return `1 volume` or `2,000 volumes`; `nouns` is the plural where it is not `noun` with an s."""
-    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
-
-
-def some(names: Iterable[str], most: int = 5) -> str:
-    """Return the first few names for a sentence: `a, b, c and 7 more`."""
-    listed = list(names)
-    rest = len(listed) - most
-    return ", ".join(listed[:most]) + (f" and {rest:,} more" if rest > 0 else "")

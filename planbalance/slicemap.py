@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from planbalance.errors import InputError, UsageError
-from planbalance.grouping import bad_map, counted, csv_table, csv_text, some, spelled_otherwise, spelling_note
+from planbalance.grouping import bad_map, csv_table, csv_text, spelled_otherwise, spelling_note
 from planbalance.model import IMAGE_SUFFIXES
 from planbalance.naming import Names
+from planbalance.text import counted, some
 
 ROLES: Final = ("image", "volume", "patient", "slice")
 # Headings that public tables use for a role, in lower case, without blanks, `_` and `-`.

@@ -4,7 +4,6 @@ import hashlib
 import hmac
 
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 
 from planbalance.errors import InputError
@@ -17,7 +16,6 @@ from planbalance.grouping import (
     parse_group_map,
     parse_split_map,
     require_known,
-    united,
 )
 
 VOLUMES = st.sampled_from("abcdefghij")
@@ -137,18 +135,6 @@ def test_a_keyed_group_is_hmac_sha256_and_needs_its_key() -> None:
 def test_volumes_that_share_content_are_joined_through_others() -> None:
     contents = [("a", "1"), ("b", "2"), ("c", "1"), ("c", "2"), ("d", "3"), ("d", "3"), ("e", "4"), ("f", "4")]
     assert joined_by_content(contents) == [("a", "b", "c"), ("e", "f")]
-
-
-@given(st.lists(st.tuples(VOLUMES, VOLUMES)))
-def test_united_is_the_transitive_closure_in_any_order(pairs: list[tuple[str, str]]) -> None:
-    sets = {name: {name} for pair in pairs for name in pair}
-    for left, right in pairs:
-        whole = sets[left] | sets[right]
-        for name in whole:
-            sets[name] = whole
-    expected = sorted({tuple(sorted(names)) for names in sets.values() if len(names) > 1})
-    assert united(pairs) == expected
-    assert united([(right, left) for left, right in reversed(pairs)]) == expected
 
 
 def test_joining_by_content_joins_whole_groups_of_the_map() -> None:

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 
 from planbalance.destination import Destinations, collisions, fold, folder_clashes, label_path
 from planbalance.errors import InputError
-from planbalance.grouping import some
 from planbalance.model import Input, Layout, Slice
 from planbalance.planner.volumes import place_of, sources_of
+from planbalance.text import some
 
 
 def refuse_collisions(inputs: Sequence[Input], slices: Sequence[Slice], layout: Layout) -> None:

@@ -7,11 +7,12 @@ from decimal import Decimal
 from typing import Any, Final, Literal, Protocol
 
 from planbalance.errors import PlanError, UsageError
-from planbalance.grouping import GroupMap, some
+from planbalance.grouping import GroupMap
 from planbalance.model import TOLD_RULES, Input, Layout, Operation, PlanHeader, SharedIds, Split
 from planbalance.places import all_guarded, overlap_refused, relation
 from planbalance.planfile import id_prefixes
 from planbalance.slicemap import VolumeSource
+from planbalance.text import some
 
 # The guide's command lines (Step 2): 70/15/15.
 DEFAULT_RATIOS: Final = (Decimal("0.7"), Decimal("0.15"), Decimal("0.15"))

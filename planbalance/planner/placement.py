@@ -4,10 +4,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from planbalance.errors import InputError, UsageError
-from planbalance.grouping import counted, some, spelled_otherwise, spelling_note
+from planbalance.grouping import spelled_otherwise, spelling_note
 from planbalance.model import SPLITS, Input, PlanHeader, Split, Volume
 from planbalance.planner.options import PlanOptions
 from planbalance.split import Unit
+from planbalance.text import counted, some
 
 _Claims = defaultdict[str, dict[Split, str]]  # group -> split -> who says so
 

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from planbalance.destination import text_fault
 from planbalance.errors import InputError
-from planbalance.grouping import counted, look_like_one_patient, require_known, some
+from planbalance.grouping import look_like_one_patient, require_known
 from planbalance.labels import overshoot_sentence
 from planbalance.model import ImageFile, Naming, Problem, Slice, Snapshot, Volume
 from planbalance.naming import find_names
@@ -27,6 +27,7 @@ from planbalance.planner.volumes import (
     with_groups,
 )
 from planbalance.slicemap import Told, examples
+from planbalance.text import counted, some
 
 # What to do about a problem that the scan found, by its kind.
 _HINTS: Final[Mapping[str, str]] = {

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from planbalance.grouping import counted, some
 from planbalance.handoff import GUIDES_WORD, class_word
 from planbalance.model import (
     SPLITS,
@@ -27,6 +26,7 @@ from planbalance.planner.undersample import Thinned
 from planbalance.planner.volumes import sources_of
 from planbalance.runlength import encode, gaps
 from planbalance.split import STRATA, Share, SplitResult, Target
+from planbalance.text import counted, some
 
 _MOST_CLASSES: Final = 1000  # a larger class id in a set without names is taken for damage, not for a class to name
 

@@ -6,12 +6,12 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from planbalance.destination import Destinations
-from planbalance.grouping import counted, some
 from planbalance.model import Input, Slice, Split, Volume
 from planbalance.planner.matching import Matcher, spellings
 from planbalance.planner.options import PlanOptions, ReadablePlan, plain
 from planbalance.planner.volumes import below_folders
 from planbalance.sample import Candidate, doubtful, quota, sample_negatives
+from planbalance.text import counted, some
 
 
 class Thinned(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Final
 
 from planbalance.destination import Destinations, clashing_ids, id_fault
 from planbalance.errors import InputError
-from planbalance.grouping import GroupMap, counted, join_groups, joined_by_content, require_known, some
+from planbalance.grouping import GroupMap, join_groups, joined_by_content, require_known
 from planbalance.model import (
     TOLD_RULES,
     ImageFile,
@@ -22,6 +22,7 @@ from planbalance.model import (
 )
 from planbalance.naming import Names, read_names, reader
 from planbalance.slicemap import Place
+from planbalance.text import counted, some
 
 
 def below_folders(inputs: Sequence[Input]) -> Callable[[ImageFile], str]:

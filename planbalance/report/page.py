@@ -18,7 +18,6 @@ import orjson
 
 from planbalance import fs, guard
 from planbalance.errors import UsageError
-from planbalance.grouping import counted
 from planbalance.model import Audit, PlannedVolume, Progress, Silent
 from planbalance.modes import MODE_TABLE
 from planbalance.places import all_guarded
@@ -33,6 +32,7 @@ from planbalance.report.samples import Places, count_all_boxes, draw_samples
 from planbalance.report.subject import how_built
 from planbalance.report.svg import matplotlib
 from planbalance.report.table import plain, size
+from planbalance.text import counted
 
 
 @dataclass(frozen=True, slots=True)

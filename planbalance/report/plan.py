@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from planbalance.grouping import counted
 from planbalance.model import SPLITS, ClassCount, PlanHeader
 from planbalance.report.apply import warnings_text
 from planbalance.report.footprint import Footprint
 from planbalance.report.naming import reading_of_header, reading_text, texts_of, warnings_at_the_end
 from planbalance.report.table import Grid, Group, Renderable, count, heading, line, prose, share, size
 from planbalance.report.words import Words, words_of_plan
+from planbalance.text import counted
 
 _KEYS: Final = ("digest", "split_digest", "names", "statistics", "volume_statistics", "targets")
 _CLASSES_SHOWN: Final = 40

@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from planbalance.grouping import counted
 from planbalance.model import Audit
 from planbalance.report.naming import reading_of_audit, reading_text, texts_of, warnings_at_the_end
 from planbalance.report.scan import differences_document, yaml_document
 from planbalance.report.statement import Fact
 from planbalance.report.table import Grid, Group, Renderable, count, heading, item, line, plain, prose
 from planbalance.report.words import and_others, several_alike
+from planbalance.text import counted
 
 _SHOWN: Final = 10  # problems of one check; --json has all
 _STATES: Final = {True: "ok", False: "FAILED", None: "NOT CHECKED"}

@@ -15,7 +15,6 @@ from planbalance.executor import autoscaler
 from planbalance.executor.processes import ProcessPool, available_cores
 from planbalance.executor.threads import without_collecting
 from planbalance.executor.worker_pool import WorkerPool
-from planbalance.grouping import some
 from planbalance.inputs import FoundInput, empty_split, resolve_inputs
 from planbalance.labels import joined
 from planbalance.model import (
@@ -33,6 +32,7 @@ from planbalance.scan import content
 from planbalance.scan.content import LabelContent
 from planbalance.scan.listing import below_folder
 from planbalance.scan.walk import Images, Labels, Place, Tree, walk
+from planbalance.text import some
 
 _UPLOADED: Final = re.compile("^[0-9a-f]{8}-")  # what Label Studio puts before the name of an uploaded file
 

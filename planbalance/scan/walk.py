@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from planbalance.destination import RESERVED_PARTS
 from planbalance.executor.worker_pool import WorkerPool
-from planbalance.grouping import counted
 from planbalance.inputs import FoundInput, common_keys, common_names, label_folder
 from planbalance.labels import KPT_SHAPE, keypoints_of
 from planbalance.model import Folder, Problem, Severity
@@ -31,6 +30,7 @@ from planbalance.scan.listing import (
     look_at,
     shown,
 )
+from planbalance.text import counted
 
 Place = tuple[int, str]  # index of the input, path of a folder relative to its root
 

@@ -1,0 +1,25 @@
+"""Count words and list names in sentences: one spelling of numbers, plurals and percent for all messages. Pure."""
+
+from collections.abc import Iterable
+
+
+def counted(count: int, noun: str, nouns: str = "") -> str:
+    """Return `1 volume` or `2,000 volumes`; `nouns` is the plural where it is not `noun` with an s."""
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
+
+
+def some(names: Iterable[str], most: int = 5) -> str:
+    """Return the first few names for a sentence: `a, b, c and 7 more`."""
+    listed = list(names)
+    rest = len(listed) - most
+    return ", ".join(listed[:most]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def percent(share: float) -> str:
+    """Return a share as `12.3 %`; only 0 is printed as `0 %`, and only 1 as `100 %`."""
+    text = f"{share * 100:.1f}"
+    if text == "0.0" and share > 0:
+        return "less than 0.1 %"
+    if text == "100.0" and share < 1:
+        return "more than 99.9 %"
+    return f"{text.removesuffix('.0')} %"
