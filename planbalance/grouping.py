@@ -164,7 +164,7 @@ def joined_by_content(contents: Iterable[tuple[str, str]]) -> list[tuple[str, ..
 
 
 def join_groups(group_of: Mapping[str, str], joined: Iterable[Sequence[str]]) -> dict[str, str]:
-    """Return the group of each volume after the groups of joined volumes became one; it has the least of their names."""
+    """Return the groups after the groups of joined volumes became one group, which has the least of their names."""
     forest = UnionFind()
     for volumes in joined:
         forest.join(group_of[volume] for volume in volumes)
