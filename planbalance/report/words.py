@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from planbalance.handoff import class_word
 from planbalance.model import are_named
@@ -42,15 +42,26 @@ def _words(word: str | None) -> Words:
 # ---- what is alike --------------------------------------------------------------------------------------------------
 
 
+_OF_A_KIND: Final = 3
+
+
 def several_alike(problems: Iterable[Mapping[str, str]]) -> list[tuple[Mapping[str, str], int]]:
-    """Return the first of the problems that say the same, each with how many others there are, in their order."""
-    firsts: dict[tuple[str, str], Mapping[str, str]] = {}
+    """Return the first three of the problems that say the same, in their order; the third with how many more there are.
+
+    Where they lie is what differs, and what a person looks up: one alone would not show which volumes leak.
+    """
+    firsts: dict[tuple[str, str], list[Mapping[str, str]]] = {}
     counts: Counter[tuple[str, str]] = Counter()
     for problem in problems:
         said = problem["kind"], problem["message"]
-        firsts.setdefault(said, problem)
         counts[said] += 1
-    return [(problem, counts[said] - 1) for said, problem in firsts.items()]
+        if counts[said] <= _OF_A_KIND:
+            firsts.setdefault(said, []).append(problem)
+    return [
+        (problem, counts[said] - _OF_A_KIND if place == _OF_A_KIND else 0)
+        for said, several in firsts.items()
+        for place, problem in enumerate(several, start=1)
+    ]
 
 
 def and_others(others: int) -> str:

@@ -55,17 +55,17 @@ def shown(renderable: object) -> str:
 # ---- six columns ----------------------------------------------------------------------------------------------------
 
 
-def test_confidences_are_explained_once(tmp_path: Path) -> None:
+def test_confidences_are_explained_for_the_first_lines(tmp_path: Path) -> None:
     source = dataset(tmp_path / "in", (CONFIDENCE,))
     found = api.scan(str(source))
     document = scan_document(found.snapshot, found.reading, found.volumes, grouped_by=found.grouped_by)
     assert document["labels"]["invalid_lines"] == len(document["problems"]) > 3
     text = shown(scan_text(document))
-    assert text.count("looks like a confidence") == 1
-    assert f"and {len(document['problems']) - 1} more like it" in text
+    assert text.count("looks like a confidence") == 3
+    assert f"and {len(document['problems']) - 3} more like it" in text
     audit = verify(str(source), VerifyOptions())
     assert check(audit, "labels").ok is False
-    assert shown(verify_text(verify_document(audit))).count("looks like a confidence") == 1
+    assert shown(verify_text(verify_document(audit))).count("looks like a confidence") == 3
     with pytest.raises(InputError) as caught:
         api.plan(str(source), output=str(tmp_path / "out"))
     assert "each for this reason: 6 columns, and the last looks like a confidence" in caught.value.message
