@@ -18,10 +18,9 @@ import click
 import numpy as np
 
 from planbalance.audit import VerifyOptions, verify
-from planbalance.audit.impression import SIDE
-from planbalance.audit.picture import Impression, Picture
-from planbalance.audit.similar import find_alike
-from planbalance.audit.tally import Seen
+from planbalance.audit.fingerprint import Fingerprint, FingerprintResult
+from planbalance.audit.near_duplicates import SIDE, find_alike
+from planbalance.audit.slice_statistics import SliceRecord
 from planbalance.model import Audit, Silent, Split
 from tests.mri import Planted, plant, volume
 
@@ -78,9 +77,9 @@ def time_of_search(count: int) -> str:
     for index in range(count):
         coarse = draw.normal(0, 40, (SIDE // 4, SIDE // 4))
         detail = np.clip(np.kron(coarse, np.ones((4, 4))), -127, 127).astype(np.int8)
-        looks = Impression(index.to_bytes(8, "big"), blank=False, detail=detail.tobytes(), strength=60.0, faint=False)
+        looks = Fingerprint(index.to_bytes(8, "big"), blank=False, detail=detail.tobytes(), strength=60.0, faint=False)
         split: Split = _QUARTERS[index % 4]
-        images.append(Seen(split, f"{index // 100}", str(index), picture=Picture(looks)))
+        images.append(SliceRecord(split, f"{index // 100}", str(index), picture=FingerprintResult(looks)))
     start = time.perf_counter()
     find_alike(images, Silent())
     return f"The search alone among {count:,} pictures: {time.perf_counter() - start:.1f} s."

@@ -1,7 +1,7 @@
 """The audit: whether what was planned is what is there, and what leaks between splits, on any YOLO data set."""
 
 from planbalance.audit.options import VerifyOptions
-from planbalance.audit.sharded import finish_audit, finish_from, judge_shard, subject_of, verify_shard
+from planbalance.audit.shards import finish_audit, finish_from, judge_shard, subject_of, verify_shard
 from planbalance.audit.verify import verify
 
 __all__ = [

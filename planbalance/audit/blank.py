@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Final
 
-from planbalance.audit.tree import read
+from planbalance.audit.file_facts import read
 from planbalance.decode import NoPictureError, decode
 
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"

@@ -9,7 +9,7 @@ files are told by name and time alone, never opened.
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePosixPath
 
-from planbalance.audit.tree import look
+from planbalance.audit.file_facts import look
 from planbalance.model import Problem, Split
 
 # By split and label folder: when the label that was changed last was changed (ns), and its path.

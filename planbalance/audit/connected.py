@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from planbalance.audit.leaks import Spread
+from planbalance.audit.leak_counts import Spread
 from planbalance.model import Split
 
 
-class Connected:
+class UnionFind:
     """A disjoint-set forest over names."""
 
     def __init__(self) -> None:

@@ -5,20 +5,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from planbalance import handoff
-from planbalance.audit import structure
-from planbalance.audit.across import content_of
-from planbalance.audit.audited import Audited, NamesRead
 from planbalance.audit.blank import blank_at
 from planbalance.audit.caches import stale_caches
-from planbalance.audit.documents import DATASET_YAML, HYPS, MANIFEST, METADATA
-from planbalance.audit.findings import Findings, not_checked
-from planbalance.audit.gathered import Gathered
-from planbalance.audit.leftovers import check_lists, check_strangers
-from planbalance.audit.loading import loads_of
-from planbalance.audit.manifest import Manifest
-from planbalance.audit.options import VerifyOptions
-from planbalance.audit.overlap import Images, overlap_checks
-from planbalance.audit.paperwork import (
+from planbalance.audit.check_builder import CheckBuilder, not_checked
+from planbalance.audit.check_status import CheckStatus, count_checks, planned_gaps
+from planbalance.audit.checks.against import content_of
+from planbalance.audit.checks.documents import (
     check_manifest,
     dataset_yaml_check,
     hyps_check,
@@ -26,14 +18,27 @@ from planbalance.audit.paperwork import (
     read_manifest,
     wants_manifest,
 )
-from planbalance.audit.passes import Pass
-from planbalance.audit.picture import looker
-from planbalance.audit.placed import Reading
+from planbalance.audit.checks.files import Expected, check_lists, check_unexpected_files
+from planbalance.audit.checks.leaks import ImageLookup, overlap_checks
+from planbalance.audit.checks.registry import (
+    FILES,
+    LABELS,
+    MANIFEST_CHECK,
+    TRAINERS_VIEW,
+    in_reading_order,
+    of_each_slice,
+)
+from planbalance.audit.checks.trainers import planned_view
+from planbalance.audit.dispatch import SlicePass
+from planbalance.audit.documents import DATASET_YAML, HYPS, MANIFEST, METADATA, Manifest
+from planbalance.audit.fingerprint import fingerprinter
+from planbalance.audit.options import VerifyOptions
+from planbalance.audit.partial_result import PartialResult
+from planbalance.audit.planned_dataset import PlannedDataset
+from planbalance.audit.result import DatasetResult, NamesRead
+from planbalance.audit.slice_facts import ReadOptions
 from planbalance.audit.slices import SliceJudge, judge_in_threads
-from planbalance.audit.structure import Expected
-from planbalance.audit.subject import Subject
-from planbalance.audit.trainers_view import TRAINERS_VIEW, planned_view
-from planbalance.audit.verdicts import Verdicts, count_checks, planned_gaps
+from planbalance.audit.trainer_loading import loads_of
 from planbalance.audit.volumes import planned_volumes, with_note
 from planbalance.decode import can_probe
 from planbalance.executor.processes import available_cores
@@ -42,160 +47,165 @@ from planbalance.model import SPLITS, Check, Progress, SlicesPerVolume, Split
 from planbalance.planfile import Facts
 
 
-def judged_part(subject: Subject, options: VerifyOptions, blocks: range, progress: Progress) -> list[Gathered]:
+def judge_blocks(
+    dataset: PlannedDataset, options: VerifyOptions, blocks: range, progress: Progress
+) -> list[PartialResult]:
     """Judge the slices of some blocks of the plan: what a shard of an audit does.
 
     Raises as `audit_planned`.
     """
-    volumes = planned_volumes(subject, options)
-    expected = _expected(subject, options, read_manifest(subject)[0], _absent_inputs(subject))
-    found: list[Gathered] = []
-    judge = SliceJudge(subject, expected, volumes)
+    volumes = planned_volumes(dataset, options)
+    expected = _expected(dataset, options, read_manifest(dataset)[0], _absent_inputs(dataset))
+    found: list[PartialResult] = []
+    judge = SliceJudge(dataset, expected, volumes)
     jobs = options.jobs or available_cores()
-    judge_in_threads(subject.plan.stretch(blocks), judge, found.append, jobs=jobs, progress=progress)
+    judge_in_threads(dataset.plan.stretch(blocks), judge, found.append, jobs=jobs, progress=progress)
     return found
 
 
-def _absent_inputs(subject: Subject) -> tuple[str, ...]:
-    return tuple(root for root in subject.inputs if not os.path.isdir(root or "/"))
+def _absent_inputs(dataset: PlannedDataset) -> tuple[str, ...]:
+    return tuple(root for root in dataset.inputs if not os.path.isdir(root or "/"))
 
 
-def _expected(subject: Subject, options: VerifyOptions, manifest: Manifest | None, absent: Sequence[str]) -> Expected:
-    kept = subject.header.parameters.get("invalid_label") == "keep"
-    return Expected(_reading(subject, options, absent), manifest, "warning" if kept else "error")
+def _expected(
+    dataset: PlannedDataset, options: VerifyOptions, manifest: Manifest | None, absent: Sequence[str]
+) -> Expected:
+    kept = dataset.header.parameters.get("invalid_label") == "keep"
+    return Expected(_reading(dataset, options, absent), manifest, "warning" if kept else "error")
 
 
 def audit_planned(
-    subject: Subject, options: VerifyOptions, progress: Progress, parts: Iterable[Gathered] | None = None
-) -> Audited:
+    dataset: PlannedDataset, options: VerifyOptions, progress: Progress, parts: Iterable[PartialResult] | None = None
+) -> DatasetResult:
     """Audit a data set against its plan; `parts`: what shards have judged, so that no slice is read here.
 
     Raises:
         InputError: the group map or naming pattern asked for does not fit the names.
         PlanError: the plan is damaged or hostile.
     """
-    volumes = planned_volumes(subject, options)
-    manifest, manifest_found = read_manifest(subject)
-    absent = _absent_inputs(subject)
-    expected = _expected(subject, options, manifest, absent)
-    judge = SliceJudge(subject, expected, volumes)
-    work = Pass(subject.root, subject.plan, Facts(subject.header), judge, expected.reading, options.jobs)
+    volumes = planned_volumes(dataset, options)
+    manifest, manifest_found = read_manifest(dataset)
+    absent = _absent_inputs(dataset)
+    expected = _expected(dataset, options, manifest, absent)
+    judge = SliceJudge(dataset, expected, volumes)
+    work = SlicePass(dataset.root, dataset.plan, Facts(dataset.header), judge, expected.reading, options.jobs)
     looked = work.run(progress) if parts is None else work.of_parts(parts)
-    gathered, tally = looked.gathered, looked.gathered.tally
-    findings = {name: Findings(name) for name in structure.CHECKS}
-    by_trainers = [problem for name, problem in gathered.found if name == TRAINERS_VIEW]
+    result, statistics = looked.result, looked.result.statistics
+    builders = {kind.name: CheckBuilder(kind.name) for kind in of_each_slice()}
+    by_trainers = [problem for name, problem in result.found if name == TRAINERS_VIEW]
     if not options.quick:
-        lists: dict[str, Split] = {f"{split}.txt": split for split in SPLITS} if subject.mode == "list" else {}
-        by_trainers += stale_caches(gathered.newest, lists, partial(_at, subject))
-    loads = loads_of(gathered.loads)
-    for name, problem in gathered.found:
+        lists: dict[str, Split] = {f"{split}.txt": split for split in SPLITS} if dataset.mode == "list" else {}
+        by_trainers += stale_caches(result.newest, lists, partial(_at, dataset))
+    loads = loads_of(result.loads)
+    for name, problem in result.found:
         if name != TRAINERS_VIEW:
-            findings[name].add(problem)
-    if gathered.overshoot is not None:
-        findings[structure.LABELS].notes.append(overshoot_sentence(gathered.overshoot))
-    check_strangers(subject, looked, _documents(subject), volumes, findings[structure.FILES])
-    if subject.mode == "list":
-        check_lists(subject, findings[structure.FILES])
+            builders[name].add(problem)
+    if result.overshoot is not None:
+        builders[LABELS].notes.append(overshoot_sentence(result.overshoot))
+    check_unexpected_files(dataset, looked, _documents(dataset), volumes, builders[FILES])
+    if dataset.mode == "list":
+        check_lists(dataset, builders[FILES])
     if manifest is not None and manifest_found is not None:
-        check_manifest(subject, manifest, gathered, manifest_found)
-    metadata_checked, metadata = metadata_check(subject, looked.kept)
-    verdicts = Verdicts(subject, options, absent, expected, sum(block.count for block in subject.header.blocks))
-    split_of = _split_of(subject)
-    images = Images(split_of, partial(_blank, subject), partial(_at, subject))
-    groups, grouped_by = _groups(subject, options)
-    overlaps = overlap_checks(tally, groups=groups, images=images, options=options, progress=progress)
-    split_gaps = planned_gaps(subject, tally, labels_read=expected.reading.labels)
+        check_manifest(dataset, manifest, result, manifest_found)
+    metadata_checked, metadata = metadata_check(dataset, looked.kept)
+    status = CheckStatus(dataset, options, absent, expected, sum(block.count for block in dataset.header.blocks))
+    split_of = _split_of(dataset)
+    images = ImageLookup(split_of, partial(_blank, dataset), partial(_at, dataset))
+    groups, grouped_by = _groups(dataset, options)
+    overlaps = overlap_checks(statistics, groups=groups, images=images, options=options, progress=progress)
+    split_gaps = planned_gaps(dataset, statistics, labels_read=expected.reading.labels)
     with_note(overlaps.checks, volumes.note)
-    checks = [
-        *verdicts.file_checks(findings),
-        *count_checks(subject, tally, metadata, options, split_gaps),
-        dataset_yaml_check(subject),
-        metadata_checked,
-        hyps_check(subject),
-        manifest_found.check() if manifest_found is not None else _no_manifest(subject),
-        verdicts.sources(findings[structure.SOURCES]),
-        planned_view(subject.header, tally, subject.mode, by_trainers, loads),
-    ]
-    content = partial(content_of, tally, split_of, groups, images=not options.quick)
+    checks = in_reading_order(
+        [
+            *status.slice_checks(builders),
+            *count_checks(dataset, statistics, metadata, options, split_gaps),
+            dataset_yaml_check(dataset),
+            metadata_checked,
+            hyps_check(dataset),
+            manifest_found.check() if manifest_found is not None else _no_manifest(dataset),
+            planned_view(dataset.header, statistics, dataset.mode, by_trainers, loads),
+        ]
+    )
+    content = partial(content_of, statistics, split_of, groups, images=not options.quick)
     names = NamesRead(
         volumes.document,
-        SlicesPerVolume.of(tally.slices_of_volumes().values()),
+        SlicesPerVolume.of(statistics.slices_of_volumes().values()),
         grouped_by,
-        tally.count_groups(groups or {}),
+        statistics.count_groups(groups or {}),
     )
-    return Audited(checks, overlaps, tally, content, names, split_gaps, subject.header.digest, loads)
+    return DatasetResult(checks, overlaps, statistics, content, names, split_gaps, dataset.header.digest, loads)
 
 
-def _reading(subject: Subject, options: VerifyOptions, absent: Sequence[str]) -> Reading:
+def _reading(dataset: PlannedDataset, options: VerifyOptions, absent: Sequence[str]) -> ReadOptions:
     """Return what to read; sources are not looked at where an input is not on this machine."""
-    sources = subject.mode == "hardlink" or (subject.mode in ("copy", "reflink") and not options.quick)
-    names = subject.header.names
-    return Reading(
-        root=subject.root,
-        inputs=subject.inputs,
-        planned_inputs=tuple(root.rstrip("/") for root in subject.header.inputs),
-        moved=subject.receipt.moved_inputs if subject.receipt is not None else (),
-        mode=subject.mode,
-        same_labels=subject.same_labels,
+    sources = dataset.mode == "hardlink" or (dataset.mode in ("copy", "reflink") and not options.quick)
+    names = dataset.header.names
+    return ReadOptions(
+        root=dataset.root,
+        inputs=dataset.inputs,
+        planned_inputs=tuple(root.rstrip("/") for root in dataset.header.inputs),
+        moved=dataset.receipt.moved_inputs if dataset.receipt is not None else (),
+        mode=dataset.mode,
+        same_labels=dataset.same_labels,
         images=not options.quick,
         labels=not options.quick or options.labels_by_content,
         sources=sources and not absent,
-        times=subject.receipt is None or not subject.receipt.moved_inputs,
+        times=dataset.receipt is None or not dataset.receipt.moved_inputs,
         class_count=len(names) if names is not None else None,
         probing=can_probe() and not options.quick,
-        looker=looker() if options.near_duplicates and not options.quick else None,
-        keypoints=keypoints_of(subject.header.yaml_keys.get(KPT_SHAPE)),
+        fingerprinter=fingerprinter() if options.near_duplicates and not options.quick else None,
+        keypoints=keypoints_of(dataset.header.yaml_keys.get(KPT_SHAPE)),
     )
 
 
-def _documents(subject: Subject) -> Iterator[str]:
+def _documents(dataset: PlannedDataset) -> Iterator[str]:
     """Yield what stands beside the slices by plan."""
     yield from (DATASET_YAML, METADATA)
-    if handoff.hyp_yaml(subject.header) is not None:
+    if handoff.hyp_yaml(dataset.header) is not None:
         yield HYPS
-    if wants_manifest(subject):
+    if wants_manifest(dataset):
         yield MANIFEST
-    if subject.mode == "list":
+    if dataset.mode == "list":
         yield from (f"{split}.txt" for split in SPLITS)
 
 
-def _no_manifest(subject: Subject) -> Check:
-    without = "built with --checksum none" if subject.mode == "copy" else f"{subject.mode} mode writes none"
-    return not_checked("manifest", without)
+def _no_manifest(dataset: PlannedDataset) -> Check:
+    without = "built with --checksum none" if dataset.mode == "copy" else f"{dataset.mode} mode writes none"
+    return not_checked(MANIFEST_CHECK, without)
 
 
-def _groups(subject: Subject, options: VerifyOptions) -> tuple[dict[str, str] | None, str]:
+def _groups(dataset: PlannedDataset, options: VerifyOptions) -> tuple[dict[str, str] | None, str]:
     """Return group by volume where groups are known, and where they come from: the caller's map first, else the plan.
 
     Without groups, it is None and `volume`.
     """
     if options.group_map is not None:
         return dict(options.group_map.group_of), options.group_map.source
-    told = subject.header.parameters.get("groups")
+    told = dataset.header.parameters.get("groups")
     by = told.get("by") if isinstance(told, dict) else None
     if by not in ("map", "patient", "slice-map", "dicom"):
         return None, "volume"
-    return {volume.id: volume.group for volume in subject.header.volumes}, str(by)
+    return {volume.id: volume.group for volume in dataset.header.volumes}, str(by)
 
 
-def _split_of(subject: Subject) -> Callable[[str], tuple[Split, ...]]:
+def _split_of(dataset: PlannedDataset) -> Callable[[str], tuple[Split, ...]]:
     """Return what gives an image's split by its path; in list mode the plan tells it."""
-    if subject.mode != "list":
+    if dataset.mode != "list":
         return lambda path: tuple(split for split in SPLITS if path.startswith(f"images/{split}/"))
     known: dict[str, tuple[Split, ...]] = {}
 
     def listed(path: str) -> tuple[Split, ...]:
         if not known:
-            for operation in subject.plan.operations():
-                known[f"{subject.inputs[operation.input]}/{operation.image}"] = (operation.split,)
+            for operation in dataset.plan.operations():
+                known[f"{dataset.inputs[operation.input]}/{operation.image}"] = (operation.split,)
         return known[path]
 
     return listed
 
 
-def _at(subject: Subject, path: str) -> str:
-    return path if path.startswith("/") else f"{subject.root}/{path}"
+def _at(dataset: PlannedDataset, path: str) -> str:
+    return path if path.startswith("/") else f"{dataset.root}/{path}"
 
 
-def _blank(subject: Subject, path: str) -> bool:
-    return blank_at(_at(subject, path), follow=subject.mode in ("symlink", "list"))
+def _blank(dataset: PlannedDataset, path: str) -> bool:
+    return blank_at(_at(dataset, path), follow=dataset.mode in ("symlink", "list"))

@@ -3,40 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from planbalance.audit.leaks import Leak
+from planbalance.audit.checks.registry import CHECKS
+from planbalance.audit.leak_counts import Leak
 from planbalance.model import Check, Split
 
-_WHAT: Final = {
-    "volume-overlap": "a volume",
-    "group-overlap": "a patient",
-    "duplicate-content": "identical images",
-    "duplicate-pixels": "identical pixels",
-    "near-duplicates": "look-alikes",
-}
-_CALLED: Final = {
-    "volume-overlap": "volumes",
-    "group-overlap": "patients",
-    "duplicate-content": "identical images",
-    "duplicate-pixels": "re-encoded images",
-    "near-duplicates": "near-duplicates",
-    "files": "files",
-    "links": "links",
-    "image-checksums": "checksums of images",
-    "label-checksums": "checksums of labels",
-    "labels": "labels",
-    "counts": "counts",
-    "balance": "balance",
-    "plan": "the plan",
-}
-# What an evaluation rests on: without these a clean data set proves little, so the sentence names them.
-_ALWAYS: Final = (
-    "volume-overlap",
-    "group-overlap",
-    "duplicate-content",
-    "near-duplicates",
-    "image-checksums",
-    "labels",
-)
+_SHARED: Final = {kind.name: kind.shared for kind in CHECKS.values() if kind.compares_splits}
 
 
 def percent(share: float) -> str:
@@ -57,7 +28,11 @@ def sentence(
     `doubts` are clauses that no reader of the sentence may miss, such as `test holds no positive slice`.
     """
     parts = [*_leak_clauses(leaks), *_clean_clause(checks, leaks, splits), *_error_clause(checks), *doubts]
-    unchecked = [_CALLED[check.name] for check in checks if check.ok is None and check.name in _ALWAYS]
+    unchecked = [
+        CHECKS[check.name].title
+        for check in checks
+        if check.ok is None and check.name in CHECKS and CHECKS[check.name].always_named
+    ]
     if unchecked:
         parts.append(f"not checked: {', '.join(unchecked)}")
     text = "; ".join(parts) + "."
@@ -67,7 +42,7 @@ def sentence(
 def _leak_clauses(leaks: Sequence[Leak]) -> list[str]:
     """Return a clause for every kind of leak and other split: the touched parts of test and val are what counts."""
     clauses = []
-    for kind, what in _WHAT.items():
+    for kind, what in _SHARED.items():
         pairs = [leak for leak in leaks if leak.kind == kind and _evaluated(leak)]
         for other in dict.fromkeys(leak.shared_with for leak in pairs):
             shares = [f"{percent(leak.share)} of {leak.of} slices" for leak in pairs if leak.shared_with == other]
@@ -87,7 +62,7 @@ def _clean_clause(checks: Sequence[Check], leaks: Sequence[Leak], splits: Sequen
     found = {leak.kind for leak in leaks if ":" not in leak.shared_with}
     clean = [
         what
-        for name, what in _WHAT.items()
+        for name, what in _SHARED.items()
         if name not in found and any(check.name == name and check.ok is True for check in checks)
     ]
     if not clean:
@@ -105,7 +80,7 @@ def _error_clause(checks: Iterable[Check]) -> list[str]:
     failed = [
         check
         for check in checks
-        if check.ok is False and check.name not in _WHAT and not check.name.startswith("against")
+        if check.ok is False and check.name not in _SHARED and not check.name.startswith("against")
     ]
     if not failed:
         return []

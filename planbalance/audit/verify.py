@@ -3,17 +3,17 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from planbalance.audit.across import across_check
-from planbalance.audit.audited import Audited, NamesRead
+from planbalance.audit.check_builder import CheckBuilder
+from planbalance.audit.checks.against import against_check
 from planbalance.audit.documents import PLAN
-from planbalance.audit.findings import Findings
-from planbalance.audit.foreign import audit_foreign
-from planbalance.audit.gathered import Gathered
-from planbalance.audit.leaks import Leak
+from planbalance.audit.leak_counts import Leak
 from planbalance.audit.options import VerifyOptions
+from planbalance.audit.partial_result import PartialResult
 from planbalance.audit.planned import audit_planned
-from planbalance.audit.subject import find_folder, find_subject, open_plan
+from planbalance.audit.planned_dataset import find_folder, find_planned_dataset, open_plan
+from planbalance.audit.result import DatasetResult, NamesRead
 from planbalance.audit.summary import sentence
+from planbalance.audit.unplanned import audit_unplanned
 from planbalance.errors import PlanError, UsageError
 from planbalance.grouping import counted
 from planbalance.model import SPLITS, Audit, Check, Problem, Progress, Silent, SplitCount
@@ -27,7 +27,7 @@ def verify(
     dataset: str | None,
     options: VerifyOptions,
     progress: Progress | None = None,
-    parts: Iterable[Gathered] | None = None,
+    parts: Iterable[PartialResult] | None = None,
 ) -> Audit:
     """Audit a data set and change nothing.
 
@@ -69,21 +69,21 @@ def _audited(
     given: PlanFile | None,
     options: VerifyOptions,
     progress: Progress,
-    parts: Iterable[Gathered] | None = None,
-) -> tuple[Audited, Findings]:
+    parts: Iterable[PartialResult] | None = None,
+) -> tuple[DatasetResult, CheckBuilder]:
     """Audit a data set with its plan where it has one, else by what it is."""
-    subject, plan = find_subject(path, given, whole=False)
-    if subject is None:
-        return audit_foreign(path, options, progress), plan
+    planned, plan = find_planned_dataset(path, given, whole=False)
+    if planned is None:
+        return audit_unplanned(path, options, progress), plan
     try:
-        return audit_planned(subject, options, progress, parts), plan
+        return audit_planned(planned, options, progress, parts), plan
     except PlanError as error:
         if given is not None:
             raise
-        _, plan = find_subject(path, None)  # says what is wrong with it
+        _, plan = find_planned_dataset(path, None)  # says what is wrong with it
         if not plan.failed:
             plan.error("metadata", PLAN, error.message)
-        return audit_foreign(path, options, progress), plan
+        return audit_unplanned(path, options, progress), plan
 
 
 def _others(path: str, against: Sequence[str]) -> list[str]:
@@ -96,7 +96,7 @@ def _others(path: str, against: Sequence[str]) -> list[str]:
 
 
 def _against(
-    others: Sequence[str], here: Audited, options: VerifyOptions, progress: Progress
+    others: Sequence[str], here: DatasetResult, options: VerifyOptions, progress: Progress
 ) -> tuple[list[Check], list[Leak]]:
     """Compare with every other data set: each is read as if it were audited itself, by its own plan if it has one."""
     checks: list[Check] = []
@@ -108,7 +108,7 @@ def _against(
     as_other = replace(options, plan=None, against=(), group_map=None, near_duplicates=False, unsplit_as="train")
     for other in others:
         there, _ = _audited(other, None, as_other, progress)
-        check, more = across_check(content, there.content(), other, here.tally.totals)
+        check, more = against_check(content, there.content(), other, here.statistics.totals)
         checks.append(_with_reading(check, other, there.names))
         leaks += more
     return checks, leaks
@@ -125,16 +125,16 @@ def _with_reading(check: Check, other: str, names: NamesRead) -> Check:
     return check._replace(reason=reason, problems=(*check.problems, *doubts))
 
 
-def _plan_check(plan: Findings) -> Check:
+def _plan_check(plan: CheckBuilder) -> Check:
     """Return the check of the plan: a data set that never had one is not checked, and not at fault."""
     check = plan.check()
     return check if plan.count or plan.failed else check._replace(ok=None)
 
 
-def _audit(checks: Sequence[Check], leaks: Sequence[Leak], audited: Audited) -> Audit:
-    tally, names = audited.tally, audited.names
+def _audit(checks: Sequence[Check], leaks: Sequence[Leak], audited: DatasetResult) -> Audit:
+    statistics, names = audited.statistics, audited.names
     doubts = names.texts("warnings")
-    splits = [split for split in SPLITS if tally.totals[split]]
+    splits = [split for split in SPLITS if statistics.totals[split]]
     labels_read = any(check.name == "labels" and check.ok is not None for check in checks)
     return Audit(
         ok=not any(check.ok is False for check in checks),
@@ -142,7 +142,8 @@ def _audit(checks: Sequence[Check], leaks: Sequence[Leak], audited: Audited) -> 
         checks=tuple(checks),
         leaks=tuple(leak.as_json() for leak in leaks),
         counts=tuple(
-            SplitCount(split, tally.totals[split], tally.positives[split] if labels_read else None) for split in splits
+            SplitCount(split, statistics.totals[split], statistics.positives[split] if labels_read else None)
+            for split in splits
         ),
         naming=names.naming,
         slices_per_volume=names.slices,

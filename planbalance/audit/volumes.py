@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from planbalance.audit.checks.registry import VOLUMES
 from planbalance.audit.options import VerifyOptions
-from planbalance.audit.sharing import VOLUMES
-from planbalance.audit.subject import Subject
+from planbalance.audit.planned_dataset import PlannedDataset
 from planbalance.destination import Destinations
 from planbalance.model import TOLD_RULES, Check, Naming, Operation, PlanHeader, Source
 from planbalance.naming import Name, find_naming, read_names, reader
@@ -38,12 +38,14 @@ class VolumesByName:
         self,
         header: PlanHeader,
         naming: Naming | None,
-        told: Mapping[tuple[int, str], str] | None = None,
+        given_volumes: Mapping[tuple[int, str], str] | None = None,
         document: Mapping[str, Any] | None = None,
     ) -> None:
         self.document = header.naming if document is None else document
-        self.note = "" if naming is not None else FROM_SOURCE[self.document["rule"]] if told is not None else FROM_PLAN
-        self._told = told
+        self.note = (
+            "" if naming is not None else FROM_SOURCE[self.document["rule"]] if given_volumes is not None else FROM_PLAN
+        )
+        self._given_volumes = given_volumes
         self.naming = naming
         self._read: Callable[[str], Name | None] | None = None if naming is None else reader(naming)
         self._sources = header.sources
@@ -52,8 +54,8 @@ class VolumesByName:
 
     def of(self, operation: Operation) -> str:
         """Return the volume that the name says; the plan's where the rule says nothing."""
-        if self._told is not None:
-            return self._told[operation.input, operation.image]
+        if self._given_volumes is not None:
+            return self._given_volumes[operation.input, operation.image]
         if self._read is None:
             return operation.volume
         index = operation.input
@@ -82,7 +84,7 @@ class VolumesByName:
         }
         return [image[cuts[place] :] for place, image in zip(folders, images, strict=True)]
 
-    def of_stranger(self, below_split: str) -> str:
+    def of_unexpected(self, below_split: str) -> str:
         """Return the volume of an image by its path below the split's folder, or `""`; input prefixes are known."""
         if self._read is None:
             return ""
@@ -97,37 +99,37 @@ class VolumesByName:
         return ""
 
 
-def planned_volumes(subject: Subject, options: VerifyOptions) -> VolumesByName:
+def planned_volumes(dataset: PlannedDataset, options: VerifyOptions) -> VolumesByName:
     """Return the reader for a plan's slices: by its own rule, or by the pattern or the source asked for.
 
     Raises:
         InputError: the pattern or the source asked for does not fit the names.
     """
-    header = subject.header
+    header = dataset.header
     if options.volume_source is not None:
-        operations = list(subject.plan.operations())
-        places = list(_places(subject, operations))
+        operations = list(dataset.plan.operations())
+        places = list(_places(dataset, operations))
         names, warnings = options.volume_source.read(places)
         keys = [(each.input, each.image) for each in operations]
         document = told_document(Naming(options.volume_source.rule), examples(places, names), warnings)
         return VolumesByName(header, None, dict(zip(keys, names.volumes, strict=True)), document)
     if options.volume_pattern is not None:
         below = Destinations(header.sources, "keep").below
-        paths = [below(each.input, each.image, each.volume) for each in subject.plan.operations()]
+        paths = [below(each.input, each.image, each.volume) for each in dataset.plan.operations()]
         naming = find_naming(paths, options.volume_pattern)
         return VolumesByName(header, naming, document=naming_document(naming, paths))
     return VolumesByName(header, planned_naming(header))
 
 
-def _places(subject: Subject, operations: Sequence[Operation]) -> Iterator[Place]:
+def _places(dataset: PlannedDataset, operations: Sequence[Operation]) -> Iterator[Place]:
     """Yield what a table may call the images of a plan: as they were called in the inputs."""
-    folders = [_image_folders(source) for source in subject.header.sources]
-    prefixes = [source.prefix for source in subject.header.sources]
-    destinations = Destinations(subject.header.sources, subject.header.parameters["layout"])
+    folders = [_image_folders(source) for source in dataset.header.sources]
+    prefixes = [source.prefix for source in dataset.header.sources]
+    destinations = Destinations(dataset.header.sources, dataset.header.parameters["layout"])
     for each in operations:
         below = below_folder(each.image, folders[each.input])
-        at = "" if subject.mode == "list" else f"{subject.root}/{'/'.join(destinations.of(each))}"
-        yield Place(subject.inputs[each.input], each.image, below, prefixes[each.input], at)
+        at = "" if dataset.mode == "list" else f"{dataset.root}/{'/'.join(destinations.of(each))}"
+        yield Place(dataset.inputs[each.input], each.image, below, prefixes[each.input], at)
 
 
 def with_note(checks: list[Check], note: str) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from tests.audit.built import LISTS, Built
 
-Wanted = set[tuple[str, str]] | None
-Damage = Callable[[Built, random.Random], Wanted]
+ImageToRead = set[tuple[str, str]] | None
+Damage = Callable[[Built, random.Random], ImageToRead]
 
 
 def some_image(built: Built, draw: random.Random) -> str:
@@ -48,7 +48,7 @@ def label_kind(built: Built, kind: str) -> str:
     return "source-changed" if built.mode == "list" else kind
 
 
-def relisted(built: Built, image: str, other: str) -> Wanted:
+def relisted(built: Built, image: str, other: str) -> ImageToRead:
     """Put another image's line into the place of an image's in its list."""
     name = next(name for name in LISTS if image in (built.output / name).read_text().splitlines())
     path = built.output / name
@@ -56,7 +56,7 @@ def relisted(built: Built, image: str, other: str) -> Wanted:
     return {("missing", name), ("extra", name)}
 
 
-def relisted_away(built: Built, image: str, kept: str) -> Wanted:
+def relisted_away(built: Built, image: str, kept: str) -> ImageToRead:
     """Take an image's line out of every list but one."""
     name = next(name for name in LISTS if name != kept and image in (built.output / name).read_text().splitlines())
     path = built.output / name
@@ -64,7 +64,7 @@ def relisted_away(built: Built, image: str, kept: str) -> Wanted:
     return {("missing", name)}
 
 
-def image_rot(built: Built, image: str, data: bytes) -> Wanted:
+def image_rot(built: Built, image: str, data: bytes) -> ImageToRead:
     overwritten(built.output / image, data)
     if built.mode == "copy":
         return {("checksum", image)}
@@ -73,14 +73,14 @@ def image_rot(built: Built, image: str, data: bytes) -> Wanted:
     return {("checksum", image) if built.mode == "reflink" else ("source-changed", source_of(built, image))}
 
 
-def bit_flip(built: Built, draw: random.Random) -> Wanted:
+def bit_flip(built: Built, draw: random.Random) -> ImageToRead:
     image = some_image(built, draw)
     data = bytearray((built.output / image).read_bytes())
     data[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
     return image_rot(built, image, bytes(data))
 
 
-def truncation(built: Built, draw: random.Random) -> Wanted:
+def truncation(built: Built, draw: random.Random) -> ImageToRead:
     image = some_image(built, draw)
     data = (built.output / image).read_bytes()
     overwritten(built.output / image, data[: draw.randrange(len(data))])
@@ -88,12 +88,12 @@ def truncation(built: Built, draw: random.Random) -> Wanted:
     return {("size", image) if own else ("source-changed", source_of(built, image))}
 
 
-def same_size_edit(built: Built, draw: random.Random) -> Wanted:
+def same_size_edit(built: Built, draw: random.Random) -> ImageToRead:
     image = some_image(built, draw)
     return image_rot(built, image, draw.randbytes((built.output / image).stat().st_size))
 
 
-def labels_swapped(built: Built, draw: random.Random) -> Wanted:
+def labels_swapped(built: Built, draw: random.Random) -> ImageToRead:
     labels = [built.label_of(image) for image in built.images()]
     one, other = draw.sample([label for label in labels if (built.output / label).stat().st_size], 2)
     first, second = (built.output / one).read_bytes(), (built.output / other).read_bytes()
@@ -102,7 +102,7 @@ def labels_swapped(built: Built, draw: random.Random) -> Wanted:
     return {(label_kind(built, "checksum"), one), (label_kind(built, "checksum"), other)}
 
 
-def link_retargeted(built: Built, draw: random.Random) -> Wanted:
+def link_retargeted(built: Built, draw: random.Random) -> ImageToRead:
     one, other = draw.sample(built.images(), 2)
     if built.mode == "list":
         return relisted(built, one, other)
@@ -111,7 +111,7 @@ def link_retargeted(built: Built, draw: random.Random) -> Wanted:
     return {("link-target", one)}
 
 
-def link_dangling(built: Built, draw: random.Random) -> Wanted:
+def link_dangling(built: Built, draw: random.Random) -> ImageToRead:
     image = some_image(built, draw)
     if built.mode not in ("symlink", "list"):
         (built.output / image).unlink()
@@ -121,7 +121,7 @@ def link_dangling(built: Built, draw: random.Random) -> Wanted:
     return {("dangling", image)}
 
 
-def share_broken(built: Built, draw: random.Random) -> Wanted:
+def share_broken(built: Built, draw: random.Random) -> ImageToRead:
     if built.mode not in ("hardlink", "symlink"):
         return None
     image = some_image(built, draw)
@@ -131,7 +131,7 @@ def share_broken(built: Built, draw: random.Random) -> Wanted:
     return {("not-same-inode" if built.mode == "hardlink" else "link-target", image)}
 
 
-def missing(built: Built, draw: random.Random) -> Wanted:
+def missing(built: Built, draw: random.Random) -> ImageToRead:
     image = some_image(built, draw)
     gone = draw.choice([image, built.label_of(image)])
     (built.output / gone).unlink()
@@ -140,28 +140,28 @@ def missing(built: Built, draw: random.Random) -> Wanted:
     return {("missing", gone)}
 
 
-def extra(built: Built, draw: random.Random) -> Wanted:
+def extra(built: Built, draw: random.Random) -> ImageToRead:
     name = draw.choice(["images/train/new.png", "labels/val/new.txt", "notes.md", "other.yaml", "images/val/sub/1.jpg"])
     (built.output / name).parent.mkdir(parents=True, exist_ok=True)
     (built.output / name).write_bytes(b"stranger")
     return {("extra", name)}
 
 
-def label_emptied(built: Built, draw: random.Random) -> Wanted:
+def label_emptied(built: Built, draw: random.Random) -> ImageToRead:
     labels = [built.label_of(image) for image in built.images()]
     label = draw.choice([label for label in labels if (built.output / label).stat().st_size])
     overwritten(built.output / label, b"")
     return {(label_kind(built, "size"), label)}
 
 
-def label_added(built: Built, draw: random.Random) -> Wanted:
+def label_added(built: Built, draw: random.Random) -> ImageToRead:
     labels = [built.label_of(image) for image in built.images()]
     label = draw.choice([label for label in labels if not (built.output / label).stat().st_size])
     overwritten(built.output / label, b"0 0.1 0.1 0.1 0.1\n")
     return {(label_kind(built, "size"), label)}
 
 
-def slice_moved(built: Built, draw: random.Random) -> Wanted:
+def slice_moved(built: Built, draw: random.Random) -> ImageToRead:
     image = some_image(built, draw)
     if built.mode == "list":
         other = draw.choice([name for name in LISTS if image not in (built.output / name).read_text().splitlines()])
@@ -180,7 +180,7 @@ def slice_moved(built: Built, draw: random.Random) -> Wanted:
     return pairs if alone else pairs | {("volume-overlap", volume)}
 
 
-def image_replaced(built: Built, draw: random.Random) -> Wanted:
+def image_replaced(built: Built, draw: random.Random) -> ImageToRead:
     one, other = draw.sample(built.images(), 2)
     data = (built.output / other).read_bytes()
     (built.output / f"{one}.new").write_bytes(data)
@@ -197,7 +197,7 @@ def image_replaced(built: Built, draw: random.Random) -> Wanted:
     return {(kinds[built.mode], one)}
 
 
-def yaml_edited(built: Built, draw: random.Random) -> Wanted:
+def yaml_edited(built: Built, draw: random.Random) -> ImageToRead:
     path = built.output / "dataset.yaml"
     text = path.read_text()
     edited = draw.choice(
@@ -214,7 +214,7 @@ def yaml_edited(built: Built, draw: random.Random) -> Wanted:
     return {("dataset-yaml", "dataset.yaml")}
 
 
-def metadata_edited(built: Built, draw: random.Random) -> Wanted:
+def metadata_edited(built: Built, draw: random.Random) -> ImageToRead:
     path = built.output / "balanced_dataset_metadata.json"
     text = path.read_text()
     place = draw.choice([at for at in range(len(text)) if text[at].isdigit()])
@@ -222,7 +222,7 @@ def metadata_edited(built: Built, draw: random.Random) -> Wanted:
     return {("metadata", path.name)}
 
 
-def source_edited(built: Built, draw: random.Random) -> Wanted:
+def source_edited(built: Built, draw: random.Random) -> ImageToRead:
     path = source_of(built, some_image(built, draw))
     with open(path, "ab") as file:
         file.write(b"more")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from planbalance.audit import VerifyOptions, verify
-from planbalance.audit.sharded import finish_audit, verify_shard
+from planbalance.audit.shards import finish_audit, verify_shard
 from planbalance.model import Audit, Problem
 from planbalance.modes import Mode
 from planbalance.shards import Shard

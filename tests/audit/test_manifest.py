@@ -3,8 +3,7 @@ import random
 
 import pytest
 
-from planbalance.audit.documents import manifest_sums
-from planbalance.audit.manifest import Manifest
+from planbalance.audit.documents import Manifest, manifest_sums
 
 
 def digest(text: str) -> str:

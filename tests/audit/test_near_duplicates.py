@@ -136,6 +136,6 @@ def test_what_cannot_be_decoded_is_said(tmp_path: Path) -> None:
 
 def test_without_the_extra_it_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "images/train/IM1-1.png", b"1")
-    monkeypatch.setitem(sys.modules, "planbalance.audit.impression", None)
+    monkeypatch.setitem(sys.modules, "planbalance.audit.near_duplicates", None)
     with pytest.raises(UsageError, match="numpy and Pillow"):
         audit(tmp_path)

@@ -1,6 +1,6 @@
 import pytest
 
-from planbalance.audit.leaks import Leak
+from planbalance.audit.leak_counts import Leak
 from planbalance.audit.summary import percent, sentence
 from planbalance.model import SPLITS, Check, Problem, Split
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from planbalance import api, audit
-from planbalance.audit import VerifyOptions, parts
+from planbalance.audit import VerifyOptions, shard_results
 from planbalance.errors import IncompleteError, PlanbalanceError, UsageError
 from planbalance.model import Audit
 from planbalance.shards import Shard
@@ -81,7 +81,7 @@ def test_a_part_made_for_something_else_or_cut_off_does_not_count(made: Built) -
     for number in (1, 2):
         api.verify(str(made.output), shard=f"{number}/2", quick=True)
     assert "2 of 2" in refused(IncompleteError, str(made.output), finish=True).message  # not quick
-    part = next((made.output / ".planbalance" / parts.FOLDER).glob("part-1-*"))
+    part = next((made.output / ".planbalance" / shard_results.FOLDER).glob("part-1-*"))
     part.write_bytes(part.read_bytes()[:-3])
     assert "1 of 2" in refused(IncompleteError, str(made.output), finish=True, quick=True).message
 
@@ -90,12 +90,12 @@ def test_a_part_keeps_every_problem_and_every_slice(made: Built) -> None:
     damages.bit_flip(made, random.Random(2))
     subject = audit.subject_of(str(made.output), VerifyOptions())
     part = audit.judge_shard(subject, VerifyOptions(), Shard(1, 1))
-    bound = parts.bound_to(subject, VerifyOptions())
-    batches = parts.unpacked(part, bound, Shard(1, 1))
+    bound = shard_results.bound_to(subject, VerifyOptions())
+    batches = shard_results.unpacked(part, bound, Shard(1, 1))
     assert batches is not None
-    assert parts.packed(bound, Shard(1, 1), batches) == part
-    assert parts.unpacked(part, bound, Shard(1, 2)) is None
-    assert sum(batch.tally.totals.total() for batch in batches) == len(made.images())
+    assert shard_results.packed(bound, Shard(1, 1), batches) == part
+    assert shard_results.unpacked(part, bound, Shard(1, 2)) is None
+    assert sum(batch.statistics.totals.total() for batch in batches) == len(made.images())
 
 
 def test_a_data_set_without_a_plan_is_verified_on_one_machine(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_data_set_without_a_plan_is_verified_on_one_machine(tmp_path: Path) ->
 
 
 def test_a_part_that_cannot_be_kept_is_said(made: Built) -> None:
-    (made.output / ".planbalance" / parts.FOLDER).write_bytes(b"in the way")
+    (made.output / ".planbalance" / shard_results.FOLDER).write_bytes(b"in the way")
     error = refused(IncompleteError, str(made.output), shard="1/2")
     assert (error.kind, error.exit_code) == ("part-not-kept", 5)
     assert "--executor dask" in error.hint

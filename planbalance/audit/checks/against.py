@@ -1,0 +1,102 @@
+"""What one data set shares with another: members of an ensemble, an old version of the data, a public benchmark. Pure.
+
+Both may share what both learn from, or both measure on. What one learns from and the other measures on is a leak,
+whichever model is looked at.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from planbalance.audit.check_builder import CheckBuilder
+from planbalance.audit.leak_counts import Leak, Spread, regrouped, spread_of, touched
+from planbalance.audit.slice_statistics import SliceStatistics, SplitOf
+from planbalance.audit.summary import percent
+from planbalance.grouping import counted
+from planbalance.model import Check, Split
+
+_UNITS: Final = {
+    "volume-overlap": ("volume", "volumes"),
+    "group-overlap": ("patient", "patients"),
+    "duplicate-content": ("image, byte for byte,", "images, byte for byte,"),
+}
+
+
+class ComparableContent(NamedTuple):
+    """What can be compared with another data set.
+
+    Attributes:
+        volumes: slices of each volume by split.
+        images: images of each content by split, blank ones apart; None where content was not read.
+        groups: group by volume, as far as known.
+    """
+
+    volumes: Spread[str]
+    images: Spread[bytes] | None
+    groups: Mapping[str, str]
+
+
+def content_of(
+    statistics: SliceStatistics, split_of: SplitOf, groups: Mapping[str, str] | None, *, images: bool
+) -> ComparableContent:
+    """Return what another data set can be compared with; images of one value only are no content to share."""
+    if not images:
+        return ComparableContent(statistics.volumes, None, groups or {})
+    pairs = (
+        (digest, split)
+        for digest, places in statistics.images(split_of)
+        if not statistics.is_flat(digest)
+        for _, split in places
+    )
+    return ComparableContent(statistics.volumes, spread_of(pairs), groups or {})
+
+
+def against_check(
+    here: ComparableContent, other: ComparableContent, name: str, totals: Counter[Split]
+) -> tuple[Check, list[Leak]]:
+    """Return the check of one data set against another, and what part of each split here is touched."""
+    found = CheckBuilder(f"against {name}")
+    found.count = sum(totals.values())
+    leaks = _named("volume-overlap", touched(here.volumes, other.volumes, totals), name)
+    groups = {**other.groups, **here.groups}
+    if groups:
+        patients = touched(regrouped(here.volumes, groups), regrouped(other.volumes, groups), totals)
+        leaks += _named("group-overlap", patients, name)
+    else:
+        found.notes.append("patients NOT CHECKED: no group map")
+    if here.images is not None and other.images is not None:
+        leaks += _named("duplicate-content", touched(here.images, other.images, totals), name)
+    else:
+        found.notes.append("by names only: images were not read")
+    for leak in leaks:
+        there = split_there(leak)
+        shared = f"{percent(leak.share)} of {leak.of} ({counted(leak.slices, 'slice')}, "
+        shared += f"{counted(leak.units, *_UNITS[leak.kind])}) also in {leak.shared_with}"
+        if is_leak_across(leak):
+            found.error(leak.kind, leak.of, f"{shared}: {_meaning(leak.of, there)}")
+        else:
+            both = "both learn from them" if there == "train" else "both measure on them"
+            found.notes.append(f"{shared}: {both}, no leak")
+    return found.check(), leaks
+
+
+def split_there(leak: Leak) -> str:
+    """Return the other data set's split."""
+    return leak.shared_with.rpartition(":")[2]
+
+
+def is_leak_across(leak: Leak) -> bool:
+    """Return whether what two data sets share is a leak: it is not where both use it for the same."""
+    return split_there(leak) != leak.of
+
+
+def _meaning(here: str, there: str) -> str:
+    if there == "train":
+        return "measured here, learnt there"
+    if here == "train":
+        return "learnt here, measured there"
+    return "models are chosen by them on one side and measured by them on the other"
+
+
+def _named(kind: str, leaks: Sequence[Leak], name: str) -> list[Leak]:
+    return [leak._replace(kind=kind, shared_with=f"{name}:{leak.shared_with}") for leak in leaks]

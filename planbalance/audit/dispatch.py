@@ -1,0 +1,187 @@
+"""One pass over a planned data set: every block of the plan parsed once, its slices judged, and what adds up gathered.
+
+Where calls are answered at once, the interpreter is what costs: blocks go to worker processes, each of which parses,
+judges and sums up a block and hands back little. Far file systems, small plans and shards are worked off by threads.
+"""
+
+import math
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final, NamedTuple
+
+from planbalance.audit.file_facts import look
+from planbalance.audit.partial_result import PartialResult, PassResult, packed
+from planbalance.audit.slice_facts import ReadOptions
+from planbalance.audit.slices import SliceJudge, judge_in_threads
+from planbalance.executor import autoscaler
+from planbalance.executor.processes import ProcessPool, available_cores
+from planbalance.executor.threads import without_collecting
+from planbalance.model import Progress
+from planbalance.planfile import BlockFacts, Facts
+from planbalance.planstore import PlanFile
+
+_FAR_WORKERS: Final = 16
+_SAMPLE: Final = 32
+# A block of large images is judged in pieces, so that the bar moves.
+_PIECE_BYTES: Final = 256 << 20
+
+
+class SlicePass(NamedTuple):
+    """What is to be done.
+
+    Attributes:
+        root: the data set's folder.
+        plan: its first line checked, the rest not yet.
+        facts: finds the facts of a block.
+        judge: judges operations.
+        reading: what is read of each slice.
+        jobs: workers asked for, or None.
+    """
+
+    root: str
+    plan: PlanFile
+    facts: Facts
+    judge: SliceJudge
+    reading: ReadOptions
+    jobs: int | None
+
+    def run(self, progress: Progress) -> PassResult:
+        """Check the plan and judge its slices.
+
+        Raises:
+            PlanError: the plan is damaged or hostile.
+        """
+        near = _nearness(self)
+        slices = sum(block.count for block in self.plan.header.blocks)
+        if not near.far and slices >= autoscaler.LIMITS.worth_forking and self.jobs != 1:
+            with without_collecting():
+                return _in_processes(self, near, progress)
+        self.plan.check()
+        looked = PassResult(PartialResult())
+        jobs = self.jobs or (max(_FAR_WORKERS, available_cores()) if near.far else self._threads())
+
+        judge_in_threads(self.plan, self.judge, looked.result.merge, jobs=jobs, progress=progress)
+        return looked
+
+    def _threads(self) -> int:
+        return available_cores() if self.reading.images else 1
+
+    def of_parts(self, parts: Iterable[PartialResult]) -> PassResult:
+        """Return what shards have judged, as one pass. Raises PlanError."""
+        self.plan.check()
+        looked = PassResult(PartialResult())
+        for judged in parts:
+            looked.result.merge(judged)
+        return looked
+
+
+class Nearness(NamedTuple):
+    """How long the file system takes for a call, and how large images are."""
+
+    far: bool
+    image_bytes: float
+
+
+def _nearness(work: SlicePass) -> Nearness:
+    """Look at a few images of the first block's folder."""
+    blocks = work.plan.header.blocks
+    folder = f"{work.root}/{blocks[0].folder}" if blocks else work.root
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in islice(entries, _SAMPLE)]
+    except OSError:
+        return Nearness(far=False, image_bytes=0.0)
+    start = time.perf_counter()
+    sizes = [look(f"{folder}/{name}", follow=True).size for name in names]
+    took = time.perf_counter() - start
+    return Nearness(took > autoscaler.LIMITS.far_seconds * len(names), sum(sizes) / max(1, len(sizes)))
+
+
+# ---- in processes ---------------------------------------------------------------------------------------------------
+
+
+class _Task(NamedTuple):
+    """A piece of a block; a negative block: list the folders of the plan."""
+
+    block: int
+    piece: int
+    pieces: int
+
+
+@dataclass(slots=True)
+class _Done:
+    """What a worker has found out."""
+
+    task: _Task
+    result: PartialResult = field(default_factory=PartialResult)
+    slices: int = 0
+    facts: BlockFacts | None = None
+    listed: dict[str, str] = field(default_factory=dict)
+
+
+_now: list[SlicePass] = []  # what the workers work at: they are forked while it is there
+
+
+def _in_processes(work: SlicePass, near: Nearness, progress: Progress) -> PassResult:
+    blocks = work.plan.header.blocks
+    looked = PassResult(PartialResult())
+    facts: dict[int, BlockFacts] = {}
+    _now.append(work)
+    try:
+        with ProcessPool(work.jobs or available_cores()) as processes:  # before a bar draws itself: that takes a thread
+            progress.begin("verify", sum(block.count for block in blocks), "slices")
+            try:
+                for _, done in processes.work_off(_do, _tasks(work, near)):
+                    looked.result.merge(done.result)
+                    looked.listed.update(done.listed)
+                    if done.facts is not None:
+                        facts[done.task.block] = done.facts
+                    progress.advance(done.slices, done.result.size)
+            finally:
+                progress.end()
+    finally:
+        _now.remove(work)
+    work.plan.check((index, facts[index]) for index in range(len(blocks)))
+    looked.kept = [facts[index].kept for index in range(len(blocks))]
+    return looked
+
+
+def _tasks(work: SlicePass, near: Nearness) -> Iterator[_Task]:
+    """Yield what is to be done, the largest first, so that all workers end at the same time."""
+    yield _Task(-1, 0, 1)
+    for index, block in sorted(enumerate(work.plan.header.blocks), key=lambda block: -block[1].count):
+        pieces = 1
+        if work.reading.images:
+            pieces = min(block.count, math.ceil(near.image_bytes * block.count / _PIECE_BYTES)) or 1
+        for piece in range(pieces):
+            yield _Task(index, piece, pieces)
+
+
+def _do(task: _Task) -> _Done:
+    """Do one task, in a worker or here. Raises PlanError."""
+    work = _now[-1]
+    if task.block < 0:
+        return _Done(task, listed=_listed(work))
+    operations = work.plan.read_block(task.block)
+    done = _Done(task)
+    if task.piece == 0:
+        done.facts = work.facts.of(work.plan.header.blocks[task.block].folder, operations)
+    size = math.ceil(len(operations) / task.pieces)
+    mine = operations[task.piece * size : (task.piece + 1) * size]
+    done.result, done.slices = work.judge(mine), len(mine)
+    return done
+
+
+def _listed(work: SlicePass) -> dict[str, str]:
+    """Return the names in the folders of the plan, as `Gathered.are_all_of` wants them."""
+    folders = {block.folder for block in work.plan.header.blocks}
+    folders |= {f"labels{folder.removeprefix('images')}" for folder in folders}
+    listed = {}
+    for folder in sorted(folders):
+        with suppress(OSError):  # whoever looks for strangers says so
+            listed[folder] = packed(sorted(os.listdir(f"{work.root}/{folder}")))
+    return listed

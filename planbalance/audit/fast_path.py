@@ -1,0 +1,202 @@
+"""Whether slices are as planned: a block's images, then its labels, then its sources, by the fewest calls.
+
+A column at a time, since a hundred thousand slices pass through here. Nothing is told of what is not plainly as planned
+but that it needs a closer look (`placed.read_slices`).
+"""
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final, NamedTuple
+
+from planbalance.audit.file_facts import UNFOLLOWED, is_flat
+from planbalance.audit.slice_facts import ReadOptions
+from planbalance.audit.trainer_loading import NOT_OPENED, OpenedImage, is_loaded, open_image
+from planbalance.destination import Destinations
+from planbalance.fs import NOTHING_SHA256
+from planbalance.model import Operation
+
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_READ_WHOLE: Final = 1 << 24  # larger images are read piece by piece
+
+
+class BlockPaths(NamedTuple):
+    """Where the slices of a block go: one folder of images and one of labels, and a name in each for every slice."""
+
+    operations: Sequence[Operation]
+    images: str
+    names: list[str]
+    labels: str
+    label_names: list[str]
+
+
+def block_paths(operations: Sequence[Operation], destinations: Destinations) -> BlockPaths:
+    """Return where the slices of a block, or of a part of one, go; a block is of one folder."""
+    folders, names = destinations.columns(operations)
+    label_names = [f"{name[: name.rfind('.')]}.txt" for name in names]
+    return BlockPaths(operations, folders[0], names, "labels" + folders[0][len("images") :], label_names)
+
+
+# ---- by size alone --------------------------------------------------------------------------------------------------
+
+
+def are_in_place(places: BlockPaths, reading: ReadOptions) -> list[bool]:
+    """Tell for each slice whether it is in its place with the planned sizes, and its source as planned.
+
+    For an audit that reads neither images nor labels.
+    """
+    labels = _of_size(f"{reading.root}/{places.labels}", places.label_names, [each[8] for each in places.operations])
+    at = f"{reading.root}/{places.images}"
+    if reading.mode in ("copy", "reflink"):
+        images = _of_size(at, places.names, [each[6] for each in places.operations])
+    else:
+        images = _linked(at, places, reading)
+    return [image and label for image, label in zip(images, labels, strict=True)]
+
+
+def _of_size(folder: str, names: Sequence[str], sizes: Sequence[int]) -> list[bool]:
+    """Tell for each name whether it is a regular file of its size."""
+    found = [False] * len(names)
+    with _open_folder(folder) as place:
+        for index, (name, size) in enumerate(zip(names, sizes, strict=True)):
+            try:
+                facts = os.stat(name, dir_fd=place, follow_symlinks=False)
+            except OSError:
+                continue
+            found[index] = facts.st_size == size and stat.S_ISREG(facts.st_mode)
+    return found
+
+
+def _linked(folder: str, places: BlockPaths, reading: ReadOptions) -> list[bool]:
+    """Tell for each image whether it is the planned link, and its source is as it was."""
+    found = [False] * len(places.names)
+    with _open_folder(folder) as place:
+        for index, (name, operation) in enumerate(zip(places.names, places.operations, strict=True)):
+            source_at = f"{reading.inputs[operation.input]}/{operation.image}"
+            try:
+                source = os.stat(source_at)
+                if reading.mode == "symlink":
+                    linked = os.readlink(name, dir_fd=place) == source_at
+                else:
+                    linked = os.path.samestat(os.stat(name, dir_fd=place, follow_symlinks=False), source)
+            except OSError:
+                continue
+            as_it_was = source.st_size == operation.image_size and source.st_mtime_ns == operation.image_mtime_ns
+            found[index] = linked and as_it_was and stat.S_ISREG(source.st_mode)
+    return found
+
+
+# ---- by content -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class BlockContents:
+    """What was read of the images or labels of a block, in the order of its slices.
+
+    Attributes:
+        digests: SHA-256, hexadecimal; `""` where there is no file of the planned size.
+        flat: digests of what has no byte or one value.
+        data: of labels.
+        newest: of labels with a byte, when the one that was changed last was changed (ns), and its name.
+        looked: of images, as trainers open them; nothing where no trainer loads files of these suffixes.
+    """
+
+    digests: list[str] = field(default_factory=list)
+    flat: set[str] = field(default_factory=set)
+    data: list[bytes] = field(default_factory=list)
+    newest: tuple[int, str] | None = None
+    looked: list[OpenedImage] = field(default_factory=list)
+
+
+def read_images(places: BlockPaths, reading: ReadOptions) -> BlockContents:
+    """Hash the images of a block.
+
+    No look at what kind of file one is that holds bytes: a link is not opened, and what else there is does not end
+    after the planned bytes with the planned sum.
+    """
+    found = BlockContents()
+    loaded = any(map(is_loaded, {name[name.rfind(".") :] for name in places.names}))
+    with _open_folder(f"{reading.root}/{places.images}") as place:
+        for name, operation in zip(places.names, places.operations, strict=True):
+            size = operation[6]
+            data = _bytes_of(name, size, place) if size else _nothing_at(name, place)
+            digest = "" if data is None else sha256(data).hexdigest()
+            found.digests.append(digest)
+            if data is not None and data[:1] == data[-1:] and is_flat(data):
+                found.flat.add(digest)
+            if loaded:
+                found.looked.append(open_image(data) if reading.probing and data is not None else NOT_OPENED)
+    return found
+
+
+def read_labels(places: BlockPaths, reading: ReadOptions) -> BlockContents:
+    """Read the labels of a block."""
+    found, times = BlockContents(), list[tuple[int, str]]()
+    with _open_folder(f"{reading.root}/{places.labels}") as place:
+        for name, operation in zip(places.label_names, places.operations, strict=True):
+            size = operation[8]
+            data = _bytes_of(name, size, place, times) if size else _nothing_at(name, place)
+            found.data.append(data or b"")
+            found.digests.append("" if data is None else sha256(data).hexdigest() if size else NOTHING_SHA256)
+    found.newest = max(times, default=None)
+    return found
+
+
+def _nothing_at(name: str, place: int) -> bytes | None:
+    """Return no bytes where there is an empty file, else None."""
+    try:
+        facts = os.stat(name, dir_fd=place, follow_symlinks=False)
+    except OSError:
+        return None
+    return b"" if not facts.st_size and stat.S_ISREG(facts.st_mode) else None
+
+
+def _bytes_of(name: str, size: int, place: int, times: list[tuple[int, str]] | None = None) -> bytes | None:
+    """Return a file's bytes where they are `size`, which is not large, else None; `times` takes its mtime in ns."""
+    if size > _READ_WHOLE:
+        return None
+    try:
+        descriptor = os.open(name, UNFOLLOWED, dir_fd=place)
+        try:
+            data = os.read(descriptor, size + 1)
+            while len(data) < size and (more := os.read(descriptor, size + 1 - len(data))):
+                data += more
+            if times is not None:
+                times.append((os.fstat(descriptor).st_mtime_ns, name))
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return None
+    return data if len(data) == size else None
+
+
+def are_sources_unchanged(operations: Sequence[Operation], reading: ReadOptions) -> list[bool]:
+    """Tell for each slice whether its image's source has the planned size, and time where that tells something."""
+    found = []
+    roots, times = reading.inputs, reading.times
+    for operation in operations:
+        try:
+            source = os.stat(f"{roots[operation[3]]}/{operation[4]}")
+        except OSError:
+            found.append(False)
+            continue
+        same_time = not times or source.st_mtime_ns == operation[7]
+        found.append(same_time and source.st_size == operation[6] and stat.S_ISREG(source.st_mode))
+    return found
+
+
+@contextmanager
+def _open_folder(folder: str) -> Iterator[int]:
+    """Open a folder; where that cannot be done, every call below it fails."""
+    try:
+        place = os.open(folder, _FOLDER)
+    except OSError:
+        yield -1
+        return
+    try:
+        yield place
+    finally:
+        os.close(place)

@@ -1,0 +1,293 @@
+"""What a picture looks like, small enough to hold for every slice: its fine structure, and how alike two of them are.
+
+Perceptual hashes flood on medical slices: at the few frequencies that they keep all knees look alike, and a dark slice
+is all rounding. So the impression is the structure between 4 and 32 pixels of a 64th of the picture, with its strength:
+anatomy of two people does not agree there, a copy does, whatever its brightness, encoding or size. Figures in
+benchmarks/README.md. Needs numpy and Pillow (extra `near-duplicates`), so only who asks for it imports this module.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from typing import Final, NamedTuple, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from planbalance.audit.fingerprint import Fingerprint
+from planbalance.audit.slice_statistics import SliceRecord
+from planbalance.decode import Decoded
+from planbalance.model import Progress, Split
+
+Floats = NDArray[np.float32]
+Levels = NDArray[np.int8]
+
+SIDE: Final = 64  # pixels of the reduced picture
+TILE: Final = 8  # the picture is judged in 8 x 8 tiles, so that one bright spot or a burned-in text cannot decide
+_BLUR: Final = 2  # the structure is what a blur of 5 x 5 pixels takes away
+_FAINT: Final = 2.0  # grey levels (of 255): noise of a reduced slice; fainter structure counts for less
+_LEAST_TILES: Final = 3.0  # a picture with less structure than that is not compared: black but for a spot
+_SURE: Final = 0.95  # no shift needs to be tried
+_LEVELS: Final = 127
+_FREQUENCIES: Final = 20
+
+
+class LikenessRule(NamedTuple):
+    """When two pictures are alike.
+
+    Attributes:
+        faint: grey levels; a tile with less structure counts for less.
+        tiles: how many tiles must show something in both.
+        least: the correlation from which they are alike.
+        noise: for two pictures with little but noise.
+    """
+
+    faint: float
+    tiles: float
+    least: float
+    noise: bool = False
+
+
+# Anatomy decides; where only few tiles show any, more is asked of them. The noise of two scans never agrees.
+_RULES: Final = (
+    LikenessRule(_FAINT, 8.0, 0.75),
+    LikenessRule(_FAINT, _LEAST_TILES, 0.88),
+    LikenessRule(0.5, 10.0, 0.4, noise=True),
+)
+
+
+def fingerprint_of(decoded: Decoded) -> Fingerprint:
+    """Return what a picture looks like."""
+    image = _plain(decoded.image)
+    digest = hashlib.sha256(f"{image.mode} {image.size} ".encode())
+    digest.update(image.tobytes())
+    extrema = image.getextrema()
+    bands = extrema if isinstance(extrema[0], tuple) else (extrema,)
+    if all(low == high for low, high in bands):
+        return Fingerprint(digest.digest(), blank=True)
+    grey = image if image.mode in {"L", "I", "F"} else image.convert("L")
+    small = grey.convert("F").resize((SIDE, SIDE), Image.Resampling.BOX)
+    reduced = np.asarray(small, dtype=np.float32)
+    if grey.mode != "L":
+        reduced = _as_eight_bits(reduced)
+    detail = reduced - _blurred(reduced)
+    strength = float(np.abs(detail).max())
+    energies = _in_tiles(detail * detail)
+    if not np.isfinite(strength) or not any(_tiles(energies, rule) >= rule.tiles for rule in _RULES):
+        return Fingerprint(digest.digest(), blank=False)
+    levels = np.rint(detail * (_LEVELS / strength)).astype(np.int8)
+    faint = np.count_nonzero(energies > _FAINT * _FAINT * TILE * TILE) < _LEAST_TILES
+    return Fingerprint(digest.digest(), blank=False, detail=levels.tobytes(), strength=strength, faint=bool(faint))
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """Return an image in the form that its pixels have in every encoding: grey where all its colours are grey."""
+    if image.mode in {"L", "F"}:
+        return image
+    if image.mode.startswith("I"):
+        wide = image.convert("I")
+        low, high = cast("tuple[int, int]", wide.getextrema())
+        return wide if low < 0 or high > 255 else wide.convert("L")
+    if image.mode == "1":
+        return image.convert("L")
+    colours = image.convert("RGBA")
+    red, green, blue, alpha = colours.split()
+    if alpha.getextrema() != (255, 255):
+        return colours
+    if red.tobytes() == green.tobytes() == blue.tobytes():
+        return red
+    return colours.convert("RGB")
+
+
+def _as_eight_bits(pixels: Floats) -> Floats:
+    """Return values of any range as grey levels up to 255: the brightest thousandth is left out of the scale."""
+    low, high = np.quantile(pixels, (0.0, 0.999))
+    return (pixels - low) * (255 / (high - low)) if high > low else pixels * 0
+
+
+def _blurred(pixels: Floats) -> Floats:
+    """Return the mean of the 5 x 5 pixels around each pixel; the edge goes on outside."""
+    width = 2 * _BLUR + 1
+    for axis in (0, 1):
+        around = [(_BLUR, _BLUR) if each == axis else (0, 0) for each in (0, 1)]
+        padded = np.pad(pixels, around, mode="edge")
+        pixels = np.lib.stride_tricks.sliding_window_view(padded, width, axis=axis).mean(axis=-1, dtype=np.float32)
+    return pixels
+
+
+def _in_tiles(pixels: Floats) -> Floats:
+    """Return the sum of every tile: (64, 64) gives (8, 8)."""
+    tiles = SIDE // TILE
+    sums: Floats = pixels.reshape(tiles, TILE, tiles, TILE).sum(axis=(1, 3))
+    return sums
+
+
+def _tiles(energies: Floats, rule: LikenessRule) -> float:
+    """Return how many tiles of a picture show something, a faint one counting for less than one."""
+    return float((energies / (energies + np.float32(rule.faint * rule.faint * TILE * TILE))).sum())
+
+
+# ---- two of them ----------------------------------------------------------------------------------------------------
+
+
+def signatures(details: Levels) -> Floats:
+    """Return unit vectors whose product is near 1 for pictures that may be alike: the low frequencies of the structure.
+
+    (pictures, 64, 64) signed bytes give (pictures, 400) floats: a discrete cosine transform, cut off.
+    """
+    waves = _waves()
+    vectors: Floats = (waves @ details.astype(np.float32) @ waves.T).reshape(len(details), _FREQUENCIES**2)
+    lengths = np.sqrt((vectors * vectors).sum(axis=1, keepdims=True))
+    vectors /= np.maximum(lengths, np.float32(1e-6))
+    return vectors
+
+
+@cache
+def _waves() -> Floats:
+    places = 2 * np.arange(SIDE) + 1
+    waves: Floats = np.cos(np.pi / (2 * SIDE) * np.outer(np.arange(_FREQUENCIES), places)).astype(np.float32)
+    return waves
+
+
+def likeness(one: Fingerprint, other: Fingerprint) -> float:
+    """Return how alike two pictures are, up to 1 for a copy; 0 where they are not, or cannot be told apart from others.
+
+    The structure is correlated tile by tile at the best shift of up to one reduced pixel (a 64th of the picture), in
+    half steps. A tile counts by its own contrast, softly, so that no bright spot outvotes the rest.
+    """
+    rules = [rule for rule in _RULES if (one.faint and other.faint) or not rule.noise]
+    left, right = _levels(one), _levels(other)
+    same_place = _agreed(rules, left, right)
+    return same_place if same_place >= _SURE else max(same_place, _agreed(rules, left, _best_shift(left, right)))
+
+
+def _agreed(rules: Iterable[LikenessRule], left: Floats, right: Floats) -> float:
+    """Return the likeness by the rule that tells best; 0 where no rule is satisfied."""
+    products, own, others = (_in_tiles(each) for each in (left * right, left * left, right * right))
+    return max(_by_rule(rule, products, own, others) for rule in rules)
+
+
+def _by_rule(rule: LikenessRule, products: Floats, own: Floats, others: Floats) -> float:
+    weights = 1 / (np.maximum(own, others) + np.float32(rule.faint * rule.faint * TILE * TILE))
+    most = float(np.sqrt((own * weights).sum() * (others * weights).sum()))
+    score = min(1.0, float((products * weights).sum()) / max(most, 1e-9))
+    return score if score >= rule.least and _tiles(np.minimum(own, others), rule) >= rule.tiles else 0.0
+
+
+def _levels(picture: Fingerprint) -> Floats:
+    levels = np.frombuffer(picture.detail, dtype=np.int8).reshape(SIDE, SIDE)
+    return levels.astype(np.float32) * np.float32(picture.strength / _LEVELS)
+
+
+def _best_shift(left: Floats, right: Floats) -> Floats:
+    """Return the right picture shifted by -1 to 1 pixel in half steps along both sides, so that it agrees best."""
+    shifted = np.stack([moved for row in _half_steps(right, 0) for moved in _half_steps(row, 1)])
+    flat = shifted.reshape(len(shifted), -1)
+    agreement = flat @ left.ravel() / np.sqrt(np.maximum((flat * flat).sum(axis=1), np.float32(1e-9)))
+    best: Floats = shifted[int(agreement.argmax())]
+    return best
+
+
+def _half_steps(pixels: Floats, axis: int) -> list[Floats]:
+    back, forth = np.roll(pixels, -1, axis), np.roll(pixels, 1, axis)
+    half = np.float32(0.5)
+    return [back, (back + pixels) * half, pixels, (pixels + forth) * half, forth]
+
+
+# ---- which of many look alike ---------------------------------------------------------------------------------------
+
+
+# Product of two signatures from which a closer look is worth while: copies reach 0.95, two people 0.85 in 3 of 100,000.
+_NEAR: Final = 0.87
+# Noise is never like other noise, and a lossy copy keeps only some of it.
+_NEAR_FAINT: Final = 0.4
+_ROWS: Final = 256
+_CLOSEST: Final = 4  # candidates of one picture in one other split: a copy is among the nearest
+_PAIRS: Final[tuple[tuple[Split, Split], ...]] = (("train", "val"), ("train", "test"), ("val", "test"))
+
+
+class _Search(NamedTuple):
+    """One split against another: images by their places among those that were given."""
+
+    near: float  # product of two signatures from which a pair is a candidate
+    columns: list[int]
+    rows: list[int]
+
+
+class Alike(NamedTuple):
+    """Two images that look alike, by their places among the images that were given."""
+
+    left: int
+    right: int
+    likeness: float
+
+
+def find_alike(images: Sequence[SliceRecord], progress: Progress) -> list[Alike]:
+    """Return the pairs of images in different splits, of different volumes, that look alike, the most alike first.
+
+    Equal pixels are no such pair: they are found by their sum.
+    """
+    every = [index for index, image in enumerate(images) if _has_detail(image)]
+    faint = [index for index in every if _fingerprint(images[index]).faint]
+    searches = [
+        _Search(near, _of_split(images, some, left), _of_split(images, some, right))
+        for near, some in ((_NEAR, every), (_NEAR_FAINT, faint))
+        for left, right in _PAIRS
+    ]
+    found: dict[tuple[int, int], float] = {}
+    progress.begin("compare pictures", sum(len(each.rows) for each in searches), "slices")
+    try:
+        for search in searches:
+            for candidate in _candidates(images, search, progress):
+                if candidate not in found:
+                    left, right = candidate
+                    found[candidate] = likeness(_fingerprint(images[left]), _fingerprint(images[right]))
+    finally:
+        progress.end()
+    alike = [Alike(left, right, score) for (left, right), score in found.items() if score]
+    return sorted(alike, key=lambda pair: (-pair.likeness, images[pair.right].path, images[pair.left].path))
+
+
+def _of_split(images: Sequence[SliceRecord], places: Iterable[int], split: Split) -> list[int]:
+    return [place for place in places if images[place].split == split]
+
+
+def _candidates(images: Sequence[SliceRecord], search: _Search, progress: Progress) -> Iterator[tuple[int, int]]:
+    columns = _signed(images, search.columns)
+    for start in range(0, len(search.rows), _ROWS):
+        rows = search.rows[start : start + _ROWS]
+        if search.columns:
+            yield from _near(images, search._replace(rows=rows), _signed(images, rows) @ columns.T)
+        progress.advance(len(rows))
+
+
+def _signed(images: Sequence[SliceRecord], places: Sequence[int]) -> Floats:
+    details = b"".join(_fingerprint(images[place]).detail for place in places)
+    return signatures(np.frombuffer(details, dtype=np.int8).reshape(-1, SIDE, SIDE))
+
+
+def _near(images: Sequence[SliceRecord], search: _Search, products: Floats) -> Iterator[tuple[int, int]]:
+    """Yield (left, right) of the nearest candidates of every row, of other volumes and other pixels."""
+    at_rows, at_columns = np.nonzero(products >= search.near)
+    order = np.lexsort((-products[at_rows, at_columns], at_rows))
+    taken = [0] * len(search.rows)
+    for row, column in zip(at_rows[order].tolist(), at_columns[order].tolist(), strict=True):
+        left, right = images[search.columns[column]], images[search.rows[row]]
+        if taken[row] == _CLOSEST or (left.volume == right.volume and left.volume):
+            continue
+        if _fingerprint(left).pixels != _fingerprint(right).pixels:
+            taken[row] += 1
+            yield search.columns[column], search.rows[row]
+
+
+def _has_detail(image: SliceRecord) -> bool:
+    return (
+        image.picture is not None and image.picture.fingerprint is not None and bool(image.picture.fingerprint.detail)
+    )
+
+
+def _fingerprint(image: SliceRecord) -> Fingerprint:
+    assert image.picture is not None
+    assert image.picture.fingerprint is not None
+    return image.picture.fingerprint

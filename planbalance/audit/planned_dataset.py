@@ -1,0 +1,319 @@
+"""What is audited: a folder, its plan and how it was built, found before anything is checked."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple, get_args
+
+from planbalance.audit.check_builder import CheckBuilder
+from planbalance.audit.checks.registry import PLAN_CHECK
+from planbalance.audit.documents import DATASET_YAML, OWN_FOLDER, PLAN, RECEIPT, UnreadableDocumentError, json_value
+from planbalance.audit.file_facts import look, read_small
+from planbalance.destination import Destinations
+from planbalance.errors import InputError, PlanError
+from planbalance.model import SPLITS, Operation, PlanHeader
+from planbalance.modes import Mode
+from planbalance.planstore import PlanFile
+
+Pairs = tuple[tuple[str, str], ...]
+
+# A pair such as (/a, /a/a) leads on for ever.
+_MOST_PLACES: Final = 64
+_MODES: Final[tuple[Mode, ...]] = get_args(Mode)
+_PARTIAL = ".planbalance-partial"
+_RECEIPT_BYTES = 1 << 20
+_REMEMBERED = 1 << 17  # operations, of about 400 bytes
+
+
+# ---- its receipt: as untrusted as anything else that lies in the folder ---------------------------------------------
+
+
+class Receipt(NamedTuple):
+    """What an audit needs of `.planbalance/receipt.json`.
+
+    Attributes:
+        digest: of the plan.
+        mode: how images were placed, as really used.
+        labels: `copy` or `same`.
+        checksum: `sha256` or `none`.
+        output: where the data set was published.
+        moved_inputs: (old, new) prefixes of input paths that links follow (`--map-input`, `relocate --source`).
+    """
+
+    digest: str
+    mode: Mode
+    labels: str
+    checksum: str
+    output: str
+    moved_inputs: Pairs = ()
+
+
+def parse_receipt(data: bytes) -> Receipt:
+    """Read a receipt.
+
+    Raises:
+        UnreadableDocumentError: it is not one.
+    """
+    value = json_value(data)
+    if value.get("schema") != "planbalance/receipt/1":
+        raise UnreadableDocumentError("is not a receipt")
+    mode = next((mode for mode in _MODES if mode == value.get("mode")), None)
+    if mode is None:
+        raise UnreadableDocumentError("names no mode that is known")
+    texts = {key: _text(value.get(key, "")) for key in ("digest", "labels", "checksum", "output")}
+    return Receipt(mode=mode, moved_inputs=_moved(value.get("map_input")), **texts)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise UnreadableDocumentError("is not a receipt of this version")
+    return value
+
+
+def _moved(value: object) -> Pairs:
+    if value is None:
+        return ()
+    pairs = (
+        [tuple(pair) for pair in value] if isinstance(value, list) and all(isinstance(p, list) for p in value) else None
+    )
+    if pairs is None or not all(len(pair) == 2 and all(isinstance(text, str) for text in pair) for pair in pairs):
+        raise UnreadableDocumentError("holds a map_input that is no list of pairs")
+    return tuple((old, new) for old, new in pairs)
+
+
+def moved(path: str, pairs: Pairs) -> str:
+    """Return where a source is read now: every (old, new) that it lies at or below applied in turn."""
+    for old, new in pairs:
+        path = _replaced(path, old, new)
+    return path
+
+
+def reachable(path: str, pairs: Pairs) -> set[str]:
+    """Return all places that a source's path may have come to by pairs in any order, the planned one included.
+
+    A data set may be relocated to and fro, and a link that was passed over still leads where it was planned to.
+    """
+    places = {path}
+    waiting = [path]
+    while waiting and len(places) < _MOST_PLACES:
+        place = waiting.pop()
+        new_places = {_replaced(place, old, new) for old, new in pairs} - places
+        places |= new_places
+        waiting += new_places
+    return places
+
+
+def _replaced(path: str, old: str, new: str) -> str:
+    old = old.rstrip("/")
+    return new.rstrip("/") + path[len(old) :] if path == old or path.startswith(old + "/") else path
+
+
+# ---- the dataset with its plan --------------------------------------------------------------------------------------
+
+
+class RememberedPlan(PlanFile):
+    """A plan whose blocks are read and checked once, as far as they fit into little memory.
+
+    An audit goes over the plan three times: to check it, to look at the slices, and for the metadata.
+    """
+
+    def __init__(self, path: str, header: PlanHeader, read: Callable[[int, int], bytes]) -> None:
+        super().__init__(path, header, read)
+        self._known: dict[int, list[Operation]] = {}
+        self._room = _REMEMBERED
+
+    def read_block(self, index: int) -> list[Operation]:
+        """Return the operations of one block. Raises as `PlanFile.read_block`."""
+        known = self._known.get(index)
+        if known is None:
+            known = super().read_block(index)
+            if len(known) <= self._room:
+                self._room -= len(known)
+                self._known[index] = known
+        return known
+
+
+class PlannedDataset(NamedTuple):
+    """A data set that has a plan.
+
+    Attributes:
+        root: its folder, absolute.
+        plan: checked.
+        receipt: None where there is none, or none that can be read.
+        mode: how images were placed: from the receipt, else as the tree shows.
+        inputs: roots of the inputs as links in the tree use them, without a `/` at the end.
+        output: where it was published.
+    """
+
+    root: str
+    plan: PlanFile
+    receipt: Receipt | None
+    mode: Mode
+    inputs: tuple[str, ...]
+    output: str
+
+    @property
+    def header(self) -> PlanHeader:
+        """The plan's header."""
+        return self.plan.header
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the data set lies elsewhere than where it was published."""
+        return not same_place(self.root, self.output)
+
+    @property
+    def same_labels(self) -> bool:
+        """Whether labels were placed as the images were."""
+        return self.receipt is not None and self.receipt.labels == "same"
+
+
+def same_place(one: str, other: str) -> bool:
+    """Return whether two paths are one folder, through links too."""
+    if os.path.normpath(one) == os.path.normpath(other):
+        return True
+    try:
+        return os.path.samefile(one, other)
+    except (OSError, ValueError):
+        return False
+
+
+def find_folder(dataset: str) -> str:
+    """Return the absolute path of a data set that is there: of a folder, or of a yaml file.
+
+    Raises:
+        InputError: it is not there, or not published yet (kinds `input-not-found`, `not-published`).
+    """
+    path = os.path.abspath(dataset)
+    folder, name = os.path.split(path)
+    if name.startswith(".") and name.endswith(_PARTIAL):
+        raise _unpublished(f"{path} is a partial build, not a data set.", path)
+    found = look(path, follow=True)
+    if found.kind in ("folder", "file"):
+        return path
+    partial = f"{folder}/.{name}{_PARTIAL}"
+    if look(partial).kind == "folder":
+        raise _unpublished(f"{path} is not published yet: a partial build of it lies in {partial}.", partial)
+    reason = "not found" if found.kind == "missing" else found.error or "neither a folder nor a file"
+    raise InputError(
+        f"The data set {path} cannot be read: {reason}.",
+        kind="input-not-found",
+        hint="Give a folder or a data.yaml.",
+        paths=(path,),
+    )
+
+
+def _unpublished(message: str, path: str) -> InputError:
+    return InputError(
+        message,
+        kind="not-published",
+        hint="Run the same apply (or build) again: it resumes, and the data set appears when it is complete.",
+        paths=(path,),
+    )
+
+
+def open_plan(path: str, *, whole: bool = True) -> PlanFile:
+    """Return a plan that holds what every plan must hold; not `whole`: as far as its first line tells.
+
+    Raises:
+        PlanError: it does not.
+    """
+    plan = RememberedPlan.open(path)
+    if whole:
+        plan.check()
+    return plan
+
+
+def find_planned_dataset(
+    path: str, given: PlanFile | None, *, whole: bool = True
+) -> tuple[PlannedDataset | None, CheckBuilder]:
+    """Return the data set with its plan, or None where it has none that can be used, and the check of the plan.
+
+    Args:
+        path: of a folder or yaml that is there.
+        given: the plan that the caller named; it is used even where the data set carries another.
+        whole: check all of the plan that the data set carries, not only its first line.
+    """
+    found = CheckBuilder(PLAN_CHECK)
+    root = path if look(path, follow=True).kind == "folder" else _folder_of_yaml(path)
+    if root is None:
+        found.notes.append("the data set carries no plan")
+        return None, found
+    plan = given or _embedded_plan(root, found, whole=whole)
+    receipt = _receipt(root, found)
+    if plan is None:
+        return None, found
+    if receipt is not None and receipt.digest != plan.header.digest:
+        found.error(
+            "metadata",
+            RECEIPT,
+            f"the data set was built from plan {receipt.digest[:12]}, not {plan.header.digest[:12]}",
+        )
+    found.count = 1
+    found.notes.append(f"plan {plan.header.digest}")
+    return _with_plan(root, plan, receipt), found
+
+
+def _folder_of_yaml(path: str) -> str | None:
+    """Return the folder of a yaml that this tool wrote, else None: somebody's yaml may lie beside anything."""
+    folder, name = os.path.split(path)
+    return folder if name == DATASET_YAML and look(f"{folder}/{OWN_FOLDER}").kind == "folder" else None
+
+
+def _embedded_plan(root: str, found: CheckBuilder, *, whole: bool) -> PlanFile | None:
+    at = f"{root}/{PLAN}"
+    facts = look(at)
+    if facts.kind == "missing":
+        if look(f"{root}/{OWN_FOLDER}").kind == "missing":
+            found.notes.append("the data set carries no plan")
+        else:
+            found.error("missing", PLAN, "the data set was built by this tool, and its plan is not there")
+        return None
+    if facts.kind != "file":
+        found.error("metadata", PLAN, f"not a regular file ({facts.error or facts.kind})")
+        return None
+    try:
+        return open_plan(at, whole=whole)
+    except PlanError as error:
+        found.error("metadata", PLAN, error.message)
+        return None
+
+
+def _receipt(root: str, found: CheckBuilder) -> Receipt | None:
+    facts = read_small(f"{root}/{RECEIPT}", _RECEIPT_BYTES)
+    if facts.data is None:
+        if look(f"{root}/{OWN_FOLDER}").kind == "folder":
+            message = "is not there" if facts.kind == "missing" else facts.error or "is not a regular file"
+            found.error("missing", RECEIPT, message)
+        return None
+    try:
+        return parse_receipt(facts.data)
+    except UnreadableDocumentError as error:
+        found.error("metadata", RECEIPT, str(error))
+        return None
+
+
+def _with_plan(root: str, plan: PlanFile, receipt: Receipt | None) -> PlannedDataset:
+    header = plan.header
+    pairs = receipt.moved_inputs if receipt is not None else ()
+    inputs = tuple(moved(one, pairs).rstrip("/") for one in header.inputs)
+    mode = receipt.mode if receipt is not None else _mode_shown(root, plan, inputs)
+    return PlannedDataset(
+        root, plan, receipt, mode, inputs, receipt.output if receipt and receipt.output else header.output
+    )
+
+
+def _mode_shown(root: str, plan: PlanFile, inputs: Sequence[str]) -> Mode:
+    """Return the mode that the tree shows by the first image that is there."""
+    header = plan.header
+    if look(f"{root}/images").kind != "folder" and any(look(f"{root}/{split}.txt").kind == "file" for split in SPLITS):
+        return "list"
+    destinations = Destinations(header.sources, header.parameters["layout"])
+    for operation in plan.operations():
+        folder, name = destinations.of(operation)
+        facts = look(f"{root}/{folder}/{name}")
+        if facts.kind == "link":
+            return "symlink"
+        if facts.kind == "file":
+            source = look(f"{inputs[operation.input]}/{operation.image}", follow=True)
+            return "hardlink" if (source.device, source.inode) == (facts.device, facts.inode) else "copy"
+    return "copy"

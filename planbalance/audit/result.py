@@ -1,0 +1,84 @@
+"""What an audit of one data set comes to, by its plan or by what it is."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from planbalance.audit.checks.against import ComparableContent
+from planbalance.audit.checks.leaks import LeakChecks
+from planbalance.audit.slice_statistics import SliceStatistics
+from planbalance.inputs import FoundInput
+from planbalance.model import Check, Load, SlicesPerVolume, Split
+
+
+class NamesRead(NamedTuple):
+    """How the names of a data set were read.
+
+    Attributes:
+        naming: `rule`, `pattern`, `examples`, and where there are any `warnings` and `notes`; None without an image.
+        slices: per volume, of the images that are there.
+        grouped_by: where patients come from: `volume` (they are not known), `patient` (the names), `map`,
+        `slice-map` or `dicom`.
+        groups: how many patients there are; as many as volumes where they are not known.
+    """
+
+    naming: Mapping[str, Any] | None
+    slices: SlicesPerVolume | None
+    grouped_by: str
+    groups: int
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """Return the sentences under a key of `naming`, which may be a plan's and is not trusted."""
+        found = None if self.naming is None else self.naming.get(key)
+        return tuple(one for one in found if isinstance(one, str)) if isinstance(found, list | tuple) else ()
+
+
+class Gap(NamedTuple):
+    """A split that holds no slice, or no positive one."""
+
+    split: Split
+    lacks: str
+
+    @property
+    def clause(self) -> str:
+        """Return it as part of a sentence."""
+        return f"{self.split} holds no {self.lacks}"
+
+    @property
+    def sentence(self) -> str:
+        """Return it with what it means."""
+        meaning = "no detector can be trained with it" if self.split == "train" else "no detector can be measured on it"
+        return f"{self.clause}: {meaning}."
+
+
+def gaps(expected: Sequence[Split], slices: Mapping[Split, int], positives: Mapping[Split, int] | None) -> list[Gap]:
+    """Return the gaps of the splits that a data set has or should have; `positives` is None where none were counted."""
+    found = []
+    for split in expected:
+        if not slices.get(split):
+            found.append(Gap(split, "slice"))
+        elif positives is not None and not positives.get(split):
+            found.append(Gap(split, "positive slice"))
+    return found
+
+
+@dataclass(slots=True)
+class DatasetResult:
+    """What came out: checks in reading order, what splits share, counts, what others can be compared with, the plan.
+
+    Attributes:
+        names: how names were read.
+        gaps: splits without a slice or without a positive one.
+        digest: of the plan; "" without one.
+        source: the dataset as its yaml or its folders tell it; None of one that has a plan.
+    """
+
+    checks: list[Check]
+    overlaps: LeakChecks
+    statistics: SliceStatistics
+    content: Callable[[], ComparableContent]
+    names: NamesRead
+    gaps: Sequence[Gap]
+    digest: str = ""
+    loads: tuple[Load, ...] = ()
+    source: FoundInput | None = None

@@ -1,0 +1,102 @@
+"""An audit by many nodes: each judges its shard of the plan, and one puts together what they found."""
+
+from collections.abc import Iterable
+
+from planbalance.audit import shard_results
+from planbalance.audit.options import VerifyOptions
+from planbalance.audit.partial_result import PartialResult
+from planbalance.audit.planned import judge_blocks
+from planbalance.audit.planned_dataset import PlannedDataset, find_folder, find_planned_dataset, open_plan
+from planbalance.audit.verify import verify
+from planbalance.errors import IncompleteError, UsageError
+from planbalance.model import Audit, Progress, Silent
+from planbalance.shards import Shard, cut
+
+_DEFAULT_PLAN = "plan.json"
+
+
+def subject_of(dataset: str | None, options: VerifyOptions) -> PlannedDataset:
+    """Return a data set that has a plan to be cut, its plan checked as far as its first line tells.
+
+    Raises:
+        InputError, PlanError: as `verify`. UsageError: it has no plan.
+    """
+    given = None
+    if options.plan is not None or dataset is None:
+        given = open_plan(options.plan or _DEFAULT_PLAN, whole=False)
+    path = find_folder(dataset if dataset is not None else given.header.output if given is not None else ".")
+    planned, _ = find_planned_dataset(path, given, whole=False)
+    if planned is None:
+        raise UsageError(
+            f"{path} has no plan whose blocks could be shared out, so it cannot be verified in shards.",
+            kind="shard",
+            hint="Verify it on one machine, or name its plan with --plan.",
+            paths=[path],
+        )
+    return planned
+
+
+def judge_shard(
+    planned: PlannedDataset, options: VerifyOptions, shard: Shard, progress: Progress | None = None
+) -> bytes:
+    """Judge one shard and return what was found, as bytes for `shard_results.unpacked`.
+
+    Raises:
+        PlanError: the plan is damaged. InputError: names do not fit.
+    """
+    blocks = cut(planned.header.blocks, shard.total)[shard.number - 1]
+    batches = judge_blocks(planned, options, blocks, progress or Silent()) if blocks else []
+    return shard_results.packed(shard_results.bound_to(planned, options), shard, batches)
+
+
+def verify_shard(dataset: str | None, options: VerifyOptions, shard: Shard, progress: Progress | None = None) -> Audit:
+    """Judge one shard and keep what was found in the data set's own folder; the verdict is the finish's.
+
+    Raises:
+        InputError, PlanError, UsageError: as `subject_of`. IncompleteError: what was found cannot be kept.
+    """
+    planned = subject_of(dataset, options)
+    part = judge_shard(planned, options, shard, progress)
+    shard_results.save(planned, shard, part)
+    found = shard_results.unpacked(part, shard_results.bound_to(planned, options), shard) or []
+    slices = sum(batch.statistics.totals.total() for batch in found)
+    problems = sum(len(batch.found) for batch in found)
+    summary = f"Shard {shard}: {slices:,} slices looked at, {problems:,} problems; the verdict comes with --finish."
+    return Audit(ok=True, summary=summary, checks=(), leaks=())
+
+
+def finish_audit(dataset: str | None, options: VerifyOptions, progress: Progress | None = None) -> Audit:
+    """Put together what all shards have found.
+
+    Raises:
+        IncompleteError: shards are missing. InputError, PlanError, UsageError: as `verify`.
+    """
+    planned = subject_of(dataset, options)
+    audit = verify(dataset, options, progress, shard_results.load(planned, options))
+    shard_results.remove(planned)
+    return audit
+
+
+def finish_from(
+    dataset: str | None, options: VerifyOptions, packed: Iterable[tuple[Shard, bytes]], progress: Progress | None = None
+) -> Audit:
+    """Put together parts that are in memory.
+
+    Raises:
+        IncompleteError: one was made by another version. InputError, PlanError, UsageError: as `verify`.
+    """
+    planned = subject_of(dataset, options)
+    bound = shard_results.bound_to(planned, options)
+
+    def judged() -> Iterable[PartialResult]:
+        for shard, part in packed:
+            batches = shard_results.unpacked(part, bound, shard)
+            if batches is None:
+                raise IncompleteError(
+                    f"What shard {shard} found is of another version of planbalance, or another plan",
+                    kind="mixed-versions",
+                    hint="use one version on all nodes",
+                )
+            yield from batches
+
+    return verify(dataset, options, progress, judged())
