@@ -102,6 +102,15 @@ def class_names_beside(root: str, folders: Mapping[str, bool], darknet: DarknetF
     return [(path, names) for path, parse in wanted.items() if (names := _read(path, parse)) is not None]
 
 
+def read_class_list(path: str) -> tuple[str, ...] | None:
+    """Return the class names of a file such as `classes.txt`; None where it names none.
+
+    Raises:
+        InputError: `class-list`, or `unreadable`.
+    """
+    return _read(path, parse_class_list)
+
+
 def parse_class_list(data: bytes) -> tuple[str, ...] | None:
     """Return the class names of a text with one name a line; None where there is none.
 

@@ -205,7 +205,7 @@ def common_names(inputs: Iterable[Input]) -> tuple[str, ...] | None:
     for found in inputs:
         if found.names is not None:
             if first is not None and first.names != found.names:
-                raise _names_disagree((first.root, first.names or ()), (found.root, found.names))
+                raise names_disagree((first.root, first.names or ()), (found.root, found.names))
             first = first or found
     return None if first is None else first.names
 
@@ -476,10 +476,10 @@ def _name_classes(draft: _Draft) -> None:
     if draft.names is not None and named:
         path, names = named[0]
         if draft.names != names and (are_named(draft.names) or len(draft.names) != len(names)):
-            raise _names_disagree((draft.root if draft.yaml is None else draft.yaml.path, draft.names), (path, names))
+            raise names_disagree((draft.root if draft.yaml is None else draft.yaml.path, draft.names), (path, names))
     for path, names in named[1:]:
         if names != named[0][1]:
-            raise _names_disagree(named[0], (path, names))
+            raise names_disagree(named[0], (path, names))
     draft.names = named[0][1] if named else draft.names
 
 
@@ -1019,7 +1019,8 @@ def _overlap(path: str, splits: Iterable[Split]) -> Problem:
     return Problem("split-overlap", "warning", path, f"the data set names it as {named}")
 
 
-def _names_disagree(first: tuple[str, Sequence[str]], second: tuple[str, Sequence[str]]) -> InputError:
+def names_disagree(first: tuple[str, Sequence[str]], second: tuple[str, Sequence[str]]) -> InputError:
+    """Return the refusal of two sources, each a path with its class names, that disagree."""
     said = " and ".join(f"{path} has {_few(names)}" for path, names in (first, second))
     return InputError(
         f"Class names disagree: {said}.",

@@ -213,6 +213,54 @@ def test_a_label_that_seems_meant_can_be_excluded(tmp_path: Path) -> None:
     assert make_plan(scanned(root), options).header.statistics["total_positive"] == 2
 
 
+# ---- class names in the folders of single volumes -------------------------------------------------------------------
+
+
+def labelled_folders(root: Path, **lists: bytes) -> Path:
+    """Write a folder a volume with a list of classes in each, as labelImg does."""
+    for volume, listed in lists.items():
+        labelimg(root, **{volume: "+."}).joinpath("images", volume).mkdir()
+        for name in ("IM1", "IM2"):
+            for suffix in ("png", "txt"):
+                (root / f"images/{name}-{volume}.{suffix}").rename(root / f"images/{volume}/{name}.{suffix}")
+        write(root / f"images/{volume}/classes.txt", listed)
+    return root
+
+
+def test_the_longest_list_of_classes_names_them_where_the_others_are_its_beginning(tmp_path: Path) -> None:
+    root = labelled_folders(tmp_path, v1=b"tear\n", v2=b"tear\r\ncyst\r\n", v3=b"")
+    assert scanned(root).inputs[0].names == ("tear", "cyst")
+    write(root / "classes.txt", b"meniscus\n")
+    assert scanned(root).inputs[0].names == ("meniscus",), "what the dataset's own folder says comes first"
+
+
+def test_lists_of_classes_that_disagree_are_refused(tmp_path: Path) -> None:
+    """An id would mean one class in one volume and another in the next."""
+    root = labelled_folders(tmp_path, v1=b"tear\ncyst\n", v2=b"cyst\ntear\n")
+    with pytest.raises(InputError, match=r"v1/classes.txt has \[tear, cyst\] \(2\) and .*v2/classes.txt") as caught:
+        scanned(root)
+    assert (caught.value.kind, caught.value.exit_code) == ("class-names-disagree", 3)
+    yaml = write(root / "data.yaml", b"train: images\nval: images\nnames: [tear, cyst]\n")
+    assert scanned(yaml).inputs[0].names == ("tear", "cyst")
+
+
+def test_lists_that_lack_a_class_of_the_labels_are_refused(tmp_path: Path) -> None:
+    root = labelled_folders(tmp_path, v1=b"tear\n")
+    write(root / "images/v1/IM2.txt", b"1 0.5 0.5 0.1 0.2\n")
+    with pytest.raises(InputError, match=r"v1/classes.txt names 1 class, but labels hold class 1\.") as caught:
+        scanned(root)
+    assert caught.value.kind == "class-list"
+
+
+def test_two_inputs_whose_folders_name_other_classes_are_refused(tmp_path: Path) -> None:
+    specs = [
+        InputSpec(str(labelled_folders(tmp_path / "a", v1=b"tear\n"))),
+        InputSpec(str(labelled_folders(tmp_path / "b", v2=b"cyst\n"))),
+    ]
+    with pytest.raises(InputError, match="Class names disagree"):
+        scan(specs)
+
+
 # ---- arrays ---------------------------------------------------------------------------------------------------------
 
 

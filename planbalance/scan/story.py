@@ -11,11 +11,13 @@ from itertools import chain, repeat
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
+from planbalance.errors import InputError
 from planbalance.executor import autoscaler
 from planbalance.executor.processes import ProcessPool, available_cores
 from planbalance.executor.threads import without_collecting
 from planbalance.executor.worker_pool import WorkerPool
-from planbalance.inputs import FoundInput, empty_split, resolve_inputs
+from planbalance.exports import read_class_list
+from planbalance.inputs import FoundInput, common_names, empty_split, names_disagree, resolve_inputs
 from planbalance.labels import joined
 from planbalance.model import (
     SPLITS,
@@ -32,8 +34,9 @@ from planbalance.scan import content
 from planbalance.scan.content import LabelContent
 from planbalance.scan.listing import below_folder
 from planbalance.scan.walk import Images, Labels, Place, Tree, walk
-from planbalance.text import some
+from planbalance.text import counted, some
 
+_CLASSES: Final = "classes"  # stem of the file that names the classes of the labels beside it
 _UPLOADED: Final = re.compile("^[0-9a-f]{8}-")  # what Label Studio puts before the name of an uploaded file
 
 _new_image: Final[Callable[[Iterable[Any]], ImageFile]] = partial(tuple.__new__, ImageFile)
@@ -63,7 +66,7 @@ def scan(
       others).
 
     Raises:
-        InputError: as `inputs.resolve_inputs`.
+        InputError: as `inputs.resolve_inputs`; `class-names-disagree` where files `classes.txt` beside labels do, too.
         UsageError: as `inputs.resolve_inputs`.
     """
     found = resolve_inputs(specs) if found is None else found
@@ -90,6 +93,7 @@ def _scan(
     with _stage(progress, "scan", None, "files"):
         walk(tree, pool())
     paired = _pair(tree)
+    _name_classes(tree, paired)
     _judge_splits(tree, paired)
     if hash_images:
         with _stage(progress, "hash images", len(paired.images), "images"):
@@ -124,6 +128,7 @@ class _Paired:
         empty: per input, labels without a byte or with white space only.
         problems: (path of a label, line) -> what is wrong there; two images may share one label.
         overshoots: path of a label -> its lines that reach a little beyond the image.
+        class_lists: per input, paths of files `classes.txt` among labels, relative to its root.
     """
 
     images: list[ImageFile]
@@ -132,6 +137,7 @@ class _Paired:
     empty: list[int]
     problems: dict[tuple[str, int], Problem] = field(default_factory=dict)
     overshoots: dict[str, Overshoot] = field(default_factory=dict)
+    class_lists: dict[int, list[str]] = field(default_factory=dict)
 
 
 def _pair(tree: Tree) -> _Paired:
@@ -166,8 +172,45 @@ def _pair(tree: Tree) -> _Paired:
     for several in files:
         several.sort(key=itemgetter(2))  # by path: the order of code points is the order of UTF-8 bytes
     paired.images = list(chain.from_iterable(files))
-    _report_orphans(tree, {place: stems.get(place, set()) for place in tree.labels if place not in alike}, lacking)
+    unlike = {place: stems.get(place, set()) for place in tree.labels if place not in alike}
+    _report_orphans(tree, unlike, lacking)
+    for (index, folder_of_labels), taken in unlike.items():
+        if _CLASSES in tree.labels[index, folder_of_labels].sizes.keys() - taken:
+            paired.class_lists.setdefault(index, []).append(below_folder(folder_of_labels, f"{_CLASSES}.txt"))
     return paired
+
+
+def _name_classes(tree: Tree, paired: _Paired) -> None:
+    """Take the class names of the lists that lie among labels, for an input that nothing else names the classes of.
+
+    labelImg writes a list into each folder that it saves labels in, and adds new classes at its end. Where all lists
+    are the beginning of the longest one, that one names the classes of all.
+
+    Raises InputError where lists disagree (an id means one class in one folder and another in the next), or where the
+    longest has no name for a class.
+    """
+    for index, lists in paired.class_lists.items():
+        found = tree.found[index]
+        paths = [tree.absolute(index, path) for path in sorted(lists)]
+        told = {path: names for path in paths if found.input.names is None and (names := read_class_list(path))}
+        if not told:
+            continue
+        longest, names = max(told.items(), key=lambda one: len(one[1]))
+        for path, others in told.items():
+            if others != names[: len(others)]:
+                raise names_disagree((longest, names), (path, others))
+        highest = max(
+            (max(image.classes) for image in paired.images if image.input == index and image.classes), default=0
+        )
+        if highest >= len(names):
+            raise InputError(
+                f"{longest} names {counted(len(names), 'class', 'classes')}, but labels hold class {highest}.",
+                kind="class-list",
+                hint="Write all names into classes.txt in the dataset's folder, one a line, the first for class 0.",
+                paths=(longest,),
+            )
+        tree.found[index] = found._replace(input=found.input._replace(names=names))
+    common_names(one.input for one in tree.found)
 
 
 def _judge_splits(tree: Tree, paired: _Paired) -> None:
@@ -273,7 +316,7 @@ def _report_orphans(tree: Tree, stems: Mapping[Place, set[str]], lacking: Mappin
     for place, taken in stems.items():
         labels = tree.labels[place]
         labels.settle()
-        orphans = labels.sizes.keys() - taken - {"classes"}
+        orphans = labels.sizes.keys() - taken - {_CLASSES}
         meant = _images_meant(orphans, lacking[place]) if orphans and place in lacking else {}
         for stem in orphans:
             name = labels.names.get(stem) or f"{stem}.txt"

@@ -299,6 +299,17 @@ def labelimg(root: Path) -> Form:
     return form
 
 
+def labelimg_folders(root: Path) -> Form:
+    """Write what labelImg saves in a folder a volume: a list of classes in each, which grew as new ones were met."""
+    form = Form(root, ("tear", "cyst", "bruise"), boxes_of_windows, as_lists=False)
+    for knee in range(1, 13):
+        for index, classes in positions(knee, 3):
+            image = f"images/knee{knee:02d}/{index:03d}.png"
+            form.add(image, classes, number=index, volume=f"{knee}", label=beside(image), unlabelled=True)
+        form.file(f"images/knee{knee:02d}/classes.txt", "tear\r\ncyst\r\n" + "bruise\r\n" * (knee > 6))
+    return form
+
+
 def flat_folder(root: Path) -> Form:
     """Write one folder of pictures and labels, class names among them."""
     form = Form(root, ("lesion",), as_lists=False)
@@ -411,6 +422,37 @@ def split_folders_first(root: Path) -> Form:
             image = f"{folders[split]}/images/LIDC-IDRI-{case:04d}_slice_{index:03d}.PNG"
             form.add(image, classes, number=index, volume=f"{case}", split=split)
     form.file("classes.txt", "lesion\n")
+    return form
+
+
+def folders_below_splits(root: Path) -> Form:
+    """Write `train/images/<volume>/` and so on, with class names that YAML may take for something else."""
+    names = ('Läsion: "A"', "no")
+    form = Form(root, names)
+    for scan in range(1, 13):
+        for index, classes in positions(scan, 2):
+            split = by_volume(scan)
+            image = f"{split}/images/scan{scan:02d}/{index:03d}.png"
+            form.add(image, classes, number=index, volume=f"{scan}", split=split)
+    form.file(
+        "data.yaml",
+        "train: train/images\nval: val/images\ntest: test/images\nnames:\n  0: 'Läsion: \"A\"'\n  1: no\n",
+    )
+    return form
+
+
+def linked_folders(root: Path) -> Form:
+    """Write a dataset whose folders are links to where the files are stored."""
+    form = Form(root)
+    for folder in ("images", "labels"):
+        store = root.parent / "store" / folder
+        store.mkdir(parents=True)
+        root.mkdir(exist_ok=True)
+        (root / folder).symlink_to(store)
+    for case in range(1, 13):
+        for index, classes in positions(case):
+            form.add(f"images/case{case:03d}_{index:03d}.png", classes, number=index, volume=f"{case}")
+    form.file("classes.txt", "tear\n")
     return form
 
 
@@ -777,6 +819,7 @@ FORMS: tuple[Callable[[Path], Form], ...] = (
     cvat_ultralytics,
     label_studio,
     labelimg,
+    labelimg_folders,
     flat_folder,
     fiftyone,
     coco_layout,
@@ -784,6 +827,8 @@ FORMS: tuple[Callable[[Path], Form], ...] = (
     windows_lists,
     several_sites,
     split_folders_first,
+    folders_below_splits,
+    linked_folders,
     colab_lists,
     renamed_by_windows,
     two_exports,
