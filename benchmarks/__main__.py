@@ -102,7 +102,7 @@ def _near(place: Place, slices: int, count: int) -> dict[str, Any]:
     for size, most in SETS:
         with tempfile.TemporaryDirectory(dir=place.root) as folder_here:
             of_these = min(slices, most, room(place, size))
-            title = f"{of_these:,} slices, images of {size >> 10} KiB, median of {count} after one"
+            title = f"{of_these:,} slices, images of {size >> 10} KiB, median of {count} after a warm-up round"
             if title in tables:
                 continue
             small = size == SETS[0][0]
