@@ -53,15 +53,12 @@ class WorkerPool:
         jobs: as many workers as the user asked for; None: as many as the autoscaler finds worth it.
         processes: forked before, perhaps none.
         progress: is told of every batch.
-        scaler: how many workers; None: an autoscaler for these processes.
     """
 
-    def __init__(
-        self, jobs: int | None, processes: ProcessPool, progress: Progress, scaler: Autoscaler | None = None
-    ) -> None:
+    def __init__(self, jobs: int | None, processes: ProcessPool, progress: Progress) -> None:
         self._processes = processes
         self._progress = progress
-        self._scaler = scaler or Autoscaler(available_cores(), processes.count, jobs)
+        self._scaler = Autoscaler(autoscaler.LIMITS.cores or available_cores(), processes.count, jobs)
 
     @property
     def calls_a_batch(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from planbalance.executor.autoscaler import LIMITS, Autoscaler, FinishedBatch
+from planbalance.executor.autoscaler import LIMITS, Autoscaler, FinishedBatch, Limits
 
 FIRST = LIMITS.first_batch
 # (workers at work, now) -> seconds that one slice takes a worker
@@ -145,3 +145,12 @@ def test_a_clock_that_began_long_ago_does_not_make_the_first_window_a_long_one()
         scaler.observe(FinishedBatch(1e6 + number / 1000, 4, 0.1, 0.001))
         if number < 100:
             assert scaler.workers == 64
+
+
+def test_limits_other_than_the_usual_ones_are_kept() -> None:
+    limits = Limits(first_batch=3, smallest_batch=2, largest_batch=5, most_threads=4)
+    scaler = Autoscaler(2, 0, None, limits=limits)
+    assert scaler.batch == 3
+    run = Run(scaler, saturating(64, a_call=1e-3)).until(20)
+    assert run.scaler.workers == 4
+    assert 2 <= run.scaler.batch <= 5
