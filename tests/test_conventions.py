@@ -306,3 +306,18 @@ def test_repetitions_that_end_at_a_separator_read_long_names() -> None:
 def test_a_volume_may_be_called_as_tools_call_copies() -> None:
     paths = [f"IM{n}-{volume}.png" for volume in ("copy00012", "copy00013", "rot90") for n in range(1, 9)]
     assert find_names(paths).naming == Naming("im-dash")
+
+
+def test_what_is_called_alike_in_several_folders_stays_together_and_that_is_said() -> None:
+    paths = [f"{site}/{p:03d}_{s}.png" for site in ("Guys", "HH", "IOP") for p in range(12) for s in range(5)]
+    reading = find_names(paths)
+    assert (len(set(reading.names.volumes)), reading.warnings) == (12, ())
+    (note,) = reading.notes
+    apart = note.partition("--volume-pattern '")[2].partition("'")[0]
+    assert len(set(find_names(paths, apart).names.volumes)) == 36
+
+
+def test_a_few_patients_with_the_same_series_each_are_not_divided_without_a_word() -> None:
+    paths = [f"BraTS_{p:03d}_{m}_{s}.png" for p in range(3) for m in ("t1", "t2", "flair") for s in range(8)]
+    (warning,) = find_names(paths).warnings
+    assert "(?P<patient>BraTS_" in warning

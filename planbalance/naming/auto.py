@@ -22,13 +22,15 @@ class Searched(NamedTuple):
     Attributes:
         naming: the rule, with a name of its own where that reads the names alike.
         names: what it reads.
-        other: another reading that the names allow: what must stay in one split by it, for one image; None where the
-            names decide.
+        other: another reading that the names allow; None where they decide.
+        apart: the reading that keeps apart what is called alike in several folders, such as classes or planes; None
+            where nothing is.
     """
 
     naming: Naming
     names: Names
     other: "Other | None" = None
+    apart: "Other | None" = None
 
 
 class Other(NamedTuple):
@@ -65,7 +67,8 @@ def search_names(paths: Sequence[str]) -> Searched:
                 continue
             expressed = _expressed(layouts, paths)
             if isinstance(expressed, tuple):
-                return Searched(*expressed, None if other is None else _other(other, paths))
+                others = [None if one is None else _other(one, paths) for one in (other, found.apart)]
+                return Searched(*expressed, *others)
             unread = expressed
         if not unread:
             break

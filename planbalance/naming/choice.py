@@ -137,7 +137,7 @@ def _of_many(paths: Sequence[str], class_names: Collection[str]) -> Reading:
     from planbalance.naming.search import NoReadingError  # noqa: PLC0415
 
     try:
-        naming, names, other = search_names(paths)
+        naming, names, other, apart = search_names(paths)
     except NoReadingError as error:
         raise _refused(f"The names {error}", "image-names", paths) from None
     except NoPatternError as error:
@@ -150,8 +150,10 @@ def _of_many(paths: Sequence[str], class_names: Collection[str]) -> Reading:
     warnings = [_doubted(doubt, naming, paths) for doubt in found]
     if other is not None:
         warnings.append(_undecided(naming, paths, other))
-    notes = () if names.patients is None else (_patients_found(names, naming),)
-    return Reading(naming, names, tuple(warnings), notes)
+    notes = [] if names.patients is None else [_patients_found(names, naming)]
+    if apart is not None:
+        notes.append(_joined_across_folders(apart))
+    return Reading(naming, names, tuple(warnings), tuple(notes))
 
 
 def _of_few(paths: Sequence[str]) -> Reading:
@@ -227,6 +229,13 @@ def _patients_found(names: Names, naming: Naming) -> str:
     return (
         f"The names show {patients:,} patients of {volumes:,} volumes; all volumes of a patient stay in one split. "
         f"To split by volume instead: --volume-pattern '{finer}'."
+    )
+
+
+def _joined_across_folders(apart: "Other") -> str:
+    return (
+        "Images of several folders have the same volume or patient, and stay in one split. If each folder holds "
+        f"volumes of its own, such as {apart.unit} ({apart.units:,} in all): --volume-pattern '{apart.pattern}'."
     )
 
 

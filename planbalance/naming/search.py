@@ -78,10 +78,13 @@ class Found(NamedTuple):
     Attributes:
         layouts: one a path, in their order.
         other: where the names do not decide, another reading that they allow; a warning must show both.
+        apart: where folders without a digit were left out and several of them hold the same id, the reading that keeps
+            these ids apart.
     """
 
     layouts: list[Layout]
     other: list[Layout] | None = None
+    apart: list[Layout] | None = None
 
 
 class NoReadingError(ValueError):
@@ -193,7 +196,8 @@ def find_layouts(paths: Sequence[str]) -> Found:
     _cut_before_slice_words(names)
     _cut_behind_films(names)
     _refuse_class_folders(names)
-    return _with_patients(search)
+    found = _with_patients(search)
+    return found._replace(apart=_with_folders(names, found.layouts))
 
 
 def _share(flags: Iterable[bool]) -> float:
@@ -634,6 +638,16 @@ def _with_patients(search: _Search) -> Found:
     return Found(layouts, [_layout(name, (0, end)) for name, end in zip(names, above, strict=True)])
 
 
+def _with_folders(names: Sequence[_Name], layouts: Sequence[Layout]) -> list[Layout] | None:
+    """Return the layouts with the folders that were left out, where that keeps ids apart; None where it does not."""
+    folders: defaultdict[str, set[str]] = defaultdict(set)
+    for name, one in zip(names, layouts, strict=True):
+        folders[one.unit].add(name.folder)
+    if all(len(several) == 1 for several in folders.values()):
+        return None
+    return [one._replace(volume=Span(0, (one.patient or one.volume).end), patient=None) for one in layouts]
+
+
 def _ends_of_patients(search: _Search) -> list[int] | None:
     """Return where the patient ends in each name; None where names show none above the volume."""
     names = search.names
@@ -656,8 +670,7 @@ def _ids_above(search: _Search) -> list[int] | None:
                 behind[name.fields[end].text].add(name.id(end))
         shorter = {name.id(end) for name, end in zip(names, ends, strict=True)}
         again = _share(len(ids) > 1 for ids in behind.values())
-        wanted = _RECURS if any(map(_has_digit, shorter)) else 0.5
-        if not FEW <= len(shorter) < len(search.ids()) or again < wanted:
+        if not _may_be_patients(shorter, again, len(search.ids())):
             continue
         follower = [name.fields[end] for name, end in zip(names, ends, strict=True) if end < name.last]
         last = [name.fields[end - 1] for name, end in zip(names, ends, strict=True)]
@@ -665,6 +678,15 @@ def _ids_above(search: _Search) -> list[int] | None:
         if not scenes and _share(map(_is_no_patient, last)) < 0.9 and len({one.text for one in last}) > 1:
             return ends
     return None
+
+
+def _may_be_patients(shorter: Collection[str], again: float, volumes: int) -> bool:
+    """Tell whether shorter ids may be patients; `again`: the share of what stands behind them that recurs."""
+    numbered = any(map(_has_digit, shorter))
+    if len(shorter) >= FEW:
+        return len(shorter) < volumes and again >= (_RECURS if numbered else 0.5)
+    # a few patients with the same series each
+    return numbered and 1 < len(shorter) < volumes <= _MOST_BELOW * len(shorter) and again >= 0.5
 
 
 def _plain(layouts: list[Layout]) -> list[Layout]:
