@@ -434,7 +434,7 @@ def _with_patients(
 
     from planbalance import planner
 
-    volumes = planner.usable(snapshot, options).volumes
+    volumes = planner.select_slices(snapshot, options).volumes
     return replace(options, group_map=_groups_from(snapshot, volumes, asked, options.volume_source, progress))
 
 

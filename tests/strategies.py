@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from hypothesis import strategies as st
 
-from planbalance.sample import Candidate
+from planbalance.planner.sample import Candidate
 from planbalance.split import Unit
 
 

@@ -26,7 +26,7 @@ from planbalance.planner import (
     options_from_plan,
     parse_negatives,
     parse_ratios,
-    usable,
+    select_slices,
 )
 from planbalance.runlength import decode
 from planbalance.split import largest_remainder
@@ -908,7 +908,7 @@ def test_folds_that_cannot_be(folds: int, changes: dict[str, Any], kind: str) ->
 
 
 def test_the_selection_alone_can_be_asked_for() -> None:
-    selection = usable(snapshot_of(EIGHT), OPTIONS)
+    selection = select_slices(snapshot_of(EIGHT), OPTIONS)
     assert [volume.id for volume in selection.volumes] == sorted(EIGHT)
     assert (selection.grouped_by, selection.naming) == ("volume", Naming("im-dash"))
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planbalance.sample import Candidate, doubtful, quota, sample_negatives, volume_shares
+from planbalance.planner.sample import Candidate, doubtful, quota, sample_negatives, volume_shares
 from tests.strategies import candidates
 
 Method = Literal["random", "spread"]

@@ -1,9 +1,10 @@
-"""Snapshot + options -> plan: which slices count, which volumes belong together, what goes where, what stays.
+"""Make a plan from a snapshot and options: which slices count, how they are grouped, split and sampled.
 
-`make_plan` and `make_folds` are the whole story; its steps are public where others need them: `usable` chooses and
-refuses, `group_into_volumes` only reads.
+`make_plan` and `make_folds` do all of it. Two of their steps are public because other packages need them:
+`select_slices` chooses slices and refuses inputs, `group_into_volumes` only reads names.
 """
 
+from planbalance.planner.build import make_folds, make_plan
 from planbalance.planner.options import (
     DEFAULT_RATIOS,
     PlanOptions,
@@ -17,8 +18,7 @@ from planbalance.planner.options import (
     parse_ratios,
     plain,
 )
-from planbalance.planner.slices import Selection, usable
-from planbalance.planner.story import make_folds, make_plan
+from planbalance.planner.select import Selection, select_slices
 from planbalance.planner.volumes import (
     below_folders,
     class_names,
@@ -54,6 +54,6 @@ __all__ = (
     "places_of",
     "plain",
     "read_slices",
-    "usable",
+    "select_slices",
     "with_groups",
 )

@@ -1,4 +1,4 @@
-"""Every slice has a destination of its own, whatever its split and the file system's rules on case and Unicode form."""
+"""Check that no two slices share a destination, on file systems that ignore case or Unicode form too."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from planbalance.text import some
 
 
 def refuse_collisions(inputs: Sequence[Input], slices: Sequence[Slice], layout: Layout) -> None:
-    """Check that no two slices meet in the output. The common case, none do, is found out with sets alone.
+    """Check that no two slices share a place in the output. The common case, that none do, needs sets alone.
 
     Raises:
         InputError: two share a label file, or one needs the name of another's folder (kind `collision`).
@@ -44,7 +44,7 @@ def _twice(texts: Sequence[str]) -> bool:
 
 
 def _near_folders(inputs: Sequence[Input], slices: Sequence[Slice], paths: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield one slice of every sub-folder, and all whose image or label is called as some sub-folder."""
+    """Yield one slice of every sub-folder, and every slice whose image or label has the name of a sub-folder."""
     folders: set[str] = set()
     names: set[str] = set()
     with_folder = ((one, path) for one, path in zip(slices, paths, strict=True) if "/" in path)

@@ -1,4 +1,4 @@
-"""Finding slices by what people write in `--exclude` and `--always-keep`: a path, a name, a volume, a glob."""
+"""Match slices with the entries of `--exclude` and `--always-keep`: a path, a name, a volume, a glob."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,11 +11,11 @@ _GLOB: Final = frozenset("*?[")
 
 
 class Matcher:
-    """Entries to match, and which of them matched anything.
+    """Entries to match; it remembers which of them matched anything.
 
-    An entry is compared as it stands with each spelling of a slice: its path below the image folder, below the input,
-    from the root of the file system; its file name with the input's prefix and without, with the suffix and without.
-    Entries that hold `*`, `?` or `[` are globs too, in which `*` crosses `/`. Upper and lower case differ.
+    An entry is compared as it is with each spelling of a slice: its path below the image folder, below the input, and
+    from the root of the file system; its file name with and without the input's prefix, with and without the suffix.
+    Entries that hold `*`, `?` or `[` are globs too, in which `*` also matches `/`. Upper and lower case differ.
     """
 
     def __init__(self, entries: Iterable[str]) -> None:
@@ -33,7 +33,7 @@ class Matcher:
         return tuple(entry for entry in self._entries if entry not in self._matched)
 
     def matches(self, spellings: Sequence[str]) -> bool:
-        """Tell whether an entry matches one of the spellings, and remember every entry that does."""
+        """Return whether an entry matches one of the spellings; remember every entry that does."""
         found = {spelling for spelling in spellings if spelling in self._exact}
         found.update(entry for entry, match in self._globs if any(map(match, spellings)))
         self._matched |= found
@@ -41,7 +41,7 @@ class Matcher:
 
 
 def spellings(file: ImageFile, source: Input, below: str) -> tuple[str, ...]:
-    """Return the ways in which people may name a slice; `below` is its path below the image folder."""
+    """Return the names that people may write for a slice; `below` is its path below the image folder."""
     name = below.rpartition("/")[2]
     return tuple(dict.fromkeys(_spellings(file, source, below, name)))
 

@@ -1,4 +1,4 @@
-"""Train's negatives, thinned out to the ratio that was asked for; val and test stay as they are (guide, Step 2)."""
+"""Undersample the negative slices of train to the wanted ratio; val and test keep their natural class balance."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -9,16 +9,16 @@ from planbalance.destination import Destinations
 from planbalance.model import Input, Slice, Split, Volume
 from planbalance.planner.matching import Matcher, spellings
 from planbalance.planner.options import PlanOptions, ReadablePlan, plain
+from planbalance.planner.sample import Candidate, doubtful, quota, sample_negatives
 from planbalance.planner.volumes import below_folders
-from planbalance.sample import Candidate, doubtful, quota, sample_negatives
 from planbalance.text import counted, some
 
 
-class Thinned(NamedTuple):
-    """What stays.
+class Sampled(NamedTuple):
+    """The slices that are kept.
 
     Attributes:
-        kept: volume id -> its slices that stay, in order; volumes that lost none are not in it.
+        kept: volume id -> its kept slices, in order; a volume that is not in it keeps all.
         hard: train negatives that `--always-keep` names.
         warnings: sentences.
     """
@@ -28,15 +28,15 @@ class Thinned(NamedTuple):
     warnings: tuple[str, ...]
 
 
-class _Pool(NamedTuple):
+class _TrainVolume(NamedTuple):
     """The negatives of one train volume.
 
     Attributes:
         volume: the volume.
         candidates: one a slice, in its order; None for a positive.
-        open: those that may be drawn.
-        hard: those that are always kept.
-        earlier: those that an older plan kept.
+        open: the candidates that may be drawn.
+        hard: the candidates that are always kept.
+        earlier: the candidates that an older plan kept.
     """
 
     volume: Volume
@@ -45,51 +45,51 @@ class _Pool(NamedTuple):
     hard: set[Candidate]
     earlier: set[Candidate]
 
-    def staying(self, chosen: Collection[Candidate]) -> tuple[Slice, ...]:
-        """Return the slices that stay when these candidates do."""
+    def kept(self, chosen: Collection[Candidate]) -> tuple[Slice, ...]:
+        """Return the slices that are kept when these candidates are."""
         pairs = zip(self.volume.slices, self.candidates, strict=True)
         return tuple(one for one, candidate in pairs if candidate is None or candidate in chosen)
 
 
 def undersample(
     inputs: Sequence[Input], volumes: Sequence[Volume], split_of: Mapping[str, Split], options: PlanOptions
-) -> Thinned:
-    """Return what stays of the train volumes. Every positive does.
+) -> Sampled:
+    """Return the kept slices of the train volumes. Every positive slice is kept.
 
     Args:
         inputs: of the snapshot.
         volumes: all volumes, sorted by id.
         split_of: group -> split.
-        options: ratio, method, seed, gap, what is always kept, and the plan to extend.
+        options: ratio, method, seed, gap, slices that are always kept, and the plan to extend.
     """
     train = [volume for volume in volumes if split_of[volume.group] == "train"]
     named, unmatched = _named(inputs, volumes, options.always_keep)
     known = _kept_before(options.extend)
-    pools = [_pool(volume, _candidates(volume), named, known, options.gap) for volume in train]
-    always: set[Candidate] = set().union(*(pool.hard for pool in pools))
-    before: set[Candidate] = set().union(*(pool.earlier for pool in pools))
-    available = sum(len(pool.open) for pool in pools)
+    train_volumes = [_train_volume(volume, _candidates(volume), named, known, options.gap) for volume in train]
+    always: set[Candidate] = set().union(*(one.hard for one in train_volumes))
+    before: set[Candidate] = set().union(*(one.earlier for one in train_volumes))
+    available = sum(len(one.open) for one in train_volumes)
     positives = sum(volume.positives for volume in train)
     ratio = options.negatives_per_positive
     wanted = available if ratio is None else quota(positives, ratio)
     chosen = sample_negatives(
-        {pool.volume.id: pool.open for pool in pools},
+        {one.volume.id: one.open for one in train_volumes},
         quota=wanted,
         method=options.sampling,
         seed=options.sample_seed,
         always=always,
         kept_before=before,
     )
-    kept = {pool.volume.id: pool.staying(chosen) for pool in pools}
+    kept = {one.volume.id: one.kept(chosen) for one in train_volumes}
     doubt = sum(len(volume.slices) - volume.positives for volume in train) - available
-    numbers = _Numbers(positives, wanted, available, doubt, len(always), len(before), len(before & chosen))
+    numbers = _SampleCounts(positives, wanted, available, doubt, len(always), len(before), len(before & chosen))
     emptied = [identity for identity, slices in kept.items() if not slices]
-    unnumbered = [pool.volume.id for pool in pools if _lacks_numbers(pool.volume)] if options.gap else []
-    return Thinned(kept, len(always), tuple(_warnings(options, numbers, emptied, unmatched, unnumbered)))
+    unnumbered = [one.volume.id for one in train_volumes if _lacks_numbers(one.volume)] if options.gap else []
+    return Sampled(kept, len(always), tuple(_warnings(options, numbers, emptied, unmatched, unnumbered)))
 
 
-class _Numbers(NamedTuple):
-    """What warnings name; all but `positives` count train negatives."""
+class _SampleCounts(NamedTuple):
+    """The counts that warnings name; all but `positives` count train negatives."""
 
     positives: int
     wanted: int
@@ -111,13 +111,13 @@ def _candidates(volume: Volume) -> list[Candidate | None]:
 _new_candidate: Final[Callable[[tuple[str, int | None, str]], Candidate]] = partial(tuple.__new__, Candidate)
 
 
-def _pool(
+def _train_volume(
     volume: Volume,
     candidates: list[Candidate | None],
     named: Collection[tuple[int, str]],
     known: Collection[tuple[str, str]],
     gap: int,
-) -> _Pool:
+) -> _TrainVolume:
     identity = volume.id
     negatives = [candidate for candidate in candidates if candidate is not None]
     hard: set[Candidate] = set()
@@ -126,10 +126,10 @@ def _pool(
         hard = {each for one, each in pairs if each is not None and (one.file.input, one.file.path) in named}
     earlier = {each for each in negatives if (identity, each.name) in known} if known else set()
     if gap:
-        tears = [one.number for one in volume.slices if one.positive and one.number is not None]
-        doubt = doubtful(tears, negatives, gap) - hard - earlier
+        positives = [one.number for one in volume.slices if one.positive and one.number is not None]
+        doubt = doubtful(positives, negatives, gap) - hard - earlier
         negatives = [each for each in negatives if each not in doubt]
-    return _Pool(volume, candidates, negatives, hard, earlier)
+    return _TrainVolume(volume, candidates, negatives, hard, earlier)
 
 
 def _lacks_numbers(volume: Volume) -> bool:
@@ -168,7 +168,7 @@ def _kept_before(older: ReadablePlan | None) -> set[tuple[str, str]]:
 
 def _warnings(
     options: PlanOptions,
-    numbers: _Numbers,
+    numbers: _SampleCounts,
     emptied: Sequence[str],
     unmatched: Sequence[str],
     unnumbered: Sequence[str],

@@ -1,4 +1,4 @@
-"""Images -> slices -> volumes: the naming rule applied, positives counted, groups given."""
+"""Read slices from images by the naming rule, collect them into volumes, and give the volumes groups."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,7 +36,7 @@ def below_folders(inputs: Sequence[Input]) -> Callable[[ImageFile], str]:
 
 
 def class_names(snapshot: Snapshot) -> list[str]:
-    """Return the class names of all inputs: what names have in common with them is no volume."""
+    """Return the class names of all inputs: the naming rules must not take one of them for a volume."""
     return [name for source in snapshot.inputs for name in source.names or ()]
 
 
@@ -47,7 +47,7 @@ def paths_below(inputs: Sequence[Input], images: Iterable[ImageFile]) -> list[st
 
 
 def places_of(inputs: Sequence[Input], images: Sequence[ImageFile], paths: Sequence[str]) -> list[Place]:
-    """Return what a table may call the images; `paths` lie below their image folders."""
+    """Return the names that a table may use for the images; `paths` lie below their image folders."""
     return [
         Place(inputs[file.input].root, file.path, below, inputs[file.input].prefix)
         for file, below in zip(images, paths, strict=True)
@@ -55,7 +55,7 @@ def places_of(inputs: Sequence[Input], images: Sequence[ImageFile], paths: Seque
 
 
 def sources_of(inputs: Iterable[Input]) -> tuple[Source, ...]:
-    """Return what destinations are derived from, one an input."""
+    """Return the source of each input, from which destinations are derived."""
     return tuple(Source(source.prefix, source.folders, source.guarded) for source in inputs)
 
 
@@ -65,7 +65,7 @@ def place_of(inputs: Sequence[Input], file: ImageFile) -> str:
 
 
 def is_positive(file: ImageFile, positive_classes: frozenset[int] | None) -> bool:
-    """Tell whether a slice is positive: any annotation, or one of the classes chosen."""
+    """Return whether a slice is positive: it has an annotation, or one of the chosen classes."""
     if positive_classes is None:
         return file.annotations > 0
     return not positive_classes.isdisjoint(file.classes)
@@ -87,15 +87,15 @@ def read_slices(
         images: of the snapshot, all or some.
         naming: the rule.
         positive_classes: class ids that make a slice positive; None: any annotation.
-        names: what the rule reads from the paths below the image folders, where the caller knows it already.
+        names: the result of the rule for the paths below the image folders, where the caller knows it already.
         paths: those paths, where the caller knows them already.
         shared_ids: `different` puts each input's prefix before its volume ids too.
 
     Returns:
-        The slices, in the order of `images`, and the patient of each volume whose names tell one.
+        The slices, in the order of `images`, and the patient of each volume whose names hold one.
 
     Raises:
-        InputError: the rule does not read a name (kind `unmatched-names`), or a volume's names tell two patients
+        InputError: the rule does not read a name (kind `unmatched-names`), or a volume's names hold two patients
             (kind `two-patients`).
     """
     paths = paths_below(inputs, images) if paths is None else paths
@@ -122,7 +122,7 @@ _new_slice: Final[Callable[[tuple[ImageFile, str, int | None, bool, str]], Slice
 
 
 def _paths_kept(inputs: Sequence[Input], images: Sequence[ImageFile], paths: Sequence[str]) -> Sequence[str]:
-    """Return the images' paths below the split's folder in layout `keep`: where no prefix changes them, `paths`."""
+    """Return the images' paths below the split's folder in layout `keep`: `paths`, where no prefix changes them."""
     if not any(source.prefix or _are_nested([folder.images for folder in source.folders]) for source in inputs):
         return paths
     below = Destinations(sources_of(inputs), "keep").all_below
@@ -130,13 +130,13 @@ def _paths_kept(inputs: Sequence[Input], images: Sequence[ImageFile], paths: Seq
 
 
 def _are_nested(folders: Iterable[str]) -> bool:
-    """Answer whether one of the folders lies in another, so that an image has two paths below its folder."""
+    """Return whether one of the folders lies in another, so that an image has two paths below its folder."""
     found = [f"{folder}/" if folder else "" for folder in sorted(set(folders))]
     return any(inner.startswith(outer) for outer in found for inner in found if inner is not outer)
 
 
 def _patients(volumes: Sequence[str], patients: Sequence[str | None], naming: Naming) -> dict[str, str]:
-    """Return the patient of each volume of which one is told."""
+    """Return the patient of each volume that has one."""
     found: dict[str, str] = {}
     torn: dict[str, str] = {}
     for volume, patient in zip(volumes, patients, strict=True):
@@ -159,7 +159,7 @@ def _patients(volumes: Sequence[str], patients: Sequence[str | None], naming: Na
 
 
 def into_volumes(slices: Iterable[Slice]) -> tuple[Volume, ...]:
-    """Return the volumes, sorted by id, each its own group, slices in their order."""
+    """Return the volumes, sorted by id, each a group of its own, with their slices in order."""
     by_volume: defaultdict[str, list[Slice]] = defaultdict(list)
     for one in slices:
         by_volume[one.volume].append(one)
@@ -175,14 +175,14 @@ def group_into_volumes(
     shared_ids: SharedIds | None = None,
     names: Names | None = None,
 ) -> tuple[Volume, ...]:
-    """Return all volumes of a snapshot, sorted by id, nothing left out: what `scan` and `verify` look at.
+    """Return all volumes of a snapshot, sorted by id; no slice is left out. `scan` and `verify` use them.
 
-    Without a map, a volume's group is the `patient` of its names, or the volume itself. `names`: what the rule reads,
-    or what is told in the names' stead.
+    Without a map, a volume's group is the `patient` of its names, or the volume itself. `names` are the volumes and
+    numbers that the rule reads, or that a table or DICOM headers give.
 
     Raises:
-        InputError: the rule does not read a name, a volume's names tell two patients, the map knows no such volume, or
-            it is not said whether an id that several inputs share is one volume (`refuse_shared_ids`).
+        InputError: the rule does not read a name, a volume's names hold two patients, the map has no row for a volume,
+            or `--shared-ids` is needed for an id in several inputs (`refuse_shared_ids`).
     """
     slices, patients = read_slices(
         snapshot.inputs, snapshot.images, naming, positive_classes, names, shared_ids=shared_ids
@@ -195,14 +195,14 @@ def group_into_volumes(
 
 
 def with_groups(volumes: Iterable[Volume], group_of: Mapping[str, str]) -> tuple[Volume, ...]:
-    """Return the volumes with their groups; one that the mapping does not know is its own."""
+    """Return the volumes with their groups; a volume that the mapping does not hold is a group of its own."""
     return tuple(
         Volume(volume.id, group_of.get(volume.id, volume.id), volume.slices, volume.positives) for volume in volumes
     )
 
 
 def with_equal_images_joined(volumes: Sequence[Volume]) -> tuple[tuple[Volume, ...], tuple[tuple[str, ...], ...]]:
-    """Unite the groups of volumes that share identical images which are not blank; return also the sets united."""
+    """Join the groups of volumes that share identical images, blank ones apart; return the joined sets too."""
     joined = joined_by_content(
         (volume.id, one.file.image_sha256)
         for volume in volumes
@@ -214,7 +214,7 @@ def with_equal_images_joined(volumes: Sequence[Volume]) -> tuple[tuple[Volume, .
 
 
 def refuse_ids(volumes: Iterable[Volume]) -> None:
-    """Check that ids can stand in a plan and in folder names everywhere.
+    """Check that ids are allowed in a plan and as folder names on every system.
 
     Raises:
         InputError: an id holds what a path must not (kind `name-refused`), or two differ only in case or Unicode form
@@ -234,17 +234,17 @@ def refuse_ids(volumes: Iterable[Volume]) -> None:
 
 
 def refuse_shared_ids(inputs: Sequence[Input], slices: Iterable[Slice], shared_ids: SharedIds | None) -> None:
-    """Check that it is known of each volume id in several inputs whether it is one volume: names cannot tell.
+    """Check that `--shared-ids` says whether a volume id in several inputs is one volume; names cannot tell it.
 
-    Inputs of which none has a prefix are parts of one dataset, in which an id is one volume.
+    Inputs without any prefix are parts of one dataset, in which an id is one volume.
 
     Args:
         inputs: of the snapshot.
         slices: with their ids as `read_slices` gives them for `shared_ids`.
-        shared_ids: what was said; `different` must have told all of them apart.
+        shared_ids: the option; with `different` no two inputs may share an id.
 
     Raises:
-        InputError: it is not known (kind `shared-ids`); all ids are listed.
+        InputError: it is needed and not given, or `different` does not hold (kind `shared-ids`); all ids are listed.
     """
     if len(inputs) == 1 or shared_ids == "same" or not (shared_ids or any(source.prefix for source in inputs)):
         return

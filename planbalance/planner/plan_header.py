@@ -1,4 +1,4 @@
-"""The plan's header: what was decided, counted, and worth a warning."""
+"""Make the plan's header: decisions, counts, targets and warnings."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,24 +21,24 @@ from planbalance.model import (
 )
 from planbalance.planfile import naming_document, slice_counts, told_document, volume_counts
 from planbalance.planner.options import PlanOptions, plain
-from planbalance.planner.slices import Selection
-from planbalance.planner.undersample import Thinned
+from planbalance.planner.select import Selection
+from planbalance.planner.undersample import Sampled
 from planbalance.planner.volumes import sources_of
 from planbalance.runlength import encode, gaps
 from planbalance.split import STRATA, Share, SplitResult, Target
 from planbalance.text import counted, some
 
-_MOST_CLASSES: Final = 1000  # a larger class id in a set without names is taken for damage, not for a class to name
+_MOST_CLASSES: Final = 1000  # without class names, a larger class id is a fault of the label, not a class to name
 
 
-class Decided(NamedTuple):
+class Decisions(NamedTuple):
     """All decisions of a plan.
 
     Attributes:
         options: as given, `extend` applied.
         selection: the slices used.
         result: which group goes where.
-        thinned: what stays of train.
+        sampled: the slices of train that are kept.
         fold: `{"fold": k, "of": K}`, or None.
         warnings: sentences of the steps before.
     """
@@ -46,30 +46,30 @@ class Decided(NamedTuple):
     options: PlanOptions
     selection: Selection
     result: SplitResult
-    thinned: Thinned
+    sampled: Sampled
     fold: Mapping[str, int] | None
     warnings: tuple[str, ...]
 
     def split(self, volume: Volume) -> Split:
-        """Return where a volume goes."""
+        """Return the split of a volume."""
         return self.result.split_of[volume.group]
 
     def kept(self, volume: Volume) -> tuple[Slice, ...]:
-        """Return the slices of a volume that stay."""
-        return self.thinned.kept.get(volume.id, volume.slices)
+        """Return the kept slices of a volume."""
+        return self.sampled.kept.get(volume.id, volume.slices)
 
 
-def header_of(snapshot: Snapshot, decided: Decided, counts: Sequence[ClassCount]) -> PlanHeader:
+def header_of(snapshot: Snapshot, decisions: Decisions, counts: Sequence[ClassCount]) -> PlanHeader:
     """Return the header, not sealed yet; `counts` are those of `class_counts`."""
-    selection, options = decided.selection, decided.options
-    planned = tuple(_planned(volume, decided) for volume in selection.volumes)
+    selection, options = decisions.selection, decisions.options
+    planned = tuple(_planned_volume(volume, decisions) for volume in selection.volumes)
     classes = _classes(snapshot, selection.volumes)
     warnings = (
         *selection.warnings,
-        *decided.warnings,
-        *_split_warnings(decided),
-        *_class_warnings(decided, counts, classes.names),
-        *decided.thinned.warnings,
+        *decisions.warnings,
+        *_split_warnings(decisions),
+        *_class_warnings(decisions, counts, classes.names),
+        *decisions.sampled.warnings,
         *classes.warnings,
         *_suffix_warnings(selection.suffixes),
     )
@@ -80,13 +80,13 @@ def header_of(snapshot: Snapshot, decided: Decided, counts: Sequence[ClassCount]
         sources=sources_of(snapshot.inputs),
         output=options.output,
         names=classes.names,
-        parameters=_parameters(decided, snapshot.inputs),
+        parameters=_parameters(decisions, snapshot.inputs),
         naming=naming_document(selection.naming, selection.paths, selection.naming_warnings, selection.naming_notes)
         if options.volume_source is None
-        else {**told_document(selection.naming, selection.examples), **_told_numbers(decided)},
-        statistics=_statistics(decided, classes.word),
+        else {**told_document(selection.naming, selection.examples), **_slice_numbers(decisions)},
+        statistics=_statistics(decisions, classes.word),
         volume_statistics={**volume_counts(planned), **_strata(planned)},
-        targets=_targets(decided, classes.names),
+        targets=_targets(decisions, classes.names),
         warnings=tuple(dict.fromkeys(warnings)),
         volumes=planned,
         blocks=(),
@@ -94,39 +94,39 @@ def header_of(snapshot: Snapshot, decided: Decided, counts: Sequence[ClassCount]
     )
 
 
-def class_counts(snapshot: Snapshot, decided: Decided) -> tuple[ClassCount, ...]:
-    """Return what the splits hold of each class that occurs, after undersampling; nothing where there is one class."""
-    if len(decided.result.classes) < 2 and not any(len(source.names or ()) > 1 for source in snapshot.inputs):
+def class_counts(snapshot: Snapshot, decisions: Decisions) -> tuple[ClassCount, ...]:
+    """Return the counts of each class that occurs, per split, after undersampling; nothing where there is one class."""
+    if len(decisions.result.classes) < 2 and not any(len(source.names or ()) > 1 for source in snapshot.inputs):
         return ()
     boxes: Counter[tuple[int, Split]] = Counter()
     slices: Counter[tuple[int, Split]] = Counter()
     holders: set[tuple[int, Split, str]] = set()
-    for volume in decided.selection.volumes:
-        split, group = decided.split(volume), volume.group
-        for found in [one.file.classes for one in decided.kept(volume) if one.file.classes]:
+    for volume in decisions.selection.volumes:
+        split, group = decisions.split(volume), volume.group
+        for found in [one.file.classes for one in decisions.kept(volume) if one.file.classes]:
             boxes.update([(class_id, split) for class_id in found])
             slices.update({(class_id, split) for class_id in found})
             holders.update([(class_id, split, group) for class_id in found])
     units = Counter((class_id, split) for class_id, split, _ in holders)
     return tuple(
         ClassCount(class_id, *(tuple(number[class_id, split] for split in SPLITS) for number in (boxes, slices, units)))
-        for class_id in decided.result.classes
+        for class_id in decisions.result.classes
     )
 
 
 def _group_from(options: PlanOptions) -> dict[str, str]:
-    """Return the DICOM tag that gave groups, where it is another than `PatientID`."""
+    """Return the DICOM tag that gives the groups, where it is not `PatientID`."""
     groups = options.group_map
     other = groups is not None and groups.source == "dicom" and groups.name != "dicom:PatientID"
     return {"group_from": groups.name} if groups is not None and other else {}
 
 
-def _told_numbers(decided: Decided) -> dict[str, Any]:
-    """Return the numbers of kept slices, positives and negatives of each volume as text: names do not."""
+def _slice_numbers(decisions: Decisions) -> dict[str, Any]:
+    """Return the numbers of the kept slices of each volume, positive and negative ones, which names do not tell."""
     numbers = {}
-    for volume in decided.selection.volumes:
+    for volume in decisions.selection.volumes:
         found: tuple[list[int], list[int]] = ([], [])
-        for one in decided.kept(volume):
+        for one in decisions.kept(volume):
             if one.number is not None:
                 found[not one.positive].append(one.number)
         if any(found):
@@ -134,16 +134,16 @@ def _told_numbers(decided: Decided) -> dict[str, Any]:
     return {"numbers": numbers} if numbers else {}
 
 
-def _planned(volume: Volume, decided: Decided) -> PlannedVolume:
-    kept = decided.kept(volume)
-    staying = set(map(id, kept))  # they are the volume's own slices
+def _planned_volume(volume: Volume, decisions: Decisions) -> PlannedVolume:
+    kept = decisions.kept(volume)
+    staying = set(map(id, kept))  # the same objects as the volume's slices
     lost = [one for one in volume.slices if id(one) not in staying] if len(kept) < len(volume.slices) else []
     dropped = [one.number for one in lost if one.number is not None]
     numbers = [one.number for one in volume.slices if one.number is not None]
     return PlannedVolume(
         id=volume.id,
         group=volume.group,
-        split=decided.split(volume),
+        split=decisions.split(volume),
         slices=len(volume.slices),
         positives=volume.positives,
         kept=len(kept),
@@ -152,16 +152,16 @@ def _planned(volume: Volume, decided: Decided) -> PlannedVolume:
     )
 
 
-def _statistics(decided: Decided, word: str | None) -> dict[str, Any]:
+def _statistics(decisions: Decisions, word: str | None) -> dict[str, Any]:
     """Return the metadata's `statistics`, with `before` undersampling and the slices `removed`."""
     before: Counter[tuple[Split, bool]] = Counter()
     after: Counter[tuple[Split, bool]] = Counter()
-    for volume in decided.selection.volumes:
-        split = decided.split(volume)
+    for volume in decisions.selection.volumes:
+        split = decisions.split(volume)
         before[split, True] += volume.positives
         before[split, False] += len(volume.slices) - volume.positives
         after[split, True] += volume.positives  # undersampling never drops a positive
-        after[split, False] += len(decided.kept(volume)) - volume.positives
+        after[split, False] += len(decisions.kept(volume)) - volume.positives
     return {
         **slice_counts(after, word),
         "before": slice_counts(before, None)["splits"],
@@ -174,15 +174,15 @@ def _strata(planned: Iterable[PlannedVolume]) -> dict[str, dict[str, int]]:
     return {split: {"positive": counts[split, True], "negative": counts[split, False]} for split in SPLITS}
 
 
-def _targets(decided: Decided, names: Sequence[str] | None) -> dict[str, Any]:
-    """Return what was wanted and reached: per split, then for the whole, then per class and per `--stratify` value."""
-    result = decided.result
+def _targets(decisions: Decisions, names: Sequence[str] | None) -> dict[str, Any]:
+    """Return wanted and reached counts: per split, for all splits together, per class, and per `--stratify` value."""
+    result = decisions.result
     counts = {
         "positive": result.positives,
         "negative": result.negatives,
         **{f"{stratum}_units": result.quotas[stratum] for stratum in STRATA},
     }
-    grouped = any(volume.group != volume.id for volume in decided.selection.volumes)
+    grouped = any(volume.group != volume.id for volume in decisions.selection.volumes)
     targets: dict[str, Any] = {
         split: {name: _reached(target, index) for name, target in counts.items()} for index, split in enumerate(SPLITS)
     }
@@ -197,7 +197,7 @@ def _targets(decided: Decided, names: Sequence[str] | None) -> dict[str, Any]:
         ],
         "stratify": {
             column: [{"value": value, **_shared(share)} for value, share in values.items()]
-            for column, values in zip(decided.options.stratify, result.traits, strict=True)
+            for column, values in zip(decisions.options.stratify, result.traits, strict=True)
         },
     }
 
@@ -216,13 +216,13 @@ def _name(names: Sequence[str] | None, class_id: int) -> str | None:
     return names[class_id] if names is not None and class_id < len(names) else None
 
 
-def _parameters(decided: Decided, inputs: Iterable[Input]) -> dict[str, Any]:
-    options, selection = decided.options, decided.selection
+def _parameters(decisions: Decisions, inputs: Iterable[Input]) -> dict[str, Any]:
+    options, selection = decisions.options, decisions.selection
     negatives = options.negatives_per_positive
     return {
         "train_ratio": plain(options.train_ratio),
         "val_ratio": plain(options.val_ratio),
-        "test_ratio": None if decided.fold else plain(options.test_ratio),
+        "test_ratio": None if decisions.fold else plain(options.test_ratio),
         "split_seed": options.split_seed,
         "sample_seed": options.sample_seed,
         "split_method": options.split_method,
@@ -237,16 +237,16 @@ def _parameters(decided: Decided, inputs: Iterable[Input]) -> dict[str, Any]:
         "hash_images": options.hash_images,
         "groups": {
             "by": selection.grouped_by,
-            "count": len(decided.result.split_of),
+            "count": len(decisions.result.split_of),
             "joined_by_content": [list(ids) for ids in selection.joined],
         },
         "stratify": list(options.stratify),
         "keep_split": list(options.keep_split),
         "split_map": None if options.split_map is None else len(options.split_map),
-        "always_keep": {"entries": len(options.always_keep), "slices": decided.thinned.hard},
+        "always_keep": {"entries": len(options.always_keep), "slices": decisions.sampled.hard},
         "exclude": {"entries": list(options.exclude), **selection.excluded},
         "extend": None if options.extend is None else options.extend.header.digest,
-        "fold": None if decided.fold is None else dict(decided.fold),
+        "fold": None if decisions.fold is None else dict(decisions.fold),
         **({} if options.volume_source is None else options.volume_source.parameters),
         **_group_from(options),
         **({"shared_ids": options.shared_ids} if any(source.prefix for source in inputs) else {}),
@@ -254,11 +254,11 @@ def _parameters(decided: Decided, inputs: Iterable[Input]) -> dict[str, Any]:
 
 
 class _Classes(NamedTuple):
-    """What the classes are called.
+    """The class names of a plan.
 
     Attributes:
         names: by id; None where there are too many to name.
-        word: the key word of positive slices in the metadata, or None (`handoff.class_word`).
+        word: the key word of positive slices in the metadata, or None (`dataset_files.class_word`).
         warnings: sentences, where the inputs name no class.
     """
 
@@ -268,7 +268,7 @@ class _Classes(NamedTuple):
 
 
 def _classes(snapshot: Snapshot, volumes: Iterable[Volume]) -> _Classes:
-    """Return the class names: the inputs', or `class_0`, `class_1`, ... because trainers need some."""
+    """Return the class names of the inputs, or `class_0`, `class_1`, ... because trainers need names."""
     given = next((source.names for source in snapshot.inputs if source.names is not None), None)
     if given is not None:
         return _Classes(given, class_word(given), ())
@@ -288,15 +288,15 @@ def _classes(snapshot: Snapshot, volumes: Iterable[Volume]) -> _Classes:
     return _Classes(names, GUIDES_WORD, (f"{called}, and counted under {keys}. {how}",))
 
 
-def _wanted_splits(decided: Decided) -> list[tuple[int, Split]]:
-    """Return the splits that shall hold something, with their index."""
-    ratios = decided.options.ratios
-    return [(index, split) for index, split in enumerate(SPLITS) if ratios[index] > 0 or decided.fold is not None]
+def _wanted_splits(decisions: Decisions) -> list[tuple[int, Split]]:
+    """Return the splits that must hold slices, with their index."""
+    ratios = decisions.options.ratios
+    return [(index, split) for index, split in enumerate(SPLITS) if ratios[index] > 0 or decisions.fold is not None]
 
 
-def _split_warnings(decided: Decided) -> Iterator[str]:
-    result = decided.result
-    for index, split in _wanted_splits(decided):
+def _split_warnings(decisions: Decisions) -> Iterator[str]:
+    result = decisions.result
+    for index, split in _wanted_splits(decisions):
         if not result.positives.reached[index] and not result.negatives.reached[index]:
             yield f"{split} holds no slice at all."
             continue
@@ -312,21 +312,21 @@ def _split_warnings(decided: Decided) -> Iterator[str]:
             for split, wanted, reached in zip(SPLITS, target.wanted, target.reached, strict=True)
             if reached != wanted
         ]
-        options = decided.options
+        options = decisions.options
         fixed = options.extend is not None or options.keep_split or options.split_map is not None
         what = "placement that keeps what is fixed" if fixed else "placement of whole groups"
         best = f"; no {what} comes closer" if result.proven else ""
         yield f"The split misses its slice targets by {result.distance:,} in all ({', '.join(parts)}){best}."
 
 
-def _class_warnings(decided: Decided, classes: Sequence[ClassCount], names: Sequence[str] | None) -> Iterator[str]:
-    """Yield a warning for every split that lacks classes, and one for classes that are named and never occur."""
+def _class_warnings(decisions: Decisions, classes: Sequence[ClassCount], names: Sequence[str] | None) -> Iterator[str]:
+    """Yield a warning for every split that lacks classes, and one for named classes that never occur."""
 
     def listed(ids: Sequence[int]) -> str:
         called = [_name(names, class_id) or f"class {class_id}" for class_id in ids]
         return f"{counted(len(ids), 'class', 'classes')}: {some(called)}"
 
-    for index, split in _wanted_splits(decided):
+    for index, split in _wanted_splits(decisions):
         absent = [one.id for one in classes if not one.boxes[index]]
         if absent and any(one.boxes[index] for one in classes):
             them = "it" if len(absent) == 1 else "them"
@@ -334,7 +334,7 @@ def _class_warnings(decided: Decided, classes: Sequence[ClassCount], names: Sequ
                 f"no model can learn {them}" if split == "train" else f"a result on {split} says nothing about {them}"
             )
             yield f"{split} holds no box of {listed(absent)}; {meaning}."
-    occurring = decided.result.classes
+    occurring = decisions.result.classes
     named = names if names is not None and are_named(names) else ()
     unused = [class_id for class_id in range(len(named)) if class_id not in occurring]
     if unused:

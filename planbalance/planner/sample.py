@@ -1,9 +1,9 @@
-"""Which negative slices of train stay: undersampling that never drops a positive.
+"""Sample the negative slices of train that are kept.
 
-Two methods. `random` is uniform over all train negatives: it keeps those with the lowest SHA-256 of (sample seed,
-volume, slice, name), so that a volume that is added or removed changes no other volume's order, and no library is
-relied on for its shuffle. `spread` gives every volume its share, evenly along the slice order, so that none loses all
-its negatives.
+There are two methods. `random` is uniform over all train negatives: it keeps those with the lowest SHA-256 of (sample
+seed, volume, slice, name). So a volume that is added or removed does not change the order of the others, and the choice
+depends on no library's shuffle. `spread` gives every volume its share, evenly along the slice order, so that no volume
+loses all its negatives.
 """
 
 from bisect import bisect_left
@@ -22,8 +22,8 @@ class Candidate(NamedTuple):
 
     Attributes:
         volume: its volume's id.
-        number: its place in the volume; None where the naming rule gives none.
-        name: what tells it from other slices of the same volume and number: its path below the image folder.
+        number: its position in the volume; None where the naming rule gives none.
+        name: its path below the image folder, which differs between slices of the same volume and number.
     """
 
     volume: str
@@ -32,17 +32,17 @@ class Candidate(NamedTuple):
 
 
 def quota(positives: int, ratio: Decimal) -> int:
-    """Return how many negatives `ratio` negatives per positive are; counts round half up."""
+    """Return the number of negatives for `ratio` negatives per positive; halves are rounded up."""
     return int((positives * ratio).quantize(Decimal(1), rounding=ROUND_HALF_UP))
 
 
 def doubtful(positives: Iterable[int], candidates: Iterable[Candidate], gap: int) -> set[Candidate]:
-    """Return the candidates of ONE volume within `gap` slices of a positive: near a tear's edge, not to be drawn.
+    """Return the candidates of ONE volume within `gap` slices of a positive, near the edge of a finding: not drawn.
 
     Args:
         positives: numbers of the volume's positive slices.
         candidates: its negatives; one without a number has no neighbours and is never doubtful.
-        gap: in slices; 0 finds none.
+        gap: in slices; at 0 no candidate is doubtful.
     """
     numbers = sorted(set(positives))
     found = set()
@@ -64,17 +64,17 @@ def sample_negatives(
     always: AbstractSet[Candidate] = frozenset(),
     kept_before: AbstractSet[Candidate] = frozenset(),
 ) -> set[Candidate]:
-    """Return the negatives that stay: `quota` of them, all where there are fewer, never fewer than `always` holds.
+    """Return the negatives that are kept: `quota` of them, or all where there are fewer; always those in `always`.
 
     Args:
         candidates_by_volume: train volume -> its negatives that may be drawn, in any order, those of `always` and
             `kept_before` included.
-        quota: how many are wanted.
+        quota: the wanted number.
         method: `random`, uniform over all; `spread`, every volume its share, evenly along its slices.
         seed: the sample seed.
-        always: hard negatives; they stay even where they alone exceed the quota.
-        kept_before: what an extended plan kept; they stay where the quota allows, and come before any other. Where they
-            exceed it, the choice among them is `random`.
+        always: hard negatives; they are kept even where they alone exceed the quota.
+        kept_before: negatives that the extended plan kept; they are kept before any other, as far as the quota allows.
+            Where they exceed it, the choice among them is `random`.
 
     Members of `always` and `kept_before` that are not candidates are ignored.
     """
@@ -104,7 +104,7 @@ def _lowest(candidates: Iterable[Candidate], count: int, seed: int) -> set[Candi
         ).digest()
         for volume, number, name in listed
     ]
-    # They are spread evenly, so the lowest lie below their share of all, nearly always: fewer to sort.
+    # Digests are spread evenly, so the lowest nearly always lie below this bound: fewer to sort.
     bound = bytes((min(255, 256 * count // len(listed) + 2),))
     low = sorted([digest for digest in digests if digest < bound])
     first_to_go = low[count] if len(low) > count else sorted(digests)[count]
@@ -118,7 +118,7 @@ def _digest(text: str) -> bytes:
 def _spread(
     candidates_by_volume: Mapping[str, Sequence[Candidate]], kept: AbstractSet[Candidate], quota: int, seed: int
 ) -> set[Candidate]:
-    """Return what each volume adds to `kept` so that `quota` stay in all."""
+    """Return the negatives that each volume adds to `kept`, so that `quota` are kept in all."""
     volumes = sorted(volume for volume, candidates in candidates_by_volume.items() if candidates)
     sizes = [len(set(candidates_by_volume[volume])) for volume in volumes]
     held = [sum(candidate in kept for candidate in set(candidates_by_volume[volume])) for volume in volumes]
@@ -134,7 +134,7 @@ def volume_shares(sizes: Sequence[int], held: Sequence[int], total: int) -> list
 
     Args:
         sizes: volume -> candidates, all at least 1.
-        held: volume -> candidates that stay anyway; a volume never gets less, the others then share what is left.
+        held: volume -> candidates that are kept in any case; a volume never gets fewer, the others share the rest.
         total: between the sums of `held` and of `sizes`.
     """
     every_one = [max(1, have) for have in held]
@@ -149,7 +149,7 @@ def volume_shares(sizes: Sequence[int], held: Sequence[int], total: int) -> list
             for volume, count in zip(sharing, counts, strict=True):
                 shares[volume] = count
             return shares
-        # These keep their least; the others share again what that leaves, which is less than their proportion.
+        # These volumes keep their least; the others share the rest, which is less than their proportion.
         left -= sum(least[volume] for volume in below)
         sharing = [volume for volume in sharing if volume not in below]
 
@@ -159,6 +159,6 @@ def _slice_order(candidate: Candidate) -> tuple[int, str]:
 
 
 def _evenly(candidates: Sequence[Candidate], count: int, phase_seed: str) -> list[Candidate]:
-    """Return `count` of the candidates at equal steps; where the first one lies follows the seed."""
+    """Return `count` of the candidates at equal steps; the seed decides the first one."""
     phase = int.from_bytes(_digest(phase_seed)[:8])
     return [candidates[((index << 64) + phase) * len(candidates) // (count << 64)] for index in range(count)]

@@ -1,4 +1,4 @@
-"""Snapshot + options -> plan: the one story."""
+"""Build a plan: select slices, group volumes, split the groups, sample negatives, write the header and operations."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -10,10 +10,10 @@ from planbalance.destination import text_fault
 from planbalance.errors import InputError, UsageError
 from planbalance.model import ImageFile, Operation, Snapshot
 from planbalance.planfile import SealedPlan, seal
+from planbalance.planner.groups import fixed_groups, units_of
 from planbalance.planner.options import PlanOptions, check_output, check_ratios, options_from_plan
-from planbalance.planner.placement import fixed_groups, units_of
-from planbalance.planner.slices import Selection, usable
-from planbalance.planner.summary import Decided, class_counts, header_of
+from planbalance.planner.plan_header import Decisions, class_counts, header_of
+from planbalance.planner.select import Selection, select_slices
 from planbalance.planner.undersample import undersample
 from planbalance.split import SplitRequest, SplitResult, split_folds, split_units
 
@@ -21,18 +21,18 @@ from planbalance.split import SplitRequest, SplitResult, split_folds, split_unit
 def make_plan(snapshot: Snapshot, options: PlanOptions) -> SealedPlan:
     """Decide which slice goes where.
 
-    The same snapshot and options give the same bytes, on every machine and Python. With `options.extend`, naming rule,
-    positive classes, ratios and seeds are the older plan's, whatever the options say.
+    The same snapshot and options give the same bytes, on every machine and Python. With `options.extend`, the naming
+    rule, positive classes, ratios and seeds are those of the older plan, whatever the options say.
 
     Raises:
-        UsageError: ratios, an output that is not apart from the inputs, a `--stratify` column that is not there.
-        InputError: the input is refused (contract, exit code 3).
+        UsageError: wrong ratios, an output that overlaps an input, a `--stratify` column that does not exist.
+        InputError: the input is refused (exit code 3).
         PlanError: the plan to extend is refused.
     """
     if options.extend is not None:
         options = replace(options, **options_from_plan(options.extend.header))
     _check(snapshot, options)
-    selection = usable(snapshot, options)
+    selection = select_slices(snapshot, options)
     units = units_of(selection.volumes, options)
     fixed, warnings = fixed_groups(snapshot.inputs, selection.volumes, selection.grouped_by, options)
     result = split_units(units, SplitRequest(options.ratios, options.split_seed, options.split_method, fixed))
@@ -42,7 +42,7 @@ def make_plan(snapshot: Snapshot, options: PlanOptions) -> SealedPlan:
 def make_folds(snapshot: Snapshot, options: PlanOptions, folds: int) -> list[SealedPlan]:
     """Return one plan a fold, with output `<output>/fold<k>`: every group is in test exactly once.
 
-    Val takes val/(train+val) of what is not in test; the test ratio is not used.
+    Val gets val/(train+val) of the groups that are not in test; the test ratio is not used.
 
     Raises:
         UsageError: fewer than 2 folds, or an option that fixes volumes (`keep_split`, `split_map`, `extend`).
@@ -58,7 +58,7 @@ def make_folds(snapshot: Snapshot, options: PlanOptions, folds: int) -> list[Sea
                 kind="folds-fix-nothing",
             )
     _check(snapshot, options)
-    selection = usable(snapshot, options)
+    selection = select_slices(snapshot, options)
     units = units_of(selection.volumes, options)
     results = split_folds(units, folds, options.ratios, options.split_seed, options.split_method)
     return [
@@ -95,22 +95,22 @@ def _sealed(
     warnings: tuple[str, ...] = (),
     fold: dict[str, int] | None = None,
 ) -> SealedPlan:
-    thinned = undersample(snapshot.inputs, selection.volumes, result.split_of, options)
-    decided = Decided(options, selection, result, thinned, fold, warnings)
-    names = [one.name for volume in selection.volumes for one in decided.kept(volume)]
-    classes = class_counts(snapshot, decided)
-    return seal(header_of(snapshot, decided, classes), _operations(decided), names)._replace(classes=classes)
+    sampled = undersample(snapshot.inputs, selection.volumes, result.split_of, options)
+    decisions = Decisions(options, selection, result, sampled, fold, warnings)
+    names = [one.name for volume in selection.volumes for one in decisions.kept(volume)]
+    classes = class_counts(snapshot, decisions)
+    return seal(header_of(snapshot, decisions, classes), _operations(decisions), names)._replace(classes=classes)
 
 
-def _operations(decided: Decided) -> Iterator[Operation]:
-    for volume in decided.selection.volumes:
-        split, identity = decided.split(volume), volume.id
+def _operations(decisions: Decisions) -> Iterator[Operation]:
+    for volume in decisions.selection.volumes:
+        split, identity = decisions.split(volume), volume.id
         starts = ((split, identity, False), (split, identity, True))
-        for file, _, _, positive, _ in decided.kept(volume):
+        for file, _, _, positive, _ in decisions.kept(volume):
             yield _new_operation(starts[positive] + _of_file(file))
 
 
-# What an operation takes of a file, in its order, behind split, volume and whether it is positive.
+# The fields that an operation takes from a file, in its order, after split, volume and whether it is positive.
 _of_file: Final[Callable[[ImageFile], tuple[Any, ...]]] = itemgetter(
     *map(
         ImageFile._fields.index,

@@ -1,4 +1,4 @@
-"""Which slices a plan is made of: what is left out, what is refused, what is only said."""
+"""Select the slices of a plan: leave out what is excluded, refuse what is wrong, warn of the rest."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,8 +35,8 @@ _HINTS: Final[Mapping[str, str]] = {
     "label-misnamed": "Give each of these images a label of its own name (a copy where several share one).",
     "npy-slices": "Save each array as a picture of the same name, such as a PNG.",
 }
-# Kinds of the scan's problems of which there are few, each with numbers and folders of its own.
-_SAID_ONE_BY_ONE: Final = frozenset(("dataset-yaml", "empty-split", "layout-difference", "moved"))
+# Kinds of the scan's problems that get one warning each: they are few, and their numbers and folders differ.
+_WARNED_ONE_BY_ONE: Final = frozenset(("dataset-yaml", "empty-split", "layout-difference", "moved"))
 
 
 class Selection(NamedTuple):
@@ -46,15 +46,15 @@ class Selection(NamedTuple):
         volumes: sorted by id, with the groups that the names' `patient`, the group map or equal images give.
         naming: the rule that read the names.
         paths: a few image paths below their folders, for the examples of the naming rule.
-        grouped_by: where groups come from: `volume` (each its own), `patient` (the names), `map`, `slice-map` or
-            `dicom`.
+        grouped_by: the source of the groups: `volume` (each volume is a group), `patient` (the names), `map`,
+            `slice-map` or `dicom`.
         joined: sets of volumes that became one group because they share identical images.
         excluded: `volumes` and `slices` left out by `--exclude`, slices of whole volumes included.
         suffixes: how many of the slices have which suffix, as it is spelled.
         warnings: sentences.
-        examples: two images with what is told of them, where names were not read.
-        naming_warnings: those of the warnings that doubt how names were read.
-        naming_notes: sentences on what was decided about names.
+        examples: two images with their volume and slice, where a table or headers give them instead of names.
+        naming_warnings: the warnings that doubt how names were read.
+        naming_notes: sentences on what was decisions about names.
     """
 
     volumes: tuple[Volume, ...]
@@ -70,12 +70,12 @@ class Selection(NamedTuple):
     naming_notes: tuple[str, ...] = ()
 
 
-def usable(snapshot: Snapshot, options: PlanOptions) -> Selection:
+def select_slices(snapshot: Snapshot, options: PlanOptions) -> Selection:
     """Return the slices that the options choose, read into volumes and groups.
 
     Raises:
-        InputError: there are none, or none is positive; something is unreadable; names are ambiguous, clash or collide;
-            labels are invalid or missing where that was not allowed; the group map does not know a volume.
+        InputError: there are no slices, or none is positive; a file is unreadable; names are ambiguous, clash or
+            collide; labels are invalid or missing where that is not allowed; the group map has no row for a volume.
     """
     excluding = Matcher(options.exclude)
     _refuse_problems(snapshot, excluding)
@@ -88,7 +88,7 @@ def usable(snapshot: Snapshot, options: PlanOptions) -> Selection:
     if source is None:
         naming, names, doubts, notes = find_names(paths, options.volume_pattern, class_names=class_names(snapshot))
         told, shown = Told(names, doubts), tuple[str, ...]()
-    else:  # an id that is told is the same volume in all inputs
+    else:  # an id of a table or of DICOM headers is the same volume in all inputs
         places = places_of(snapshot.inputs, images, paths)
         told, naming, shared_ids = source.read(places), Naming(source.rule), "same"
         shown = examples(places, told.names)
@@ -120,7 +120,7 @@ def usable(snapshot: Snapshot, options: PlanOptions) -> Selection:
 
 
 def _refuse_problems(snapshot: Snapshot, excluding: Matcher) -> None:
-    """Refuse what the scan found wrong, unless it is excluded; invalid label lines have an option of their own."""
+    """Refuse the errors that the scan found, unless they are excluded; `--invalid-label` decides on label lines."""
     errors = [
         problem
         for problem in snapshot.problems
@@ -142,10 +142,10 @@ def _is_excluded(problem: Problem, excluding: Matcher) -> bool:
 
 
 def _scan_warnings(snapshot: Snapshot) -> Iterator[str]:
-    """Say what the scan warned of: a sentence each of what decides which images are used, else a sentence a kind."""
+    """Yield the scan's warnings: one sentence for each that decides which images are used, else one for each kind."""
     found: dict[str, list[Problem]] = {}
     for problem in snapshot.problems:
-        if problem.severity == "warning" and problem.kind in _SAID_ONE_BY_ONE:
+        if problem.severity == "warning" and problem.kind in _WARNED_ONE_BY_ONE:
             yield f"{problem.path}: {problem.message.rstrip('.')}."
         elif problem.severity == "warning":
             found.setdefault(problem.kind, []).append(problem)
@@ -172,7 +172,7 @@ def _without_excluded_volumes(slices: list[Slice], excluding: Matcher) -> tuple[
 
 
 def _by_missing_label(snapshot: Snapshot, slices: list[Slice], rule: str | None, warnings: list[str]) -> list[Slice]:
-    """Apply --missing-label; where an input has missing and empty labels, its meaning must be given."""
+    """Apply `--missing-label`; an input with both missing and empty labels is refused without it."""
     lacking = [one.file for one in slices if one.file.label is None] if any(snapshot.missing) else []
     if not lacking:
         return slices
@@ -210,7 +210,7 @@ def _refuse_ambiguous(snapshot: Snapshot, slices: list[Slice]) -> None:
 
 
 def _by_invalid_label(snapshot: Snapshot, slices: list[Slice], rule: str, warnings: list[str]) -> list[Slice]:
-    """Apply --invalid-label."""
+    """Apply `--invalid-label`."""
     wrong = any(problem.severity == "error" for problem in snapshot.problems)  # an invalid label always is one
     invalid = [one for one in slices if one.file.invalid] if wrong else []
     if not invalid:
@@ -220,7 +220,7 @@ def _by_invalid_label(snapshot: Snapshot, slices: list[Slice], rule: str, warnin
         lines = [f"{problem.path} ({problem.message})" for problem in problems]
         reasons = {problem.message for problem in problems}
         message = f"{counted(len(lines), 'invalid label line')} in {counted(len(invalid), 'file')}: {some(lines, 3)}."
-        if len(reasons) == 1 and len(lines) > 1:  # the same fault throughout is said once
+        if len(reasons) == 1 and len(lines) > 1:  # one reason for all lines is named once
             lines, files = [problem.path for problem in problems], counted(len(invalid), "file")
             what = counted(len(lines), "invalid label line")
             message = f"{what} in {files}, each for this reason: {reasons.pop()} ({some(lines, 3)})."
@@ -250,7 +250,7 @@ def _invalid_lines(snapshot: Snapshot, invalid: list[Slice]) -> list[Problem]:
 def _grouped(
     volumes: tuple[Volume, ...], patients: dict[str, str], options: PlanOptions
 ) -> tuple[tuple[Volume, ...], str]:
-    """Give groups: the map's, else the patients that names tell, else each volume its own."""
+    """Return the volumes with their groups, and the source: the map, else the patients in names, else each volume."""
     grouped: tuple[tuple[Volume, ...], str]
     if options.group_map is not None:
         require_known((volume.id for volume in volumes), options.group_map)

@@ -1,4 +1,4 @@
-"""What is split, and what is fixed before the splitter looks: groups of volumes, official splits, maps, older plans."""
+"""Group volumes into the units that are split, and fix groups by official splits, split maps and older plans."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,9 +14,10 @@ _Claims = defaultdict[str, dict[Split, str]]  # group -> split -> who says so
 
 
 def units_of(volumes: Iterable[Volume], options: PlanOptions) -> list[Unit]:
-    """Return the groups as the splitter takes them, sorted by id.
+    """Return the groups as units of the split, sorted by id.
 
-    A group whose volumes differ in a `--stratify` column has all its values in one, such as `north + south`.
+    Where the volumes of a group have different values in a `--stratify` column, the group has the joined value, such as
+    `north + south`.
 
     Raises:
         UsageError: a `--stratify` column is not in the group map (kind `bad-stratify`).
@@ -32,11 +33,11 @@ def units_of(volumes: Iterable[Volume], options: PlanOptions) -> list[Unit]:
 def fixed_groups(
     inputs: Sequence[Input], volumes: Sequence[Volume], grouped_by: str, options: PlanOptions
 ) -> tuple[dict[str, Split], list[str]]:
-    """Return group -> split for all that `--keep-split`, `--split-map` and `--extend` fix, and warnings.
+    """Return group -> split for every group that `--keep-split`, `--split-map` or `--extend` fixes, and warnings.
 
     Raises:
-        InputError: a kept split shares a group with other slices (kind `kept-split-leaks`) or is not there (kind
-            `kept-split-absent`); a group would stand in two splits (kind `group-in-two-splits`).
+        InputError: a kept split shares a group with other slices (kind `kept-split-leaks`) or no input has it (kind
+            `kept-split-absent`); a group would be in two splits (kind `group-in-two-splits`).
     """
     claims: _Claims = defaultdict(dict)
     warnings: list[str] = []
@@ -91,7 +92,7 @@ def _unit(group: str, volumes: Sequence[Volume], columns: Sequence[Mapping[str, 
 
 
 def _claim_kept(claims: _Claims, inputs: Sequence[Input], volumes: Sequence[Volume], kept: Sequence[Split]) -> None:
-    """Fix the groups of kept slices; a group that also has slices elsewhere would leak."""
+    """Fix the groups of kept slices; a group that also has slices outside the kept split would leak."""
     held: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for volume in volumes:
         held[volume.group].update(
@@ -140,7 +141,7 @@ def _claim_mapped(
 def _claim_known(
     claims: _Claims, volumes: Sequence[Volume], grouped_by: str, older: PlanHeader, warnings: list[str]
 ) -> None:
-    """Fix known volumes where they were, and new volumes of a known group with it."""
+    """Fix the volumes of the older plan in their splits, and new volumes of a known group in the group's split."""
     known = {volume.id: volume for volume in older.volumes}
     same_groups = _grouped_by(older) == grouped_by  # else equal words may mean a volume here and a patient there
     for planned in older.volumes if same_groups else ():
