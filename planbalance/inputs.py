@@ -6,6 +6,7 @@ lists; the images are the scan's.
 """
 
 import os
+import shlex
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from planbalance.datayaml import DatasetYaml
 
 _MOST_ENTRIES: Final = 2000  # of a folder that is looked through for split folders of any spelling
+_FEW_FOLDERS: Final = 50  # that are looked into for a hint
 _USUAL_SPLIT_FOLDERS: Final = tuple(
     spelled
     for word in ("train", "training", "val", "valid", "validation", "test", "testing")
@@ -539,6 +541,9 @@ def _tells_no_split(draft: _Draft, layout: Sequence[Area]) -> bool:
 def _layout_hint(root: str) -> str:
     if os.path.basename(root) in ("images", "labels"):
         return f"Give the folder above it: {os.path.dirname(root)}."
+    if any(has_labels_beside(folder) for folder, _, _ in islice(os.walk(root), _FEW_FOLDERS)):
+        given = shlex.quote(root)
+        return f"In its folders, labels lie beside the images. To read them there: --images {given} --labels {given}"
     return "Give the folder that holds images/ and labels/, a yaml, or --images DIR --labels DIR."
 
 

@@ -672,6 +672,29 @@ def a_folder_a_patient(root: Path) -> Form:
     return form
 
 
+def beside_in_folders(root: Path) -> Form:
+    """Write a folder a scan with labels beside the images, and nothing around it."""
+    form = Form(root, ("class_0",), as_lists=False)
+    for scan in range(1, 13):
+        for index, classes in positions(scan):
+            image = f"scan{scan:02d}/{index:03d}.png"
+            form.add(image, classes, number=index, volume=f"{scan}", label=beside(image))
+    form.words = ("--images", root, "--labels", root)
+    return form
+
+
+def phases(root: Path) -> Form:
+    """Write ACDC's names: two phases of a patient's heart, all their slices in one volume."""
+    form = Form(root, ("scar",))
+    for patient in range(1, 9):
+        for phase in (1, 12):
+            for index, classes in positions(patient):
+                name = f"patient{patient:03d}_frame{phase:02d}_slice_{index}"
+                form.add(f"images/{name}.png", classes, number=index, volume=f"{patient}")
+    form.file("classes.txt", "scar\n")
+    return form
+
+
 def modalities(root: Path) -> Form:
     """Write the four modalities of a case in BraTS, each a volume."""
     form = Form(root, ("tumor",), by_patient=True)
@@ -842,6 +865,8 @@ FORMS: tuple[Callable[[Path], Form], ...] = (
     bids,
     bids_folders,
     a_folder_a_patient,
+    beside_in_folders,
+    phases,
     modalities,
     views,
     follow_ups,
