@@ -1,12 +1,12 @@
-# Everything runs in ./.venv, which the first target makes: python3 and make are enough.
+# Everything runs in ./.venv, which is made when it is needed: python3 and make are enough.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Test workers, one a core; a test at a time, so that none sits on the long ones while another has nothing to do.
+# One test worker for each core. Each worker gets one test at a time, so that no worker is idle while another has several long tests.
 WORKERS ?= auto
 PYTEST := -m pytest -n $(WORKERS) --dist loadgroup
 QUICK := not torture and not full_size and not packaging
-# What other Pythons and versions run: the rooms where these matter. TESTS=tests runs everything there.
+# The tests that other Pythons and versions run: those where the version matters. TESTS=tests runs all tests there.
 TESTS ?= @tests/core.txt
 
 .PHONY: demo test check format bench bench-full torture test-lowest test-pythons docs links pictures dist clean
@@ -37,29 +37,29 @@ bench-full: $(VENV)/.dev
 torture: $(VENV)/.dev
 	$(BIN)/python $(PYTEST) -m torture $(PYTEST_ARGS)
 
-# The oldest versions that pyproject.toml admits, in an environment of their own; Dask's tests are there for Dask's version.
+# The oldest versions that pyproject.toml allows, in an environment of their own. The tests of Dask are there for its version.
 test-lowest: $(VENV)/.dev
 	$(PYTHON) -m venv --without-pip --clear .venv-lowest
 	$(BIN)/python -m pip --python .venv-lowest/bin/python install --quiet --constraint tests/lowest.txt --editable . --group test
 	.venv-lowest/bin/python $(PYTEST) -m "$(QUICK)" -q $(TESTS) tests/shards/test_dask.py $(PYTEST_ARGS)
 
-# Every other supported Python that this machine has, each in an environment of its own.
+# Every other supported Python on this machine, each in an environment of its own.
 test-pythons: $(VENV)/.dev
 	$(BIN)/python tests/pythons.py -n $(WORKERS) --dist loadgroup -m "$(QUICK)" -q $(TESTS) $(PYTEST_ARGS)
 
-# The site, into site/: a broken link, a missing anchor or a page without a place is an error.
+# The site, into site/. A broken link, a missing anchor or a page that the navigation does not list is an error.
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict  # not --quiet: warnings would not count
 
-# Every address that the texts name, asked whether it is there: needs the network, so CI does not run it.
+# Checks every web address in the texts. It needs the network, so CI does not run it.
 links: $(VENV)/bin/python
 	$(BIN)/python docs/_build/links.py
 
-# The README's pictures, from real runs; a test says when those of the terminal are no longer what is printed.
+# Draws the pictures of the README from real runs. A test fails if the pictures of the terminal are out of date.
 pictures: $(VENV)/.dev
 	$(BIN)/python docs/_build/pictures.py
 
-# Wheel and sdist, into dist/, checked as an index would check them.
+# Wheel and source archive, into dist/, checked as a package index would check them.
 dist: $(VENV)/.dev
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation
