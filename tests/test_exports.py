@@ -7,7 +7,8 @@ import pytest
 
 from planbalance import api
 from planbalance.errors import InputError
-from planbalance.exports import (
+from planbalance.inputs import resolve_input
+from planbalance.inputs.exports import (
     DarknetData,
     class_names_beside,
     find_darknet,
@@ -15,7 +16,6 @@ from planbalance.exports import (
     parse_darknet_data,
     parse_notes,
 )
-from planbalance.inputs import resolve_input
 from planbalance.model import InputSpec, Snapshot
 from planbalance.scan import scan
 from tests.builders import image_bytes, write, yolo_tree

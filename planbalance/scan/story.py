@@ -16,8 +16,8 @@ from planbalance.executor import autoscaler
 from planbalance.executor.processes import ProcessPool, available_cores
 from planbalance.executor.threads import without_collecting
 from planbalance.executor.worker_pool import WorkerPool
-from planbalance.exports import read_class_list
 from planbalance.inputs import FoundInput, common_names, empty_split, names_disagree, resolve_inputs
+from planbalance.inputs.exports import read_class_list
 from planbalance.labels import joined
 from planbalance.model import (
     SPLITS,

@@ -1,4 +1,4 @@
-"""Class names and lists of images as other tools write them beside a YOLO dataset, where there is no yaml.
+"""Read class names and image lists that other tools write beside a YOLO dataset without a yaml.
 
 `classes.txt` (labelImg, Label Studio), `obj.names` (CVAT "YOLO 1.1", Darknet), `_darknet.labels` (Roboflow): one name a
 line, the first is class 0. `notes.json` (Label Studio): `categories` with `id` and `name`. `obj.data` (Darknet): lines
@@ -16,7 +16,9 @@ import orjson
 from planbalance.datayaml import CLASS_LIMIT, SIZE_LIMIT, has_controls
 from planbalance.destination import text_fault
 from planbalance.errors import InputError
-from planbalance.model import IMAGE_SUFFIXES, Split, split_of_word
+from planbalance.inputs.draft import unreadable
+from planbalance.inputs.text_lists import is_image, lines_of
+from planbalance.model import Split, split_of_word
 
 _BOM: Final = "\ufeff"
 _DATA_FOLDER: Final = re.compile("obj_(.+)_data")
@@ -190,7 +192,7 @@ def _read(path: str, parse: Callable[[bytes], Value | None]) -> Value | None:
         with open(path, "rb") as file:
             data = file.read(SIZE_LIMIT + 1)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     try:
         return parse(data)
     except InputError as error:
@@ -245,33 +247,28 @@ def listed_places(path: str) -> list[str]:
         InputError: `unreadable`.
     """
     try:
-        with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
-            places = [line.strip().replace("\\", "/") for line in file]
+        lines, _ = lines_of(path)
     except OSError as error:
-        raise _unreadable(path, error) from error
-    return [place for place in places if _is_image(place)]
+        raise unreadable(path, error) from error
+    return [place for line in lines if is_image(place := line.strip().replace("\\", "/"))]
 
 
 def images_beside(folder: str) -> list[str]:
-    """Return the names of the images in a folder, sorted; hidden ones are nobody's."""
-    return sorted(name for name in _names_in(folder) if _is_image(name) and not name.startswith("."))
+    """Return the names of the images in a folder, sorted, hidden ones left out."""
+    return sorted(name for name in _names_in(folder) if is_image(name) and not name.startswith("."))
 
 
 def _names_in(folder: str) -> list[str]:
     try:
         return os.listdir(folder)
-    except OSError:  # it cannot be listed: whoever needs it says so
+    except OSError:  # it cannot be listed: the scan reports that
         return []
-
-
-def _is_image(name: str) -> bool:
-    return name.rpartition(".")[2].lower() in IMAGE_SUFFIXES
 
 
 def has_labels_beside(folder: str) -> bool:
     """Return whether a folder holds images with labels or a list of class names beside them, as labelImg saves them."""
     names = _names_in(folder)
-    images = {name.rpartition(".")[0] for name in names if _is_image(name)}
+    images = {name.rpartition(".")[0] for name in names if is_image(name)}
     return bool(images) and any(
         name in _CLASS_LISTS or (name[-4:].lower() == ".txt" and name[:-4] in images) for name in names
     )
@@ -295,11 +292,6 @@ def _bounded(names: list[str]) -> tuple[str, ...] | None:
     if len(names) > CLASS_LIMIT:
         raise _refused(f"it names {len(names):,} classes, more than {CLASS_LIMIT:,}")
     return tuple(names) or None
-
-
-def _unreadable(path: str, error: OSError) -> InputError:
-    message = f"{path} cannot be read: {error.strerror}."
-    return InputError(message, kind="unreadable", hint="Check its permissions.", paths=(path,))
 
 
 def _refused(reason: str, hint: str = "Repair it: one class name a line, the first for class 0.") -> InputError:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from planbalance.textlists import TextList, joined, longest_end_here, read_text_list
+from planbalance.inputs.text_lists import TextList, joined, longest_end_here, read_text_list
 from tests.builders import write
 
 

@@ -1,30 +1,32 @@
-"""What a dataset's folders say otherwise than the yaml that names its splits: images that no split of it loads."""
+"""Find image folders that differ from the yaml that names the splits: their images are in no split, or in another."""
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
+from planbalance.inputs.draft import upwards
+from planbalance.inputs.text_lists import is_image
 from planbalance.model import LayoutDifference, Problem, Split
-from planbalance.textlists import is_image
+from planbalance.text import counted
 
-_MOST_SAID: Final = 20  # folders that are told one by one
-# Images that are counted of one folder: below a yaml's root may lie all of a laboratory's data.
+_MOST_NAMED: Final = 20  # folders that get a warning of their own
+# The most images that are counted in one folder: all data of a laboratory may lie below a yaml's root.
 _MOST_COUNTED: Final = 200_000
 
 
 def differences(
     folders: Mapping[str, Split | None], named: Mapping[str, tuple[Split, ...]], listed: Collection[str]
 ) -> list[LayoutDifference]:
-    """Return where the folders and the yaml differ, sorted by path; only folders that hold images count.
+    """Return where folders and yaml differ, sorted by path; folders without images are left out.
 
     Args:
-        folders: the image folders of the layout, absolute, with the split that their names tell.
+        folders: the image folders of the layout, absolute, with the split of their names, if any.
         named: the folders that the yaml names, absolute, with its splits.
         listed: the images that text lists name, absolute.
     """
     found = []
     for folder, split in sorted(folders.items()):
-        loaded_as = next((named[outer] for outer in _upwards(folder) if outer in named), ())
+        loaded_as = next((named[outer] for outer in upwards(folder) if outer in named), ())
         if loaded_as and (split is None or split in loaded_as):
             continue
         images = _count(folder, {*named, *folders} - {folder}, listed)
@@ -35,9 +37,9 @@ def differences(
 
 def difference_problems(found: Sequence[LayoutDifference], yaml: str) -> Iterator[Problem]:
     """Yield a warning for each difference; of very many, the rest in one."""
-    for one in found[:_MOST_SAID]:
+    for one in found[:_MOST_NAMED]:
         yield Problem("layout-difference", "warning", one.path, _message(one, os.path.basename(yaml)))
-    rest = found[_MOST_SAID:]
+    rest = found[_MOST_NAMED:]
     if rest:
         images = sum(one.images for one in rest)
         message = f"{len(rest):,} more folders with {images:,} images that {os.path.basename(yaml)} does not name so"
@@ -45,7 +47,7 @@ def difference_problems(found: Sequence[LayoutDifference], yaml: str) -> Iterato
 
 
 def _message(one: LayoutDifference, yaml: str) -> str:
-    images = "1 image" if one.images == 1 else f"{one.images:,} images"
+    images = counted(one.images, "image")
     images = f"at least {images}" if one.images == _MOST_COUNTED else images
     if one.yaml_splits:
         return f"{images} in a folder called {one.folder_split}, which {yaml} names as {' and '.join(one.yaml_splits)}"
@@ -74,10 +76,3 @@ def _images_below(folder: str, leave_out: Collection[str]) -> Iterator[tuple[lis
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".") and f"{place}/{name}" not in leave_out]
         yield [name for name in names if not name.startswith(".") and is_image(name)], place
-
-
-def _upwards(path: str) -> Iterable[str]:
-    while path not in ("", "/"):
-        yield path
-        path = path.rpartition("/")[0]
-    yield "/"

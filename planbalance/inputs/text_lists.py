@@ -1,7 +1,7 @@
-"""Text files that list the images of a split, as people have them: from Windows, by a tool, of another machine.
+"""Read text files that list the images of a split, also those from Windows or from another machine.
 
-Ultralytics and YOLOv5 read such a file line by line as UTF-8. Here a list is understood too that they would not find
-their images by; what was done is said, so that nobody takes the list for a good one.
+Ultralytics and YOLOv5 read such a file line by line as UTF-8. Lists by which they would not find the images are read
+here too; the scan then warns, so that nobody trains with such a list.
 """
 
 import os
@@ -13,7 +13,7 @@ from planbalance.model import IMAGE_SUFFIXES
 
 _DRIVE: Final = re.compile(r"[A-Za-z]:/")
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
-# Of the images that a list names in one folder, so many must be where the list is understood to mean them.
+# The least share of the images listed in one folder that must be in the folder taken for it.
 _MOST: Final = 0.95
 
 
@@ -23,9 +23,9 @@ class TextList(NamedTuple):
     Attributes:
         images: absolute paths, in the order of the lines.
         passed_over: numbers of the lines that name no image, from 1.
-        moved: the folder of another machine that the lines name; "" where they lead to this one.
-        below: the folder on this machine that stands for it; "" likewise.
-        lost: the first line, where not one of the folders that the lines name is here; else "".
+        moved: the folder of another machine that the lines name; "" where their folders are on this machine.
+        below: the folder on this machine that is taken for it, else "".
+        lost: the first line, where none of the folders that the lines name is on this machine; else "".
         encoding: "UTF-16" where the file is written so, which trainers do not read; else "".
         backslashes: whether lines name folders by backslashes, which trainers read on Windows only.
     """
@@ -42,9 +42,10 @@ class TextList(NamedTuple):
 def read_text_list(path: str, root: str) -> TextList:
     """Return the images that a text file lists.
 
-    A line that begins with `./` counts from the file's own folder, any other relative one from the dataset's root.
-    Where folders of the lines are not here, the longest end of their paths that is a folder below the root, and holds
-    their images, is taken: of nearly all lines, and only where one and the same beginning was left out of all.
+    A line that begins with `./` is relative to the file's own folder, any other relative line to the dataset's root.
+    Where folders of the lines are not on this machine, the longest end of each path that is a folder below the root
+    and holds the images is taken for it. It must hold for nearly all lines, and the same beginning must be left out of
+    all.
 
     Args:
         path: the text file, absolute.
@@ -53,10 +54,7 @@ def read_text_list(path: str, root: str) -> TextList:
     Raises:
         OSError: the file cannot be read.
     """
-    with open(path, "rb") as file:
-        data = file.read()
-    wide = data[:2] in _UTF_16
-    lines = (data.decode("utf-16", "replace") if wide else data.decode("utf-8-sig", "surrogateescape")).splitlines()
+    lines, wide = lines_of(path)
     own = os.path.dirname(path)
     backslashes = _names_folders_by_backslashes(lines, root)
     images: list[str] = []
@@ -72,13 +70,26 @@ def read_text_list(path: str, root: str) -> TextList:
     return _with_folders_here(found, (root, own), next((line.strip() for line in lines if is_image(line.strip())), ""))
 
 
+def lines_of(path: str) -> tuple[list[str], bool]:
+    """Return the lines of a text file, and whether it is written in UTF-16.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with open(path, "rb") as file:
+        data = file.read()
+    wide = data[:2] in _UTF_16
+    text = data.decode("utf-16", "replace") if wide else data.decode("utf-8-sig", "surrogateescape")
+    return text.splitlines(), wide
+
+
 def is_image(place: str) -> bool:
-    """Answer whether a path names an image by its suffix."""
+    """Return whether a path names an image by its suffix."""
     return place.rpartition(".")[2].lower() in IMAGE_SUFFIXES
 
 
 def is_absolute(place: str) -> bool:
-    """Answer whether a path, with `/` between its parts, is absolute, on Windows too."""
+    """Return whether a path, with `/` between its parts, is absolute, on Windows too."""
     return place.startswith("/") or _DRIVE.match(place) is not None
 
 
@@ -105,13 +116,13 @@ def longest_end_here(path: str, root: str) -> tuple[str, str] | None:
 
 
 def _names_folders_by_backslashes(lines: Iterable[str], root: str) -> bool:
-    """Answer whether backslashes part folders: here a backslash may be a letter of a file's name."""
+    """Return whether backslashes separate folders: on Linux a backslash may be part of a file's name."""
     first = next((line.strip() for line in lines if "\\" in line), None)
     return first is not None and not os.path.exists(joined(root, first))
 
 
 def _with_folders_here(found: TextList, bases: Sequence[str], first: str) -> TextList:
-    """Return the list with paths of this machine, where those of another are understood."""
+    """Return the list with paths of this machine, where its folders can be found here."""
     folders = {image.rpartition("/")[0] for image in found.images}
     absent = {folder for folder in folders if not os.path.isdir(folder)}
     if not absent:
@@ -131,7 +142,7 @@ def _with_folders_here(found: TextList, bases: Sequence[str], first: str) -> Tex
 
 
 def _moved(names: Mapping[str, set[str]], base: str) -> tuple[str, dict[str, str]] | None:
-    """Return the one beginning that all folders share, and where each is here; None where that is not clear."""
+    """Return the beginning that all folders share, and the folder here for each; None where that is not clear."""
     beginnings: set[str] = set()
     here: dict[str, str] = {}
     for folder, wanted in names.items():
