@@ -38,6 +38,7 @@ from planbalance.naming.fields import (
 _MOST_BELOW: Final = 8  # series, channels or views of one patient, on average
 _SMALL: Final = 12  # so many values of a field are a vocabulary: channels, planes, sides
 _NEARLY_ALL: Final = 0.95
+_MOST_NUMBERED: Final = 3  # channels with the same letters and a number: t1, t2
 _SINGLE: Final = 0.8  # of the ids hold one image: they name images
 _RECURS: Final = 0.1  # of the ids stand behind several others
 
@@ -144,6 +145,7 @@ class _Search:
     first_dropped: bool = False  # a first field that tells images apart
     parts_off: bool = False  # tiles, crops, channels: several images of one slice
     slices_off: bool = False
+    slices_named: bool = False  # by a word such as slice or frame
 
     def ids(self) -> Counter[str]:
         """Count images by what is left of their names."""
@@ -193,7 +195,7 @@ def find_layouts(paths: Sequence[str]) -> Found:
     _last_of_uid(search)
     while search.can_take_off() and any(step(search) for step in _ENDS):
         pass
-    _cut_before_slice_words(names)
+    _cut_before_slice_words(search)
     _cut_behind_films(names)
     _refuse_class_folders(names)
     found = _with_patients(search)
@@ -356,7 +358,7 @@ def _leave_out_slice_first(search: _Search) -> None:
         if first:
             name.number = name.fields[first - 1]
             name.keep(name.fields[first:])
-    search.slices_off = all(firsts)
+    search.slices_off = search.slices_named = all(firsts)
 
 
 def _first_slice(name: _Name) -> int:
@@ -451,7 +453,7 @@ def _slice_with_word(search: _Search) -> bool:
             name.take_off(name.last - each, number=True)
         elif name.end.is_number:
             name.take_off(1, number=True)
-    search.slices_off = True
+    search.slices_off = search.slices_named = True
     return True
 
 
@@ -473,6 +475,8 @@ def _channel(search: _Search) -> bool:
     values = len({one.text for one in ends})
     if search.slices_off or values > _SMALL or len(ends) < 4 * values or all(one.is_number for one in ends):
         return False
+    if values > _MOST_NUMBERED and len({one.word for one in ends}) == 1 and all(one.ends_in_number for one in ends):
+        return False  # it counts something
     words = [bound_to(name.fields, name.last - 1, VOLUME_WORDS) is not None for name in search.names]
     if _share(words) >= 0.5 or _share(one.text.lower() in FILM_WORDS for one in ends) >= 0.5:
         return False
@@ -572,13 +576,18 @@ _ENDS: Final[tuple[Callable[[_Search], bool], ...]] = (
 )
 
 
-def _cut_before_slice_words(names: Sequence[_Name]) -> None:
-    """Cut what is left before a word that says slice or frame, where something with a digit stands before it."""
-    for name in names:
+def _cut_before_slice_words(search: _Search) -> None:
+    """Cut what is left before a word that says slice or frame, where something with a digit stands before it.
+
+    That number is the slice, unless one with such a word stood behind it (`patient1_frame01_slice_3`).
+    """
+    for name in search.names:
         for index in range(name.last - 1, name.floor - 1, -1):
             bound = bound_to(name.fields, index, SLICE_WORDS)
             if bound is not None and bound >= name.floor and any(one.has_digit for one in name.fields[:bound]):
-                name.number, name.last = name.fields[index], bound
+                name.last = bound
+                if not search.slices_named:
+                    name.number = name.fields[index]
 
 
 def _cut_behind_films(names: Sequence[_Name]) -> None:

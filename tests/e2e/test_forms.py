@@ -22,7 +22,6 @@ from tests.e2e.recount import SPLITS, loaded
 
 MODES = ("copy", "hardlink", "symlink", "reflink", "list")
 SHARES = {"train": Fraction(70, 100), "val": Fraction(15, 100), "test": Fraction(15, 100)}
-MISNUMBERED = {"phases": "the number behind `frame` is taken for the slice's, though one behind `slice` follows"}
 CLONE = 0x40049409  # FICLONE of ioctl_ficlone(2)
 Held = dict[str, list[Picture]]
 
@@ -201,13 +200,9 @@ def test_what_each_mode_builds_agrees_with_an_independent_recount(planned: Plann
         shutil.rmtree(output, ignore_errors=True)
 
 
-def test_negatives_within_a_gap_of_a_positive_slice_are_not_kept(
-    planned: Planned, request: pytest.FixtureRequest
-) -> None:
+def test_negatives_within_a_gap_of_a_positive_slice_are_not_kept(planned: Planned) -> None:
     """`--gap` counts by the numbers of slices that names or a table tell; where nothing does, the plan says so."""
     form, folder = planned.form, planned.output.parent
-    if planned.kind in MISNUMBERED:
-        request.applymarker(pytest.mark.xfail(reason=MISNUMBERED[planned.kind], strict=True))
     words = (
         "--gap",
         1,
