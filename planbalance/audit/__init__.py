@@ -1,5 +1,6 @@
 """The audit: whether what was planned is what is there, and what leaks between splits, on any YOLO data set."""
 
+from planbalance.audit.checks import import_all
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.shards import finish_audit, finish_from, judge_shard, subject_of, verify_shard
 from planbalance.audit.verify import verify
@@ -13,3 +14,5 @@ __all__ = [
     "verify",
     "verify_shard",
 ]
+
+import_all()

@@ -9,9 +9,11 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import Enum
 from hashlib import sha256
 from typing import Final, NamedTuple
 
+from planbalance.audit.checks.each_slice import Proof, may_confirm
 from planbalance.audit.file_facts import UNFOLLOWED, is_flat
 from planbalance.audit.slice_facts import ReadOptions
 from planbalance.audit.trainer_loading import NOT_OPENED, OpenedImage, is_loaded, open_image
@@ -38,6 +40,35 @@ def block_paths(operations: Sequence[Operation], destinations: Destinations) -> 
     folders, names = destinations.columns(operations)
     label_names = [f"{name[: name.rfind('.')]}.txt" for name in names]
     return BlockPaths(operations, folders[0], names, "labels" + folders[0][len("images") :], label_names)
+
+
+class BulkPath(Enum):
+    """How a block is confirmed in bulk."""
+
+    BY_SIZE = "neither images nor labels are read: kind, size and, of links, the source"
+    BY_CONTENT = "images and labels of copies are read: kind, size, sums, the lines of the label, and the source"
+
+
+# What a path proves of a slice that it confirms, as far as the audit reads it: what is not read cannot differ.
+# A proof may stand here only with the code that establishes it (`slices.SliceJudge`), so each is named.
+PROVEN: Final = {
+    BulkPath.BY_SIZE: frozenset((Proof.IN_PLACE, Proof.SOURCE_UNCHANGED, Proof.SAME_BYTES, Proof.VALID_LABEL)),
+    BulkPath.BY_CONTENT: frozenset((Proof.IN_PLACE, Proof.SOURCE_UNCHANGED, Proof.SAME_BYTES, Proof.VALID_LABEL)),
+}
+
+
+def bulk_path(reading: ReadOptions) -> BulkPath | None:
+    """Return how blocks can be confirmed in bulk, or None where each slice must be looked at.
+
+    That is so where only one of image and label is read, where linked images are read, where images are decoded, and
+    where a check is registered that the path's proofs do not satisfy (`checks/each_slice.py`).
+    """
+    path = None
+    if not reading.images and not reading.labels and reading.mode != "list":
+        path = BulkPath.BY_SIZE
+    elif reading.mode in ("copy", "reflink") and reading.images and reading.fingerprinter is None:
+        path = BulkPath.BY_CONTENT
+    return path if path is not None and may_confirm(PROVEN[path]) else None
 
 
 # ---- by size alone --------------------------------------------------------------------------------------------------

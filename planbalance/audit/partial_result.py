@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from planbalance.audit.caches import Newest, note_newest
 from planbalance.audit.checks.registry import TRAINERS_VIEW, FoundProblem
 from planbalance.audit.checks.trainers import outcome_problems
 from planbalance.audit.slice_statistics import SliceStatistics
@@ -14,6 +13,16 @@ from planbalance.model import Overshoot, Split
 from planbalance.planfile import KeptSlices
 
 _BETWEEN = "/"  # in no name
+# By split and label folder: when the label that was changed last was changed (ns), and its path.
+Newest = dict[tuple[Split, str], tuple[int, str]]
+
+
+def note_newest(newest: Newest, split: Split, folder: str, time: tuple[int, str]) -> None:
+    """Keep the time of a label, with its path, if it is the latest of its split in its folder."""
+    key = split, folder
+    known = newest.get(key)
+    if known is None or time > known:
+        newest[key] = time
 
 
 @dataclass(slots=True)

@@ -6,10 +6,10 @@ from functools import partial
 
 from planbalance import handoff
 from planbalance.audit.blank import blank_at
-from planbalance.audit.caches import stale_caches
 from planbalance.audit.check_builder import CheckBuilder, not_checked
-from planbalance.audit.check_status import CheckStatus, count_checks, planned_gaps
+from planbalance.audit.check_status import CheckStatus
 from planbalance.audit.checks.against import content_of
+from planbalance.audit.checks.counts import count_checks, planned_gaps
 from planbalance.audit.checks.documents import (
     check_manifest,
     dataset_yaml_check,
@@ -18,7 +18,8 @@ from planbalance.audit.checks.documents import (
     read_manifest,
     wants_manifest,
 )
-from planbalance.audit.checks.files import Expected, check_lists, check_unexpected_files
+from planbalance.audit.checks.each_slice import Expected
+from planbalance.audit.checks.files import check_lists, check_unexpected_files
 from planbalance.audit.checks.leaks import ImageLookup, overlap_checks
 from planbalance.audit.checks.registry import (
     FILES,
@@ -28,7 +29,7 @@ from planbalance.audit.checks.registry import (
     in_reading_order,
     of_each_slice,
 )
-from planbalance.audit.checks.trainers import planned_view
+from planbalance.audit.checks.trainers import planned_view, stale_caches
 from planbalance.audit.dispatch import SlicePass
 from planbalance.audit.documents import DATASET_YAML, HYPS, MANIFEST, METADATA, Manifest
 from planbalance.audit.fingerprint import fingerprinter

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from planbalance.audit.checks.against import ComparableContent
 from planbalance.audit.checks.leaks import LeakChecks
-from planbalance.audit.slice_statistics import SliceStatistics
+from planbalance.audit.slice_statistics import Gap, SliceStatistics
 from planbalance.inputs import FoundInput
-from planbalance.model import Check, Load, SlicesPerVolume, Split
+from planbalance.model import Check, Load, SlicesPerVolume
 
 
 class NamesRead(NamedTuple):
@@ -31,35 +31,6 @@ class NamesRead(NamedTuple):
         """Return the sentences under a key of `naming`, which may be a plan's and is not trusted."""
         found = None if self.naming is None else self.naming.get(key)
         return tuple(one for one in found if isinstance(one, str)) if isinstance(found, list | tuple) else ()
-
-
-class Gap(NamedTuple):
-    """A split that holds no slice, or no positive one."""
-
-    split: Split
-    lacks: str
-
-    @property
-    def clause(self) -> str:
-        """Return it as part of a sentence."""
-        return f"{self.split} holds no {self.lacks}"
-
-    @property
-    def sentence(self) -> str:
-        """Return it with what it means."""
-        meaning = "no detector can be trained with it" if self.split == "train" else "no detector can be measured on it"
-        return f"{self.clause}: {meaning}."
-
-
-def gaps(expected: Sequence[Split], slices: Mapping[Split, int], positives: Mapping[Split, int] | None) -> list[Gap]:
-    """Return the gaps of the splits that a data set has or should have; `positives` is None where none were counted."""
-    found = []
-    for split in expected:
-        if not slices.get(split):
-            found.append(Gap(split, "slice"))
-        elif positives is not None and not positives.get(split):
-            found.append(Gap(split, "positive slice"))
-    return found
 
 
 @dataclass(slots=True)

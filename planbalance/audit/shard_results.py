@@ -16,11 +16,10 @@ from typing import Any, Final
 import orjson
 
 from planbalance import fs
-from planbalance.audit.caches import Newest
 from planbalance.audit.documents import OWN_FOLDER
 from planbalance.audit.fingerprint import Fingerprint, FingerprintResult
 from planbalance.audit.options import VerifyOptions
-from planbalance.audit.partial_result import PartialResult
+from planbalance.audit.partial_result import Newest, PartialResult
 from planbalance.audit.planned_dataset import PlannedDataset
 from planbalance.audit.slice_statistics import ImageHashes, SliceRecord, SliceStatistics
 from planbalance.audit.trainer_loading import Loads

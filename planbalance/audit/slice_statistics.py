@@ -178,3 +178,35 @@ class SliceStatistics:
 def _places(places: Iterable[ImagePlace], split_of: SplitOf) -> list[tuple[ImagePlace, Split]]:
     """Return every (place, split) once: an image may stand in the lists of two splits."""
     return sorted({(place, split) for place in places for split in split_of(place.path)})
+
+
+# ---- splits that lack something --------------------------------------------------------------------------------------
+
+
+class Gap(NamedTuple):
+    """A split that holds no slice, or no positive one."""
+
+    split: Split
+    lacks: str
+
+    @property
+    def clause(self) -> str:
+        """Return it as part of a sentence."""
+        return f"{self.split} holds no {self.lacks}"
+
+    @property
+    def sentence(self) -> str:
+        """Return it with what it means."""
+        meaning = "no detector can be trained with it" if self.split == "train" else "no detector can be measured on it"
+        return f"{self.clause}: {meaning}."
+
+
+def gaps(expected: Sequence[Split], slices: Mapping[Split, int], positives: Mapping[Split, int] | None) -> list[Gap]:
+    """Return the gaps of the splits that a data set has or should have; `positives` is None where none were counted."""
+    found = []
+    for split in expected:
+        if not slices.get(split):
+            found.append(Gap(split, "slice"))
+        elif positives is not None and not positives.get(split):
+            found.append(Gap(split, "positive slice"))
+    return found

@@ -5,18 +5,19 @@ from itertools import compress, repeat
 from operator import and_, not_
 from typing import Final
 
-from planbalance.audit.caches import note_newest
-from planbalance.audit.checks.files import Expected, problems_of
+from planbalance.audit.checks.each_slice import Expected, problems_of
 from planbalance.audit.fast_path import (
     BlockContents,
     BlockPaths,
+    BulkPath,
     are_in_place,
     are_sources_unchanged,
     block_paths,
+    bulk_path,
     read_images,
     read_labels,
 )
-from planbalance.audit.partial_result import PartialResult
+from planbalance.audit.partial_result import PartialResult, note_newest
 from planbalance.audit.planned_dataset import PlannedDataset
 from planbalance.audit.slice_facts import SliceFacts, read_slices
 from planbalance.audit.slice_statistics import SliceRecord
@@ -45,6 +46,7 @@ class SliceJudge:
         self._header = dataset.header
         self._expected = expected
         self._volumes = volumes
+        self._bulk = bulk_path(expected.reading)
         reading = expected.reading
         self.batch = _READ_AT_ONCE if reading.images or reading.labels else _LOOK_AT_ONCE
         classes = dataset.header.parameters.get("positive_classes")
@@ -56,9 +58,9 @@ class SliceJudge:
         if not operations:
             return result
         destinations = Destinations(self._header.sources, self._header.parameters["layout"])
-        if not reading.images and not reading.labels and reading.mode != "list":
+        if self._bulk is BulkPath.BY_SIZE:
             operations = self._confirm_by_size(block_paths(operations, destinations), result)
-        elif reading.mode in ("copy", "reflink") and reading.images and reading.fingerprinter is None:
+        elif self._bulk is BulkPath.BY_CONTENT:
             operations = self._confirm_by_content(block_paths(operations, destinations), result)
         slices = read_slices(operations, destinations, reading)
         result.found += [problem for slice_facts in slices for problem in problems_of(slice_facts, self._expected)]

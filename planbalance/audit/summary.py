@@ -1,13 +1,15 @@
 """The one sentence that a reviewer can quote."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 from planbalance.audit.checks.registry import CHECKS
 from planbalance.audit.leak_counts import Leak
 from planbalance.model import Check, Split
 
-_SHARED: Final = {kind.name: kind.shared for kind in CHECKS.values() if kind.compares_splits}
+
+def _shared() -> dict[str, str]:
+    """Return, for each check that compares splits, what they may share."""
+    return {kind.name: kind.shared for kind in CHECKS.values() if kind.compares_splits}
 
 
 def percent(share: float) -> str:
@@ -42,7 +44,7 @@ def sentence(
 def _leak_clauses(leaks: Sequence[Leak]) -> list[str]:
     """Return a clause for every kind of leak and other split: the touched parts of test and val are what counts."""
     clauses = []
-    for kind, what in _SHARED.items():
+    for kind, what in _shared().items():
         pairs = [leak for leak in leaks if leak.kind == kind and _evaluated(leak)]
         for other in dict.fromkeys(leak.shared_with for leak in pairs):
             shares = [f"{percent(leak.share)} of {leak.of} slices" for leak in pairs if leak.shared_with == other]
@@ -62,7 +64,7 @@ def _clean_clause(checks: Sequence[Check], leaks: Sequence[Leak], splits: Sequen
     found = {leak.kind for leak in leaks if ":" not in leak.shared_with}
     clean = [
         what
-        for name, what in _SHARED.items()
+        for name, what in _shared().items()
         if name not in found and any(check.name == name and check.ok is True for check in checks)
     ]
     if not clean:
@@ -80,7 +82,7 @@ def _error_clause(checks: Iterable[Check]) -> list[str]:
     failed = [
         check
         for check in checks
-        if check.ok is False and check.name not in _SHARED and not check.name.startswith("against")
+        if check.ok is False and check.name not in _shared() and not check.name.startswith("against")
     ]
     if not failed:
         return []

@@ -9,17 +9,23 @@ from functools import partial
 from typing import Any, Final
 
 from planbalance.audit.blank import blank_at
-from planbalance.audit.caches import Newest, note_newest, stale_caches
 from planbalance.audit.check_builder import CheckBuilder, not_checked
 from planbalance.audit.checks.against import content_of
 from planbalance.audit.checks.leaks import ImageLookup, overlap_checks
-from planbalance.audit.checks.registry import CHECKS, LABELS
-from planbalance.audit.checks.trainers import Labelled, outcome_problems, unlabelled_problems, unplanned_view
+from planbalance.audit.checks.registry import CHECKS, LABELS, NOTHING_READ
+from planbalance.audit.checks.trainers import (
+    Labelled,
+    outcome_problems,
+    stale_caches,
+    unlabelled_problems,
+    unplanned_view,
+)
 from planbalance.audit.file_facts import list_followed, look
 from planbalance.audit.fingerprint import fingerprinter
 from planbalance.audit.options import VerifyOptions
-from planbalance.audit.result import DatasetResult, Gap, NamesRead, gaps
-from planbalance.audit.slice_statistics import SliceRecord, SliceStatistics, SplitOf
+from planbalance.audit.partial_result import Newest, note_newest
+from planbalance.audit.result import DatasetResult, NamesRead
+from planbalance.audit.slice_statistics import Gap, SliceRecord, SliceStatistics, SplitOf, gaps
 from planbalance.audit.trainer_loading import Loads, TrainerOutcome, add_loads, loads_of
 from planbalance.audit.trainer_rules import label_of
 from planbalance.audit.unplanned_images import ImageRead, ImageToRead, LabelRules, read_images
@@ -46,7 +52,6 @@ from planbalance.scan import scan
 from planbalance.slicemap import Place, examples
 
 NO_PLAN: Final = "there is no plan to compare with"
-_QUICK: Final = "quick: neither images nor labels were read"
 # What the scan finds and trainers do not meet: the labels' own check, and keys that a plan does not carry over.
 _NOT_TRAINERS: Final = frozenset(("label-invalid", "yaml-key"))
 
@@ -330,7 +335,7 @@ def _lacks_labels(images: Sequence[_Image]) -> bool:
 def _labels(found: UnplannedDataset) -> Check:
     """Return the check of label lines."""
     if found.snapshot is None:
-        return not_checked(LABELS, _QUICK)
+        return not_checked(LABELS, NOTHING_READ)
     labels = CheckBuilder(LABELS)
     labels.count = found.label_files
     labels.extend(problem for problem in found.snapshot.problems if problem.kind == "label-invalid")

@@ -1,48 +1,19 @@
 """Whether each planned slice lies in its place, as the kind of file and with the bytes that were planned: pure."""
 
 from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from planbalance.audit.check_builder import CheckBuilder
-from planbalance.audit.checks.registry import FILES, IMAGE_SUMS, LABEL_SUMS, LABELS, LINKS, SOURCES, FoundProblem
-from planbalance.audit.documents import OWN_FOLDER, Manifest, counted_twice, listed_paths
+from planbalance.audit.checks.each_slice import Expected, Proof, slice_check
+from planbalance.audit.checks.registry import FILES, IMAGE_SUMS, LABEL_SUMS, LINKS, SOURCES, FoundProblem
+from planbalance.audit.documents import OWN_FOLDER, counted_twice, listed_paths
 from planbalance.audit.file_facts import FileFacts, list_unclaimed, read_small
 from planbalance.audit.partial_result import PassResult
 from planbalance.audit.planned_dataset import Pairs, PlannedDataset, reachable
-from planbalance.audit.slice_facts import ReadOptions, SliceFacts
+from planbalance.audit.slice_facts import SliceFacts
 from planbalance.audit.slice_statistics import SliceRecord
 from planbalance.audit.volumes import VolumesByName
 from planbalance.model import IMAGE_SUFFIXES, SPLITS, Operation, Problem, Severity, Split
-
-
-class Expected(NamedTuple):
-    """What holds for every slice of the data set.
-
-    Attributes:
-        reading: how it was read.
-        manifest: None where there is none.
-        invalid_labels: severity of an invalid line (a warning where the plan keeps them).
-    """
-
-    reading: ReadOptions
-    manifest: Manifest | None
-    invalid_labels: Severity
-
-    @property
-    def linked(self) -> bool:
-        """Whether an image here is its source, so that an edit of the source is an edit of the data set."""
-        return self.reading.mode in ("symlink", "hardlink", "list")
-
-
-def problems_of(slice_facts: SliceFacts, expected: Expected) -> list[FoundProblem]:
-    """Return everything that is wrong with one slice."""
-    if expected.reading.mode == "list":
-        found = [*_listed_image(slice_facts, expected), *_listed_label(slice_facts)]
-    else:
-        found = [*_image(slice_facts, expected), *_label(slice_facts, expected)]
-    if slice_facts.contents is not None and slice_facts.contents.problems:
-        found += _invalid_lines(slice_facts, expected)
-    return found
 
 
 def _error(check: str, kind: str, path: str, message: str) -> FoundProblem:
@@ -52,7 +23,12 @@ def _error(check: str, kind: str, path: str, message: str) -> FoundProblem:
 # ---- images ---------------------------------------------------------------------------------------------------------
 
 
-def _image(slice_facts: SliceFacts, expected: Expected) -> Iterator[FoundProblem]:
+@slice_check(Proof.IN_PLACE, Proof.SOURCE_UNCHANGED, Proof.SAME_BYTES)
+def check_image(slice_facts: SliceFacts, expected: Expected) -> Iterator[FoundProblem]:
+    """Compare the image in a slice's place with the plan: its kind, its bytes, and the source that it came from."""
+    if expected.reading.mode == "list":
+        yield from _listed_image(slice_facts, expected)
+        return
     facts, operation = slice_facts.image_facts, slice_facts.operation
     target = None
     if expected.reading.mode == "symlink":
@@ -161,7 +137,12 @@ def _other_bytes(path: str, facts: FileFacts, planned: str, expected: Expected) 
 # ---- labels ---------------------------------------------------------------------------------------------------------
 
 
-def _label(slice_facts: SliceFacts, expected: Expected) -> Iterator[FoundProblem]:
+@slice_check(Proof.IN_PLACE, Proof.SAME_BYTES)
+def check_label(slice_facts: SliceFacts, expected: Expected) -> Iterator[FoundProblem]:
+    """Compare the label in a slice's place with the plan: its kind and its bytes."""
+    if expected.reading.mode == "list":
+        yield from _listed_label(slice_facts)
+        return
     operation, facts, reading = slice_facts.operation, slice_facts.label_facts, expected.reading
     target = None
     if reading.same_labels and reading.mode == "symlink" and operation.label is not None:
@@ -173,12 +154,6 @@ def _label(slice_facts: SliceFacts, expected: Expected) -> Iterator[FoundProblem
         yield _error(FILES, "size", slice_facts.label, f"{facts.size} bytes, {operation.label_size} were planned")
     elif facts.digest and (message := _other_bytes(slice_facts.label, facts, operation.label_sha256, expected)):
         yield _error(LABEL_SUMS, "checksum", slice_facts.label, message)
-
-
-def _invalid_lines(slice_facts: SliceFacts, expected: Expected) -> Iterator[FoundProblem]:
-    assert slice_facts.contents is not None
-    for line, message in slice_facts.contents.problems:
-        yield LABELS, Problem("label-invalid", expected.invalid_labels, f"{slice_facts.label}:{line}", message)
 
 
 # ---- list mode: images and labels stay in the input -----------------------------------------------------------------

@@ -7,13 +7,13 @@ from typing import Final, NamedTuple
 
 from planbalance.audit.check_builder import CheckBuilder, not_checked
 from planbalance.audit.checks.registry import BYTES, CHECKS, GROUPS, LOOKS, PIXELS, VOLUMES
-from planbalance.audit.connected import UnionFind
 from planbalance.audit.fingerprint import Fingerprint
 from planbalance.audit.leak_counts import Leak, Spread, Unit, overlaps, regrouped, spread_of, to_move
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.slice_statistics import ImagePlace, SliceRecord, SliceStatistics, SplitOf
 from planbalance.grouping import counted, look_like_one_patient, require_known
 from planbalance.model import SPLITS, Check, Look, LookAlike, Problem, Progress, Split
+from planbalance.union_find import UnionFind
 
 Blank = Callable[[str], bool]
 Tie = Sequence[tuple[str, Split]]  # units that must not be parted, each with a split that it is in
@@ -188,7 +188,7 @@ def shared_looks(statistics: SliceStatistics, at: Callable[[str], str], progress
     clusters = UnionFind()
     for pair in pairs:
         left, right = images[pair.left], images[pair.right]
-        clusters.tie((str(pair.left), str(pair.right)))
+        clusters.join((str(pair.left), str(pair.right)))
         found.error("near-duplicate", right.path, f"looks like {left.path} ({left.split}), alike {pair.likeness:.3f}")
     _note_undecoded(found, statistics)
     faint = 0
@@ -301,17 +301,17 @@ def _not_made(name: str, statistics: SliceStatistics, options: VerifyOptions) ->
 
 def _to_move(statistics: SliceStatistics, groups: Mapping[str, str], ties: Sequence[Tie]) -> int:
     """Return how many slices must move for everything that is connected, in whatever way, to lie in one split."""
-    connected = UnionFind()
+    sets = UnionFind()
     spread = dict(statistics.volumes)
     for volume in statistics.volumes:
         if volume in groups:
-            connected.tie((f"\1{groups[volume]}", volume))
+            sets.join((f"\1{groups[volume]}", volume))
     for tie in ties:
-        connected.tie(unit for unit, _ in tie)
+        sets.join(unit for unit, _ in tie)
         for unit, split in tie:
             if unit not in spread:  # a slice whose volume is not known
                 spread[unit] = Counter((split,))
-    return to_move(connected.spread(spread))
+    return to_move(regrouped(spread, {unit: sets.root(unit) for unit in spread}))
 
 
 def _suspected(volumes: Spread[str]) -> list[Problem]:

@@ -13,6 +13,9 @@ from planbalance.model import Check, Problem
 FoundProblem = tuple[str, Problem]  # the name of the check that a problem belongs to, and the problem
 
 
+NOTHING_READ: Final = "quick: neither images nor labels were read"
+
+
 @dataclass(frozen=True, slots=True)
 class CheckKind:
     """What is known of a check before it is made.

@@ -5,13 +5,14 @@ The rules were read in YOLOv5 7.0 and Ultralytics 8.4 (DOMAIN, "What trainers do
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import PurePosixPath
 from typing import Final, NamedTuple
 
 from planbalance.audit.check_builder import CheckBuilder
 from planbalance.audit.checks.registry import TRAINERS_VIEW
-from planbalance.audit.file_facts import read
+from planbalance.audit.file_facts import look, read
 from planbalance.audit.slice_statistics import SliceStatistics
 from planbalance.audit.trainer_loading import TrainerOutcome, load_note
 from planbalance.audit.trainer_rules import TRAINERS, label_of
@@ -120,6 +121,41 @@ def outcome_problems(path: str, label: str, image: TrainerOutcome) -> Iterator[P
     if image.rewritten:
         message = "a JPEG that does not end in FF D9: trainers save it anew in its place, through a link too"
         yield Problem("unreadable", "warning", path, message)
+
+
+# ---- caches of labels that trainers keep ----------------------------------------------------------------------------
+
+
+def stale_caches(
+    newest: Mapping[tuple[Split, str], tuple[int, str]], lists: Mapping[str, Split], at: Callable[[str], str]
+) -> Iterator[Problem]:
+    """Yield a warning for each cache of labels that is older than a label of a split that it may hold.
+
+    Ultralytics 8 and YOLOv5 7 parse the labels of a split once and keep the result in `<label folder>.cache`, beside
+    the folder that holds the label of the split's first image; YOLOv5 keeps that of a list in `<list>.cache`. The cache
+    is used again while a hash of all paths and of the sum of all sizes is the same, so an edit that keeps the size goes
+    unseen. The files are recognised by name and time alone, never opened.
+
+    Args:
+        newest: as in `PartialResult`: of labels that hold something, since an empty one can only change its size.
+        lists: splits by the path of the text file that lists them.
+        at: gives the absolute path.
+    """
+    latest: dict[Split, tuple[int, str]] = {}
+    for (split, _), time in newest.items():
+        latest[split] = max(time, latest.get(split, time))
+    caches: dict[str, set[Split]] = {}
+    for path, split in (*((folder, split) for split, folder in newest), *lists.items()):
+        caches.setdefault(str(PurePosixPath(path).with_suffix(".cache")), set()).add(split)
+    for path, splits in sorted(caches.items()):
+        facts = look(at(path), follow=True)
+        mtime_ns, label = max((latest[split] for split in splits if split in latest), default=(0, ""))
+        if facts.kind == "file" and facts.mtime_ns < mtime_ns:
+            message = (
+                f"a trainer's cache, older than the label {label}: trainers go by the paths and sizes of labels, so an "
+                "edit that keeps the size is not trained on; delete this file, they make it anew"
+            )
+            yield Problem("stale-cache", "warning", path, message)
 
 
 # ---- splits of which trainers find no label, while labels lie elsewhere ---------------------------------------------

@@ -1,0 +1,89 @@
+"""The checks that look at each slice of a planned dataset, and what the bulk path must prove before it may skip them.
+
+Most slices are as planned, and blocks of them are confirmed in bulk by a few calls a slice (`audit/fast_path.py`); only
+the others are read one by one and given to the functions here. So every function declares by which proofs of the bulk
+path it is known to have nothing to say. One that declares none looks at every slice: where such a check is registered,
+or one that needs a proof that the bulk path does not give, no slice is confirmed in bulk.
+"""
+
+from collections.abc import Callable, Iterable
+from enum import Enum, auto
+from typing import Final, NamedTuple
+
+from planbalance.audit.checks.registry import FoundProblem
+from planbalance.audit.documents import Manifest
+from planbalance.audit.slice_facts import ReadOptions, SliceFacts
+from planbalance.model import Severity
+
+
+class Expected(NamedTuple):
+    """What holds for every slice of the dataset.
+
+    Attributes:
+        reading: how it was read.
+        manifest: None where there is none.
+        invalid_labels: severity of an invalid line (a warning where the plan keeps them).
+    """
+
+    reading: ReadOptions
+    manifest: Manifest | None
+    invalid_labels: Severity
+
+    @property
+    def linked(self) -> bool:
+        """Whether an image here is its source, so that an edit of the source is an edit of the dataset."""
+        return self.reading.mode in ("symlink", "hardlink", "list")
+
+
+class Proof(Enum):
+    """What is known of a slice that the bulk path has confirmed, as far as this audit reads it (`ReadOptions`)."""
+
+    IN_PLACE = auto()  # image and label are there, as the planned kind of file, with the planned size
+    SOURCE_UNCHANGED = (
+        auto()
+    )  # the image's source has the planned size, and the planned time where that tells something
+    SAME_BYTES = auto()  # image and label have the sums of the plan and of the manifest
+    VALID_LABEL = auto()  # no line of the label is invalid
+
+
+LooksAtSlice = Callable[[SliceFacts, Expected], Iterable[FoundProblem]]
+
+
+class SliceCheck(NamedTuple):
+    """A function that looks at one slice.
+
+    Attributes:
+        problems: gives what is wrong with it; each problem with the name of a check of the table whose `each_slice`
+            is true.
+        silent_where: what must be proven of a slice for the function to have nothing to say; empty: nothing will do.
+    """
+
+    problems: LooksAtSlice
+    silent_where: frozenset[Proof]
+
+    def may_skip(self, proven: frozenset[Proof]) -> bool:
+        """Return whether it need not look at a slice of which this is proven."""
+        return bool(self.silent_where) and self.silent_where <= proven
+
+
+SLICE_CHECKS: Final[list[SliceCheck]] = []
+
+
+def slice_check(*silent_where: Proof) -> Callable[[LooksAtSlice], LooksAtSlice]:
+    """Register a function that looks at each slice; `silent_where` as in `SliceCheck`."""
+
+    def added(problems: LooksAtSlice) -> LooksAtSlice:
+        SLICE_CHECKS.append(SliceCheck(problems, frozenset(silent_where)))
+        return problems
+
+    return added
+
+
+def may_confirm(proven: frozenset[Proof]) -> bool:
+    """Return whether slices of which this is proven need no look by any check."""
+    return all(check.may_skip(proven) for check in SLICE_CHECKS)
+
+
+def problems_of(slice_facts: SliceFacts, expected: Expected) -> list[FoundProblem]:
+    """Return everything that is wrong with one slice."""
+    return [found for check in SLICE_CHECKS for found in check.problems(slice_facts, expected)]
