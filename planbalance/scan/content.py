@@ -1,4 +1,4 @@
-"""What labels and images hold, read wherever the crew has hands. Size and sum are of the same bytes, so they agree."""
+"""Read labels and images, in any worker. Size and SHA-256 are of the same bytes, so they always agree."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ _JPEG_END: Final = b"\xff\xd9"
 
 
 class LabelContent(NamedTuple):
-    """What was read from a label file."""
+    """The content of a label file."""
 
     size: int
     sha256: str  # "" where there is no byte
@@ -27,7 +27,7 @@ class LabelContent(NamedTuple):
 
 
 class ImageContent(NamedTuple):
-    """What was read from an image file."""
+    """The content of an image file, as far as the scan needs it."""
 
     sha256: str
     blank: bool  # no byte, or one byte value only
@@ -38,7 +38,7 @@ class ImageContent(NamedTuple):
 def read_label_file(
     path: str, size: int, class_count: int | None, keypoints: Keypoints | None = None, *, folder: int | None = None
 ) -> LabelContent:
-    """Read one label to its end; where that is at the `size` that `stat` told, one call is enough.
+    """Read one label to its end; where it has the `size` that `stat` gave, one call is enough.
 
     `path` is relative to the open `folder`, if there is one.
     """
@@ -48,7 +48,7 @@ def read_label_file(
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
         try:
             data = os.read(handle, min(size, _CHUNK) + 1)
-            if len(data) != size:  # it has changed since, or came in parts
+            if len(data) != size:  # it has changed since `stat`, or the read was short
                 data = b"".join((data, *iter(lambda: os.read(handle, _CHUNK), b"")))
         finally:
             os.close(handle)
@@ -63,14 +63,14 @@ def _unread(fault: str) -> LabelContent:
 
 
 def may_be_jpeg(path: str) -> bool:
-    """Return whether an image is called a JPEG."""
+    """Return whether an image's name ends as that of a JPEG."""
     return path[-5:].lower().endswith((".jpg", ".jpeg"))
 
 
 def are_open_ended(files: list[tuple[str, int]]) -> list[bool]:
-    """Return for each path and size whether it is a JPEG that does not end in FF D9; what cannot be read is not.
+    """Return for each path and size whether it is a JPEG that does not end in FF D9; an unreadable file is not.
 
-    Trainers write such a file anew, in place (Ultralytics before 8.4.175, YOLOv5: `verify_image_label`).
+    Trainers rewrite such a file in place (Ultralytics before 8.4.175, YOLOv5: `verify_image_label`).
     """
     return [_is_open_ended(path, size) for path, size in files]
 

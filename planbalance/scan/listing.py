@@ -1,6 +1,6 @@
-"""One folder: its entries by what their names say; one `stat` of each that counts, and what the labels hold.
+"""List one folder and sort its entries by name; take one `stat` of each image and label, and read the labels.
 
-Both run wherever the crew has hands: here, in threads, in worker processes. So they take and give plain values.
+Both run in this process, in threads, or in worker processes, so they take and return plain values.
 """
 
 import os
@@ -32,17 +32,17 @@ class Visit(NamedTuple):
 
     input: int
     path: str  # relative to the input's root
-    folder: int | None = None  # the image folder it belongs to; None: only what text lists name counts
+    folder: int | None = None  # the image folder it belongs to; None: only images of text lists count
     images: bool = False  # images are wanted
     labels: bool = False  # labels are wanted
     deep: bool = True  # sub-folders too
-    optional: bool = False  # it need not be there: a label folder
+    optional: bool = False  # it may be absent: a label folder
     above: frozenset[tuple[int, int]] = frozenset()  # device and inode of the folders above
 
 
 @dataclass(slots=True)
 class Listing:
-    """What one folder holds; images, labels and folders are sorted."""
+    """The entries of one folder; images, labels and folders are sorted."""
 
     visit: Visit
     identity: tuple[int, int] = (0, 0)
@@ -53,7 +53,7 @@ class Listing:
     beside: list[str] = field(default_factory=list)  # `.txt` files where only images are wanted
     arrays: int = 0  # `.npy` files where images are wanted
     leftovers: int = 0
-    listed: bool = False  # false: not there, unreadable, or a loop
+    listed: bool = False  # false: absent, unreadable, or a loop
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -61,7 +61,7 @@ def list_folder(visit: Visit, path: str, listed: Mapping[str, int]) -> Listing:
     """List one folder.
 
     Args:
-        visit: what is wanted there.
+        visit: the kinds of files that are wanted.
         path: the folder, absolute.
         listed: images that text lists name, relative to the input's root.
     """
@@ -89,7 +89,7 @@ def list_folder(visit: Visit, path: str, listed: Mapping[str, int]) -> Listing:
 
 
 def _take_alike(listing: Listing, entries: "list[os.DirEntry[str]]", listed: Mapping[str, int]) -> bool:
-    """Take the entries in one go where all are plainly images or all labels, as in most folders; say whether so."""
+    """Take all entries at once where all are images or all are labels, as in most folders; return whether they are."""
     names = [entry.name for entry in entries]
     joined = f" {' '.join(names)} "
     if listed or not (joined.isascii() and joined.isprintable()) or " ." in joined:
@@ -108,7 +108,7 @@ def _take_alike(listing: Listing, entries: "list[os.DirEntry[str]]", listed: Map
 
 
 def _sort_entries(listing: Listing, entries: "list[os.DirEntry[str]]", listed: Mapping[str, int]) -> None:
-    """Sort a folder's entries into images, labels, folders and leftovers, by the name where the name says it."""
+    """Sort a folder's entries into images, labels, folders and leftovers, by name as far as possible."""
     visit = listing.visit
     wanted = {_IMAGE: listing.images if visit.images else None, _LABEL: listing.labels if visit.labels else None}
     last, kind, place = "", 0, wanted.get(0)
@@ -135,7 +135,7 @@ def _sort_entries(listing: Listing, entries: "list[os.DirEntry[str]]", listed: M
 
 
 def _pass_over(listing: Listing, kind: int, name: str) -> None:
-    """Note a file that is neither an image nor a label here, where it may mean something all the same."""
+    """Count or note a file that is neither an image nor a label here, where a later check needs it."""
     if kind == _LEFTOVER:
         listing.leftovers += 1
         listing.arrays += listing.visit.images and name[-4:].lower() == ".npy"
@@ -150,39 +150,39 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
         return False
 
 
-class Files(NamedTuple):
-    """Files of one folder, images or labels, to look at."""
+class FilesToRead(NamedTuple):
+    """Files of one folder, all images or all labels, that need a `stat`."""
 
     folder: str  # absolute
     names: list[str]
     labels: bool
-    class_count: int | None  # what labels are judged against
-    keypoints: Keypoints | None = None  # the same
+    class_count: int | None  # labels are checked against it
+    keypoints: Keypoints | None = None  # likewise
 
 
-class Facts(NamedTuple):
-    """What was found, a column each, in the order of the files."""
+class FileColumns(NamedTuple):
+    """The facts of files, a column each, in the order of the files."""
 
-    sizes: "array[int]"  # in bytes, as `stat` told; -1 where there is a fault
+    sizes: "array[int]"  # in bytes, from `stat`; -1 where there is a fault
     mtimes: "array[int]"  # in ns
     faults: list[tuple[int, str]]  # position, what is wrong
-    contents: list[tuple[int, LabelContent]]  # position, what it holds: of labels with a byte only
+    contents: list[tuple[int, LabelContent]]  # position and content, of labels that are not empty
 
 
-def look_at(batch: list[Files]) -> list[Facts]:
-    """Take one `stat` of every file, relative to its folder, so that no path is walked; read labels with a byte.
+def stat_and_read(batch: list[FilesToRead]) -> list[FileColumns]:
+    """Take one `stat` of every file, relative to its open folder; read the labels that are not empty.
 
     Links are followed.
     """
-    return [_look_into(files) for files in batch]
+    return [_stat_and_read(files) for files in batch]
 
 
-def _look_into(files: Files) -> Facts:
+def _stat_and_read(files: FilesToRead) -> FileColumns:
     try:
         folder = os.open(files.folder, _PLACE)
     except OSError as error:
         absent = array("q", [-1]) * len(files.names)
-        return Facts(absent, absent, [(index, _unreadable(error)) for index in range(len(files.names))], [])
+        return FileColumns(absent, absent, [(index, _unreadable(error)) for index in range(len(files.names))], [])
     try:
         facts = _stat_all(folder, files.names)
         if files.labels:
@@ -196,7 +196,7 @@ def _look_into(files: Files) -> Facts:
         os.close(folder)
 
 
-def _stat_all(folder: int, names: list[str]) -> Facts:
+def _stat_all(folder: int, names: list[str]) -> FileColumns:
     sizes, mtimes = array("q"), array("q")
     faults: list[tuple[int, str]] = []
     for name in names:
@@ -212,7 +212,7 @@ def _stat_all(folder: int, names: list[str]) -> Facts:
                 faults.append((len(sizes), _no_file(facts.st_mode)))
         sizes.append(size)
         mtimes.append(mtime)
-    return Facts(sizes, mtimes, faults, [])
+    return FileColumns(sizes, mtimes, faults, [])
 
 
 def _fault(folder: int, name: str, error: OSError) -> str:
@@ -243,6 +243,6 @@ def below_folder(folder: str, name: str) -> str:
 
 
 def shown(path: str) -> str:
-    """Return a path for people and for JSON, whatever it holds: control characters and bytes beyond UTF-8 escaped."""
+    """Return a path for people and for JSON, with control characters and bytes that are not UTF-8 escaped."""
     plain = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in plain)
