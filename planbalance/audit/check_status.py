@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from planbalance.audit.check_builder import CheckBuilder, not_checked
+from planbalance.audit.check_table import IMAGE_SUMS, LINKS, NOTHING_READ, SOURCES, CheckKind, of_each_slice
 from planbalance.audit.checks.each_slice import Expected
-from planbalance.audit.checks.registry import IMAGE_SUMS, LINKS, NOTHING_READ, SOURCES, CheckKind, of_each_slice
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.planned_dataset import PlannedDataset
 from planbalance.model import Check

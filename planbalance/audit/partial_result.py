@@ -4,10 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from planbalance.audit.checks.registry import TRAINERS_VIEW, FoundProblem
-from planbalance.audit.checks.trainers import outcome_problems
+from planbalance.audit.check_table import TRAINERS_VIEW, FoundProblem
 from planbalance.audit.slice_statistics import SliceStatistics
-from planbalance.audit.trainer_loading import Loads, TrainerOutcome, add_loads
+from planbalance.audit.trainer_loading import Loads, TrainerOutcome, add_loads, outcome_problems
 from planbalance.labels import joined
 from planbalance.model import Overshoot, Split
 from planbalance.planfile import KeptSlices

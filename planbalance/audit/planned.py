@@ -8,6 +8,14 @@ from planbalance import handoff
 from planbalance.audit.blank import blank_at
 from planbalance.audit.check_builder import CheckBuilder, not_checked
 from planbalance.audit.check_status import CheckStatus
+from planbalance.audit.check_table import (
+    FILES,
+    LABELS,
+    MANIFEST_CHECK,
+    TRAINERS_VIEW,
+    in_reading_order,
+    of_each_slice,
+)
 from planbalance.audit.checks.against import content_of
 from planbalance.audit.checks.counts import count_checks, planned_gaps
 from planbalance.audit.checks.documents import (
@@ -21,14 +29,6 @@ from planbalance.audit.checks.documents import (
 from planbalance.audit.checks.each_slice import Expected
 from planbalance.audit.checks.files import check_lists, check_unexpected_files
 from planbalance.audit.checks.leaks import ImageLookup, overlap_checks
-from planbalance.audit.checks.registry import (
-    FILES,
-    LABELS,
-    MANIFEST_CHECK,
-    TRAINERS_VIEW,
-    in_reading_order,
-    of_each_slice,
-)
 from planbalance.audit.checks.trainers import planned_view, stale_caches
 from planbalance.audit.dispatch import SlicePass
 from planbalance.audit.documents import DATASET_YAML, HYPS, MANIFEST, METADATA, Manifest

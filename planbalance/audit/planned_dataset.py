@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, get_args
 
 from planbalance.audit.check_builder import CheckBuilder
-from planbalance.audit.checks.registry import PLAN_CHECK
+from planbalance.audit.check_table import PLAN_CHECK
 from planbalance.audit.documents import DATASET_YAML, OWN_FOLDER, PLAN, RECEIPT, UnreadableDocumentError, json_value
 from planbalance.audit.file_facts import look, read_small
 from planbalance.destination import Destinations

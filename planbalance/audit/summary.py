@@ -2,24 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 
-from planbalance.audit.checks.registry import CHECKS
+from planbalance.audit.check_table import CHECKS
 from planbalance.audit.leak_counts import Leak
 from planbalance.model import Check, Split
+from planbalance.text import percent
 
 
 def _shared() -> dict[str, str]:
     """Return, for each check that compares splits, what they may share."""
     return {kind.name: kind.shared for kind in CHECKS.values() if kind.compares_splits}
-
-
-def percent(share: float) -> str:
-    """Return a share as `12.3 %`; what is not nothing is never printed as nothing, what is not all never as all."""
-    text = f"{share * 100:.1f}"
-    if text == "0.0" and share > 0:
-        return "less than 0.1 %"
-    if text == "100.0" and share < 1:
-        return "more than 99.9 %"
-    return f"{text.removesuffix('.0')} %"
 
 
 def sentence(

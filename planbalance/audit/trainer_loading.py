@@ -1,14 +1,15 @@
 """What each trainer would load of a data set, image by image: labelled, background, dropped, or not read at all."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 from planbalance.audit.file_facts import FileFacts, read
 from planbalance.audit.trainer_rules import TRAINERS, Trainer, image_fault, label_of, label_verdict, loads
 from planbalance.decode import NoPictureError, probe
-from planbalance.model import SPLITS, Keypoints, Load, Split
+from planbalance.model import SPLITS, Keypoints, Load, Problem, Split
+from planbalance.text import counted
 
 _LABEL_BYTES: Final = 1 << 26
 _JPEG: Final = frozenset(("JPEG", "MPO"))
@@ -89,6 +90,24 @@ def _image_fault(trainer: Trainer, image: OpenedImage) -> str:
 def is_loaded(path: str) -> bool:
     """Return whether any trainer loads an image of this suffix."""
     return any(loads(trainer, path) for trainer in TRAINERS)
+
+
+def outcome_problems(path: str, label: str, image: TrainerOutcome) -> Iterator[Problem]:
+    """Yield what trainers do to an image behind the user's back, as warnings; `label` is the path of its label."""
+    by_reason: dict[str, list[str]] = {}
+    for trainer, fault in zip(TRAINERS, image.faults, strict=True):
+        if fault:
+            by_reason.setdefault(fault, []).append(trainer.name)
+    for reason, names in by_reason.items():
+        yield Problem(
+            "unreadable", "warning", path, f"{' and '.join(names)} drop{'s' * (len(names) == 1)} it: {reason}"
+        )
+    if image.duplicates:
+        lines = counted(image.duplicates, "line")
+        yield Problem("duplicate-label", "warning", label, f"{lines} the same as another: trainers drop them")
+    if image.rewritten:
+        message = "a JPEG that does not end in FF D9: trainers save it anew in its place, through a link too"
+        yield Problem("unreadable", "warning", path, message)
 
 
 # ---- how it adds up -------------------------------------------------------------------------------------------------

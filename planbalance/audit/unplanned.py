@@ -10,12 +10,11 @@ from typing import Any, Final
 
 from planbalance.audit.blank import blank_at
 from planbalance.audit.check_builder import CheckBuilder, not_checked
+from planbalance.audit.check_table import CHECKS, LABELS, NOTHING_READ
 from planbalance.audit.checks.against import content_of
 from planbalance.audit.checks.leaks import ImageLookup, overlap_checks
-from planbalance.audit.checks.registry import CHECKS, LABELS, NOTHING_READ
 from planbalance.audit.checks.trainers import (
     Labelled,
-    outcome_problems,
     stale_caches,
     unlabelled_problems,
     unplanned_view,
@@ -26,7 +25,7 @@ from planbalance.audit.options import VerifyOptions
 from planbalance.audit.partial_result import Newest, note_newest
 from planbalance.audit.result import DatasetResult, NamesRead
 from planbalance.audit.slice_statistics import Gap, SliceRecord, SliceStatistics, SplitOf, gaps
-from planbalance.audit.trainer_loading import Loads, TrainerOutcome, add_loads, loads_of
+from planbalance.audit.trainer_loading import Loads, TrainerOutcome, add_loads, loads_of, outcome_problems
 from planbalance.audit.trainer_rules import label_of
 from planbalance.audit.unplanned_images import ImageRead, ImageToRead, LabelRules, read_images
 from planbalance.audit.volumes import FROM_SOURCE, with_note

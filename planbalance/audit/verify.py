@@ -15,9 +15,9 @@ from planbalance.audit.result import DatasetResult, NamesRead
 from planbalance.audit.summary import sentence
 from planbalance.audit.unplanned import audit_unplanned
 from planbalance.errors import PlanError, UsageError
-from planbalance.grouping import counted
 from planbalance.model import SPLITS, Audit, Check, Problem, Progress, Silent, SplitCount
 from planbalance.planstore import PlanFile
+from planbalance.text import counted
 
 _DEFAULT_PLAN = "plan.json"
 _DOUBT = "the reading of names is in doubt"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from planbalance.audit.checks.registry import VOLUMES
+from planbalance.audit.check_table import VOLUMES
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.planned_dataset import PlannedDataset
 from planbalance.destination import Destinations

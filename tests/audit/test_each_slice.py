@@ -1,14 +1,16 @@
 """A check sees every slice, unless it declares what the bulk path must prove of a slice for it to skip that one."""
 
 import random
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from planbalance.audit import VerifyOptions, checks, verify
+from planbalance.audit.check_table import CHECKS, FILES, CheckKind, FoundProblem, register
 from planbalance.audit.checks import each_slice
 from planbalance.audit.checks.each_slice import Expected, Proof, SliceCheck, may_confirm
-from planbalance.audit.checks.registry import CHECKS, FILES, CheckKind, FoundProblem, register
 from planbalance.audit.fast_path import PROVEN, BulkPath
 from planbalance.audit.slice_facts import SliceFacts
 from planbalance.model import Problem
@@ -70,6 +72,37 @@ def test_the_bulk_path_finds_what_looking_at_each_slice_finds(
     in_bulk = made.audit(quick=quick)
     add(monkeypatch, SliceCheck(says_nothing, frozenset()))
     assert made.audit(quick=quick) == in_bulk
+
+
+NEW_CHECK = """
+from planbalance.audit.check_table import CheckKind, register
+from planbalance.audit.checks.each_slice import slice_check
+from planbalance.model import Problem
+
+FORMATS = register(CheckKind("formats", "formats", each_slice=True))
+
+
+@slice_check()
+def check_format(slice_facts, expected):
+    if slice_facts.image.endswith(".png"):
+        yield FORMATS, Problem("format", "warning", slice_facts.image, "a PNG")
+"""
+
+
+def test_a_new_check_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = built(tmp_path)
+    monkeypatch.setattr(each_slice, "SLICE_CHECKS", [*each_slice.SLICE_CHECKS])
+    (tmp_path / "formats.py").write_text(NEW_CHECK)
+    monkeypatch.setattr(checks, "__path__", [*checks.__path__, str(tmp_path)])
+    try:
+        checks.import_all()
+        formats = made.audit().checks[-1]
+        unplanned = verify(str(made.source), VerifyOptions()).checks
+    finally:
+        CHECKS.pop("formats", None)
+        sys.modules.pop("planbalance.audit.checks.formats", None)
+    assert (formats.name, formats.ok, len(formats.problems)) == ("formats", True, len(made.images()))
+    assert next(check for check in unplanned if check.name == "formats").ok is None
 
 
 def test_two_checks_cannot_have_one_name() -> None:

@@ -1,8 +1,9 @@
 import pytest
 
 from planbalance.audit.leak_counts import Leak
-from planbalance.audit.summary import percent, sentence
+from planbalance.audit.summary import sentence
 from planbalance.model import SPLITS, Check, Problem, Split
+from planbalance.text import percent
 
 BOTH: tuple[Split, ...] = ("train", "test")
 
@@ -30,7 +31,7 @@ def test_a_share_is_never_rounded_to_nothing_or_to_all(share: float, text: str) 
     assert percent(share) == text
 
 
-def test_the_contracts_own_sentence() -> None:
+def test_the_sentence_names_what_leaks_and_what_was_not_checked() -> None:
     checks = [check("volume-overlap", ok=False), check("group-overlap", None), check("near-duplicates", None)]
     leaks = [Leak("volume-overlap", "test", "train", 123, 1000, 4), Leak("volume-overlap", "train", "test", 9, 9000, 4)]
     assert sentence(checks, leaks, BOTH) == (

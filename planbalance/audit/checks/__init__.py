@@ -1,6 +1,6 @@
-"""The checks of an audit, each module one subject; `registry` is the table of all of them.
+"""The checks of an audit, each module one subject; `audit/check_table.py` has the table of all of them.
 
-A new check is one module here: it registers its name (`registry.register`) and, where it looks at each slice of a
+A new check is one module here: it registers its name (`check_table.register`) and, where it looks at each slice of a
 planned dataset, its function (`each_slice.slice_check`). `import_all` finds it.
 """
 

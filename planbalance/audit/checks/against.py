@@ -11,9 +11,8 @@ from typing import Final, NamedTuple
 from planbalance.audit.check_builder import CheckBuilder
 from planbalance.audit.leak_counts import Leak, Spread, regrouped, spread_of, touched
 from planbalance.audit.slice_statistics import SliceStatistics, SplitOf
-from planbalance.audit.summary import percent
-from planbalance.grouping import counted
 from planbalance.model import Check, Split
+from planbalance.text import counted, percent
 
 _UNITS: Final = {
     "volume-overlap": ("volume", "volumes"),

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from planbalance.audit.check_builder import CheckBuilder, not_checked
-from planbalance.audit.checks.registry import BALANCE, COUNTS, NOTHING_READ
+from planbalance.audit.check_table import BALANCE, COUNTS, NOTHING_READ
 from planbalance.audit.documents import METADATA
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.planned_dataset import PlannedDataset

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from planbalance import handoff
 from planbalance.audit.check_builder import CheckBuilder, not_checked
-from planbalance.audit.checks.registry import HYPS_CHECK, MANIFEST_CHECK, METADATA_CHECK
+from planbalance.audit.check_table import HYPS_CHECK, MANIFEST_CHECK, METADATA_CHECK
 from planbalance.audit.documents import (
     DATASET_YAML,
     HYPS,

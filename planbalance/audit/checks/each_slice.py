@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
-from planbalance.audit.checks.registry import FoundProblem
+from planbalance.audit.check_table import FoundProblem
 from planbalance.audit.documents import Manifest
 from planbalance.audit.slice_facts import ReadOptions, SliceFacts
 from planbalance.model import Severity

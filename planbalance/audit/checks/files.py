@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from planbalance.audit.check_builder import CheckBuilder
+from planbalance.audit.check_table import FILES, IMAGE_SUMS, LABEL_SUMS, LINKS, SOURCES, FoundProblem
 from planbalance.audit.checks.each_slice import Expected, Proof, slice_check
-from planbalance.audit.checks.registry import FILES, IMAGE_SUMS, LABEL_SUMS, LINKS, SOURCES, FoundProblem
 from planbalance.audit.documents import OWN_FOLDER, counted_twice, listed_paths
 from planbalance.audit.file_facts import FileFacts, list_unclaimed, read_small
 from planbalance.audit.partial_result import PassResult

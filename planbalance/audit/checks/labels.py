@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from planbalance.audit.check_table import LABELS, FoundProblem
 from planbalance.audit.checks.each_slice import Expected, Proof, slice_check
-from planbalance.audit.checks.registry import LABELS, FoundProblem
 from planbalance.audit.slice_facts import SliceFacts
 from planbalance.model import Problem
 

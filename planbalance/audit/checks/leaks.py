@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from planbalance.audit.check_builder import CheckBuilder, not_checked
-from planbalance.audit.checks.registry import BYTES, CHECKS, GROUPS, LOOKS, PIXELS, VOLUMES
+from planbalance.audit.check_table import BYTES, CHECKS, GROUPS, LOOKS, PIXELS, VOLUMES
 from planbalance.audit.fingerprint import Fingerprint
 from planbalance.audit.leak_counts import Leak, Spread, Unit, overlaps, regrouped, spread_of, to_move
 from planbalance.audit.options import VerifyOptions

@@ -11,15 +11,15 @@ from pathlib import PurePosixPath
 from typing import Final, NamedTuple
 
 from planbalance.audit.check_builder import CheckBuilder
-from planbalance.audit.checks.registry import TRAINERS_VIEW
+from planbalance.audit.check_table import TRAINERS_VIEW
 from planbalance.audit.file_facts import look, read
 from planbalance.audit.slice_statistics import SliceStatistics
-from planbalance.audit.trainer_loading import TrainerOutcome, load_note
+from planbalance.audit.trainer_loading import load_note
 from planbalance.audit.trainer_rules import TRAINERS, label_of
 from planbalance.decode import can_probe
-from planbalance.grouping import counted
 from planbalance.model import SPLITS, TRAINER_SUFFIXES, Check, Load, PlanHeader, Problem, Split, SplitYaml
 from planbalance.modes import Mode
+from planbalance.text import counted
 
 
 def suffix_warnings(found: CheckBuilder, statistics: SliceStatistics) -> None:
@@ -103,24 +103,6 @@ def unplanned_view(
     if leftovers:
         found.notes.append(f"{leftovers} cache files passed over")
     return found.check()
-
-
-def outcome_problems(path: str, label: str, image: TrainerOutcome) -> Iterator[Problem]:
-    """Yield what trainers do to an image behind the user's back, as warnings; `label` is the path of its label."""
-    by_reason: dict[str, list[str]] = {}
-    for trainer, fault in zip(TRAINERS, image.faults, strict=True):
-        if fault:
-            by_reason.setdefault(fault, []).append(trainer.name)
-    for reason, names in by_reason.items():
-        yield Problem(
-            "unreadable", "warning", path, f"{' and '.join(names)} drop{'s' * (len(names) == 1)} it: {reason}"
-        )
-    if image.duplicates:
-        lines = counted(image.duplicates, "line")
-        yield Problem("duplicate-label", "warning", label, f"{lines} the same as another: trainers drop them")
-    if image.rewritten:
-        message = "a JPEG that does not end in FF D9: trainers save it anew in its place, through a link too"
-        yield Problem("unreadable", "warning", path, message)
 
 
 # ---- caches of labels that trainers keep ----------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The table of all checks, in the order in which people read them: what each is called, needs and may be left out for.
 
-A new check is one entry here (or one call of `register` in a module of its own) and one function. Whatever lists
-checks, such as the summary or the audit of a dataset without a plan, derives its list from this table.
+A new check calls `register` in its own module (`audit/checks/`) and comes last. Whatever lists checks, such as the
+summary or the audit of a dataset without a plan, derives its list from this table.
 """
 
 from collections.abc import Iterable
