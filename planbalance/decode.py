@@ -1,16 +1,23 @@
-"""Bytes of an image file -> its pixels, by Pillow (an extra), DICOM by pydicom (another): first frame, metadata left.
+"""Pictures from the bytes of image files, by Pillow; DICOM by pydicom and numpy (extra `dicom`). First frame only.
 
-A file may be anybody's and damaged on purpose: it is a picture, or there is a reason in a few words why it is none.
+A file may be damaged, also on purpose. It is a picture, or `NoPictureError` says in a few words why it is none; nothing
+else is raised. The libraries are imported where the first picture is opened, since most commands open none.
 """
 
 import io
-import struct
 import warnings
-import zlib
-from importlib.util import find_spec
-from typing import Any, Final, NamedTuple
+from contextlib import ContextDecorator
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 MOST_PIXELS: Final = 50_000_000
+# Formats that are decoded, by Pillow's names. Others stop after their header: EPS would start Ghostscript.
+_FORMATS: Final = frozenset(("AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP"))
+
+_MODES: Final = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "I", "F"))
 
 
 class NoPictureError(Exception):
@@ -21,12 +28,12 @@ class Decoded(NamedTuple):
     """A picture as stored.
 
     Attributes:
-        image: a Pillow image; grey pixels of more than 8 bits have the mode `I` or `F`.
+        image: a Pillow image of a mode in `_MODES`; grey pixels of more than 8 bits have the mode `I` or `F`.
         window: the stored values that shall be black and white, where the file says so.
         format: as Pillow calls it, such as `PNG`; `DICOM`.
     """
 
-    image: Any
+    image: "Image"
     window: tuple[float, float] | None
     format: str
 
@@ -35,25 +42,45 @@ def decode(data: bytes, *, dicom: bool) -> Decoded:
     """Return the pixels of an image file.
 
     Raises:
-        NoPictureError: it cannot be decoded here, also for want of an extra.
+        NoPictureError: it cannot be decoded here, also where the extra is not installed.
     """
-    try:
-        from PIL import Image  # noqa: PLC0415 - an extra: only who wants pixels needs it
-    except ImportError as error:
-        raise NoPictureError("needs Pillow to be decoded; pip install 'planbalance[report]'") from error
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # decoders warn of odd metadata; the pixels count
-        if dicom:
-            return _dicom(data, Image)
+    with quiet_decoders:
         try:
-            image = Image.open(io.BytesIO(data))
-            check_pixels(*image.size)
-            image.load()
+            return _decode_dicom(data) if dicom else _decode(data)
         except NoPictureError:
             raise
         except Exception as error:  # a damaged file raises whatever the decoder stumbles over
-            raise NoPictureError("not a picture that can be decoded") from error
-    return Decoded(image, None, image.format or "")
+            raise NoPictureError(f"not a {'DICOM ' * dicom}picture that can be decoded") from error
+
+
+def _decode(data: bytes) -> Decoded:
+    from PIL import Image
+
+    file = Image.open(io.BytesIO(data))
+    _check_pixels(*file.size)
+    if file.format not in _FORMATS:
+        raise NoPictureError(f"{file.format} is not decoded here")
+    rounded = not file.mode.startswith("I") and any(";16" in str(args) for *_, args in file.tile)
+    file.load()
+    image = file.convert("I") if file.mode.startswith("I;") else file
+    if image.mode not in _MODES:
+        raise NoPictureError(f"pixels of the kind {image.mode} are not decoded here")
+    if rounded and is_one_value(image):
+        raise NoPictureError("16 bits a channel, of which only the upper 8 are decoded, and these are one value")
+    return Decoded(image, None, file.format)
+
+
+def _check_pixels(width: int, height: int) -> None:
+    """Refuse sizes that would fill memory, and pictures without a pixel."""
+    if not 0 < width * height <= MOST_PIXELS:
+        raise NoPictureError(f"{width} × {height} pixels are too {'many' if width * height > 0 else 'few'}")
+
+
+def is_one_value(image: "Image") -> bool:
+    """Return whether all pixels of an image are the same."""
+    extrema = image.getextrema()
+    bands = extrema if isinstance(extrema[0], tuple) else (extrema,)
+    return all(low == high for low, high in bands)
 
 
 class Probed(NamedTuple):
@@ -70,14 +97,9 @@ def probe(data: bytes) -> Probed:
     Raises:
         NoPictureError: it does not open, or is damaged as far as that can tell.
     """
-    if (plain := _plain_png(data)) is not None:
-        return plain
-    try:
-        from PIL import Image  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise NoPictureError("needs Pillow to be decoded; pip install 'planbalance[report]'") from error
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    from PIL import Image
+
+    with quiet_decoders:
         try:
             image = Image.open(io.BytesIO(data))
             size = image.size
@@ -87,113 +109,67 @@ def probe(data: bytes) -> Probed:
     return Probed(image.format or "", *size)
 
 
-# PNG specification, 2nd edition, clauses 5 and 11: what opens and verifies for sure, without asking Pillow.
-_PNG_START: Final = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
-_PNG_HEADER: Final = struct.Struct(">IIHBBBI")  # width, height, depth and colour, compression, filter, interlace, CRC
-_PNG_CHUNK: Final = struct.Struct(">I4s")
-_PNG_SUM: Final = struct.Struct(">I")
-_PNG_COLOURS: Final = frozenset((0x0100, 0x0200, 0x0400, 0x0800, 0x1000, 0x0802, 0x1002, 0x0804, 0x0806, 0x1006))
-_PNG_SIZES: Final = {b"gAMA": 4, b"sRGB": 1, b"pHYs": 9}  # chunks that Pillow reads, and how long they are
+class _QuietDecoders(ContextDecorator):
+    """Inside, warnings of Pillow and pydicom are not shown: they are about odd metadata, not about pixels.
+
+    `warnings.catch_warnings` alone is not for threads: of two that overlap, the one that ends last would put back the
+    filters of the other, and these would stay.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._entered, self._filters = Lock(), 0, warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._entered:
+                self._filters = warnings.catch_warnings()
+                self._filters.__enter__()
+                warnings.filterwarnings("ignore", module=r"(PIL|pydicom)\b")
+            self._entered += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._entered -= 1
+            if not self._entered:
+                self._filters.__exit__(None, None, None)
 
 
-def _plain_png(data: bytes) -> Probed | None:
-    """Return what a PNG of common chunks with right sums is; None for all else, also for one that is no PNG."""
-    try:
-        width, height, kind, compression, filtering, interlace, checksum = _PNG_HEADER.unpack_from(data, 16)
-        if not data.startswith(_PNG_START) or zlib.crc32(data[12:29]) != checksum or kind not in _PNG_COLOURS:
-            return None
-        if compression or filtering or interlace > 1 or not 0 < width * height <= MOST_PIXELS:
-            return None
-        return Probed("PNG", width, height) if _chunks_are_plain(data) else None
-    except struct.error:
-        return None
-
-
-def _chunks_are_plain(data: bytes) -> bool:
-    """Tell whether what follows a PNG's header is whole. Raises struct.error where it ends too early."""
-    place, pixels, view = 33, 0, memoryview(data)
-    while True:
-        length, name = _PNG_CHUNK.unpack_from(data, place)
-        end = place + 8 + length
-        if (zlib.crc32(view[place + 4 : end]),) != _PNG_SUM.unpack_from(data, end):
-            return False
-        if name == b"IEND":
-            return pixels > 0 and not length
-        if name == b"IDAT":
-            pixels += length
-        elif _PNG_SIZES.get(name) != length:
-            return False
-        place = end + 4
-
-
-def can_probe() -> bool:
-    """Return whether Pillow is installed."""
-    try:
-        return find_spec("PIL") is not None
-    except ValueError:  # blocked in sys.modules
-        return False
-
-
-def check_pixels(width: int, height: int) -> None:
-    """Refuse sizes that would fill memory. Raises NoPictureError."""
-    if width * height > MOST_PIXELS or width * height <= 0:
-        raise NoPictureError(f"{width} × {height} pixels are too many")
+quiet_decoders: Final = _QuietDecoders()
 
 
 # ---- DICOM ----------------------------------------------------------------------------------------------------------
 
+_DEFLATED: Final = b"1.2.840.10008.1.2.1.99"  # PS3.5 A.5: the whole file is inflated before anything is known of it
+_RLE_BYTES: Final = 16 << 20  # PS3.5 Annex G: two bytes may stand for 128
 
-def _dicom(data: bytes, image: Any) -> Decoded:  # noqa: ANN401 - the extra's module
+
+def _decode_dicom(data: bytes) -> Decoded:
     try:
-        import pydicom  # noqa: PLC0415 - an extra
+        import numpy as np
+        from pydicom import dcmread
+        from pydicom.pixels.decoders.base import get_decoder
+        from pydicom.pixels.utils import pixel_array
+        from pydicom.uid import RLELossless
     except ImportError as error:
-        raise NoPictureError("DICOM needs pip install 'planbalance[dicom,report]'") from error
-    try:
-        return _native(pydicom.dcmread(io.BytesIO(data)), image)
-    except NoPictureError:
-        raise
-    except Exception as error:  # a damaged file raises whatever the parser stumbles over
-        raise NoPictureError("not a DICOM picture that can be decoded") from error
+        raise NoPictureError("DICOM needs pydicom: pip install 'planbalance[dicom]'") from error
+    from PIL import Image
 
-
-def _native(content: Any, image: Any) -> Decoded:  # noqa: ANN401 - values of the two extras
-    """Return a grey frame as it is stored (DICOM PS3.5 section 8, PS3.3 C.11.2), all of it in Pillow's loops."""
-    if int(getattr(content, "SamplesPerPixel", 1)) != 1:
-        raise NoPictureError("coloured DICOM is not decoded here")
-    width, height = int(content.Columns), int(content.Rows)
-    check_pixels(width, height)
+    if _DEFLATED in data:
+        raise NoPictureError("deflated DICOM is not decoded here")
+    content = dcmread(io.BytesIO(data))
+    _check_pixels(int(content.Columns), int(content.Rows))
     syntax = content.file_meta.TransferSyntaxUID
-    stored = _compressed(content, image) if syntax.is_compressed else _raw(content, image, (width, height))
-    low, high = _window(content) or stored.getextrema()
-    if content.PhotometricInterpretation == "MONOCHROME1":
-        low, high = high, low
-    return Decoded(stored, (low, high), "DICOM")
-
-
-def _raw(content: Any, image: Any, size: tuple[int, int]) -> Any:  # noqa: ANN401 - values of the two extras
-    bits, signed = int(content.BitsAllocated), bool(int(getattr(content, "PixelRepresentation", 0)))
-    if bits not in {8, 16}:
-        raise NoPictureError(f"DICOM of {bits} bits is not decoded here")
-    big = "" if content.file_meta.TransferSyntaxUID.is_little_endian else "B"
-    reader = {8: "I;8", 16: f"I;16{big}"}[bits] + ("S" if signed else "")
-    data = bytes(content.PixelData[: size[0] * size[1] * bits // 8])
-    return image.frombytes("I", size, data, "raw", reader)
-
-
-def _compressed(content: Any, image: Any) -> Any:  # noqa: ANN401 - values of the two extras
-    """Return the first frame of a compressed file where Pillow knows how: JPEG and JPEG 2000."""
-    from pydicom import encaps  # noqa: PLC0415 - an extra
-
-    frames = getattr(encaps, "generate_frames", None)
-    data = content.PixelData
-    # pydicom before 3 has the other one
-    found = encaps.generate_pixel_data_frame(data, 1) if frames is None else frames(data, number_of_frames=1)
-    try:
-        frame = image.open(io.BytesIO(next(found)))
-        frame.load()
-    except OSError as error:
-        raise NoPictureError("DICOM of this compression is not decoded here") from error
-    return frame
+    if not get_decoder(syntax).is_available:
+        raise NoPictureError("DICOM of this compression is not decoded here")
+    if syntax == RLELossless and len(content.PixelData) > _RLE_BYTES:
+        raise NoPictureError("too large for RLE to be decoded here")
+    frame = pixel_array(content, index=0)
+    if frame.ndim > 2:  # several samples a pixel
+        return Decoded(Image.fromarray(frame), None, "DICOM")
+    image = Image.fromarray(frame.astype(np.int32 if frame.dtype.itemsize <= 2 else np.float32))
+    low, high = _window(content) or (float(frame.min()), float(frame.max()))
+    white_is_low = content.PhotometricInterpretation == "MONOCHROME1"
+    return Decoded(image, (high, low) if white_is_low else (low, high), "DICOM")
 
 
 def _window(content: Any) -> tuple[float, float] | None:  # noqa: ANN401 - a pydicom data set

@@ -39,13 +39,13 @@ def fingerprinter() -> Fingerprinter:
     """Return what tells how an image looks.
 
     Raises:
-        UsageError: numpy or Pillow is not installed.
+        UsageError: numpy is not installed.
     """
     try:
         from planbalance.audit.near_duplicates import fingerprint_of  # noqa: PLC0415 - needs an extra
     except ImportError:
         raise UsageError(
-            "--near-duplicates needs numpy and Pillow, which are not installed.",
+            "--near-duplicates needs numpy, which is not installed.",
             kind="extra-missing",
             hint="pip install 'planbalance[near-duplicates]'",
         ) from None

@@ -3,7 +3,7 @@
 Perceptual hashes flood on medical slices: at the few frequencies that they keep all knees look alike, and a dark slice
 is all rounding. So the impression is the structure between 4 and 32 pixels of a 64th of the picture, with its strength:
 anatomy of two people does not agree there, a copy does, whatever its brightness, encoding or size. Figures in
-benchmarks/README.md. Needs numpy and Pillow (extra `near-duplicates`), so only who asks for it imports this module.
+benchmarks/README.md. Needs numpy (extra `near-duplicates`), so only who asks for it imports this module.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from PIL import Image
 
 from planbalance.audit.fingerprint import Fingerprint
 from planbalance.audit.slice_statistics import SliceRecord
-from planbalance.decode import Decoded
+from planbalance.decode import Decoded, is_one_value, quiet_decoders
 from planbalance.model import Progress, Split
 
 Floats = NDArray[np.float32]
@@ -57,14 +57,13 @@ _RULES: Final = (
 )
 
 
+@quiet_decoders
 def fingerprint_of(decoded: Decoded) -> Fingerprint:
     """Return what a picture looks like."""
     image = _plain(decoded.image)
     digest = hashlib.sha256(f"{image.mode} {image.size} ".encode())
     digest.update(image.tobytes())
-    extrema = image.getextrema()
-    bands = extrema if isinstance(extrema[0], tuple) else (extrema,)
-    if all(low == high for low, high in bands):
+    if is_one_value(image):
         return Fingerprint(digest.digest(), blank=True)
     grey = image if image.mode in {"L", "I", "F"} else image.convert("L")
     small = grey.convert("F").resize((SIDE, SIDE), Image.Resampling.BOX)

@@ -41,7 +41,6 @@ from planbalance.audit.slice_facts import ReadOptions
 from planbalance.audit.slices import SliceJudge, judge_in_threads
 from planbalance.audit.trainer_loading import loads_of
 from planbalance.audit.volumes import planned_volumes, with_note
-from planbalance.decode import can_probe
 from planbalance.executor.processes import available_cores
 from planbalance.labels import KPT_SHAPE, keypoints_of, overshoot_sentence
 from planbalance.model import SPLITS, Check, Progress, SlicesPerVolume, Split
@@ -153,7 +152,7 @@ def _reading(dataset: PlannedDataset, options: VerifyOptions, absent: Sequence[s
         sources=sources and not absent,
         times=dataset.receipt is None or not dataset.receipt.moved_inputs,
         class_count=len(names) if names is not None else None,
-        probing=can_probe() and not options.quick,
+        probing=not options.quick,
         fingerprinter=fingerprinter() if options.near_duplicates and not options.quick else None,
         keypoints=keypoints_of(dataset.header.yaml_keys.get(KPT_SHAPE)),
     )

@@ -47,7 +47,7 @@ class ReadOptions(NamedTuple):
         sources: look at the images' sources.
         times: a source's time tells something; not where the inputs were read in another place than planned.
         class_count: classes that a label may name; None: any.
-        probing: open images as trainers do, which needs an extra.
+        probing: open images as trainers do.
         fingerprinter: tells how an image looks; None: images are not decoded.
         keypoints: what each label line has beside class and box; None: nothing.
     """

@@ -48,7 +48,7 @@ NOT_OPENED: Final = OpenedImage()
 
 
 def open_image(data: bytes) -> OpenedImage:
-    """Return what opening an image tells; `data` is its content. Needs Pillow (`decode.can_probe`)."""
+    """Return what opening an image tells; `data` is its content."""
     try:
         found = probe(data)
     except NoPictureError as error:

@@ -13,7 +13,6 @@ from planbalance.audit.trainer_loading import (
     read_label_of,
     trainer_outcome,
 )
-from planbalance.decode import can_probe
 from planbalance.executor.processes import available_cores
 from planbalance.executor.threads import batched, run_in_threads
 from planbalance.model import Keypoints, Progress
@@ -68,10 +67,9 @@ def read_images(
         progress: where to report to.
     """
     results: dict[int, list[ImageRead]] = {}
-    probing = can_probe()
 
     def work(batch: list[ImageToRead]) -> tuple[list[ImageRead], int]:
-        images = [_read(image, rules, fingerprinter, probing=probing) for image in batch]
+        images = [_read(image, rules, fingerprinter) for image in batch]
         return [image for image, _ in images], sum(size for _, size in images)
 
     progress.begin("read images", len(wanted), "images")
@@ -84,11 +82,9 @@ def read_images(
     return [image for index in range(len(results)) for image in results[index]]
 
 
-def _read(
-    image: ImageToRead, rules: LabelRules, fingerprinter: Fingerprinter | None, *, probing: bool
-) -> tuple[ImageRead, int]:
+def _read(image: ImageToRead, rules: LabelRules, fingerprinter: Fingerprinter | None) -> tuple[ImageRead, int]:
     path = image.path
-    probing = probing and is_loaded(path)
+    probing = is_loaded(path)
     facts = read(path, follow=True, keep=probing or fingerprinter is not None)
     picture = fingerprinter(facts.data, path) if fingerprinter is not None and facts.data is not None else None
     fault = "" if facts.kind == "file" else facts.error or f"is not a regular file ({facts.kind})"

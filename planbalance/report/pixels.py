@@ -1,21 +1,21 @@
 """One slice as a picture for the page: small, embedded as a data URI, or the reason why there is none.
 
-With Pillow (`pip install 'planbalance[report]'`) every format that it reads is scaled down and written as JPEG, without
-the file's metadata; DICOM needs pydicom too. Without Pillow small PNG and JPEG files are embedded as they are.
+It is scaled down and written as JPEG, without the file's metadata.
 """
 
 import base64
 import io
 import os
 import stat
-import struct
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from planbalance.decode import Decoded, NoPictureError, can_probe, check_pixels, decode
+from planbalance.decode import Decoded, NoPictureError, decode, quiet_decoders
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 LONGEST: Final = 360  # pixels of the longer side: sharp at the size shown on a dense screen, about 15 KB
 LARGEST_FILE: Final = 64 << 20  # bytes read for one picture
-LARGEST_AS_IS: Final = 150_000  # bytes of a file embedded without scaling
 
 
 class Picture(NamedTuple):
@@ -30,13 +30,9 @@ def picture(path: str) -> Picture:
     """Return a slice's picture.
 
     Raises:
-        NoPictureError: it cannot be read, decoded or embedded here.
+        NoPictureError: it cannot be read or decoded here.
     """
-    data = _read(path)
-    dicom = path.lower().endswith(".dcm")
-    if not dicom and not can_probe():
-        return _as_it_is(data)
-    return _scaled(decode(data, dicom=dicom))
+    return _scaled(decode(_read(path), dicom=path.lower().endswith(".dcm")))
 
 
 def _read(path: str) -> bytes:
@@ -53,6 +49,7 @@ def _read(path: str) -> bytes:
         raise NoPictureError(f"not readable: {reason or error}") from error
 
 
+@quiet_decoders
 def _scaled(decoded: Decoded) -> Picture:
     """Return an image as a JPEG of at most 360 pixels a side."""
     image = decoded.image
@@ -66,7 +63,7 @@ def _scaled(decoded: Decoded) -> Picture:
     return Picture(_uri("jpeg", file.getvalue()), *image.size)
 
 
-def _windowed(wide: Any, low: float, high: float) -> Any:  # noqa: ANN401 - a Pillow image
+def _windowed(wide: "Image", low: float, high: float) -> "Image":
     """Return an image of mode `F` with the value `low` black and `high` white."""
     scale = 255 / (high - low) if high != low else 0.0
     return wide.point(lambda value: value * scale - low * scale).convert("L")
@@ -74,37 +71,3 @@ def _windowed(wide: Any, low: float, high: float) -> Any:  # noqa: ANN401 - a Pi
 
 def _uri(kind: str, data: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
-
-
-# ---- without Pillow -------------------------------------------------------------------------------------------------
-
-
-def _as_it_is(data: bytes) -> Picture:
-    """Return a small PNG or JPEG file unchanged; its size is read from its header."""
-    if len(data) > LARGEST_AS_IS:
-        raise NoPictureError("too large to embed unscaled; pip install 'planbalance[report]'")
-    if data.startswith(b"\x89PNG\r\n\x1a\n") and len(data) > 24:
-        width, height = struct.unpack(">II", data[16:24])
-        check_pixels(width, height)
-        return Picture(_uri("png", data), width, height)
-    if data.startswith(b"\xff\xd8"):
-        width, height = jpeg_size(data)
-        check_pixels(width, height)
-        return Picture(_uri("jpeg", data), width, height)
-    raise NoPictureError("needs Pillow to be decoded; pip install 'planbalance[report]'")
-
-
-def jpeg_size(data: bytes) -> tuple[int, int]:
-    """Return width and height from a JPEG's frame header (ITU T.81, B.2.2).
-
-    Raises:
-        NoPictureError: there is none.
-    """
-    at = 2
-    while at + 9 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}:
-            height, width = struct.unpack(">HH", data[at + 5 : at + 9])
-            return width, height
-        at += 2 + struct.unpack(">H", data[at + 2 : at + 4])[0]
-    raise NoPictureError("not a picture that can be decoded")

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from planbalance import audit as audits
 from planbalance.audit import VerifyOptions
@@ -16,8 +17,6 @@ from planbalance.modes import Mode
 from planbalance.shards import Shard
 from tests.audit.built import Built, built
 from tests.builders import picture_bytes, write
-
-pytest.importorskip("PIL")
 
 BOX = b"0 0.5 0.5 0.1 0.1\n"
 VOLUMES = {f"01-{number}": "++..++." for number in range(1, 9)}
@@ -93,8 +92,7 @@ def test_a_label_that_holds_nothing_makes_a_background() -> None:
 
 
 def test_a_jpeg_without_its_end_is_rewritten() -> None:
-    image = pytest.importorskip("PIL.Image")
     file = io.BytesIO()
-    image.new("L", (16, 16), 7).save(file, "JPEG")
+    Image.new("L", (16, 16), 7).save(file, "JPEG")
     assert open_image(file.getvalue()) == OpenedImage("JPEG", 16, 16)
     assert open_image(file.getvalue()[:-2]).rewritten

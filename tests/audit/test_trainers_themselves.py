@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from planbalance.audit import VerifyOptions, verify
 from planbalance.audit.trainer_rules import TRAINERS, ULTRALYTICS, Trainer
 from tests.audit.test_trainer_rules import LABELS
 from tests.builders import write
-
-Image = pytest.importorskip("PIL.Image")
 
 INTERPRETER, CHECKOUT = "PLANBALANCE_TRAINERS", "PLANBALANCE_YOLOV5"
 

@@ -46,7 +46,7 @@ def test_an_interruption_that_the_caller_ignores_stays_ignored(tmp_path: Path) -
 
 
 LATER = ("rich", "yaml", "anyio", "asyncio", "subprocess")
-UNNEEDED = (*LATER, "dataclasses", "hashlib", "socket")
+UNNEEDED = (*LATER, "PIL", "dataclasses", "hashlib", "socket")
 
 
 def test_what_is_registered_for_the_end_is_done_then(tmp_path: Path) -> None:
@@ -62,17 +62,21 @@ def test_what_is_registered_for_the_end_is_done_then(tmp_path: Path) -> None:
         (["--help"], {*UNNEEDED, "orjson", "planbalance.api", "planbalance.cli.plan", "planbalance.report.apply"}),
         (["--version"], {"rich", "yaml", "anyio", "asyncio", "orjson", "planbalance.api", "planbalance.fs"}),
         (["apply", "--help"], {*LATER, "decimal", "planbalance.inputs", "planbalance.naming", "planbalance.engine"}),
-        (["plan", "in", "--output", "out", "--quiet"], {"rich"}),
+        (["plan", "in", "--output", "out", "--quiet"], {"rich", "PIL"}),
         (
             ["apply", "--quiet"],
             {
                 "rich",
+                "PIL",
                 "yaml",
                 "decimal",
                 *(f"planbalance.{room}" for room in ("audit", "planner", "scan", "inputs", "naming")),
             },
         ),
-        (["verify", "--json"], {"rich", "planbalance.planner", "planbalance.engine", "planbalance.report.page"}),
+        (
+            ["verify", "--json"],
+            {"rich", "numpy", "planbalance.planner", "planbalance.engine", "planbalance.report.page"},
+        ),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from planbalance.errors import PlanError, UsageError
 from planbalance.model import Audit, Check, Look, LookAlike, Problem, SlicesPerVolume
@@ -217,8 +218,7 @@ def test_an_audit_is_shown_with_what_was_not_checked(tmp_path: Path, source: Pat
 
 
 def test_pairs_that_look_alike_are_shown_side_by_side(tmp_path: Path) -> None:
-    image = pytest.importorskip("PIL.Image")
-    image.new("L", (8, 6), 60).save(tmp_path / "a.png")
+    Image.new("L", (8, 6), 60).save(tmp_path / "a.png")
     here, gone = (
         Look(split, f"/data/set/{split}/{HOSTILE}", str(tmp_path / name))
         for split, name in (("train", "a.png"), ("test", "b.png"))

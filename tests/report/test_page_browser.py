@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from planbalance import api
 from planbalance.model import SPLITS, Audit, Check, Look, LookAlike, Problem
@@ -50,10 +51,9 @@ AUDIT = Audit(
 
 
 def _draw_some(source: Path) -> list[Path]:
-    image = pytest.importorskip("PIL.Image")
     paths = sorted((source / "images/train").iterdir())
     for path in paths:
-        image.new("L", (48, 32), 60).save(path)
+        Image.new("L", (48, 32), 60).save(path)
     return paths
 
 

@@ -16,7 +16,6 @@ from planbalance.audit.file_facts import look, read
 from planbalance.audit.slice_statistics import SliceStatistics
 from planbalance.audit.trainer_loading import load_note
 from planbalance.audit.trainer_rules import TRAINERS, label_of
-from planbalance.decode import can_probe
 from planbalance.model import SPLITS, TRAINER_SUFFIXES, Check, Load, PlanHeader, Problem, Split, SplitYaml
 from planbalance.modes import Mode
 from planbalance.text import counted
@@ -38,8 +37,6 @@ def _note_loads(found: CheckBuilder, loads: Sequence[Load]) -> None:
         note = load_note(load for load in loads if load.trainer == trainer.name)
         if note:
             found.notes.append(f"{trainer.name} loads {note}")
-    if any(load.labelled or load.backgrounds or load.dropped for load in loads) and not can_probe():
-        found.notes.append("pixels NOT CHECKED: Pillow is not installed")
 
 
 def planned_view(
