@@ -131,7 +131,7 @@ def test_an_unknown_keyword_is_no_silence(here: Path) -> None:
         with pytest.raises(TypeError, match="traain_ratio"):
             call("in", output="out", **mistyped)
     with pytest.raises(TypeError, match="mood"):
-        api.apply("plan.json", mood="copy")  # type: ignore[call-arg]
+        api.apply("plan.json", mood="copy")
 
 
 def test_docstrings_have_examples_that_run(here: Path) -> None:

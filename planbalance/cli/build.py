@@ -2,25 +2,28 @@
 
 import shlex
 from collections.abc import Sequence
-from typing import Any, Literal, Unpack
+from dataclasses import replace
+from typing import Any, Literal
 
 import click
 
 from planbalance import api
-from planbalance.api import BuildKeywords, Planned
+from planbalance.api import Planned
 from planbalance.cli.options import (
     PATH,
-    apply_options,
     command,
     input_specs,
     inputs_options_without_labels,
     option,
-    plan_options,
+    output_option,
+    takes,
 )
 from planbalance.cli.plan import document_of
 from planbalance.cli.terminal import Answer, Terminal
 from planbalance.cli.verify import AUDIT_FAILED
 from planbalance.model import InputSpec
+from planbalance.options.apply import OF_BUILD, ApplyRequest
+from planbalance.options.plan import PlanRequest
 from planbalance.report.apply import apply_document, apply_text, done_text, train_text
 from planbalance.report.plan import plan_text
 from planbalance.report.table import Group, heading, line
@@ -37,8 +40,9 @@ from planbalance.report.verify import verify_document, verify_text
     help="With --images: the root of the labels. The words copy and same say how labels are placed (default copy; "
     "same: as the images); a folder of that name is ./copy. May be given twice.",
 )  # fmt: skip
-@plan_options
-@apply_options
+@output_option
+@takes(PlanRequest, "plan")
+@takes(ApplyRequest, "apply", only=OF_BUILD, without=("labels",))
 @option("--plan-file", type=PATH, heading="Output", help="Keep the plan here too.  [default: only in the output]")
 @option("--folds", hidden=True)
 @click.pass_obj
@@ -49,9 +53,10 @@ def build(  # noqa: PLR0913, PLR0917 - click passes options by name
     images: str | None,
     label_words: Sequence[str],
     output: str,
+    plan: PlanRequest,
+    apply: ApplyRequest,
     plan_file: str | None,
     folds: str | None,
-    **keywords: Unpack[BuildKeywords],
 ) -> Answer:
     """Plan, apply and verify in one go: the guide's create_balanced_dataset.py.
 
@@ -59,7 +64,7 @@ def build(  # noqa: PLR0913, PLR0917 - click passes options by name
     """
     if folds is not None:
         raise click.UsageError("--folds makes several plans: use `planbalance plan --folds`, then apply them.")
-    label_root, keywords["labels"] = _label_root_and_mode(label_words)
+    label_root, labels = _label_root_and_mode(label_words)
     specs = input_specs(inputs, named, images, label_root)
     documents: dict[str, Any] = {}
 
@@ -69,7 +74,13 @@ def build(  # noqa: PLR0913, PLR0917 - click passes options by name
         terminal.show(heading("Build"))
 
     built = api.build(
-        specs, output=output, plan_file=plan_file, progress=terminal.progress, planned=show_plan, **keywords
+        specs,
+        output=output,
+        plan_file=plan_file,
+        plan=plan,
+        apply=replace(apply, labels=labels),
+        progress=terminal.progress,
+        planned=show_plan,
     )
     documents["apply"] = apply_document(built.outcome)
     documents["verify"] = None if built.audit is None else verify_document(built.audit)

@@ -1,4 +1,4 @@
-"""`planbalance completion`: the tab key knows commands, options, choices, files and the volumes of a plan."""
+"""`planbalance completion`: a shell completes commands, options, choices, files and the volumes of a plan."""
 
 import os
 from typing import Final

@@ -1,4 +1,4 @@
-"""`planbalance demo`: the whole job on a small data set that it draws itself."""
+"""`planbalance demo`: the whole job on a small dataset that it draws itself."""
 
 import os
 import shlex
@@ -24,14 +24,14 @@ from planbalance.report.table import Group, Renderable, heading, line, prose
 @option("--seed", type=int, default=42, show_default=True, help="Another seed draws other knees.")
 @click.pass_context
 def demo(ctx: click.Context, folder: str, seed: int) -> Answer:
-    """Draw a small MRI-like data set and run scan, plan, apply, verify and report on it, each command shown as typed.
+    """Draw a small MRI-like dataset and run scan, plan, apply, verify and report on it, each command shown as typed.
 
     DIR is made; one that an earlier demo made is made afresh.
     """
     terminal: Terminal = ctx.obj
     drawn.prepare_folder(folder)
     dataset, output, plan_file = (os.path.join(folder, name) for name in (drawn.DATASET, drawn.OUTPUT, drawn.PLAN))
-    terminal.show(prose(f"Drawing a data set of {drawn.VOLUMES} knees with seed {seed} ..."))
+    terminal.show(prose(f"Drawing a dataset of {drawn.VOLUMES} knees with seed {seed} ..."))
     drawn.write_dataset(dataset, seed=seed)
     steps: tuple[tuple[Command, list[str]], ...] = (
         (scan, [dataset]),
@@ -69,7 +69,7 @@ def _what_next(dataset: str, output: str, plan_file: str) -> Iterable[Renderable
     for words, why in (
         (["show", plan_file, "--volume", "01-02-00001"], "one volume, slice by slice"),
         (["show", plan_file, "--csv"], "every volume's split, for a paper's appendix"),
-        (["verify", dataset], "audit the drawn data set itself, which no plan made"),
+        (["verify", dataset], "audit the drawn dataset itself, which no plan made"),
         (
             ["plan", dataset, "--output", output + "-spread", "--sampling", "spread", "--plan-file", other],
             "another sampling",

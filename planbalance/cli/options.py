@@ -2,19 +2,18 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Callable, Container, Iterable, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast, get_args, get_origin
 
 import click
 
 from planbalance.cli import config
 from planbalance.cli.terminal import Answer, Terminal
 from planbalance.model import SPLITS, InputSpec
-from planbalance.modes import MODES
 
-ADVANCED: Final = "Advanced"
 # In the order of the help.
-_HEADINGS: Final = ("Input", "Output", "Split", "Groups", "Sampling", "Reading", "Options", ADVANCED)
+_HEADINGS: Final = ("Input", "Output", "Split", "Groups", "Sampling", "Reading", "Options", "Advanced")
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
@@ -160,6 +159,8 @@ def together(*decorators: Callable[[Decorated], Decorated]) -> Callable[[Decorat
 
 
 if TYPE_CHECKING:
+    from dataclasses import Field
+
     from click.shell_completion import CompletionItem
 
     _ParamType = click.ParamType[Any]
@@ -267,6 +268,72 @@ class _Rule(_Value):
 RULE = _Rule("RULE", str, "a rule")
 
 
+# ---- declared options ------------------------------------------------------------------------------------------------
+
+
+def takes(
+    request: type, into: str = "request", *, only: Container[str] | None = None, without: Container[str] = ()
+) -> Callable[[Decorated], Decorated]:
+    """Give a command the options that a request declares; the command is called with the request.
+
+    Args:
+        request: one of the classes of `planbalance.options`.
+        into: the command's argument that takes it.
+        only: the fields to take; None: all that have a help.
+        without: fields that keep their default.
+    """
+    from dataclasses import fields
+
+    chosen = [each for each in fields(request) if each.metadata and each.name not in without]
+    if only is not None:
+        chosen = [each for each in chosen if each.name in only]
+    chosen.sort(key=lambda each: _HEADINGS.index(each.metadata["heading"]))  # a base class' fields stand first
+
+    def decorate(function: Decorated) -> Decorated:
+        @wraps(function)
+        def called(*args: Any, **values: Any) -> Answer:  # noqa: ANN401 - what click hands over
+            values[into] = request(**{each.name: values.pop(each.name) for each in chosen})
+            answer: Answer = function(*args, **values)
+            return answer
+
+        return together(*map(_declared, chosen))(cast("Decorated", called))
+
+    return decorate
+
+
+def _declared(field: "Field[Any]") -> Callable[[Decorated], Decorated]:
+    """Return the option that a field declares."""
+    told = field.metadata
+    settings: dict[str, Any] = {"help": told["about"], "heading": told["heading"]}
+    if told["metavar"] is not None:
+        settings["metavar"] = told["metavar"]
+    if field.default is False:
+        settings["is_flag"] = True
+    else:
+        settings["type"] = kind = _type_of(field)
+        settings["default"] = "auto" if kind is JOBS else field.default
+        settings["multiple"] = field.default == () and kind is not SPLIT_LIST
+        settings["show_default"] = settings["default"] not in {None, ()}
+    return option(told["flag"] or _dashed(f"--{field.name}"), field.name, **settings)
+
+
+_VALUES: Final = {"path": PATH, "folder": FOLDER, "jobs": JOBS, "pair": OLD_NEW, "rule": RULE, "splits": SPLIT_LIST}
+
+
+def _type_of(field: "Field[Any]") -> Any:  # noqa: ANN401 - a type, or what click makes one of
+    """Return what reads the text of an option: what its declaration names, or what the field's type says."""
+    told = field.metadata
+    if told["value"] is not None:
+        return _VALUES[told["value"]]
+    if told["most"] is not None:
+        return click.IntRange(0, told["most"])
+    types = {field.type, *get_args(field.type)}
+    words = [word for each in types if get_origin(each) is Literal for word in get_args(each)]
+    if words:
+        return click.Choice(words)
+    return int if int in types and str not in types else str
+
+
 # ---- options that several commands have ----------------------------------------------------------------------------
 
 inputs_options_without_labels = together(
@@ -275,11 +342,6 @@ inputs_options_without_labels = together(
         "--input", "named", multiple=True, type=INPUT, heading="Input",
         help="An input as in the guide, any number of times; NAME= puts NAME- before its file names. "
         "A path that exists is taken as a path, even with '=' in it.",
-    ),
-    option(
-        "--shared-ids", type=click.Choice(["same", "different"]), heading="Input",
-        help="A volume id in several inputs, one of them with a NAME: one volume, or different ones (NAME- is then put "
-        "before ids too).",
     ),
     option("--images", type=FOLDER, metavar="DIR", heading="Input", help="Root of the images, with --labels."),
 )  # fmt: skip
@@ -303,179 +365,10 @@ def input_specs(
     if images is not None and labels is not None:
         specs.append(InputSpec(path="", images=images, labels=labels))
     if not specs:
-        raise click.UsageError("No input given: name a data set folder or its dataset.yaml.")
+        raise click.UsageError("No input given: name a dataset folder or its dataset.yaml.")
     return specs
 
 
-reading_options = together(
-    option(
-        "--volume-pattern", type=RULE, metavar="RULE", heading="Reading",
-        help="How names are read: auto, im-dash, trailing-number, parent-dir, image (each image stands alone), or a "
-        "regular expression with the groups (?P<volume>), (?P<slice>) and perhaps (?P<patient>).  [default: auto]",
-    ),
-    option(
-        "--positive-class", "positive_classes", multiple=True, metavar="NAME|ID", heading="Reading",
-        help="Only this class makes a slice positive (repeatable; default: any annotation). Labels stay as they are. "
-        "A number is an id, unless a class has it for a name; id:1 and name:1 say which is meant.",
-    ),
-)  # fmt: skip
-
-volume_source_options = together(
-    option(
-        "--slice-map", type=PATH, metavar="CSV", heading="Reading",
-        help="Where names do not tell the volume: a row an image, with the columns image, volume, patient and slice "
-        "(needed: image, and one of volume and patient).",
-    ),
-    option(
-        "--slice-map-columns", metavar="ROLE=HEADING,...", heading="Reading",
-        help="How its columns are called, such as image=File_name,patient=Patient_index; A+B joins two columns.",
-    ),
-    option(
-        "--volume-from", type=click.Choice(["dicom:SeriesInstanceUID"]), heading="Reading",
-        help="A volume is a series of the DICOM headers (extra [dicom]); only a keyed hash of its UID is stored.",
-    ),
-)  # fmt: skip
-
-group_options = together(
-    option("--group-map", type=PATH, metavar="CSV", heading="Groups", help="Volume -> patient; a group never splits."),
-    option("--volume-column", default="volume", show_default=True, heading="Groups", help="Its column of volumes."),
-    option("--group-column", default="group", show_default=True, heading="Groups", help="Its column of groups."),
-)  # fmt: skip
-
-group_key_option = option(
-    "--group-key", type=PATH, metavar="FILE", heading=ADVANCED,
-    help="The key of --group-from and --volume-from; made if it is not there.  [default: group-key in your settings]",
-)  # fmt: skip
-
-patient_options = together(
-    option(
-        "--group-from",
-        type=click.Choice([f"dicom:{tag}" for tag in ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID")]),
-        heading="Groups",
-        help="Read groups from the DICOM headers (extra [dicom]); only a keyed hash is stored.",
-    ),
-    group_key_option,
+output_option = option(
+    "--output", type=FOLDER, metavar="DIR", required=True, heading="Output", help="The dataset to build."
 )
-
-seed_options = together(
-    option("--seed", type=int, heading="Split", help="Sets --split-seed and --sample-seed.  [default: 42]"),
-    option("--split-seed", type=int, heading=ADVANCED, help="Which volume goes where."),
-    option("--sample-seed", type=int, heading=ADVANCED, help="Which train negatives stay."),
-)  # fmt: skip
-
-split_options = together(
-    option("--train-ratio", metavar="NUMBER", heading="Split", help="[default: 0.7]"),
-    option("--val-ratio", metavar="NUMBER", heading="Split", help="[default: 0.15]"),
-    option("--test-ratio", metavar="NUMBER", heading="Split", help="[default: 0.15]  Of two given, the rest."),
-    seed_options,
-    option(
-        "--split-method", type=click.Choice(["optimal", "random"]), default="optimal", show_default=True,
-        heading=ADVANCED, help="Search for the split nearest to the targets, or draw one.",
-    ),
-    option(
-        "--keep-split", type=SPLIT_LIST, default=(), metavar="SPLIT[,SPLIT]", heading="Split",
-        help="Slices that the input already holds in these splits stay there: test, or test,val.",
-    ),
-    option("--extend", type=PATH, metavar="PLAN", heading="Split", help="An older plan, whose volumes stay put."),
-    option("--split-map", type=PATH, metavar="CSV", heading="Split", help="Volumes fixed by hand: volume,split."),
-    option(
-        "--stratify", multiple=True, metavar="COLUMN", heading=ADVANCED,
-        help="A column of the group map to spread evenly too (repeatable).",
-    ),
-)  # fmt: skip
-
-sampling_options = together(
-    option(
-        "--negatives-per-positive", metavar="NUMBER|all", default="1.0", show_default=True, heading="Sampling",
-        help="Train negatives kept for each train positive.",
-    ),
-    option(
-        "--sampling", type=click.Choice(["random", "spread"]), default="random", show_default=True, heading="Sampling",
-        help="Draw train negatives at random, or spread them over volumes and slices.",
-    ),
-    option(
-        "--gap", type=int, default=0, show_default=True, heading="Sampling",
-        help="Negatives within so many slices of a positive are not drawn.",
-    ),
-    option("--always-keep", type=PATH, metavar="FILE", heading="Sampling", help="Train negatives to keep, one a line."),
-    option(
-        "--exclude", multiple=True, metavar="FILE|GLOB", heading="Sampling",
-        help="Volumes or slices to leave out: a file with one a line, or a pattern (repeatable).",
-    ),
-)  # fmt: skip
-
-label_options = together(
-    option(
-        "--missing-label", type=click.Choice(["empty", "skip", "error"]), heading="Reading",
-        help="An image without a label file: background, left out, or refused.",
-    ),
-    option(
-        "--invalid-label", type=click.Choice(["error", "skip", "keep"]), default="error", show_default=True,
-        heading="Reading", help="A label file with an invalid line.",
-    ),
-    option("--hash-images", is_flag=True, heading=ADVANCED, help="Bind the plan to the images' content too."),
-)  # fmt: skip
-
-output_options = together(
-    option("--output", type=FOLDER, metavar="DIR", required=True, heading="Output", help="The data set to build."),
-    option(
-        "--layout", type=click.Choice(["keep", "by-volume"]), default="keep", show_default=True, heading="Output",
-        help="File paths as in the input, or a folder a volume (fast on cluster file systems).",
-    ),
-)  # fmt: skip
-
-plan_options = together(
-    output_options,
-    split_options,
-    group_options,
-    patient_options,
-    sampling_options,
-    reading_options,
-    volume_source_options,
-    label_options,
-)  # fmt: skip
-
-apply_options = together(
-    option(
-        "--mode", type=click.Choice(MODES), default="copy", show_default=True, heading="Output",
-        help="How images are placed.",
-    ),
-    option(
-        "--fallback", type=click.Choice(["none", "copy"]), default="none", show_default=True, heading=ADVANCED,
-        help="Where the file system refuses the mode: an error, or copy.",
-    ),
-    option("--jobs", type=JOBS, default="auto", show_default=True, help="Workers."),
-    option(
-        "--checksum", type=click.Choice(["sha256", "none"]), default="sha256", show_default=True, heading=ADVANCED,
-        help="Manifest of a copy.",
-    ),
-    option("--dry-run", is_flag=True, help="Check staleness, space and permissions; write nothing."),
-    option("--restart", is_flag=True, heading="Output", help="Throw a partial build of this output away first."),
-    option(
-        "--durability", type=click.Choice(["fast", "safe"]), default="fast", show_default=True, heading=ADVANCED,
-        help="What a power loss may cost: safe syncs as it goes.",
-    ),
-)  # fmt: skip
-
-
-shard_options = together(
-    option(
-        "--shard", metavar="I/N|auto", heading=ADVANCED,
-        help="Do part I of N only (auto: by the Slurm array); parts run anywhere, at any time.",
-    ),
-    option("--finish", is_flag=True, heading=ADVANCED, help="When all parts are done: put them together."),
-    option(
-        "--executor", type=click.Choice(["local", "dask"]), default="local", show_default=True, heading=ADVANCED,
-        help="Where the work is done: here, or by parts on a Dask cluster (extra [dask]).",
-    ),
-    option(
-        "--scheduler", metavar="ADDRESS", heading=ADVANCED,
-        help="The running Dask scheduler.  [default: a cluster on this machine]",
-    ),
-)  # fmt: skip
-
-
-label_mode_option = option(
-    "--labels", type=click.Choice(["copy", "same"]), heading="Output",
-    help="Labels copied (one edited later does not change the source), or placed as the images are.  [default: copy]",
-)  # fmt: skip

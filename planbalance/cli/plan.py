@@ -1,25 +1,19 @@
-"""`planbalance plan`: what goes where, on paper."""
+"""`planbalance plan`: which volume goes to which split, and which slices are kept."""
 
 import os
 import shlex
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from planbalance import api, guard
-from planbalance.api import DEFAULT_PLAN, DEFAULT_SEED, PlanKeywords, Planned, fold_file
+from planbalance.api import DEFAULT_PLAN, Planned, fold_file
 from planbalance.cli import config
-from planbalance.cli.options import (
-    PATH,
-    command,
-    input_specs,
-    inputs_options,
-    option,
-    plan_options,
-)
+from planbalance.cli.options import PATH, command, input_specs, inputs_options, option, output_option, takes
 from planbalance.cli.terminal import Answer, Terminal
-from planbalance.model import SPLITS, InputSpec, Progress
+from planbalance.model import SPLITS, InputSpec
+from planbalance.options.plan import DEFAULT_SEED, PlanRequest
 from planbalance.places import all_guarded
 from planbalance.report.footprint import footprint_of
 from planbalance.report.plan import plan_document, plan_text
@@ -29,20 +23,13 @@ if TYPE_CHECKING:
     from planbalance.cli.saved import NewSection
 
 
-class Places(TypedDict):
-    """What `api.plan` and `api.plan_folds` take alike beside the options: where to write, and where to report to."""
-
-    output: str
-    plan_file: str
-    progress: Progress
-
-
 @command(
     "plan",
     example="planbalance plan yolo_dataset --output balanced_yolo_dataset --seed 42",
 )
 @inputs_options
-@plan_options
+@output_option
+@takes(PlanRequest)
 @option("--plan-file", type=PATH, default=DEFAULT_PLAN, show_default=True, heading="Output", help="Where to write it.")
 @option(
     "--folds", type=int, metavar="K", heading="Split", help="K plans for cross-validation, in OUTPUT/fold1 and so on."
@@ -59,24 +46,25 @@ def plan(  # noqa: PLR0913, PLR0917 - click passes options by name
     images: str | None,
     label_root: str | None,
     output: str,
+    request: PlanRequest,
     plan_file: str,
     folds: int | None,
     save_config: bool,  # noqa: FBT001 - an option
-    **keywords: Unpack[PlanKeywords],
 ) -> Answer:
-    """Decide which volume goes to train, val or test and which train negatives stay, and write that down.
+    """Create a plan: which volume goes to train, val or test, and which train negatives are kept.
 
-    Neither INPUT nor the output is touched: read the numbers, then `planbalance apply`.
+    Neither INPUT nor the output is touched: read the numbers, then run `planbalance apply`.
     """
     specs = input_specs(inputs, named, images, label_root)
-    section = _section(ctx, keywords, folds) if save_config else None
+    section = _section(ctx, request, folds) if save_config else None
     terminal: Terminal = ctx.obj
-    places: Places = {"output": output, "plan_file": plan_file, "progress": terminal.progress}
-    several = (
-        [api.plan(specs, **places, **keywords)]
-        if folds is None
-        else api.plan_folds(specs, folds=folds, **places, **keywords)
-    )
+    progress = terminal.progress
+    if folds is None:
+        several = [api.plan(specs, output=output, plan_file=plan_file, options=request, progress=progress)]
+    else:
+        several = api.plan_folds(
+            specs, output=output, folds=folds, plan_file=plan_file, options=request, progress=progress
+        )
     if section is not None:
         _save(section, several[0], terminal)
     documents = [document_of(made) for made in several]
@@ -87,17 +75,17 @@ def plan(  # noqa: PLR0913, PLR0917 - click passes options by name
     )
 
 
-def _section(ctx: click.Context, keywords: PlanKeywords, folds: int | None) -> "NewSection":
+def _section(ctx: click.Context, request: PlanRequest, folds: int | None) -> "NewSection":
     """Return the options to save: those that were given, and the ratios and the seed whether they were or not."""
     from planbalance.cli.saved import given, new_section
     from planbalance.planner import parse_ratios
 
     settings = given(ctx)
-    if keywords.get("extend") is None:
+    if request.extend is None:
         if not {"seed", "split-seed", "sample-seed"} & set(settings):
             settings["seed"] = str(DEFAULT_SEED)
         if folds is None:
-            texts = (keywords.get(f"{split}_ratio") for split in SPLITS)
+            texts = (getattr(request, f"{split}_ratio") for split in SPLITS)
             ratios = parse_ratios(*(None if text is None else str(text) for text in texts))
             settings |= {f"{split}-ratio": str(ratio) for split, ratio in zip(SPLITS, ratios, strict=True)}
     root = ctx.find_root().command

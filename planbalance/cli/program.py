@@ -10,19 +10,19 @@ from planbalance.cli.shell import Shell, print_version
 # it in the list stands here, so that a list can be printed without reading all modules.
 COMMANDS: Final = {
     "scan": "Show what is there.",
-    "plan": "Decide what goes where, on paper.",
+    "plan": "Create a plan: which volume goes to which split, which slices are kept.",
     "show": "Show a plan, or one volume or slice of it.",
     "diff": "Show what changes between two plans.",
-    "apply": "Build the data set that a plan describes.",
-    "verify": "Audit a data set.",
+    "apply": "Build the dataset that a plan describes.",
+    "verify": "Audit a dataset.",
     "build": "Plan, apply and verify in one go.",
-    "report": "Write a page to review a plan or a data set.",
-    "relocate": "Put a moved data set right.",
+    "report": "Write a page to review a plan or a dataset.",
+    "relocate": "Repair paths after a dataset was moved.",
     "clean": "Show or remove partial builds.",
     "tune": "Measure what a file system can do.",
     "slurm": "Write the batch files of an apply on many nodes.",
-    "demo": "Try it all on a data set drawn here.",
-    "completion": "Teach the tab key: print a shell's completion script.",
+    "demo": "Try every step on a small dataset that is drawn here.",
+    "completion": "Print a shell completion script.",
 }
 
 
@@ -33,7 +33,7 @@ COMMANDS: Final = {
 )  # fmt: skip
 @click.pass_context
 def cli(ctx: click.Context) -> None:
-    """Split a detection data set of medical slices into train, val and test without a leak.
+    """Split a detection dataset of medical slices into train, val and test without a leak.
 
     A volume (or a patient, with a map) is never in two splits; only train is undersampled; what is there, what will
     be, and what came out is counted and shown. First `plan`, look at it, then `apply`, then `verify`.

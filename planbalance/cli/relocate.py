@@ -1,4 +1,4 @@
-"""`planbalance relocate`: a data set that was moved or copied works again."""
+"""`planbalance relocate`: paths are repaired after a dataset was moved or copied."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -22,7 +22,7 @@ from planbalance.report.moved import relocate_text
 )  # fmt: skip
 @click.pass_obj
 def relocate(_terminal: Terminal, dataset: str, source: Sequence[tuple[str, str]]) -> Answer:
-    """Put a data set right that was moved or copied: the absolute path in dataset.yaml, with --source its symlinks too.
+    """Repair a dataset that was moved or copied: the absolute path in dataset.yaml, with --source its symlinks too.
 
     Images and labels stay as they are.
     """

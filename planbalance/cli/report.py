@@ -1,12 +1,13 @@
 """`planbalance report`: the page to review."""
 
-from typing import Any, Literal
+from typing import Any
 
 import click
 
 from planbalance import api
-from planbalance.cli.options import PATH, command, option
+from planbalance.cli.options import PATH, command, option, takes
 from planbalance.cli.terminal import Answer, Terminal
+from planbalance.options.audit import ReportRequest
 from planbalance.report.table import line, size
 
 
@@ -16,39 +17,15 @@ from planbalance.report.table import line, size
 )
 @click.argument("subject", metavar="[PLAN or DATASET]", default=api.DEFAULT_PLAN, type=PATH)
 @option("--html", "page", type=PATH, required=True, metavar="FILE", help="The page: one file that opens offline.")
-@option(
-    "--audit",
-    "depth",
-    type=click.Choice(["none", "quick", "full"]),
-    default="quick",
-    show_default=True,
-    help="For a data set: audit it and show the result; full reads every image.",
-)
-@option(
-    "--near-duplicates", is_flag=True,
-    help="Look for images that look alike across splits too, and show the worst pairs; reads every image.",
-)  # fmt: skip
-@option(
-    "--samples", type=click.IntRange(0, 24), default=4, show_default=True,
-    help="Positive slices of each split to draw with their boxes.",
-)  # fmt: skip
+@takes(ReportRequest)
 @click.pass_obj
-def report(
-    terminal: Terminal,
-    subject: str,
-    page: str,
-    depth: Literal["none", "quick", "full"],
-    near_duplicates: bool,  # noqa: FBT001 - an option
-    samples: int,
-) -> Answer:
-    """Write one HTML file that shows a plan before it is applied, or a data set after: splits, balance, every volume.
+def report(terminal: Terminal, subject: str, page: str, request: ReportRequest) -> Answer:
+    """Write one HTML file that shows a plan before it is applied, or a dataset after: splits, balance, every volume.
 
-    The argument is a plan, or a data set; it defaults to plan.json. One that planbalance did not build is shown as
+    The argument is a plan, or a dataset; it defaults to plan.json. One that planbalance did not build is shown as
     it lies there, with a full audit. The page asks the network for nothing.
     """
-    made = api.report(
-        subject, html=page, audit=depth, near_duplicates=near_duplicates, samples=samples, progress=terminal.progress
-    )
+    made = api.report(subject, html=page, options=request, progress=terminal.progress)
     document: dict[str, Any] = {
         "report": made.path,
         "bytes": made.bytes,

@@ -19,8 +19,8 @@ from planbalance.tune import document_of
 def tune(terminal: Terminal, folder: str) -> Answer:
     """Measure the file system under DIR: what works there, what calls take, and what apply would use.
 
-    A hidden folder is made in DIR and removed again, whatever happens. DIR is where data sets are to be built; a data
-    set itself is refused.
+    A hidden folder is made in DIR and removed again, whatever happens. DIR is where datasets are to be built; a dataset
+    itself is refused.
     """
     document = document_of(api.tune(folder, progress=terminal.progress))
     return Answer(document, tune_text(document))

@@ -14,6 +14,7 @@ from planbalance.errors import UsageError
 from planbalance.lock_owner import Node, this_node
 from planbalance.model import Operation, PlanHeader
 from planbalance.modes import MODE_TABLE, Mode
+from planbalance.options.apply import ApplyChoices, ShardChoices
 from planbalance.planfile import BlockFacts
 from planbalance.planstore import PlanFile
 from planbalance.shards import Shard
@@ -24,37 +25,17 @@ PINNED: Final = ("mode", "labels", "checksum", "fallback", "durability")
 _KEPT_OPERATIONS: Final = 600_000
 
 
-@dataclass(frozen=True, slots=True)
-class ApplyOptions:
-    """How a plan is executed.
+@dataclass(frozen=True, kw_only=True)
+class ApplyOptions(ShardChoices, ApplyChoices):
+    """How a plan is executed: what `options.apply` declares, with what was read from it.
 
     Attributes:
-        mode: how images are placed.
         labels: `copy` writes the bytes that were checked; `same` places them as the images.
-        fallback: `copy` takes copy where the file system refuses `mode` (before anything is done); `none` does not.
-        jobs: workers; None chooses, and goes on choosing while it runs.
-        checksum: `sha256` sums the images of copy mode for the manifest; `none` makes no manifest.
-        dry_run: check staleness, space and permissions; write nothing.
-        restart: throw a partial build away first.
-        output: instead of the planned one.
-        map_input: pairs (old, new): input roots at or below `old` are read below `new`.
-        durability: `fast` survives a killed process, `safe` a lost machine.
         shard: build this part only, and publish nothing.
-        finish: publish what shards have built.
     """
 
-    mode: Mode = "copy"
     labels: Literal["copy", "same"] = "copy"
-    fallback: Literal["none", "copy"] = "none"
-    jobs: int | None = None
-    checksum: Literal["sha256", "none"] = "sha256"
-    dry_run: bool = False
-    restart: bool = False
-    output: str | None = None
-    map_input: tuple[tuple[str, str], ...] = ()
-    durability: Literal["fast", "safe"] = "fast"
     shard: Shard | None = None
-    finish: bool = False
 
 
 class CachedPlan:

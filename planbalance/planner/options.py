@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Protocol
 
 from planbalance.errors import PlanError, UsageError
 from planbalance.grouping import GroupMap
-from planbalance.model import TOLD_RULES, Input, Layout, Operation, PlanHeader, SharedIds, Split
+from planbalance.model import TOLD_RULES, Input, Operation, PlanHeader, SharedIds, Split
+from planbalance.options.plan import DEFAULT_SEED, PlanChoices
 from planbalance.places import all_guarded, overlap_refused, relation
 from planbalance.planfile import id_prefixes
 from planbalance.slicemap import VolumeSource
@@ -31,26 +32,20 @@ class ReadablePlan(Protocol):
         """Yield every slice that the plan keeps."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlanOptions:
-    """The options of `plan`, as values. Texts of files (`--group-map` and so on) are read by the caller.
+@dataclass(frozen=True)
+class PlanOptions(PlanChoices):
+    """The options of `plan`, as values: what `options.plan` declares, with what was read from it.
 
     Attributes:
-        output: absolute path of the data set to make.
+        output: absolute path of the dataset to make.
         train_ratio: share of train, exact; the three sum to 1 (`parse_ratios`).
         val_ratio: share of val.
         test_ratio: share of test.
         split_seed: decides which volume goes where.
         sample_seed: decides which train negatives stay.
-        split_method: `optimal` searches for the slice targets, `random` keeps only the quotas of volumes.
         negatives_per_positive: wanted in train; None keeps all.
-        sampling: `random`, or `spread` evenly over and along the volumes.
-        gap: negatives within so many slices of a positive are doubtful and are not drawn.
         positive_classes: class ids that make a slice positive; None: any annotation.
-        missing_label: `empty`, `skip`, `error`, or None: empty where the input has no empty label file.
-        invalid_label: `error`, `skip` (the whole slice is left out) or `keep`.
         volume_pattern: `auto`, a rule's name, or a regular expression.
-        layout: of the output.
         keep_split: splits of the input whose slices stay there.
         group_map: volume -> group, and the columns for `stratify`.
         split_map: volume -> split, fixed by hand.
@@ -58,26 +53,19 @@ class PlanOptions:
         exclude: volumes or slices to leave out: ids, paths, names or globs.
         stratify: columns of the group map to keep in proportion.
         extend: an older plan whose volumes stay where they are.
-        hash_images: the snapshot holds hashes of images; volumes that share one become one group.
-        volume_source: what says the volume of each image in the names' stead; None: `volume_pattern` does.
         shared_ids: whether a volume id in several inputs is one volume; None: refused where an input has a prefix.
+        volume_source: what says the volume of each image in the names' stead; None: `volume_pattern` does.
     """
 
     output: str
     train_ratio: Decimal = DEFAULT_RATIOS[0]
     val_ratio: Decimal = DEFAULT_RATIOS[1]
     test_ratio: Decimal = DEFAULT_RATIOS[2]
-    split_seed: int = 42
-    sample_seed: int = 42
-    split_method: Literal["optimal", "random"] = "optimal"
-    negatives_per_positive: Decimal | None = Decimal(1)
-    sampling: Literal["random", "spread"] = "random"
-    gap: int = 0
+    split_seed: int = DEFAULT_SEED
+    sample_seed: int = DEFAULT_SEED
+    negatives_per_positive: Decimal | None = field(default=Decimal(1), kw_only=True)
     positive_classes: frozenset[int] | None = None
-    missing_label: str | None = None
-    invalid_label: str = "error"
     volume_pattern: str = "auto"
-    layout: Layout = "keep"
     keep_split: tuple[Split, ...] = ()
     group_map: GroupMap | None = None
     split_map: Mapping[str, Split] | None = None
@@ -85,7 +73,6 @@ class PlanOptions:
     exclude: tuple[str, ...] = ()
     stratify: tuple[str, ...] = ()
     extend: ReadablePlan | None = None
-    hash_images: bool = False
     shared_ids: SharedIds | None = None
     volume_source: VolumeSource | None = None
 

@@ -17,7 +17,7 @@ def test_the_footprint_is_what_apply_leaves(tmp_path: Path, mode: str) -> None:
     yolo_tree(tmp_path / "zwei ä", {f"x{volume}": word for volume, word in letters.items()})
     planned = api.plan([str(tmp_path / "one"), str(tmp_path / "zwei ä")], output=str(tmp_path / "out"),
                        plan_file=str(tmp_path / "plan.json"))  # fmt: skip
-    api.apply(planned.path, mode=mode)  # type: ignore[arg-type]
+    api.apply(planned.path, mode=mode)
     assert footprint(planned.header, planned.plan.operations())[mode] == found(tmp_path / "out", mode)
 
 

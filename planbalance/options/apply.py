@@ -1,0 +1,82 @@
+"""The options of `apply`, which `build` and `slurm` carry over in part, and how work is shared out."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from planbalance.modes import Mode
+from planbalance.options.declare import ADVANCED, option
+from planbalance.shards import Shard
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApplyChoices:
+    """What is the same in a request to apply a plan and in `engine.ApplyOptions`."""
+
+    mode: Mode = option("copy", "How images are placed.", heading="Output")
+    labels: Literal["copy", "same"] | None = option(
+        None,
+        "Labels copied (one edited later does not change the source), or placed as the images are.  [default: copy]",
+        heading="Output",
+    )
+    fallback: Literal["none", "copy"] = option(
+        "none", "Where the file system refuses the mode: an error, or copy.", heading=ADVANCED
+    )
+    jobs: int | None = option(None, "Workers.", value="jobs")
+    checksum: Literal["sha256", "none"] = option("sha256", "Manifest of a copy.", heading=ADVANCED)
+    dry_run: bool = option(False, "Check staleness, space and permissions; write nothing.")
+    restart: bool = option(False, "Throw a partial build of this output away first.", heading="Output")
+    output: str | None = option(
+        None, "Build in another place than the planned one.", heading=ADVANCED, metavar="DIR", value="path"
+    )
+    map_input: tuple[tuple[str, str], ...] = option(
+        (),
+        "The input OLD of the plan is here NEW, such as a node's scratch (repeatable).",
+        heading=ADVANCED,
+        metavar="OLD=NEW",
+        value="pair",
+    )
+    durability: Literal["fast", "safe"] = option(
+        "fast", "What a power loss may cost: safe syncs as it goes.", heading=ADVANCED
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardChoices:
+    """Which part of the work is done here."""
+
+    shard: Shard | str | None = option(
+        None,
+        "Do part I of N only (auto: by the Slurm array); parts run anywhere, at any time.",
+        heading=ADVANCED,
+        metavar="I/N|auto",
+    )
+    finish: bool = option(False, "When all parts are done: put them together.", heading=ADVANCED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterChoices(ShardChoices):
+    """Where the work is done."""
+
+    executor: Literal["local", "dask"] = option(
+        "local", "Where the work is done: here, or by parts on a Dask cluster (extra [dask]).", heading=ADVANCED
+    )
+    scheduler: str | None = option(
+        None, "The running Dask scheduler.  [default: a cluster on this machine]", heading=ADVANCED, metavar="ADDRESS"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApplyRequest(ClusterChoices, ApplyChoices):
+    """The options of `apply`, each the command line's of the same name; `build` and `slurm` take part of them.
+
+    `labels` None is "copy", and the only choice with mode "list". `jobs` None: what this process may use. `map_input`
+    are pairs (planned input, where it is here). `shard` is "I/N", or "auto" in a Slurm array: that part is built, and
+    nothing published; `finish` publishes what shards have built.
+    """
+
+    allow_edited: bool = option(False, "Take a plan that was edited by hand.", heading=ADVANCED)
+
+
+# What `build` and `slurm` take of them: the rest is for one run of `apply`.
+OF_BUILD: Final = ("mode", "labels", "fallback", "jobs", "checksum", "dry_run", "restart", "durability")
+OF_SLURM: Final = (*OF_BUILD, "output", "map_input")

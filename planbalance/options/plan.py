@@ -1,0 +1,112 @@
+"""The options of `scan` and `plan`."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, Literal, TypeAlias
+
+from planbalance.model import Layout, SharedIds, Split
+from planbalance.options.declare import ADVANCED, option
+from planbalance.options.reading import Reading
+
+Number: TypeAlias = str | Decimal | float
+GroupFrom = Literal["dicom:PatientID", "dicom:StudyInstanceUID", "dicom:FrameOfReferenceUID"]
+
+DEFAULT_SEED: Final = 42
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanRequest(Reading):
+    """The options of `scan`, each the command line's of the same name; `plan` has them too.
+
+    `positive_classes` are ids or names; none: any annotation. `jobs`, for the API alone, are workers of the scan.
+    """
+
+    positive_classes: Iterable[int | str] = option(
+        (),
+        "Only this class makes a slice positive (repeatable; default: any annotation). Labels stay as they are. "
+        "A number is an id, unless a class has it for a name; id:1 and name:1 say which is meant.",
+        heading="Reading",
+        metavar="NAME|ID",
+        flag="--positive-class",
+    )
+    shared_ids: SharedIds | None = option(
+        None,
+        "A volume id in several inputs, one of them with a NAME: one volume, or different ones (NAME- is then put "
+        "before ids too).",
+        heading="Input",
+    )
+    group_from: GroupFrom | None = option(
+        None, "Read groups from the DICOM headers (extra [dicom]); only a keyed hash is stored.", heading="Groups"
+    )
+    jobs: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanChoices:
+    """What is the same in a request for a plan and in `planner.PlanOptions`."""
+
+    layout: Layout = option(
+        "keep", "File paths as in the input, or a folder a volume (fast on cluster file systems).", heading="Output"
+    )
+    negatives_per_positive: Number | None = option(
+        "1.0", "Train negatives kept for each train positive.", heading="Sampling", metavar="NUMBER|all"
+    )
+    sampling: Literal["random", "spread"] = option(
+        "random", "Draw train negatives at random, or spread them over volumes and slices.", heading="Sampling"
+    )
+    gap: int = option(0, "Negatives within so many slices of a positive are not drawn.", heading="Sampling")
+    missing_label: Literal["empty", "skip", "error"] | None = option(
+        None, "An image without a label file: background, left out, or refused.", heading="Reading"
+    )
+    invalid_label: Literal["error", "skip", "keep"] = option(
+        "error", "A label file with an invalid line.", heading="Reading"
+    )
+    split_method: Literal["optimal", "random"] = option(
+        "optimal", "Search for the split nearest to the targets, or draw one.", heading=ADVANCED
+    )
+    hash_images: bool = option(False, "Bind the plan to the images' content too.", heading=ADVANCED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanRequest(PlanChoices, ScanRequest):
+    """The options of `plan` and `build`, each the command line's of the same name.
+
+    Ratios are exact decimals; of two given, the third is the rest. `negatives_per_positive` is a number or "all".
+    `seed` sets both `split_seed` and `sample_seed`. `stratify` names columns of the group map. `group_map`,
+    `split_map`, `slice_map`, `always_keep` and `extend` are paths of files; each of `exclude` is a file or a pattern.
+    """
+
+    train_ratio: Number | None = option(None, "[default: 0.7]", heading="Split", metavar="NUMBER")
+    val_ratio: Number | None = option(None, "[default: 0.15]", heading="Split", metavar="NUMBER")
+    test_ratio: Number | None = option(
+        None, "[default: 0.15]  Of two given, the rest.", heading="Split", metavar="NUMBER"
+    )
+    seed: int | None = option(None, f"Sets --split-seed and --sample-seed.  [default: {DEFAULT_SEED}]", heading="Split")
+    split_seed: int | None = option(None, "Which volume goes where.", heading=ADVANCED)
+    sample_seed: int | None = option(None, "Which train negatives stay.", heading=ADVANCED)
+    keep_split: Sequence[Split] = option(
+        (),
+        "Slices that the input already holds in these splits stay there: test, or test,val.",
+        heading="Split",
+        metavar="SPLIT[,SPLIT]",
+        value="splits",
+    )
+    extend: str | None = option(
+        None, "An older plan, whose volumes stay put.", heading="Split", metavar="PLAN", value="path"
+    )
+    split_map: str | None = option(
+        None, "Volumes fixed by hand: volume,split.", heading="Split", metavar="CSV", value="path"
+    )
+    stratify: Sequence[str] = option(
+        (), "A column of the group map to spread evenly too (repeatable).", heading=ADVANCED, metavar="COLUMN"
+    )
+    always_keep: str | None = option(
+        None, "Train negatives to keep, one a line.", heading="Sampling", metavar="FILE", value="path"
+    )
+    exclude: Sequence[str] = option(
+        (),
+        "Volumes or slices to leave out: a file with one a line, or a pattern (repeatable).",
+        heading="Sampling",
+        metavar="FILE|GLOB",
+    )
