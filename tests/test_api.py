@@ -12,6 +12,9 @@ import pytest
 from planbalance import api
 from planbalance.errors import PlanbalanceError
 from planbalance.model import Silent
+from planbalance.options.apply import ApplyRequest
+from planbalance.options.audit import VerifyRequest
+from planbalance.options.plan import PlanRequest
 from tests.builders import mixed_volumes, tree_state, yolo_tree
 
 
@@ -233,3 +236,42 @@ def test_without_class_names_a_class_is_given_by_its_id(tmp_path: Path) -> None:
     with pytest.raises(PlanbalanceError, match="the input does not name its classes"):
         api.scan(str(source), positive_classes=["tear"])
     assert api.scan(str(source), positive_classes=["0"]).volumes
+
+
+# ---- options as objects ---------------------------------------------------------------------------------------------
+
+
+def test_an_object_of_options_is_the_same_as_its_keywords(here: Path) -> None:
+    chosen = PlanRequest(seed=7, train_ratio="0.6", val_ratio=0.2, sampling="spread")
+    by_object = api.plan("in", output="out", options=chosen)
+    by_keywords = api.plan("in", output="out", seed=7, train_ratio="0.6", val_ratio=0.2, sampling="spread")
+    changed = api.plan("in", output="out", options=chosen, sampling="random")
+    assert by_object.header.digest == by_keywords.header.digest != changed.header.digest
+    assert changed.header.parameters["split_seed"] == 7
+    built = api.build("in", output="out", plan=chosen, apply=ApplyRequest(mode="symlink"))
+    assert (built.planned.header.digest, built.outcome.mode) == (by_object.header.digest, "symlink")
+    assert api.verify("out", options=VerifyRequest(quick=True)).ok
+
+
+def test_what_is_for_apply_alone_is_refused_by_build_and_slurm(here: Path) -> None:
+    api.plan("in", output="out")
+    asked = ApplyRequest(finish=True)
+    with pytest.raises(PlanbalanceError, match="--finish is for apply") as refused:
+        api.build("in", output="out", apply=asked)
+    assert refused.value.exit_code == 2
+    with pytest.raises(PlanbalanceError, match="--finish is for a run by hand") as refused:
+        api.slurm("plan.json", nodes=1, options=asked)
+    assert refused.value.exit_code == 2
+    assert sorted(os.listdir(here)) == ["in", "plan.json"]
+
+
+@pytest.mark.parametrize("name", ["audit.md", "audit.html"])
+def test_an_audit_is_written_where_the_report_is_asked_for(here: Path, name: str) -> None:
+    api.build("in", output="out", mode="symlink")
+    audit = api.verify("out", quick=True, report=name)
+    assert audit.ok
+    assert len((here / name).read_text()) > 500
+    with pytest.raises(PlanbalanceError, match="inside the dataset"):
+        api.verify("out", report="out/" + name)
+    with pytest.raises(PlanbalanceError, match="whole audit"):
+        api.verify("out", shard="1/2", report=name)
