@@ -125,7 +125,7 @@ def room(place: Place, image_size: int) -> int:
 
 
 def _far(place: Place, slices: int, count: int, *, full: bool) -> dict[str, Any]:
-    """Measure a data set, if nothing else is wanted so small that `cp` takes half a minute, flat and by volume."""
+    """Measure a dataset, if nothing else is wanted so small that `cp` takes half a minute, flat and by volume."""
     slices = slices or max(110, min(4_000, round((4_000 if full else 1_000) / place.wait)))
     with place.prepared():
         stage = build.prepare(place, slices, 16 << 10, list(build.FAR_GOALS))

@@ -1,6 +1,6 @@
 """plan, apply and verify beside the tools that people copy trees with, on one file system, over the same files.
 
-The peers copy a tree equal to the one that apply builds. `apply` starts from the plan and the whole data set, and its
+The peers copy a tree equal to the one that apply builds. `apply` starts from the plan and the whole dataset, and its
 time includes start-up, the check of the plan, the staleness check of every file, the journal, the metadata and the
 publication; a peer does none of that.
 """
@@ -67,7 +67,7 @@ class Stage:
 
     @property
     def source(self) -> Path:
-        """The data set."""
+        """The dataset."""
         return self.root / "source"
 
     def plan(self, layout: str) -> Path:
@@ -75,7 +75,7 @@ class Stage:
         return self.root / f"{layout}.json"
 
     def built(self, layout: str) -> Path:
-        """Return a built data set."""
+        """Return a built dataset."""
         return self.root / f"built-{layout}"
 
     def reference(self, layout: str) -> Path:
@@ -106,12 +106,12 @@ def drawn_volumes(slices: int, *, least: int) -> dict[str, tuple[int, int]]:
 
 
 def write_source(root: Path, slices: int, image_size: int, *, least: int = 100) -> None:
-    """Write a data set of the guide's shape and names."""
+    """Write a dataset of the guide's shape and names."""
     write_volumes(root, drawn_volumes(slices, least=least), image_size)
 
 
 def write_volumes(root: Path, volumes: Mapping[str, tuple[int, int]], image_size: int, *, linked: bool = False) -> None:
-    """Write a data set of the guide's names: volume -> (slices, positives).
+    """Write a dataset of the guide's names: volume -> (slices, positives).
 
     With `linked` a volume's images are hard links of one file, so that a million of them take no memory.
     """
@@ -134,7 +134,7 @@ def write_volumes(root: Path, volumes: Mapping[str, tuple[int, int]], image_size
 def prepare(place: Place, slices: int, image_size: int, layouts: Sequence[str], *, audited: bool = False) -> Stage:
     """Write the source and, for each layout, its plan and the reference tree that the peers copy.
 
-    With `audited` the built data set of which that is a copy stays beside it.
+    With `audited` the built dataset of which that is a copy stays beside it.
     """
     stage = Stage(place.root, slices, image_size)
     write_source(stage.source, slices, image_size)

@@ -1,6 +1,6 @@
 """How many system calls on files a slice costs, as `strace -f -c` counts them.
 
-Three data sets are built: one, one with more negatives, one with as many more positives. What the first takes is taken
+Three datasets are built: one, one with more negatives, one with as many more positives. What the first takes is taken
 off, so that start-up, plan and publication, which do not grow with the slices, are not in the figures.
 """
 
@@ -52,7 +52,7 @@ def _row(name: str, options: Sequence[str], plans: Mapping[str, Path]) -> dict[s
 
 
 def _planned(place: Path, negatives: int, positives: int) -> Path:
-    """Write a data set of ten volumes and return its plan, which keeps every slice."""
+    """Write a dataset of ten volumes and return its plan, which keeps every slice."""
     each = (negatives + positives) // _VOLUMES, positives // _VOLUMES
     write_volumes(place / "source", {f"{number:03d}": each for number in range(_VOLUMES)}, 4 << 10)
     plan = place / "plan.json"

@@ -83,7 +83,7 @@ def _share(pid: int) -> int:
 
 
 def row(slices: int) -> dict[str, Any]:
-    """Plan and build a data set of so many slices, all of which are kept."""
+    """Plan and build a dataset of so many slices, all of which are kept."""
     with without_inode_limit() as root:
         write_source(root / "source", slices)
         plan = str(root / "plan.json")

@@ -27,7 +27,7 @@ import click
 from planbalance.model import Block
 from planbalance.shards import cut
 
-# Of the guide's data set after balancing: 25,582 of 53,914 slices are in train, whose two folders are the fullest.
+# Of the guide's dataset after balancing: 25,582 of 53,914 slices are in train, whose two folders are the fullest.
 _FULLEST = 0.4745
 _SLICES_A_VOLUME = 172
 
@@ -87,7 +87,7 @@ def finish_seconds(place: Place, slices: int, layout: str) -> float:
 
 
 def whole(place: Place, slices: int, nodes: int, layout: str) -> tuple[float, str]:
-    """Return seconds from the start to the published data set, and what decides them."""
+    """Return seconds from the start to the published dataset, and what decides them."""
     limits = build_seconds(place, slices, nodes, layout)
     building = max(limits.values())
     finishing = finish_seconds(place, slices, layout)

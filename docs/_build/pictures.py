@@ -58,7 +58,7 @@ def terminal(shot: Shot, folder: Path) -> str:
 
 
 def terminals(folder: Path) -> dict[str, str]:
-    """Return the pictures of the terminal by name: a data set is drawn below `folder`, planned, built and audited.
+    """Return the pictures of the terminal by name: a dataset is drawn below `folder`, planned, built and audited.
 
     `folder` is as long as `PLACE`, which stands in its place: so nothing wraps elsewhere.
     """

@@ -1,4 +1,4 @@
-"""The data set that the demo draws, drawn once a worker."""
+"""The dataset that the demo draws, drawn once a worker."""
 
 import os
 from pathlib import Path

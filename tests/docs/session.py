@@ -139,7 +139,7 @@ def check_syntax(block: Block) -> None:
 
 @contextlib.contextmanager
 def reader(drawn: Path | None) -> Iterator[Session]:
-    """Give a reader a folder, with the drawn data set where the demo puts it."""
+    """Give a reader a folder, with the drawn dataset where the demo puts it."""
     folder = Path(tempfile.mkdtemp(prefix="", dir="/tmp"))
     assert len(os.fspath(folder)) == len(HOME)
     try:

@@ -1,4 +1,4 @@
-"""Every command of the README and the docs is run, on the data set that the demo draws, and prints what is shown."""
+"""Every command of the README and the docs is run, on the dataset that the demo draws, and prints what is shown."""
 
 import os
 import re

@@ -14,7 +14,7 @@ from tests.docs.places import DOCS
 from tests.docs.scripts import script
 
 SOURCES = Path(planbalance.__file__).parent
-# What an audit says of one data set: figures in place of `…`.
+# What an audit says of one dataset: figures in place of `…`.
 SAID_BY_AN_AUDIT = {"100 % of test slices share a volume with train"}
 
 pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="the docs are not here")
