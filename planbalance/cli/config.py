@@ -69,28 +69,38 @@ class RefusedError(Exception):
 
 # ---- which file -----------------------------------------------------------------------------------------------------
 
-_KEY: Final = "planbalance.config"
+_PATH: Final = "planbalance.config"
+TYPED: Final = "planbalance.typed"  # the words of the command line, in a context's `meta`
 
 
-def named_in(words: Sequence[str]) -> str | None:
-    """Return the file that `--config` names in a command's words, None where it does not stand there."""
-    words = words[: words.index("--")] if "--" in words else words
-    for word, following in zip(words, [*words, None][1:], strict=True):
-        if word == "--config":
-            return following
-        if word.startswith("--config="):
-            return word.partition("=")[2]
-    return None
+def load(ctx: click.Context, _parameter: click.Parameter, path: str | None) -> None:
+    """Read a file of options into click's `default_map`, before any other option of the command: what `--config` does.
 
+    A command that was given defaults already (`demo` runs others, and shows what they do without a file) keeps them.
 
-def choose(ctx: click.Context, path: str) -> None:
-    """Remember the file that this run reads options from."""
-    ctx.meta[_KEY] = path
+    Raises:
+        UsageError: the file is refused; or it was named, is not there, and is not to be written (kind `bad-config`).
+    """
+    root, typed = ctx.find_root().command, ctx.meta[TYPED]
+    looked_up = ctx.resilient_parsing or not typed.isdisjoint(("--help", "-h"))
+    if looked_up or ctx.default_map is not None or not isinstance(root, click.Group):
+        return
+    if path is not None:
+        if not os.path.exists(path) and "--save-config" not in typed:
+            raise UsageError(
+                f"There is no file of options {path}.",
+                kind="bad-config",
+                hint="Name a file that is there; `planbalance plan --save-config --config FILE` writes one.",
+                paths=[os.path.abspath(path)],
+            )
+        ctx.meta[_PATH] = path
+    names = root.list_commands(ctx)
+    ctx.default_map = defaults(path_of(ctx), ctx.command, names, lambda name: root.get_command(ctx, name))
 
 
 def path_of(ctx: click.Context) -> str:
     """Return the file that this run reads options from."""
-    path: str = ctx.meta.get(_KEY, FILE)
+    path: str = ctx.meta.get(_PATH, FILE)
     return path
 
 
@@ -107,15 +117,12 @@ def _naming(path: str) -> Iterator[None]:
 # ---- reading --------------------------------------------------------------------------------------------------------
 
 
-def defaults(
-    path: str, name: str, command: click.Command, commands: Sequence[str], find: FindCommand
-) -> dict[str, Any]:
+def defaults(path: str, command: click.Command, commands: Sequence[str], find: FindCommand) -> dict[str, Any]:
     """Return a command's defaults from a file, as click's `default_map` has them.
 
     Args:
         path: of the file; the working folder's need not be there.
-        name: of the command.
-        command: the command itself.
+        command: whose defaults they are.
         commands: the names of all.
         find: returns a command by its name, for the sections that `build` reads beside its own.
 
@@ -124,11 +131,12 @@ def defaults(
     """
     sections = read_sections(path, commands)
     with _naming(path):
-        return _defaults(sections, name, command, find)
+        return _defaults(sections, command, find)
 
 
-def _defaults(sections: Sections, name: str, command: click.Command, find: FindCommand) -> dict[str, Any]:
+def _defaults(sections: Sections, command: click.Command, find: FindCommand) -> dict[str, Any]:
     found: dict[str, Any] = {}
+    name = command.name or ""
     known = settings_of(command)
     for section in _SECTIONS_OF.get(name, (name,)):
         owner = command if section == name else find(section)

@@ -57,7 +57,7 @@ def _shown(step: Command, words: list[str], ctx: click.Context) -> Answer:
     name = str(step.name)
     terminal.show(Group(line(), line(("$ ", "dim"), (shlex.join(["planbalance", name, *words]), "bold"))))
     terminal.show(line())
-    with step.make_context(name, list(words), parent=ctx.parent) as own:
+    with step.make_context(name, list(words), parent=ctx.parent, default_map={}) as own:
         answer = step.answer(own, terminal)
     terminal.show(answer.text)
     return answer

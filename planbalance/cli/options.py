@@ -56,6 +56,7 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the command line; where a value of the file is refused, say that it is the file's."""
+        ctx.meta[config.TYPED] = frozenset(args)
         try:
             return super().parse_args(ctx, args)
         except click.BadParameter as error:
@@ -77,7 +78,7 @@ class Command(click.Command):
 
     def answer(self, ctx: click.Context, terminal: Terminal) -> Answer:
         """Run the command and return its answer unsaid."""
-        for common in ("json", "quiet", "config"):
+        for common in ("json", "quiet"):
             ctx.params.pop(common, None)
         ctx.obj = terminal
         result: Answer = super().invoke(ctx)
@@ -124,7 +125,8 @@ def _common_options(*, configured: bool) -> list[click.Parameter]:
     ]
     if configured:
         asked = f"Read options from this file, not from {config.FILE} in the working folder."
-        common.append(Option(["--config"], type=PATH, metavar="FILE", help=asked))
+        settings: dict[str, Any] = {"is_eager": True, "expose_value": False, "callback": config.load}
+        common.append(Option(["--config"], type=PATH, metavar="FILE", help=asked, **settings))
     return common
 
 

@@ -1,6 +1,5 @@
 """The group of commands: one place that turns signals and exceptions into exit codes."""
 
-import os
 import signal
 import sys
 import threading
@@ -12,11 +11,10 @@ from typing import Any, NoReturn
 
 import click
 
-from planbalance.cli import config
 from planbalance.cli.failures import debug_trace, failure_of, tell
-from planbalance.cli.options import Command, help_option
+from planbalance.cli.options import help_option
 from planbalance.cli.terminal import Terminal
-from planbalance.errors import IncompleteError, UsageError
+from planbalance.errors import IncompleteError
 
 
 class Shell(click.Group):
@@ -55,34 +53,6 @@ class Shell(click.Group):
         """Write the list of commands, no module read."""
         with formatter.section("Commands"):
             formatter.write_dl(list(self._abouts.items()))
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that is asked for, its defaults read from the file of options."""
-        name, command, rest = super().resolve_command(ctx, args)
-        looked_up = ctx.resilient_parsing or not {"--help", "-h"}.isdisjoint(rest)
-        if name is not None and isinstance(command, Command) and command.configured and not looked_up:
-            path = self._file_of_options(ctx, rest)
-            found = config.defaults(path, name, command, self._names, lambda other: self.get_command(ctx, other))
-            # For this command alone: `demo` runs others, and shows what they do without a file.
-            ctx.default_map = {name: found}
-        return name, command, rest
-
-    def _file_of_options(self, ctx: click.Context, words: Sequence[str]) -> str:
-        """Return the file to read; one that is named has to be there, unless it is to be written."""
-        named = config.named_in(words)
-        if named is None:
-            return config.FILE
-        if not os.path.exists(named) and "--save-config" not in words:
-            raise UsageError(
-                f"There is no file of options {named}.",
-                kind="bad-config",
-                hint="Name a file that is there; `planbalance plan --save-config --config FILE` writes one.",
-                paths=[os.path.abspath(named)],
-            )
-        config.choose(ctx, named)
-        return named
 
     def _exit_code(self, words: list[str], program: str) -> int:
         command = next((word for word in words if word in self._names), "")

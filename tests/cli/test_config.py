@@ -98,6 +98,17 @@ def test_another_file_that_is_wrong_is_refused_by_its_name(here: Path, text: str
     assert not (here / "plan.json").exists()
 
 
+def test_help_helps_whatever_file_is_named(here: Path) -> None:
+    for words in (("--config", "nowhere.yaml", "--help"), ("--help", "--config", "nowhere.yaml")):
+        assert run("plan", *words).stdout == run("plan", "--help").stdout
+
+
+def test_a_file_that_is_named_as_a_value_of_another_option_is_not_read(here: Path) -> None:
+    write(here / "mine.yaml", b"plan:\n  gap: 1\n")
+    assert parameters("in", "--output", "out", "--exclude=--config=mine.yaml")["gap"] == 0
+    assert parameters("in", "--output", "out", "--exclude", "--config", "--gap", 2)["gap"] == 2
+
+
 def test_a_value_that_is_refused_is_said_to_be_the_files(here: Path) -> None:
     write(here / "mine.yaml", b"plan:\n  gap: many\n")
     assert "(in mine.yaml)" in run("plan", "in", "--output", "out", "--config", "mine.yaml", code=2).stderr
