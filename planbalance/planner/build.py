@@ -13,9 +13,9 @@ from planbalance.planfile import SealedPlan, seal
 from planbalance.planner.groups import fixed_groups, units_of
 from planbalance.planner.options import PlanOptions, check_output, check_ratios, options_from_plan
 from planbalance.planner.plan_header import Decisions, class_counts, header_of
-from planbalance.planner.select import Selection, select_slices
+from planbalance.planner.select import select_slices
 from planbalance.planner.undersample import undersample
-from planbalance.split import SplitRequest, SplitResult, split_folds, split_units
+from planbalance.split import SplitRequest, split_folds, split_units
 
 
 def make_plan(snapshot: Snapshot, options: PlanOptions) -> SealedPlan:
@@ -36,7 +36,8 @@ def make_plan(snapshot: Snapshot, options: PlanOptions) -> SealedPlan:
     units = units_of(selection.volumes, options)
     fixed, warnings = fixed_groups(snapshot.inputs, selection.volumes, selection.grouped_by, options)
     result = split_units(units, SplitRequest(options.ratios, options.split_seed, options.split_method, fixed))
-    return _sealed(snapshot, options, selection, result, tuple(warnings))
+    sampled = undersample(snapshot.inputs, selection.volumes, result.split_of, options)
+    return _sealed(snapshot, Decisions(options, selection, result, sampled, None, tuple(warnings)))
 
 
 def make_folds(snapshot: Snapshot, options: PlanOptions, folds: int) -> list[SealedPlan]:
@@ -61,16 +62,13 @@ def make_folds(snapshot: Snapshot, options: PlanOptions, folds: int) -> list[Sea
     selection = select_slices(snapshot, options)
     units = units_of(selection.volumes, options)
     results = split_folds(units, folds, options.ratios, options.split_seed, options.split_method)
-    return [
-        _sealed(
-            snapshot,
-            replace(options, output=f"{options.output.rstrip('/')}/fold{number}"),
-            selection,
-            result,
-            fold={"fold": number, "of": folds},
-        )
-        for number, result in enumerate(results, start=1)
-    ]
+    plans = []
+    for number, result in enumerate(results, start=1):
+        sampled = undersample(snapshot.inputs, selection.volumes, result.split_of, options)
+        of_fold = replace(options, output=f"{options.output.rstrip('/')}/fold{number}")
+        decisions = Decisions(of_fold, selection, result, sampled, {"fold": number, "of": folds}, ())
+        plans.append(_sealed(snapshot, decisions))
+    return plans
 
 
 def _check(snapshot: Snapshot, options: PlanOptions) -> None:
@@ -87,17 +85,8 @@ def _check(snapshot: Snapshot, options: PlanOptions) -> None:
             raise UsageError(f"{text!r} {fault}, so no plan can hold it.", kind="bad-text")
 
 
-def _sealed(
-    snapshot: Snapshot,
-    options: PlanOptions,
-    selection: Selection,
-    result: SplitResult,
-    warnings: tuple[str, ...] = (),
-    fold: dict[str, int] | None = None,
-) -> SealedPlan:
-    sampled = undersample(snapshot.inputs, selection.volumes, result.split_of, options)
-    decisions = Decisions(options, selection, result, sampled, fold, warnings)
-    names = [one.name for volume in selection.volumes for one in decisions.kept(volume)]
+def _sealed(snapshot: Snapshot, decisions: Decisions) -> SealedPlan:
+    names = [one.name for volume in decisions.selection.volumes for one in decisions.kept(volume)]
     classes = class_counts(snapshot, decisions)
     return seal(header_of(snapshot, decisions, classes), _operations(decisions), names)._replace(classes=classes)
 
