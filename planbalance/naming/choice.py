@@ -88,9 +88,9 @@ def _requested(paths: Sequence[str], requested: str, class_names: Collection[str
         raise _not_read(naming, paths)
     if naming.rule in ("image", "im-dash"):
         return Reading(naming, names)
-    warnings = [_doubted(doubt, naming, paths) for doubt in doubts(names, class_names) if doubt.kind != "few-volumes"]
+    shown = "; ".join(format_examples(naming, paths))
+    warnings = [f"{doubt.text}. {shown}." for doubt in doubts(names, class_names) if doubt.fatal]
     if naming.pattern is None and long_numbers(names.numbers):
-        shown = " and ".join(format_examples(naming, paths))
         warnings.append(f"The slice numbers have more than 7 digits, as UIDs and times have: {shown}.")
     if (pair := recurring_ids(names)) is not None:
         warnings.append(
@@ -102,7 +102,8 @@ def _requested(paths: Sequence[str], requested: str, class_names: Collection[str
 
 def _doubted(doubt: Doubt, naming: Naming, paths: Sequence[str]) -> str:
     shown = "; ".join(format_examples(naming, paths))
-    return f"{doubt.text}. {shown}. If that is wrong, give another --volume-pattern, or {_MAP}."
+    kept = f"keep this reading with --volume-pattern '{naming.pattern or naming.rule}'"
+    return f"{doubt.text}. {shown}. If that is right, {kept}; else give another pattern, or {_MAP}."
 
 
 def _not_read(naming: Naming, paths: Sequence[str]) -> InputError:
