@@ -9,10 +9,10 @@ import math
 import os
 import random
 import shutil
-import struct
-import zlib
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
+
+from PIL import Image, ImageChops, ImageDraw
 
 from planbalance.errors import PlanError
 
@@ -93,9 +93,9 @@ def write_dataset(root: str, *, seed: int = 42) -> None:
     for index, volume in enumerate(knees(seed)):
         split = ("train", "train", "val", "train", "test")[index % 5]
         for number in range(1, volume.slices + 1):
-            pixels, box = draw_slice(volume, number)
+            picture, box = draw_slice(volume, number)
             stem = f"{split}/IM{number}-{volume.id}"
-            _write(f"{root}/images/{stem}.png", png(pixels, SIZE))
+            picture.save(f"{root}/images/{stem}.png")
             _write(f"{root}/labels/{stem}.txt", b"" if box is None else box.label().encode())
     lines = ["train: images/train", "val: images/val", "test: images/test", "names:", "  0: tear"]
     _write(f"{root}/dataset.yaml", "".join(f"{line}\n" for line in lines).encode())
@@ -129,10 +129,11 @@ def knees(seed: int) -> Iterator[Volume]:
 
 
 class Canvas:
-    """Grey values of 0 to 255 on the fine grid, drawn a row at a time."""
+    """A picture twice as large as the finished one, so that averaging it makes smooth edges."""
 
     def __init__(self, volume: Volume) -> None:
-        self.rows = [bytearray(b"\x06" * _FINE) for _ in range(_FINE)]
+        self._image = Image.new("L", (_FINE, _FINE), 6)
+        self._draw = ImageDraw.Draw(self._image)
         self._volume = volume
 
     def place(self, x: float, y: float) -> tuple[float, float]:
@@ -144,57 +145,23 @@ class Canvas:
         """Fill an ellipse given by its centre and half axes."""
         centre_x, centre_y = self.place(x, y)
         half_x, half_y = 2 * width * self._volume.scale, 2 * height * self._volume.scale
-        for row in range(max(0, math.ceil(centre_y - half_y)), min(_FINE, math.floor(centre_y + half_y) + 1)):
-            reach = half_x * math.sqrt(max(0.0, 1 - ((row - centre_y) / half_y) ** 2))
-            self._span(row, centre_x - reach, centre_x + reach, grey)
+        self._draw.ellipse((centre_x - half_x, centre_y - half_y, centre_x + half_x, centre_y + half_y), fill=grey)
 
     def polygon(self, corners: Sequence[tuple[float, float]], grey: int) -> None:
-        """Fill a convex polygon."""
-        points = [self.place(x, y) for x, y in corners]
-        reach: dict[int, tuple[float, float]] = {}
-        for (x0, y0), (x1, y1) in zip(points, [*points[1:], points[0]], strict=True):
-            if y0 == y1:
-                continue
-            slope = (x1 - x0) / (y1 - y0)
-            for row in range(max(0, math.ceil(min(y0, y1))), min(_FINE, math.floor(max(y0, y1)) + 1)):
-                cut = x0 + (row - y0) * slope
-                left, right = reach.get(row, (cut, cut))
-                reach[row] = (min(left, cut), max(right, cut))
-        for row, (left, right) in reach.items():
-            self._span(row, left, right, grey)
+        """Fill a polygon."""
+        self._draw.polygon([self.place(x, y) for x, y in corners], fill=grey)
 
-    def _span(self, row: int, left: float, right: float, grey: int) -> None:
-        first, after = max(0, math.ceil(left)), min(_FINE, math.floor(right) + 1)
-        if first < after:
-            self.rows[row][first:after] = _SHADES[grey][: after - first]
-
-    def finished(self, key: str) -> bytes:
-        """Return the image: averaged to half the size, with the noise of a scanner."""
+    def finished(self, key: str) -> Image.Image:
+        """Return the image: averaged to half the size, with the noise of a scanner, drawn from `key`."""
         noise = hashlib.shake_128(key.encode()).digest(2 * SIZE * SIZE)
-        upper, lower = b"".join(self.rows[::2]), b"".join(self.rows[1::2])
-        four = sum(map(_lanes, (upper[::2], upper[1::2], lower[::2], lower[1::2])))
-        # Two bytes of noise make a triangle from -255 to 255, here from 1 on; a 16th of it is grain.
-        grain = _LIFT + _lanes(noise[::2]) - _lanes(noise[1::2])
-        sums = (four >> 2 & _LOW_BYTES) + (grain >> 4 & _LOW_BYTES)
-        return bytes([_GREY[value] for value in struct.unpack(_LANES, sums.to_bytes(2 * SIZE * SIZE, "little"))])
+        one, other = (Image.frombytes("L", (SIZE, SIZE), half) for half in (noise[::2], noise[1::2]))
+        # The difference of two bytes makes a triangle from -255 to 255; a 16th of it is grain.
+        brighter, darker = (ImageChops.subtract(*pair, scale=16) for pair in ((one, other), (other, one)))
+        return ImageChops.subtract(ImageChops.add(self._image.reduce(2), brighter), darker)
 
 
-def _lanes(values: bytes) -> int:
-    """Return a value a pixel as one number, 16 bits for each, so that all pixels are added at once."""
-    spread = bytearray(2 * len(values))
-    spread[::2] = values
-    return int.from_bytes(spread, "little")
-
-
-_LANES: Final = f"<{SIZE * SIZE}H"
-_LOW_BYTES: Final = _lanes(b"\xff" * (SIZE * SIZE))
-_LIFT: Final = _LOW_BYTES + _lanes(b"\x01" * (SIZE * SIZE))  # 256 in each
-_SHADES: Final = [bytes((grey,)) * _FINE for grey in range(256)]
-_GREY: Final = bytes(min(255, max(0, value - 16)) for value in range(256 + 32))
-
-
-def draw_slice(volume: Volume, number: int) -> tuple[bytes, Box | None]:
-    """Return the pixels of one slice, and the tear's box where there is one."""
+def draw_slice(volume: Volume, number: int) -> tuple[Image.Image, Box | None]:
+    """Return the picture of one slice, and the tear's box where there is one."""
     canvas = Canvas(volume)
     depth = (number - 0.5) / volume.slices - 0.5  # -0.5 at one side of the knee, 0.5 at the other
     width = 1 - 0.5 * depth * depth  # bones and leg are rounder towards the sides
@@ -260,15 +227,3 @@ def _tear(canvas: Canvas, volume: Volume, number: int) -> Box:
     placed = [canvas.place(*corner) for corner in corners]
     xs, ys = [px / 2 for px, _ in placed], [py / 2 for _, py in placed]
     return Box(min(xs) - 1.5, min(ys) - 1.5, max(xs) + 1.5, max(ys) + 1.5)
-
-
-def png(pixels: bytes, width: int) -> bytes:
-    """Return an 8-bit grey PNG of rows of `width` pixels (RFC 2083)."""
-    rows = b"".join(b"\0" + pixels[start : start + width] for start in range(0, len(pixels), width))
-    header = struct.pack(">IIBBBBB", width, len(pixels) // width, 8, 0, 0, 0, 0)
-    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows, 6)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in parts)
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -125,6 +125,50 @@ def test_dicom_is_shown_as_it_asks(
     assert b"Doe" not in base64.b64decode(found.uri.partition("base64,")[2])
 
 
+def test_dicom_of_run_lengths_and_of_colours_is_decoded(tmp_path: Path) -> None:
+    pydicom = pytest.importorskip("pydicom")
+    path = dicom(tmp_path / "a.dcm", halves(2000, 100))
+    content = pydicom.dcmread(path)
+    content.compress(pydicom.uid.RLELossless)
+    content.save_as(path)
+    assert decoded(picture(path).uri).getpixel((5, 16)) == pytest.approx(255, abs=6)
+    red = bytes((250, 5, 5)) * 64 * 32
+    colours: dict[str, Any] = {
+        "BitsAllocated": 8,
+        "SamplesPerPixel": 3,
+        "PhotometricInterpretation": "RGB",
+        "PlanarConfiguration": 0,
+    }
+    found = decoded(picture(dicom(tmp_path / "b.dcm", red, **colours)).uri)
+    assert found.getpixel((5, 16)) == pytest.approx((250, 5, 5), abs=6)
+
+
+@pytest.mark.parametrize(
+    ("members", "reason"),
+    [
+        pytest.param({"Rows": 60_000, "Columns": 60_000}, "too many", id="a bomb"),
+        pytest.param({"Rows": 0}, "too few", id="no row"),
+        pytest.param({"Rows": 33}, "not a DICOM picture", id="cut off"),
+    ],
+)
+def test_a_damaged_dicom_says_why_it_is_not_shown(tmp_path: Path, members: dict[str, Any], reason: str) -> None:
+    path = dicom(tmp_path / "a.dcm", halves(2000, 100), **members)
+    with pytest.raises(NoPictureError, match=reason):
+        picture(path)
+
+
+@pytest.mark.parametrize("members", [{"WindowWidth": "1e301", "RescaleSlope": "1e-20"}, {"WindowWidth": "-5"}])
+def test_a_window_of_any_size_is_a_picture(tmp_path: Path, members: dict[str, Any]) -> None:
+    found = picture(dicom(tmp_path / "a.dcm", halves(2000, 100), WindowCenter="1e300", **members))
+    assert (found.width, found.height) == (64, 32)
+
+
+def test_dicom_that_is_inflated_as_a_whole_is_refused(tmp_path: Path) -> None:
+    path = dicom(tmp_path / "a.dcm", halves(2000, 100), syntax="DeflatedExplicitVRLittleEndian")
+    with pytest.raises(NoPictureError, match="deflated DICOM is not decoded here"):
+        picture(path)
+
+
 def test_a_compressed_dicom_is_shown_where_pillow_decodes_it(tmp_path: Path) -> None:
     frame = drawn("L", (64, 32), "JPEG")
     found = picture(dicom(tmp_path / "a.dcm", frame, syntax="JPEGBaseline8Bit", BitsAllocated=8))
