@@ -1,4 +1,4 @@
-"""The audit: whether what was planned is what is there, and what leaks between splits, on any YOLO data set."""
+"""The audit: whether what was planned is what is there, and what leaks between splits, on any YOLO dataset."""
 
 from planbalance.audit.checks import import_all
 from planbalance.audit.options import VerifyOptions

@@ -1,4 +1,4 @@
-"""Problems as they come in, and the checks that they end in."""
+"""Collects the problems of one check, and makes the finished check of them. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -6,12 +6,12 @@ from typing import Final
 
 from planbalance.model import Check, Problem
 
-# A data set that is wrong throughout would fill memory and the page with one sentence: the rest is counted.
+# Where every file has the same problem, a list of all would fill memory and page: the rest is only counted.
 SHOWN: Final = 10_000
 
 
 class CheckBuilder:
-    """One check while it is being made: problems up to a limit, and the count of what was looked at.
+    """A check that is being made: its problems up to a limit, and the count of what was looked at.
 
     Problems are listed by path; `ranked` ones in the order in which they came in.
     """

@@ -1,4 +1,4 @@
-"""Which checks of a planned data set were made, which were not and why, and what they come to."""
+"""Decides which checks of each slice of a planned dataset were made, and gives the reason where one was not."""
 
 import os.path
 import shlex
@@ -14,7 +14,7 @@ from planbalance.model import Check
 
 
 class CheckStatus(NamedTuple):
-    """What decides which of the checks of single files were made, and which were not."""
+    """Decides for each check of single slices whether it was made."""
 
     dataset: PlannedDataset
     options: VerifyOptions
@@ -53,7 +53,7 @@ class CheckStatus(NamedTuple):
         if self.absent:
             return f"the input {self.absent[0]} is not here"
         if self.dataset.elsewhere and found.errors_of("not-same-inode") >= self.slices:
-            return "the data set was moved or copied: no file is the same file as its source any more"
+            return "the dataset was moved or copied: no file is the same file as its source any more"
         return ""
 
     def _gone_sources(self, found: CheckBuilder) -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""One pass over a planned data set: every block of the plan parsed once, its slices judged, and what adds up gathered.
+"""One pass over a planned dataset: each block of the plan is parsed once, its slices are judged, results are merged.
 
-Where calls are answered at once, the interpreter is what costs: blocks go to worker processes, each of which parses,
-judges and sums up a block and hands back little. Far file systems, small plans and shards are worked off by threads.
+On a fast file system the interpreter takes most of the time: blocks go to worker processes, each of which parses,
+judges and sums up a block and returns little. Slow file systems, small plans and shards are judged in threads.
 """
 
 import math
@@ -34,7 +34,7 @@ class SlicePass(NamedTuple):
     """What is to be done.
 
     Attributes:
-        root: the data set's folder.
+        root: the dataset's folder.
         plan: its first line checked, the rest not yet.
         facts: finds the facts of a block.
         judge: judges operations.
@@ -61,11 +61,11 @@ class SlicePass(NamedTuple):
             with without_collecting():
                 return _in_processes(self, near, progress)
         self.plan.check()
-        looked = PassResult(PartialResult())
+        pass_result = PassResult(PartialResult())
         jobs = self.jobs or (max(_FAR_WORKERS, available_cores()) if near.far else self._threads())
 
-        judge_in_threads(self.plan, self.judge, looked.result.merge, jobs=jobs, progress=progress)
-        return looked
+        judge_in_threads(self.plan, self.judge, pass_result.result.merge, jobs=jobs, progress=progress)
+        return pass_result
 
     def _threads(self) -> int:
         return available_cores() if self.reading.images else 1
@@ -73,10 +73,10 @@ class SlicePass(NamedTuple):
     def of_parts(self, parts: Iterable[PartialResult]) -> PassResult:
         """Return what shards have judged, as one pass. Raises PlanError."""
         self.plan.check()
-        looked = PassResult(PartialResult())
+        pass_result = PassResult(PartialResult())
         for judged in parts:
-            looked.result.merge(judged)
-        return looked
+            pass_result.result.merge(judged)
+        return pass_result
 
 
 class Nearness(NamedTuple):
@@ -104,7 +104,7 @@ def _nearness(work: SlicePass) -> Nearness:
 # ---- in processes ---------------------------------------------------------------------------------------------------
 
 
-class _Task(NamedTuple):
+class _Piece(NamedTuple):
     """A piece of a block; a negative block: list the folders of the plan."""
 
     block: int
@@ -113,61 +113,61 @@ class _Task(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Done:
+class _PieceResult:
     """What a worker has found out."""
 
-    task: _Task
+    task: _Piece
     result: PartialResult = field(default_factory=PartialResult)
     slices: int = 0
     facts: BlockFacts | None = None
     listed: dict[str, str] = field(default_factory=dict)
 
 
-_now: list[SlicePass] = []  # what the workers work at: they are forked while it is there
+_current_pass: list[SlicePass] = []  # what the workers work at: they are forked while it is there
 
 
 def _in_processes(work: SlicePass, near: Nearness, progress: Progress) -> PassResult:
     blocks = work.plan.header.blocks
-    looked = PassResult(PartialResult())
+    pass_result = PassResult(PartialResult())
     facts: dict[int, BlockFacts] = {}
-    _now.append(work)
+    _current_pass.append(work)
     try:
         with ProcessPool(work.jobs or available_cores()) as processes:  # before a bar draws itself: that takes a thread
             progress.begin("verify", sum(block.count for block in blocks), "slices")
             try:
-                for _, done in processes.work_off(_do, _tasks(work, near)):
-                    looked.result.merge(done.result)
-                    looked.listed.update(done.listed)
+                for _, done in processes.work_off(_judge_piece, _tasks(work, near)):
+                    pass_result.result.merge(done.result)
+                    pass_result.listed.update(done.listed)
                     if done.facts is not None:
                         facts[done.task.block] = done.facts
                     progress.advance(done.slices, done.result.size)
             finally:
                 progress.end()
     finally:
-        _now.remove(work)
+        _current_pass.remove(work)
     work.plan.check((index, facts[index]) for index in range(len(blocks)))
-    looked.kept = [facts[index].kept for index in range(len(blocks))]
-    return looked
+    pass_result.kept = [facts[index].kept for index in range(len(blocks))]
+    return pass_result
 
 
-def _tasks(work: SlicePass, near: Nearness) -> Iterator[_Task]:
+def _tasks(work: SlicePass, near: Nearness) -> Iterator[_Piece]:
     """Yield what is to be done, the largest first, so that all workers end at the same time."""
-    yield _Task(-1, 0, 1)
+    yield _Piece(-1, 0, 1)
     for index, block in sorted(enumerate(work.plan.header.blocks), key=lambda block: -block[1].count):
         pieces = 1
         if work.reading.images:
             pieces = min(block.count, math.ceil(near.image_bytes * block.count / _PIECE_BYTES)) or 1
         for piece in range(pieces):
-            yield _Task(index, piece, pieces)
+            yield _Piece(index, piece, pieces)
 
 
-def _do(task: _Task) -> _Done:
+def _judge_piece(task: _Piece) -> _PieceResult:
     """Do one task, in a worker or here. Raises PlanError."""
-    work = _now[-1]
+    work = _current_pass[-1]
     if task.block < 0:
-        return _Done(task, listed=_listed(work))
+        return _PieceResult(task, listed=_listed(work))
     operations = work.plan.read_block(task.block)
-    done = _Done(task)
+    done = _PieceResult(task)
     if task.piece == 0:
         done.facts = work.facts.of(work.plan.header.blocks[task.block].folder, operations)
     size = math.ceil(len(operations) / task.pieces)
@@ -182,6 +182,6 @@ def _listed(work: SlicePass) -> dict[str, str]:
     folders |= {f"labels{folder.removeprefix('images')}" for folder in folders}
     listed = {}
     for folder in sorted(folders):
-        with suppress(OSError):  # whoever looks for strangers says so
+        with suppress(OSError):  # the search for unplanned files reports it
             listed[folder] = packed(sorted(os.listdir(f"{work.root}/{folder}")))
     return listed

@@ -1,4 +1,4 @@
-"""The documents of a data set against what the plan gives: parsed content, not bytes. Pure over bytes."""
+"""Reads the documents of a dataset (yaml, JSON, manifest, lists) and compares their content with the plan's. Pure."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -63,7 +63,7 @@ def _mapping(value: object) -> dict[str, object]:
 def difference(found: object, planned: object, where: str = "") -> str:
     """Return the first place where two parsed documents differ, as a few words; `""` where they are equal.
 
-    Goes no deeper than `planned`, so that a document nested by a hostile hand ends where the plan's does.
+    Goes no deeper than `planned`, so that a document that was nested on purpose costs no more than the plan's.
     """
     if isinstance(planned, dict) and isinstance(found, dict):
         return _different_mapping(found, planned, where)
@@ -183,7 +183,7 @@ class Manifest:
         """Return how many bytes the lines of a folder's files take, where these stand together; else 0.
 
         Args:
-            folder: relative to the data set, `""` the data set itself.
+            folder: relative to the dataset, `""` the dataset itself.
             names: of the files.
             sums: hexadecimal, one a name; None: any that are sums.
         """

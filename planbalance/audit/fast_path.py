@@ -1,7 +1,7 @@
-"""Whether slices are as planned: a block's images, then its labels, then its sources, by the fewest calls.
+"""Confirms in bulk that slices are as planned: the images of a block, then its labels, then its sources.
 
-A column at a time, since a hundred thousand slices pass through here. Nothing is told of what is not plainly as planned
-but that it needs a closer look (`placed.read_slices`).
+One column at a time with as few calls as possible, since a hundred thousand slices pass through here. A slice that is
+not exactly as planned gets no verdict here: it is read and judged by itself (`slice_facts.read_slices`).
 """
 
 import os
@@ -132,14 +132,14 @@ class BlockContents:
         flat: digests of what has no byte or one value.
         data: of labels.
         newest: of labels with a byte, when the one that was changed last was changed (ns), and its name.
-        looked: of images, as trainers open them; nothing where no trainer loads files of these suffixes.
+        opened: of images, as trainers open them; nothing where no trainer loads files of these suffixes.
     """
 
     digests: list[str] = field(default_factory=list)
     flat: set[str] = field(default_factory=set)
     data: list[bytes] = field(default_factory=list)
     newest: tuple[int, str] | None = None
-    looked: list[OpenedImage] = field(default_factory=list)
+    opened: list[OpenedImage] = field(default_factory=list)
 
 
 def read_images(places: BlockPaths, reading: ReadOptions) -> BlockContents:
@@ -159,7 +159,7 @@ def read_images(places: BlockPaths, reading: ReadOptions) -> BlockContents:
             if data is not None and data[:1] == data[-1:] and is_flat(data):
                 found.flat.add(digest)
             if loaded:
-                found.looked.append(open_image(data) if reading.probing and data is not None else NOT_OPENED)
+                found.opened.append(open_image(data) if reading.probing and data is not None else NOT_OPENED)
     return found
 
 

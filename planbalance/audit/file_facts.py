@@ -1,6 +1,7 @@
-"""The one reader: lists a data set and reads its files, and never writes, hangs or follows a link unasked.
+"""Lists a dataset and reads its files: never writes, never blocks, and follows a link only where it is asked to.
 
-A data set under audit may be anybody's: a named pipe, a device, a link loop, an unreadable folder are facts, no errors.
+The dataset may come from anybody, so a named pipe, a device, a loop of links or an unreadable folder is reported as a
+fact and raises nothing.
 """
 
 import os
@@ -14,8 +15,8 @@ from planbalance.fs import NOTHING_SHA256
 
 Kind = Literal["file", "link", "folder", "other", "missing", "unreadable"]
 
-# What trainers leave behind anywhere (contract, "verify"): never an intruder.
-LEFTOVERS: Final = (".cache", ".npy")
+# Files that trainers write beside images and labels (docs/explanation/trainers.md): never reported as unplanned.
+TRAINER_FILES: Final = (".cache", ".npy")
 _READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 UNFOLLOWED: Final = _READ | os.O_NOFOLLOW
 _PIECE: Final = 1 << 20
@@ -74,15 +75,15 @@ def list_followed(root: str, *, leave_out: frozenset[str] = frozenset()) -> Iter
     return iter(sorted(found))
 
 
-def list_unclaimed(root: str, claimed: Mapping[str, Iterable[str]], *, leave_out: frozenset[str]) -> TreeListing:
-    """List everything below root but what is claimed, what trainers leave behind, and the folders in `leave_out`.
+def list_unplanned(root: str, planned_names: Mapping[str, Iterable[str]], *, leave_out: frozenset[str]) -> TreeListing:
+    """List everything below root but planned names, files that trainers write, and the folders in `leave_out`.
 
-    No link is followed (the root itself may be one: the caller named it). Only what is not claimed is looked at: the
-    rest is names, a hundred thousand of them.
+    No link is followed (the root itself may be one: the caller named it). Only what is not planned is looked at: of
+    the other files, a hundred thousand, the names are enough.
 
     Args:
         root: absolute.
-        claimed: names by folder, `""` the root.
+        planned_names: by folder, `""` the root.
         leave_out: folders.
     """
     listing = TreeListing()
@@ -94,14 +95,14 @@ def list_unclaimed(root: str, claimed: Mapping[str, Iterable[str]], *, leave_out
         except OSError as error:
             listing.unreadable.append((folder or ".", reason(error)))
             continue
-        names.difference_update(claimed.get(folder, ()))
+        names.difference_update(planned_names.get(folder, ()))
         prefix = folder + "/" if folder else ""
         for name in names:
             path = prefix + name
             kind = look(f"{root}/{path}").kind
             if kind == "folder":
                 waiting += () if path in leave_out else (path,)
-            elif not name.endswith(LEFTOVERS):
+            elif not name.endswith(TRAINER_FILES):
                 listing.kinds[path] = kind
     return listing
 

@@ -1,7 +1,7 @@
 """What two splits share, as shares of each: pure arithmetic over counts of slices.
 
-A leak is anything of one volume, patient or picture in two splits (DOMAIN, "Words"). Shares matter more than yes or
-no: a slice-level split touches all of test, one stray slice touches a thousandth.
+A leak is a volume, a patient or an image that lies in two splits (docs/how-to/audit.md). A share says more than yes or
+no: a split by slices touches all of test, one slice in the wrong split touches a thousandth of it.
 """
 
 from collections import Counter
@@ -35,7 +35,7 @@ class Leak(NamedTuple):
         return self.slices / self.total if self.total else 0.0
 
     def as_json(self) -> dict[str, Any]:
-        """Return the contract's form."""
+        """Return it as the audit's JSON has it (docs/reference/json.md)."""
         return {
             "kind": self.kind,
             "from": self.of,
@@ -89,9 +89,9 @@ def overlaps(kind: str, spread: Spread[Unit], totals: Mapping[Split, int]) -> li
 
 
 def touched(spread: Spread[Unit], other: Mapping[Unit, Counter[Split]], totals: Mapping[Split, int]) -> list[Leak]:
-    """Return what every split here shares with every split of another data set; `shared_with` is its split.
+    """Return what every split here shares with every split of another dataset; `shared_with` is its split.
 
-    The other data set stays as it is, so all that is shared would have to go from here.
+    The other dataset stays as it is, so all that is shared would have to go from here.
     """
     slices: Counter[tuple[Split, Split]] = Counter()
     units: Counter[tuple[Split, Split]] = Counter()

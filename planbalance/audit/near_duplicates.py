@@ -206,7 +206,7 @@ _CLOSEST: Final = 4  # candidates of one picture in one other split: a copy is a
 _PAIRS: Final[tuple[tuple[Split, Split], ...]] = (("train", "val"), ("train", "test"), ("val", "test"))
 
 
-class _Search(NamedTuple):
+class _SplitPair(NamedTuple):
     """One split against another: images by their places among those that were given."""
 
     near: float  # product of two signatures from which a pair is a candidate
@@ -230,7 +230,7 @@ def find_alike(images: Sequence[SliceRecord], progress: Progress) -> list[Alike]
     every = [index for index, image in enumerate(images) if _has_detail(image)]
     faint = [index for index in every if _fingerprint(images[index]).faint]
     searches = [
-        _Search(near, _of_split(images, some, left), _of_split(images, some, right))
+        _SplitPair(near, _of_split(images, some, left), _of_split(images, some, right))
         for near, some in ((_NEAR, every), (_NEAR_FAINT, faint))
         for left, right in _PAIRS
     ]
@@ -252,7 +252,7 @@ def _of_split(images: Sequence[SliceRecord], places: Iterable[int], split: Split
     return [place for place in places if images[place].split == split]
 
 
-def _candidates(images: Sequence[SliceRecord], search: _Search, progress: Progress) -> Iterator[tuple[int, int]]:
+def _candidates(images: Sequence[SliceRecord], search: _SplitPair, progress: Progress) -> Iterator[tuple[int, int]]:
     columns = _signed(images, search.columns)
     for start in range(0, len(search.rows), _ROWS):
         rows = search.rows[start : start + _ROWS]
@@ -266,7 +266,7 @@ def _signed(images: Sequence[SliceRecord], places: Sequence[int]) -> Floats:
     return signatures(np.frombuffer(details, dtype=np.int8).reshape(-1, SIDE, SIDE))
 
 
-def _near(images: Sequence[SliceRecord], search: _Search, products: Floats) -> Iterator[tuple[int, int]]:
+def _near(images: Sequence[SliceRecord], search: _SplitPair, products: Floats) -> Iterator[tuple[int, int]]:
     """Yield (left, right) of the nearest candidates of every row, of other volumes and other pixels."""
     at_rows, at_columns = np.nonzero(products >= search.near)
     order = np.lexsort((-products[at_rows, at_columns], at_rows))

@@ -1,4 +1,4 @@
-"""What adds up over batches of slices: problems, counts, names to claim. Fit to be sent from one process to another."""
+"""The result of a batch of slices: problems, counts, planned names. Results are merged, and sent between processes."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,13 +26,13 @@ def note_newest(newest: Newest, split: Split, folder: str, time: tuple[int, str]
 
 @dataclass(slots=True)
 class PartialResult:
-    """What was judged.
+    """The result of some slices.
 
     Attributes:
         found: problems with the checks that they belong to.
         statistics: counts.
-        names: of images and labels by folder, packed: what the slices may claim in the tree.
-        folders: places of planned files that a folder takes.
+        names: of planned images and labels by folder, packed.
+        folders: paths where a file is planned and a folder lies.
         in_manifest: bytes of the manifest that were found to be the lines of these files, and nothing else.
         size: bytes of images that were read.
         loads: what trainers would do with the images, where these and their labels were read.
@@ -57,21 +57,21 @@ class PartialResult:
             if each.rewritten or each.duplicates or any(each.faults):
                 self.found += ((TRAINERS_VIEW, problem) for problem in outcome_problems(image, label, each))
 
-    def claim(self, folder: str, names: Iterable[str]) -> None:
+    def add_planned(self, folder: str, names: Iterable[str]) -> None:
         """Note the names of planned files of one folder."""
         if text := packed(names):
             self.names.setdefault(folder, []).append(text)
 
-    def claim_paths(self, paths: Iterable[str]) -> None:
+    def add_planned_paths(self, paths: Iterable[str]) -> None:
         """Note planned files of any folders."""
         by_folder: dict[str, list[str]] = {}
         for path in paths:
             folder, _, name = path.rpartition("/")
             by_folder.setdefault(folder, []).append(name)
         for folder, names in by_folder.items():
-            self.claim(folder, names)
+            self.add_planned(folder, names)
 
-    def claimed(self) -> Iterator[tuple[str, list[str]]]:
+    def planned_names(self) -> Iterator[tuple[str, list[str]]]:
         """Yield the names of planned files, a folder at a time."""
         for folder, texts in self.names.items():
             yield folder, packed(texts).split(_BETWEEN)
@@ -81,7 +81,7 @@ class PartialResult:
         return packed(sorted(self.names.get(folder, ()))) == names
 
     def merge(self, other: "PartialResult") -> None:
-        """Add what somebody else has gathered."""
+        """Add the result of other slices."""
         self.found += other.found
         self.statistics.merge(other.statistics)
         for folder, texts in other.names.items():

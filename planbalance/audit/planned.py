@@ -1,4 +1,4 @@
-"""The audit of a data set that has a plan: every slice read once, then every check from what was read."""
+"""The audit of a dataset that has a plan: reads every slice once, then makes every check from what was read."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -77,7 +77,7 @@ def _expected(
 def audit_planned(
     dataset: PlannedDataset, options: VerifyOptions, progress: Progress, parts: Iterable[PartialResult] | None = None
 ) -> DatasetResult:
-    """Audit a data set against its plan; `parts`: what shards have judged, so that no slice is read here.
+    """Audit a dataset against its plan; `parts`: what shards have judged, so that no slice is read here.
 
     Raises:
         InputError: the group map or naming pattern asked for does not fit the names.
@@ -89,8 +89,8 @@ def audit_planned(
     expected = _expected(dataset, options, manifest, absent)
     judge = SliceJudge(dataset, expected, volumes)
     work = SlicePass(dataset.root, dataset.plan, Facts(dataset.header), judge, expected.reading, options.jobs)
-    looked = work.run(progress) if parts is None else work.of_parts(parts)
-    result, statistics = looked.result, looked.result.statistics
+    pass_result = work.run(progress) if parts is None else work.of_parts(parts)
+    result, statistics = pass_result.result, pass_result.result.statistics
     builders = {kind.name: CheckBuilder(kind.name) for kind in of_each_slice()}
     by_trainers = [problem for name, problem in result.found if name == TRAINERS_VIEW]
     if not options.quick:
@@ -102,12 +102,12 @@ def audit_planned(
             builders[name].add(problem)
     if result.overshoot is not None:
         builders[LABELS].notes.append(overshoot_sentence(result.overshoot))
-    check_unexpected_files(dataset, looked, _documents(dataset), volumes, builders[FILES])
+    check_unexpected_files(dataset, pass_result, _documents(dataset), volumes, builders[FILES])
     if dataset.mode == "list":
         check_lists(dataset, builders[FILES])
     if manifest is not None and manifest_found is not None:
         check_manifest(dataset, manifest, result, manifest_found)
-    metadata_checked, metadata = metadata_check(dataset, looked.kept)
+    metadata_checked, metadata = metadata_check(dataset, pass_result.kept)
     status = CheckStatus(dataset, options, absent, expected, sum(block.count for block in dataset.header.blocks))
     split_of = _split_of(dataset)
     images = ImageLookup(split_of, partial(_blank, dataset), partial(_at, dataset))

@@ -1,4 +1,4 @@
-"""What is audited: a folder, its plan and how it was built, found before anything is checked."""
+"""Finds the dataset that is to be audited, its plan, and its receipt, which says how it was built."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ _RECEIPT_BYTES = 1 << 20
 _REMEMBERED = 1 << 17  # operations, of about 400 bytes
 
 
-# ---- its receipt: as untrusted as anything else that lies in the folder ---------------------------------------------
+# ---- its receipt: anybody may have changed it, as any file of the dataset --------------------------------------------
 
 
 class Receipt(NamedTuple):
@@ -35,7 +35,7 @@ class Receipt(NamedTuple):
         mode: how images were placed, as really used.
         labels: `copy` or `same`.
         checksum: `sha256` or `none`.
-        output: where the data set was published.
+        output: where the dataset was published.
         moved_inputs: (old, new) prefixes of input paths that links follow (`--map-input`, `relocate --source`).
     """
 
@@ -90,7 +90,7 @@ def moved(path: str, pairs: Pairs) -> str:
 def reachable(path: str, pairs: Pairs) -> set[str]:
     """Return all places that a source's path may have come to by pairs in any order, the planned one included.
 
-    A data set may be relocated to and fro, and a link that was passed over still leads where it was planned to.
+    A dataset may be relocated to and fro, and a link that was passed over still leads where it was planned to.
     """
     places = {path}
     waiting = [path]
@@ -133,7 +133,7 @@ class RememberedPlan(PlanFile):
 
 
 class PlannedDataset(NamedTuple):
-    """A data set that has a plan.
+    """A dataset that has a plan.
 
     Attributes:
         root: its folder, absolute.
@@ -158,7 +158,7 @@ class PlannedDataset(NamedTuple):
 
     @property
     def elsewhere(self) -> bool:
-        """Whether the data set lies elsewhere than where it was published."""
+        """Whether the dataset lies elsewhere than where it was published."""
         return not same_place(self.root, self.output)
 
     @property
@@ -178,7 +178,7 @@ def same_place(one: str, other: str) -> bool:
 
 
 def find_folder(dataset: str) -> str:
-    """Return the absolute path of a data set that is there: of a folder, or of a yaml file.
+    """Return the absolute path of a dataset that is there: of a folder, or of a yaml file.
 
     Raises:
         InputError: it is not there, or not published yet (kinds `input-not-found`, `not-published`).
@@ -186,7 +186,7 @@ def find_folder(dataset: str) -> str:
     path = os.path.abspath(dataset)
     folder, name = os.path.split(path)
     if name.startswith(".") and name.endswith(_PARTIAL):
-        raise _unpublished(f"{path} is a partial build, not a data set.", path)
+        raise _unpublished(f"{path} is a partial build, not a dataset.", path)
     found = look(path, follow=True)
     if found.kind in ("folder", "file"):
         return path
@@ -195,7 +195,7 @@ def find_folder(dataset: str) -> str:
         raise _unpublished(f"{path} is not published yet: a partial build of it lies in {partial}.", partial)
     reason = "not found" if found.kind == "missing" else found.error or "neither a folder nor a file"
     raise InputError(
-        f"The data set {path} cannot be read: {reason}.",
+        f"The dataset {path} cannot be read: {reason}.",
         kind="input-not-found",
         hint="Give a folder or a data.yaml.",
         paths=(path,),
@@ -206,7 +206,7 @@ def _unpublished(message: str, path: str) -> InputError:
     return InputError(
         message,
         kind="not-published",
-        hint="Run the same apply (or build) again: it resumes, and the data set appears when it is complete.",
+        hint="Run the same apply (or build) again: it resumes, and the dataset appears when it is complete.",
         paths=(path,),
     )
 
@@ -226,17 +226,17 @@ def open_plan(path: str, *, whole: bool = True) -> PlanFile:
 def find_planned_dataset(
     path: str, given: PlanFile | None, *, whole: bool = True
 ) -> tuple[PlannedDataset | None, CheckBuilder]:
-    """Return the data set with its plan, or None where it has none that can be used, and the check of the plan.
+    """Return the dataset with its plan, or None where it has none that can be used, and the check of the plan.
 
     Args:
         path: of a folder or yaml that is there.
-        given: the plan that the caller named; it is used even where the data set carries another.
-        whole: check all of the plan that the data set carries, not only its first line.
+        given: the plan that the caller named; it is used even where the dataset carries another.
+        whole: check all of the plan that the dataset carries, not only its first line.
     """
     found = CheckBuilder(PLAN_CHECK)
     root = path if look(path, follow=True).kind == "folder" else _folder_of_yaml(path)
     if root is None:
-        found.notes.append("the data set carries no plan")
+        found.notes.append("the dataset carries no plan")
         return None, found
     plan = given or _embedded_plan(root, found, whole=whole)
     receipt = _receipt(root, found)
@@ -246,7 +246,7 @@ def find_planned_dataset(
         found.error(
             "metadata",
             RECEIPT,
-            f"the data set was built from plan {receipt.digest[:12]}, not {plan.header.digest[:12]}",
+            f"the dataset was built from plan {receipt.digest[:12]}, not {plan.header.digest[:12]}",
         )
     found.count = 1
     found.notes.append(f"plan {plan.header.digest}")
@@ -264,9 +264,9 @@ def _embedded_plan(root: str, found: CheckBuilder, *, whole: bool) -> PlanFile |
     facts = look(at)
     if facts.kind == "missing":
         if look(f"{root}/{OWN_FOLDER}").kind == "missing":
-            found.notes.append("the data set carries no plan")
+            found.notes.append("the dataset carries no plan")
         else:
-            found.error("missing", PLAN, "the data set was built by this tool, and its plan is not there")
+            found.error("missing", PLAN, "the dataset was built by this tool, and its plan is not there")
         return None
     if facts.kind != "file":
         found.error("metadata", PLAN, f"not a regular file ({facts.error or facts.kind})")

@@ -1,4 +1,4 @@
-"""What an audit of one data set comes to, by its plan or by what it is."""
+"""The result of the audit of one dataset, with a plan or without one."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from planbalance.model import Check, Load, SlicesPerVolume
 
 
 class NamesRead(NamedTuple):
-    """How the names of a data set were read.
+    """How the names of a dataset were read.
 
     Attributes:
         naming: `rule`, `pattern`, `examples`, and where there are any `warnings` and `notes`; None without an image.
@@ -35,7 +35,7 @@ class NamesRead(NamedTuple):
 
 @dataclass(slots=True)
 class DatasetResult:
-    """What came out: checks in reading order, what splits share, counts, what others can be compared with, the plan.
+    """The result: checks in reading order, what splits share, counts, and what other datasets are compared with.
 
     Attributes:
         names: how names were read.

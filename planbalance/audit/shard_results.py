@@ -1,7 +1,7 @@
-"""What many nodes have judged: parts of an audit as bytes, kept in the data set's `.planbalance/` until it is finished.
+"""Results of shards as bytes, kept in the dataset's own `.planbalance/audit/` until `verify --finish` reads them.
 
-Nothing is ever made beside a data set, so the parts lie within it, in the tool's own folder, and go when the audit is
-put together. A part is bound to the plan and to what was asked; one that is not whole does not count.
+Nothing is ever written beside a dataset, so the results lie in it, in the tool's own folder, and are removed when the
+audit is finished. A result counts only for the plan and the options that it was made for, and only if it is complete.
 """
 
 import base64
@@ -149,7 +149,7 @@ def _picture(texts: Sequence[Any] | None) -> FingerprintResult | None:
 
 
 def save(dataset: PlannedDataset, shard: Shard, part: bytes) -> None:
-    """Keep a part in the data set's own folder; one that ran twice replaces itself. Raises IncompleteError."""
+    """Keep a part in the dataset's own folder; one that ran twice replaces itself. Raises IncompleteError."""
     try:
         tree = fs.Tree(dataset.root)
         own = -1

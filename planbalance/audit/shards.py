@@ -1,4 +1,4 @@
-"""An audit by many nodes: each judges its shard of the plan, and one puts together what they found."""
+"""An audit by many nodes: each judges one shard of the plan, and the last step makes one audit of their results."""
 
 from collections.abc import Iterable
 
@@ -16,7 +16,7 @@ _DEFAULT_PLAN = "plan.json"
 
 
 def subject_of(dataset: str | None, options: VerifyOptions) -> PlannedDataset:
-    """Return a data set that has a plan to be cut, its plan checked as far as its first line tells.
+    """Return a dataset that has a plan to be cut, its plan checked as far as its first line tells.
 
     Raises:
         InputError, PlanError: as `verify`. UsageError: it has no plan.
@@ -50,7 +50,7 @@ def judge_shard(
 
 
 def verify_shard(dataset: str | None, options: VerifyOptions, shard: Shard, progress: Progress | None = None) -> Audit:
-    """Judge one shard and keep what was found in the data set's own folder; the verdict is the finish's.
+    """Judge one shard and keep its result in the dataset's own folder; `finish_audit` says whether the dataset is ok.
 
     Raises:
         InputError, PlanError, UsageError: as `subject_of`. IncompleteError: what was found cannot be kept.

@@ -17,7 +17,7 @@ _LABEL_BYTES: Final = 1 << 20
 
 
 class SliceFacts(NamedTuple):
-    """A planned slice and what lies in its place. Paths are relative to the data set (absolute in list mode)."""
+    """A planned slice and what lies in its place. Paths are relative to the dataset (absolute in list mode)."""
 
     operation: Operation
     image: str
@@ -36,7 +36,7 @@ class ReadOptions(NamedTuple):
     """What to read of each slice.
 
     Attributes:
-        root: the data set's folder.
+        root: the dataset's folder.
         inputs: absolute roots of the plan's inputs, where they are now.
         planned_inputs: the same where they were planned.
         moved: (old, new) pairs that lead from there to here.
@@ -134,8 +134,8 @@ def _slice_facts(
         picture = reading.fingerprinter(image.data, paths[0])
     by_trainers = None
     if image.kind == "file" and reading.images and reading.labels:
-        looked = open_image(image.data) if reading.probing and image.data is not None else NOT_OPENED
-        by_trainers = trainer_outcome(paths[0], looked, label.data, reading.class_count, reading.keypoints)
+        pass_result = open_image(image.data) if reading.probing and image.data is not None else NOT_OPENED
+        by_trainers = trainer_outcome(paths[0], pass_result, label.data, reading.class_count, reading.keypoints)
     contents = None if label.data is None else EMPTY
     if label.data:
         contents = read_label(label.data, reading.class_count, reading.keypoints)

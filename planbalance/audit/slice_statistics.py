@@ -1,4 +1,4 @@
-"""What adds up over all slices: counts, volumes, identical images by split. Pure: fed in batches, read at the end."""
+"""Counts slices, volumes and identical images by split: fed in batches, read at the end. Pure."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -126,7 +126,7 @@ class SliceStatistics:
             self.contents.append(ImageHashes(b"".join(digests), _BETWEEN.join(paths), _BETWEEN.join(volumes)))
 
     def merge(self, other: "SliceStatistics") -> None:
-        """Add the counts of somebody else, who has seen other slices."""
+        """Add the counts of other slices."""
         self.totals.update(other.totals)
         self.positives.update(other.positives)
         self.unnamed += other.unnamed
@@ -202,7 +202,7 @@ class Gap(NamedTuple):
 
 
 def gaps(expected: Sequence[Split], slices: Mapping[Split, int], positives: Mapping[Split, int] | None) -> list[Gap]:
-    """Return the gaps of the splits that a data set has or should have; `positives` is None where none were counted."""
+    """Return the gaps of the splits that a dataset has or should have; `positives` is None where none were counted."""
     found = []
     for split in expected:
         if not slices.get(split):

@@ -1,4 +1,4 @@
-"""Reads every slice of a planned data set once, in batches over worker threads, and judges it there."""
+"""Judges batches of slices of a planned dataset: blocks that are as planned in bulk, all other slices one by one."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import compress, repeat
@@ -30,13 +30,13 @@ from planbalance.labels import EMPTY, LabelFacts, joined, read_label
 from planbalance.model import Operation, Progress
 from planbalance.planstore import PlanFile
 
-# Small enough for a bar that moves on large images, large enough for the hop to a thread not to count.
+# Small enough for a bar that moves on large images, large enough for handing it to a thread to cost little.
 _READ_AT_ONCE: Final = 128
 _LOOK_AT_ONCE: Final = 4096
 
 
 class SliceJudge:
-    """What a worker does with a batch of operations of one block: read each slice, and judge it.
+    """Judges a batch of operations of one block, in a worker: reads each slice, and gives what is wrong with it.
 
     Attributes:
         batch: how many operations are worth handing to a thread.
@@ -53,7 +53,7 @@ class SliceJudge:
         self._positive_classes = frozenset(classes) if isinstance(classes, list) else None
 
     def __call__(self, operations: Sequence[Operation]) -> PartialResult:
-        """Return what a batch of slices is."""
+        """Return the result of a batch of slices."""
         reading, result = self._expected.reading, PartialResult()
         if not operations:
             return result
@@ -69,7 +69,9 @@ class SliceJudge:
         result.statistics.add(
             [self._record(slice_facts) for slice_facts in slices if slice_facts.image_facts.kind == "file"]
         )
-        result.claim_paths(path for slice_facts in slices for path in (slice_facts.image, slice_facts.label) if path)
+        result.add_planned_paths(
+            path for slice_facts in slices for path in (slice_facts.image, slice_facts.label) if path
+        )
         result.folders = [
             path
             for slice_facts in slices
@@ -91,7 +93,7 @@ class SliceJudge:
         return result
 
     def _confirm_by_size(self, places: BlockPaths, result: PartialResult) -> list[Operation]:
-        """Pass what is as planned by stat alone; return the operations that need a closer look."""
+        """Count slices that are as planned by stat alone; return the operations that must be looked at one by one."""
         fine = are_in_place(places, self._expected.reading)
         manifest = self._expected.manifest
         if manifest is not None:
@@ -101,7 +103,7 @@ class SliceJudge:
         return _others(places.operations, fine)
 
     def _confirm_by_content(self, places: BlockPaths, result: PartialResult) -> list[Operation]:
-        """Pass copies whose content is as planned; return the operations that need a closer look."""
+        """Count copies whose content is as planned; return the operations that must be looked at one by one."""
         reading, operations = self._expected.reading, places.operations
         images, labels = read_images(places, reading), read_labels(places, reading)
         fine = are_sources_unchanged(operations, reading) if reading.sources else [True] * len(operations)
@@ -149,10 +151,10 @@ class SliceJudge:
         """Note what trainers do with the slices that are as planned."""
         split, reading = places.operations[0].split, self._expected.reading
         rules = reading.class_count, reading.keypoints
-        if not images.looked:
+        if not images.opened:
             add_loads(result.loads, split, repeat(PASSED_OVER, sum(fine)))
             return
-        rows = zip(places.names, places.label_names, images.looked, labels.data, strict=True)
+        rows = zip(places.names, places.label_names, images.opened, labels.data, strict=True)
         loaded = [
             (f"{places.images}/{name}", f"{places.labels}/{label_name}", trainer_outcome(name, image, text, *rules))
             for name, label_name, image, text in compress(rows, fine)
@@ -167,8 +169,8 @@ class SliceJudge:
         if not operations:
             return
         volumes = self._volumes.of_all(operations)
-        result.claim(places.images, names)
-        result.claim(places.labels, compress(places.label_names, fine))
+        result.add_planned(places.images, names)
+        result.add_planned(places.labels, compress(places.label_names, fine))
         result.statistics.add_slices(operations[0].split, volumes, names)
         if images is not None:
             digests = list(map(bytes.fromhex, compress(images.digests, fine)))

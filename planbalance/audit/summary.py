@@ -1,4 +1,4 @@
-"""The one sentence that a reviewer can quote."""
+"""The audit in one sentence, to be quoted in a paper or a review."""
 
 from collections.abc import Iterable, Sequence
 
@@ -44,7 +44,7 @@ def _leak_clauses(leaks: Sequence[Leak]) -> list[str]:
 
 
 def _evaluated(leak: Leak) -> bool:
-    """Whether a leak is one to quote: val or test against train, test against val; another data set's other splits."""
+    """Whether a leak is one to quote: val or test against train, test against val; another dataset's other splits."""
     pair = (leak.of, leak.shared_with)
     if ":" in leak.shared_with:
         return not leak.shared_with.endswith(f":{leak.of}")

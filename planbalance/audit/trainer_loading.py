@@ -1,4 +1,4 @@
-"""What each trainer would load of a data set, image by image: labelled, background, dropped, or not read at all."""
+"""What each trainer would load of a dataset, image by image: labelled, background, dropped, or not read at all."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator

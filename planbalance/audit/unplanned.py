@@ -1,4 +1,4 @@
-"""The audit of a data set without a plan: anybody's, made by anything."""
+"""The audit of a dataset that has no plan, whoever and whatever made it."""
 
 import os
 import shlex
@@ -68,7 +68,7 @@ class _Image:
 
 @dataclass(slots=True)
 class UnplannedDataset:
-    """The images of a data set as an audit sees them, whoever built it.
+    """A dataset without a plan, as far as it was read.
 
     Attributes:
         statistics: counts.
@@ -104,7 +104,7 @@ class UnplannedDataset:
 
 
 def audit_unplanned(path: str, options: VerifyOptions, progress: Progress) -> DatasetResult:
-    """Audit a data set by what it is.
+    """Audit a dataset by what it is.
 
     Raises:
         InputError: no layout is recognised, names are ambiguous, the group map does not fit.
@@ -131,7 +131,7 @@ def audit_unplanned(path: str, options: VerifyOptions, progress: Progress) -> Da
 
 
 def _read_dataset(path: str, options: VerifyOptions, progress: Progress) -> UnplannedDataset:
-    """Read a data set: its names under `--quick`, else names, labels and images.
+    """Read a dataset: its names under `--quick`, else names, labels and images.
 
     Raises:
         InputError: no layout is recognised, names are ambiguous or not read by the pattern.
@@ -171,8 +171,8 @@ def _dangling(snapshot: Snapshot | None) -> list[Problem]:
 
 
 def _nothing_found(path: str, dangling: Sequence[Problem]) -> InputError:
-    """Return what to say of a data set without an image: of one whose links all lead nowhere, how to mend them."""
-    hint = "Give a YOLO data set or its yaml."
+    """Return what to say of a dataset without an image: of one whose links all lead nowhere, how to mend them."""
+    hint = "Give a YOLO dataset or its yaml."
     message = f"No image was found in {path}."
     if dangling:
         targets = [look(each.path).target for each in dangling]

@@ -1,4 +1,4 @@
-"""Images of a data set without a plan, each read once: its sum, whether it shows anything, what it looks like."""
+"""Images of a dataset without a plan, each read once: its sum, whether it shows anything, what it looks like."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -88,8 +88,8 @@ def _read(image: ImageToRead, rules: LabelRules, fingerprinter: Fingerprinter | 
     facts = read(path, follow=True, keep=probing or fingerprinter is not None)
     picture = fingerprinter(facts.data, path) if fingerprinter is not None and facts.data is not None else None
     fault = "" if facts.kind == "file" else facts.error or f"is not a regular file ({facts.kind})"
-    looked = open_image(facts.data) if probing and facts.data is not None else NOT_OPENED
+    pass_result = open_image(facts.data) if probing and facts.data is not None else NOT_OPENED
     label = _NO_BOXES if image.without_boxes else read_label_of(path)
-    loaded = trainer_outcome(path, looked, label.data, *rules)
+    loaded = trainer_outcome(path, pass_result, label.data, *rules)
     changed = label.mtime_ns if label.data else 0
     return ImageRead(facts.digest, facts.flat, fault, picture, loaded, changed), facts.size

@@ -1,4 +1,4 @@
-"""The story of an audit: find the plan, read the tree once, put the checks in the order in which people read them."""
+"""The audit from beginning to end: find the plan, read the dataset once, make the checks in reading order."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -29,18 +29,18 @@ def verify(
     progress: Progress | None = None,
     parts: Iterable[PartialResult] | None = None,
 ) -> Audit:
-    """Audit a data set and change nothing.
+    """Audit a dataset and change nothing.
 
     Args:
         dataset: a folder or a yaml; None: the output of the plan.
         options: what to look at.
         progress: where to report to.
-        parts: what shards have judged, so that no slice of this data set is read here.
+        parts: what shards have judged, so that no slice of this dataset is read here.
 
     Raises:
-        InputError: the data set is not there, still a partial build, or its names are ambiguous.
+        InputError: the dataset is not there, still a partial build, or its names are ambiguous.
         PlanError: the plan of `options.plan` is refused.
-        UsageError: the data set is to be compared with itself.
+        UsageError: the dataset is to be compared with itself.
     """
     shown = progress or Silent()
     given = None
@@ -71,7 +71,7 @@ def _audited(
     progress: Progress,
     parts: Iterable[PartialResult] | None = None,
 ) -> tuple[DatasetResult, CheckBuilder]:
-    """Audit a data set with its plan where it has one, else by what it is."""
+    """Audit a dataset with its plan where it has one, else by what it is."""
     planned, plan = find_planned_dataset(path, given, whole=False)
     if planned is None:
         return audit_unplanned(path, options, progress), plan
@@ -90,7 +90,7 @@ def _others(path: str, against: Sequence[str]) -> list[str]:
     others = [find_folder(other) for other in against]
     if path in others:
         raise UsageError(
-            f"--against names the data set itself: {path}.", kind="against-itself", hint="Name another data set."
+            f"--against names the dataset itself: {path}.", kind="against-itself", hint="Name another dataset."
         )
     return others
 
@@ -98,7 +98,7 @@ def _others(path: str, against: Sequence[str]) -> list[str]:
 def _against(
     others: Sequence[str], here: DatasetResult, options: VerifyOptions, progress: Progress
 ) -> tuple[list[Check], list[Leak]]:
-    """Compare with every other data set: each is read as if it were audited itself, by its own plan if it has one."""
+    """Compare with every other dataset: each is read as if it were audited itself, by its own plan if it has one."""
     checks: list[Check] = []
     leaks: list[Leak] = []
     if not others:
@@ -115,7 +115,7 @@ def _against(
 
 
 def _with_reading(check: Check, other: str, names: NamesRead) -> Check:
-    """Return a check against another data set that tells how that one's names were read: by them it is compared."""
+    """Return a check against another dataset that tells how that one's names were read: by them it is compared."""
     example = "".join(f" ({one})" for one in names.texts("examples")[:1])
     volumes = counted(0 if names.slices is None else names.slices.volumes, "volume")
     rule = "of no rule" if names.naming is None else f"by the rule {names.naming.get('rule')}"
@@ -126,7 +126,7 @@ def _with_reading(check: Check, other: str, names: NamesRead) -> Check:
 
 
 def _plan_check(plan: CheckBuilder) -> Check:
-    """Return the check of the plan: a data set that never had one is not checked, and not at fault."""
+    """Return the check of the plan: a dataset that never had one is not checked, and not at fault."""
     check = plan.check()
     return check if plan.count or plan.failed else check._replace(ok=None)
 

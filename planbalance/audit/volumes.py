@@ -1,4 +1,4 @@
-"""The volume of each slice, read from its name again, not taken from the plan's word."""
+"""The volume of each slice, read from its name again and not taken from the plan."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final

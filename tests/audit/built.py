@@ -1,4 +1,4 @@
-"""Data sets built by the tool itself, for audits of what was planned."""
+"""Datasets built by the tool itself, for audits of what was planned."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ LISTS = ("train.txt", "val.txt", "test.txt")
 
 @dataclass(frozen=True)
 class Built:
-    """A data set, its source and its plan."""
+    """A dataset, its source and its plan."""
 
     source: Path
     output: Path

@@ -1,7 +1,7 @@
-"""The 16 kinds of damage to a finished data set (FAULTS, row 5): each does it, and says what must be found.
+"""The 16 kinds of damage to a finished dataset (docs/reliability.md, row 5): each does it, and says what must be found.
 
 A function returns the (kind, path) pairs that the audit must report as errors, or None where the damage does not exist
-in that mode, or the contract does not ask for it to be found (bytes of a linked image without `--hash-images`, or of a
+in that mode, or nothing promises that it is found (bytes of a linked image without `--hash-images`, or of a
 clone, which has no sum either).
 """
 

@@ -1,4 +1,4 @@
-"""What two data sets may share, and what they must not: by the use that each makes of it."""
+"""What two datasets may share, and what they must not: by the use that each makes of it."""
 
 from collections import Counter
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""FAULTS, row 5: all damage is found and named with its file, and nothing else is called damage."""
+"""docs/reliability.md, row 5: all damage is found and named with its file, and nothing else is called damage."""
 
 import itertools
 import os
@@ -61,7 +61,7 @@ def layout_for(mode: Mode, draw: random.Random) -> str:
 
 
 def damaged_and_found(where: Path, kind: str, mode: Mode, seed: int, *, hashed: bool) -> bool:
-    """Damage a data set and see that it is found; return False where the damage does not exist in that mode."""
+    """Damage a dataset and see that it is found; return False where the damage does not exist in that mode."""
     draw = random.Random(f"{kind} {mode} {seed}")
     layout = layout_for(mode, draw)
     made = built(where, mode=mode, hashed=hashed, seed=seed, layout=layout)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from planbalance.audit.file_facts import list_followed, list_unclaimed, look, read, read_small
+from planbalance.audit.file_facts import list_followed, list_unplanned, look, read, read_small
 from tests.builders import write
 
 
@@ -24,11 +24,11 @@ def test_what_is_not_claimed_is_listed_without_following_a_link(tmp_path: Path) 
         "labels/train/a.txt": "file",
         "x/.hidden": "file",
     }
-    assert list_unclaimed(str(root), {}, leave_out=frozenset()).kinds == every
-    claimed = {"images/train": {"a.png", "pipe.png"}, "labels/train": {"a.txt"}, "gone": {"1"}, "": {"x"}}
+    assert list_unplanned(str(root), {}, leave_out=frozenset()).kinds == every
+    planned_names = {"images/train": {"a.png", "pipe.png"}, "labels/train": {"a.txt"}, "gone": {"1"}, "": {"x"}}
     rest = {path: kind for path, kind in every.items() if path in ("images/val", "images/train/b.png")}
-    assert list_unclaimed(str(root), claimed, leave_out=frozenset()).kinds == rest
-    assert "x/.hidden" not in list_unclaimed(str(root), {}, leave_out=frozenset(("x",))).kinds
+    assert list_unplanned(str(root), planned_names, leave_out=frozenset()).kinds == rest
+    assert "x/.hidden" not in list_unplanned(str(root), {}, leave_out=frozenset(("x",))).kinds
 
 
 def test_a_listing_that_follows_links_ends_in_a_loop(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_folder_that_cannot_be_listed_is_a_fact(tmp_path: Path, monkeypatch: p
         return listed(path)
 
     monkeypatch.setattr("planbalance.audit.file_facts.os.listdir", refused)
-    assert list_unclaimed(str(tmp_path), {}, leave_out=frozenset()).unreadable == [("a", "Permission denied")]
+    assert list_unplanned(str(tmp_path), {}, leave_out=frozenset()).unreadable == [("a", "Permission denied")]
 
 
 @pytest.mark.parametrize("size", [0, 1, 4096, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, (3 << 20) + 7])

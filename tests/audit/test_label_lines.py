@@ -26,7 +26,7 @@ OVER = (b"0 0.95 0.5 0.1000001 0.2\n", b"0 0.5 1.004 0.2 0.2\n", b"0 -0.0000004 
 
 
 def dataset(root: Path, labels: tuple[bytes, ...], more: str = "", *, split: str = "train") -> Path:
-    """Write a data set of real pictures; its positive slices get the labels in turn."""
+    """Write a dataset of real pictures; its positive slices get the labels in turn."""
     yolo_tree(root, mixed_volumes(6, 8, smallest=3, largest=5), names=None, images=f"images/{split}")
     for image in sorted((root / "images").rglob("*.png")):
         image.write_bytes(picture_bytes(image.name))

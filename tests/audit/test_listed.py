@@ -15,7 +15,7 @@ from tests.builders import write
 
 @pytest.fixture
 def listed(tmp_path: Path) -> Built:
-    """Write what the contract's list mode gives for a plan."""
+    """Write what list mode gives for a plan."""
     made = built(tmp_path, hashed=True)
     header, root = made.plan.header, tmp_path / "listed"
     lists: dict[str, list[str]] = {"train": [], "val": [], "test": []}

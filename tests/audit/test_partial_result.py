@@ -6,11 +6,11 @@ def test_names_are_claimed_a_folder_at_a_time_in_whatever_batches() -> None:
     whole = PartialResult()
     for names in (("c.png", "d.png"), ("a.png", "b.png")):
         part = PartialResult()
-        part.claim("images/train", names)
-        part.claim_paths([f"labels/train/{name[0]}.txt" for name in names])
+        part.add_planned("images/train", names)
+        part.add_planned_paths([f"labels/train/{name[0]}.txt" for name in names])
         whole.merge(part)
-    whole.claim("images/val", [])
-    assert {folder: sorted(names) for folder, names in whole.claimed()} == {
+    whole.add_planned("images/val", [])
+    assert {folder: sorted(names) for folder, names in whole.planned_names()} == {
         "images/train": ["a.png", "b.png", "c.png", "d.png"],
         "labels/train": ["a.txt", "b.txt", "c.txt", "d.txt"],
     }

@@ -1,4 +1,4 @@
-"""What trainers load of a data set that this tool built is what they load of the same files without a plan."""
+"""What trainers load of a dataset that this tool built is what they load of the same files without a plan."""
 
 import io
 import os

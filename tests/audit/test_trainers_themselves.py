@@ -29,7 +29,7 @@ def picture(kind: str, size: tuple[int, int] = (32, 24)) -> bytes:
 
 
 def one_of_each(root: Path) -> Path:
-    """Write a data set with every kind of label, and of image, that the rules tell apart."""
+    """Write a dataset with every kind of label, and of image, that the rules tell apart."""
     for number, case in enumerate(LABELS):
         label: Any = case.values[0]
         write(root / f"images/train/case01/{number:02d}.png", picture("PNG"))

@@ -1,4 +1,4 @@
-"""Data sets that this tool never built: what an audit says of them, and what it does not claim."""
+"""Datasets that this tool never built: what an audit says of them, and what it does not claim."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""An audit in shards says what an audit in one go says, on whole data sets and on damaged ones."""
+"""An audit in shards says what an audit in one go says, on whole datasets and on damaged ones."""
 
 import random
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What one data set shares with another: members of an ensemble, an old version of the data, a public benchmark. Pure.
+"""What one dataset shares with another one: a member of an ensemble, an older version, a public benchmark. Pure.
 
 Both may share what both learn from, or both measure on. What one learns from and the other measures on is a leak,
 whichever model is looked at.
@@ -22,7 +22,7 @@ _UNITS: Final = {
 
 
 class ComparableContent(NamedTuple):
-    """What can be compared with another data set.
+    """What can be compared with another dataset.
 
     Attributes:
         volumes: slices of each volume by split.
@@ -38,7 +38,7 @@ class ComparableContent(NamedTuple):
 def content_of(
     statistics: SliceStatistics, split_of: SplitOf, groups: Mapping[str, str] | None, *, images: bool
 ) -> ComparableContent:
-    """Return what another data set can be compared with; images of one value only are no content to share."""
+    """Return what another dataset can be compared with; images of one value only are no content to share."""
     if not images:
         return ComparableContent(statistics.volumes, None, groups or {})
     pairs = (
@@ -53,7 +53,7 @@ def content_of(
 def against_check(
     here: ComparableContent, other: ComparableContent, name: str, totals: Counter[Split]
 ) -> tuple[Check, list[Leak]]:
-    """Return the check of one data set against another, and what part of each split here is touched."""
+    """Return the check of one dataset against another, and what part of each split here is touched."""
     found = CheckBuilder(f"against {name}")
     found.count = sum(totals.values())
     leaks = _named("volume-overlap", touched(here.volumes, other.volumes, totals), name)
@@ -80,12 +80,12 @@ def against_check(
 
 
 def split_there(leak: Leak) -> str:
-    """Return the other data set's split."""
+    """Return the other dataset's split."""
     return leak.shared_with.rpartition(":")[2]
 
 
 def is_leak_across(leak: Leak) -> bool:
-    """Return whether what two data sets share is a leak: it is not where both use it for the same."""
+    """Return whether what two datasets share is a leak: it is not where both use it for the same."""
     return split_there(leak) != leak.of
 
 

@@ -1,4 +1,4 @@
-"""Reads dataset.yaml, metadata, hyperparameters and manifest, and holds them against what the plan gives."""
+"""Compares dataset.yaml, metadata, hyperparameters and manifest with what the plan gives."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -153,7 +153,7 @@ def _check_lines(manifest: Manifest, result: PartialResult, documents: Sequence[
     found.count = len(sums)
     for line in bad:
         found.error("checksum", f"{MANIFEST}:{line}", "not a line that sha256sum writes, or a path named again")
-    planned = [f"{folder}/{name}" for folder, names in result.claimed() for name in names]
+    planned = [f"{folder}/{name}" for folder, names in result.planned_names() for name in names]
     unnamed = [path for path in planned if path not in sums]
     for path in sorted(unnamed):
         found.error("checksum", path, "not in the manifest")

@@ -1,4 +1,4 @@
-"""Whether each planned slice lies in its place, as the kind of file and with the bytes that were planned: pure."""
+"""Whether each planned slice lies in its place with the planned kind and bytes, and what lies there unplanned."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -7,7 +7,7 @@ from planbalance.audit.check_builder import CheckBuilder
 from planbalance.audit.check_table import FILES, IMAGE_SUMS, LABEL_SUMS, LINKS, SOURCES, FoundProblem
 from planbalance.audit.checks.each_slice import Expected, Proof, slice_check
 from planbalance.audit.documents import OWN_FOLDER, counted_twice, listed_paths
-from planbalance.audit.file_facts import FileFacts, list_unclaimed, read_small
+from planbalance.audit.file_facts import FileFacts, list_unplanned, read_small
 from planbalance.audit.partial_result import PassResult
 from planbalance.audit.planned_dataset import Pairs, PlannedDataset, reachable
 from planbalance.audit.slice_facts import SliceFacts
@@ -188,30 +188,34 @@ _LIST_BYTES: Final = 1 << 31
 
 
 def check_unexpected_files(
-    dataset: PlannedDataset, looked: PassResult, documents: Iterable[str], volumes: VolumesByName, found: CheckBuilder
+    dataset: PlannedDataset,
+    pass_result: PassResult,
+    documents: Iterable[str],
+    volumes: VolumesByName,
+    found: CheckBuilder,
 ) -> None:
     """Note what lies in the tree and is not planned; images among it are slices that trainers would load.
 
     Those are counted with the others.
 
     Args:
-        dataset: the data set.
-        looked: what slices may claim, and what was listed.
+        dataset: the dataset.
+        pass_result: what slices may claim, and what was listed.
         documents: what else is planned.
         volumes: tells the volume of an image.
         found: takes the problems.
     """
-    result = looked.result
+    result = pass_result.result
     taken = {path.rpartition("/")[0] for path in result.folders}  # what lies in those is not planned
-    known = {folder for folder, names in looked.listed.items() if result.are_all_of(folder, names)} - taken
-    claimed = {folder: set(names) for folder, names in result.claimed() if folder not in known}
+    known = {folder for folder, names in pass_result.listed.items() if result.are_all_of(folder, names)} - taken
+    planned_names = {folder: set(names) for folder, names in result.planned_names() if folder not in known}
     for path in documents:
         folder, _, name = path.rpartition("/")
-        claimed.setdefault(folder, set()).add(name)
+        planned_names.setdefault(folder, set()).add(name)
     for path in result.folders:
         folder, _, name = path.rpartition("/")
-        claimed[folder].discard(name)
-    listing = list_unclaimed(dataset.root, claimed, leave_out=frozenset((OWN_FOLDER, *known)))
+        planned_names[folder].discard(name)
+    listing = list_unplanned(dataset.root, planned_names, leave_out=frozenset((OWN_FOLDER, *known)))
     for path, reason in listing.unreadable:
         found.error("unreadable", path, reason)
     for path, kind in sorted(listing.kinds.items()):

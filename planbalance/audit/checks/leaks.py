@@ -1,4 +1,4 @@
-"""What two splits share that is told by names and bytes: volumes, groups, identical files."""
+"""What two splits of a dataset share: volumes, patients, identical images, the same pixels, images that look alike."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -150,7 +150,7 @@ def shared_pixels(statistics: SliceStatistics) -> LeakCheck:
             continue
         pairs += [(pixels, image.split) for image in images]
         ties.append([(unit_of(image.volume, image.path), image.split) for image in images])
-        _say_same(found, sorted(images, key=lambda image: (_PLACE[image.split], image.path)))
+        _report_same_pixels(found, sorted(images, key=lambda image: (_PLACE[image.split], image.path)))
     _note_undecoded(found, statistics)
     note_blanks(found, blanks)
     result = with_shares(found, spread_of(pairs), statistics.totals)
@@ -158,7 +158,7 @@ def shared_pixels(statistics: SliceStatistics) -> LeakCheck:
     return result
 
 
-def _say_same(found: CheckBuilder, images: Sequence[SliceRecord]) -> None:
+def _report_same_pixels(found: CheckBuilder, images: Sequence[SliceRecord]) -> None:
     for image in images:
         earlier = (one for one in images if _PLACE[one.split] < _PLACE[image.split] and one.digest != image.digest)
         other = next(earlier, None)
@@ -236,7 +236,7 @@ class LeakChecks:
 
 
 class ImageLookup(NamedTuple):
-    """What is known of the images of a data set, beside their counts.
+    """What is known of the images of a dataset, beside their counts.
 
     Attributes:
         split_of: gives the splits of an image by its path.
@@ -257,7 +257,7 @@ def overlap_checks(
     options: VerifyOptions,
     progress: Progress,
 ) -> LeakChecks:
-    """Return the checks of volumes, groups, identical and similar images between the splits of one data set.
+    """Return the checks of volumes, groups, identical and similar images between the splits of one dataset.
 
     Raises:
         InputError: the group map that was asked for does not know a volume.

@@ -1,6 +1,6 @@
-"""What YOLOv5 and Ultralytics would make of a data set: what they pass over, what they take for a background.
+"""What YOLOv5 and Ultralytics would make of a dataset: what they pass over, what they take for a background.
 
-The rules were read in YOLOv5 7.0 and Ultralytics 8.4 (DOMAIN, "What trainers do with a data set"). Pure.
+The rules were read in YOLOv5 7.0 and Ultralytics 8.4 (docs/explanation/trainers.md). Pure.
 """
 
 import os
@@ -42,7 +42,7 @@ def _note_loads(found: CheckBuilder, loads: Sequence[Load]) -> None:
 def planned_view(
     header: PlanHeader, statistics: SliceStatistics, mode: Mode, problems: Iterable[Problem], loads: Sequence[Load]
 ) -> Check:
-    """Return the trainers' view of a data set that this tool built.
+    """Return the trainers' view of a dataset that this tool built.
 
     Args:
         header: the plan's.
@@ -71,7 +71,7 @@ def unplanned_view(
     leftovers: int,
     loads: Sequence[Load],
 ) -> Check:
-    """Return the trainers' view of somebody's data set, as warnings.
+    """Return the trainers' view of somebody's dataset, as warnings.
 
     Args:
         statistics: of its images.
@@ -94,7 +94,7 @@ def unplanned_view(
         found.warning("dataset-yaml", yaml.path, "it names no val: trainers stop")
     if yaml is not None and not yaml.moved and root is not None and not root.startswith("/"):
         message = (
-            f"`path: {root}` is relative: YOLOv5 looks below its own folder, Ultralytics below its data sets' folder"
+            f"`path: {root}` is relative: YOLOv5 looks below its own folder, Ultralytics below its datasets' folder"
         )
         found.warning("dataset-yaml", "path:", message)
     if leftovers:
@@ -172,11 +172,11 @@ def unlabelled_problems(images: Sequence[Labelled], roots: Iterable[str]) -> Ite
     if not lacking:
         return
     places = {os.path.dirname(image.path) for _, members in lacking for image in members}
-    claimed = {label_of(image.path) for image in images}
+    planned_names = {label_of(image.path) for image in images}
     strays = [
         path
         for path in islice(_files_below(sorted({*roots, *places})), _MOST_FILES)
-        if path[-4:].lower() == ".txt" and path not in claimed
+        if path[-4:].lower() == ".txt" and path not in planned_names
     ]
     yield from filter(None, (_judge(name, members, strays) for name, members in lacking))
 
