@@ -5,10 +5,12 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from pkgutil import iter_modules
 
 import click
 import pytest
 
+import planbalance
 from planbalance.cli.program import COMMANDS, cli
 from tests.docs.blocks import as_pattern, blocks
 from tests.docs.places import DOCS, REPOSITORY
@@ -78,6 +80,22 @@ def test_files_that_a_page_links_to_are_there(page: Path) -> None:
             continue
         path = Path(os.path.normpath(page.parent / target))
         assert path.exists() or named(path).removeprefix("docs/") in made, f"{named(page)} links to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_files_of_the_repository_that_a_page_names_are_there(page: Path) -> None:
+    """`planbalance/naming/rules.py` in a sentence: a module that was renamed is renamed there too."""
+    text = re.sub(r"^\s*```.*?^\s*```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for path in re.findall(r"`((?:planbalance|tests|docs|benchmarks)/[\w/.-]*(?:\.\w+|/))`", text):
+        if "NAME" not in path:
+            assert (REPOSITORY / path).exists(), f"{named(page)} names {path}"
+
+
+def test_the_map_of_packages_names_each_of_them_once() -> None:
+    rows = re.findall(r"^\| (`[^|]+) \|", (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE)
+    mapped = [name.rstrip("/") for row in rows for name in re.findall(r"`([\w/]+)`", row)]
+    there = [each.name for each in iter_modules(planbalance.__path__) if not each.name.startswith("_")]
+    assert sorted(mapped) == sorted(there)
 
 
 # ---- the tests of these tests ---------------------------------------------------------------------------------------
