@@ -649,12 +649,10 @@ def _write_report(path: str, audit: Audit, plan: PlanFile | None, dataset: str) 
 
         write_page(path, plan, PageOptions(dataset=dataset, audit=audit))
         return
-    from importlib.metadata import version
-
-    from planbalance.report.statement import statement
+    from planbalance.report.statement import statement, tool_version
     from planbalance.report.verify import verify_document, verify_markdown
 
-    sentence = statement(audit, dataset=dataset, tool=f"planbalance {version('planbalance')}")
+    sentence = statement(audit, dataset=dataset, tool=f"planbalance {tool_version()}")
     with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(verify_markdown(verify_document(audit), sentence))
 

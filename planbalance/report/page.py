@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
@@ -29,6 +28,7 @@ from planbalance.report.footprint import Footprint, footprint
 from planbalance.report.found import Shown
 from planbalance.report.naming import reading_of_audit, reading_of_header, slices_text, texts_of, unit_text
 from planbalance.report.samples import Places, count_all_boxes, draw_samples
+from planbalance.report.statement import tool_version
 from planbalance.report.subject import how_built
 from planbalance.report.svg import matplotlib
 from planbalance.report.table import plain, size
@@ -145,11 +145,11 @@ def render(plan: Shown | None, options: PageOptions, progress: Progress) -> byte
             f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
             "base-uri 'none'; form-action 'none'"
         ),
-        "version": _version(),
+        "version": tool_version(),
         "dataset": options.dataset,
         "audit": None
         if options.audit is None
-        else audited(options.audit, options.dataset, f"planbalance {_version()}", progress),
+        else audited(options.audit, options.dataset, f"planbalance {tool_version()}", progress),
         "plan": None,
         "as_found": options.as_found,
         "warnings": (),
@@ -225,13 +225,6 @@ def _asset(name: str) -> str:
 def _hash(text: str) -> str:
     """Return a hash source of Content Security Policy Level 3, 6.6.2.2."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"
-
-
-def _version() -> str:
-    try:
-        return version("planbalance")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def embedded_json(value: object) -> str:
