@@ -8,6 +8,7 @@ from planbalance.audit.partial_result import PartialResult
 from planbalance.audit.planned import judge_blocks
 from planbalance.audit.planned_dataset import PlannedDataset, find_folder, find_planned_dataset, open_plan
 from planbalance.audit.verify import verify
+from planbalance.decode import quiet_decoders
 from planbalance.errors import IncompleteError, UsageError
 from planbalance.model import Audit, Progress, Silent
 from planbalance.shards import Shard, cut
@@ -36,6 +37,7 @@ def subject_of(dataset: str | None, options: VerifyOptions) -> PlannedDataset:
     return planned
 
 
+@quiet_decoders
 def judge_shard(
     planned: PlannedDataset, options: VerifyOptions, shard: Shard, progress: Progress | None = None
 ) -> bytes:

@@ -14,6 +14,7 @@ from planbalance.audit.planned_dataset import find_folder, find_planned_dataset,
 from planbalance.audit.result import DatasetResult, NamesRead
 from planbalance.audit.summary import sentence
 from planbalance.audit.unplanned import audit_unplanned
+from planbalance.decode import quiet_decoders
 from planbalance.errors import PlanError, UsageError
 from planbalance.model import SPLITS, Audit, Check, Problem, Progress, Silent, SplitCount
 from planbalance.planstore import PlanFile
@@ -23,6 +24,7 @@ _DEFAULT_PLAN = "plan.json"
 _DOUBT = "the reading of names is in doubt"
 
 
+@quiet_decoders
 def verify(
     dataset: str | None,
     options: VerifyOptions,
