@@ -46,7 +46,7 @@ class CheckStatus(NamedTuple):
         return self._sources_reason() if kind.name == SOURCES else ""
 
     def _links_reason(self, found: CheckBuilder) -> str:
-        if self.dataset.mode in ("copy", "reflink") and not found.failed:
+        if self.dataset.traits.owns_images and not found.failed:
             return f"{self.dataset.mode} mode has no links"
         if self.dataset.mode != "hardlink":
             return ""
@@ -62,7 +62,7 @@ class CheckStatus(NamedTuple):
         if not dangling:
             return
         dataset = self.dataset
-        what = "paths in the lists" if dataset.mode == "list" else "links"
+        what = "links" if dataset.traits.places_files else "paths in the lists"
         yield f"{dangling:,} {what} lead to files that are gone"
         gone = _gone_inputs(dataset)
         if gone:
@@ -80,7 +80,7 @@ class CheckStatus(NamedTuple):
         return "no sums to compare with: the build wrote no manifest, the plan holds none (--hash-images)"
 
     def _sources_reason(self) -> str:
-        if self.absent and self.dataset.mode not in ("symlink", "list"):
+        if self.absent and not self.dataset.traits.by_path:
             return f"the input {self.absent[0]} is not here"
         if not self.expected.linked and not self.expected.reading.sources:
             return "quick: a copy does not need its sources"

@@ -64,9 +64,9 @@ def bulk_path(reading: ReadOptions) -> BulkPath | None:
     where a check is registered that the path's proofs do not satisfy (`checks/each_slice.py`).
     """
     path = None
-    if not reading.images and not reading.labels and reading.mode != "list":
+    if not reading.images and not reading.labels and reading.traits.places_files:
         path = BulkPath.BY_SIZE
-    elif reading.mode in ("copy", "reflink") and reading.images and reading.fingerprinter is None:
+    elif reading.traits.owns_images and reading.images and reading.fingerprinter is None:
         path = BulkPath.BY_CONTENT
     return path if path is not None and may_confirm(PROVEN[path]) else None
 
@@ -81,7 +81,7 @@ def are_in_place(places: BlockPaths, reading: ReadOptions) -> list[bool]:
     """
     labels = _of_size(f"{reading.root}/{places.labels}", places.label_names, [each[8] for each in places.operations])
     at = f"{reading.root}/{places.images}"
-    if reading.mode in ("copy", "reflink"):
+    if reading.traits.owns_images:
         images = _of_size(at, places.names, [each[6] for each in places.operations])
     else:
         images = _linked(at, places, reading)

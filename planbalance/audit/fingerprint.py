@@ -1,10 +1,7 @@
-"""What an image looks like, as an audit holds it; and who makes that of its bytes, where the extra is installed."""
+"""What an image looks like, as an audit holds it for every slice (`near_duplicates` makes and compares it)."""
 
 from collections.abc import Callable
 from typing import NamedTuple
-
-from planbalance.decode import NoPictureError, decode
-from planbalance.errors import UsageError
 
 
 class Fingerprint(NamedTuple):
@@ -33,27 +30,3 @@ class FingerprintResult(NamedTuple):
 
 
 Fingerprinter = Callable[[bytes, str], FingerprintResult]  # (content, path) -> what it looks like
-
-
-def fingerprinter() -> Fingerprinter:
-    """Return what tells how an image looks.
-
-    Raises:
-        UsageError: numpy is not installed.
-    """
-    try:
-        from planbalance.audit.near_duplicates import fingerprint_of  # noqa: PLC0415 - needs an extra
-    except ImportError:
-        raise UsageError(
-            "--near-duplicates needs numpy, which is not installed.",
-            kind="extra-missing",
-            hint="pip install 'planbalance[near-duplicates]'",
-        ) from None
-
-    def look(data: bytes, path: str) -> FingerprintResult:
-        try:
-            return FingerprintResult(fingerprint_of(decode(data, dicom=path.lower().endswith(".dcm"))))
-        except NoPictureError as error:
-            return FingerprintResult(None, str(error))
-
-    return look

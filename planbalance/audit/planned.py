@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from planbalance import handoff
-from planbalance.audit.blank import blank_at
 from planbalance.audit.check_builder import CheckBuilder, not_checked
 from planbalance.audit.check_status import CheckStatus
 from planbalance.audit.check_table import (
@@ -32,9 +31,9 @@ from planbalance.audit.checks.leaks import ImageLookup, overlap_checks
 from planbalance.audit.checks.trainers import planned_view, stale_caches
 from planbalance.audit.dispatch import SlicePass
 from planbalance.audit.documents import DATASET_YAML, HYPS, MANIFEST, METADATA, Manifest
-from planbalance.audit.fingerprint import fingerprinter
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.partial_result import PartialResult
+from planbalance.audit.pictures import blank_at, fingerprinter
 from planbalance.audit.planned_dataset import PlannedDataset
 from planbalance.audit.result import DatasetResult, NamesRead
 from planbalance.audit.slice_facts import ReadOptions
@@ -94,7 +93,7 @@ def audit_planned(
     builders = {kind.name: CheckBuilder(kind.name) for kind in of_each_slice()}
     by_trainers = [problem for name, problem in result.found if name == TRAINERS_VIEW]
     if not options.quick:
-        lists: dict[str, Split] = {f"{split}.txt": split for split in SPLITS} if dataset.mode == "list" else {}
+        lists: dict[str, Split] = {} if dataset.traits.places_files else {f"{split}.txt": split for split in SPLITS}
         by_trainers += stale_caches(result.newest, lists, partial(_at, dataset))
     loads = loads_of(result.loads)
     for name, problem in result.found:
@@ -103,7 +102,7 @@ def audit_planned(
     if result.overshoot is not None:
         builders[LABELS].notes.append(overshoot_sentence(result.overshoot))
     check_unexpected_files(dataset, pass_result, _documents(dataset), volumes, builders[FILES])
-    if dataset.mode == "list":
+    if not dataset.traits.places_files:
         check_lists(dataset, builders[FILES])
     if manifest is not None and manifest_found is not None:
         check_manifest(dataset, manifest, result, manifest_found)
@@ -138,7 +137,7 @@ def audit_planned(
 
 def _reading(dataset: PlannedDataset, options: VerifyOptions, absent: Sequence[str]) -> ReadOptions:
     """Return what to read; sources are not looked at where an input is not on this machine."""
-    sources = dataset.mode == "hardlink" or (dataset.mode in ("copy", "reflink") and not options.quick)
+    sources = dataset.mode == "hardlink" or (dataset.traits.owns_images and not options.quick)
     names = dataset.header.names
     return ReadOptions(
         root=dataset.root,
@@ -165,12 +164,12 @@ def _documents(dataset: PlannedDataset) -> Iterator[str]:
         yield HYPS
     if wants_manifest(dataset):
         yield MANIFEST
-    if dataset.mode == "list":
+    if not dataset.traits.places_files:
         yield from (f"{split}.txt" for split in SPLITS)
 
 
 def _no_manifest(dataset: PlannedDataset) -> Check:
-    without = "built with --checksum none" if dataset.mode == "copy" else f"{dataset.mode} mode writes none"
+    without = "built with --checksum none" if dataset.traits.copies_images else f"{dataset.mode} mode writes none"
     return not_checked(MANIFEST_CHECK, without)
 
 
@@ -190,7 +189,7 @@ def _groups(dataset: PlannedDataset, options: VerifyOptions) -> tuple[dict[str, 
 
 def _split_of(dataset: PlannedDataset) -> Callable[[str], tuple[Split, ...]]:
     """Return what gives an image's split by its path; in list mode the plan tells it."""
-    if dataset.mode != "list":
+    if dataset.traits.places_files:
         return lambda path: tuple(split for split in SPLITS if path.startswith(f"images/{split}/"))
     known: dict[str, tuple[Split, ...]] = {}
 
@@ -208,4 +207,4 @@ def _at(dataset: PlannedDataset, path: str) -> str:
 
 
 def _blank(dataset: PlannedDataset, path: str) -> bool:
-    return blank_at(_at(dataset, path), follow=dataset.mode in ("symlink", "list"))
+    return blank_at(_at(dataset, path), follow=dataset.traits.by_path)

@@ -11,7 +11,7 @@ from planbalance.audit.file_facts import look, read_small
 from planbalance.destination import Destinations
 from planbalance.errors import InputError, PlanError
 from planbalance.model import SPLITS, Operation, PlanHeader
-from planbalance.modes import Mode
+from planbalance.modes import MODE_TABLE, Mode, ModeTraits
 from planbalance.planstore import PlanFile
 
 Pairs = tuple[tuple[str, str], ...]
@@ -155,6 +155,11 @@ class PlannedDataset(NamedTuple):
     def header(self) -> PlanHeader:
         """The plan's header."""
         return self.plan.header
+
+    @property
+    def traits(self) -> ModeTraits:
+        """What the table of modes says of the mode."""
+        return MODE_TABLE[self.mode]
 
     @property
     def elsewhere(self) -> bool:

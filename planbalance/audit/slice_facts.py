@@ -10,7 +10,7 @@ from planbalance.audit.trainer_loading import NOT_OPENED, TrainerOutcome, is_loa
 from planbalance.destination import Destinations, label_of
 from planbalance.labels import EMPTY, LabelFacts, read_label
 from planbalance.model import Keypoints, Operation
-from planbalance.modes import Mode
+from planbalance.modes import MODE_TABLE, Mode, ModeTraits
 
 NOTHING: Final = FileFacts("missing")
 _LABEL_BYTES: Final = 1 << 20
@@ -67,10 +67,15 @@ class ReadOptions(NamedTuple):
     fingerprinter: Fingerprinter | None = None
     keypoints: Keypoints | None = None
 
+    @property
+    def traits(self) -> ModeTraits:
+        """What the table of modes says of the mode."""
+        return MODE_TABLE[self.mode]
+
 
 def read_slices(operations: Sequence[Operation], destinations: Destinations, reading: ReadOptions) -> list[SliceFacts]:
     """Read what lies in the places of a batch of operations."""
-    if reading.mode == "list":
+    if not reading.traits.places_files:
         return [_listed(operation, reading) for operation in operations]
     linked = reading.mode == "symlink"
     look_at_source = reading.sources and not linked

@@ -79,7 +79,7 @@ class SliceJudge:
                 (slice_facts.image, slice_facts.image_facts),
                 (slice_facts.label, slice_facts.label_facts),
             )
-            if facts.kind == "folder" and reading.mode != "list"
+            if facts.kind == "folder" and reading.traits.places_files
         ]
         for slice_facts in slices:
             if slice_facts.trainer_outcome is not None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
-from planbalance.audit.blank import blank_at
 from planbalance.audit.check_builder import CheckBuilder, not_checked
 from planbalance.audit.check_table import CHECKS, LABELS, NOTHING_READ
 from planbalance.audit.checks.against import content_of
@@ -20,9 +19,9 @@ from planbalance.audit.checks.trainers import (
     unplanned_view,
 )
 from planbalance.audit.file_facts import list_followed, look
-from planbalance.audit.fingerprint import fingerprinter
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.partial_result import Newest, note_newest
+from planbalance.audit.pictures import blank_at, fingerprinter
 from planbalance.audit.result import DatasetResult, NamesRead
 from planbalance.audit.slice_statistics import Gap, SliceRecord, SliceStatistics, SplitOf, gaps
 from planbalance.audit.trainer_loading import Loads, TrainerOutcome, add_loads, loads_of, outcome_problems

@@ -128,7 +128,7 @@ def _places(dataset: PlannedDataset, operations: Sequence[Operation]) -> Iterato
     destinations = Destinations(dataset.header.sources, dataset.header.parameters["layout"])
     for each in operations:
         below = below_folder(each.image, folders[each.input])
-        at = "" if dataset.mode == "list" else f"{dataset.root}/{'/'.join(destinations.of(each))}"
+        at = f"{dataset.root}/{'/'.join(destinations.of(each))}" if dataset.traits.places_files else ""
         yield Place(dataset.inputs[each.input], each.image, below, prefixes[each.input], at)
 
 

@@ -57,7 +57,7 @@ def _compared(
 
 def dataset_yaml_check(dataset: PlannedDataset) -> Check:
     """Check dataset.yaml: everything but `path:` as planned; `path:` here, or the place that was planned."""
-    planned = handoff.dataset_yaml(dataset.header, dataset.output, listed=dataset.mode == "list")
+    planned = handoff.dataset_yaml(dataset.header, dataset.output, listed=not dataset.traits.places_files)
     found, value, expected = _compared(dataset, DATASET_YAML, planned, "dataset-yaml", yaml_value)
     if value is None:
         return found.check()
@@ -111,7 +111,7 @@ def hyps_check(dataset: PlannedDataset) -> Check:
 
 def wants_manifest(dataset: PlannedDataset) -> bool:
     """Return whether the build wrote a manifest."""
-    return dataset.mode == "copy" and (dataset.receipt is None or dataset.receipt.checksum == "sha256")
+    return dataset.traits.copies_images and (dataset.receipt is None or dataset.receipt.checksum == "sha256")
 
 
 def read_manifest(dataset: PlannedDataset) -> tuple[Manifest | None, CheckBuilder | None]:

@@ -32,7 +32,7 @@ class Expected(NamedTuple):
     @property
     def linked(self) -> bool:
         """Whether an image here is its source, so that an edit of the source is an edit of the dataset."""
-        return self.reading.mode in ("symlink", "hardlink", "list")
+        return not self.reading.traits.owns_images
 
 
 class Proof(Enum):

@@ -17,7 +17,7 @@ from planbalance.audit.slice_statistics import SliceStatistics
 from planbalance.audit.trainer_loading import load_note
 from planbalance.audit.trainer_rules import TRAINERS, label_of
 from planbalance.model import SPLITS, TRAINER_SUFFIXES, Check, Load, PlanHeader, Problem, Split, SplitYaml
-from planbalance.modes import Mode
+from planbalance.modes import MODE_TABLE, Mode
 from planbalance.text import counted
 
 
@@ -58,7 +58,7 @@ def planned_view(
     _note_loads(found, loads)
     if header.names is None:
         found.warning("dataset-yaml", "dataset.yaml", "no class names: trainers ask for them")
-    if mode == "list":
+    if not MODE_TABLE[mode].places_files:
         found.notes.append("Ultralytics writes *.cache into the source's label folders")
     return found.check()
 

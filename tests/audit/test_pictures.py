@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from planbalance.audit.blank import shows_nothing
+from planbalance.audit.pictures import shows_nothing
 from tests.audit.pictures import png
 
 

@@ -1,0 +1,50 @@
+"""Decodes images for the audit: whether one shows nothing (two black slices are no leak), and its fingerprint."""
+
+from typing import Final
+
+from planbalance.audit.file_facts import read
+from planbalance.audit.fingerprint import Fingerprinter, FingerprintResult
+from planbalance.decode import NoPictureError, decode, is_one_value
+from planbalance.errors import UsageError
+
+_PICTURE_BYTES: Final = 1 << 26
+
+
+def shows_nothing(data: bytes) -> bool:
+    """Return whether a file has no byte, one byte value only, or is a picture of equal pixels."""
+    if not data or data.count(data[:1]) == len(data):
+        return True
+    try:
+        return is_one_value(decode(data, dicom=data[128:132] == b"DICM").image)
+    except NoPictureError:
+        return False
+
+
+def blank_at(path: str, *, follow: bool) -> bool:
+    """Return whether the image at a path shows nothing."""
+    facts = read(path, follow=follow, keep=True, most=_PICTURE_BYTES)
+    return facts.data is not None and shows_nothing(facts.data)
+
+
+def fingerprinter() -> Fingerprinter:
+    """Return the function that makes the fingerprint of an image of its bytes and its path.
+
+    Raises:
+        UsageError: numpy is not installed.
+    """
+    try:
+        from planbalance.audit.near_duplicates import fingerprint_of  # noqa: PLC0415 - needs an extra
+    except ImportError:
+        raise UsageError(
+            "--near-duplicates needs numpy, which is not installed.",
+            kind="extra-missing",
+            hint="pip install 'planbalance[near-duplicates]'",
+        ) from None
+
+    def made_of(data: bytes, path: str) -> FingerprintResult:
+        try:
+            return FingerprintResult(fingerprint_of(decode(data, dicom=path.lower().endswith(".dcm"))))
+        except NoPictureError as error:
+            return FingerprintResult(None, str(error))
+
+    return made_of
