@@ -18,7 +18,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from planbalance import guard, resolve
+from planbalance import path_safety, resolve
 from planbalance.errors import InputError, PlanError, UsageError
 from planbalance.executor.threads import without_collecting
 from planbalance.model import (
@@ -36,8 +36,8 @@ from planbalance.model import (
 )
 from planbalance.modes import MODES
 from planbalance.options.declare import made, spelled
-from planbalance.places import all_guarded, guarded, is_within
-from planbalance.planfile import Content, SealedPlan, naming_document, told_document
+from planbalance.path_relation import all_guarded, guarded, is_within
+from planbalance.planfile import Content, SealedPlan, naming_document, source_document
 from planbalance.planstore import PlanFile, save_plan
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def scan(
     else:
         places = planner.places_of(snapshot.inputs, snapshot.images, paths)
         (names, warnings), naming, shared_ids = source.read(places), Naming(source.rule), "same"
-        reading = told_document(naming, examples(places, names), warnings)
+        reading = source_document(naming, examples(places, names), warnings)
     volumes = planner.group_into_volumes(
         snapshot, naming, positive_classes=classes, group_map=groups, shared_ids=shared_ids, names=names
     )
@@ -317,8 +317,8 @@ def _scanned(
 
     resolved = resolve_inputs(specs)
     places = [place for spec, found in zip(specs, resolved, strict=True) for place in _places_of(spec, found)]
-    guard.refuse_output(options.output, places)
-    guard.refuse_files({} if plan_file is None else {"plan file": plan_file}, places)
+    path_safety.refuse_output(options.output, places)
+    path_safety.refuse_files({} if plan_file is None else {"plan file": plan_file}, places)
     return scan_inputs(specs, hash_images=options.hash_images, jobs=jobs, progress=progress or Silent(), found=resolved)
 
 
@@ -458,7 +458,7 @@ def slurm(
     files = batch_files(os.path.abspath(plan), chosen, nodes, own_program())
     folder = os.path.abspath(into)
     paths = {f"batch file {name}": os.path.join(folder, name) for name in (files.array_name, files.finish_name)}
-    guard.refuse_files(paths, all_guarded(header.inputs, header.sources))
+    path_safety.refuse_files(paths, all_guarded(header.inputs, header.sources))
     save_batch_files(files, folder)
     return files
 
@@ -623,7 +623,7 @@ def check_report(report: str, dataset: str | None, request: "VerifyRequest") -> 
         dataset = open_plan(request.plan or DEFAULT_PLAN).header.output
     places = [os.path.abspath(one) for one in (dataset, *request.against)]
     folders = [os.path.dirname(place) if os.path.isfile(place) else place for place in places]
-    guard.refuse_files({"report": os.path.abspath(report)}, folders, what="dataset")
+    path_safety.refuse_files({"report": os.path.abspath(report)}, folders, what="dataset")
     if report.endswith(".html"):
         from planbalance.report.page import check_page
 

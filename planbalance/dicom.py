@@ -16,7 +16,7 @@ from planbalance.executor.processes import ProcessPool, process_count
 from planbalance.grouping import GroupMap, keyed_value
 from planbalance.model import Input, Progress, Silent, Volume
 from planbalance.naming import Names
-from planbalance.slicemap import Place, Told
+from planbalance.slicemap import Place, SourceReading
 from planbalance.text import counted, some
 
 SERIES: Final = "SeriesInstanceUID"
@@ -116,7 +116,7 @@ class SeriesSource:
         """What the plan stores of the source."""
         return {"volume_from": f"dicom:{SERIES}"}
 
-    def read(self, places: Sequence[Place]) -> Told:
+    def read(self, places: Sequence[Place]) -> SourceReading:
         """Return the series of the images.
 
         Raises:
@@ -136,7 +136,7 @@ class SeriesSource:
         series = _column(found, SERIES)
         ids = {uid: f"series-{keyed_value(SERIES, uid, self._key)[:16]}" for uid in set(series)}
         numbers = [int(text) if _WHOLE.fullmatch(text) else None for text in _column(found, "InstanceNumber")]
-        return Told(Names([ids[uid] for uid in series], numbers, None))
+        return SourceReading(Names([ids[uid] for uid in series], numbers, None))
 
 
 def groups_from_headers(

@@ -7,21 +7,10 @@ layout; so plans of data that were moved, or laid out otherwise, compare as equa
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from planbalance.destination import Destinations
-from planbalance.model import SPLITS, Operation, PlanHeader, Split
-
-
-class ReadablePlan(Protocol):
-    """A plan that can be read: `planstore.PlanFile` is one."""
-
-    @property
-    def header(self) -> PlanHeader:
-        """The plan's first line."""
-
-    def operations(self) -> Iterator[Operation]:
-        """Yield every slice that the plan keeps."""
+from planbalance.model import SPLITS, Operation, PlanHeader, ReadablePlan, Split
 
 
 class Moved(NamedTuple):

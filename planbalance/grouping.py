@@ -15,8 +15,7 @@ from typing import Final, Literal
 
 from planbalance.errors import InputError
 from planbalance.model import IMAGE_SUFFIXES, SPLITS, Split, split_of_word
-from planbalance.text import counted as counted  # noqa: PLC0414 - until all modules of the audit import it from there
-from planbalance.text import some as some  # noqa: PLC0414 - as above
+from planbalance.text import counted, some
 from planbalance.union_find import UnionFind
 
 GroupSource = Literal["map", "dicom"]

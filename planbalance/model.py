@@ -7,7 +7,7 @@ parts: `Path` objects are too slow for loops over files.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from planbalance.modes import Mode
@@ -307,8 +307,8 @@ class SlicesPerVolume(NamedTuple):
         return cls(numbers[0], median, numbers[-1], len(numbers), numbers.count(1))
 
 
-# The rules by which names tell nothing: the plan alone says which slice is of which volume.
-TOLD_RULES: Final = ("slice-map", "dicom")
+# The rules by which a table or DICOM headers give the volumes: names do not, so only the plan tells a slice's volume.
+EXTERNAL_RULES: Final = ("slice-map", "dicom")
 
 
 GUIDES_RULE: Final = "im-dash"  # of names as the guide has them
@@ -319,7 +319,7 @@ class Naming(NamedTuple):
 
     Attributes:
         rule: a name of the registry `naming.RULES`; `slice-map` or `dicom` where volumes are not read from names
-            (`TOLD_RULES`).
+            (`EXTERNAL_RULES`).
         pattern: the regular expression of `regex`, else None.
     """
 
@@ -458,6 +458,17 @@ class PlannedVolume(NamedTuple):
     kept: int
     dropped: str
     missing: str
+
+
+class ReadablePlan(Protocol):
+    """A plan that can be read, such as `planstore.PlanFile`."""
+
+    @property
+    def header(self) -> PlanHeader:
+        """The plan's first line."""
+
+    def operations(self) -> Iterator[Operation]:
+        """Yield every slice that the plan keeps."""
 
 
 # ---- what happened --------------------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ class Place(NamedTuple):
         return f"{self.root.rstrip('/')}/{self.path}"
 
 
-class Told(NamedTuple):
+class SourceReading(NamedTuple):
     """What is known of images whose names were not read: a column each, in their order, and sentences to say."""
 
     names: Names
@@ -79,7 +79,7 @@ class VolumeSource(Protocol):
     def tells_patients(self) -> bool:
         """Whether it says the patients, who are then the groups."""
 
-    def read(self, places: Sequence[Place]) -> Told:
+    def read(self, places: Sequence[Place]) -> SourceReading:
         """Return what is said of the images. Raises InputError where it says nothing of one of them."""
 
 
@@ -141,7 +141,7 @@ class SliceMap:
         """Whether it has a column of patients, who are then the groups."""
         return "patient" in self.columns
 
-    def read(self, places: Sequence[Place]) -> Told:
+    def read(self, places: Sequence[Place]) -> SourceReading:
         """Return what the rows say of the images.
 
         Raises:
@@ -161,8 +161,10 @@ class SliceMap:
             _shared([row.patient or "" for row in rows]) if self.tells_patients else None,
         )
         if not unused:
-            return Told(names)
-        return Told(names, (f"{self.name}: {counted(len(unused), 'row')} of no image here: {some(unused, 3)}.",))
+            return SourceReading(names)
+        return SourceReading(
+            names, (f"{self.name}: {counted(len(unused), 'row')} of no image here: {some(unused, 3)}.",)
+        )
 
     def _without_row(self, lacking: Sequence[Place], total: int, unused: Sequence[str]) -> InputError:
         shown = some((place.path for place in lacking), 3)

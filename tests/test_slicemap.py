@@ -13,7 +13,7 @@ import pytest
 from planbalance import api
 from planbalance.errors import InputError, PlanbalanceError, PlanError, UsageError
 from planbalance.grouping import GroupMap, require_known, spelled_otherwise
-from planbalance.model import TOLD_RULES, Naming, PlanHeader
+from planbalance.model import EXTERNAL_RULES, Naming, PlanHeader
 from planbalance.naming import RULES, says_volumes
 from planbalance.planfile import parse_header
 from planbalance.planfile.header import OPENING, header_digest
@@ -21,7 +21,7 @@ from planbalance.report.commands import steps
 from planbalance.report.facts import Tally
 from planbalance.report.show import volume_document
 from planbalance.report.slice import Asked, slice_documents
-from planbalance.slicemap import Place, Told, parse_columns, parse_slice_map
+from planbalance.slicemap import Place, SourceReading, parse_columns, parse_slice_map
 from tests.builders import write, yolo_tree
 
 BELOW = ("a/01.png", "a/02.png", "b/03.png", "04.png")
@@ -31,7 +31,7 @@ def places(*below: str) -> list[Place]:
     return [Place("/data/in", f"images/{one}", one) for one in below or BELOW]
 
 
-def told(text: str, *below: str, columns: str | None = None) -> Told:
+def told(text: str, *below: str, columns: str | None = None) -> SourceReading:
     chosen = None if columns is None else parse_columns(columns)
     return parse_slice_map(text.encode(), columns=chosen, name="m.csv").read(places(*below))
 
@@ -414,7 +414,7 @@ def test_volumes_counted_within_patients_are_refused(numbered: Path, plan: Run) 
 
 
 def test_the_rules_by_which_names_tell_nothing_are_those_without_a_reader() -> None:
-    assert {rule for rule in RULES if not says_volumes(Naming(rule))} == set(TOLD_RULES)
+    assert {rule for rule in RULES if not says_volumes(Naming(rule))} == set(EXTERNAL_RULES)
 
 
 def test_a_plan_without_a_map_says_nothing_of_one(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
-from planbalance import handoff
+from planbalance import dataset_files
 from planbalance.audit.check_builder import CheckBuilder, not_checked
 from planbalance.audit.check_status import CheckStatus
 from planbalance.audit.check_table import (
@@ -160,7 +160,7 @@ def _reading(dataset: PlannedDataset, options: VerifyOptions, absent: Sequence[s
 def _documents(dataset: PlannedDataset) -> Iterator[str]:
     """Yield what stands beside the slices by plan."""
     yield from (DATASET_YAML, METADATA)
-    if handoff.hyp_yaml(dataset.header) is not None:
+    if dataset_files.hyp_yaml(dataset.header) is not None:
         yield HYPS
     if wants_manifest(dataset):
         yield MANIFEST

@@ -45,7 +45,7 @@ from planbalance.model import (
     Split,
 )
 from planbalance.naming import Name, Names, find_names, reader
-from planbalance.planfile import naming_document, told_document
+from planbalance.planfile import naming_document, source_document
 from planbalance.scan import scan
 from planbalance.slicemap import Place, examples
 
@@ -263,7 +263,7 @@ def _names(
         for image in images
     ]
     names, warnings = options.volume_source.read(places)
-    document = told_document(Naming(options.volume_source.rule), examples(places, names), warnings)
+    document = source_document(Naming(options.volume_source.rule), examples(places, names), warnings)
     patients = names.patients or [None] * len(images)
     return map(Name, names.volumes, names.numbers, patients), _names_read(document, names, options)
 

@@ -7,9 +7,9 @@ from planbalance.audit.check_table import VOLUMES
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.planned_dataset import PlannedDataset
 from planbalance.destination import Destinations
-from planbalance.model import TOLD_RULES, Check, Naming, Operation, PlanHeader, Source
+from planbalance.model import EXTERNAL_RULES, Check, Naming, Operation, PlanHeader, Source
 from planbalance.naming import Name, find_naming, read_names, reader
-from planbalance.planfile import id_prefixes, naming_document, told_document
+from planbalance.planfile import id_prefixes, naming_document, source_document
 from planbalance.slicemap import Place, examples
 
 FROM_PLAN: Final = "volumes are those of the plan: names do not tell them"
@@ -20,9 +20,9 @@ FROM_SOURCE: Final = {
 
 
 def planned_naming(header: PlanHeader) -> Naming | None:
-    """Return the rule that the plan stores; None where names tell nothing (`TOLD_RULES`)."""
+    """Return the rule that the plan stores; None where names tell nothing (`EXTERNAL_RULES`)."""
     rule = header.naming["rule"]
-    return None if rule in TOLD_RULES else Naming(rule, header.naming.get("pattern"))
+    return None if rule in EXTERNAL_RULES else Naming(rule, header.naming.get("pattern"))
 
 
 class VolumesByName:
@@ -111,7 +111,7 @@ def planned_volumes(dataset: PlannedDataset, options: VerifyOptions) -> VolumesB
         places = list(_places(dataset, operations))
         names, warnings = options.volume_source.read(places)
         keys = [(each.input, each.image) for each in operations]
-        document = told_document(Naming(options.volume_source.rule), examples(places, names), warnings)
+        document = source_document(Naming(options.volume_source.rule), examples(places, names), warnings)
         return VolumesByName(header, None, dict(zip(keys, names.volumes, strict=True)), document)
     if options.volume_pattern is not None:
         below = Destinations(header.sources, "keep").below

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from planbalance import api, guard
+from planbalance import api, path_safety
 from planbalance.api import DEFAULT_PLAN, Planned, fold_file
 from planbalance.cli import config
 from planbalance.cli.options import PATH, command, input_specs, inputs_options, option, output_option, takes
 from planbalance.cli.terminal import Answer, Terminal
 from planbalance.model import SPLITS, InputSpec
 from planbalance.options.plan import DEFAULT_SEED, PlanRequest
-from planbalance.places import all_guarded
+from planbalance.path_relation import all_guarded
 from planbalance.report.footprint import footprint_of
 from planbalance.report.plan import plan_document, plan_text
 from planbalance.report.table import Group, Renderable, heading, line
@@ -98,7 +98,7 @@ def _save(section: "NewSection", made: Planned, terminal: Terminal) -> None:
     from planbalance.cli.saved import save
 
     path = os.path.abspath(section.path)
-    guard.refuse_files({"file of options": path}, all_guarded(made.header.inputs, made.header.sources))
+    path_safety.refuse_files({"file of options": path}, all_guarded(made.header.inputs, made.header.sources))
     terminal.note(
         f"Wrote the options to {section.path}." if save(section) else f"{section.path} has these options already."
     )

@@ -37,7 +37,7 @@ _ERRORS: Final[Mapping[str, type[PlanbalanceError]]] = {
 # ---- on a worker --------------------------------------------------------------------------------------------------
 
 
-class Told(NamedTuple):
+class ShardOutcome(NamedTuple):
     """What a task says about its shard: plain values, for exceptions of ours do not travel.
 
     Attributes:
@@ -51,19 +51,19 @@ class Told(NamedTuple):
     worker: str
 
 
-def run_task(work: Callable[..., Any], shard: tuple[int, int], *words: object) -> Told:
+def run_task(work: Callable[..., Any], shard: tuple[int, int], *words: object) -> ShardOutcome:
     """Do the work of one shard: the task."""
     from distributed import get_worker
 
     worker = get_worker().address
     try:
-        return Told(None, work(Shard(*shard), *words), worker)
+        return ShardOutcome(None, work(Shard(*shard), *words), worker)
     except PlanbalanceError as error:
         more = {"kind": error.kind, "hint": error.hint, "paths": error.paths}
-        return Told((type(error).__name__, {"message": error.message, **more}), None, worker)
+        return ShardOutcome((type(error).__name__, {"message": error.message, **more}), None, worker)
     except Exception as error:  # one that the client cannot unpickle would leave it waiting for ever
         more = {"kind": "shard-failed", "hint": "is the same planbalance installed on the workers?", "paths": ()}
-        return Told(("IncompleteError", {"message": f"{type(error).__name__}: {error}", **more}), None, worker)
+        return ShardOutcome(("IncompleteError", {"message": f"{type(error).__name__}: {error}", **more}), None, worker)
 
 
 def build_shard(shard: Shard, plan_path: str, options: Mapping[str, Any], allow_edited: bool) -> Outcome:  # noqa: FBT001 - positions travel
@@ -293,7 +293,7 @@ class Crew:
         submitted: Future = client.submit(run_task, *words, pure=False, workers=workers, retries=0)
         return submitted
 
-    def _took_in(self, number: int, told: Told) -> bool:
+    def _took_in(self, number: int, told: ShardOutcome) -> bool:
         """Take in what a task said; return whether the shard is done. Raises what cannot be mended by another try."""
         if told.error is None:
             del self._waiting[number]

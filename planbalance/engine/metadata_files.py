@@ -9,7 +9,7 @@ from typing import Final
 
 import orjson
 
-from planbalance import fs, handoff
+from planbalance import dataset_files, fs
 from planbalance.engine.context import Context
 from planbalance.engine.job import Job
 from planbalance.engine.list_mode import list_name
@@ -36,13 +36,15 @@ def write_metadata(job: Job, staging: Staging, mode: Mode) -> NamedSums:
     Raises PlanError where the plan cannot be read any more; OSError.
     """
     header, root = job.plan.header, staging.tree.fd
-    metadata = handoff.metadata_of(header, job.stats.kept())
+    metadata = dataset_files.metadata_of(header, job.stats.kept())
     _write_anew(METADATA, root, (metadata,))
-    _write_anew(DATASET, root, (handoff.dataset_yaml(header, job.output, listed=not MODE_TABLE[mode].places_files),))
+    _write_anew(
+        DATASET, root, (dataset_files.dataset_yaml(header, job.output, listed=not MODE_TABLE[mode].places_files),)
+    )
     for split, lines in _lists(job).items():
         _write_anew(list_name(split), root, map(str.encode, lines))
     named = {METADATA: metadata}
-    hyp = handoff.hyp_yaml(header)
+    hyp = dataset_files.hyp_yaml(header)
     if hyp is not None:
         folder = staging.tree.folder(HYPS, make=True)
         try:
@@ -66,7 +68,7 @@ def finish_metadata(context: Context, staging: Staging, metadata: NamedSums, sum
 def count_files(job: Job, mode: Mode, *, with_manifest: bool) -> int:
     """Return how many files there are outside `.planbalance/` in the end."""
     placed = 2 * job.slices if MODE_TABLE[mode].places_files else len({each.split for each in job.stats.lists()})
-    return placed + 2 + (handoff.hyp_yaml(job.plan.header) is not None) + with_manifest
+    return placed + 2 + (dataset_files.hyp_yaml(job.plan.header) is not None) + with_manifest
 
 
 def _write_anew(name: str, dir_fd: int, chunks: Iterable[bytes]) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from planbalance import fs, guard
+from planbalance import fs, path_safety
 from planbalance.engine.errors import FULL, advice, reason
 from planbalance.engine.job import Job
 from planbalance.engine.placer import place_unchecked
@@ -19,7 +19,7 @@ from planbalance.engine.staging import PROBE, Staging, refuse_other_there
 from planbalance.errors import IncompleteError, PlanError
 from planbalance.model import Operation
 from planbalance.modes import MODE_TABLE, Mode
-from planbalance.places import all_guarded
+from planbalance.path_relation import all_guarded
 
 _RECEIPT_LIMIT: Final = 1 << 20
 # Files at the root, in hyps/ and in .planbalance/, and the folders that hold them.
@@ -53,7 +53,7 @@ def check(job: Job, pool: PlacerPool) -> None:
 
 def refuse_overlap(job: Job) -> None:
     """Refuse an output equal to, inside or around an input, by name and by device and inode (UsageError)."""
-    guard.refuse_output(job.output, all_guarded(job.roots, job.plan.header.sources))
+    path_safety.refuse_output(job.output, all_guarded(job.roots, job.plan.header.sources))
 
 
 def refuse_output(job: Job) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from planbalance.destination import text_fault
 from planbalance.errors import InputError
 from planbalance.model import SPLITS, Folder, Input, LayoutDifference, Problem, Split, SplitYaml, YamlKeys
-from planbalance.places import is_within
+from planbalance.path_relation import is_within
 
 if TYPE_CHECKING:
     from planbalance.datayaml import DatasetYaml

@@ -26,7 +26,7 @@ from planbalance.inputs.exports import (
 from planbalance.inputs.from_yaml import from_yaml, locate_splits, read_yaml
 from planbalance.inputs.layout import areas_with_splits, layout_areas
 from planbalance.model import SPLITS, InputSpec, LayoutDifference, Problem
-from planbalance.places import is_within
+from planbalance.path_relation import is_within
 from planbalance.text import counted
 
 _FEW_FOLDERS: Final = 50  # that are looked into for a hint

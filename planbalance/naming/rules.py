@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 from planbalance.backtracking import longest_text
 from planbalance.errors import UsageError
-from planbalance.model import Naming
+from planbalance.model import EXTERNAL_RULES, Naming
 from planbalance.naming.fields import without_export_suffix
 
 PATTERN_LENGTH: Final = 1000  # characters; patterns also come from plan files, which are not trusted
@@ -141,8 +141,7 @@ RULES: Final[dict[str, Rule]] = {
         Rule("parent-dir", lambda _: _read_parent_dir),
         Rule("image", lambda _: _read_image),
         Rule("regex", _regex_reader, offered=False),
-        Rule("slice-map", None, offered=False),
-        Rule("dicom", None, offered=False),
+        *(Rule(name, None, offered=False) for name in EXTERNAL_RULES),
     )
 }
 OFFERED: Final = tuple(rule.name for rule in RULES.values() if rule.offered)

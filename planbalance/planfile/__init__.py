@@ -8,6 +8,7 @@ Who checks what: `parse_header` the first line and its digest, `BlockReader` (or
 what needs all operations: collisions and counts. `parse_edited` does all of it in a document without digests.
 """
 
+from planbalance.planfile.blocks import BlockReader, parse_block
 from planbalance.planfile.counts import Content, content_of, slice_counts, volume_counts
 from planbalance.planfile.edited import EDITED_BYTES, parse_edited
 from planbalance.planfile.header import (
@@ -18,11 +19,10 @@ from planbalance.planfile.header import (
     id_prefixes,
     naming_document,
     parse_header,
-    told_document,
+    source_document,
 )
-from planbalance.planfile.lines import BlockReader, parse_block
 from planbalance.planfile.seal import TAIL, SealedPlan, first_line_of, format_mtime, seal
-from planbalance.planfile.whole import BlockFacts, Facts, KeptSlices, WholePlan
+from planbalance.planfile.whole_plan import BlockFacts, Facts, KeptSlices, WholePlan
 
 __all__ = (
     "BLOCK_BYTES",
@@ -48,6 +48,6 @@ __all__ = (
     "parse_header",
     "seal",
     "slice_counts",
-    "told_document",
+    "source_document",
     "volume_counts",
 )

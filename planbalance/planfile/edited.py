@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from planbalance.errors import PlanError
 from planbalance.model import Folder, Operation, PlanHeader, PlannedVolume, Source
+from planbalance.planfile.blocks import FIXED_MEMBERS, HASHES, BlockReader
 from planbalance.planfile.counts import slice_counts, volume_counts
 from planbalance.planfile.header import HEADER_MEMBERS, YAML_KEYS, check_schema, header_of, members_of, parse_header
-from planbalance.planfile.lines import FIXED_MEMBERS, HASHES, BlockReader
+from planbalance.planfile.json_values import damaged, hostile, list_of, malformed, object_of, shown
 from planbalance.planfile.seal import SealedPlan, seal
-from planbalance.planfile.values import damaged, hostile, list_of, malformed, object_of, shown
-from planbalance.planfile.whole import WholePlan, word_of
+from planbalance.planfile.whole_plan import WholePlan, word_of
 
 EDITED_BYTES: Final = 1 << 30
 _WORKED_OUT: Final = frozenset(("digest", "split_digest", "blocks"))

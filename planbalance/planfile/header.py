@@ -24,9 +24,9 @@ from planbalance.model import (
     Source,
     Split,
 )
-from planbalance.places import all_guarded, is_within, relation
+from planbalance.path_relation import all_guarded, is_within, relation
 from planbalance.planfile.counts import volume_counts
-from planbalance.planfile.values import (
+from planbalance.planfile.json_values import (
     EDITED_HINT,
     count_of,
     damaged,
@@ -177,8 +177,8 @@ def naming_document(
     }
 
 
-def told_document(naming: Naming, examples: Iterable[str], warnings: Iterable[str] = ()) -> dict[str, Any]:
-    """Return the same where names tell nothing (`TOLD_RULES`): the examples are of what is told in their stead."""
+def source_document(naming: Naming, examples: Iterable[str], warnings: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the same where names tell nothing (`EXTERNAL_RULES`): the examples are of what is told in their stead."""
     return {
         "rule": naming.rule,
         "pattern": None,

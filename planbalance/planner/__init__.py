@@ -8,7 +8,6 @@ from planbalance.planner.build import make_folds, make_plan
 from planbalance.planner.options import (
     DEFAULT_RATIOS,
     PlanOptions,
-    ReadablePlan,
     check_output,
     check_ratios,
     options_from_plan,
@@ -34,7 +33,6 @@ from planbalance.planner.volumes import (
 __all__ = (
     "DEFAULT_RATIOS",
     "PlanOptions",
-    "ReadablePlan",
     "Selection",
     "below_folders",
     "check_output",

@@ -1,16 +1,16 @@
 """What decides a plan, beside the input: options, checked, and the ones that an older plan hands down."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from planbalance.errors import PlanError, UsageError
 from planbalance.grouping import GroupMap
-from planbalance.model import TOLD_RULES, Input, Operation, PlanHeader, SharedIds, Split
+from planbalance.model import EXTERNAL_RULES, Input, PlanHeader, ReadablePlan, SharedIds, Split
 from planbalance.options.plan import DEFAULT_SEED, PlanChoices
-from planbalance.places import all_guarded, overlap_refused, relation
+from planbalance.path_relation import all_guarded, overlap_refused, relation
 from planbalance.planfile import id_prefixes
 from planbalance.slicemap import VolumeSource
 from planbalance.text import some
@@ -19,17 +19,6 @@ from planbalance.text import some
 DEFAULT_RATIOS: Final = (Decimal("0.7"), Decimal("0.15"), Decimal("0.15"))
 _DECIMAL: Final = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?", re.ASCII)
 _DIGITS: Final = 12
-
-
-class ReadablePlan(Protocol):
-    """A plan that can be read: `planstore.PlanFile` is one."""
-
-    @property
-    def header(self) -> PlanHeader:
-        """The plan's first line."""
-
-    def operations(self) -> Iterator[Operation]:
-        """Yield every slice that the plan keeps."""
 
 
 @dataclass(frozen=True)
@@ -270,7 +259,7 @@ def options_from_plan(header: PlanHeader) -> dict[str, Any]:
 
 def _pattern(naming: Mapping[str, Any]) -> dict[str, str]:
     """Return the older plan's `volume_pattern`; nothing where names tell nothing, and a source must be given again."""
-    if naming["rule"] in TOLD_RULES:
+    if naming["rule"] in EXTERNAL_RULES:
         return {}
     return {"volume_pattern": _text(naming["pattern"] if naming["rule"] == "regex" else naming["rule"])}
 

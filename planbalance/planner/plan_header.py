@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from planbalance.handoff import GUIDES_WORD, class_word
+from planbalance.dataset_files import GUIDES_WORD, class_word
 from planbalance.model import (
     SPLITS,
     TRAINER_SUFFIXES,
@@ -19,7 +19,7 @@ from planbalance.model import (
     are_named,
     placeholder_names,
 )
-from planbalance.planfile import naming_document, slice_counts, told_document, volume_counts
+from planbalance.planfile import naming_document, slice_counts, source_document, volume_counts
 from planbalance.planner.options import PlanOptions, plain
 from planbalance.planner.select import Selection
 from planbalance.planner.undersample import Sampled
@@ -83,7 +83,7 @@ def header_of(snapshot: Snapshot, decisions: Decisions, counts: Sequence[ClassCo
         parameters=_parameters(decisions, snapshot.inputs),
         naming=naming_document(selection.naming, selection.paths, selection.naming_warnings, selection.naming_notes)
         if options.volume_source is None
-        else {**told_document(selection.naming, selection.examples), **_slice_numbers(decisions)},
+        else {**source_document(selection.naming, selection.examples), **_slice_numbers(decisions)},
         statistics=_statistics(decisions, classes.word),
         volume_statistics={**volume_counts(planned), **_strata(planned)},
         targets=_targets(decisions, classes.names),

@@ -26,7 +26,7 @@ from planbalance.planner.volumes import (
     with_equal_images_joined,
     with_groups,
 )
-from planbalance.slicemap import Told, examples
+from planbalance.slicemap import SourceReading, examples
 from planbalance.text import counted, some
 
 # What to do about a problem that the scan found, by its kind.
@@ -87,7 +87,7 @@ def select_slices(snapshot: Snapshot, options: PlanOptions) -> Selection:
     doubts, notes = tuple[str, ...](), tuple[str, ...]()
     if source is None:
         naming, names, doubts, notes = find_names(paths, options.volume_pattern, class_names=class_names(snapshot))
-        told, shown = Told(names, doubts), tuple[str, ...]()
+        told, shown = SourceReading(names, doubts), tuple[str, ...]()
     else:  # an id of a table or of DICOM headers is the same volume in all inputs
         places = places_of(snapshot.inputs, images, paths)
         told, naming, shared_ids = source.read(places), Naming(source.rule), "same"

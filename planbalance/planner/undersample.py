@@ -6,9 +6,9 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from planbalance.destination import Destinations
-from planbalance.model import Input, Slice, Split, Volume
+from planbalance.model import Input, ReadablePlan, Slice, Split, Volume
 from planbalance.planner.matching import Matcher, spellings
-from planbalance.planner.options import PlanOptions, ReadablePlan, plain
+from planbalance.planner.options import PlanOptions, plain
 from planbalance.planner.sample import Candidate, doubtful, quota, sample_negatives
 from planbalance.planner.volumes import below_folders
 from planbalance.text import counted, some

@@ -10,7 +10,7 @@ from planbalance.destination import Destinations, clashing_ids, id_fault
 from planbalance.errors import InputError
 from planbalance.grouping import GroupMap, join_groups, joined_by_content, require_known
 from planbalance.model import (
-    TOLD_RULES,
+    EXTERNAL_RULES,
     ImageFile,
     Input,
     Naming,
@@ -145,7 +145,7 @@ def _patients(volumes: Sequence[str], patients: Sequence[str | None], naming: Na
     disagreeing = list(torn.values())
     if disagreeing:
         several = counted(len(disagreeing), "volume")
-        if naming.rule in TOLD_RULES:
+        if naming.rule in EXTERNAL_RULES:
             message = f"The slice map gives {several} two patients: {some(disagreeing)}."
             hint = (
                 "Where volumes are counted within each patient, join the columns: "

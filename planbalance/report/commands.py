@@ -4,8 +4,8 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from planbalance.model import TOLD_RULES, PlanHeader, Source
-from planbalance.places import guarded
+from planbalance.model import EXTERNAL_RULES, PlanHeader, Source
+from planbalance.path_relation import guarded
 from planbalance.report.subject import HowBuilt, how_built
 
 
@@ -124,7 +124,7 @@ def _naming(header: PlanHeader) -> Iterator[str]:
     """Yield the rule that was found rather than `auto`: it then cannot be found otherwise."""
     if header.naming.get("rule") == "dicom":
         yield from ("--volume-from", "dicom:SeriesInstanceUID")
-    if header.naming.get("rule") in TOLD_RULES:
+    if header.naming.get("rule") in EXTERNAL_RULES:
         return
     pattern = header.naming.get("pattern") if header.naming.get("rule") == "regex" else header.naming.get("rule")
     if isinstance(pattern, str):

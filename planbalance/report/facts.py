@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from planbalance.destination import Destinations
-from planbalance.model import SPLITS, TOLD_RULES, Naming, Operation, PlanHeader, PlannedVolume, Source, Split
+from planbalance.model import EXTERNAL_RULES, SPLITS, Naming, Operation, PlanHeader, PlannedVolume, Source, Split
 from planbalance.naming import Reader, reader
 from planbalance.report.drawing import Histogram, histogram
 from planbalance.report.strips import KeptSlice, Strip, strip_of
@@ -166,7 +166,7 @@ def _middle(operations: Sequence[Operation], number: "NumberOf") -> Operation:
 def name_reader(header: PlanHeader) -> Reader:
     """Return the function that reads a name as the plan's rule does; it reads none where names tell nothing."""
     rule = header.naming["rule"]
-    return (lambda _: None) if rule in TOLD_RULES else reader(Naming(rule, header.naming.get("pattern")))
+    return (lambda _: None) if rule in EXTERNAL_RULES else reader(Naming(rule, header.naming.get("pattern")))
 
 
 def told_numbers(header: PlanHeader, volume: str) -> tuple[list[int], list[int]]:

@@ -10,10 +10,19 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from planbalance.inputs import common_names
-from planbalance.model import SPLITS, ImageFile, Operation, PlanHeader, PlannedVolume, Slice, Snapshot, Split
+from planbalance.model import (
+    SPLITS,
+    ImageFile,
+    Operation,
+    PlanHeader,
+    PlannedVolume,
+    ReadablePlan,
+    Slice,
+    Snapshot,
+    Split,
+)
 from planbalance.naming import find_names
 from planbalance.planfile import naming_document
-from planbalance.planner.options import ReadablePlan
 from planbalance.planner.volumes import paths_below, read_slices, sources_of
 from planbalance.runlength import gaps
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from planbalance.model import TOLD_RULES, Audit, PlanHeader, SlicesPerVolume
+from planbalance.model import EXTERNAL_RULES, Audit, PlanHeader, SlicesPerVolume
 from planbalance.report.table import Renderable, count, item, line, term
 
 _SOURCES: Final = {
@@ -80,7 +80,7 @@ def warnings_at_the_end(sentences: Iterable[str]) -> Iterable[Renderable]:
 
 def rule_text(naming: Mapping[str, Any]) -> str:
     """Return by which rule names are read, or what tells volumes in their stead."""
-    if naming.get("rule") in TOLD_RULES:
+    if naming.get("rule") in EXTERNAL_RULES:
         told = "the slice map (--slice-map)" if naming["rule"] == "slice-map" else "the DICOM headers (--volume-from)"
         return f"not read: volumes are those of {told}"
     pattern = f" {naming['pattern']}" if naming.get("pattern") else ""

@@ -15,11 +15,11 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from planbalance import fs, guard
+from planbalance import fs, path_safety
 from planbalance.errors import UsageError
 from planbalance.model import Audit, PlannedVolume, Progress, Silent
 from planbalance.modes import MODE_TABLE
-from planbalance.places import all_guarded
+from planbalance.path_relation import all_guarded
 from planbalance.report import facts, plots
 from planbalance.report.audited import audited
 from planbalance.report.boxes import BoxFacts, box_facts
@@ -123,8 +123,8 @@ def check_page(path: str, plan: Shown | None, dataset: str | None) -> None:
     # The file itself may be a link; what counts is where its name is.
     page = {"page": f"{os.path.realpath(os.path.dirname(path))}/{os.path.basename(path)}"}
     if plan is not None:
-        guard.refuse_files(page, all_guarded(plan.header.inputs, plan.header.sources))
-    guard.refuse_files(page, outputs, what="data set")
+        path_safety.refuse_files(page, all_guarded(plan.header.inputs, plan.header.sources))
+    path_safety.refuse_files(page, outputs, what="data set")
 
 
 # ---- rendering ------------------------------------------------------------------------------------------------------

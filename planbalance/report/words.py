@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from planbalance.handoff import class_word
+from planbalance.dataset_files import class_word
 from planbalance.model import are_named
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from planbalance import handoff
+from planbalance import dataset_files
 from planbalance.audit import VerifyOptions, verify
 from planbalance.model import Audit
 from tests.audit.built import Built, built, found
@@ -23,9 +23,9 @@ def listed(tmp_path: Path) -> Built:
         lists[operation.split].append(f"{header.inputs[operation.input]}/{operation.image}\n")
     for split, lines in lists.items():
         write(root / f"{split}.txt", "".join(lines).encode())
-    write(root / "dataset.yaml", handoff.dataset_yaml(header, str(root), listed=True))
-    write(root / "balanced_dataset_metadata.json", handoff.metadata_json(header, made.plan.operations()))
-    hyps = handoff.hyp_yaml(header)
+    write(root / "dataset.yaml", dataset_files.dataset_yaml(header, str(root), listed=True))
+    write(root / "balanced_dataset_metadata.json", dataset_files.metadata_json(header, made.plan.operations()))
+    hyps = dataset_files.hyp_yaml(header)
     if hyps is not None:
         write(root / "hyps/hyp.balanced.yaml", hyps)
     write(root / ".planbalance/plan.json", b"".join(made.plan.parts()))

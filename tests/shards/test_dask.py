@@ -208,8 +208,8 @@ def crew(small: Scene) -> dask.Crew:
     return made
 
 
-def told(name: str, kind: str) -> dask.Told:
-    return dask.Told((name, {"message": "it", "kind": kind, "hint": "", "paths": ()}), None, "w1")
+def told(name: str, kind: str) -> dask.ShardOutcome:
+    return dask.ShardOutcome((name, {"message": "it", "kind": kind, "hint": "", "paths": ()}), None, "w1")
 
 
 def test_a_worker_that_does_not_see_the_input_gets_that_shard_no_more(crew: dask.Crew) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from planbalance import handoff
+from planbalance import dataset_files
 from planbalance.audit.check_builder import CheckBuilder, not_checked
 from planbalance.audit.check_table import HYPS_CHECK, MANIFEST_CHECK, METADATA_CHECK
 from planbalance.audit.documents import (
@@ -57,7 +57,7 @@ def _compared(
 
 def dataset_yaml_check(dataset: PlannedDataset) -> Check:
     """Check dataset.yaml: everything but `path:` as planned; `path:` here, or the place that was planned."""
-    planned = handoff.dataset_yaml(dataset.header, dataset.output, listed=not dataset.traits.places_files)
+    planned = dataset_files.dataset_yaml(dataset.header, dataset.output, listed=not dataset.traits.places_files)
     found, value, expected = _compared(dataset, DATASET_YAML, planned, "dataset-yaml", yaml_value)
     if value is None:
         return found.check()
@@ -87,7 +87,7 @@ def metadata_check(
     """
     if kept is None:
         kept = map(Facts(dataset.header).kept, map(dataset.plan.read_block, range(len(dataset.header.blocks))))
-    planned = handoff.metadata_of(dataset.header, kept)
+    planned = dataset_files.metadata_of(dataset.header, kept)
     found = CheckBuilder(METADATA_CHECK)
     if _document(dataset, METADATA, len(planned), found, "metadata") == planned:  # megabytes that need no parsing
         return found.check(), {"statistics": dataset.header.statistics}
@@ -99,7 +99,7 @@ def metadata_check(
 
 def hyps_check(dataset: PlannedDataset) -> Check:
     """Check the hyperparameters that the plan gives, if it gives any."""
-    planned = handoff.hyp_yaml(dataset.header)
+    planned = dataset_files.hyp_yaml(dataset.header)
     if planned is None:
         return not_checked(HYPS_CHECK, "the plan gives no hyperparameters")
     found, value, expected = _compared(dataset, HYPS, planned, "metadata", yaml_value)
@@ -134,7 +134,7 @@ def read_manifest(dataset: PlannedDataset) -> tuple[Manifest | None, CheckBuilde
 
 def check_manifest(dataset: PlannedDataset, manifest: Manifest, result: PartialResult, found: CheckBuilder) -> None:
     """Check that the manifest names what is planned and nothing else, and its sums of what the tool itself wrote."""
-    documents = [METADATA, HYPS] if handoff.hyp_yaml(dataset.header) is not None else [METADATA]
+    documents = [METADATA, HYPS] if dataset_files.hyp_yaml(dataset.header) is not None else [METADATA]
     of_documents = (manifest.stretch(folder, [name], None) for folder, _, name in map(_parted, documents))
     size = result.in_manifest + sum(of_documents)
     if size == len(manifest.data):  # the very lines of all planned files

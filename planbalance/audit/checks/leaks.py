@@ -11,8 +11,9 @@ from planbalance.audit.fingerprint import Fingerprint
 from planbalance.audit.leak_counts import Leak, Spread, Unit, overlaps, regrouped, spread_of, to_move
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.slice_statistics import ImagePlace, SliceRecord, SliceStatistics, SplitOf
-from planbalance.grouping import counted, look_like_one_patient, require_known
+from planbalance.grouping import look_like_one_patient, require_known
 from planbalance.model import SPLITS, Check, Look, LookAlike, Problem, Progress, Split
+from planbalance.text import counted
 from planbalance.union_find import UnionFind
 
 Blank = Callable[[str], bool]

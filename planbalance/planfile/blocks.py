@@ -14,8 +14,8 @@ import orjson
 
 from planbalance.destination import PART_BYTES, Destinations, file_names, path_fault
 from planbalance.model import SPLITS, Block, Operation, PlanHeader, Split
-from planbalance.planfile.plain import PlainReader, are_images, are_innocent, are_short
-from planbalance.planfile.values import EDITED_HINT, LARGEST, damaged, hostile, loads, malformed, shown
+from planbalance.planfile.json_values import EDITED_HINT, LARGEST, damaged, hostile, loads, malformed, shown
+from planbalance.planfile.plain_blocks import PlainReader, are_images, are_innocent, are_short
 
 # Members of a line in their order; the two hashes are there or not, which makes four shapes.
 FIXED_MEMBERS: Final = tuple(

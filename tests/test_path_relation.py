@@ -3,7 +3,7 @@
 import pytest
 
 from planbalance.model import Folder, Source
-from planbalance.places import all_guarded, guarded, relation
+from planbalance.path_relation import all_guarded, guarded, relation
 
 RELATIONS = [
     ("/data/in", "/data/in", "equal to"),

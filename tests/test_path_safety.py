@@ -8,7 +8,7 @@ import pytest
 
 from planbalance import fs
 from planbalance.errors import UsageError
-from planbalance.guard import refuse_files, refuse_output
+from planbalance.path_safety import refuse_files, refuse_output
 
 PLACES = [  # input, output, what is said; below a folder that holds data/in, and link -> data/in
     ("data/in", "data/in", "equal to"),

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from planbalance.destination import file_names, fold, label_path
 from planbalance.model import Operation, PlanHeader, Split
 from planbalance.planfile.counts import slice_counts
-from planbalance.planfile.values import LARGEST, hostile, malformed, same, shown
+from planbalance.planfile.json_values import LARGEST, hostile, malformed, same, shown
 
 
 class KeptSlices(NamedTuple):

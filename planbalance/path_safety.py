@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from planbalance import fs
 from planbalance.errors import UsageError
-from planbalance.places import Relation, is_within, overlap_refused, relation
+from planbalance.path_relation import Relation, is_within, overlap_refused, relation
 
 
 class Looks:

@@ -10,9 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planbalance import handoff
-from planbalance.datayaml import parse_dataset_yaml
-from planbalance.handoff import (
+from planbalance import dataset_files
+from planbalance.dataset_files import (
     UNREAD_SUFFIXES,
     class_word,
     dataset_yaml,
@@ -20,6 +19,7 @@ from planbalance.handoff import (
     metadata_json,
     train_commands,
 )
+from planbalance.datayaml import parse_dataset_yaml
 from planbalance.model import TRAINER_SUFFIXES, InputSpec, Operation, PlanHeader
 from planbalance.planner import PlanOptions, make_plan
 from planbalance.scan import scan
@@ -408,4 +408,4 @@ def test_the_planners_warning_is_understood(tmp_path: Path, suffix: str, runs: b
 
 @given(st.text(st.characters(max_codepoint=0x7E)))
 def test_texts_are_quoted_as_yaml_does_it_whoever_writes_them(text: str) -> None:
-    assert handoff._quoted(text) == yaml.safe_dump(text, default_style='"', width=1 << 30).removesuffix("\n")
+    assert dataset_files._quoted(text) == yaml.safe_dump(text, default_style='"', width=1 << 30).removesuffix("\n")
