@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def _leave(_signal: int, _frame: object) -> None:
-    """Leave at once, as the contract says of an interruption: modules are being read, and nothing has begun.
+    """Leave with exit code 130: modules are being read, and nothing has begun.
 
     An exception would be told with a traceback, or swallowed by a module that guards its own imports.
     """

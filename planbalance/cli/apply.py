@@ -7,7 +7,7 @@ import click
 from planbalance import api
 from planbalance.api import DEFAULT_PLAN
 from planbalance.cli.options import PATH, command, takes
-from planbalance.cli.terminal import Answer, Terminal
+from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.options.apply import ApplyRequest
 from planbalance.report.apply import apply_document, apply_text
 from planbalance.report.table import Group
@@ -17,7 +17,7 @@ from planbalance.report.table import Group
 @click.argument("plans", metavar="[PLAN]...", nargs=-1, type=PATH)
 @takes(ApplyRequest)
 @click.pass_obj
-def apply(terminal: Terminal, plans: Sequence[str], request: ApplyRequest) -> Answer:
+def apply(terminal: Terminal, plans: Sequence[str], request: ApplyRequest) -> CommandResult:
     """Build the dataset that a plan describes; run again after an interruption, it resumes.
 
     PLAN defaults to plan.json; several plans (folds) are built one after the other. The output appears complete or not
@@ -28,4 +28,4 @@ def apply(terminal: Terminal, plans: Sequence[str], request: ApplyRequest) -> An
         raise click.UsageError("--output is for one plan: each of several plans has its own output.")
     documents = [apply_document(api.apply(plan, options=request, progress=terminal.progress)) for plan in several]
     text = Group(*(apply_text(document, dry_run=request.dry_run) for document in documents))
-    return Answer(documents[0] if len(documents) == 1 else {"folds": documents}, text)
+    return CommandResult(documents[0] if len(documents) == 1 else {"folds": documents}, text)

@@ -19,7 +19,7 @@ from planbalance.cli.options import (
     takes,
 )
 from planbalance.cli.plan import document_of
-from planbalance.cli.terminal import Answer, Terminal
+from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.cli.verify import AUDIT_FAILED
 from planbalance.model import InputSpec
 from planbalance.options.apply import OF_BUILD, ApplyRequest
@@ -57,7 +57,7 @@ def build(  # noqa: PLR0913, PLR0917 - click passes options by name
     apply: ApplyRequest,
     plan_file: str | None,
     folds: str | None,
-) -> Answer:
+) -> CommandResult:
     """Plan, apply and verify in one go: the guide's create_balanced_dataset.py.
 
     The same call again resumes an unfinished build.
@@ -85,7 +85,7 @@ def build(  # noqa: PLR0913, PLR0917 - click passes options by name
     documents["apply"] = apply_document(built.outcome)
     documents["verify"] = None if built.audit is None else verify_document(built.audit)
     if built.audit is None:
-        return Answer(documents, apply_text(documents["apply"], dry_run=True))
+        return CommandResult(documents, apply_text(documents["apply"], dry_run=True))
     text = Group(
         done_text(documents["apply"]),
         heading("Verify (what was written, and labels by content; images were not read again)"),
@@ -94,7 +94,7 @@ def build(  # noqa: PLR0913, PLR0917 - click passes options by name
         line(f"planbalance verify {shlex.quote(built.outcome.output)}"),
         train_text(documents["apply"]),
     )
-    return Answer(documents, text, 0 if built.audit.ok else AUDIT_FAILED)
+    return CommandResult(documents, text, 0 if built.audit.ok else AUDIT_FAILED)
 
 
 def _label_root_and_mode(words: Sequence[str]) -> tuple[str | None, Literal["copy", "same"] | None]:

@@ -6,7 +6,7 @@ import click
 
 from planbalance import api
 from planbalance.cli.options import PATH, command, option
-from planbalance.cli.terminal import Answer, Terminal
+from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.report.moved import clean_text
 
 
@@ -14,7 +14,7 @@ from planbalance.report.moved import clean_text
 @click.argument("folder", metavar="DIR", type=PATH)
 @option("--yes", is_flag=True, help="Remove them; without it they are only shown.")
 @click.pass_obj
-def clean(_terminal: Terminal, folder: str, yes: bool) -> Answer:  # noqa: FBT001 - an option
+def clean(_terminal: Terminal, folder: str, yes: bool) -> CommandResult:  # noqa: FBT001 - an option
     """Show the partial builds that interrupted runs left under DIR, and with --yes remove them."""
     document = {"removed": yes, "partial_builds": [asdict(one) for one in api.clean(folder, remove=yes)]}
-    return Answer(document, clean_text(document))
+    return CommandResult(document, clean_text(document))

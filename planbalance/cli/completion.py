@@ -7,7 +7,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from planbalance.cli.options import command
-from planbalance.cli.terminal import Answer
+from planbalance.cli.terminal import CommandResult
 from planbalance.report.table import lines
 
 SHELLS: Final = ("bash", "zsh", "fish")
@@ -22,7 +22,7 @@ _VARIABLE: Final = "_PLANBALANCE_COMPLETE"
 )
 @click.argument("shell", type=click.Choice(SHELLS), required=False)
 @click.pass_context
-def completion(ctx: click.Context, shell: str | None) -> Answer:
+def completion(ctx: click.Context, shell: str | None) -> CommandResult:
     r"""Print the script that completes planbalance's commands, options, files and volumes in a shell.
 
     \b
@@ -37,4 +37,4 @@ def completion(ctx: click.Context, shell: str | None) -> Answer:
     if found is None:
         raise click.UsageError(f"Name the shell: {', '.join(SHELLS)}.")
     script = found(ctx.find_root().command, {}, "planbalance", _VARIABLE).source()
-    return Answer({"shell": chosen, "script": script}, lines(script))
+    return CommandResult({"shell": chosen, "script": script}, lines(script))

@@ -13,7 +13,7 @@ from planbalance.cli.options import PATH, Command, command, option
 from planbalance.cli.plan import plan
 from planbalance.cli.report import report
 from planbalance.cli.scan import scan
-from planbalance.cli.terminal import Answer, Terminal
+from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.cli.verify import verify
 from planbalance.errors import UsageError
 from planbalance.report.table import Group, Renderable, heading, line, prose
@@ -23,7 +23,7 @@ from planbalance.report.table import Group, Renderable, heading, line, prose
 @click.argument("folder", metavar="[DIR]", default="planbalance-demo", type=PATH)
 @option("--seed", type=int, default=42, show_default=True, help="Another seed draws other knees.")
 @click.pass_context
-def demo(ctx: click.Context, folder: str, seed: int) -> Answer:
+def demo(ctx: click.Context, folder: str, seed: int) -> CommandResult:
     """Draw a small MRI-like dataset and run scan, plan, apply, verify and report on it, each command shown as typed.
 
     DIR is made; one that an earlier demo made is made afresh.
@@ -39,7 +39,7 @@ def demo(ctx: click.Context, folder: str, seed: int) -> Answer:
         (apply, [plan_file, "--mode", "symlink"]),
         (verify, [output]),
     )
-    answers = {str(step.name): _shown(step, words, ctx) for step, words in steps}
+    results = {str(step.name): _shown(step, words, ctx) for step, words in steps}
     page = os.path.join(folder, drawn.PAGE)
     try:
         _shown(report, [output, "--html", page], ctx)
@@ -47,20 +47,20 @@ def demo(ctx: click.Context, folder: str, seed: int) -> Answer:
         if error.kind != "extra-missing":
             raise
         terminal.show(prose(f"{error.message} {error.hint}"))
-    documents: dict[str, Any] = {name: answers[name].document for name in ("plan", "apply", "verify")}
-    return Answer(documents, Group(*_what_next(dataset, output, plan_file)), answers["verify"].exit_code)
+    documents: dict[str, Any] = {name: results[name].document for name in ("plan", "apply", "verify")}
+    return CommandResult(documents, Group(*_what_next(dataset, output, plan_file)), results["verify"].exit_code)
 
 
-def _shown(step: Command, words: list[str], ctx: click.Context) -> Answer:
-    """Show a command as typed, run it, and show what it answers."""
+def _shown(step: Command, words: list[str], ctx: click.Context) -> CommandResult:
+    """Show a command as typed, run it, and show its result."""
     terminal: Terminal = ctx.obj
     name = str(step.name)
     terminal.show(Group(line(), line(("$ ", "dim"), (shlex.join(["planbalance", name, *words]), "bold"))))
     terminal.show(line())
     with step.make_context(name, list(words), parent=ctx.parent, default_map={}) as own:
-        answer = step.answer(own, terminal)
-    terminal.show(answer.text)
-    return answer
+        result = step.result(own, terminal)
+    terminal.show(result.text)
+    return result
 
 
 def _what_next(dataset: str, output: str, plan_file: str) -> Iterable[Renderable]:

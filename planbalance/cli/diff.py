@@ -4,7 +4,7 @@ import click
 
 from planbalance import api
 from planbalance.cli.options import PATH, command
-from planbalance.cli.terminal import Answer, Terminal
+from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.report.diff import diff_text
 
 
@@ -16,7 +16,7 @@ from planbalance.report.diff import diff_text
 @click.argument("old", type=PATH)
 @click.argument("new", type=PATH)
 @click.pass_obj
-def diff(_terminal: Terminal, old: str, new: str) -> Answer:
+def diff(_terminal: Terminal, old: str, new: str) -> CommandResult:
     """Show what changes from plan OLD to plan NEW: volumes that moved, slices in and out, labels that changed."""
     document = api.diff(old, new).to_json()
-    return Answer(document, diff_text(document))
+    return CommandResult(document, diff_text(document))

@@ -17,7 +17,7 @@ _PATHS_SHOWN: Final = 20
 
 
 class Failure(NamedTuple):
-    """What went wrong, as the contract's JSON has it."""
+    """What went wrong, as `--json` prints it."""
 
     exit_code: int
     kind: str
@@ -69,17 +69,17 @@ def tell(failure: Failure, terminal: Terminal) -> None:
     if terminal.as_json:
         terminal.document(failure.document)
         return
-    terminal.complain(line(("Error: ", "bold red"), _sentence(failure.message)))
+    terminal.print_error(line(("Error: ", "bold red"), _sentence(failure.message)))
     more = [path for path in failure.paths if path not in failure.message]
     for path in more[:_PATHS_SHOWN]:
-        terminal.complain(line("  " + path))
+        terminal.print_error(line("  " + path))
     if len(more) > _PATHS_SHOWN:
-        terminal.complain(line(f"  and {len(more) - _PATHS_SHOWN:,} more (--json lists all)"))
+        terminal.print_error(line(f"  and {len(more) - _PATHS_SHOWN:,} more (--json lists all)"))
     if failure.hint:
         first, *more = failure.hint.split("\n")
-        terminal.complain(line(("Hint: ", "bold"), first))
+        terminal.print_error(line(("Hint: ", "bold"), first))
         for words in more:  # commands to copy, one a line
-            terminal.complain(line("  " + words))
+            terminal.print_error(line("  " + words))
 
 
 def _sentence(message: str) -> str:
@@ -91,4 +91,4 @@ def debug_trace(error: BaseException, terminal: Terminal) -> None:
     if os.environ.get("PLANBALANCE_DEBUG") == "1":
         import traceback
 
-        terminal.complain(lines("".join(traceback.format_exception(error))))
+        terminal.print_error(lines("".join(traceback.format_exception(error))))

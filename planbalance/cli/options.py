@@ -1,4 +1,4 @@
-"""What the commands share: options in the spelling of the contract and the guide, help with an example, `--json`."""
+"""What the commands share: options made from their declarations, help with an example, `--json` and `--quiet`."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast, get_args, 
 import click
 
 from planbalance.cli import config
-from planbalance.cli.terminal import Answer, Terminal
+from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.model import SPLITS, InputSpec
 
 # In the order of the help.
@@ -26,11 +26,11 @@ class Option(click.Option):
 
 
 class Command(click.Command):
-    """A command that returns an `Answer`: its help has an example, and every one takes `--json` and `--quiet`.
+    """A command that returns a `CommandResult`: its help has an example, and every one takes `--json` and `--quiet`.
 
     Attributes:
         example: a command line that works as it stands.
-        printing: printing is what the command is called for, so `--quiet` does not silence its answer.
+        printing: printing is what the command is called for, so `--quiet` does not silence its result.
         configured: whether it takes options from `planbalance.yaml`.
     """
 
@@ -67,21 +67,21 @@ class Command(click.Command):
             raise click.BadParameter(message, ctx, error.param) from error
 
     def invoke(self, ctx: click.Context) -> None:
-        """Run the command, say its answer, and exit with its code."""
+        """Run the command, print its result, and exit with its code."""
         decided = config.settle(ctx)
         with Terminal(as_json=ctx.params["json"], quiet=ctx.params["quiet"] and not self.printing) as terminal:
             if decided and not ctx.params["quiet"]:
                 terminal.note(f"Options from {config.path_of(ctx)}: {', '.join(decided)}")
-            answer = self.answer(ctx, terminal)
-            terminal.answer(answer)
-        ctx.exit(answer.exit_code)
+            result = self.result(ctx, terminal)
+            terminal.print_in_form(result)
+        ctx.exit(result.exit_code)
 
-    def answer(self, ctx: click.Context, terminal: Terminal) -> Answer:
-        """Run the command and return its answer unsaid."""
+    def result(self, ctx: click.Context, terminal: Terminal) -> CommandResult:
+        """Run the command and return its result; nothing of it is printed."""
         for common in ("json", "quiet"):
             ctx.params.pop(common, None)
         ctx.obj = terminal
-        result: Answer = super().invoke(ctx)
+        result: CommandResult = super().invoke(ctx)
         return result
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -136,7 +136,7 @@ def _dashed(token: str) -> str:
 
 def command(
     name: str, *, example: str, printing: bool = False, configured: bool = True
-) -> Callable[[Callable[..., Answer]], Command]:
+) -> Callable[[Callable[..., CommandResult]], Command]:
     """Make a function a command; its docstring is the help; `program` has its line in the list of commands."""
     return click.command(name, cls=Command, example=example, printing=printing, configured=configured)
 
@@ -293,10 +293,10 @@ def takes(
 
     def decorate(function: Decorated) -> Decorated:
         @wraps(function)
-        def called(*args: Any, **values: Any) -> Answer:  # noqa: ANN401 - what click hands over
+        def called(*args: Any, **values: Any) -> CommandResult:  # noqa: ANN401 - what click hands over
             values[into] = request(**{each.name: values.pop(each.name) for each in chosen})
-            answer: Answer = function(*args, **values)
-            return answer
+            result: CommandResult = function(*args, **values)
+            return result
 
         return together(*map(_declared, chosen))(cast("Decorated", called))
 

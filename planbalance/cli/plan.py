@@ -11,7 +11,7 @@ from planbalance import api, path_safety
 from planbalance.api import DEFAULT_PLAN, Planned, fold_file
 from planbalance.cli import config
 from planbalance.cli.options import PATH, command, input_specs, inputs_options, option, output_option, takes
-from planbalance.cli.terminal import Answer, Terminal
+from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.model import SPLITS, InputSpec
 from planbalance.options.plan import DEFAULT_SEED, PlanRequest
 from planbalance.path_relation import all_guarded
@@ -50,7 +50,7 @@ def plan(  # noqa: PLR0913, PLR0917 - click passes options by name
     plan_file: str,
     folds: int | None,
     save_config: bool,  # noqa: FBT001 - an option
-) -> Answer:
+) -> CommandResult:
     """Create a plan: which volume goes to train, val or test, and which train negatives are kept.
 
     Neither INPUT nor the output is touched: read the numbers, then run `planbalance apply`.
@@ -69,8 +69,8 @@ def plan(  # noqa: PLR0913, PLR0917 - click passes options by name
         _save(section, several[0], terminal)
     documents = [document_of(made) for made in several]
     if folds is None:
-        return Answer(documents[0], plan_text(documents[0], commands=_next_commands(plan_file)))
-    return Answer(
+        return CommandResult(documents[0], plan_text(documents[0], commands=_next_commands(plan_file)))
+    return CommandResult(
         {"folds": documents}, Group(*_fold_texts(documents, [fold_file(plan_file, k) for k in range(1, folds + 1)]))
     )
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import click
 
-from planbalance.cli.shell import Shell, print_version
+from planbalance.cli.shell import CliGroup, print_version
 
 # In the order in which people meet them. Each is a function of that name in a module of that name here. What is said of
 # it in the list stands here, so that a list can be printed without reading all modules.
@@ -26,7 +26,7 @@ COMMANDS: Final = {
 }
 
 
-@click.group(cls=Shell, abouts=COMMANDS, invoke_without_command=True)
+@click.group(cls=CliGroup, abouts=COMMANDS, invoke_without_command=True)
 @click.option(
     "--version", is_flag=True, expose_value=False, is_eager=True, callback=print_version,
     help="Show versions, for a bug report.",

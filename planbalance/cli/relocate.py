@@ -7,7 +7,7 @@ import click
 
 from planbalance import api
 from planbalance.cli.options import OLD_NEW, PATH, command, option
-from planbalance.cli.terminal import Answer, Terminal
+from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.report.moved import relocate_text
 
 
@@ -21,10 +21,10 @@ from planbalance.report.moved import relocate_text
     help="Symlinks, and paths in lists, that lead below OLD shall lead below NEW (repeatable).",
 )  # fmt: skip
 @click.pass_obj
-def relocate(_terminal: Terminal, dataset: str, source: Sequence[tuple[str, str]]) -> Answer:
+def relocate(_terminal: Terminal, dataset: str, source: Sequence[tuple[str, str]]) -> CommandResult:
     """Repair a dataset that was moved or copied: the absolute path in dataset.yaml, with --source its symlinks too.
 
     Images and labels stay as they are.
     """
     document = asdict(api.relocate(dataset, source=source))
-    return Answer(document, relocate_text(document))
+    return CommandResult(document, relocate_text(document))

@@ -6,7 +6,7 @@ import click
 
 from planbalance import api
 from planbalance.cli.options import PATH, command, option, takes
-from planbalance.cli.terminal import Answer, Terminal
+from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.options.audit import ReportRequest
 from planbalance.report.table import line, size
 
@@ -19,7 +19,7 @@ from planbalance.report.table import line, size
 @option("--html", "page", type=PATH, required=True, metavar="FILE", help="The page: one file that opens offline.")
 @takes(ReportRequest)
 @click.pass_obj
-def report(terminal: Terminal, subject: str, page: str, request: ReportRequest) -> Answer:
+def report(terminal: Terminal, subject: str, page: str, request: ReportRequest) -> CommandResult:
     """Write one HTML file that shows a plan before it is applied, or a dataset after: splits, balance, every volume.
 
     The argument is a plan, or a dataset; it defaults to plan.json. One that planbalance did not build is shown as
@@ -33,4 +33,4 @@ def report(terminal: Terminal, subject: str, page: str, request: ReportRequest) 
         "dataset": made.dataset,
         "audit_ok": None if made.audit is None else made.audit.ok,
     }
-    return Answer(document, line(f"Wrote {page} ({size(made.bytes)}): open it in a browser."))
+    return CommandResult(document, line(f"Wrote {page} ({size(made.bytes)}): open it in a browser."))

@@ -6,7 +6,7 @@ import click
 
 from planbalance import api
 from planbalance.cli.options import command, input_specs, inputs_options, takes
-from planbalance.cli.terminal import Answer, Terminal
+from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.model import InputSpec
 from planbalance.options.plan import ScanRequest
 from planbalance.report.scan import scan_document, scan_text
@@ -23,7 +23,7 @@ def scan(
     images: str | None,
     label_root: str | None,
     request: ScanRequest,
-) -> Answer:
+) -> CommandResult:
     """Show what is in one or several datasets: volumes, slices, labels, how names are read, what is wrong.
 
     INPUT is a folder or its dataset.yaml. Nothing is written.
@@ -31,4 +31,4 @@ def scan(
     specs = input_specs(inputs, named, images, label_root)
     found = api.scan(specs, options=request, progress=terminal.progress)
     document = scan_document(found.snapshot, found.reading, found.volumes, grouped_by=found.grouped_by)
-    return Answer(document, scan_text(document))
+    return CommandResult(document, scan_text(document))

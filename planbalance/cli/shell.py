@@ -17,8 +17,8 @@ from planbalance.cli.terminal import Terminal
 from planbalance.errors import IncompleteError
 
 
-class Shell(click.Group):
-    """The program: runs one command and exits with the contract's codes.
+class CliGroup(click.Group):
+    """The program: runs one command and exits with its code (page "Exit codes and messages").
 
     A command's module is read when somebody asks for the command: start-up is part of the time that each one takes.
     """

@@ -7,7 +7,7 @@ import click
 from planbalance import api
 from planbalance.api import DEFAULT_PLAN
 from planbalance.cli.options import PATH, command, offered, option
-from planbalance.cli.terminal import Answer, Terminal
+from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.errors import PlanbalanceError, UsageError
 from planbalance.planstore import PlanFile
 from planbalance.report.footprint import footprint
@@ -50,7 +50,7 @@ def show(
     name: str | None,
     as_csv: bool,  # noqa: FBT001 - an option
     allow_edited: bool,  # noqa: FBT001 - an option
-) -> Answer:
+) -> CommandResult:
     """Show a plan: its statistics, one volume, one slice, or all volumes as CSV.
 
     PLAN defaults to plan.json.
@@ -63,15 +63,15 @@ def show(
         return _slice(opened, Asked(name, None if volume is None else api.planned_volume(header, volume).id))
     if as_csv:
         rows = [{"volume": one.id, "group": one.group, "split": one.split} for one in header.volumes]
-        return Answer({"volumes": rows}, lines(volumes_csv(header.volumes)))
+        return CommandResult({"volumes": rows}, lines(volumes_csv(header.volumes)))
     if volume is not None:
         document = volume_document(header, api.planned_volume(header, volume), opened.operations())
-        return Answer(document, volume_text(document))
+        return CommandResult(document, volume_text(document))
     document = plan_document(header, footprint(header, opened.operations()), plan_file=plan)
-    return Answer(document, plan_text(document))
+    return CommandResult(document, plan_text(document))
 
 
-def _slice(plan: PlanFile, asked: Asked) -> Answer:
+def _slice(plan: PlanFile, asked: Asked) -> CommandResult:
     found = slice_documents(plan.header, plan.operations(), asked)
     if not found:
         of = "" if asked.volume is None else f" of volume {asked.volume}"
@@ -80,4 +80,4 @@ def _slice(plan: PlanFile, asked: Asked) -> Answer:
             kind="unknown-slice",
             hint="Give a file's name or its path, or with --volume a slice number: `--volume ID` alone shows them all.",
         )
-    return Answer({"slices": found}, slice_text(found))
+    return CommandResult({"slices": found}, slice_text(found))

@@ -6,7 +6,7 @@ import click
 
 from planbalance import api
 from planbalance.cli.options import PATH, command, option, takes
-from planbalance.cli.terminal import Answer, Terminal
+from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.options.apply import OF_SLURM, ApplyRequest
 from planbalance.report.batch import slurm_document, slurm_text
 
@@ -21,7 +21,7 @@ from planbalance.report.batch import slurm_document, slurm_text
 @option("--into", type=PATH, default=".", metavar="DIR", help="Where to write the files.  [default: here]")
 @takes(ApplyRequest, only=OF_SLURM)
 @click.pass_obj
-def slurm(_terminal: Terminal, plan: str, nodes: int, into: str, request: ApplyRequest) -> Answer:
+def slurm(_terminal: Terminal, plan: str, nodes: int, into: str, request: ApplyRequest) -> CommandResult:
     """Write two sbatch files: an array of shards that build PLAN side by side, and the finish that publishes it.
 
     Nothing is submitted. The files are made to be read and edited; apply's options are carried over.
@@ -33,4 +33,4 @@ def slurm(_terminal: Terminal, plan: str, nodes: int, into: str, request: ApplyR
         folder=os.path.abspath(into),
         submit=files.submit,
     )
-    return Answer(document, slurm_text(document))
+    return CommandResult(document, slurm_text(document))

@@ -1,4 +1,4 @@
-"""Where answers, messages and bars go: tables to stdout, all else to stderr, one JSON document under `--json`."""
+"""Where results, messages and bars go: tables to stdout, all else to stderr, one JSON document under `--json`."""
 
 import io
 import os
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 WIDTH_WITHOUT_TERMINAL: Final = 100
 
 
-class Answer(NamedTuple):
-    """What a command has to say: the document for scripts, the text for people, and the exit code."""
+class CommandResult(NamedTuple):
+    """What a command prints: the document for scripts, the text for people, and the exit code."""
 
     document: Mapping[str, Any]
     text: Renderable
@@ -61,9 +61,9 @@ class Terminal:
     def show(self, text: Renderable) -> None:
         """Print to stdout; nothing under `--json` and `--quiet`."""
         if not (self.as_json or self.quiet):
-            self.insist(text)
+            self.print_result(text)
 
-    def insist(self, text: Renderable) -> None:
+    def print_result(self, text: Renderable) -> None:
         """Print to stdout under `--quiet` too: what the command was called for."""
         if not self.as_json:
             _print(self._tables, text)
@@ -75,9 +75,9 @@ class Terminal:
     def note(self, text: str) -> None:
         """Print a message to stderr; nothing under `--quiet`."""
         if not self.quiet:
-            self.complain(line(text))
+            self.print_error(line(text))
 
-    def complain(self, text: Renderable) -> None:
+    def print_error(self, text: Renderable) -> None:
         """Print to stderr whatever the options are."""
         _print(self._messages, text)
 
@@ -85,12 +85,12 @@ class Terminal:
         """Write the one JSON document."""
         self._out.write_bytes(json_bytes(content) + b"\n")
 
-    def answer(self, answer: Answer) -> None:
-        """Say a command's answer in the form that was asked for."""
+    def print_in_form(self, result: CommandResult) -> None:
+        """Print a command's result as text, or as one JSON document under `--json`."""
         if self.as_json:
-            self.document(answer.document)
+            self.document(result.document)
         else:
-            self.show(answer.text)
+            self.show(result.text)
 
     def flush(self) -> None:
         """Hand everything to the streams. Raises IncompleteError where one takes no more (a full disk)."""
@@ -163,7 +163,7 @@ class Pipe:
         return getattr(self._stream, "encoding", None) or "utf-8"
 
     def isatty(self) -> bool:
-        """Answer whether a person is looking."""
+        """Return whether a person is looking."""
         return self._stream.isatty()
 
     def fileno(self) -> int:

@@ -4,7 +4,7 @@ import click
 
 from planbalance import api
 from planbalance.cli.options import PATH, command
-from planbalance.cli.terminal import Answer, Terminal
+from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.report.tune import tune_text
 from planbalance.tune import document_of
 
@@ -16,11 +16,11 @@ from planbalance.tune import document_of
 )
 @click.argument("folder", metavar="DIR", type=PATH)
 @click.pass_obj
-def tune(terminal: Terminal, folder: str) -> Answer:
+def tune(terminal: Terminal, folder: str) -> CommandResult:
     """Measure the file system under DIR: what works there, what calls take, and what apply would use.
 
     A hidden folder is made in DIR and removed again, whatever happens. DIR is where datasets are to be built; a dataset
     itself is refused.
     """
     document = document_of(api.tune(folder, progress=terminal.progress))
-    return Answer(document, tune_text(document))
+    return CommandResult(document, tune_text(document))

@@ -4,7 +4,7 @@ import click
 
 from planbalance import api
 from planbalance.cli.options import PATH, command, takes
-from planbalance.cli.terminal import Answer, Terminal
+from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.options.audit import VerifyRequest
 from planbalance.report.table import prose
 from planbalance.report.verify import verify_document, verify_text
@@ -16,7 +16,7 @@ AUDIT_FAILED = 6
 @click.argument("dataset", required=False, type=PATH)
 @takes(VerifyRequest)
 @click.pass_obj
-def verify(terminal: Terminal, dataset: str | None, request: VerifyRequest) -> Answer:
+def verify(terminal: Terminal, dataset: str | None, request: VerifyRequest) -> CommandResult:
     """Audit a dataset: leaks between splits, files, labels, counts. Any YOLO dataset will do, planbalance's or not.
 
     DATASET is a folder or a yaml; without it, the output of plan.json. Begins with how names were read, and gives a
@@ -25,5 +25,5 @@ def verify(terminal: Terminal, dataset: str | None, request: VerifyRequest) -> A
     audit = api.verify(dataset, options=request, progress=terminal.progress)
     document = verify_document(audit)
     if request.shard is not None:
-        return Answer(document, prose(audit.summary))
-    return Answer(document, verify_text(document), 0 if audit.ok else AUDIT_FAILED)
+        return CommandResult(document, prose(audit.summary))
+    return CommandResult(document, verify_text(document), 0 if audit.ok else AUDIT_FAILED)

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from planbalance import api
 from planbalance.cli.options import Command, command, takes
 from planbalance.cli.program import COMMANDS, cli
-from planbalance.cli.terminal import Answer
+from planbalance.cli.terminal import CommandResult
 from planbalance.options.apply import OF_BUILD, OF_SLURM, ApplyRequest
 from planbalance.options.audit import ReportRequest, VerifyRequest
 from planbalance.options.plan import PlanRequest, ScanRequest
@@ -60,9 +60,9 @@ def test_what_nobody_types_is_the_default_of_the_api(request_class: Any) -> None
 
     @command("try", example="try", configured=False)
     @takes(request_class)
-    def tried(request: Any) -> Answer:
+    def tried(request: Any) -> CommandResult:
         seen.append(request)
-        return Answer({}, line())
+        return CommandResult({}, line())
 
     assert CliRunner().invoke(tried, []).exit_code == 0
     assert seen == [request_class()]
