@@ -78,6 +78,9 @@ def _check_pixels(width: int, height: int) -> None:
 
 def is_one_value(image: "Image") -> bool:
     """Return whether all pixels of an image are the same."""
+    if image.mode == "F":  # extrema pass over what is no number
+        pixels = image.tobytes()
+        return pixels == pixels[:4] * (len(pixels) // 4)
     extrema = image.getextrema()
     bands = extrema if isinstance(extrema[0], tuple) else (extrema,)
     return all(low == high for low, high in bands)

@@ -57,6 +57,7 @@ _RULES: Final = (
 )
 
 
+@np.errstate(invalid="ignore", over="ignore")  # pixels of a TIFF may be infinite or no number
 @quiet_decoders
 def fingerprint_of(decoded: Decoded) -> Fingerprint:
     """Return what a picture looks like."""

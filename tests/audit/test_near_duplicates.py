@@ -136,3 +136,13 @@ def test_without_the_extra_it_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "planbalance.audit.near_duplicates", None)
     with pytest.raises(UsageError, match="needs numpy"):
         audit(tmp_path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 3e38])
+def test_pixels_that_are_no_numbers_are_no_fault_of_the_audit(tmp_path: Path, value: float) -> None:
+    image = Image.new("F", (64, 64), 1.0)
+    image.putpixel((3, 4), value)
+    for split in ("train", "val"):
+        image.save(tmp_path / f"{split}.tif")
+        write(tmp_path / f"images/{split}/IM1-{split}.tif", (tmp_path / f"{split}.tif").read_bytes())
+    assert not check(audit(tmp_path), "duplicate-content").ok
