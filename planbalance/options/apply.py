@@ -21,8 +21,10 @@ class ApplyChoices:
     fallback: Literal["none", "copy"] = option(
         "none", "Where the file system refuses the mode: an error, or copy.", heading=ADVANCED
     )
-    jobs: int | None = option(None, "Workers.", value="jobs")
-    checksum: Literal["sha256", "none"] = option("sha256", "Manifest of a copy.", heading=ADVANCED)
+    jobs: int | None = option(None, "Number of workers.", value="jobs")
+    checksum: Literal["sha256", "none"] = option(
+        "sha256", "Whether a copy gets a manifest with the SHA-256 sums of its images.", heading=ADVANCED
+    )
     dry_run: bool = option(False, "Check staleness, space and permissions; write nothing.")
     restart: bool = option(False, "Throw a partial build of this output away first.", heading="Output")
     output: str | None = option(
@@ -36,7 +38,9 @@ class ApplyChoices:
         value="pair",
     )
     durability: Literal["fast", "safe"] = option(
-        "fast", "What a power loss may cost: safe syncs as it goes.", heading=ADVANCED
+        "fast",
+        "fast: a killed run is resumed; safe: a power loss is survived too, and files are synced while building.",
+        heading=ADVANCED,
     )
 
 

@@ -16,10 +16,11 @@ class VerifyChoices:
     plan: str | None = option(None, "Compare with this plan.  [default: the one inside the dataset]", value="path")
     quick: bool = option(False, "Read only what planbalance itself wrote, neither images nor labels.")
     near_duplicates: bool = option(
-        False, "Decode all images: equal pixels in other encodings, and pictures that look alike (an extra; minutes)."
+        False,
+        "Decode all images: equal pixels in other encodings, and pictures that look alike (extra [near-duplicates]; takes minutes).",
     )
     against: Sequence[str] = option(
-        (), "Say what is shared with this dataset (repeatable).", metavar="DATASET", value="path"
+        (), "Another dataset: report what the two share (repeatable).", metavar="DATASET", value="path"
     )
     jobs: int | None = None
 

@@ -47,7 +47,9 @@ class PlanChoices:
     """What is the same in a request for a plan and in `planner.PlanOptions`."""
 
     layout: Layout = option(
-        "keep", "File paths as in the input, or a folder a volume (fast on cluster file systems).", heading="Output"
+        "keep",
+        "File paths as in the input, or one folder for each volume (fast on cluster file systems).",
+        heading="Output",
     )
     negatives_per_positive: Number | None = option(
         "1.0", "Train negatives kept for each train positive.", heading="Sampling", metavar="NUMBER|all"
@@ -57,15 +59,21 @@ class PlanChoices:
     )
     gap: int = option(0, "Negatives within so many slices of a positive are not drawn.", heading="Sampling")
     missing_label: Literal["empty", "skip", "error"] | None = option(
-        None, "An image without a label file: background, left out, or refused.", heading="Reading"
+        None,
+        "What to do with an image without a label file: take it as background, leave it out, or refuse.",
+        heading="Reading",
     )
     invalid_label: Literal["error", "skip", "keep"] = option(
-        "error", "A label file with an invalid line.", heading="Reading"
+        "error", "What to do with a label file that has an invalid line.", heading="Reading"
     )
     split_method: Literal["optimal", "random"] = option(
-        "optimal", "Search for the split nearest to the targets, or draw one.", heading=ADVANCED
+        "optimal", "Search for the split nearest to the targets, or draw one at random.", heading=ADVANCED
     )
-    hash_images: bool = option(False, "Bind the plan to the images' content too.", heading=ADVANCED)
+    hash_images: bool = option(
+        False,
+        "Hash every image too: volumes that share an image stay in one split, and a changed image is noticed.",
+        heading=ADVANCED,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,14 +85,21 @@ class PlanRequest(PlanChoices, ScanRequest):
     `split_map`, `slice_map`, `always_keep` and `extend` are paths of files; each of `exclude` is a file or a pattern.
     """
 
-    train_ratio: Number | None = option(None, "[default: 0.7]", heading="Split", metavar="NUMBER")
-    val_ratio: Number | None = option(None, "[default: 0.15]", heading="Split", metavar="NUMBER")
+    train_ratio: Number | None = option(
+        None, "Share of the train split.  [default: 0.7]", heading="Split", metavar="NUMBER"
+    )
+    val_ratio: Number | None = option(
+        None, "Share of the val split.  [default: 0.15]", heading="Split", metavar="NUMBER"
+    )
     test_ratio: Number | None = option(
-        None, "[default: 0.15]  Of two given, the rest.", heading="Split", metavar="NUMBER"
+        None,
+        "Share of the test split. Of two ratios given, the third is the rest.  [default: 0.15]",
+        heading="Split",
+        metavar="NUMBER",
     )
     seed: int | None = option(None, f"Sets --split-seed and --sample-seed.  [default: {DEFAULT_SEED}]", heading="Split")
-    split_seed: int | None = option(None, "Which volume goes where.", heading=ADVANCED)
-    sample_seed: int | None = option(None, "Which train negatives stay.", heading=ADVANCED)
+    split_seed: int | None = option(None, "Seed of the split: which volume goes where.", heading=ADVANCED)
+    sample_seed: int | None = option(None, "Seed of the sampling: which train negatives are kept.", heading=ADVANCED)
     keep_split: Sequence[Split] = option(
         (),
         "Slices that the input already holds in these splits stay there: test, or test,val.",
@@ -93,16 +108,24 @@ class PlanRequest(PlanChoices, ScanRequest):
         value="splits",
     )
     extend: str | None = option(
-        None, "An older plan, whose volumes stay put.", heading="Split", metavar="PLAN", value="path"
+        None, "An older plan; its volumes keep their splits.", heading="Split", metavar="PLAN", value="path"
     )
     split_map: str | None = option(
-        None, "Volumes fixed by hand: volume,split.", heading="Split", metavar="CSV", value="path"
+        None,
+        "The splits of volumes that are fixed by hand: columns volume,split.",
+        heading="Split",
+        metavar="CSV",
+        value="path",
     )
     stratify: Sequence[str] = option(
         (), "A column of the group map to spread evenly too (repeatable).", heading=ADVANCED, metavar="COLUMN"
     )
     always_keep: str | None = option(
-        None, "Train negatives to keep, one a line.", heading="Sampling", metavar="FILE", value="path"
+        None,
+        "A file with train negatives that are always kept, one a line.",
+        heading="Sampling",
+        metavar="FILE",
+        value="path",
     )
     exclude: Sequence[str] = option(
         (),

@@ -13,7 +13,11 @@ class Reading:
     """Where the volume and the patient of an image come from: its name, a map, or its DICOM header."""
 
     group_map: str | None = option(
-        None, "Volume -> patient; a group never splits.", heading="Groups", metavar="CSV", value="path"
+        None,
+        "The patient (group) of each volume; a group is never in two splits.",
+        heading="Groups",
+        metavar="CSV",
+        value="path",
     )
     volume_column: str = option("volume", "Its column of volumes.", heading="Groups")
     group_column: str = option("group", "Its column of groups.", heading="Groups")
