@@ -17,7 +17,8 @@ class VerifyChoices:
     quick: bool = option(False, "Read only what planbalance itself wrote, neither images nor labels.")
     near_duplicates: bool = option(
         False,
-        "Decode all images: equal pixels in other encodings, and pictures that look alike (extra [near-duplicates]; takes minutes).",
+        "Decode all images: find equal pixels in other encodings, and pictures that look alike (extra "
+        "[near-duplicates]; takes minutes).",
     )
     against: Sequence[str] = option(
         (), "Another dataset: report what the two share (repeatable).", metavar="DATASET", value="path"
