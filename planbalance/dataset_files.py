@@ -1,4 +1,4 @@
-"""What a trainer and a reader of the data set find at its root: dataset.yaml, metadata, hyperparameters, commands."""
+"""Make the files at the root of a dataset: dataset.yaml, metadata, hyperparameters; and the training commands."""
 
 import re
 import shlex
@@ -11,9 +11,9 @@ import orjson
 from planbalance.model import SPLITS, Operation, PlanHeader, Split
 from planbalance.planfile import Facts, KeptSlices
 
-# How the planner's warning about suffixes begins; such a data set gets no training commands.
+# How the planner's warning about suffixes begins; such a dataset gets no training commands.
 UNREAD_SUFFIXES: Final = "Stock YOLOv5 and Ultralytics do not read"
-# The guide's key word for positive slices: of a data set with one class that nothing names.
+# The guide's key word for positive slices: of a dataset with one class that nothing names.
 GUIDES_WORD: Final = "tear"
 _RESERVED_WORDS: Final = frozenset(("", "total", "images", "positive", "negative"))
 _PLAIN_KEY: Final = re.compile("[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -73,12 +73,12 @@ def class_word(names: Sequence[str] | None) -> str | None:
 def dataset_yaml(header: PlanHeader, output: str, *, listed: bool = False) -> bytes:
     """Return dataset.yaml, as Ultralytics and YOLOv5 read it.
 
-    Both want `train` and `val`. A data set without val slices validates on train: what training then prints measures
+    Both want `train` and `val`. A dataset without val slices validates on train: what training then prints measures
     nothing (`train_commands` says so), but the test split stays unseen.
 
     Args:
         header: the plan's.
-        output: absolute path of the data set; trainers resolve a relative `path:` against other places.
+        output: absolute path of the dataset; trainers resolve a relative `path:` against other places.
         listed: the splits are text files at the root (`--mode list`), not image folders.
     """
     lines = [f"path: {_quoted(output)}"]
@@ -198,7 +198,7 @@ def train_commands(header: PlanHeader, output: str) -> tuple[dict[str, str | Non
     }
     if not with_keypoints and set(output) & set("*?["):
         commands["yolov5"] = None
-        warnings.append("YOLOv5 takes `*`, `?` and `[` in the data set's path for wildcards and finds no image there.")
+        warnings.append("YOLOv5 takes `*`, `?` and `[` in the dataset's path for wildcards and finds no image there.")
     if not _brackets_close(output):
         commands["ultralytics"] = None
         warnings.append("The yolo command does not take a path with brackets that are not closed: call it from Python.")
@@ -208,7 +208,7 @@ def train_commands(header: PlanHeader, output: str) -> tuple[dict[str, str | Non
 
 
 def _unusable(header: PlanHeader) -> str | None:
-    """Return why no stock trainer can train on this data set, or None."""
+    """Return why no stock trainer can train on this dataset, or None."""
     unread = next((warning for warning in header.warnings if warning.startswith(UNREAD_SUFFIXES)), None)
     if unread:
         return f"No training commands: {unread}"

@@ -1,4 +1,4 @@
-"""The yaml of a YOLO data set, as Ultralytics and YOLOv5 read it: root, image folders by split, class names.
+"""The yaml of a YOLO dataset, as Ultralytics and YOLOv5 read it: root, image folders by split, class names.
 
 The text is not trusted. It is read event by event, never built into objects: an alias is looked up and not expanded,
 depth and size are bounded. Scalars stay as they are written, so that a class called `no` is not a boolean; those below
@@ -42,7 +42,7 @@ Value = str | None | list[Any] | dict[Any, Any] | object
 
 
 class DatasetYaml(NamedTuple):
-    """What a data set's yaml says.
+    """What a dataset's yaml says.
 
     Attributes:
         path: the root as written: absolute, relative, or None.
@@ -343,8 +343,8 @@ def _printable(key: str, text: str) -> str:
     return text
 
 
-def _refused(reason: str, hint: str = "Give the data set's own yaml, or repair it.") -> InputError:
-    return InputError(f"The data set's yaml is refused: {reason}.", kind="dataset-yaml", hint=hint)
+def _refused(reason: str, hint: str = "Give the dataset's own yaml, or repair it.") -> InputError:
+    return InputError(f"The dataset's yaml is refused: {reason}.", kind="dataset-yaml", hint=hint)
 
 
 def _in_one_line(error: Exception) -> str:

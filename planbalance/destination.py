@@ -1,4 +1,4 @@
-"""Where an operation's image and label go: one pure function of operation, source and layout.
+"""Derive the destination of an image and its label: a pure function of operation, source and layout.
 
 Destinations are never stored in a plan, so a plan cannot name a place to write to: it can only name a source path and a
 volume, and both obey `path_fault`.

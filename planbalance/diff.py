@@ -1,4 +1,4 @@
-"""What changes between two plans: volumes that moved, slices in and out, labels that changed, other options.
+"""Compare two plans: volumes that moved, slices that entered or left, labels that changed, other options.
 
 A slice is known by its path below the image folder with its input's prefix, which is unique in a plan whatever the
 layout; so plans of data that were moved, or laid out otherwise, compare as equal where they are.

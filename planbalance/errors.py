@@ -1,6 +1,6 @@
-"""What a user can cause, each with its exit code: one sentence, where it happened, what to do.
+"""The errors that a user can cause, each with its exit code: what is wrong, where, and what to do.
 
-The exit codes are a contract with scripts: 2 wrong usage, 3 input refused, 4 plan refused, 5 apply incomplete,
+Scripts rely on the exit codes: 2 wrong usage, 3 input refused, 4 plan refused, 5 apply incomplete,
 6 audit failed (a result, not an exception), 130 interrupted.
 """
 
@@ -44,7 +44,7 @@ class UsageError(PlanbalanceError):
 
 
 class InputError(PlanbalanceError):
-    """The input data set is refused: not found, empty, ambiguous, invalid labels, collisions."""
+    """The input dataset is refused: not found, empty, ambiguous, invalid labels, collisions."""
 
     exit_code = 3
 

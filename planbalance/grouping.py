@@ -1,7 +1,7 @@
-"""Which volumes belong together: the groups that no split cuts, by a CSV map, a name's `patient`, or equal images.
+"""Group volumes that must stay in one split: by a CSV map, by the `patient` in names, or by equal images.
 
 A volume is not a patient: two knees of one patient must be able to stay together (Yagis et al. 2021, Scientific Reports
-11:22544). Texts come in as values; reading files is the caller's work.
+11:22544). The functions take texts; the caller reads the files.
 """
 
 import csv

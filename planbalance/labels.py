@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from planbalance.model import Keypoints, Overshoot
 
-CLASS_LIMIT: Final = 2**31  # no data set has as many; keeps ids within what JSON and trainers hold
+CLASS_LIMIT: Final = 2**31  # no dataset has as many; keeps ids within what JSON and trainers hold
 SLACK: Final = 0.01  # Ultralytics' tolerance of coordinates
 _BOM: Final = b"\xef\xbb\xbf"
 # The common label, told by one search: a box, its numbers written so that they cannot be beyond 0 and 1.
@@ -231,7 +231,7 @@ def _valid_class(field: bytes, class_count: int | None) -> int | str:
     if class_id < (CLASS_LIMIT if class_count is None else class_count):
         return class_id
     if class_count is not None:
-        return f"class {class_id} is not one of the data set's {class_count}"
+        return f"class {class_id} is not one of the dataset's {class_count}"
     return f"class {class_id} is too large"
 
 

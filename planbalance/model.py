@@ -1,9 +1,9 @@
-"""The values that the rooms hand to each other: frozen, and without behaviour that touches a disk.
+"""The values that packages pass to each other: immutable, without access to files.
 
-Data runs one way: names and sizes -> `Snapshot` -> `Volume` -> split -> sample -> plan -> bytes -> operations ->
-`Outcome` -> audit. All are a `NamedTuple`: cheap where there are a hundred thousand, and as a class made in a tenth of
-the time that a frozen dataclass takes, which every command would wait for. All paths are `str` with `/` between the
-parts: `Path` objects are too slow for loops over files.
+Data goes one way: names and sizes -> `Snapshot` -> `Volume` -> split -> sample -> plan -> bytes -> operations ->
+`Outcome` -> audit. All values are `NamedTuple`s: they are cheap where there are a hundred thousand, and the classes are
+made in a tenth of the time of frozen dataclasses, which every command would wait for. All paths are `str` with `/`
+between the parts: `Path` objects are too slow for loops over files.
 """
 
 import re
@@ -171,12 +171,12 @@ class SplitYaml(NamedTuple):
 
 
 class LayoutDifference(NamedTuple):
-    """An image folder of which its name says otherwise than the yaml.
+    """An image folder whose name stands for another split than the yaml names.
 
     Attributes:
         path: absolute.
-        images: how many it holds that are concerned; of hundreds of thousands, at least so many.
-        folder_split: the split that the folder's name tells, or None.
+        images: the number of its images that are concerned; of hundreds of thousands, at least so many.
+        folder_split: the split that the folder's name stands for, or None.
         yaml_splits: the splits that the yaml names it for; none where it does not name it.
     """
 
@@ -205,10 +205,10 @@ class ImageFile(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """Something wrong at one place: never an exception, so that the rest goes on and all are listed in one pass.
+    """Something wrong at one place. It is not an exception, so that one pass can list all of them.
 
     Attributes:
-        kind: one of the contract's kinds, or a scan outcome such as `unreadable`.
+        kind: a short stable slug, such as `label-invalid` or `unreadable`.
         severity: only errors make an audit fail.
         path: the file, with `:LINE` behind it where a line is meant.
         message: what is wrong, in a few words.
@@ -221,7 +221,7 @@ class Problem(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """What lies in the inputs at one moment.
+    """The images and labels of the inputs at one moment.
 
     Attributes:
         inputs: in the order given.
@@ -231,7 +231,7 @@ class Snapshot(NamedTuple):
         problems: invalid label lines, unreadable folders, duplicate stems, orphan labels, names refused; sorted.
         leftovers: `*.cache` and `*.npy` files passed over.
         overshoot: valid label lines that reach a little beyond the image; None where there is none.
-        yaml_keys: what the yaml files of all inputs say together, as of `Input`.
+        yaml_keys: the further keys of the yaml files of all inputs, as of `Input`.
         empty_splits: splits that an input has a folder or a list for, and that hold no image in any input.
         yamls: per input, the yaml that names its splits, or None where its folders tell them.
         differences: where folders say otherwise than these yamls.
@@ -264,7 +264,7 @@ class Slice(NamedTuple):
 
 
 class Volume(NamedTuple):
-    """All slices of one scan: the smallest thing that may be split.
+    """All slices of one scan: the smallest unit that may be split.
 
     Attributes:
         id: as the naming rule reads it; with `--shared-ids different`, the input's prefix before it.
@@ -280,7 +280,7 @@ class Volume(NamedTuple):
 
 
 class SlicesPerVolume(NamedTuple):
-    """How many slices the volumes have: what shows at a glance whether the names were read rightly.
+    """How many slices the volumes have, which shows whether the names were read correctly.
 
     Attributes:
         minimum: slices of the smallest volume.
@@ -368,7 +368,7 @@ class Block(NamedTuple):
 
 
 class ClassCount(NamedTuple):
-    """What the splits hold of one class, a number for each of train, val and test.
+    """The counts of one class, a number for each of train, val and test.
 
     Attributes:
         id: of the class.
@@ -384,7 +384,7 @@ class ClassCount(NamedTuple):
 
 
 class Source(NamedTuple):
-    """What a destination is derived from, beside the operation: one per input.
+    """The part of an input that destinations are derived from, together with the operation.
 
     Attributes:
         prefix: put before file names.
@@ -478,7 +478,7 @@ class Outcome(NamedTuple):
     """What an apply did.
 
     Attributes:
-        output: absolute path of the published data set (or of the one that a dry run would publish).
+        output: absolute path of the published dataset (or of the one that a dry run would publish).
         mode: how images were placed, as really used.
         files: files placed in the output, those of an earlier run that was resumed included; of a dry run, all that
             would be.
@@ -523,7 +523,7 @@ class Look(NamedTuple):
     """One picture of a pair that looks alike.
 
     Attributes:
-        split: where it is, such as `test`; of another data set (`--against`) as that is called.
+        split: where it is, such as `test`; of another dataset (`--against`) as that is called.
         name: of the image, as the audit's problems call it.
         path: absolute, to read the picture from.
     """

@@ -1,4 +1,4 @@
-"""Where nothing may be written: what of an input is the user's, and how two paths lie to each other. By names alone."""
+"""Compare absolute paths by their text alone: which folders of an input are never written to, which paths overlap."""
 
 from collections.abc import Iterable, Iterator
 from typing import Literal
@@ -10,7 +10,7 @@ Relation = Literal["equal to", "inside", "around"]
 
 
 def guarded(root: str, source: Input | Source) -> Iterator[str]:
-    """Yield the absolute paths of an input in which nothing is ever made.
+    """Yield the absolute paths of an input that are never written to.
 
     Image and label folders are among them: one that is a link leads elsewhere.
     """
@@ -26,7 +26,7 @@ def all_guarded(roots: Iterable[str], sources: Iterable[Input | Source]) -> Iter
 
 
 def relation(path: str, other: str) -> Relation | None:
-    """Return how an absolute path lies to another one, links not resolved; None where they are apart."""
+    """Return how an absolute path overlaps another one, links not resolved; None where they do not overlap."""
     if path.rstrip("/") == other.rstrip("/"):
         return "equal to"
     if is_within(path, other):
@@ -40,7 +40,7 @@ def is_within(path: str, folder: str) -> bool:
 
 
 def overlap_refused(output: str, how: Relation, place: str) -> UsageError:
-    """Return what to say of an output that is not apart from an input (contract, exit code 2)."""
+    """Return the refusal of an output that overlaps an input."""
     return UsageError(
         f"The output {output} is {how} the input {place}.",
         kind="output-overlaps-input",

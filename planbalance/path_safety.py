@@ -1,4 +1,4 @@
-"""The source is sacred: what would be written into an input is refused, by name, by real path, by device and inode."""
+"""Refuse to write into inputs: outputs and files are compared with them by name, real path, device and inode."""
 
 import os.path
 from collections.abc import Iterable, Mapping
@@ -9,20 +9,20 @@ from planbalance.path_relation import Relation, is_within, overlap_refused, rela
 
 
 class Looks:
-    """What was seen of paths: each is asked for once, since a file system far away takes its time for each answer."""
+    """Remembers identities and real paths: each is asked for once, since a remote file system is slow to answer."""
 
     def __init__(self) -> None:
         self._identities: dict[str, tuple[int, int] | None] = {}
         self._real: dict[str, str] = {}
 
     def identity(self, path: str) -> tuple[int, int] | None:
-        """Return what `fs.identity` did when it was asked first."""
+        """Return `fs.identity` of a path, remembered."""
         if path not in self._identities:
             self._identities[path] = fs.identity(path)
         return self._identities[path]
 
     def real_path(self, path: str) -> str:
-        """Return what `fs.real_path` did when it was asked first."""
+        """Return `fs.real_path` of a path, remembered."""
         if path not in self._real:
             self._real[path] = fs.real_path(path)
         return self._real[path]
@@ -32,7 +32,7 @@ def refuse_output(output: str, inputs: Iterable[str]) -> None:
     """Refuse an output that is, holds or lies in one of these absolute paths.
 
     Raises:
-        UsageError: it does (kind `output-overlaps-input`; contract, exit code 2).
+        UsageError: it does (kind `output-overlaps-input`).
     """
     looks = Looks()
     for source in dict.fromkeys(inputs):
@@ -45,7 +45,7 @@ def refuse_files(files: Mapping[str, str], folders: Iterable[str], *, what: str 
     """Refuse files to be written (by what they are) that lie in one of these absolute folders, each `what`.
 
     Raises:
-        UsageError: one does (kind `file-inside-input`; contract, exit code 2).
+        UsageError: one does (kind `file-inside-input`).
     """
     looks = Looks()
     for folder in dict.fromkeys(folders):
@@ -74,7 +74,7 @@ def found_relation(path: str, other: str, looks: Looks | None = None) -> Relatio
 def lies_in(path: str, folder: str, looks: Looks | None = None) -> bool:
     """Answer whether `path` is `folder` or lies in it, as written or as the file system resolves it.
 
-    Of a path that is not there (yet), what is there of it counts.
+    Of a path that does not exist (yet), the existing part counts.
     """
     if is_within(path, folder):
         return True

@@ -1,4 +1,4 @@
-"""Plan files on disk: written in one step, read a block at a time, never trusted."""
+"""Read and write plan files: written in one step, read a block at a time, never trusted."""
 
 import os
 import stat
@@ -26,13 +26,13 @@ from planbalance.planfile import (
 )
 
 _CHUNK: Final = 1 << 20
-# So much is read at a time where less is asked for: by volume a block has ten slices, and far away each read is a wait.
+# The least that is read at a time: in layout by-volume a block has ten slices, and each remote read is a wait.
 _AHEAD: Final = 1 << 17
 _MAKE_HINT: Final = "Make a plan with `planbalance plan INPUT --output DIR`, or name the plan file."
 
 
 def save_plan(path: str, sealed: SealedPlan) -> None:
-    """Write a plan file in one step: whoever looks finds the old one or the new one, whole.
+    """Write a plan file in one step: a reader finds the complete old file or the complete new one.
 
     Its mode is what the umask gives a new file, as for every file that a shell makes. Where the path is a link, the
     file that it points to is replaced.
@@ -69,7 +69,7 @@ def save_plan(path: str, sealed: SealedPlan) -> None:
 
 
 class PlanFile:
-    """A plan that was opened: its header is checked and in memory, its operations are read when asked for.
+    """An open plan: its header is checked and in memory, its operations are read when they are needed.
 
     The file stays open as long as this object lives, so that a plan replaced meanwhile is still read as it was. Blocks
     may be read from several threads.
@@ -117,7 +117,7 @@ class PlanFile:
         return cls(path, sealed.header, lambda offset, size: parts[offset][:size])
 
     def stretch(self, blocks: range) -> "PlanFile":
-        """Return the plan of these blocks alone: nothing else is read. Its header is not one to write."""
+        """Return the plan of these blocks alone; no other block is read. Its header must not be written."""
         part = self.header._replace(blocks=self.header.blocks[blocks.start : blocks.stop])
         return PlanFile(self.path, part, self._read, self._reader)
 
@@ -147,7 +147,7 @@ class PlanFile:
             yield from self.read_block(index)
 
     def parts(self) -> Iterator[bytes]:
-        """Yield the bytes of the plan file, nothing checked but their presence; of an edited plan, the sealed form.
+        """Yield the bytes of the plan file; only their number is checked. Of an edited plan, yield the sealed form.
 
         Raises:
             PlanError: the file cannot be read, or was cut off since it was opened.
@@ -162,7 +162,7 @@ class PlanFile:
             yield part
 
     def check(self, found: Iterable[tuple[int, BlockFacts]] | None = None) -> None:
-        """Check what must hold before a byte is written, collisions and the end included.
+        """Check the whole plan before anything is built from it, collisions and the end included.
 
         `found`: the facts of every block, by whoever has read it already; None reads them all.
 

@@ -1,7 +1,8 @@
-"""Which blocks of a plan a shard executes: pure, the same on every node, so that shards need no talk among themselves.
+"""Divide the blocks of a plan among shards. Every node computes the same, so shards need no communication.
 
-A folder that many nodes fill at once is slow on a cluster file system (its token travels), so a folder stays whole as
-long as it is no larger than a shard's share. Shards are runs of the plan, in its order: a node reads one stretch of it.
+A folder that many nodes fill at once is slow on a cluster file system, because its lock moves between nodes. So a
+folder stays whole as long as it is no larger than a shard's share. A shard is a run of blocks in the plan's order, so a
+node reads one part of the plan file.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
-"""What says the volume of an image where its name does not: a slice map, `--slice-map CSV`, a row an image.
+"""Read the volume of each image from a table with one row for each image (`--slice-map CSV`).
 
-A map's rows and a dataset's images are matched by what people write into such tables: a path, with or without its
-folders and its suffix. A row counts where it can mean one image only, and every image needs a row: nothing is guessed.
+Rows and images are matched by what people write into such tables: a path, with or without its folders and its suffix. A
+row counts only if it can mean no more than one image, and every image needs a row: nothing is guessed.
 """
 
 import hashlib
@@ -58,14 +58,14 @@ class Place(NamedTuple):
 
 
 class SourceReading(NamedTuple):
-    """What is known of images whose names were not read: a column each, in their order, and sentences to say."""
+    """The volumes, numbers and patients that a table or headers give images, in their order, and warnings."""
 
     names: Names
     warnings: tuple[str, ...] = ()
 
 
 class VolumeSource(Protocol):
-    """Says the volume of every image in the names' stead."""
+    """A table or DICOM headers that give the volume of every image, instead of its name."""
 
     @property
     def rule(self) -> Literal["slice-map", "dicom"]:

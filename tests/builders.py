@@ -46,7 +46,7 @@ def yolo_tree(
     names: tuple[str, ...] | None = ("tear",),
     split_of: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write a data set and return its root.
+    """Write a dataset and return its root.
 
     `name` may hold `/` (a folder a volume). `images` is the image folder, `labels` by default the same path with
     `images` replaced; with `split_of` a volume goes to `images/<split>`. A `dataset.yaml` carries `names` and names
@@ -125,7 +125,7 @@ def tree_content(root: Path) -> dict[str, str]:
 
 
 def seed_shaped_volumes(seed: int = 0) -> dict[str, tuple[int, int]]:
-    """Return the guide's data set as volume -> (slices, positive slices), sizes uneven.
+    """Return the guide's dataset as volume -> (slices, positive slices), sizes uneven.
 
     93 positive volumes with 18,273 positive slices, 457 negative ones, 76,167 negative slices in all.
     """
@@ -151,7 +151,7 @@ def spread(total: int, weights: list[float], draw: random.Random, *, least: int)
 
 
 def seed_shaped_tree(root: Path, *, seed: int = 0, image_size: int = 16) -> Path:
-    """Write the guide's combined data set, 94,440 slices named `IM<slice>-<volume>.dcm`, spread over three splits."""
+    """Write the guide's combined dataset, 94,440 slices named `IM<slice>-<volume>.dcm`, spread over three splits."""
     split_names = ("train", "val", "test")
     for split in split_names:
         os.makedirs(root / "images" / split)

@@ -27,7 +27,7 @@ def snapshot_of(
     root: str = "/data/in",
     prefix: str = "",
 ) -> Snapshot:
-    """Return what a scan of such a data set gives; with `split_of` a volume lies in `images/<split>`, else in train."""
+    """Return what a scan of such a dataset gives; with `split_of` a volume lies in `images/<split>`, else in train."""
     images = []
     problems = []
     for volume, letters in volumes.items():

@@ -84,7 +84,7 @@ def small_plan(**changes: Any) -> SealedPlan:
 
 
 def seed_shaped_operations(count: int = 94_440) -> list[Operation]:
-    """Return slices as the guide's data set has them: `.dcm`, `IM<slice>-<volume>`, empty labels for negatives."""
+    """Return slices as the guide's dataset has them: `.dcm`, `IM<slice>-<volume>`, empty labels for negatives."""
     operations: list[Operation] = []
     for index, (volume, (slices, tears)) in enumerate(seed_shaped_volumes().items()):
         split: Split = ("train", "train", "train", "train", "train", "train", "train", "val", "test", "test")[

@@ -1,4 +1,4 @@
-"""The yaml of a data set: read like the trainers do, and harmless whatever it holds."""
+"""The yaml of a dataset: read like the trainers do, and harmless whatever it holds."""
 
 import pytest
 import yaml

@@ -111,7 +111,7 @@ def test_links_in_the_path_are_kept_and_dots_taken_out(tmp_path: Path, monkeypat
 )
 def test_a_folder_of_no_known_layout(tmp_path: Path, made: list[str], given: str, hint: str) -> None:
     folders(tmp_path, *made)
-    with pytest.raises(InputError, match="No data set layout") as caught:
+    with pytest.raises(InputError, match="No dataset layout") as caught:
         resolve_input(spec(tmp_path / given))
     assert (caught.value.kind, caught.value.exit_code) == ("no-layout", 3)
     assert hint.format(root=tmp_path) in caught.value.hint

@@ -64,7 +64,7 @@ def _refuse_folder(root: str, yamls: Sequence[YamlFile]) -> InputDraft:
     if yamls:
         return from_yaml(*yamls[0], audit=False)  # says that it names no images
     raise InputError(
-        f"No data set layout was recognised in {root}: neither images/, nor train/images, nor a data.yaml, nor an "
+        f"No dataset layout was recognised in {root}: neither images/, nor train/images, nor a data.yaml, nor an "
         "obj.data, nor images with their .txt files beside them.",
         kind="no-layout",
         hint=_layout_hint(root),
@@ -90,7 +90,7 @@ def _note_autosplit(draft: InputDraft, root: str) -> None:
 def _from_export(root: str) -> InputDraft | None:
     """Read a folder without `images/` as a labelling tool left it: by Darknet's lists, else with labels beside images.
 
-    A folder called `images` or `labels` is not read so: the data set is the folder above it.
+    A folder called `images` or `labels` is not read so: the dataset is the folder above it.
     """
     darknet = find_darknet(root)
     if darknet is not None and darknet.lists:

@@ -68,7 +68,7 @@ def from_yaml(path: str, data: "DatasetYaml", *, audit: bool, beside: str | None
         raise InputError(
             f"{path} names no images: it has neither train, val nor test.",
             kind="no-layout",
-            hint="Give the data set's folder as input, or its own yaml.",
+            hint="Give the dataset's folder as input, or its own yaml.",
             paths=(path,),
         )
     located = locate_splits(path, data)

@@ -41,7 +41,7 @@ def resolve_input(spec: InputSpec, *, audit: bool = False) -> FoundInput:
         name_classes(draft)
         return finish(draft, prefix)._replace(apart=True)
     if not spec.path:
-        raise UsageError("No input was given.", kind="usage", hint="Give the data set's folder or its yaml.")
+        raise UsageError("No input was given.", kind="usage", hint="Give the dataset's folder or its yaml.")
     path = absolute(spec.path)
     if os.path.isdir(path):
         draft = from_folder(path, audit=audit)
@@ -57,7 +57,7 @@ def resolve_input(spec: InputSpec, *, audit: bool = False) -> FoundInput:
         raise InputError(
             f"Input is neither a folder nor a yaml: {path}.",
             kind="no-layout",
-            hint="Give the data set's folder, its data.yaml or its dataset.yaml.",
+            hint="Give the dataset's folder, its data.yaml or its dataset.yaml.",
             paths=(path,),
         )
     else:

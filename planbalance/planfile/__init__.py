@@ -1,11 +1,11 @@
-"""Plan <-> bytes: the one format of the plan file, and everything that a plan must obey before it is believed.
+"""Write plans as bytes, and read and check them (docs/reference/plan-file.md).
 
-The first line is the header and ends in `"operations":[`; one operation a line follows, in blocks that can be read and
-checked alone; the last line is `]}`. A plan is input, not trusted: whatever the bytes are, reading them gives values
-that keep the rules or raises `PlanError`.
+The first line is the header and ends in `"operations":[`. One operation a line follows, in blocks that can be read and
+checked alone. The last line is `]}`. A plan is not trusted: reading any bytes gives values that keep all rules, or
+raises `PlanError`.
 
-Who checks what: `parse_header` the first line and its digest, `BlockReader` (or `parse_block`) one block, `WholePlan`
-what needs all operations: collisions and counts. `parse_edited` does all of it in a document without digests.
+`parse_header` checks the first line and its digest, `BlockReader` (or `parse_block`) one block, and `WholePlan` what
+needs all operations: collisions and counts. `parse_edited` checks all of it in a document without digests.
 """
 
 from planbalance.planfile.blocks import BlockReader, parse_block

@@ -1,7 +1,7 @@
-"""The operations: lines of a plan, read a block at a time.
+"""Read the operations of a plan, a block at a time.
 
-Nearly every block is taken by `plain` at once. What it leaves is judged here: every rule is first asked of a whole
-column, and only where the column breaks it is the line looked for.
+`plain_blocks` reads nearly every block at once. The others are checked here: each rule first on a whole column, and
+only where the column breaks it is the line searched.
 """
 
 import hashlib

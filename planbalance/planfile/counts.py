@@ -1,4 +1,4 @@
-"""Counts that a plan states, from what is counted: the guide's `statistics` and `volume_statistics`."""
+"""Count slices and volumes for the plan's header: the guide's `statistics` and `volume_statistics`."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,7 +8,7 @@ from planbalance.model import SPLITS, Operation, PlannedVolume, Split
 
 
 class Content(NamedTuple):
-    """What a plan's operations amount to."""
+    """The total slices and bytes of a plan's operations."""
 
     slices: int
     image_bytes: int
@@ -18,7 +18,7 @@ class Content(NamedTuple):
 
 
 def content_of(operations: Iterable[Operation]) -> Content:
-    """Return what the operations amount to."""
+    """Return the total slices and bytes of operations."""
     rows = list(operations)
     of_input = Counter([each.input for each in rows])
     images, labels = sum([each.image_size for each in rows]), sum([each.label_size for each in rows])
@@ -26,7 +26,7 @@ def content_of(operations: Iterable[Operation]) -> Content:
 
 
 def together(contents: Sequence[Content]) -> Content:
-    """Return what parts of a plan amount to together."""
+    """Return the sum over several parts of a plan."""
     slices, images, labels, paths, of_input = zip(*contents, strict=True)
     return Content(sum(slices), sum(images), sum(labels), sum(paths), sum(map(Counter, of_input), Counter()))
 

@@ -1,4 +1,4 @@
-"""A plan edited by hand (`--allow-edited`): any formatting and order, everything else as strict as ever."""
+"""Read a plan edited by hand (`--allow-edited`): formatting and order are free, all other checks stay."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The header: what a plan file's first line must be before anything it says is believed."""
+"""Read and check the header, the first line of a plan file."""
 
 import hashlib
 import re
@@ -178,7 +178,7 @@ def naming_document(
 
 
 def source_document(naming: Naming, examples: Iterable[str], warnings: Iterable[str] = ()) -> dict[str, Any]:
-    """Return the same where names tell nothing (`EXTERNAL_RULES`): the examples are of what is told in their stead."""
+    """Return the same where a table or DICOM headers give the volumes (`EXTERNAL_RULES`); they give the examples."""
     return {
         "rule": naming.rule,
         "pattern": None,

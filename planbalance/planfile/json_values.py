@@ -1,4 +1,4 @@
-"""Values taken out of untrusted JSON: each check gives the value or raises `PlanError` with one sentence."""
+"""Take values out of untrusted JSON: each function returns the value, or raises `PlanError` with one sentence."""
 
 import re
 from collections.abc import Collection, Iterable, Sequence

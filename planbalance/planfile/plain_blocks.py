@@ -1,8 +1,8 @@
-"""Blocks whose every line is as planbalance writes it and breaks no rule: all but a few.
+"""Read blocks in which every line is as planbalance writes it and breaks no rule: nearly all blocks.
 
-One regular expression takes the lines apart, in a third of the time that a JSON reader and its checks take. No reasons
-are given here: what does not pass is left to `lines`, which tells the odd from the wrong and names the line. So this
-may turn away what is right, but must not let pass what `lines` refuses.
+One regular expression takes the lines apart, in a third of the time of a JSON reader and its checks. A block that does
+not pass is left to `blocks`, which finds out whether it is wrong and names the line. So this module may reject a valid
+block, but must not accept one that `blocks` refuses.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Values -> bytes: the one way in which a plan is written."""
+"""Write a plan as bytes: sort the operations, cut them into blocks, compute the digests."""
 
 import hashlib
 from collections import defaultdict
@@ -81,7 +81,7 @@ def seal(draft: PlanHeader, operations: Iterable[Operation], names: Sequence[str
         raise PlanError(
             f"The plan's header would be {len(first_line)} bytes long, and {HEADER_BYTES} can be read.",
             kind="plan-too-large",
-            hint="Fewer volumes or folders in one data set: build it in parts.",
+            hint="Fewer volumes or folders in one dataset: build it in parts.",
         )
     parse_header(first_line)  # what cannot be read must not be written
     return SealedPlan(header, together(contents), first_line, tuple(body))

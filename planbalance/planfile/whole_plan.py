@@ -1,4 +1,4 @@
-"""What only all operations together can tell: duplicates, collisions, and whether the stated counts are true."""
+"""Check all operations of a plan together: duplicates, collisions, and the counts in the header."""
 
 from array import array
 from collections import Counter
@@ -121,7 +121,7 @@ def _repeated(texts: Sequence[str], known: Collection[str]) -> list[int]:
 
 
 class WholePlan:
-    """Watches the operations of a plan go by, block by block, in any order; holds about 150 bytes for each."""
+    """Collects the facts of all blocks, in any order, and checks them; holds about 150 bytes an operation."""
 
     def __init__(self, header: PlanHeader) -> None:
         self._header = header

@@ -49,7 +49,7 @@ class Listing:
     images: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
-    others: set[str] = field(default_factory=set)  # stems of images that do not belong to the data set
+    others: set[str] = field(default_factory=set)  # stems of images that do not belong to the dataset
     beside: list[str] = field(default_factory=list)  # `.txt` files where only images are wanted
     arrays: int = 0  # `.npy` files where images are wanted
     leftovers: int = 0

@@ -36,7 +36,7 @@ def scan(
     * errors: `label-invalid` (one a line), `unreadable`, `dangling`, `name-refused`, `missing` (a text list names it),
       `label-beside` (another label lies beside the image), `label-misnamed` (a label without an image seems meant for
       images without a label), `npy-slices` (there are arrays and no image);
-    * warnings: `orphan-label`, `split-overlap` (in two splits of the data set as it is), `link-loop`, `folder-twice`
+    * warnings: `orphan-label`, `split-overlap` (in two splits of the dataset as it is), `link-loop`, `folder-twice`
       (one folder reached by two paths), `missing` (a split or a line of a text list that was passed over),
       `empty-split`, `layout-difference` and `moved` (see `inputs.FoundInput`), `jpeg-open-ended` (trainers write it
       anew), `labels-beside` (all labels lie where trainers do not look), `label-beside` (not read: `--labels` names

@@ -164,7 +164,7 @@ INPUT = [
          3, "input-not-found", ("Input directory not found", "Did you mean")),
     Case("yaml not there", ["scan", "data.yaml"], 3, "input-not-found", ("Input file not found",)),
     Case("no data set", ["scan", "empty"],
-         3, "no-layout", ("No data set layout",), lambda here: (here / "empty").mkdir()),
+         3, "no-layout", ("No dataset layout",), lambda here: (here / "empty").mkdir()),
     Case("no slices", ["plan", "empty", "--output", "out"], 3, "no-slices", ("No images found",),
          lambda here: (here / "empty/images").mkdir(parents=True)),
     Case("no slices to scan", ["scan", "empty"], 3, "no-slices", ("No images found",),
