@@ -70,7 +70,13 @@ def _expected(
     dataset: PlannedDataset, options: VerifyOptions, manifest: Manifest | None, absent: Sequence[str]
 ) -> Expected:
     kept = dataset.header.parameters.get("invalid_label") == "keep"
-    return Expected(_reading(dataset, options, absent), manifest, "warning" if kept else "error")
+    return Expected(
+        _reading(dataset, options, absent),
+        manifest,
+        "warning" if kept else "error",
+        linked=not dataset.traits.owns_images,
+        listed=not dataset.traits.places_files,
+    )
 
 
 def audit_planned(

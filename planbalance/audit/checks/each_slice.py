@@ -23,16 +23,15 @@ class Expected(NamedTuple):
         reading: how it was read.
         manifest: None where there is none.
         invalid_labels: severity of an invalid line (a warning where the plan keeps them).
+        linked: an image here is its source, so that an edit of the source is an edit of the dataset.
+        listed: images and labels stay in the input, and the dataset only lists them.
     """
 
     reading: ReadOptions
     manifest: Manifest | None
     invalid_labels: Severity
-
-    @property
-    def linked(self) -> bool:
-        """Whether an image here is its source, so that an edit of the source is an edit of the dataset."""
-        return not self.reading.traits.owns_images
+    linked: bool
+    listed: bool
 
 
 class Proof(Enum):

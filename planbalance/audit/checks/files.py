@@ -26,7 +26,7 @@ def _error(check: str, kind: str, path: str, message: str) -> FoundProblem:
 @slice_check(Proof.IN_PLACE, Proof.SOURCE_UNCHANGED, Proof.SAME_BYTES)
 def check_image(slice_facts: SliceFacts, expected: Expected) -> Iterator[FoundProblem]:
     """Compare the image in a slice's place with the plan: its kind, its bytes, and the source that it came from."""
-    if not expected.reading.traits.places_files:
+    if expected.listed:
         yield from _listed_image(slice_facts, expected)
         return
     facts, operation = slice_facts.image_facts, slice_facts.operation
@@ -140,7 +140,7 @@ def _other_bytes(path: str, facts: FileFacts, planned: str, expected: Expected) 
 @slice_check(Proof.IN_PLACE, Proof.SAME_BYTES)
 def check_label(slice_facts: SliceFacts, expected: Expected) -> Iterator[FoundProblem]:
     """Compare the label in a slice's place with the plan: its kind and its bytes."""
-    if not expected.reading.traits.places_files:
+    if expected.listed:
         yield from _listed_label(slice_facts)
         return
     operation, facts, reading = slice_facts.operation, slice_facts.label_facts, expected.reading
