@@ -73,7 +73,7 @@ def _refuse_folder(root: str, yamls: Sequence[YamlFile]) -> InputDraft:
 
 
 def _note_autosplit(draft: InputDraft, root: str) -> None:
-    """Note the lists of Ultralytics' `autosplit` that no yaml names: whoever made them expects them to be used."""
+    """Warn of lists of Ultralytics' `autosplit` that no yaml names: their author expects them to be used."""
     texts = [
         path
         for split in SPLITS
@@ -88,7 +88,7 @@ def _note_autosplit(draft: InputDraft, root: str) -> None:
 
 
 def _from_export(root: str) -> InputDraft | None:
-    """Read a folder without `images/` as a labelling tool left it: by Darknet's lists, else with labels beside images.
+    """Read a folder without `images/` as an export: by Darknet's lists, else with labels beside images.
 
     A folder called `images` or `labels` is not read so: the dataset is the folder above it.
     """
@@ -124,7 +124,7 @@ def _from_darknet(root: str, darknet: DarknetFile) -> InputDraft:
 
 
 def _folder_here(root: str, place: str) -> str | None:
-    """Return the folder below the root that a list means: the longest end of its path, or the root itself."""
+    """Return the folder below the root for a listed image: the longest end of its path, or the root itself."""
     folder = end_below(root, os.path.dirname(place), os.path.isdir)
     return folder or (root if os.path.isfile(f"{with_slash(root)}{os.path.basename(place)}") else None)
 
@@ -176,7 +176,7 @@ def _usual_yamls(documents: Sequence[YamlFile]) -> list[YamlFile]:
 
 
 def _naming_splits(documents: Sequence[YamlFile]) -> list[YamlFile]:
-    """Return the yaml files that name splits, one of those that name the same."""
+    """Return the yaml files that name splits; of those with the same splits, the first."""
     by_meaning: dict[object, YamlFile] = {}
     for path, data in documents:
         if data.splits:
@@ -230,7 +230,7 @@ def _judge_images_elsewhere(draft: InputDraft, root: str, yaml: str, own: Sequen
 
 
 def _tells_no_split(draft: InputDraft, layout: Sequence[Area]) -> bool:
-    """Answer whether all folders are named for the same two or three splits, and hold all that the layout holds."""
+    """Return whether all folders are named for the same two or three splits, and hold all images of the layout."""
     if draft.listed or not all(one.yaml_splits for one in draft.differences):
         return False
     named = {area.images for area in draft.walked}
@@ -290,7 +290,7 @@ def _yamls_differ(root: str, yamls: Sequence[YamlFile]) -> InputError:
 
 
 def not_found(what: str, given: str, path: str) -> InputError:
-    """Say what was looked for, and how far down the path exists (the guide's troubleshooting: use absolute paths)."""
+    """Return the refusal of an absent path; it names the deepest folder of the path that exists."""
     parent = os.path.dirname(path)
     missing = os.path.basename(path)
     while parent != "/" and not os.path.isdir(parent):

@@ -32,13 +32,13 @@ _WRITE_SLASHES: Final = "write / in place of each backslash"
 
 
 def empty_split(yaml: str, split: Split, place: str) -> Problem:
-    """Return what is to be said of a split that a yaml names, whose folder or list is there and gives no image."""
+    """Return the warning of a split that a yaml names, whose folder or list exists and gives no image."""
     message = f"{os.path.basename(yaml)} names it as {split}, but it holds no image"
     return Problem("empty-split", "warning", place, message)
 
 
 class _Located(NamedTuple):
-    """What a yaml names, looked for on this machine.
+    """The places that a yaml names, as found on this machine.
 
     Attributes:
         root: the folder that relative places count from.
@@ -54,7 +54,7 @@ class _Located(NamedTuple):
 
 
 class _NotThere(NamedTuple):
-    """A place that a yaml names for a split, and that gives no image of it."""
+    """A place that a yaml names for a split, and that does not exist or gives no image."""
 
     split: Split
     place: str
@@ -63,7 +63,7 @@ class _NotThere(NamedTuple):
 
 
 def from_yaml(path: str, data: "DatasetYaml", *, audit: bool, beside: str | None = None) -> InputDraft:
-    """Read a yaml as the trainers do; `beside` is the folder that was given, where the yaml was found in one."""
+    """Read a yaml as the trainers do; `beside` is the given folder, where the yaml was found in it."""
     if not data.splits:
         raise InputError(
             f"{path} names no images: it has neither train, val nor test.",
@@ -101,7 +101,7 @@ def from_yaml(path: str, data: "DatasetYaml", *, audit: bool, beside: str | None
 
 
 def locate_splits(yaml: str, data: "DatasetYaml") -> _Located:
-    """Look for what a yaml names: below its `path:`, else below its own folder, and by paths of another machine.
+    """Find the places that a yaml names: below its `path:`, else below its own folder, and by paths of another machine.
 
     A relative `path:` is looked for below the yaml's folder first, then below the working folder, as Ultralytics does.
     """
@@ -133,7 +133,7 @@ def _end_here(place: str, folder: str) -> tuple[str, str] | None:
 
 
 def _yaml_root(folder: str, path: str | None) -> str | None:
-    """Return the folder that `path:` names, the yaml's own where there is no `path:`; None where it leads nowhere."""
+    """Return the folder that `path:` names, or the yaml's own without `path:`; None where it does not exist."""
     if path is None:
         return folder
     for written in dict.fromkeys((path, _slashes(path))):
@@ -162,7 +162,7 @@ def _slashes(place: str) -> str:
 
 
 def _find_differences(draft: InputDraft, yaml: str, roots: Sequence[str]) -> None:
-    """Note what image folders below the roots say otherwise than the yaml."""
+    """Report image folders below the roots that differ from the yaml."""
     folders: dict[str, Split | None] = {}
     for root in dict.fromkeys(roots):
         folders.update(image_folders(root))
@@ -175,7 +175,7 @@ def _find_differences(draft: InputDraft, yaml: str, roots: Sequence[str]) -> Non
 
 
 def _listed_otherwise(draft: InputDraft) -> Iterator[tuple[str, Split, Split]]:
-    """Yield folder, its own split and the list's for every listed image in a folder that is called as another split."""
+    """Yield folder, its own split and the list's split for every listed image in a folder named as another split."""
     told = {area: split_of_word(os.path.basename(area.images)) for area in dict.fromkeys(draft.listed.values())}
     if all(split is None or split == area.split for area, split in told.items()):
         return
@@ -186,7 +186,7 @@ def _listed_otherwise(draft: InputDraft) -> Iterator[tuple[str, Split, Split]]:
 
 
 def _judge_not_there(yaml: str, draft: InputDraft, not_there: Sequence[_NotThere]) -> None:
-    """Refuse what is not there and would be left out unnoticed; a lone `test:` is common in exports: a warning.
+    """Refuse absent places, which would be left out unnoticed; an absent `test:` is common in exports: a warning.
 
     For an audit each is an error: trainers stop, or find nothing to measure on.
     """
@@ -213,7 +213,7 @@ def _listed_not_there(places: Sequence[_NotThere]) -> str:
 
 
 def _instead(draft: InputDraft, needed: Sequence[_NotThere]) -> str:
-    """Name the folder that may be meant: one of that split's name that the yaml does not name."""
+    """Return the question whether another folder is meant: one with that split's name that the yaml does not name."""
     splits = {one.split for one in needed}
     meant = [one for one in draft.differences if not one.yaml_splits and one.folder_split in splits]
     if not meant:
@@ -222,7 +222,7 @@ def _instead(draft: InputDraft, needed: Sequence[_NotThere]) -> str:
 
 
 def _add_named_folders(draft: InputDraft, named: Mapping[str, list[Split]]) -> None:
-    """Add the folders that a yaml names, and the split folders inside them, so that `train/` is no volume's name."""
+    """Add the folders that a yaml names, and the split folders in them, so that `train/` is not read as a volume."""
     inner: dict[str, Split] = {}
     for folder in named:
         if split_of_word(os.path.basename(folder)) is None:
@@ -249,7 +249,7 @@ def _split_of(
 
 
 def _add_text(draft: InputDraft, text: str, splits: Sequence[Split]) -> list[_NotThere]:
-    """Add the images that a text list names; the first split keeps what two of them name.
+    """Add the images that a text list names; an image in the lists of two splits stays in the first.
 
     Returns what the list is needed for, where none of its images is here.
     """
@@ -279,7 +279,7 @@ def _add_text(draft: InputDraft, text: str, splits: Sequence[Split]) -> list[_No
 
 
 def _judge_listed_in_named(draft: InputDraft) -> None:
-    """Note images that a text list names for one split while the folder they lie in is named for another."""
+    """Report images that a text list names for one split while their folder is named for another."""
     if not draft.walked:
         return
     holders: dict[str, Area | None] = {}
@@ -299,7 +299,7 @@ def _judge_listed_in_named(draft: InputDraft) -> None:
 
 
 def _listed_images(draft: InputDraft, text: str) -> TextList:
-    """Return the images of a text list, and note what is to be said of it; an image that is named is a list of one."""
+    """Return the images of a text list and report its faults; a named image counts as a list of one."""
     if is_image(text):
         return TextList([text], [])
     try:
@@ -340,7 +340,7 @@ def _listed_area(folder: str, split: Split) -> Area:
 
 
 def read_yaml(path: str) -> "DatasetYaml":
-    """Return what a yaml says.
+    """Return the content of a dataset's yaml.
 
     Raises:
         InputError: `unreadable`, or `dataset-yaml`.

@@ -78,7 +78,7 @@ def _prefix(name: str) -> str:
 
 
 def _refuse_shared_folders(found: Sequence[FoundInput]) -> None:
-    """Refuse image folders that two inputs hold: every slice would be there twice, and could land in two splits."""
+    """Refuse image folders that two inputs share: every slice would be there twice, and could be in two splits."""
     owners: dict[object, tuple[int, str]] = {}  # by path, and by device and inode
     walked = [
         (number, joined(one.input.root, one.input.folders[index].images))

@@ -264,11 +264,11 @@ def _plan_context(plan: Shown, options: PageOptions, progress: Progress) -> dict
 # ---- plots ----------------------------------------------------------------------------------------------------------
 
 _UNITS: Final = {
-    "slices": plots.Unit("volume", "volumes", "slices per volume", "slices"),
-    "positives": plots.Unit(
+    "slices": plots.PlotUnit("volume", "volumes", "slices per volume", "slices"),
+    "positives": plots.PlotUnit(
         "volume", "volumes", "positive slices per positive volume", "positive slices", role="positive"
     ),
-    "sizes": plots.Unit("box", "boxes", "box sizes", "% of the image", role="positive", tenths=True),
+    "sizes": plots.PlotUnit("box", "boxes", "box sizes", "% of the image", role="positive", tenths=True),
 }
 
 

@@ -27,7 +27,7 @@ class Plot(NamedTuple):
     narrow: str
 
 
-class Unit(NamedTuple):
+class PlotUnit(NamedTuple):
     """What a distribution counts: `volume`, `volumes`, their `slices per volume`, and the words on the axis."""
 
     thing: str
@@ -62,7 +62,7 @@ def balance(rows: Sequence[BalanceRow]) -> Plot:
     return _both(lambda sheet: _balance(sheet, rows), 46, 46, len(rows), alt)
 
 
-def distribution(found: Histogram, unit: Unit) -> Plot:
+def distribution(found: Histogram, unit: PlotUnit) -> Plot:
     """Return a histogram a split, one below the other on the same scales, with the median and the middle half."""
     rows = [row for row in found.rows if row.total]
     alt = f"{unit.of.capitalize()}: " + "; ".join(f"{row.name} {_spread(row, unit)}" for row in rows)
@@ -186,7 +186,7 @@ _WORDS: Final = {"positive": "positive", "kept": "negative", _LEFT_OUT: "negativ
 # ---- distributions --------------------------------------------------------------------------------------------------
 
 
-def _distribution(sheet: _Sheet, found: Histogram, rows: Sequence[Row], unit: Unit) -> None:
+def _distribution(sheet: _Sheet, found: Histogram, rows: Sequence[Row], unit: PlotUnit) -> None:
     tallest = max(bar.number / row.total for row in rows for bar in row.bars)
     for index, row in enumerate(rows):
         axes = _row_axes(sheet, row, unit, index)
@@ -208,7 +208,7 @@ def _distribution(sheet: _Sheet, found: Histogram, rows: Sequence[Row], unit: Un
                       role="soft", end=True)  # fmt: skip
 
 
-def _row_axes(sheet: _Sheet, row: Row, unit: Unit, index: int) -> Any:  # noqa: ANN401 - Axes
+def _row_axes(sheet: _Sheet, row: Row, unit: PlotUnit, index: int) -> Any:  # noqa: ANN401 - Axes
     assert row.quartiles is not None, "rows without a value are not drawn"
     things = f"{row.total:,} {unit.thing if row.total == 1 else unit.several}"
     median = f"median {unit.shown(row.quartiles[2])}"
@@ -245,7 +245,7 @@ def _middle(axes: Any, row: Row) -> None:  # noqa: ANN401 - Axes
     axes.plot([median, median], [-0.14, -0.02], linewidth=2.5, **line)
 
 
-def _value_axis(axes: Any, unit: Unit) -> None:  # noqa: ANN401 - Axes
+def _value_axis(axes: Any, unit: PlotUnit) -> None:  # noqa: ANN401 - Axes
     ticker = matplotlib().ticker
     axes.xaxis.set_major_locator(ticker.MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
     axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: unit.shown(round(value)).removesuffix(".0")))
@@ -285,7 +285,7 @@ def _percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "\N{EN DASH}"
 
 
-def _spread(row: Row, unit: Unit) -> str:
+def _spread(row: Row, unit: PlotUnit) -> str:
     assert row.quartiles is not None, "rows without a value are not told"
     least, _, median, _, greatest = map(unit.shown, row.quartiles)
     return f"median {median}, from {least} to {greatest}"

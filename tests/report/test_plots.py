@@ -7,7 +7,7 @@ import pytest
 
 from planbalance.report.boxes import BoxFacts, ClassRow
 from planbalance.report.drawing import histogram
-from planbalance.report.plots import BalanceRow, Plot, Unit, balance, classes, distribution
+from planbalance.report.plots import BalanceRow, Plot, PlotUnit, balance, classes, distribution
 
 pytest.importorskip("matplotlib")
 
@@ -53,7 +53,7 @@ def test_balance_is_as_long_as_it_counts(side: str) -> None:
 def test_heights_are_shares_of_each_split(side: str) -> None:
     found = histogram({"train": [1, 1, 1, 2], "val": [2], "test": []})
     assert found is not None
-    svg = sides(distribution(found, Unit("volume", "volumes", "slices per volume", "slices")))[side]
+    svg = sides(distribution(found, PlotUnit("volume", "volumes", "slices per volume", "slices")))[side]
     drawn = bars(svg)
     assert [said for said, _, _ in drawn] == ["1: 3 (75.0 %)", "2: 1 (25.0 %)", "2: 1 (100.0 %)"]
     assert [height / drawn[2][2] for _, _, height in drawn] == pytest.approx([0.75, 0.25, 1], abs=0.01)
@@ -67,7 +67,7 @@ def test_heights_are_shares_of_each_split(side: str) -> None:
 def test_sizes_are_told_in_percent(side: str, values: list[int]) -> None:
     found = histogram({"train": values})
     assert found is not None
-    svg = sides(distribution(found, Unit("box", "boxes", "box sizes", "% of the image", tenths=True)))[side]
+    svg = sides(distribution(found, PlotUnit("box", "boxes", "box sizes", "% of the image", tenths=True)))[side]
     numbers = [text for text in texts(svg) if re.fullmatch(r"\d+(\.\d)?", text)]
     assert numbers
     assert len(set(numbers)) == len(numbers), "a tick is told once"
