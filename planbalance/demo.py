@@ -27,7 +27,7 @@ _POSITIVE_VOLUMES: Final = 12
 _FINE: Final = 2 * SIZE  # drawn twice as large, then averaged: smooth edges
 
 
-class Box(NamedTuple):
+class DrawnBox(NamedTuple):
     """A box in pixels of the finished image: left, top, right, bottom."""
 
     left: float
@@ -41,7 +41,7 @@ class Box(NamedTuple):
         return f"0 {x:.6f} {y:.6f} {(self.right - self.left) / SIZE:.6f} {(self.bottom - self.top) / SIZE:.6f}\n"
 
 
-class Volume(NamedTuple):
+class DrawnVolume(NamedTuple):
     """One knee: its anatomy varies a little, its tear (if any) runs through neighbouring slices."""
 
     id: str
@@ -106,7 +106,7 @@ def _write(path: str, data: bytes) -> None:
         file.write(data)
 
 
-def knees(seed: int) -> Iterator[Volume]:
+def knees(seed: int) -> Iterator[DrawnVolume]:
     """Yield the volumes, uneven in size; every third one has a tear in some of its slices."""
     draw = random.Random(seed)  # noqa: S311 - a picture, not a secret; only random() is used: it is stable across versions
     for index in range(VOLUMES):
@@ -114,7 +114,7 @@ def knees(seed: int) -> Iterator[Volume]:
         length = 2 + int(draw.random() * 3) + slices // 5
         first = 2 + int(draw.random() * (slices - length - 1))
         positive = index * _POSITIVE_VOLUMES % VOLUMES < _POSITIVE_VOLUMES
-        yield Volume(
+        yield DrawnVolume(
             id=f"01-02-{index + 1:05d}",
             slices=slices,
             tears=range(first, first + length) if positive else range(0),
@@ -131,7 +131,7 @@ def knees(seed: int) -> Iterator[Volume]:
 class Canvas:
     """A picture twice as large as the finished one, so that averaging it makes smooth edges."""
 
-    def __init__(self, volume: Volume) -> None:
+    def __init__(self, volume: DrawnVolume) -> None:
         self._image = Image.new("L", (_FINE, _FINE), 6)
         self._draw = ImageDraw.Draw(self._image)
         self._volume = volume
@@ -160,7 +160,7 @@ class Canvas:
         return ImageChops.subtract(ImageChops.add(self._image.reduce(2), brighter), darker)
 
 
-def draw_slice(volume: Volume, number: int) -> tuple[Image.Image, Box | None]:
+def draw_slice(volume: DrawnVolume, number: int) -> tuple[Image.Image, DrawnBox | None]:
     """Return the picture of one slice, and the tear's box where there is one."""
     canvas = Canvas(volume)
     depth = (number - 0.5) / volume.slices - 0.5  # -0.5 at one side of the knee, 0.5 at the other
@@ -212,7 +212,7 @@ def _menisci(canvas: Canvas) -> None:
     canvas.polygon(_POSTERIOR, 14)
 
 
-def _tear(canvas: Canvas, volume: Volume, number: int) -> Box:
+def _tear(canvas: Canvas, volume: DrawnVolume, number: int) -> DrawnBox:
     """Draw a bright line through one meniscus, and return the box around it."""
     x, y = (65.0, 53.5) if volume.posterior else (28.5, 54.0)
     inside = 1 - abs((number - volume.tears.start + 0.5) / len(volume.tears) - 0.5)
@@ -226,4 +226,4 @@ def _tear(canvas: Canvas, volume: Volume, number: int) -> Box:
     canvas.polygon(corners, 250)
     placed = [canvas.place(*corner) for corner in corners]
     xs, ys = [px / 2 for px, _ in placed], [py / 2 for _, py in placed]
-    return Box(min(xs) - 1.5, min(ys) - 1.5, max(xs) + 1.5, max(ys) + 1.5)
+    return DrawnBox(min(xs) - 1.5, min(ys) - 1.5, max(xs) + 1.5, max(ys) + 1.5)

@@ -1,11 +1,11 @@
-"""The only module that writes below an output: relative to open folders, never through a link, never over a name.
+"""The only module that writes below an output: relative to open folders, never through a link, never over a file.
 
-Every call goes through this module's `os` and `_libc`, looked up at the moment of the call, so that a test can put a
-faulty or a recording one in their place; the production path pays nothing for it.
+Every call uses this module's `os` and `_libc`, looked up at the moment of the call, so that a test can replace them by
+faulty or recording ones without cost for other runs.
 
-Folders below the output are opened by one openat2(2) with RESOLVE_BENEATH; where the kernel lacks it, and where folders
-are made, component by component with `O_NOFOLLOW` (openat(2)), each relative to the one before. Whatever is swapped for
-a link in between, nothing is ever made outside.
+Folders below the output are opened by one openat2(2) with RESOLVE_BENEATH. Where the kernel lacks it, and where folders
+are made, they are opened one component at a time with `O_NOFOLLOW` (openat(2)), each relative to the one before. So
+nothing is made outside the output, even if another process replaces a folder by a link meanwhile.
 """
 
 import ctypes
@@ -186,7 +186,7 @@ class Tree:
 def make_below(dir_fd: int, name: str) -> int:
     """Return a descriptor of a folder in an open one, made where it is missing; OSError where it is a link.
 
-    Made first and asked for then: far away, to ask whether it is there costs as much as to make it.
+    It is made first and opened then: on a remote file system, asking whether it exists costs as much as making it.
     """
     _refuse_way_out(name)
     try:
@@ -216,7 +216,7 @@ def open_source_folder(path: str) -> int:
 
 
 def close(fd: int) -> None:
-    """Close what was only read, or could not be written: what its close says does not matter (any more)."""
+    """Close a file that was only read, or whose write failed: an error of its close does not matter."""
     try:  # noqa: SIM105 - suppress() takes longer than the call
         os.close(fd)
     except OSError:
@@ -224,7 +224,7 @@ def close(fd: int) -> None:
 
 
 def close_written(fd: int) -> None:
-    """Close what was written: a file system may say only now that it could not keep it."""
+    """Close a written file: some file systems report only now that they could not store it."""
     os.close(fd)
 
 
@@ -296,7 +296,7 @@ def count_below(fd: int, *, leave_out: tuple[str, ...] = ()) -> tuple[int, int]:
 
 
 def link_target(name: str, dir_fd: int) -> str:
-    """Return what a symbolic link says."""
+    """Return the target of a symbolic link."""
     return os.readlink(name, dir_fd=dir_fd)
 
 
@@ -344,7 +344,7 @@ def unlink(name: str, dir_fd: int) -> None:
 
 
 def rename_within(old: str, new: str, dir_fd: int) -> None:
-    """Rename inside one folder, over what is there."""
+    """Rename inside one folder, over an existing file."""
     os.rename(old, new, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
 
 
@@ -409,7 +409,7 @@ def read_open(fd: int, size: int) -> bytes:
 
 
 def read_whole(name: str, dir_fd: int) -> bytes:
-    """Return everything that a file holds; it may be growing."""
+    """Return the whole content of a file, which may be growing."""
     parts = []
     fd = os.open(name, _READ | os.O_NOFOLLOW, dir_fd=dir_fd)
     try:
@@ -440,7 +440,7 @@ def digest(data: bytes) -> bytes:
 
 
 def hash_open(fd: int) -> str:
-    """Return the SHA-256 of what an open file holds from here on, hex."""
+    """Return the SHA-256 of an open file from its position to the end, hex."""
     digest = hashlib.sha256()
     while data := os.read(fd, _CHUNK):
         digest.update(data)
@@ -468,7 +468,7 @@ def open_new(name: str, dir_fd: int) -> int:
 
 
 def write_all_new(name: str, dir_fd: int, chunks: Iterable[bytes], *, on_disk: bool = False) -> None:
-    """Write a new file from chunks, small ones together: far away each write is a wait.
+    """Write a new file from chunks, small ones together: on a remote file system each write is a wait.
 
     FileExistsError where the name is taken; then no chunk was taken.
     """
@@ -526,7 +526,7 @@ def write_once(name: str, dir_fd: int, data: bytes, *, on_disk: bool = False) ->
 
 
 def write_path(path: str, chunks: Iterable[bytes], *, on_disk: bool = False) -> None:
-    """Write a file where the user wants it: whoever looks finds the old one or the new one, whole.
+    """Write a file where the user wants it: a reader finds the complete old file or the complete new one.
 
     With `on_disk` a machine that loses its power does too. The folder must be there; what failed leaves nothing.
     """
@@ -846,7 +846,7 @@ def _whole_file_lock() -> bytes:
 
 
 class Room(NamedTuple):
-    """What a file system says is free: bytes and inodes (None where it does not count them), and its block size."""
+    """The free bytes and inodes of a file system (None where it does not count them), and its block size."""
 
     free: int | None
     inodes: int | None
@@ -854,7 +854,7 @@ class Room(NamedTuple):
 
 
 def room(path: str) -> Room:
-    """Return what is free for this user under `path`; quotas may hide from it (statvfs(3))."""
+    """Return the free space for this user under `path`; statvfs(3) may not show quotas."""
     said = os.statvfs(path)
     return Room(
         said.f_bavail * said.f_frsize if said.f_blocks else None,
@@ -901,7 +901,7 @@ def is_empty_folder(path: str) -> bool:
 
 
 def may_make_names(path: str) -> bool:
-    """Return whether this user may make names in a folder (a read-only file system says no)."""
+    """Return whether this user may make files in a folder; on a read-only file system nobody may."""
     return os.access(path, os.W_OK | os.X_OK)
 
 
@@ -1006,7 +1006,7 @@ _held_guard = threading.Lock()
 
 
 class _Held:
-    """A lock file that this process has open: what the holder says, and how many in this process share it."""
+    """A lock file that this process has open: the holder's text, and how many users in this process share it."""
 
     def __init__(self, fd: int, holder: bytes, *, shared: bool) -> None:
         self.fd = fd
@@ -1017,7 +1017,7 @@ class _Held:
 
 
 class LockHeldError(Exception):
-    """Somebody alive holds the lock; `holder` is what they wrote about themselves."""
+    """A live process holds the lock; `holder` is the text that it wrote into the file."""
 
     def __init__(self, holder: bytes) -> None:
         super().__init__(holder.decode("utf-8", "replace"))
@@ -1025,7 +1025,7 @@ class LockHeldError(Exception):
 
 
 class Lock:
-    """An fcntl lock on a file: it goes when its holder dies.
+    """An fcntl lock on a file; the kernel releases it when its holder dies.
 
     Not flock, which was seen node-local on GPFS where fcntl was coherent.
 
