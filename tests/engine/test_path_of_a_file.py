@@ -46,8 +46,8 @@ def test_each_function_reaches_the_next(function: Callable[..., object], reaches
 
 def test_the_page_lists_these_functions() -> None:
     page = (Path(__file__).parents[2] / "docs/architecture.md").read_text()
-    paragraph = page[page.index("One image of a copy, from the command") :].partition("\n\n")[0]
+    paragraph = page[page.index("One image of a copy passes") :].partition("\n\n")[0]
     listed = [name.rpartition(".")[2] for name in re.findall(r"`([\w.]+)`", paragraph)]
     assert listed == [function.__name__ for function, _ in PATH]
-    assert f"is {len(PATH)} functions" in paragraph
+    assert f"passes {len(PATH)} functions" in paragraph
     assert len(PATH) <= 15
