@@ -1,1 +1,1 @@
-"""Split a detection data set of medical slices into train, val and test without a leak."""
+"""Split a detection dataset of medical slices into train, val and test without a leak."""

@@ -10,7 +10,7 @@ import orjson
 from planbalance import fs, lock_owner
 from planbalance.errors import IncompleteError, InputError, PlanError
 
-_DEPTH: Final = 8  # folders below the one given; data sets lie high, their images deep
+_DEPTH: Final = 8  # folders below the one given; datasets lie high, their images deep
 _HEADER_LIMIT: Final = 1 << 20
 
 

@@ -175,7 +175,7 @@ def _decode_dicom(data: bytes) -> Decoded:
     return Decoded(image, (high, low) if white_is_low else (low, high), "DICOM")
 
 
-def _window(content: Any) -> tuple[float, float] | None:  # noqa: ANN401 - a pydicom data set
+def _window(content: Any) -> tuple[float, float] | None:  # noqa: ANN401 - a pydicom dataset
     """Return the stored values that shall be black and white, or None where the file does not say."""
     centre, width = _first(content.get("WindowCenter")), _first(content.get("WindowWidth"))
     if centre is None or width is None or width <= 1:

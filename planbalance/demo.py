@@ -1,4 +1,4 @@
-"""A small MRI-like data set, drawn from a seed: sagittal knee slices, dark menisci and, in some, a bright tear.
+"""A small MRI-like dataset, drawn from a seed: sagittal knee slices, dark menisci and, in some, a bright tear.
 
 Nothing here is a patient. The set has the shape of the guide's: files named `IM<slice>-<volume>.png`, positive volumes
 that hold negative slices too, an earlier split in its folders, labels that are empty where there is no tear.
@@ -86,7 +86,7 @@ def _occupied(folder: str, why: str) -> PlanError:
 
 
 def write_dataset(root: str, *, seed: int = 42) -> None:
-    """Write the data set below `root`: images, labels, dataset.yaml; the same bytes for the same seed."""
+    """Write the dataset below `root`: images, labels, dataset.yaml; the same bytes for the same seed."""
     for split in ("train", "val", "test"):
         for kind in ("images", "labels"):
             os.makedirs(os.path.join(root, kind, split))

@@ -1,4 +1,4 @@
-"""A data set that was moved or copied works again: its absolute paths are set to where it is now."""
+"""A dataset that was moved or copied works again: its absolute paths are set to where it is now."""
 
 import os.path
 from collections.abc import Sequence
@@ -25,13 +25,13 @@ class RelocateOutcome:
     """What a relocate did.
 
     Attributes:
-        dataset: absolute path of the data set, where it is now.
+        dataset: absolute path of the dataset, where it is now.
         yaml: path of its yaml.
         old_path: what the yaml's `path:` said before, or None where it said nothing.
         changed: whether the yaml was written anew.
-        links: symbolic links in the data set.
+        links: symbolic links in the dataset.
         retargeted: how many of them lead below the new source now.
-        dangling: links (relative to the data set) that lead nowhere; sorted.
+        dangling: links (relative to the dataset) that lead nowhere; sorted.
         listed: paths in the text files that the yaml names that lead below the new source now.
     """
 
@@ -46,12 +46,12 @@ class RelocateOutcome:
 
 
 def relocate(dataset: str, source: Pairs = ()) -> RelocateOutcome:
-    """Set a data set's absolute `path:` and, with (old, new) pairs, the targets of its symbolic links right.
+    """Set a dataset's absolute `path:` and, with (old, new) pairs, the targets of its symbolic links right.
 
     Only links with a target at or below `old` are touched, each replaced in one step, and such paths in the text files
-    at the data set's root that its yaml names (`--mode list`). Images and labels never are.
+    at the dataset's root that its yaml names (`--mode list`). Images and labels never are.
 
-    Raises InputError where there is no data set or its yaml cannot be read; IncompleteError where something cannot be
+    Raises InputError where there is no dataset or its yaml cannot be read; IncompleteError where something cannot be
     written (run again, it goes on).
     """
     root, name = _locate(dataset)
@@ -82,12 +82,12 @@ def _locate(dataset: str) -> tuple[str, str]:
         for name in _YAML_NAMES:
             if os.path.isfile(f"{path}/{name}"):
                 return path, name
-        what, hint = "holds no dataset.yaml", "Name the data set's folder, or its yaml file."
+        what, hint = "holds no dataset.yaml", "Name the dataset's folder, or its yaml file."
     elif os.path.isfile(path):
         return os.path.dirname(path), os.path.basename(path)
     else:
-        what, hint = "does not exist", "Name the data set's folder, or its yaml file."
-    raise InputError(f"The data set {dataset} {what}.", kind="input-not-found", hint=hint, paths=[path])
+        what, hint = "does not exist", "Name the dataset's folder, or its yaml file."
+    raise InputError(f"The dataset {dataset} {what}.", kind="input-not-found", hint=hint, paths=[path])
 
 
 # ---- the yaml -----------------------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ class _Links:
         self.dangling: list[str] = []
 
     def below(self, folder: int, path: str) -> None:
-        """Look at the links in an open folder and below it; `path` is its name below the data set, with `/`."""
+        """Look at the links in an open folder and below it; `path` is its name below the dataset, with `/`."""
         for name, kind in sorted(fs.list_folder(folder).items()):
             if kind == "link" and name != _TEMPORARY:
                 self._one(folder, name, path)

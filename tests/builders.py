@@ -1,4 +1,4 @@
-"""A vocabulary of tiny data sets: a volume is a word, a slice is a letter.
+"""A vocabulary of tiny datasets: a volume is a word, a slice is a letter.
 
     yolo_tree(tmp_path / "in", {"01-02-00011": "..++.", "01-02-00012": "....."})
 

@@ -1,4 +1,7 @@
-"""The order of the tests, and what the trials by the thousand report: `@pytest.mark.torture(row=N)` (FAULTS table)."""
+"""The order of the tests, and what trials by the thousand report: `@pytest.mark.torture(row=N)`.
+
+The rows are those of the table in docs/reliability.md.
+"""
 
 import compileall
 import os

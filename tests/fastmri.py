@@ -1,4 +1,4 @@
-"""A data set built from the real annotations of fastMRI+ (Zhao et al. 2021), where they are beside the project.
+"""A dataset built from the real annotations of fastMRI+ (Zhao et al. 2021), where they are beside the project.
 
 The annotation files are not part of this project: `PLANBALANCE_SHARED` names the folder that holds
 `data/fastmri-plus`, else a folder `shared` beside the checkout is looked at. The number of slices of a volume is not in
@@ -88,7 +88,7 @@ def slice_counts() -> dict[str, int]:
 
 
 def knee_tree(root: Path, *, name: str, every_pathology: bool = False) -> Path:
-    """Write the knee set as a YOLO data set; `name` holds `{volume}` and `{slice}` (from 1) or `{index}` (from 0)."""
+    """Write the knee set as a YOLO dataset; `name` holds `{volume}` and `{slice}` (from 1) or `{index}` (from 0)."""
     texts = label_texts(every_pathology=every_pathology)
     os.makedirs(root / "images")
     os.makedirs(root / "labels")

@@ -1,4 +1,4 @@
-"""MRI-like data sets with planted copies, drawn with numpy: hard negatives for whoever looks for duplicates.
+"""MRI-like datasets with planted copies, drawn with numpy: hard negatives for whoever looks for duplicates.
 
 All volumes show the same anatomy, each stretched, bent, shaded and noisy in its own way, as scans of different people
 are; a third of the slices lie outside the body and are black but for noise.
@@ -149,7 +149,7 @@ class Planted(NamedTuple):
 
 
 def plant(root: Path, volumes: Iterable[Sequence[Slice]], *, each: int) -> list[Planted]:
-    """Write a data set with `each` copies of every kind, of train slices, in val and test, each a volume.
+    """Write a dataset with `each` copies of every kind, of train slices, in val and test, each a volume.
 
     Raises ValueError where there are not enough train slices: each is copied once.
     """

@@ -1,4 +1,4 @@
-"""The benchmarks' own arithmetic: sizes of data sets, ratios in one round, and what cannot be had said, not raised."""
+"""The benchmarks' own arithmetic: sizes of datasets, ratios in one round, and what cannot be had said, not raised."""
 
 import os
 import subprocess
@@ -70,7 +70,7 @@ def test_data_sets_of_larger_images_leave_room_on_the_place(tmp_path: Path, monk
     monkeypatch.setattr("os.statvfs", lambda _: SimpleNamespace(f_bavail=3 << 20, f_frsize=1024))  # 3 GiB
     image = 500 << 10
     slices = program.room(Place("here", tmp_path), image)
-    most_kept = slices * 53_914 // 94_440  # of the guide's data set
+    most_kept = slices * 53_914 // 94_440  # of the guide's dataset
     assert (slices + 2 * most_kept) * image <= 2 << 30  # two thirds: the source, the tree that is copied and the copy
     assert slices > 1_000
 

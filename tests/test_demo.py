@@ -1,4 +1,4 @@
-"""The demo's data set: readable pictures, a tear where the label says so, the same bytes on every run."""
+"""The demo's dataset: readable pictures, a tear where the label says so, the same bytes on every run."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A moved data set works again, and nothing in it but paths is touched."""
+"""A moved dataset works again, and nothing in it but paths is touched."""
 
 import os
 import shutil

@@ -192,7 +192,7 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 def test_a_data_set_is_refused_and_left_as_it_is(tmp_path: Path, below: str) -> None:
     root = yolo_tree(tmp_path / "in", {"v1": "+."})
     before = tree_state(root)
-    with pytest.raises(UsageError, match="data set") as caught:
+    with pytest.raises(UsageError, match="dataset") as caught:
         tune(str(root / below), Silent())
     assert caught.value.exit_code == 2
     assert tree_state(root) == before

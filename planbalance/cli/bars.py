@@ -43,7 +43,7 @@ def _columns(width: int) -> list[ProgressColumn]:
     if width < 60:
         return [what, Counted(with_unit=False), TimeRemainingColumn(compact=True)]
     bar = BarColumn(bar_width=20 if width < 100 else 30)
-    return [what, bar, Counted(with_unit=width >= 80), Rate(), TimeRemainingColumn(compact=True)]
+    return [what, bar, Counted(with_unit=width >= 80), StageRate(), TimeRemainingColumn(compact=True)]
 
 
 class Counted(ProgressColumn):
@@ -60,7 +60,7 @@ class Counted(ProgressColumn):
         return Text(f"{count(int(task.completed))}{total}{unit}")
 
 
-class Rate(ProgressColumn):
+class StageRate(ProgressColumn):
     """`41,000/s 1.2 GiB`: units a second, and the bytes so far where they are known."""
 
     def render(self, task: Task) -> Text:

@@ -73,7 +73,7 @@ def build_shard(shard: Shard, plan_path: str, options: Mapping[str, Any], allow_
 
 
 def judge_shard(shard: Shard, dataset: str, options: Mapping[str, Any]) -> bytes:
-    """Judge one shard of a data set."""
+    """Judge one shard of a dataset."""
     chosen = VerifyOptions(**options)
     return audit.judge_shard(audit.subject_of(dataset, chosen), chosen, shard, Silent())
 
@@ -111,7 +111,7 @@ def apply_on_dask(
 
 
 def verify_on_dask(dataset: str | None, options: VerifyOptions, *, scheduler: str | None, progress: Progress) -> Audit:
-    """Audit a data set by shards on a Dask cluster; nothing is written anywhere.
+    """Audit a dataset by shards on a Dask cluster; nothing is written anywhere.
 
     Raises InputError, PlanError, UsageError as `audit.verify` does, IncompleteError, InterruptedRunError.
     """

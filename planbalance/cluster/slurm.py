@@ -45,7 +45,7 @@ exec {command} --shard "$SLURM_ARRAY_TASK_ID/{nodes}"
 
 _FINISH: Final = """\
 #!/bin/bash
-# planbalance: checks that all {nodes} shards are done and publishes the data set, once.
+# planbalance: checks that all {nodes} shards are done and publishes the dataset, once.
 # It says which shards are missing, if any, and how to run them; then submit this file again.
 #SBATCH --job-name={name}-finish
 #SBATCH --nodes=1

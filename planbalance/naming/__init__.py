@@ -5,7 +5,7 @@ each. `auto` searches where none of them is asked for (`search`), writes what it
 (`pattern`) and refuses what cannot be volumes (`checks`); `choice` puts this together and says what was decided.
 """
 
-from planbalance.naming.choice import PATHS_LISTED, Reading, find_names, find_naming, format_examples
+from planbalance.naming.choice import PATHS_LISTED, NamesReading, find_names, find_naming, format_examples
 from planbalance.naming.rules import (
     OFFERED,
     RULES,
@@ -24,8 +24,8 @@ __all__ = [
     "RULES",
     "Name",
     "Names",
+    "NamesReading",
     "Reader",
-    "Reading",
     "compile_pattern",
     "find_names",
     "find_naming",

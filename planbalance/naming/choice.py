@@ -20,7 +20,7 @@ _BY_NUMBER, _BY_FOLDER, _IM_DASH = Naming("trailing-number"), Naming("parent-dir
 _MAP: Final = "--slice-map CSV (image, volume)"
 
 
-class Reading(NamedTuple):
+class NamesReading(NamedTuple):
     """How names are read.
 
     Attributes:
@@ -36,7 +36,7 @@ class Reading(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def find_names(paths: Sequence[str], requested: str = "auto", *, class_names: Collection[str] = ()) -> Reading:
+def find_names(paths: Sequence[str], requested: str = "auto", *, class_names: Collection[str] = ()) -> NamesReading:
     """Return the rule that reads all names, and what it reads.
 
     Args:
@@ -81,13 +81,13 @@ def _example(path: str, name: Name) -> str:
 # ---- a rule that was asked for --------------------------------------------------------------------------------------
 
 
-def _requested(paths: Sequence[str], requested: str, class_names: Collection[str]) -> Reading:
+def _requested(paths: Sequence[str], requested: str, class_names: Collection[str]) -> NamesReading:
     naming = Naming(requested) if requested in OFFERED else Naming("regex", requested)
     names = read_names(naming, paths)
     if names is None:
         raise _not_read(naming, paths)
     if naming.rule in ("image", "im-dash"):
-        return Reading(naming, names)
+        return NamesReading(naming, names)
     shown = "; ".join(format_examples(naming, paths))
     warnings = [f"{doubt.text}. {shown}." for doubt in doubts(names, class_names) if doubt.fatal]
     if naming.pattern is None and long_numbers(names.numbers):
@@ -97,7 +97,7 @@ def _requested(paths: Sequence[str], requested: str, class_names: Collection[str
             f"The volumes {pair[0]} and {pair[1]} differ in their first word only and may be of one patient. "
             "To keep such volumes together, give a --volume-pattern with (?P<patient>...), or --group-map."
         )
-    return Reading(naming, names, tuple(warnings))
+    return NamesReading(naming, names, tuple(warnings))
 
 
 def _doubted(doubt: Doubt, naming: Naming, paths: Sequence[str]) -> str:
@@ -124,14 +124,14 @@ def _not_read(naming: Naming, paths: Sequence[str]) -> InputError:
 # ---- auto -----------------------------------------------------------------------------------------------------------
 
 
-def _find(paths: Sequence[str], class_names: Collection[str]) -> Reading:
+def _find(paths: Sequence[str], class_names: Collection[str]) -> NamesReading:
     found = _as_im_dash(paths)
     if found is not None:
         return found
     return _of_few(paths) if len(paths) < ENOUGH else _of_many(paths, class_names)
 
 
-def _of_many(paths: Sequence[str], class_names: Collection[str]) -> Reading:
+def _of_many(paths: Sequence[str], class_names: Collection[str]) -> NamesReading:
     """Search, and refuse what cannot be volumes."""
     # the guide's own names need none of it, and each command waits for what it imports
     from planbalance.naming.auto import NoPatternError, search_names  # noqa: PLC0415
@@ -154,10 +154,10 @@ def _of_many(paths: Sequence[str], class_names: Collection[str]) -> Reading:
     notes = [] if names.patients is None else [_patients_found(names, naming)]
     if apart is not None:
         notes.append(_joined_across_folders(apart))
-    return Reading(naming, names, tuple(warnings), tuple(notes))
+    return NamesReading(naming, names, tuple(warnings), tuple(notes))
 
 
-def _of_few(paths: Sequence[str]) -> Reading:
+def _of_few(paths: Sequence[str]) -> NamesReading:
     """Return what the rules with a name make of names that are too few to show what recurs."""
     both = [(naming, names) for naming in (_BY_NUMBER, _BY_FOLDER) if (names := read_names(naming, paths)) is not None]
     if not both:
@@ -170,7 +170,7 @@ def _of_few(paths: Sequence[str]) -> Reading:
             kind="ambiguous-names",
             hint="Say which: --volume-pattern trailing-number or --volume-pattern parent-dir, or a regular expression.",
         )
-    return Reading(*both[0])
+    return NamesReading(*both[0])
 
 
 def _same_partition(first: Sequence[str], second: Sequence[str]) -> bool:
@@ -179,7 +179,7 @@ def _same_partition(first: Sequence[str], second: Sequence[str]) -> bool:
     return len(pairs) == len({pair[0] for pair in pairs}) == len({pair[1] for pair in pairs})
 
 
-def _as_im_dash(paths: Sequence[str]) -> Reading | None:
+def _as_im_dash(paths: Sequence[str]) -> NamesReading | None:
     """Return the guide's reading where all names are the guide's and no tool has added to them."""
     names = read_names(_IM_DASH, paths)
     if names is None or any(map(_has_made_end, set(names.volumes))):
@@ -188,10 +188,10 @@ def _as_im_dash(paths: Sequence[str]) -> Reading | None:
     volumes = set(names.volumes)
     shorter = sorted({volume.rpartition("-")[0] for volume in volumes})
     if not FEW <= len(shorter) < len(volumes) or not all(shorter):
-        return Reading(_IM_DASH, names)
+        return NamesReading(_IM_DASH, names)
     note = f"{len(volumes):,} volumes begin with one of {len(shorter):,} shorter ids, such as {shorter[0]}. "
     pattern = r"IM(?P<slice>\d+)-(?P<volume>(?P<patient>.+)-[^-]+)"
-    return Reading(_IM_DASH, names, notes=(f"{note}If those are patients: --volume-pattern '{pattern}'.",))
+    return NamesReading(_IM_DASH, names, notes=(f"{note}If those are patients: --volume-pattern '{pattern}'.",))
 
 
 def _has_made_end(volume: str) -> bool:

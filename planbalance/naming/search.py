@@ -73,7 +73,7 @@ class Layout(NamedTuple):
         return self.part(self.patient or self.volume)
 
 
-class Found(NamedTuple):
+class FoundLayouts(NamedTuple):
     """What was found.
 
     Attributes:
@@ -170,7 +170,7 @@ class _Search:
         return _share(count == 1 for count in ids.values())
 
 
-def find_layouts(paths: Sequence[str]) -> Found:
+def find_layouts(paths: Sequence[str]) -> FoundLayouts:
     """Find volume, patient and slice number in names that no plainer rule reads.
 
     `paths` lie below their image folder and carry a suffix.
@@ -335,7 +335,7 @@ def _leave_out_unique_first_field(search: _Search) -> None:
         name.keep(own[1:])
 
 
-def _as_im_dash(names: Sequence[_Name]) -> Found | None:
+def _as_im_dash(names: Sequence[_Name]) -> FoundLayouts | None:
     """Return the reading of names that are the guide's (`IM<slice>-<volume>`) behind what tools have added."""
     layouts = []
     for name in names:
@@ -346,7 +346,7 @@ def _as_im_dash(names: Sequence[_Name]) -> Found | None:
             return None
         volume = Span(name.fields[1].start, name.end.end)
         layouts.append(Layout(name.text, volume, None, Span(first.start + 2, first.end)))
-    return Found(layouts)
+    return FoundLayouts(layouts)
 
 
 def _leave_out_slice_first(search: _Search) -> None:
@@ -620,14 +620,14 @@ def _refuse_class_folders(names: Sequence[_Name]) -> None:
 # ---- patients -------------------------------------------------------------------------------------------------------
 
 
-def _with_patients(search: _Search) -> Found:
+def _with_patients(search: _Search) -> FoundLayouts:
     """Return the layouts with the patient that names show above the volume."""
     names = search.names
     last = [name.last for name in names]
     ends = _ends_of_patients(search)
     starts = _starts(names, ends or last)
     if ends is None and starts is None and (long := _long_numbers(names)) is not None:
-        return Found([_layout(name, (at, at + 1)) for name, at in zip(names, long, strict=True)])
+        return FoundLayouts([_layout(name, (at, at + 1)) for name, at in zip(names, long, strict=True)])
     layouts = []
     for index, name in enumerate(names):
         first = starts[index] if starts is not None else _start_of_patient(name)
@@ -638,13 +638,13 @@ def _with_patients(search: _Search) -> Found:
     _refuse_dates(units)
     _refuse_images(names, layouts)
     if len(units) < SURE and (search.first_dropped or (ends is not None and not any(name.patient for name in names))):
-        return Found(layouts, [one._replace(patient=None) for one in layouts])
+        return FoundLayouts(layouts, [one._replace(patient=None) for one in layouts])
     if all(name.made and unit.isdigit() for name, unit in zip(names, (one.unit for one in layouts), strict=True)):
-        return Found(layouts, layouts)
+        return FoundLayouts(layouts, layouts)
     above = _ids_above(search) if ends is None else None
     if above is None:
-        return Found(layouts)
-    return Found(layouts, [_layout(name, (0, end)) for name, end in zip(names, above, strict=True)])
+        return FoundLayouts(layouts)
+    return FoundLayouts(layouts, [_layout(name, (0, end)) for name, end in zip(names, above, strict=True)])
 
 
 def _with_folders(names: Sequence[_Name], layouts: Sequence[Layout]) -> list[Layout] | None:

@@ -94,7 +94,7 @@ def parse_ratios(train: str | None, val: str | None, test: str | None) -> tuple[
 
 
 def check_ratios(ratios: tuple[Decimal, Decimal, Decimal]) -> tuple[Decimal, Decimal, Decimal]:
-    """Return the ratios (train, val, test) if a data set can be split so.
+    """Return the ratios (train, val, test) if a dataset can be split so.
 
     Raises:
         UsageError: one is negative or no number, train is 0, or the sum is not 1 (kind `bad-ratios`).

@@ -9,7 +9,7 @@ from planbalance.report.table import Group, Renderable, count, heading, item, li
 
 
 def apply_document(outcome: Outcome) -> dict[str, Any]:
-    """Return what an apply did, with the contract's keys."""
+    """Return what an apply did, with the keys of docs/reference/json.md."""
     return {
         "output": outcome.output,
         "mode": outcome.mode,
@@ -36,7 +36,7 @@ def done_text(document: Mapping[str, Any]) -> Renderable:
 
 
 def train_text(document: Mapping[str, Any]) -> Renderable:
-    """Return the training commands of a data set that is published."""
+    """Return the training commands of a dataset that is published."""
     return Group(*_train(document))
 
 
@@ -46,7 +46,7 @@ def _dry(document: Mapping[str, Any]) -> Iterable[Renderable]:
         "that knows of no quota."
     )
     content = f", {size(document['bytes'])} copied" if document["bytes"] else ""
-    yield prose(f"The data set would be built ({document['mode']}): {count(document['files'])} files{content}, in")
+    yield prose(f"The dataset would be built ({document['mode']}): {count(document['files'])} files{content}, in")
     yield line("  ", document["output"])
 
 

@@ -43,7 +43,7 @@ class Pair(NamedTuple):
 
 
 def audited(audit: Audit, dataset: str | None, tool: str, progress: Progress) -> dict[str, Any]:
-    """Return what the template needs of an audit of a data set; the worst pairs' pictures are read here."""
+    """Return what the template needs of an audit of a dataset; the worst pairs' pictures are read here."""
     columns = list(dict.fromkeys(key for leak in audit.leaks for key in leak))
     return {
         "ok": audit.ok,

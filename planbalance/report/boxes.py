@@ -61,7 +61,7 @@ def _box(fields: Sequence[bytes]) -> Box | None:
     return Box(int(class_id), tuple(zip(numbers[::2], numbers[1::2], strict=True))) if len(numbers) >= 6 else None
 
 
-class Wanted(NamedTuple):
+class WantedLabel(NamedTuple):
     """A label file to read: where it lies, and what the plan says of its content."""
 
     path: str
@@ -97,7 +97,7 @@ class BoxCounts:
         self.read += other.read
 
 
-def count_boxes(wanted: Iterable[Wanted]) -> BoxCounts:
+def count_boxes(wanted: Iterable[WantedLabel]) -> BoxCounts:
     """Read label files and count their boxes."""
     counts = BoxCounts()
     for label in wanted:

@@ -34,7 +34,7 @@ def steps(header: PlanHeader, plan_path: str, dataset: str | None = None) -> tup
     Args:
         header: of the plan.
         plan_path: where it lies; "" where it lies nowhere.
-        dataset: the data set that was built from it, or None where it is not built yet.
+        dataset: the dataset that was built from it, or None where it is not built yet.
     """
     path = plan_path or "plan.json"
     return (
@@ -49,7 +49,7 @@ def steps(header: PlanHeader, plan_path: str, dataset: str | None = None) -> tup
 
 
 def audit_steps(dataset: str) -> tuple[Step, ...]:
-    """Return the commands that repeat the page of a data set that another tool built."""
+    """Return the commands that repeat the page of a dataset that another tool built."""
     return (
         Step("Audit it", _line(["verify", dataset])),
         Step("Make this page again", _line(["report", dataset, "--html", "report.html"])),

@@ -19,7 +19,7 @@ from planbalance.runlength import decode
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedCount:
     """A target and what was reached, in slices or units; None where the plan has none."""
 
     wanted: int
@@ -57,7 +57,7 @@ class SplitFacts:
     positives: int
     kept: int
     kept_positives: int
-    targets: Mapping[str, Wanted]
+    targets: Mapping[str, WantedCount]
 
     @property
     def negatives(self) -> int:
@@ -82,7 +82,7 @@ class Tally:
     Attributes:
         header: of the plan that is read.
         samples: how many positive slices to pick of each split, for pictures; one negative comes with them.
-        kept: slices that stay, by volume and split: a data set that leaks has a volume in two.
+        kept: slices that stay, by volume and split: a dataset that leaks has a volume in two.
         kept_positives: positive ones among them, by split.
         labelled: kept slices whose label holds a byte.
     """
@@ -223,13 +223,13 @@ def _split_facts(header: PlanHeader, tally: Tally, split: Split) -> SplitFacts:
     )
 
 
-def _targets(found: object) -> dict[str, Wanted]:
+def _targets(found: object) -> dict[str, WantedCount]:
     targets = {}
     if isinstance(found, Mapping):
         for name in ("positive", "negative", "positive_units", "negative_units"):
             one = found.get(name)
             if isinstance(one, Mapping) and type(one.get("wanted")) is int and type(one.get("reached")) is int:
-                targets[name] = Wanted(one["wanted"], one["reached"])
+                targets[name] = WantedCount(one["wanted"], one["reached"])
     return targets
 
 

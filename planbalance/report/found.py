@@ -1,6 +1,6 @@
-"""A data set as it lies there, in a plan's terms, so that the page can show it: nothing decided, nothing refused.
+"""A dataset as it lies there, in a plan's terms, so that the page can show it: nothing decided, nothing refused.
 
-A plan puts each volume into one split; a data set that leaks does not. Here each split's part of a volume stands for
+A plan puts each volume into one split; a dataset that leaks does not. Here each split's part of a volume stands for
 itself, so that a volume in two splits is two rows with one id.
 """
 
@@ -28,7 +28,7 @@ from planbalance.runlength import gaps
 
 
 class Shown(ReadablePlan, Protocol):
-    """What a page is made of: a plan (`planstore.PlanFile`), or a data set as it was found."""
+    """What a page is made of: a plan (`planstore.PlanFile`), or a dataset as it was found."""
 
     @property
     def path(self) -> str:
@@ -37,7 +37,7 @@ class Shown(ReadablePlan, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A data set as it was found.
+    """A dataset as it was found.
 
     Attributes:
         header: only with what can be seen: no targets, no statistics, no digest.
@@ -56,7 +56,7 @@ class Found:
 
 
 def as_found(snapshot: Snapshot) -> Found:
-    """Return a scanned data set as it is; images of no split are left out.
+    """Return a scanned dataset as it is; images of no split are left out.
 
     Raises:
         InputError: no image is in a split, or the names of its images cannot be read.

@@ -14,7 +14,7 @@ def relocate_text(document: Mapping[str, Any]) -> Renderable:
 
 
 def _relocated(document: Mapping[str, Any]) -> Iterable[Renderable]:
-    yield line(("Data set  ", "dim"), document["dataset"])
+    yield line(("Dataset   ", "dim"), document["dataset"])
     if document["changed"]:
         yield line(("Was       ", "dim"), document["old_path"] or "no path")
         yield line(f"{document['yaml']} says so now.")

@@ -45,10 +45,10 @@ def reading_of_audit(audit: Audit) -> dict[str, Any]:
 
 
 def reading_of_header(header: PlanHeader) -> dict[str, Any]:
-    """Return the reading of a plan, or of a data set as it was found: slices before undersampling."""
+    """Return the reading of a plan, or of a dataset as it was found: slices before undersampling."""
     slices: Counter[str] = Counter()
     for volume in header.volumes:
-        slices[volume.id] += volume.slices  # a data set that leaks has a volume in two splits
+        slices[volume.id] += volume.slices  # a dataset that leaks has a volume in two splits
     told = header.parameters.get("groups")
     by = told.get("by") if isinstance(told, Mapping) else None
     if not isinstance(by, str):

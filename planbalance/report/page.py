@@ -1,4 +1,4 @@
-"""The page to review: one HTML file that opens offline, of a plan (before) or of a data set (after).
+"""The page to review: one HTML file that opens offline, of a plan (before) or of a dataset (after).
 
 Everything is in the file: style, script, volumes as compact JSON, pictures as data URIs. Its own policy forbids every
 request to the network and every script but its own, so that a class name or volume id can be nothing but text.
@@ -40,10 +40,10 @@ class PageOptions:
     """What the page shall show.
 
     Attributes:
-        dataset: absolute path of the data set built from the plan, or None for a plan alone.
+        dataset: absolute path of the dataset built from the plan, or None for a plan alone.
         audit: its audit, where one was run.
         samples: positive slices of each split to draw with their boxes; a negative one comes with them. 0: none.
-        as_found: another tool built the data set: there are no targets, and apply has nothing to do.
+        as_found: another tool built the dataset: there are no targets, and apply has nothing to do.
     """
 
     dataset: str | None = None
@@ -77,12 +77,12 @@ def write_page(
 
     Args:
         path: of the HTML file.
-        plan: what it shows; None: only the audit of `options`, of a data set that has no plan.
+        plan: what it shows; None: only the audit of `options`, of a dataset that has no plan.
         options: beside the plan.
         progress: where reading labels and pictures is reported to.
 
     Raises:
-        UsageError: the file lies in an input or in the data set, cannot be written, or jinja2 or matplotlib is not
+        UsageError: the file lies in an input or in the dataset, cannot be written, or jinja2 or matplotlib is not
             installed.
         PlanError: the plan is damaged or does not add up.
     """
@@ -103,7 +103,7 @@ def write_page(
 
 
 def check_page(path: str, plan: Shown | None, dataset: str | None) -> None:
-    """Check, before long work, that a page can be made and that its file is in no input and in no data set.
+    """Check, before long work, that a page can be made and that its file is in no input and in no dataset.
 
     Raises:
         UsageError: it cannot, or it is (contract, exit code 2).
@@ -124,7 +124,7 @@ def check_page(path: str, plan: Shown | None, dataset: str | None) -> None:
     page = {"page": f"{os.path.realpath(os.path.dirname(path))}/{os.path.basename(path)}"}
     if plan is not None:
         path_safety.refuse_files(page, all_guarded(plan.header.inputs, plan.header.sources))
-    path_safety.refuse_files(page, outputs, what="data set")
+    path_safety.refuse_files(page, outputs, what="dataset")
 
 
 # ---- rendering ------------------------------------------------------------------------------------------------------
@@ -252,7 +252,7 @@ def _plan_context(plan: Shown, options: PageOptions, progress: Progress) -> dict
         "distance": facts.distance(header),
         "grouped": facts.is_grouped(header),
         "volumes_json": embedded_json(facts.volume_rows(tally) | {"found": options.as_found}),
-        "labels_from": "the data set" if options.as_found else places.of,
+        "labels_from": "the dataset" if options.as_found else places.of,
         **_drawn(splits, header.volumes, boxes, as_found=options.as_found),
         "samples": draw_samples(tally.picked(), places, header.names, progress),
         "modes": _modes(needs, sum(volume.kept for volume in header.volumes)),

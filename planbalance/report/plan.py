@@ -26,7 +26,7 @@ def plan_document(
     warnings: Sequence[str] | None = None,
     classes: Sequence[ClassCount] = (),
 ) -> dict[str, Any]:
-    """Return the plan's outcome with the contract's keys, and beside them what it would take on the disk.
+    """Return the plan's outcome with the keys of docs/reference/json.md, and what it would take on the disk.
 
     Args:
         header: the plan's.

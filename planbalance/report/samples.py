@@ -1,4 +1,4 @@
-"""Labels and pictures of a plan's slices, from the data set that was built or else from the inputs."""
+"""Labels and pictures of a plan's slices, from the dataset that was built or else from the inputs."""
 
 import hashlib
 import os
@@ -10,7 +10,7 @@ from planbalance.destination import Destinations, label_of
 from planbalance.executor.threads import batched, run_in_threads
 from planbalance.labels import KPT_SHAPE, keypoints_of
 from planbalance.model import Operation, PlanHeader, Progress, Split
-from planbalance.report.boxes import Box, BoxCounts, Wanted, boxes_of, class_name, count_boxes, read_small
+from planbalance.report.boxes import Box, BoxCounts, WantedLabel, boxes_of, class_name, count_boxes, read_small
 from planbalance.report.found import Shown
 from planbalance.report.pixels import Picture, picture
 
@@ -19,7 +19,7 @@ _BATCH: Final = 256
 
 
 class Places:
-    """Where images and labels lie: in the data set where there is one with labels, else in the inputs.
+    """Where images and labels lie: in the dataset where there is one with labels, else in the inputs.
 
     Attributes:
         of: which of the two, in words.
@@ -28,11 +28,11 @@ class Places:
 
     def __init__(self, header: PlanHeader, dataset: str | None) -> None:
         self._roots = [root.rstrip("/") for root in header.inputs]
-        # `list` mode makes a data set without labels of its own.
+        # `list` mode makes a dataset without labels of its own.
         self._dataset = dataset if dataset is not None and os.path.isdir(f"{dataset}/labels") else None
         self._destinations = Destinations(header.sources, header.parameters["layout"])
         self.keypoints = keypoints_of(header.yaml_keys.get(KPT_SHAPE))
-        self.of = "the inputs" if self._dataset is None else "the data set"
+        self.of = "the inputs" if self._dataset is None else "the dataset"
 
     def image(self, operation: Operation) -> str:
         """Return the image's path."""
@@ -56,7 +56,7 @@ def count_all_boxes(plan: Shown, labelled: int, places: Places, progress: Progre
     """Read the `labelled` labels that have a byte, a batch at a time; nothing of them is kept but counts."""
     counts = BoxCounts()
 
-    def work(batch: list[Wanted]) -> tuple[int, BoxCounts]:
+    def work(batch: list[WantedLabel]) -> tuple[int, BoxCounts]:
         return len(batch), count_boxes(batch)
 
     progress.begin("reading labels", labelled, "labels")
@@ -69,11 +69,11 @@ def count_all_boxes(plan: Shown, labelled: int, places: Places, progress: Progre
     return counts
 
 
-def _wanted(plan: Shown, places: Places) -> Iterator[Wanted]:
+def _wanted(plan: Shown, places: Places) -> Iterator[WantedLabel]:
     for operation in plan.operations():
         path = places.label(operation)
         if path is not None:
-            yield Wanted(path, operation.split, operation.label_sha256, places.keypoints)
+            yield WantedLabel(path, operation.split, operation.label_sha256, places.keypoints)
 
 
 # ---- a few slices ---------------------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ def statement(audit: Audit, *, dataset: str, tool: str) -> tuple[Fact, ...]:
     unchecked = [f"{', '.join(names)} ({reason})" for reason, names in by_reason.items()]
     facts = [
         *_reading(audit),
-        Fact("Data set", dataset),
+        Fact("Dataset", dataset),
         Fact("Slices", "; ".join(map(_counted, audit.counts)) or "none in any split"),
         Fact("Checked", ", ".join(checked) or "nothing"),
         Fact("Not checked", "; ".join(unchecked) or "nothing was left out"),

@@ -1,4 +1,4 @@
-"""What a page is made of: a plan file, or a data set with the plan that lies in it."""
+"""What a page is made of: a plan file, or a dataset with the plan that lies in it."""
 
 import os
 from typing import Final, NamedTuple, get_args
@@ -14,14 +14,14 @@ _RECEIPT_LIMIT: Final = 1 << 20  # bytes; a receipt is a few lines
 
 
 class Subject(NamedTuple):
-    """A plan, and the data set that it was found in: None for a plan alone, no plan where another tool built it."""
+    """A plan, and the dataset that it was found in: None for a plan alone, no plan where another tool built it."""
 
     plan: PlanFile | None
     dataset: str | None
 
 
 def open_subject(path: str) -> Subject:
-    """Open a plan, or a data set by its folder, its yaml or its plan.
+    """Open a plan, or a dataset by its folder, its yaml or its plan.
 
     Raises:
         PlanError: the plan is not there, or it is refused.
@@ -35,20 +35,20 @@ def open_subject(path: str) -> Subject:
 
 
 def folder_of(dataset: str) -> str:
-    """Return the absolute folder of a data set that is named by its folder or its yaml."""
+    """Return the absolute folder of a dataset that is named by its folder or its yaml."""
     path = os.path.abspath(dataset)
     return _dataset_folder(path) or os.path.dirname(path)
 
 
 class HowBuilt(NamedTuple):
-    """How a data set was built, as its receipt says; `copy` for all that it does not say."""
+    """How a dataset was built, as its receipt says; `copy` for all that it does not say."""
 
     mode: str = "copy"
     labels: str = "copy"
 
 
 def how_built(dataset: str) -> HowBuilt:
-    """Return how a data set was built. Its receipt is as untrusted as the rest of it: unknown words are not told."""
+    """Return how a dataset was built. Its receipt is as untrusted as the rest of it: unknown words are not told."""
     try:
         with open(f"{dataset}/{_RECEIPT_INSIDE}", "rb") as file:
             found = orjson.loads(file.read(_RECEIPT_LIMIT))
@@ -61,7 +61,7 @@ def how_built(dataset: str) -> HowBuilt:
 
 
 def _dataset_folder(path: str) -> str | None:
-    """Return the data set that a path names, or None where it names a plan file."""
+    """Return the dataset that a path names, or None where it names a plan file."""
     if os.path.isdir(path):
         return path
     if path.endswith("/" + PLAN_INSIDE):

@@ -1,7 +1,7 @@
 """A Matplotlib figure as SVG inside the page: no style of its own, no ids, the same to the byte each time.
 
 The page's policy admits no style attributes, and its colours change with the theme. So a figure is drawn in colours
-that stand for roles, and each becomes a class of the page's own style sheet. Texts of the data set are never given to
+that stand for roles, and each becomes a class of the page's own style sheet. Texts of the dataset are never given to
 Matplotlib, which would measure them in a font that may lack their letters: a key is drawn, and the text put in here.
 """
 

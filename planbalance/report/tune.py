@@ -43,7 +43,7 @@ def _parts(document: Mapping[str, Any]) -> Iterable[Renderable]:
     for where, title in (("own", "each in a folder of its own"), ("one", "all in one folder")):
         rates = [rate for rate in document["rates"] if rate["where"] == where]
         yield heading(f"Files made and removed a second, {title}")
-        yield Bars([(_workers(rate["kind"], rate["workers"]), rate["per_second"]) for rate in rates])
+        yield BarPlot([(_workers(rate["kind"], rate["workers"]), rate["per_second"]) for rate in rates])
     yield heading("What apply would use there")
     yield from _settings(document["settings"])
 
@@ -67,7 +67,7 @@ def _time(seconds: float) -> str:
 
 
 @dataclass
-class Bars:
+class BarPlot:
     """A plot of lying bars, as long as the width allows: (what, how much)."""
 
     rows: Sequence[tuple[str, float]]

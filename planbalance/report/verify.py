@@ -18,7 +18,7 @@ _STYLES: Final = {"ok": "green", "FAILED": "bold red", "NOT CHECKED": "yellow"}
 
 
 def verify_document(audit: Audit) -> dict[str, Any]:
-    """Return the audit with the contract's keys."""
+    """Return the audit with the keys of docs/reference/json.md."""
     return {
         **reading_of_audit(audit),
         "ok": audit.ok,

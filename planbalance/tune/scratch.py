@@ -40,7 +40,7 @@ def _make(folder: str, path: str) -> None:
         raise PlanError(
             f"Nothing can be made in {folder}: {error.strerror}.",
             kind="not-writable",
-            hint="Measure a folder in which you may write: the one that data sets are to be built in.",
+            hint="Measure a folder in which you may write: the one that datasets are to be built in.",
             paths=(folder,),
         ) from None
 

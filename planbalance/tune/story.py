@@ -16,7 +16,7 @@ from planbalance.tune.rates import Rate, rates
 from planbalance.tune.scratch import scratch
 from planbalance.tune.settings import Settings, settings
 
-# What tells a data set, by what its folder holds.
+# What tells a dataset, by what its folder holds.
 _DATA_SETS: Final = (
     ("images", "labels"),
     ("data.yaml",),
@@ -53,7 +53,7 @@ def tune(folder: str, progress: Progress) -> Tuned:
 
     Raises:
         InputError: there is no such folder (kind `input-not-found`).
-        UsageError: it is a data set or lies in one, where nothing is ever written (kind `inside-data-set`).
+        UsageError: it is a dataset or lies in one, where nothing is ever written (kind `inside-data-set`).
         PlanError: nothing can be made there (kind `not-writable`).
     """
     path = os.path.abspath(folder)
@@ -83,9 +83,9 @@ def _refuse_data_sets(path: str) -> None:
         known = any(all(os.path.exists(f"{place}/{name}") for name in names) for names in _DATA_SETS)
         if inside or known or _holds_splits(place):
             raise UsageError(
-                f"{path} is a data set or lies in one: nothing is ever written there.",
+                f"{path} is a dataset or lies in one: nothing is ever written there.",
                 kind="inside-data-set",
-                hint="Measure the folder in which new data sets are to be built.",
+                hint="Measure the folder in which new datasets are to be built.",
                 paths=(path,),
             )
 

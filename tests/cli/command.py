@@ -28,7 +28,7 @@ def run_json(*words: object, code: int = 0) -> Any:
 
 
 def knees(root: Path, **settings: Any) -> Path:
-    """Write the small data set."""
+    """Write the small dataset."""
     return yolo_tree(root, KNEES, **settings)
 
 

@@ -1,4 +1,4 @@
-"""Where most commands are tried: in a folder that holds the small data set."""
+"""Where most commands are tried: in a folder that holds the small dataset."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tests.cli.command import knees
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder, with the data set in `in`."""
+    """The working folder, with the dataset in `in`."""
     monkeypatch.chdir(tmp_path)
     knees(tmp_path / "in")
     return tmp_path

@@ -1,4 +1,4 @@
-"""What each command does and says, with the contract's keys."""
+"""What each command does and says, with the keys of docs/reference/json.md."""
 
 import csv
 import io
@@ -232,7 +232,7 @@ def test_plan_apply_and_build_give_the_same_tree(here: Path) -> None:
 
 
 def test_verify_without_a_plan_and_its_report(here: Path) -> None:
-    """A data set that planbalance never built: slices of one volume in two splits are a leak."""
+    """A dataset that planbalance never built: slices of one volume in two splits are a leak."""
     for index, image in enumerate(sorted((here / "in/images/train").iterdir())):
         if index % 5 == 0:
             label = here / f"in/labels/train/{image.stem}.txt"

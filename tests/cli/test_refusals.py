@@ -1,4 +1,4 @@
-"""Every refusal in the contract's list of exit codes, through the command line: the code, the kind, the sentence."""
+"""Every refusal that has an exit code of its own, through the command line: the code, the kind, the sentence."""
 
 import json
 import os
@@ -56,7 +56,7 @@ def without_labels(here: Path) -> None:
 
 
 def fresh(here: Path, volumes: dict[str, str], **settings: object) -> None:
-    """Replace the data set."""
+    """Replace the dataset."""
     shutil.rmtree(here / "in")
     yolo_tree(here / "in", volumes, **settings)  # type: ignore[arg-type]
 
@@ -154,7 +154,7 @@ USAGE = [
     Case("plan file inside an input", [*PLAN, "--plan-file", "in/plan.json"],
          2, "file-inside-input", ("plan file", "inside")),
     Case("plan file in no folder", [*PLAN, "--plan-file", "no/plan.json"], 2, "bad-plan-file", ("does not exist",)),
-    Case("report inside the data set", ["verify", "in", "--report", "in/audit.md"],
+    Case("report inside the dataset", ["verify", "in", "--report", "in/audit.md"],
          2, "file-inside-input", ("report", "inside")),
     Case("report of another format", ["verify", "in", "--report", "audit.pdf"], 2, "report-format", ("Markdown",)),
 ]  # fmt: skip
@@ -163,7 +163,7 @@ INPUT = [
     Case("not there", ["plan", "inn", "--output", "out"],
          3, "input-not-found", ("Input directory not found", "Did you mean")),
     Case("yaml not there", ["scan", "data.yaml"], 3, "input-not-found", ("Input file not found",)),
-    Case("no data set", ["scan", "empty"],
+    Case("no dataset", ["scan", "empty"],
          3, "no-layout", ("No dataset layout",), lambda here: (here / "empty").mkdir()),
     Case("no slices", ["plan", "empty", "--output", "out"], 3, "no-slices", ("No images found",),
          lambda here: (here / "empty/images").mkdir(parents=True)),

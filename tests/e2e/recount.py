@@ -1,4 +1,4 @@
-"""An independent recount of a built data set: from the tree alone, without a line of the product."""
+"""An independent recount of a built dataset: from the tree alone, without a line of the product."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Issue: the guide's own table, on a data set of its shape: 550 volumes, 94,440 slices."""
+"""Issue: the guide's own table, on a dataset of its shape: 550 volumes, 94,440 slices."""
 
 import json
 import shutil

@@ -49,7 +49,7 @@ class OldBuild:
         }
         write(self.own / "staging.json", json.dumps(header | options).encode() + b"\n")
         write(self.own / "lock", b"")
-        write(self.own / "README", b"This folder is an unfinished data set.\n")
+        write(self.own / "README", b"This folder is an unfinished dataset.\n")
 
     def _place_first_block(self) -> bytes:
         operations = self.plan.read_block(0)

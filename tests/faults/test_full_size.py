@@ -1,4 +1,4 @@
-"""The guide's data set, 94,440 slices, killed at 10, 50 and 90 % and resumed: how much is not done again."""
+"""The guide's dataset, 94,440 slices, killed at 10, 50 and 90 % and resumed: how much is not done again."""
 
 from pathlib import Path
 

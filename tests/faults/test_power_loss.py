@@ -191,7 +191,7 @@ def after_a_restart(machine: Machine, effort: Effort) -> int:
 
 
 def after_a_failed_sync(machine: Machine, effort: Effort) -> int:
-    """A sync fails: exit 5, and what it should have kept is not in a data set that a second try calls safe."""
+    """A sync fails: exit 5, and what it should have kept is not in a dataset that a second try calls safe."""
     count = 0
     syncs = sum(isinstance(op, powerloss.Sync) for op in machine.record(machine.apply).ops)
     for failing in range(1, syncs + 1):

@@ -15,7 +15,7 @@ from tests.fastmri import class_names, label_texts, slice_counts
 
 
 def saved_plan(tmp_path: Path, source: Path, **options: Any) -> PlanFile:
-    """Plan a data set and open the plan file."""
+    """Plan a dataset and open the plan file."""
     snapshot = scan([InputSpec(path=str(source))])
     sealed = make_plan(snapshot, PlanOptions(output=str(tmp_path / "out"), **options))
     path = os.fspath(tmp_path / "plan.json")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from planbalance.report.boxes import BoxCounts, Wanted, box_facts, boxes_of, class_name, count_boxes
+from planbalance.report.boxes import BoxCounts, WantedLabel, box_facts, boxes_of, class_name, count_boxes
 from tests.builders import write
 
 
@@ -24,11 +24,11 @@ def test_boxes_are_counted_by_class_and_split_and_what_was_not_is_said(tmp_path:
     right = hashlib.sha256(data).hexdigest()
     counts = count_boxes(
         [
-            Wanted(path, "train", right),
-            Wanted(path, "test", right),
-            Wanted(path, "test", "0" * 64),
-            Wanted(str(tmp_path / "nowhere.txt"), "val", right),
-            Wanted(str(tmp_path), "val", right),
+            WantedLabel(path, "train", right),
+            WantedLabel(path, "test", right),
+            WantedLabel(path, "test", "0" * 64),
+            WantedLabel(str(tmp_path / "nowhere.txt"), "val", right),
+            WantedLabel(str(tmp_path), "val", right),
         ]
     )
     found = box_facts(("tear",), counts)
@@ -46,10 +46,10 @@ def test_boxes_are_counted_by_class_and_split_and_what_was_not_is_said(tmp_path:
 def test_a_class_that_a_split_lacks_is_told_where_that_split_has_boxes(tmp_path: Path) -> None:
     both = str(write(tmp_path / "a.txt", b"0 0.5 0.5 0.1 0.1\n1 0.5 0.5 0.3 0.3\n"))
     one = str(write(tmp_path / "b.txt", b"0 0.5 0.5 0.2 0.2\n"))
-    found = box_facts(("tear", "cyst"), count_boxes([Wanted(both, "train", ""), Wanted(one, "test", "")]))
+    found = box_facts(("tear", "cyst"), count_boxes([WantedLabel(both, "train", ""), WantedLabel(one, "test", "")]))
     assert found.absent == ("cyst",)
     assert [row.medians for row in found.rows] == [(100, None, 200), (300, None, None)]
-    assert box_facts(None, count_boxes([Wanted(both, "train", "")])).absent == ()
+    assert box_facts(None, count_boxes([WantedLabel(both, "train", "")])).absent == ()
 
 
 def test_nothing_read_is_nothing_known() -> None:

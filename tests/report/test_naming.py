@@ -106,7 +106,7 @@ def test_the_markdown_too() -> None:
     assert text.index("* Names: read by the rule regex") < text.index("* Unit: volume") < text.index("> No slice of")
     assert "* Volumes: 2; slices per volume: minimum 1, median 2.5, maximum 4; 1 with one slice" in text
     assert text.count(NAMING["warnings"][0]) == 2
-    assert text.index("Result: **ok**") < text.index("* Warning: These names may") < text.index("* Data set")
+    assert text.index("Result: **ok**") < text.index("* Warning: These names may") < text.index("* Dataset")
 
 
 def test_a_shard_has_no_reading_of_its_own() -> None:

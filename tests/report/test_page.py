@@ -77,7 +77,7 @@ def page_of(path: Path, plan: PlanFile | None, **options: Any) -> Page:
 
 
 def test_every_slice_of_every_volume_is_on_the_page_once(tmp_path: Path, source: Path) -> None:
-    """The strips, put together from what the plan keeps, drops and misses, are the letters the data set was made of."""
+    """The strips, put together from what the plan keeps, drops and misses, are the letters the dataset was made of."""
     letters = {**KNEES, "01-02-00040": "..  +.", "01-02-00041": ".+"}
     yolo_tree(source, letters)
     plan = saved_plan(tmp_path, source)
@@ -111,7 +111,7 @@ def test_what_the_page_says_is_what_is_there(tmp_path: Path, source: Path) -> No
 
 
 def test_the_page_begins_with_how_names_are_read(tmp_path: Path, source: Path) -> None:
-    """Of a plan, of a data set with its audit, and of an audit alone, whose warnings stand beside the verdict too."""
+    """Of a plan, of a dataset with its audit, and of an audit alone, whose warnings stand beside the verdict too."""
     naming = {
         "rule": "im-dash",
         "pattern": None,
@@ -226,7 +226,7 @@ def test_pairs_that_look_alike_are_shown_side_by_side(tmp_path: Path) -> None:
     pairs = tuple(LookAlike(here, gone, 0.99 - i / 100, "correlation") for i in range(30))
     audit = Audit(ok=True, summary="", checks=(), leaks=(), look_alikes=pairs)
     page = page_of(tmp_path / "page.html", None, audit=audit, dataset="/data/set")
-    assert "/data/set/" not in page.text, "names are told from the data set on"
+    assert "/data/set/" not in page.text, "names are told from the dataset on"
     assert "train and test , alike 0.990 (correlation)" in page.text
     assert page.text.count("No picture: not readable: No such file or directory") == 12
     assert sum(name == "image" for name, _ in page.elements) == 12
@@ -234,7 +234,7 @@ def test_pairs_that_look_alike_are_shown_side_by_side(tmp_path: Path) -> None:
 
 
 def test_a_built_data_set_is_read_instead_of_its_inputs(tmp_path: Path, source: Path) -> None:
-    """The page of a moved data set needs the inputs no more."""
+    """The page of a moved dataset needs the inputs no more."""
     built = tmp_path / "built"
     plan = saved_plan(tmp_path, source)
     for operation in plan.operations():
@@ -248,7 +248,7 @@ def test_a_built_data_set_is_read_instead_of_its_inputs(tmp_path: Path, source: 
         subject = open_subject(str(path))
         assert subject.dataset == str(built)
         page = page_of(tmp_path / "page.html", subject.plan, dataset=subject.dataset)
-        assert "read from the labels of the data set" in page.text
+        assert "read from the labels of the dataset" in page.text
         assert "Not counted" not in page.text
 
 
@@ -308,7 +308,7 @@ def test_somebodys_data_set_is_shown_as_it_lies_there(tmp_path: Path, source: Pa
     assert (document["digest"], document["dataset"], document["audit_ok"]) == (None, str(source), True)
     page = Page((tmp_path / "page.html").read_text())
     letters = "".join(KNEES.values())
-    assert "A data set as it was found, and its audit" in page.text
+    assert "A dataset as it was found, and its audit" in page.text
     assert f"{3 * len(letters)} slices of 48 volumes." in page.text
     assert {row[2] for row in page.volumes.values()} == {0, 1, 2}
     assert not {"d", "m"} & set("".join(row[-1] for row in page.volumes.values()))
@@ -327,9 +327,7 @@ def test_the_page_of_a_data_set_that_leaks_says_so_first_and_shows_the_data_set(
     letters = "".join(KNEES.values())
     assert f"{len(letters) + 4} slices of 16 volumes. 1 volume is in more than one split." in page.text
     assert "No volume is in two splits" not in page.text
-    assert (
-        page.text.index("This data set leaks.") < page.text.index("Audit: failed") < page.text.rindex("Class balance")
-    )
+    assert page.text.index("This dataset leaks.") < page.text.index("Audit: failed") < page.text.rindex("Class balance")
     rows = [row for row in json.loads(page.scripts[0])["rows"] if row[0] == "01-02-00001"]
     assert [(row[2], row[3], row[4], row[6]) for row in rows] == [
         (0, len(KNEES["01-02-00001"]), KNEES["01-02-00001"].count("+"), 1),
@@ -345,7 +343,7 @@ def test_the_page_of_a_data_set_that_leaks_says_so_first_and_shows_the_data_set(
     page = Page((tmp_path / "page.html").read_text())
     assert "1 volume is in more than one split." in page.text
     assert "Audit:" not in page.text
-    assert "This data set leaks." not in page.text, "nobody has audited it"
+    assert "This dataset leaks." not in page.text, "nobody has audited it"
 
 
 def test_a_data_set_of_which_nothing_can_be_shown_is_refused_without_an_audit(tmp_path: Path) -> None:
@@ -385,7 +383,7 @@ def test_verify_writes_a_page_of_any_data_set(tmp_path: Path) -> None:
     document = run_json("verify", foreign, "--report", page, code=0)
     text = Page(page.read_text(encoding="utf-8")).text
     assert document["summary"] in text
-    assert "The audit of a data set" in text
+    assert "The audit of a dataset" in text
     assert "Splits against their targets" not in text
     run_json("verify", foreign, "--report", foreign / "audit.html", code=2)
     run_json("build", foreign, "--output", tmp_path / "built", "--mode", "symlink")

@@ -24,7 +24,7 @@ def told(audit: Audit) -> dict[str, str]:
 
 def test_it_tells_what_was_checked_what_could_not_be_and_by_what() -> None:
     assert told(AUDIT) == {
-        "Data set": "/data/set",
+        "Dataset": "/data/set",
         "Slices": "train 25,582 (12,791 positive); test 4 (labels were not read)",
         "Checked": "volume-overlap",
         "Not checked": (

@@ -1,4 +1,4 @@
-"""A small data set, its plan, what one undisturbed apply makes of it, and shards of it."""
+"""A small dataset, its plan, what one undisturbed apply makes of it, and shards of it."""
 
 from dataclasses import replace
 from pathlib import Path
