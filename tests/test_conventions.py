@@ -11,6 +11,8 @@ from itertools import product
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from planbalance.errors import InputError
 from planbalance.model import Naming
@@ -321,3 +323,24 @@ def test_a_few_patients_with_the_same_series_each_are_not_divided_without_a_word
     paths = [f"BraTS_{p:03d}_{m}_{s}.png" for p in range(3) for m in ("t1", "t2", "flair") for s in range(8)]
     (warning,) = find_names(paths).warnings
     assert "(?P<patient>BraTS_" in warning
+
+
+pieces = st.sampled_from(["case", "slice", "x", "t1", "IM", "aug", "2019", "mp4", "sub", "é", ""])
+gaps = st.sampled_from(["_", "-", " ", ".", "/", "  - ", "("])
+numbers_behind = st.sampled_from([0, 3, 200])
+
+
+@given(st.lists(st.tuples(pieces, numbers_behind, gaps), min_size=1, max_size=5), st.integers(10, 30), st.integers())
+def test_any_names_of_a_form_are_read_or_refused(form: list[tuple[str, int, str]], count: int, seed: int) -> None:
+    """The search ends, and what it finds reads each name alone as it reads them together."""
+    draw = random.Random(seed)
+    stems = [
+        "".join(f"{word}{draw.randrange(most) if most else ''}{gap}" for word, most, gap in form) for _ in range(count)
+    ]
+    paths = [f"{stem.strip('/') or 'q'}.png" for stem in stems]
+    try:
+        naming, names, *_ = find_names(paths)
+    except InputError:
+        return
+    read = reader(naming)
+    assert [name.volume for path in paths if (name := read(path)) is not None] == names.volumes

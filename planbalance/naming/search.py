@@ -193,7 +193,7 @@ def find_layouts(paths: Sequence[str]) -> FoundLayouts:
     _leave_out_slice_first(search)
     _find_named_patients(names)
     _last_of_uid(search)
-    while search.can_take_off() and any(step(search) for step in _ENDS):
+    while search.can_take_off() and any(_takes_something_off(step, search) for step in _ENDS):
         pass
     _cut_before_slice_words(search)
     _cut_behind_films(names)
@@ -574,6 +574,12 @@ _ENDS: Final[tuple[Callable[[_Search], bool], ...]] = (
     _last_of_uid,
     _anything_that_tells_images_apart,
 )
+
+
+def _takes_something_off(step: Callable[[_Search], bool], search: _Search) -> bool:
+    """Return whether a step applied and shortened a name: else the same step would apply for ever."""
+    before = sum(name.last for name in search.names)
+    return step(search) and sum(name.last for name in search.names) < before
 
 
 def _cut_before_slice_words(search: _Search) -> None:
