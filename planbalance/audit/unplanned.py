@@ -1,4 +1,4 @@
-"""The audit of a dataset that has no plan, whoever and whatever made it."""
+"""The audit of a dataset that has no plan: any person or tool may have made it."""
 
 import os
 import shlex

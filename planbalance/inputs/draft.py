@@ -174,7 +174,7 @@ def upwards(path: str) -> Iterator[str]:
 def overlap(path: str, splits: Iterable[Split]) -> Problem:
     """Return the warning that a folder or image is in several splits."""
     named = " and ".join(split for split in SPLITS if split in set(splits))
-    return Problem("split-overlap", "warning", path, f"the data set names it as {named}")
+    return Problem("split-overlap", "warning", path, f"the dataset names it as {named}")
 
 
 def unreadable(path: str, error: OSError) -> InputError:
