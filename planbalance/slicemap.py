@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 from planbalance.errors import InputError, UsageError
 from planbalance.grouping import bad_map, csv_table, csv_text, spelled_otherwise, spelling_note
 from planbalance.model import IMAGE_SUFFIXES
-from planbalance.naming import Names
+from planbalance.naming import Name, Names, format_example, shared_texts
 from planbalance.text import counted, some
 
 ROLES: Final = ("image", "volume", "patient", "slice")
@@ -86,13 +86,13 @@ class VolumeSource(Protocol):
 def examples(places: Sequence[Place], names: Names) -> tuple[str, ...]:
     """Return up to two images with what is said of them: the first, and the first of another volume."""
     other = next((at for at, volume in enumerate(names.volumes) if volume != names.volumes[0]), min(1, len(places) - 1))
-    return tuple(_example(places[at].below, names, at) for at in dict.fromkeys((0, other)))
-
-
-def _example(below: str, names: Names, at: int) -> str:
-    number, patient = names.numbers[at], None if names.patients is None else names.patients[at]
-    place = f"in volume {names.volumes[at]}" if number is None else f"slice {number} of volume {names.volumes[at]}"
-    return f"{below} is {place}" + ("" if patient is None else f" of patient {patient}")
+    patients = names.patients
+    return tuple(
+        format_example(
+            places[at].below, Name(names.volumes[at], names.numbers[at], None if patients is None else patients[at])
+        )
+        for at in dict.fromkeys((0, other))
+    )
 
 
 # ---- reading the table ----------------------------------------------------------------------------------------------
@@ -156,9 +156,9 @@ class SliceMap:
             raise self._without_row(lacking, len(places), unused)
         rows = [row for row in row_of if row is not None]
         names = Names(
-            _shared([row.volume for row in rows]),
+            shared_texts([row.volume for row in rows]),
             [row.number for row in rows],
-            _shared([row.patient or "" for row in rows]) if self.tells_patients else None,
+            shared_texts([row.patient or "" for row in rows]) if self.tells_patients else None,
         )
         if not unused:
             return SourceReading(names)
@@ -398,9 +398,3 @@ def _key(path: str) -> str:
 
 def _file(place: Place) -> str:
     return _key(place.below).rpartition("/")[2]
-
-
-def _shared(texts: Sequence[str]) -> list[Any]:
-    """Return equal texts as one object: a thousand slices name the same volume."""
-    known: dict[str, str] = {}
-    return [known.setdefault(text, text) for text in texts]

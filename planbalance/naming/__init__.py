@@ -5,7 +5,14 @@ each. `auto` searches where none of them is asked for (`search`), writes what it
 (`pattern`) and refuses what cannot be volumes (`checks`); `choice` puts this together and says what was decided.
 """
 
-from planbalance.naming.choice import PATHS_LISTED, NamesReading, find_names, find_naming, format_examples
+from planbalance.naming.choice import (
+    PATHS_LISTED,
+    NamesReading,
+    find_names,
+    find_naming,
+    format_example,
+    format_examples,
+)
 from planbalance.naming.rules import (
     OFFERED,
     RULES,
@@ -16,6 +23,7 @@ from planbalance.naming.rules import (
     read_names,
     reader,
     says_volumes,
+    shared_texts,
 )
 
 __all__ = [
@@ -29,8 +37,10 @@ __all__ = [
     "compile_pattern",
     "find_names",
     "find_naming",
+    "format_example",
     "format_examples",
     "read_names",
     "reader",
     "says_volumes",
+    "shared_texts",
 ]

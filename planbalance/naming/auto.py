@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from planbalance.errors import UsageError
 from planbalance.model import Naming
 from planbalance.naming.pattern import pattern_of
-from planbalance.naming.rules import Names, Reader, read_names, reader
+from planbalance.naming.rules import Names, Reader, read_names, reader, same_partition
 from planbalance.naming.search import Layout, find_layouts
 
 _MOST_ANALYSED: Final = 6_000  # names whose fields are looked at; of a volume's slices a few are enough
@@ -143,13 +143,13 @@ def _simplest_first(layouts: list[Layout]) -> list[Naming]:
 
 def _agrees(read: Reader, layouts: list[Layout]) -> bool:
     """Tell whether a rule keeps together what the layouts do, no more and no less."""
-    pairs = set()
+    units = []
     for one in layouts:
         name = read(f"{one.text}.png")
         if name is None:
             return False
-        pairs.add((name.patient or name.volume, one.unit))
-    return len(pairs) == len({pair[0] for pair in pairs}) == len({pair[1] for pair in pairs})
+        units.append(name.patient or name.volume)
+    return same_partition(units, [one.unit for one in layouts])
 
 
 def _other(layouts: list[Layout], paths: Sequence[str]) -> Other:

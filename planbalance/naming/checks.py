@@ -20,6 +20,7 @@ from planbalance.naming.fields import (
     SURE,
     bound_to,
     fields_of,
+    has_digit,
 )
 from planbalance.naming.rules import Names
 
@@ -90,7 +91,7 @@ def _classes(units: Counter[str], class_names: Collection[str]) -> Doubt | None:
     listed = ", ".join(sorted(units)[:3])
     known = CLASS_WORDS | {name.lower() for name in class_names}
     words = all(_LETTERS.match(unit.lower()) and _words(unit, known) <= known for unit in units)
-    if words or (len(units) < MOST_CLASSES and not any(map(_has_digit, units))):
+    if words or (len(units) < MOST_CLASSES and not any(map(has_digit, units))):
         return Doubt(
             "class-names",
             f"What the names have in common looks like classes or splits, not like volumes: {listed}",
@@ -122,7 +123,7 @@ def _slices(units: Counter[str]) -> Doubt | None:
 
 
 def _holds_a_slice(unit: str) -> bool:
-    fields = fields_of(f"{unit}")
+    fields = fields_of(unit)
     return any(
         bound_to(fields, index, SLICE_WORDS) is not None and len(field.number) <= LONGEST_NUMBER
         for index, field in enumerate(fields)
@@ -155,7 +156,3 @@ def long_numbers(numbers: Iterable[int | None]) -> bool:
     """Whether most slice numbers have more than 7 digits: a UID or a time."""
     known = [number for number in numbers if number is not None]
     return sum(number >= 10**LONGEST_NUMBER for number in known) > 0.5 * len(known)
-
-
-def _has_digit(text: str) -> bool:
-    return any(map(str.isdigit, text))

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from planbalance.errors import InputError
 from planbalance.model import GUIDES_RULE, Naming
 from planbalance.naming.checks import Doubt, doubts, long_numbers, recurring_ids
-from planbalance.naming.fields import ENOUGH, FEW, fields_of, made_from
-from planbalance.naming.rules import OFFERED, Name, Names, read_names, reader, too_long_for
+from planbalance.naming.fields import ENOUGH, FEW, fields_of, has_digit, made_from
+from planbalance.naming.rules import OFFERED, Name, Names, read_names, reader, same_partition, too_long_for
+from planbalance.text import some
 
 if TYPE_CHECKING:
     from planbalance.naming.auto import Other
@@ -70,10 +71,11 @@ def format_examples(naming: Naming, paths: Sequence[str]) -> tuple[str, ...]:
     other = next(((p, name) for p in paths if (name := read(p)) is not None and name.volume != first[1].volume), None)
     if other is None:
         other = next(((p, name) for p in paths if p != first[0] and (name := read(p)) is not None), None)
-    return tuple(_example(path, name) for path, name in filter(None, (first, other)))
+    return tuple(format_example(path, name) for path, name in filter(None, (first, other)))
 
 
-def _example(path: str, name: Name) -> str:
+def format_example(path: str, name: Name) -> str:
+    """Return which slice of which volume an image is, as a sentence without its full stop."""
     place = f"slice {name.number} of volume {name.volume}" if name.number is not None else f"in volume {name.volume}"
     return f"{path} is {place}" + (f" of patient {name.patient}" if name.patient is not None else "")
 
@@ -114,7 +116,7 @@ def _not_read(naming: Naming, paths: Sequence[str]) -> InputError:
     if long:
         message = (
             f"{what} is given names of at most {longest:,} characters, since longer ones could take it very long to "
-            f"match; {len(long):,} of {len(paths):,} names are longer: {_few(long)}."
+            f"match; {len(long):,} of {len(paths):,} names are longer: {some(sorted(long), _SHOWN)}."
         )
         hint = "Write the pattern with fewer repetitions, or with fields that end at a separator, such as [^_]+_."
         return InputError(message, kind="unmatched-names", hint=hint, paths=sorted(long)[:PATHS_LISTED])
@@ -162,7 +164,7 @@ def _of_few(paths: Sequence[str]) -> NamesReading:
     both = [(naming, names) for naming in (_BY_NUMBER, _BY_FOLDER) if (names := read_names(naming, paths)) is not None]
     if not both:
         raise _no_rule_reads_all(paths)
-    if len(both) > 1 and not _same_partition(both[0][1].volumes, both[1][1].volumes):
+    if len(both) > 1 and not same_partition(both[0][1].volumes, both[1][1].volumes):
         raise InputError(
             "The names can be read in two ways that give different volumes: "
             f"by trailing-number, {' and '.join(format_examples(_BY_NUMBER, paths))}; "
@@ -173,19 +175,16 @@ def _of_few(paths: Sequence[str]) -> NamesReading:
     return NamesReading(*both[0])
 
 
-def _same_partition(first: Sequence[str], second: Sequence[str]) -> bool:
-    """Tell whether two lists of ids group the positions alike: the pairs are one to one."""
-    pairs = set(zip(first, second, strict=True))
-    return len(pairs) == len({pair[0] for pair in pairs}) == len({pair[1] for pair in pairs})
-
-
 def _as_im_dash(paths: Sequence[str]) -> NamesReading | None:
     """Return the guide's reading where all names are the guide's and no tool has added to them."""
     names = read_names(_IM_DASH, paths)
-    if names is None or any(map(_has_made_end, set(names.volumes))):
+    if names is None:
         return None
-    _refuse_series_for_volumes(paths, names)
     volumes = set(names.volumes)
+    if any(map(_has_made_end, volumes)):
+        return None
+    if all(map(str.isdigit, volumes)):
+        _refuse_series_for_volumes(paths, names)
     shorter = sorted({volume.rpartition("-")[0] for volume in volumes})
     if not FEW <= len(shorter) < len(volumes) or not all(shorter):
         return NamesReading(_IM_DASH, names)
@@ -196,19 +195,17 @@ def _as_im_dash(paths: Sequence[str]) -> NamesReading | None:
 
 def _has_made_end(volume: str) -> bool:
     fields = fields_of(volume)
-    return 0 < made_from(fields) < len(fields)
+    return len(fields) > 1 and 0 < made_from(fields) < len(fields)
 
 
 def _refuse_series_for_volumes(paths: Sequence[str], names: Names) -> None:
     """Refuse `PAT001/IM0001-0045`: behind `IM` a series and a slice, of a patient that the folder names."""
-    if not all(map(str.isdigit, set(names.volumes))):
-        return
     folders: defaultdict[str, set[str]] = defaultdict(set)
     for path, volume in zip(paths, names.volumes, strict=True):
         folders[volume].add(path.rpartition("/")[0])
     several = sum(len(each) > 1 for each in folders.values())
     all_folders = {folder for each in folders.values() for folder in each}
-    patients = len(all_folders) > 1 and all(any(map(str.isdigit, folder)) for folder in all_folders)
+    patients = len(all_folders) > 1 and all(has_digit(folder) for folder in all_folders)
     if several < 0.5 * len(folders) or not patients:
         return
     pattern = r"(?P<volume>(?P<patient>.+)/IM\d+)-(?P<slice>\d+)"
@@ -287,17 +284,11 @@ def _no_rule_reads_all(paths: Sequence[str]) -> InputError:
 
 def _unmatched(what: str, unread: Sequence[str]) -> InputError:
     return InputError(
-        f"{what}: {_few(unread)}.",
+        f"{what}: {some(sorted(unread), _SHOWN)}.",
         kind="unmatched-names",
         hint=r"Give a regular expression, such as --volume-pattern '(?P<volume>.+)-(?P<slice>\d+)', or " + f"{_MAP}.",
         paths=sorted(unread)[:PATHS_LISTED],
     )
-
-
-def _few(paths: Sequence[str]) -> str:
-    listed = sorted(paths)
-    rest = len(listed) - _SHOWN
-    return ", ".join(listed[:_SHOWN]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def _refuse_ids(naming: Naming, paths: Sequence[str], volumes: Sequence[str]) -> None:

@@ -48,8 +48,6 @@ POSITION_WORDS: Final = _words(
 )
 # Those of them that say it beyond doubt: no volume's id may hold one.
 SLICE_WORDS: Final = frozenset("frame frm sl slc slice z".split())  # noqa: SIM905 - reads better
-# Those that often count series, not slices.
-PICTURE_WORDS: Final = frozenset("im image images img photo pic picture".split())  # noqa: SIM905 - reads better
 # A word beside a number that says which part or which finding of one picture is meant.
 PART_WORDS: Final = _words(
     """
@@ -163,7 +161,7 @@ class Field(NamedTuple):
     @property
     def has_digit(self) -> bool:
         """Whether a digit is in it."""
-        return any(map(str.isdigit, self.text))
+        return has_digit(self.text)
 
     @property
     def number(self) -> str:
@@ -175,6 +173,11 @@ class Field(NamedTuple):
     def is_date(self) -> bool:
         """Whether it looks like a date (with or without a time) or a year: never an identity."""
         return _DATE.match(self.text) is not None or self.is_stamp
+
+
+def has_digit(text: str) -> bool:
+    """Tell whether a digit is in a text."""
+    return any(map(str.isdigit, text))
 
 
 def without_export_suffix(stem: str) -> str:

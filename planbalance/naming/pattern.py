@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from planbalance.naming.fields import has_digit
 from planbalance.naming.search import Layout, Span
 
 _MOST_SHAPES: Final = 8  # a part of more forms than that is anything
@@ -99,7 +100,7 @@ def _of_column(tokens: Sequence[str]) -> str:
     values = sorted(set(tokens))
     if all(len(value) == 36 and "-" in value for value in values):
         return "[0-9A-Fa-f-]{36}"
-    if len(values) == 1 and not any(map(str.isdigit, values[0])):
+    if len(values) == 1 and not has_digit(values[0]):
         return _escaped(values[0])
     if all(map(str.isdigit, values)):
         return r"\d+"
@@ -107,7 +108,7 @@ def _of_column(tokens: Sequence[str]) -> str:
     letters = {match[1] for match in found if match is not None}
     if all(found) and len(letters) == 1:
         return f"{letters.pop()}\\d+"
-    if len(values) <= _MOST_WORDS and not any(map(str.isdigit, "".join(values))):
+    if len(values) <= _MOST_WORDS and not has_digit("".join(values)):
         return f"(?:{'|'.join(map(_escaped, values))})"
     return "[0-9A-Za-z]+"
 

@@ -13,8 +13,8 @@ The rules with a name read the stem without what export tools append to it (`_jp
 """
 
 import re
-from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple, TypeVar
 
 from planbalance.backtracking import longest_text
 from planbalance.errors import UsageError
@@ -28,6 +28,9 @@ _DIGITS: Final = "0123456789"
 _SEPARATORS: Final = "-_. "
 _SLICE_WORDS: Final = ("slice", "slc", "sl", "frame")
 _LAST_NUMBER: Final = re.compile(r"([0-9]+)[^0-9]*\Z")
+
+
+Text = TypeVar("Text", bound=str | None)
 
 
 class Name(NamedTuple):
@@ -238,7 +241,7 @@ def _read_lines(naming: Naming, paths: Sequence[str]) -> Names | None:
     if len(found) != len(paths):
         return None
     volume, number = pattern.groupindex["volume"] - 1, pattern.groupindex["number"] - 1
-    volumes = _shared([groups[volume] for groups in found])
+    volumes = shared_texts([groups[volume] for groups in found])
     if naming.rule == "trailing-number" and any(each[-5:].lower().endswith(_SLICE_WORDS) for each in set(volumes)):
         return None
     return Names(volumes, [int(groups[number]) for groups in found], None)
@@ -253,11 +256,19 @@ def _read_each(read: Reader, paths: Sequence[str]) -> Names | None:
         names.append(name)
     patients = [name.patient for name in names]
     return Names(
-        _shared([name.volume for name in names]), [name.number for name in names], patients if any(patients) else None
+        shared_texts([name.volume for name in names]),
+        [name.number for name in names],
+        patients if any(patients) else None,
     )
 
 
-def _shared(texts: list[str]) -> list[str]:
+def same_partition(first: Sequence[str], second: Sequence[str]) -> bool:
+    """Tell whether two lists of ids group the positions alike: the pairs are one to one."""
+    pairs = set(zip(first, second, strict=True))
+    return len(pairs) == len({pair[0] for pair in pairs}) == len({pair[1] for pair in pairs})
+
+
+def shared_texts(texts: Iterable[Text]) -> list[Text]:
     """Return equal texts as one object: a thousand slices name the same volume."""
-    known: dict[str, str] = {}
+    known: dict[Text, Text] = {}
     return [known.setdefault(text, text) for text in texts]

@@ -32,6 +32,7 @@ from planbalance.naming.fields import (
     Field,
     bound_to,
     fields_of,
+    has_digit,
     made_from,
 )
 
@@ -207,10 +208,6 @@ def _share(flags: Iterable[bool]) -> float:
     return sum(listed) / len(listed) if listed else 0.0
 
 
-def _has_digit(text: str) -> bool:
-    return any(map(str.isdigit, text))
-
-
 # ---- before the chain is read ---------------------------------------------------------------------------------------
 
 
@@ -316,7 +313,7 @@ def _next_id(name: _Name, fields: Sequence[Field]) -> str:
 
 def _are_classes(texts: Collection[Sequence[str]]) -> bool:
     """Whether these are fewer than 20 texts without a digit."""
-    return len(texts) < MOST_CLASSES and not any(_has_digit(field) for fields in texts for field in fields)
+    return len(texts) < MOST_CLASSES and not any(has_digit(field) for fields in texts for field in fields)
 
 
 def _leave_out_unique_first_field(search: _Search) -> None:
@@ -526,7 +523,7 @@ def _counts_slices(search: _Search) -> bool:
             return False
         behind[name.id(name.last - 1)].add(name.end.text)
         before[name.end.text].add(name.id(name.last - 1))
-    numbered = sum(map(_has_digit, behind))
+    numbered = sum(map(has_digit, behind))
     each = sum(map(len, behind.values())) / len(behind)
     return numbered >= FEW and each >= 2 and _share(len(ids) > 1 for ids in before.values()) >= 0.5
 
@@ -677,6 +674,7 @@ def _ids_above(search: _Search) -> list[int] | None:
     names = search.names
     if _share(any(one.text.lower() in FILM_WORDS for one in name.fields[: name.last]) for name in names) >= 0.5:
         return None
+    volumes = len(search.ids())
     for length in range(max(name.last for name in names) - 1, 0, -1):
         ends = [min(length, name.last) for name in names]
         behind: defaultdict[str, set[str]] = defaultdict(set)
@@ -685,7 +683,7 @@ def _ids_above(search: _Search) -> list[int] | None:
                 behind[name.fields[end].text].add(name.id(end))
         shorter = {name.id(end) for name, end in zip(names, ends, strict=True)}
         again = _share(len(ids) > 1 for ids in behind.values())
-        if not _may_be_patients(shorter, again, len(search.ids())):
+        if not _may_be_patients(shorter, again, volumes):
             continue
         follower = [name.fields[end] for name, end in zip(names, ends, strict=True) if end < name.last]
         last = [name.fields[end - 1] for name, end in zip(names, ends, strict=True)]
@@ -697,7 +695,7 @@ def _ids_above(search: _Search) -> list[int] | None:
 
 def _may_be_patients(shorter: Collection[str], again: float, volumes: int) -> bool:
     """Tell whether shorter ids may be patients; `again`: the share of what stands behind them that recurs."""
-    numbered = any(map(_has_digit, shorter))
+    numbered = any(map(has_digit, shorter))
     if len(shorter) >= FEW:
         return len(shorter) < volumes and again >= (_RECURS if numbered else 0.5)
     # a few patients with the same series each
@@ -818,7 +816,7 @@ def _shorter_ids(search: _Search, most: Sequence[int]) -> list[int] | None:
         last = [name.fields[end - 1] for name, end in zip(names, ends, strict=True)]
         if len({one.text for one in last}) == 1:
             continue
-        if _share(map(_has_digit, shorter)) >= _NEARLY_ALL and _share(map(_is_no_patient, last)) < 0.9:
+        if _share(map(has_digit, shorter)) >= _NEARLY_ALL and _share(map(_is_no_patient, last)) < 0.9:
             return ends
     return list(most) if len({name.id(end) for name, end in zip(names, most, strict=True)}) < volumes else None
 
@@ -846,9 +844,9 @@ def _starts(names: Sequence[_Name], ends: Sequence[int]) -> list[int] | None:
         firsts[name.text[name.fields[1].start : name.fields[end - 1].end]].add(name.fields[0].text)
     heads = {head for several in firsts.values() for head in several}
     again = _share(len(several) > 1 for several in firsts.values())
-    if len(firsts) < FEW or len(heads) < 2 or _share(map(_has_digit, firsts)) < _NEARLY_ALL:
+    if len(firsts) < FEW or len(heads) < 2 or _share(map(has_digit, firsts)) < _NEARLY_ALL:
         return None
-    words = not any(map(_has_digit, heads)) and len(heads) < MOST_CLASSES and again >= _RECURS
+    words = not any(map(has_digit, heads)) and len(heads) < MOST_CLASSES and again >= _RECURS
     few = len(heads) < FEW and again >= 0.5 and not all(name.fields[0].word in PLACE_WORDS for name in names)
     dates = all(name.fields[0].is_date for name in names) and again > 0
     return [1] * len(names) if words or few or dates else None
