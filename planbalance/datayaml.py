@@ -12,15 +12,22 @@ from typing import Any, Final, NamedTuple
 import yaml
 
 from planbalance.errors import InputError
-from planbalance.model import DATA_KEYS, NO_KEYS, SPLITS, Split, YamlKeys
+from planbalance.model import (
+    CLASS_COUNT_LIMIT,
+    DATA_KEYS,
+    DOCUMENT_SIZE_LIMIT,
+    NO_KEYS,
+    SPLITS,
+    Split,
+    YamlKeys,
+    placeholder_names,
+)
+from planbalance.text import text_fault
 
-# A list of 40,000 image paths fits; longer lists belong into a text file, which is what trainers expect.
-SIZE_LIMIT: Final = 4 * 1024 * 1024
-CLASS_LIMIT: Final = 100_000
 _DEPTH_LIMIT: Final = 50
 _TOO_DEEP: Final = f"it is nested more than {_DEPTH_LIMIT} deep"
-_UNWANTED: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # controls, and halves of a surrogate pair
-_UNCARRIED: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # the same, but for tabs and newlines
+# Control characters, but for tabs and newlines, and halves of a surrogate pair.
+_UNCARRIED: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 # `val: true` of a trainer's own settings and `train: 0.7` of a split's ratios name no folder.
 _NO_PLACE: Final = re.compile(r"true|false|[0-9]*\.?[0-9]+%?", re.IGNORECASE)
@@ -67,8 +74,10 @@ def parse_dataset_yaml(text: bytes) -> DatasetYaml:
         InputError: kind `dataset-yaml`: no yaml, no mapping, too large, too deep, or a value of the wrong form. The
             message does not name the file: the caller knows it.
     """
-    if len(text) > SIZE_LIMIT:
-        raise _refused(f"it has {len(text):,} bytes, more than {SIZE_LIMIT:,}", "Put lists of images into a text file.")
+    if len(text) > DOCUMENT_SIZE_LIMIT:
+        raise _refused(
+            f"it has {len(text):,} bytes, more than {DOCUMENT_SIZE_LIMIT:,}", "Put lists of images into a text file."
+        )
     try:
         values = _read_top(_Events(text))
     except (yaml.YAMLError, ValueError) as error:  # ValueError: an escape beyond Unicode, in the pure Python parser
@@ -201,12 +210,12 @@ def _class_names(values: Mapping[str, Value]) -> tuple[str, ...] | None:
     count = _class_count(values.get("nc"))
     value = values.get("names")
     if value is None:
-        return None if count is None else tuple(f"class_{index}" for index in range(count))
+        return None if count is None else placeholder_names(count)
     names = _in_order_of_id(value) if isinstance(value, dict) else _listed_names(value)
     if not names:
         raise _refused("'names' is empty")
-    if len(names) > CLASS_LIMIT:
-        raise _refused(f"'names' has {len(names):,} classes, more than {CLASS_LIMIT:,}")
+    if len(names) > CLASS_COUNT_LIMIT:
+        raise _refused(f"'names' has {len(names):,} classes, more than {CLASS_COUNT_LIMIT:,}")
     if count is not None and count != len(names):
         raise _refused(f"'nc' is {count}, but 'names' has {len(names)}", "Correct the one that is wrong.")
     return tuple(_printable("names", name) for name in names)
@@ -230,18 +239,13 @@ def _class_count(value: Value) -> int | None:
     if value is None:
         return None
     count = _whole(value) if isinstance(value, str) else None
-    if count is None or not 0 < count <= CLASS_LIMIT:
-        raise _refused(f"'nc' is not a whole number from 1 to {CLASS_LIMIT:,}")
+    if count is None or not 0 < count <= CLASS_COUNT_LIMIT:
+        raise _refused(f"'nc' is not a whole number from 1 to {CLASS_COUNT_LIMIT:,}")
     return count
 
 
 def _whole(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
-
-
-def has_controls(text: str) -> bool:
-    """Return whether a text holds what no path and no class name may hold: a control character, half of a pair."""
-    return _UNWANTED.search(text) is not None
 
 
 # ---- what is carried over -------------------------------------------------------------------------------------------
@@ -282,7 +286,7 @@ class _Carrier:
         """Return a key of the yaml itself."""
         if key == "download":
             raise _NotCarriedError(_DOWNLOAD)
-        if len(key) > _KEY_LIMIT or _UNWANTED.search(key) or not isinstance(self._told(key), str):
+        if len(key) > _KEY_LIMIT or text_fault(key) is not None or not isinstance(self._told(key), str):
             raise _NotCarriedError("its name is not a short text")
         return str(key)
 
@@ -306,7 +310,7 @@ class _Carrier:
         told = self._told(key)
         whole = _WHOLE.fullmatch(key) is not None
         plain = type(told) is int if whole else isinstance(told, str)
-        if not plain or key == "<<" or _UNWANTED.search(key):
+        if not plain or key == "<<" or text_fault(key) is not None:
             raise _NotCarriedError("it has a key that is neither a text nor a whole number")
         return str(key)
 
@@ -338,7 +342,7 @@ def _number_of(text: str, tag: str) -> float:
 
 def _printable(key: str, text: str) -> str:
     """Return the text unless it holds what no path and no class name may hold."""
-    if has_controls(text):
+    if text_fault(text) is not None:
         raise _refused(f"'{key}' holds a control character: {text!a}")
     return text
 

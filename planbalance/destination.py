@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from planbalance.model import Layout, Operation, Source
+from planbalance.text import text_fault
 
 # Linux limits: limits.h NAME_MAX, and PATH_MAX with its closing NUL.
 PART_BYTES: Final = 255
 PATH_BYTES: Final = 4095
 # Trainers replace the LAST `/images/` of an image's path to find its label, so neither word may follow it.
 RESERVED_PARTS: Final = frozenset(("images", "labels"))
-_CONTROL: Final = frozenset(map(chr, (*range(0x20), *range(0x7F, 0xA0))))  # Unicode category Cc
 
 
 class Destination(NamedTuple):
@@ -218,17 +218,6 @@ def path_fault(path: str) -> str | None:
         if refused in parts:
             return reason
     return text_fault(path) or _length_fault(path, parts)
-
-
-def text_fault(text: str) -> str | None:
-    """Return why a text cannot stand in a plan (control characters, lone surrogates), or None where it can."""
-    if text.isascii() and text.isprintable():
-        return None
-    if not _CONTROL.isdisjoint(text):
-        return "holds a control character"
-    if any("\ud800" <= letter <= "\udfff" for letter in text):
-        return "is not valid Unicode"
-    return None
 
 
 def _length_fault(path: str, parts: Sequence[str]) -> str | None:

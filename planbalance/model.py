@@ -34,6 +34,10 @@ def split_of_word(word: str) -> Split | None:
 
 
 Layout = Literal["keep", "by-volume"]
+# Bounds of the files that name places and classes, such as the yaml and `classes.txt`: they are not trusted. A list of
+# 40,000 image paths fits into a yaml; longer lists belong into a text file, which is what trainers expect.
+DOCUMENT_SIZE_LIMIT: Final = 4 * 1024 * 1024
+CLASS_COUNT_LIMIT: Final = 100_000
 SharedIds = Literal["same", "different"]
 Severity = Literal["error", "warning"]
 

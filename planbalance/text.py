@@ -1,6 +1,9 @@
-"""Count words and list names in sentences: one spelling of numbers, plurals and percent for all messages. Pure."""
+"""Texts of messages: numbers, plurals, lists, percent and errors, each spelled in one way. And faults of texts. Pure."""
 
 from collections.abc import Iterable
+from typing import Final
+
+_CONTROL: Final = frozenset(map(chr, (*range(0x20), *range(0x7F, 0xA0))))  # Unicode category Cc
 
 
 def counted(count: int, noun: str, nouns: str = "") -> str:
@@ -23,3 +26,19 @@ def percent(share: float) -> str:
     if text == "100.0" and share < 1:
         return "more than 99.9 %"
     return f"{text.removesuffix('.0')} %"
+
+
+def error_text(error: Exception) -> str:
+    """Return an error as a few words, without the path: `Permission denied`."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def text_fault(text: str) -> str | None:
+    """Return why a text cannot stand in a plan (control characters, lone surrogates), or None where it can."""
+    if text.isascii() and text.isprintable():
+        return None
+    if not _CONTROL.isdisjoint(text):
+        return "holds a control character"
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        return "is not valid Unicode"
+    return None

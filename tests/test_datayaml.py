@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planbalance import datayaml
-from planbalance.datayaml import CLASS_LIMIT, SIZE_LIMIT, DatasetYaml, parse_dataset_yaml
+from planbalance.datayaml import DatasetYaml, parse_dataset_yaml
 from planbalance.errors import InputError
-from planbalance.model import DATA_KEYS, SPLITS, Split
+from planbalance.model import CLASS_COUNT_LIMIT, DATA_KEYS, DOCUMENT_SIZE_LIMIT, SPLITS, Split
 
 FETCHES = "it fetches the dataset as it was before, with another split"
 NO_TEXT = "its name is not a short text"
@@ -114,8 +114,8 @@ REFUSED = [
         + b"train: *u",
         "'train' is neither",
     ),
-    ("too large", b"#" * (SIZE_LIMIT + 1), "bytes, more than"),
-    ("too many names", b"names: [" + b"a," * (CLASS_LIMIT + 1) + b"]", "classes, more than"),
+    ("too large", b"#" * (DOCUMENT_SIZE_LIMIT + 1), "bytes, more than"),
+    ("too many names", b"names: [" + b"a," * (CLASS_COUNT_LIMIT + 1) + b"]", "classes, more than"),
 ]
 
 

@@ -14,9 +14,9 @@ from planbalance.destination import (
     label_of,
     label_path,
     path_fault,
-    text_fault,
 )
 from planbalance.model import Folder, Layout, Source
+from planbalance.text import text_fault
 from tests.plans import operation
 
 

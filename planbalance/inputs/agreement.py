@@ -8,6 +8,7 @@ from planbalance.inputs.draft import InputDraft, YamlFile, with_slash
 from planbalance.inputs.exports import class_names_beside, find_darknet
 from planbalance.labels import KPT_SHAPE
 from planbalance.model import Input, Problem, are_named
+from planbalance.text import some
 
 # Keys that change how Ultralytics reads labels and pixels, with its value where a yaml does not have the key.
 _READ_BY: Final[Mapping[str, int | None]] = {KPT_SHAPE: None, "flip_idx": None, "channels": 3}
@@ -64,9 +65,7 @@ def add_what_yamls_say(draft: InputDraft, documents: Iterable[YamlFile]) -> None
     by_path = dict(documents)
     for path, data in by_path.items():
         if data.left_out:
-            listed = ", ".join(f"{key} ({why})" for key, why in data.left_out[:5])
-            more = f" and {len(data.left_out) - 5} more" if len(data.left_out) > 5 else ""
-            message = f"not carried over into dataset.yaml: {listed}{more}"
+            message = f"not carried over into dataset.yaml: {some(f'{key} ({why})' for key, why in data.left_out)}"
             draft.problems.append(Problem("yaml-key", "warning", path, message))
     read = [Input(path, "", (), data.names, (), data.keys) for path, data in by_path.items()]
     draft.names = common_names(read)

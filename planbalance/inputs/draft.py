@@ -4,16 +4,27 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from planbalance.destination import text_fault
 from planbalance.errors import InputError
-from planbalance.model import SPLITS, Folder, Input, LayoutDifference, Problem, Split, SplitYaml, YamlKeys
+from planbalance.model import (
+    DOCUMENT_SIZE_LIMIT,
+    SPLITS,
+    Folder,
+    Input,
+    LayoutDifference,
+    Problem,
+    Split,
+    SplitYaml,
+    YamlKeys,
+)
 from planbalance.path_relation import is_within
+from planbalance.text import text_fault
 
 if TYPE_CHECKING:
     from planbalance.datayaml import DatasetYaml
 
+Value = TypeVar("Value")
 YamlFile = tuple[str, "DatasetYaml"]  # its path and its content
 
 
@@ -173,8 +184,25 @@ def upwards(path: str) -> Iterator[str]:
 
 def overlap(path: str, splits: Iterable[Split]) -> Problem:
     """Return the warning that a folder or image is in several splits."""
-    named = " and ".join(split for split in SPLITS if split in set(splits))
+    named = " and ".join(in_order(splits))
     return Problem("split-overlap", "warning", path, f"the dataset names it as {named}")
+
+
+def read_document(path: str, parse: Callable[[bytes], Value]) -> Value:
+    """Return what `parse` makes of a file's bytes: at most one more than `DOCUMENT_SIZE_LIMIT`, so that it can refuse.
+
+    Raises:
+        InputError: `unreadable`, or that of `parse`, with the path before its message.
+    """
+    try:
+        with open(path, "rb") as file:
+            data = file.read(DOCUMENT_SIZE_LIMIT + 1)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    try:
+        return parse(data)
+    except InputError as error:
+        raise InputError(f"{path}: {error.message}", kind=error.kind, hint=error.hint, paths=(path,)) from error
 
 
 def unreadable(path: str, error: OSError) -> InputError:

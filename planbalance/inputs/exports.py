@@ -13,12 +13,11 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
 
-from planbalance.datayaml import CLASS_LIMIT, SIZE_LIMIT, has_controls
-from planbalance.destination import text_fault
 from planbalance.errors import InputError
-from planbalance.inputs.draft import unreadable
+from planbalance.inputs.draft import read_document, unreadable
 from planbalance.inputs.text_lists import is_image, lines_of
-from planbalance.model import Split, split_of_word
+from planbalance.model import CLASS_COUNT_LIMIT, DOCUMENT_SIZE_LIMIT, Split, split_of_word
+from planbalance.text import text_fault
 
 _BOM: Final = "\ufeff"
 _DATA_FOLDER: Final = re.compile("obj_(.+)_data")
@@ -128,7 +127,7 @@ def parse_class_list(data: bytes) -> tuple[str, ...] | None:
     for number, line in enumerate(lines, start=1):
         if not line:
             raise _refused(f"line {number} is empty, so the ids of the names after it are not clear")
-        if has_controls(line):
+        if text_fault(line) is not None:
             raise _refused(f"line {number} holds a control character: {line[:40]!a}")
     return _bounded(lines)
 
@@ -140,7 +139,7 @@ def parse_notes(data: bytes) -> tuple[str, ...] | None:
         InputError: kind `class-list`: the ids do not run from 0 without a gap, or a name holds a control character.
     """
     try:
-        document = orjson.loads(data) if len(data) <= SIZE_LIMIT else None
+        document = orjson.loads(data) if len(data) <= DOCUMENT_SIZE_LIMIT else None
     except orjson.JSONDecodeError:
         return None
     categories = document.get("categories") if isinstance(document, dict) else None
@@ -150,7 +149,7 @@ def parse_notes(data: bytes) -> tuple[str, ...] | None:
     if len(by_id) < len(categories) or set(by_id) != set(range(len(by_id))):
         raise _refused("the ids of its categories do not run from 0 without a gap")
     for name in by_id.values():
-        if has_controls(name) or not name.strip():
+        if text_fault(name) is not None or not name.strip():
             raise _refused(f"a category has a name that no class can have: {name[:40]!a}")
     return _bounded([by_id[index].strip() for index in range(len(by_id))])
 
@@ -175,7 +174,7 @@ def parse_darknet_data(data: bytes) -> DarknetData | None:
     if not lists and names is None:
         return None
     for value in (*lists.values(), names or ""):
-        if has_controls(value):
+        if text_fault(value) is not None:
             raise _refused(f"it holds a control character: {value[:40]!a}")
     return DarknetData(lists, names)
 
@@ -186,17 +185,7 @@ def _parsed(path: str) -> DarknetData | None:
 
 def _read(path: str, parse: Callable[[bytes], Value | None]) -> Value | None:
     """Return what a file says; None where there is no such file, or none of that kind."""
-    if not os.path.isfile(path):
-        return None
-    try:
-        with open(path, "rb") as file:
-            data = file.read(SIZE_LIMIT + 1)
-    except OSError as error:
-        raise unreadable(path, error) from error
-    try:
-        return parse(data)
-    except InputError as error:
-        raise InputError(f"{path}: {error.message}", kind=error.kind, hint=error.hint, paths=(path,)) from error
+    return read_document(path, parse) if os.path.isfile(path) else None
 
 
 def end_below(root: str, place: str, is_there: Callable[[str], bool] = os.path.isfile) -> str | None:
@@ -279,8 +268,8 @@ def _is_category(one: Any) -> bool:  # noqa: ANN401 - a JSON value
 
 
 def _text_of(data: bytes, what: str) -> str:
-    if len(data) > SIZE_LIMIT:
-        raise _refused(f"it has more than {SIZE_LIMIT:,} bytes, too many for {what}")
+    if len(data) > DOCUMENT_SIZE_LIMIT:
+        raise _refused(f"it has more than {DOCUMENT_SIZE_LIMIT:,} bytes, too many for {what}")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -289,8 +278,8 @@ def _text_of(data: bytes, what: str) -> str:
 
 
 def _bounded(names: list[str]) -> tuple[str, ...] | None:
-    if len(names) > CLASS_LIMIT:
-        raise _refused(f"it names {len(names):,} classes, more than {CLASS_LIMIT:,}")
+    if len(names) > CLASS_COUNT_LIMIT:
+        raise _refused(f"it names {len(names):,} classes, more than {CLASS_COUNT_LIMIT:,}")
     return tuple(names) or None
 
 

@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
-from planbalance.destination import text_fault
 from planbalance.errors import InputError, UsageError
 from planbalance.inputs.agreement import add_what_yamls_say
 from planbalance.inputs.draft import Area, InputDraft, YamlFile, absolute, add_listed, unreadable, with_slash
@@ -27,7 +26,7 @@ from planbalance.inputs.from_yaml import from_yaml, locate_splits, read_yaml
 from planbalance.inputs.layout import areas_with_splits, layout_areas
 from planbalance.model import SPLITS, InputSpec, LayoutDifference, Problem
 from planbalance.path_relation import is_within
-from planbalance.text import counted
+from planbalance.text import counted, text_fault
 
 _FEW_FOLDERS: Final = 50  # that are looked into for a hint
 

@@ -14,6 +14,7 @@ from planbalance.inputs.draft import (
     add_listed,
     in_order,
     overlap,
+    read_document,
     splits_of_area,
     unreadable,
     upwards,
@@ -345,24 +346,20 @@ def read_yaml(path: str) -> "DatasetYaml":
     Raises:
         InputError: `unreadable`, or `dataset-yaml`.
     """
-    from planbalance.datayaml import SIZE_LIMIT, parse_dataset_yaml
+    return read_document(path, _parse_yaml)
 
+
+def _parse_yaml(text: bytes) -> "DatasetYaml":
+    from planbalance.datayaml import parse_dataset_yaml
+
+    data = parse_dataset_yaml(text)
     try:
-        with open(path, "rb") as file:
-            text = file.read(SIZE_LIMIT + 1)
-    except OSError as error:
-        raise unreadable(path, error) from error
-    try:
-        data = parse_dataset_yaml(text)
         keypoints_of(data.keys.get(KPT_SHAPE))
-    except InputError as error:
-        raise InputError(f"{path}: {error.message}", kind=error.kind, hint=error.hint, paths=(path,)) from error
     except ValueError as error:
         raise InputError(
-            f"{path}: '{KPT_SHAPE}' is {error}.",
+            f"'{KPT_SHAPE}' is {error}.",
             kind="dataset-yaml",
             hint="Correct it, as in `kpt_shape: [17, 3]`, or take it out where labels hold no keypoints.",
-            paths=(path,),
         ) from error
     return data
 

@@ -25,11 +25,12 @@ def differences(
         listed: the images that text lists name, absolute.
     """
     found = []
+    known = {*named, *folders}  # only folders below one are left out of its count, so it may be among them itself
     for folder, split in sorted(folders.items()):
         loaded_as = next((named[outer] for outer in upwards(folder) if outer in named), ())
         if loaded_as and (split is None or split in loaded_as):
             continue
-        images = _count(folder, {*named, *folders} - {folder}, listed)
+        images = _count(folder, known, listed)
         if images:
             found.append(LayoutDifference(folder, images, split, loaded_as))
     return found

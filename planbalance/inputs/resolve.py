@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 
-from planbalance.destination import text_fault
 from planbalance.errors import InputError, UsageError
 from planbalance.inputs.agreement import add_what_yamls_say, common_keys, common_names, name_classes
 from planbalance.inputs.draft import FoundInput, absolute, finish, upwards
@@ -11,6 +10,7 @@ from planbalance.inputs.from_folder import YAML_SUFFIXES, from_folder, from_root
 from planbalance.inputs.from_yaml import from_yaml, read_yaml
 from planbalance.inputs.text_lists import joined
 from planbalance.model import InputSpec, are_named
+from planbalance.text import text_fault
 
 
 def resolve_inputs(specs: Sequence[InputSpec]) -> tuple[FoundInput, ...]:

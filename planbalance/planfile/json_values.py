@@ -6,8 +6,8 @@ from typing import Any, Final, NoReturn
 
 import orjson
 
-from planbalance.destination import text_fault
 from planbalance.errors import PlanError
+from planbalance.text import text_fault
 
 # The largest whole number that every JSON reader (jq, JavaScript) takes exactly; also 8 PiB, above any file here.
 LARGEST: Final = 2**53 - 1

@@ -6,7 +6,6 @@ from functools import partial
 from operator import itemgetter
 from typing import Any, Final
 
-from planbalance.destination import text_fault
 from planbalance.errors import InputError, UsageError
 from planbalance.model import ImageFile, Operation, Snapshot
 from planbalance.planfile import SealedPlan, seal
@@ -16,6 +15,7 @@ from planbalance.planner.plan_header import Decisions, class_counts, header_of
 from planbalance.planner.select import select_slices
 from planbalance.planner.undersample import undersample
 from planbalance.split import SplitRequest, split_folds, split_units
+from planbalance.text import text_fault
 
 
 def make_plan(snapshot: Snapshot, options: PlanOptions) -> SealedPlan:

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from planbalance.destination import text_fault
 from planbalance.errors import InputError
 from planbalance.grouping import look_like_one_patient, require_known
 from planbalance.labels import overshoot_sentence
@@ -27,7 +26,7 @@ from planbalance.planner.volumes import (
     with_groups,
 )
 from planbalance.slicemap import SourceReading, examples
-from planbalance.text import counted, some
+from planbalance.text import counted, some, text_fault
 
 # What to do about a problem that the scan found, by its kind.
 _HINTS: Final[Mapping[str, str]] = {

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from planbalance.destination import text_fault
 from planbalance.model import IMAGE_SUFFIXES, Keypoints, Problem
 from planbalance.scan.content import LabelContent, read_label_file
+from planbalance.text import text_fault
 
 IS_FOLDER: Final = "is a folder"
 DANGLING: Final = "is a link to nothing"
