@@ -9,6 +9,7 @@ import orjson
 
 from planbalance import fs, lock_owner
 from planbalance.errors import IncompleteError, InputError, PlanError
+from planbalance.text import error_text
 
 _DEPTH: Final = 8  # folders below the one given; datasets lie high, their images deep
 _HEADER_LIMIT: Final = 1 << 20
@@ -194,7 +195,7 @@ def _empty_and_remove(path: str, tree: fs.Tree, own: int) -> None:
 
 def _not_removed(path: str, error: OSError) -> IncompleteError:
     return IncompleteError(
-        f"{path} could not be removed: {error.strerror or error}.",
+        f"{path} could not be removed: {error_text(error)}.",
         kind="not-removed",
         hint="Check its permissions, and run clean again.",
         paths=[path],

@@ -17,7 +17,7 @@ from planbalance.grouping import GroupMap, keyed_value
 from planbalance.model import Input, Progress, Silent, Volume
 from planbalance.naming import Names
 from planbalance.slicemap import Place, SourceReading
-from planbalance.text import counted, some
+from planbalance.text import counted, error_text, some
 
 SERIES: Final = "SeriesInstanceUID"
 GROUP_TAGS: Final = ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID")
@@ -49,7 +49,7 @@ def group_key(path: str) -> bytes:
                 file.write(key)
     except OSError as error:
         raise UsageError(
-            f"The group key {path} cannot be used: {error.strerror}.", kind="bad-key", paths=[path]
+            f"The group key {path} cannot be used: {error_text(error)}.", kind="bad-key", paths=[path]
         ) from None
     if len(key) < _KEY_BYTES // 2:
         raise UsageError(

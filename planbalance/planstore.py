@@ -24,6 +24,7 @@ from planbalance.planfile import (
     parse_edited,
     parse_header,
 )
+from planbalance.text import error_text
 
 _CHUNK: Final = 1 << 20
 # The least that is read at a time: in layout by-volume a block has ten slices, and each remote read is a wait.
@@ -61,7 +62,7 @@ def save_plan(path: str, sealed: SealedPlan) -> None:
         fs.write_path(target, (sealed.first_line, *sealed.body, sealed.tail), on_disk=True)
     except OSError as error:
         raise PlanError(
-            f"The plan file cannot be written: {path}: {error.strerror or error}",
+            f"The plan file cannot be written: {path}: {error_text(error)}",
             kind="plan-not-written",
             hint="Give --plan-file a place where you may write and that has room.",
             paths=(path,),
@@ -246,9 +247,8 @@ def _open_regular(path: str) -> int:
 
 
 def _unreadable(path: str, error: Exception) -> PlanError:
-    reason = error.strerror if isinstance(error, OSError) else error
     return PlanError(
-        f"The plan cannot be read: {path}: {reason}",
+        f"The plan cannot be read: {path}: {error_text(error)}",
         kind="plan-unreadable",
         hint="Check its permissions and the disk.",
         paths=(path,),

@@ -12,6 +12,7 @@ import yaml
 from planbalance import fs
 from planbalance.errors import IncompleteError, InputError
 from planbalance.model import SPLITS
+from planbalance.text import error_text
 
 _YAML_NAMES: Final = ("dataset.yaml", "data.yaml")
 _LIMIT: Final = 16 << 20
@@ -249,7 +250,7 @@ def _receipt(own: int) -> dict[str, Any] | None:
 
 def _not_written(root: str, error: OSError) -> IncompleteError:
     return IncompleteError(
-        f"{root} could not be put right: {error.strerror or error}.",
+        f"{root} could not be put right: {error_text(error)}.",
         kind="io-error",
         hint="Check its permissions, and run relocate again.",
         paths=[root],

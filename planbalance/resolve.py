@@ -12,6 +12,7 @@ from planbalance.model import SPLITS, InputSpec, Layout, PlanHeader, Progress, S
 from planbalance.options.declare import shared, spelled
 from planbalance.planfile import id_prefixes
 from planbalance.planstore import PlanFile
+from planbalance.text import error_text
 
 if TYPE_CHECKING:
     from planbalance.audit import VerifyOptions
@@ -431,5 +432,5 @@ def _read_input(path: str, what: str) -> bytes:
             return file.read()
     except OSError as error:
         raise InputError(
-            f"The {what} {path} cannot be read: {error.strerror}.", kind="input-not-found", paths=[path]
+            f"The {what} {path} cannot be read: {error_text(error)}.", kind="input-not-found", paths=[path]
         ) from error

@@ -1,4 +1,4 @@
-"""Texts of messages: numbers, plurals, lists, percent and errors, each spelled in one way. And faults of texts. Pure."""
+"""Texts of messages: numbers, plurals, lists, percent and errors in one spelling each, and faults of texts. Pure."""
 
 from collections.abc import Iterable
 from typing import Final

@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Final, Literal, NamedTuple
 
 from planbalance.fs import NOTHING_SHA256
+from planbalance.text import error_text
 
 Kind = Literal["file", "link", "folder", "other", "missing", "unreadable"]
 
@@ -93,7 +94,7 @@ def list_unplanned(root: str, planned_names: Mapping[str, Iterable[str]], *, lea
         try:
             names = set(os.listdir(f"{root}/{folder}" if folder else root))
         except OSError as error:
-            listing.unreadable.append((folder or ".", reason(error)))
+            listing.unreadable.append((folder or ".", error_text(error)))
             continue
         names.difference_update(planned_names.get(folder, ()))
         prefix = folder + "/" if folder else ""
@@ -129,7 +130,7 @@ def look(path: str, *, follow: bool = False) -> FileFacts:
     except FileNotFoundError:
         return FileFacts("missing", target=_link_text(path) if follow else None)
     except (OSError, ValueError) as error:
-        return FileFacts("unreadable", error=reason(error), target=_link_text(path) if follow else None)
+        return FileFacts("unreadable", error=error_text(error), target=_link_text(path) if follow else None)
 
 
 def read(path: str, *, follow: bool = False, keep: bool = False, most: int | None = None) -> FileFacts:
@@ -142,13 +143,13 @@ def read(path: str, *, follow: bool = False, keep: bool = False, most: int | Non
         descriptor = os.open(path, _READ if follow else UNFOLLOWED)
     except (OSError, ValueError) as error:
         found = look(path, follow=follow)
-        return found._replace(kind="unreadable", error=reason(error)) if found.kind == "file" else found
+        return found._replace(kind="unreadable", error=error_text(error)) if found.kind == "file" else found
     try:
         facts = os.fstat(descriptor)
         wanted = stat.S_ISREG(facts.st_mode) and (most is None or facts.st_size <= most)
         return _content(descriptor, facts, keep=keep) if wanted else _facts(facts)
     except OSError as error:
-        return FileFacts("unreadable", error=reason(error))
+        return FileFacts("unreadable", error=error_text(error))
     finally:
         os.close(descriptor)
 
@@ -204,8 +205,3 @@ def _link_text(path: str) -> str | None:
         return os.readlink(path)
     except (OSError, ValueError):
         return None
-
-
-def reason(error: Exception) -> str:
-    """Return an error as a few words, without the path: `Permission denied`."""
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)

@@ -26,6 +26,7 @@ from planbalance.audit.trainer_loading import Loads
 from planbalance.errors import IncompleteError
 from planbalance.model import Overshoot, Problem
 from planbalance.shards import RULE, Shard, cut
+from planbalance.text import error_text
 
 _SCHEMA: Final = "planbalance/audit-part/3"
 FOLDER: Final = "audit"
@@ -162,7 +163,7 @@ def save(dataset: PlannedDataset, shard: Shard, part: bytes) -> None:
             tree.close()
     except OSError as error:
         raise IncompleteError(
-            f"What shard {shard} found cannot be kept in {dataset.root}/{OWN_FOLDER}/{FOLDER}: {error.strerror}",
+            f"What shard {shard} found cannot be kept in {dataset.root}/{OWN_FOLDER}/{FOLDER}: {error_text(error)}",
             kind="part-not-kept",
             hint="ask for write access there, or use --executor dask, which needs no place",
             paths=[dataset.root],

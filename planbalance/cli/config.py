@@ -22,6 +22,7 @@ from typing import Any, Final, NamedTuple
 import click
 
 from planbalance.errors import UsageError
+from planbalance.text import error_text
 
 FILE: Final = "planbalance.yaml"
 LARGEST: Final = 1 << 20  # bytes
@@ -182,7 +183,7 @@ def read_sections(path: str, commands: Iterable[str]) -> Sections:
         except FileNotFoundError:
             return {}
         except OSError as error:
-            raise RefusedError(f"it cannot be read: {error.strerror or error}") from error
+            raise RefusedError(f"it cannot be read: {error_text(error)}") from error
         from planbalance.cli.sections import parse_sections
 
         return parse_sections(data, tuple(commands))

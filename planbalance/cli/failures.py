@@ -9,6 +9,7 @@ import click
 from planbalance.cli.terminal import Terminal
 from planbalance.errors import PlanbalanceError
 from planbalance.report.table import line, lines
+from planbalance.text import error_text
 
 INTERRUPTED: Final = 130
 BUG: Final = 1
@@ -60,7 +61,7 @@ _SYSTEM_EXIT: Final = {"scan": 3, "plan": 3, "verify": 3, "show": 4, "diff": 4}
 def _system_refusal(error: OSError, command: str) -> Failure:
     paths = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
     where = f": {' -> '.join(paths)}" if paths else ""
-    message = f"{error.strerror or error}{where}."
+    message = f"{error_text(error)}{where}."
     return Failure(_SYSTEM_EXIT.get(command, 5), "io-error", message, "", paths)
 
 

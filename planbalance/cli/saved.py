@@ -10,6 +10,7 @@ import yaml
 from planbalance.cli.config import Text, keys_of, read_sections, source_of
 from planbalance.errors import UsageError
 from planbalance.model import InputSpec
+from planbalance.text import error_text
 
 _HEAD: Final = (
     "# Options of planbalance, read from the working folder; the command line wins. Paths count from that folder.\n"
@@ -57,7 +58,7 @@ def save(section: NewSection) -> bool:
             file.write(section.text if file.tell() else _HEAD + section.text)
     except OSError as error:
         raise UsageError(
-            f"{section.path} cannot be written: {error.strerror or error}.",
+            f"{section.path} cannot be written: {error_text(error)}.",
             kind="config-not-written",
             hint="The plan file was written; make room or permission here, and run the same command again.",
             paths=[os.path.abspath(section.path)],

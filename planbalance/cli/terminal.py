@@ -13,6 +13,7 @@ from planbalance.cli.runlog import RunLog
 from planbalance.errors import IncompleteError
 from planbalance.model import Progress, Silent
 from planbalance.report.table import Renderable, line, plain
+from planbalance.text import error_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -200,7 +201,7 @@ class Pipe:
             self._abandon()
         except OSError as error:
             self._abandon()
-            message = f"The output of this command cannot be written: {error.strerror}."
+            message = f"The output of this command cannot be written: {error_text(error)}."
             raise IncompleteError(message, kind="output-not-written", hint="Make room, or print elsewhere.") from error
 
     def _abandon(self) -> None:

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from planbalance.engine.job import ApplyOptions, command
 from planbalance.errors import PlanError, UsageError
+from planbalance.text import error_text
 
 _CORES: Final = 4
 
@@ -122,7 +123,7 @@ def save_batch_files(files: BatchFiles, folder: str) -> list[str]:
                 file.write(text)
         except OSError as error:
             raise PlanError(
-                f"The batch file cannot be written: {path}: {error.strerror}",
+                f"The batch file cannot be written: {path}: {error_text(error)}",
                 kind="batch-file-not-written",
                 hint="choose another folder with --into",
                 paths=[path],

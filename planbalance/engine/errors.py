@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from planbalance.engine.job import Job, command
 from planbalance.errors import IncompleteError, PlanError
 from planbalance.modes import MODE_TABLE
+from planbalance.text import error_text
 
 _MOST_ERRORS: Final = 1_000  # after so many I/O errors the rest is not tried
 _NAMED: Final = 3
@@ -51,7 +52,7 @@ _ERRNO_MESSAGES: Final = {
 def reason(error: OSError) -> str:
     """Return what went wrong, in words."""
     known = _ERRNO_MESSAGES.get(error.errno or 0)
-    return known[0] if known else (error.strerror or str(error)).lower()
+    return known[0] if known else error_text(error).lower()
 
 
 def advice(number: int | None) -> str:

@@ -19,7 +19,7 @@ from planbalance.model import (
     YamlKeys,
 )
 from planbalance.path_relation import is_within
-from planbalance.text import text_fault
+from planbalance.text import error_text, text_fault
 
 if TYPE_CHECKING:
     from planbalance.datayaml import DatasetYaml
@@ -208,5 +208,5 @@ def read_document(path: str, parse: Callable[[bytes], Value]) -> Value:
 def unreadable(path: str, error: OSError) -> InputError:
     """Return the refusal of a file or folder that the system does not let us read."""
     return InputError(
-        f"{path} cannot be read: {error.strerror}.", kind="unreadable", hint="Check its permissions.", paths=(path,)
+        f"{path} cannot be read: {error_text(error)}.", kind="unreadable", hint="Check its permissions.", paths=(path,)
     )

@@ -32,7 +32,7 @@ from planbalance.report.statement import tool_version
 from planbalance.report.subject import how_built
 from planbalance.report.svg import matplotlib
 from planbalance.report.table import plain, size
-from planbalance.text import counted
+from planbalance.text import counted, error_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def write_page(
         fs.write_path(path, (data,))
     except OSError as error:
         raise UsageError(
-            f"The page cannot be written to {path}: {error.strerror or error}.",
+            f"The page cannot be written to {path}: {error_text(error)}.",
             kind="report-not-written",
             hint="Choose another file; its folder must exist.",
             paths=[path],

@@ -10,6 +10,7 @@ import stat
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from planbalance.decode import Decoded, NoPictureError, decode, quiet_decoders
+from planbalance.text import error_text
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -45,8 +46,7 @@ def _read(path: str) -> bytes:
         with open(path, "rb") as file:
             return file.read(LARGEST_FILE)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else None
-        raise NoPictureError(f"not readable: {reason or error}") from error
+        raise NoPictureError(f"not readable: {error_text(error)}") from error
 
 
 @quiet_decoders

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from planbalance.labels import read_label
 from planbalance.model import Keypoints, Overshoot
+from planbalance.text import error_text
 
 LABEL_LIMIT: Final = 1 << 26  # bytes: a million boxes
 _CHUNK: Final = 1 << 20
@@ -53,7 +54,7 @@ def read_label_file(
         finally:
             os.close(handle)
     except OSError as error:
-        return _unread(f"cannot be read: {error.strerror}")
+        return _unread(f"cannot be read: {error_text(error)}")
     facts = read_label(data, class_count, keypoints)
     return LabelContent(len(data), hashlib.sha256(data).hexdigest() if data else "", *facts, "")
 
@@ -104,7 +105,7 @@ def read_image_file(path: str) -> ImageContent:
             value = value or chunk[:1]
             blank = blank and chunk.count(value) == len(chunk)
     except OSError as error:
-        return ImageContent("", blank=False, fault=f"cannot be read: {error.strerror}")
+        return ImageContent("", blank=False, fault=f"cannot be read: {error_text(error)}")
     open_ended = start == _JPEG_START and end != _JPEG_END and may_be_jpeg(path)
     return ImageContent(digest.hexdigest(), blank, "", open_ended)
 

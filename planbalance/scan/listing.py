@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from planbalance.model import IMAGE_SUFFIXES, Keypoints, Problem
 from planbalance.scan.content import LabelContent, read_label_file
-from planbalance.text import text_fault
+from planbalance.text import error_text, text_fault
 
 IS_FOLDER: Final = "is a folder"
 DANGLING: Final = "is a link to nothing"
@@ -80,7 +80,7 @@ def list_folder(visit: Visit, path: str, listed: Mapping[str, int]) -> Listing:
     except OSError as error:
         if not (visit.optional and isinstance(error, FileNotFoundError | NotADirectoryError)):
             listing.problems.append(
-                Problem("unreadable", "error", path, f"the folder cannot be read: {error.strerror}")
+                Problem("unreadable", "error", path, f"the folder cannot be read: {error_text(error)}")
             )
     listing.images.sort()
     listing.labels.sort()
@@ -230,7 +230,7 @@ def _is_link(folder: int, name: str) -> bool:
 
 
 def _unreadable(error: OSError) -> str:
-    return f"cannot be read: {error.strerror}"
+    return f"cannot be read: {error_text(error)}"
 
 
 def _no_file(mode: int) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from planbalance import fs
+from planbalance.text import error_text
 
 _DATA: Final = b"0 0.5 0.5 0.1 0.2\n" * 512  # more than one block, so that a reflink has something to share
 
@@ -25,7 +26,7 @@ def _probed(name: str, attempt: Callable[[int, str], str], tree: fs.Tree) -> Pro
     try:
         reason = attempt(folder, f"{tree.path}/{name}")
     except OSError as error:
-        reason = error.strerror or str(error)
+        reason = error_text(error)
     finally:
         fs.close(folder)
     return Probe(not reason, reason)

@@ -9,6 +9,7 @@ from typing import Final
 
 from planbalance import fs
 from planbalance.errors import PlanError
+from planbalance.text import error_text
 
 PREFIX: Final = ".planbalance-tune-"
 
@@ -38,7 +39,7 @@ def _make(folder: str, path: str) -> None:
         fs.make_folder(path)
     except OSError as error:
         raise PlanError(
-            f"Nothing can be made in {folder}: {error.strerror}.",
+            f"Nothing can be made in {folder}: {error_text(error)}.",
             kind="not-writable",
             hint="Measure a folder in which you may write: the one that datasets are to be built in.",
             paths=(folder,),
