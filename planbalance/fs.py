@@ -780,11 +780,6 @@ def _sync_each(fd: int) -> None:
     os.fsync(fd)
 
 
-def sync(fd: int) -> None:
-    """Put an open file or folder on disk; a failure is final, it is never tried again."""
-    os.fsync(fd)
-
-
 # ---- what a file system can -----------------------------------------------------------------------------------------
 
 

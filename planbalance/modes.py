@@ -16,7 +16,6 @@ class ModeTraits(NamedTuple):
         summary: what it does, in a few words.
         places_files: images and labels stand below the output; else only lists of the inputs' paths do.
         copies_images: the bytes of images are read and written, so that they can be summed for a manifest.
-        owns_images: whatever changes an input later does not change the output.
         link: what an image's name is, for people; "" where it is a file of its own.
         by_path: images are found by the inputs' paths, so the inputs must stay where they are.
         takes_inode: an image takes an inode of the output's file system.
@@ -26,11 +25,15 @@ class ModeTraits(NamedTuple):
     summary: str
     places_files: bool = True
     copies_images: bool = False
-    owns_images: bool = False
     link: str = ""
     by_path: bool = False
     takes_inode: bool = True
     may_be_refused: bool = False
+
+    @property
+    def owns_images(self) -> bool:
+        """Whether the output stays as it is, whatever changes an input later."""
+        return self.places_files and not self.link
 
     @property
     def pins_inputs(self) -> bool:
@@ -42,7 +45,6 @@ MODE_TABLE: Final[Mapping[Mode, ModeTraits]] = {
     "copy": ModeTraits(
         "copies images and labels, with a checksum of each",
         copies_images=True,
-        owns_images=True,
     ),
     "hardlink": ModeTraits(
         "links images, copies labels; one file system only",
@@ -58,7 +60,6 @@ MODE_TABLE: Final[Mapping[Mode, ModeTraits]] = {
     ),
     "reflink": ModeTraits(
         "images share their blocks with the input (btrfs, XFS)",
-        owns_images=True,
         may_be_refused=True,
     ),
     "list": ModeTraits(

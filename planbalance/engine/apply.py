@@ -55,7 +55,7 @@ async def build(context: Context) -> Outcome:
         finally:
             journal.close()
         await anyio.to_thread.run_sync(lambda: publish(job, staging, onto_empty=onto_empty))
-    files = count_files(job, context.mode, with_manifest=sums is not None)
+    files = count_files(job, context.mode)
     return context.outcome(files, resumed=resumed, published=True)
 
 

@@ -6,7 +6,6 @@ A module of its own beside `apply`, `shard` and `finish`, since it is one of the
 from planbalance.engine import preflight
 from planbalance.engine.context import Context
 from planbalance.engine.dispatcher import Dispatcher
-from planbalance.engine.job import takes_sums
 from planbalance.engine.metadata_files import count_files
 from planbalance.engine.schedule import missing_ranges
 from planbalance.model import Outcome
@@ -21,4 +20,4 @@ async def check_only(context: Context) -> Outcome:
     context.refuse_failures()
     if job.options.shard is not None:
         return context.outcome(2 * job.slices)
-    return context.outcome(count_files(job, context.mode, with_manifest=takes_sums(job, context.mode)))
+    return context.outcome(count_files(job, context.mode))

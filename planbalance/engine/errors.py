@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from planbalance.engine.job import Job, command
 from planbalance.errors import IncompleteError, PlanError
 from planbalance.modes import MODE_TABLE
-from planbalance.text import error_text
+from planbalance.text import counted, error_text
 
 _MOST_ERRORS: Final = 1_000  # after so many I/O errors the rest is not tried
 _NAMED: Final = 3
@@ -130,6 +130,8 @@ def _refuse_gone_inputs(job: Job) -> None:
     asked: set[int] = set()
     there: set[int] = set()
     for operation in job.plan.operations():
+        if len(there) == len(roots):
+            return  # the usual stale plan: a few images changed, and all inputs are there
         index = operation.input
         asked.add(index)
         if index not in there and os.path.lexists(f"{roots[index].rstrip('/')}/{operation.image}"):
@@ -153,7 +155,7 @@ def _refuse_gone_inputs(job: Job) -> None:
 
 
 def _counted(errors: list[FileError], noun: str) -> str:
-    return f"1 {noun} is" if len(errors) == 1 else f"{len(errors):,} {noun}s are"
+    return f"{counted(len(errors), noun)} {'is' if len(errors) == 1 else 'are'}"
 
 
 def _examples(errors: list[FileError]) -> str:

@@ -77,7 +77,7 @@ async def publish_shards(context: Context) -> Outcome:
         if job.options.durability == "safe":
             await context.step(lambda: fs.sync_below(staging.tree.fd))
         await anyio.to_thread.run_sync(lambda: publish(job, staging, onto_empty=onto_empty))
-    files = count_files(job, context.mode, with_manifest=done.sums is not None)
+    files = count_files(job, context.mode)
     return context.outcome(files, resumed=job.slices, published=True)
 
 

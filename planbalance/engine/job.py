@@ -15,6 +15,8 @@ from planbalance.lock_owner import Node, this_node
 from planbalance.model import Operation, PlanHeader
 from planbalance.modes import MODE_TABLE, Mode
 from planbalance.options.apply import ApplyChoices, ShardChoices
+from planbalance.options.declare import spelled
+from planbalance.path_relation import is_within
 from planbalance.planfile import BlockFacts
 from planbalance.planstore import PlanFile
 from planbalance.shards import Shard
@@ -175,7 +177,7 @@ def _refuse_options(options: ApplyOptions) -> None:
 def _mapped_roots(roots: tuple[str, ...], pairs: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
     mapped = list(roots)
     for old, new in sorted(pairs, key=lambda pair: len(pair[0])):  # the longest one that holds the root counts
-        hits = [i for i, root in enumerate(roots) if root == old or root.startswith(old.rstrip("/") + "/")]
+        hits = [i for i, root in enumerate(roots) if is_within(root, old)]
         if not hits:
             raise UsageError(
                 f"--map-input {old}={new}: no input of the plan lies at or below {old}",
@@ -183,7 +185,7 @@ def _mapped_roots(roots: tuple[str, ...], pairs: tuple[tuple[str, str], ...]) ->
                 hint=f"the plan's inputs are {', '.join(roots)}",
             )
         for i in hits:
-            mapped[i] = new + roots[i][len(old.rstrip("/")) :] if old != "/" else new + roots[i]
+            mapped[i] = new + roots[i][len(old.rstrip("/")) :]
     return tuple(mapped)
 
 
@@ -199,7 +201,7 @@ def command(plan_path: str, options: ApplyOptions) -> str:
         value = getattr(options, field.name)
         if value == field.default or field.name in ("dry_run", "restart"):
             continue
-        flag = "--" + field.name.replace("_", "-")
+        flag = spelled(field.name)
         if field.name == "map_input":
             for old, new in value:
                 words += [flag, f"{old}={new}"]

@@ -11,7 +11,7 @@ import orjson
 
 from planbalance import dataset_files, fs
 from planbalance.engine.context import Context
-from planbalance.engine.job import Job
+from planbalance.engine.job import Job, takes_sums
 from planbalance.engine.list_mode import list_name
 from planbalance.engine.manifest import MANIFEST, in_order, lines_of
 from planbalance.engine.resume import ImageSums
@@ -65,10 +65,10 @@ def finish_metadata(context: Context, staging: Staging, metadata: NamedSums, sum
         _write_anew(MANIFEST, staging.tree.fd, in_order((lines_of(metadata), *blocks)))
 
 
-def count_files(job: Job, mode: Mode, *, with_manifest: bool) -> int:
+def count_files(job: Job, mode: Mode) -> int:
     """Return how many files there are outside `.planbalance/` in the end."""
     placed = 2 * job.slices if MODE_TABLE[mode].places_files else len({each.split for each in job.stats.lists()})
-    return placed + 2 + (dataset_files.hyp_yaml(job.plan.header) is not None) + with_manifest
+    return placed + 2 + (dataset_files.hyp_yaml(job.plan.header) is not None) + takes_sums(job, mode)
 
 
 def _write_anew(name: str, dir_fd: int, chunks: Iterable[bytes]) -> None:

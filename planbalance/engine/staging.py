@@ -20,6 +20,7 @@ from planbalance.engine.errors import advice, reason
 from planbalance.engine.job import PINNED, ApplyOptions, Job, command, make_job
 from planbalance.errors import IncompleteError, PlanError, UsageError
 from planbalance.modes import MODE_TABLE
+from planbalance.options.declare import spelled
 from planbalance.planstore import PlanFile
 from planbalance.shards import RULE, Shard
 
@@ -100,7 +101,7 @@ def refuse_other(job: Job, header: Mapping[str, Any]) -> None:
         )
     _refuse_other_rule(job, header)
     differing = [name for name in (*PINNED, "map_input") if header.get(name) != wanted[name]]
-    named = [f"--{name.replace('_', '-')} {_shown(header.get(name))}" for name in differing]
+    named = [f"{spelled(name)} {_shown(header.get(name))}" for name in differing]
     if not shards_of(header) if job.options.finish else header.get("shards") != wanted["shards"]:
         named.append(f"--shard I/{header.get('shards')}" if shards_of(header) else "no --shard")
     if named:

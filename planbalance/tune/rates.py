@@ -1,7 +1,8 @@
 """How many files a second can be made (and removed again) by so many workers, in folders of their own or in one."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Final, Literal, NamedTuple
 
 from planbalance import fs
@@ -68,11 +69,11 @@ def rates(tree: fs.Tree, processes: ProcessPool, progress: Progress) -> list[Rat
 def _points(tree: fs.Tree, processes: ProcessPool) -> Iterator[Rate]:
     for where in _WHERE:
         for count in _doubled(processes.count):
-            yield _in_processes(tree, processes, count, where)
+            yield _measure("processes", tree, count, where, partial(processes.work_off, _churn))
     for where in _WHERE:
         best, fallen = 0.0, 0
         for count in _doubled(autoscaler.LIMITS.most_threads):
-            point = _in_threads(tree, count, where)
+            point = _measure("threads", tree, count, where, partial(run_in_threads, _churn, most=count))
             yield point
             best, fallen = max(best, point.per_second), fallen + 1 if point.per_second < _GIVE_UP * best else 0
             if fallen == 2:
@@ -98,18 +99,13 @@ def _folders(tree: fs.Tree, count: int, where: Where) -> list[str]:
     return [f"{tree.path}/{name}" for name in names]
 
 
-def _in_processes(tree: fs.Tree, processes: ProcessPool, count: int, where: Where) -> Rate:
+_Run = Callable[[list[_Task]], Iterable[tuple[int, _Churned]]]  # gives the tasks to that many workers
+
+
+def _measure(kind: Kind, tree: fs.Tree, count: int, where: Where, run: _Run) -> Rate:
     start = time.perf_counter()  # one clock for all processes
     tasks = [_Task(path, f"{index}-", start + _SECONDS) for index, path in enumerate(_folders(tree, count, where))]
-    done = [churned for _, churned in processes.work_off(_churn, tasks)]
-    return _summed("processes", where, done, start)
-
-
-def _in_threads(tree: fs.Tree, count: int, where: Where) -> Rate:
-    start = time.perf_counter()
-    tasks = [_Task(path, f"{index}-", start + _SECONDS) for index, path in enumerate(_folders(tree, count, where))]
-    done = [churned for _, churned in run_in_threads(_churn, tasks, count)]
-    return _summed("threads", where, done, start)
+    return _summed(kind, where, [churned for _, churned in run(tasks)], start)
 
 
 def _summed(kind: Kind, where: Where, done: Sequence[_Churned], start: float) -> Rate:

@@ -17,7 +17,7 @@ from planbalance.tune.scratch import scratch
 from planbalance.tune.settings import Settings, settings
 
 # What tells a dataset, by what its folder holds.
-_DATA_SETS: Final = (
+_DATASET_MARKS: Final = (
     ("images", "labels"),
     ("data.yaml",),
     ("dataset.yaml",),
@@ -61,26 +61,27 @@ def tune(folder: str, progress: Progress) -> Tuned:
         raise InputError(
             f"{folder} is not a folder.", kind="input-not-found", hint="Name a folder to measure in.", paths=(path,)
         )
-    _refuse_data_sets(path)
-    with scratch(path) as tree, ProcessPool(available_cores()) as processes:
+    _refuse_datasets(path)
+    cores = available_cores()
+    with scratch(path) as tree, ProcessPool(cores) as processes:
         works = probe_all(tree)
         latency = latencies(tree)
         measured = tuple(rates(tree, processes, progress))
     return Tuned(
         folder=path,
         file_system=file_system(fs.real_path(path), fs.mount_table(), fs.file_system_number(path)),
-        cores=available_cores(),
+        cores=cores,
         works=works,
         latency=latency,
         rates=measured,
-        settings=settings(works, measured, available_cores()),
+        settings=settings(works, measured, cores),
     )
 
 
-def _refuse_data_sets(path: str) -> None:
+def _refuse_datasets(path: str) -> None:
     for place in _upwards(path):
         inside = os.path.basename(place) in ("images", "labels")
-        known = any(all(os.path.exists(f"{place}/{name}") for name in names) for names in _DATA_SETS)
+        known = any(all(os.path.exists(f"{place}/{name}") for name in names) for names in _DATASET_MARKS)
         if inside or known or _holds_splits(place):
             raise UsageError(
                 f"{path} is a dataset or lies in one: nothing is ever written there.",
