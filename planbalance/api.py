@@ -16,7 +16,9 @@ Packages that not every command needs are imported by the functions that do: sta
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from dataclasses import replace
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from planbalance import path_safety, resolve
 from planbalance.errors import InputError, PlanError, UsageError
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
 
 Inputs = str | InputSpec | Sequence[str | InputSpec]
 DEFAULT_PLAN: Final = "plan.json"
+_Plans = TypeVar("_Plans", SealedPlan, list[SealedPlan])  # a plan, or one a fold
 __all__ = (
     "MODES",
     "Built",
@@ -169,6 +172,7 @@ def scan(
         InputError: not found, no images, names ambiguous or unmatched, a volume that the group map does not know.
     """
     from planbalance import planner
+    from planbalance.inputs import resolve_inputs
     from planbalance.naming import find_names
     from planbalance.options.plan import ScanRequest
     from planbalance.scan import scan as scan_inputs
@@ -176,11 +180,11 @@ def scan(
 
     request: ScanRequest = made(ScanRequest, options, keywords)
     resolve.check_counts({"--jobs": request.jobs}, least=1)
-    specs = _specs(inputs)
-    classes = resolve.positive_classes(request, specs)
+    found = cache(partial(resolve_inputs, _specs(inputs)))
+    classes = resolve.positive_classes(request, found)
     source = resolve.volume_source(request, request.jobs, progress)
     resolve.refuse_two_readings(source, request)
-    snapshot = scan_inputs(specs, jobs=request.jobs, progress=progress or Silent())
+    snapshot = scan_inputs(found(), jobs=request.jobs, progress=progress or Silent())
     paths = planner.paths_below(snapshot.inputs, snapshot.images)
     if not paths:
         roots = [source.root for source in snapshot.inputs]
@@ -245,16 +249,12 @@ def plan(
         UsageError, InputError: exit codes 2 and 3 of the command line.
         PlanError: the plan to extend is refused, or the plan cannot be written.
     """
-    from planbalance import planner
     from planbalance.options.plan import PlanRequest
+    from planbalance.planner import make_plan
 
     request: PlanRequest = made(PlanRequest, options, keywords)
-    specs, path = _specs(inputs), os.path.abspath(plan_file)
-    with without_collecting():
-        chosen = resolve.plan_options(request, os.path.abspath(output), specs, progress)
-        snapshot = _scanned(specs, chosen, path, request.jobs, progress)
-        sealed = planner.make_plan(snapshot, resolve.with_patients(snapshot, chosen, request, progress))
-    return _saved(sealed, path, _place_warnings(chosen.output))
+    path = os.path.abspath(plan_file)
+    return _saved(_sealed(inputs, output, path, request, make_plan, progress), path, _place_warnings(output))
 
 
 def plan_folds(
@@ -275,8 +275,8 @@ def plan_folds(
     Raises:
         UsageError: also with `test_ratio` or `extend`, which folds decide themselves.
     """
-    from planbalance import planner
     from planbalance.options.plan import PlanRequest
+    from planbalance.planner import make_folds
 
     request: PlanRequest = made(PlanRequest, options, keywords)
     for name in ("test_ratio", "extend"):
@@ -288,13 +288,9 @@ def plan_folds(
                 hint=f"Leave {option} out.",
             )
     resolve.check_counts({"--folds": folds}, least=2)
-    specs, path = _specs(inputs), os.path.abspath(plan_file)
-    with without_collecting():
-        chosen = resolve.plan_options(request, os.path.abspath(output), specs, progress)
-        snapshot = _scanned(specs, chosen, path, request.jobs, progress)
-        chosen = resolve.with_patients(snapshot, chosen, request, progress)
-        sealed = planner.make_folds(snapshot, chosen, folds)
-    warnings = _place_warnings(chosen.output)
+    path = os.path.abspath(plan_file)
+    sealed = _sealed(inputs, output, path, request, partial(make_folds, folds=folds), progress)
+    warnings = _place_warnings(output)
     return [_saved(one, fold_file(path, number), warnings) for number, one in enumerate(sealed, start=1)]
 
 
@@ -304,26 +300,32 @@ def fold_file(plan_file: str, fold: int) -> str:
     return f"{stem}-fold{fold}{suffix}"
 
 
-def _scanned(
-    specs: Sequence[InputSpec],
-    options: "PlanOptions",
+@without_collecting()  # a whole function: the snapshot is freed before the collector would walk through it
+def _sealed(
+    inputs: Inputs,
+    output: str,
     plan_file: str | None,
-    jobs: int | None,
+    request: "PlanRequest",
+    make: "Callable[[Snapshot, PlanOptions], _Plans]",
     progress: Progress | None,
-) -> Snapshot:
-    """Read the inputs of a plan, once it is clear that nothing will be written into them."""
+) -> _Plans:
+    """Make a plan, or folds, of the inputs; they are read once it is clear that nothing will be written into them."""
     from planbalance.inputs import resolve_inputs
     from planbalance.scan import scan as scan_inputs
 
-    resolved = resolve_inputs(specs)
-    places = [place for spec, found in zip(specs, resolved, strict=True) for place in _places_of(spec, found)]
+    specs = _specs(inputs)
+    found = cache(partial(resolve_inputs, specs))
+    options = resolve.plan_options(request, os.path.abspath(output), found, progress)
+    places = [place for spec, one in zip(specs, found(), strict=True) for place in _places_of(spec, one)]
     path_safety.refuse_output(options.output, places)
     path_safety.refuse_files({} if plan_file is None else {"plan file": plan_file}, places)
-    return scan_inputs(specs, hash_images=options.hash_images, jobs=jobs, progress=progress or Silent(), found=resolved)
+    snapshot = scan_inputs(found(), hash_images=options.hash_images, jobs=request.jobs, progress=progress or Silent())
+    return make(snapshot, resolve.with_patients(snapshot, options, request, progress))
 
 
 def _place_warnings(output: str) -> tuple[str, ...]:
     """Return what concerns this place only, and stands in no plan."""
+    output = os.path.abspath(output)
     try:
         there = bool(os.listdir(output))
     except NotADirectoryError:
@@ -333,13 +335,16 @@ def _place_warnings(output: str) -> tuple[str, ...]:
     return (f"The output {output} exists and is not empty: apply will refuse it.",) if there else ()
 
 
-def _saved(sealed: SealedPlan, path: str, warnings: tuple[str, ...]) -> Planned:
-    replaced = _digest_at(path)
-    save_plan(path, sealed)
+def _saved(sealed: SealedPlan, path: str | None, warnings: tuple[str, ...]) -> Planned:
+    """Write a plan where it is to be kept, and return it."""
+    replaced = ""
+    if path is not None:
+        replaced = _digest_at(path)
+        save_plan(path, sealed)
     plan_file = PlanFile.of(sealed)
     header = plan_file.header
     replaced = "" if replaced == header.digest else replaced
-    return Planned(path, plan_file, sealed.content, replaced, (*header.warnings, *warnings), sealed.classes)
+    return Planned(path or "", plan_file, sealed.content, replaced, (*header.warnings, *warnings), sealed.classes)
 
 
 def _digest_at(path: str) -> str:
@@ -433,8 +438,6 @@ def slurm(
     Raises:
         UsageError: options; a batch file is there already and was edited. PlanError: as `open_plan`; not written.
     """
-    from dataclasses import replace
-
     from planbalance import engine
     from planbalance.cluster.slurm import batch_files, own_program, save_batch_files
     from planbalance.options.apply import OF_SLURM, ApplyRequest
@@ -708,11 +711,12 @@ def report(
 
 def _as_it_is(dataset: str, progress: Progress | None) -> "Shown | None":
     """Return a dataset as it lies there, leaks included; None where its names cannot be read."""
+    from planbalance.inputs import resolve_input
     from planbalance.report.found import as_found
     from planbalance.scan import scan as scan_inputs
 
     try:
-        return as_found(scan_inputs([InputSpec(path=dataset)], progress=progress or Silent()))
+        return as_found(scan_inputs([resolve_input(InputSpec(path=dataset))], progress=progress or Silent()))
     except InputError:
         return None
 
@@ -751,9 +755,10 @@ def build(
     Raises:
         PlanbalanceError: as `plan`, `apply` and `verify` do.
     """
-    from planbalance import audit, engine, planner
+    from planbalance import audit, engine
     from planbalance.options.apply import OF_BUILD, ApplyRequest
     from planbalance.options.plan import PlanRequest
+    from planbalance.planner import make_plan
 
     of_plan = {name: value for name, value in keywords.items() if name not in OF_BUILD or name == "jobs"}
     of_apply = {name: value for name, value in keywords.items() if name in OF_BUILD}
@@ -762,18 +767,10 @@ def build(
     others = ("output", "map_input", "shard", "finish", "executor", "scheduler", "allow_edited")
     resolve.refuse_given(build_as, others, "is for apply, not for build")
     resolve.refuse_what_lists_decide(build_as, wanted.layout)
-    specs = _specs(inputs)
+    wanted = replace(wanted, jobs=wanted.jobs or build_as.jobs)
     path = None if plan_file is None else os.path.abspath(plan_file)
-    with without_collecting():
-        chosen = resolve.plan_options(wanted, os.path.abspath(output), specs, progress)
-        snapshot = _scanned(specs, chosen, path, wanted.jobs or build_as.jobs, progress)
-        sealed = planner.make_plan(snapshot, resolve.with_patients(snapshot, chosen, wanted, progress))
-    warnings = _place_warnings(chosen.output)
-    if path is None:
-        in_memory = PlanFile.of(sealed)
-        made_plan = Planned("", in_memory, sealed.content, "", (*in_memory.header.warnings, *warnings), sealed.classes)
-    else:
-        made_plan = _saved(sealed, path, warnings)
+    warnings = _place_warnings(output)
+    made_plan = _saved(_sealed(inputs, output, path, wanted, make_plan, progress), path, warnings)
     if not warnings:  # an output that is there already is refused next, so nobody needs to see what would have been
         planned(made_plan)
     outcome = engine.apply_plan(made_plan.plan, resolve.apply_options(build_as), progress or Silent())

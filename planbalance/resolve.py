@@ -4,11 +4,11 @@ What is asked for is one of `planbalance.options`; what comes out are the option
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from planbalance.errors import InputError, UsageError
-from planbalance.model import SPLITS, InputSpec, Layout, PlanHeader, Progress, Snapshot, Split, Volume
+from planbalance.model import SPLITS, Layout, PlanHeader, Progress, Snapshot, Split, Volume
 from planbalance.options.declare import shared, spelled
 from planbalance.planfile import id_prefixes
 from planbalance.planstore import PlanFile
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from planbalance.audit import VerifyOptions
     from planbalance.engine import ApplyOptions
     from planbalance.grouping import GroupMap
-    from planbalance.options.apply import ApplyRequest, ClusterChoices
+    from planbalance.inputs import FoundInput
+    from planbalance.options.apply import ApplyRequest
     from planbalance.options.audit import VerifyRequest
+    from planbalance.options.cluster import ClusterChoices
     from planbalance.options.plan import PlanRequest, ScanRequest
     from planbalance.options.reading import Reading
     from planbalance.planner import PlanOptions
@@ -33,9 +35,9 @@ _LARGEST: Final = 2**63 - 1
 
 
 def plan_options(
-    request: "PlanRequest", output: str, specs: Sequence[InputSpec], progress: Progress | None
+    request: "PlanRequest", output: str, found: "Callable[[], Sequence[FoundInput]]", progress: Progress | None
 ) -> "PlanOptions":
-    """Read what a request for a plan names.
+    """Read what a request for a plan names; `found` gives the inputs.
 
     Raises:
         UsageError: options contradict each other, or a value is refused. InputError: a file is not found or refused.
@@ -44,7 +46,7 @@ def plan_options(
     from planbalance import planner
     from planbalance.options.plan import DEFAULT_SEED, PlanChoices
 
-    classes = positive_classes(request, specs)
+    classes = positive_classes(request, found)
     check_counts({"--gap": request.gap}, least=0)
     check_counts({"--jobs": request.jobs}, least=1)
     stratify = tuple(request.stratify)
@@ -255,7 +257,7 @@ def refuse_two_readings(source: "VolumeSource | None", request: "Reading") -> No
         )
 
 
-def positive_classes(request: "ScanRequest", specs: Sequence[InputSpec]) -> frozenset[int] | None:
+def positive_classes(request: "ScanRequest", found: "Callable[[], Sequence[FoundInput]]") -> frozenset[int] | None:
     """Return class ids; the inputs' class names are read where a class is given as a text."""
     from planbalance.planner import parse_classes
 
@@ -263,9 +265,9 @@ def positive_classes(request: "ScanRequest", specs: Sequence[InputSpec]) -> froz
     words = [given] if isinstance(given, str) else list(given)
     names = None
     if any(isinstance(word, str) for word in words):
-        from planbalance.inputs import common_names, resolve_inputs
+        from planbalance.inputs import common_names
 
-        names = common_names(found.input for found in resolve_inputs(specs))
+        names = common_names(one.input for one in found())
     ids = frozenset(parse_classes(words, names))
     check_counts({"--positive-class": min(ids, default=0)}, least=0)
     return ids or None

@@ -20,6 +20,7 @@ from planbalance.dataset_files import (
     train_commands,
 )
 from planbalance.datayaml import parse_dataset_yaml
+from planbalance.inputs import resolve_inputs
 from planbalance.model import TRAINER_SUFFIXES, InputSpec, Operation, PlanHeader
 from planbalance.planner import PlanOptions, make_plan
 from planbalance.scan import scan
@@ -399,7 +400,7 @@ def test_without_class_names_there_is_no_command(names: tuple[str, ...] | None) 
 def test_the_planners_warning_is_understood(tmp_path: Path, suffix: str, runs: bool) -> None:
     volumes = {f"01-02-{number:05d}": "+..+." for number in range(6)}
     yolo_tree(tmp_path / "in", volumes, name=f"IM{{slice}}-{{volume}}.{suffix}")
-    snapshot = scan([InputSpec(str(tmp_path / "in"))])
+    snapshot = scan(resolve_inputs([InputSpec(str(tmp_path / "in"))]))
     header = make_plan(snapshot, PlanOptions(output=str(tmp_path / "out"))).header
     commands, warnings = train_commands(header, header.output)
     assert [command is not None for command in commands.values()] == [runs, runs]

@@ -7,7 +7,7 @@ import pytest
 
 from planbalance import api
 from planbalance.errors import InputError
-from planbalance.inputs import resolve_input
+from planbalance.inputs import resolve_input, resolve_inputs
 from planbalance.inputs.exports import (
     DarknetData,
     class_names_beside,
@@ -180,7 +180,7 @@ def cvat(root: Path, **subsets: int) -> Path:
 
 
 def scanned(root: Path) -> Snapshot:
-    return scan([InputSpec(str(root))])
+    return scan(resolve_inputs([InputSpec(str(root))]))
 
 
 def found_in(snapshot: Snapshot) -> list[tuple[str, str | None, str | None]]:

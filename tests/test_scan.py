@@ -14,6 +14,7 @@ from planbalance.errors import InputError
 from planbalance.executor import autoscaler, worker_pool
 from planbalance.executor.autoscaler import Autoscaler, FinishedBatch
 from planbalance.executor.processes import ProcessPool
+from planbalance.inputs import resolve_inputs
 from planbalance.model import ImageFile, InputSpec, Silent, Snapshot
 from planbalance.scan import content, listing, scan, unread_suffixes
 from tests.builders import LABELS, image_bytes, tree_state, write, yolo_tree
@@ -22,7 +23,7 @@ BOX = LABELS["+"]
 
 
 def scanned(*paths: Path, **options: Any) -> Snapshot:
-    return scan([InputSpec(str(path)) for path in paths], **options)
+    return scan(resolve_inputs([InputSpec(str(path)) for path in paths]), **options)
 
 
 def named(snapshot: Snapshot) -> dict[str, ImageFile]:
@@ -152,7 +153,7 @@ def test_every_split_is_pooled_and_remembered(tmp_path: Path) -> None:
 def test_several_inputs_are_pooled_in_order(tmp_path: Path) -> None:
     first = yolo_tree(tmp_path / "z", {"v1": ".-"})
     second = yolo_tree(tmp_path / "a", {"v1": "+", "v2": "---"}, images="images/test")
-    snapshot = scan([InputSpec(str(first), "tear"), InputSpec(str(second))])
+    snapshot = scan(resolve_inputs([InputSpec(str(first), "tear"), InputSpec(str(second))]))
     assert [image.input for image in snapshot.images] == [0, 0, 1, 1, 1, 1]
     assert (snapshot.missing, snapshot.empty) == ((1, 3), (1, 0))
     assert [one.prefix for one in snapshot.inputs] == ["tear-", ""]
@@ -161,7 +162,7 @@ def test_several_inputs_are_pooled_in_order(tmp_path: Path) -> None:
 def test_roots_apart(tmp_path: Path) -> None:
     write(tmp_path / "pics" / "v1" / "a.png", b"x")
     write(tmp_path / "texts" / "v1" / "a.txt", BOX)
-    snapshot = scan([InputSpec("", images=f"{tmp_path}/pics", labels=f"{tmp_path}/texts")])
+    snapshot = scan(resolve_inputs([InputSpec("", images=f"{tmp_path}/pics", labels=f"{tmp_path}/texts")]))
     assert [(image.path, image.label) for image in snapshot.images] == [("pics/v1/a.png", "texts/v1/a.txt")]
     assert snapshot.images[0].annotations == 1
 
@@ -170,7 +171,7 @@ def test_roots_apart(tmp_path: Path) -> None:
 def test_roots_inside_each_other(tmp_path: Path, images: str, labels: str) -> None:
     write(tmp_path / images / "v1" / "a.png", b"x")
     write(tmp_path / labels / "v1" / "a.txt", BOX)
-    snapshot = scan([InputSpec("", images=str(tmp_path / images), labels=str(tmp_path / labels))])
+    snapshot = scan(resolve_inputs([InputSpec("", images=str(tmp_path / images), labels=str(tmp_path / labels))]))
     assert [image.annotations for image in snapshot.images] == [1]
     assert not snapshot.problems
 
@@ -656,7 +657,7 @@ def test_jpegs_that_do_not_end_as_one_are_listed(tmp_path: Path, hash_images: bo
     """Through a hard link or a symbolic one, the trainer that mends such a file changes the source."""
     for name, data in JPEGS.items():
         write(tmp_path / "images/train" / name, data)
-    snapshot = scan([InputSpec(str(tmp_path))], hash_images=hash_images)
+    snapshot = scan(resolve_inputs([InputSpec(str(tmp_path))]), hash_images=hash_images)
     found = [problem for problem in snapshot.problems if problem.kind == "jpeg-open-ended"]
     assert [Path(problem.path).name for problem in found] == ["IM2-a.jpg", "IM3-a.JPEG"]
     assert {problem.severity for problem in found} == {"warning"}
@@ -664,7 +665,10 @@ def test_jpegs_that_do_not_end_as_one_are_listed(tmp_path: Path, hash_images: bo
 
 def test_images_that_are_no_jpegs_are_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("planbalance.scan.content.are_open_ended", None)
-    assert len(scan([InputSpec(str(yolo_tree(tmp_path / "in", {"01-a": "+.", "02-b": "..."})))]).images) == 5
+    assert (
+        len(scan(resolve_inputs([InputSpec(str(yolo_tree(tmp_path / "in", {"01-a": "+.", "02-b": "..."})))])).images)
+        == 5
+    )
 
 
 def test_hands_are_free_for_batches_once_the_first_of_all_items_is_there() -> None:

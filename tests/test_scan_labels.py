@@ -8,6 +8,7 @@ import pytest
 
 from planbalance import api
 from planbalance.errors import InputError
+from planbalance.inputs import resolve_inputs
 from planbalance.model import InputSpec, Problem, Snapshot
 from planbalance.planner import PlanOptions, make_plan
 from planbalance.scan import scan
@@ -17,7 +18,7 @@ BOX = LABELS["+"]
 
 
 def scanned(root: Path, **roots: str) -> Snapshot:
-    return scan([InputSpec("" if roots else str(root), **roots)])
+    return scan(resolve_inputs([InputSpec("" if roots else str(root), **roots)]))
 
 
 def only(snapshot: Snapshot) -> Problem:
@@ -62,7 +63,7 @@ def test_one_sentence_says_that_trainers_would_not_find_the_labels_of_all_splits
         write(tmp_path / f"images/{split}/{split}.png", split.encode())
         write(tmp_path / f"images/{split}/{split}.txt", BOX)
     write(tmp_path / "data.yaml", b"train: images/train\nval: images/val\nnames: [tear]\n")
-    problem = only(scan([InputSpec(f"{tmp_path}/data.yaml")]))
+    problem = only(scan(resolve_inputs([InputSpec(f"{tmp_path}/data.yaml")])))
     assert (problem.kind, problem.path) == ("labels-beside", f"{tmp_path}/images")
     assert "2 labels lie" in problem.message
     assert f"look for them in {tmp_path}/labels and" in problem.message
@@ -131,7 +132,7 @@ def test_the_line_covers_all_folders_that_a_yaml_names(tmp_path: Path) -> None:
     root = yolo_tree(tmp_path, {"v1": "+.", "v2": "+."}, split_of={"v1": "train", "v2": "val"}, names=None)
     write(root / "data.yaml", b"train: images/train\nval: images/val\nnames: [tear]\n")
     write(root / "images/val/IM2-v2.txt", BOX)
-    snapshot = scan([InputSpec(f"{root}/data.yaml")])
+    snapshot = scan(resolve_inputs([InputSpec(f"{root}/data.yaml")]))
     assert f"give --images {root}/images --labels {root}/labels" in only(snapshot).message
 
 
@@ -159,7 +160,7 @@ def test_a_text_beside_images_that_is_no_label_costs_nothing(tmp_path: Path, mon
 
     for call in ("stat", "open"):
         monkeypatch.setattr(os, call, watched(getattr(os, call)))
-    assert scan([InputSpec(str(root))], jobs=1).problems == ()
+    assert scan(resolve_inputs([InputSpec(str(root))]), jobs=1).problems == ()
     assert any("IM1-v1" in name for name in looked)
     assert not [name for name in looked if "README" in name]
 
@@ -258,7 +259,7 @@ def test_two_inputs_whose_folders_name_other_classes_are_refused(tmp_path: Path)
         InputSpec(str(labelled_folders(tmp_path / "b", v2=b"cyst\n"))),
     ]
     with pytest.raises(InputError, match="Class names disagree"):
-        scan(specs)
+        scan(resolve_inputs(specs))
 
 
 # ---- arrays ---------------------------------------------------------------------------------------------------------

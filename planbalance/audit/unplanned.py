@@ -140,7 +140,7 @@ def _read_dataset(path: str, options: VerifyOptions, progress: Progress) -> Unpl
     if options.quick:
         images = _split(_by_names(source), options)
     else:
-        snapshot = scan([InputSpec(path)], jobs=options.jobs, progress=progress, found=[source])
+        snapshot = scan([source], jobs=options.jobs, progress=progress)
         names = common_names(snapshot.inputs)
         keypoints = keypoints_of(snapshot.yaml_keys.get(KPT_SHAPE))
         rules = LabelRules(None if names is None else len(names), keypoints)

@@ -14,7 +14,8 @@ from planbalance.errors import UsageError
 from planbalance.lock_owner import Node, this_node
 from planbalance.model import Operation, PlanHeader
 from planbalance.modes import MODE_TABLE, Mode
-from planbalance.options.apply import ApplyChoices, ShardChoices
+from planbalance.options.apply import ApplyChoices
+from planbalance.options.cluster import ShardChoices
 from planbalance.options.declare import spelled
 from planbalance.path_relation import is_within
 from planbalance.planfile import BlockFacts

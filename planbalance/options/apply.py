@@ -1,11 +1,11 @@
-"""The options of `apply`, which `build` and `slurm` carry over in part, and how work is shared out."""
+"""The options of `apply`, which `build` and `slurm` carry over in part."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from planbalance.modes import Mode
+from planbalance.options.cluster import ClusterChoices
 from planbalance.options.declare import ADVANCED, option
-from planbalance.shards import Shard
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,31 +41,6 @@ class ApplyChoices:
         "fast",
         "fast: a killed run is resumed; safe: a power loss is survived too, and files are synced while building.",
         heading=ADVANCED,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShardChoices:
-    """Which part of the work is done here."""
-
-    shard: Shard | str | None = option(
-        None,
-        "Do part I of N only (auto: by the Slurm array); parts run anywhere, at any time.",
-        heading=ADVANCED,
-        metavar="I/N|auto",
-    )
-    finish: bool = option(False, "When all parts are done: put them together.", heading=ADVANCED)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClusterChoices(ShardChoices):
-    """Where the work is done."""
-
-    executor: Literal["local", "dask"] = option(
-        "local", "Where the work is done: here, or by parts on a Dask cluster (extra [dask]).", heading=ADVANCED
-    )
-    scheduler: str | None = option(
-        None, "The running Dask scheduler.  [default: a cluster on this machine]", heading=ADVANCED, metavar="ADDRESS"
     )
 
 

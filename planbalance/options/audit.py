@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from planbalance.options.apply import ClusterChoices
+from planbalance.options.cluster import ClusterChoices
 from planbalance.options.declare import option
 from planbalance.options.reading import Reading
 

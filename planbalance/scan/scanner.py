@@ -9,9 +9,9 @@ from planbalance.executor import autoscaler
 from planbalance.executor.processes import ProcessPool, available_cores
 from planbalance.executor.threads import without_collecting
 from planbalance.executor.worker_pool import WorkerPool
-from planbalance.inputs import FoundInput, empty_split, resolve_inputs
+from planbalance.inputs import FoundInput, empty_split
 from planbalance.labels import joined
-from planbalance.model import SPLITS, TRAINER_SUFFIXES, ImageFile, InputSpec, Progress, Silent, Snapshot
+from planbalance.model import SPLITS, TRAINER_SUFFIXES, ImageFile, Progress, Silent, Snapshot
 from planbalance.scan import content
 from planbalance.scan.pairing import Paired, name_classes, new_image, pair
 from planbalance.scan.scan_tree import ScanTree
@@ -20,18 +20,16 @@ from planbalance.scan.walk_checks import check_walk
 
 
 def scan(
-    specs: Sequence[InputSpec],
+    inputs: Sequence[FoundInput],
     *,
     hash_images: bool = False,
     jobs: int | None = None,
     progress: Progress | None = None,
-    found: Sequence[FoundInput] | None = None,
 ) -> Snapshot:
     """Return the images and labels of the inputs.
 
     Labels are checked against the class names of all inputs together. `jobs` is the number of workers; None measures
-    how slow the file system is. `found` are the inputs, where the caller has resolved them. Kinds of
-    `Snapshot.problems`:
+    how slow the file system is. Kinds of `Snapshot.problems`:
 
     * errors: `label-invalid` (one a line), `unreadable`, `dangling`, `name-refused`, `missing` (a text list names it),
       `label-beside` (another label lies beside the image), `label-misnamed` (a label without an image seems meant for
@@ -43,16 +41,14 @@ def scan(
       others).
 
     Raises:
-        InputError: as `inputs.resolve_inputs`; `class-names-disagree` where files `classes.txt` beside labels do, too.
-        UsageError: as `inputs.resolve_inputs`.
+        InputError: `class-names-disagree` where files `classes.txt` beside labels do.
     """
-    found = resolve_inputs(specs) if found is None else found
     cores, most = available_cores(), autoscaler.LIMITS.most_processes
     count = min(cores, jobs or cores, most)
     # processes are forked before the progress bar starts its thread
     with without_collecting(), ProcessPool(count) as processes:
         progress = progress or Silent()
-        return _scan(found, lambda: WorkerPool(jobs, processes, progress), progress, hash_images=hash_images)
+        return _scan(inputs, lambda: WorkerPool(jobs, processes, progress), progress, hash_images=hash_images)
 
 
 def unread_suffixes(images: Iterable[ImageFile]) -> dict[str, int]:

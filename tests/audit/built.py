@@ -8,6 +8,7 @@ from typing import Any
 
 from planbalance.audit import VerifyOptions, verify
 from planbalance.engine import ApplyOptions, apply_plan
+from planbalance.inputs import resolve_inputs
 from planbalance.model import Audit, InputSpec
 from planbalance.modes import Mode
 from planbalance.planner import PlanOptions, make_plan
@@ -69,7 +70,9 @@ def built(
     edit(source)
     output = where / "built"
     options = PlanOptions(output=str(output), hash_images=hashed, **planned)
-    save_plan(str(where / "plan.json"), make_plan(scan([InputSpec(str(source))], hash_images=hashed), options))
+    save_plan(
+        str(where / "plan.json"), make_plan(scan(resolve_inputs([InputSpec(str(source))]), hash_images=hashed), options)
+    )
     plan = PlanFile.open(str(where / "plan.json"))
     apply_plan(plan, ApplyOptions(mode=mode, **(apply or {})))
     return Built(source, output, plan, mode, hashed)

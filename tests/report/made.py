@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from planbalance.inputs import resolve_inputs
 from planbalance.model import Folder, ImageFile, Input, InputSpec, Snapshot
 from planbalance.planfile import SealedPlan
 from planbalance.planner import PlanOptions, make_plan
@@ -16,7 +17,7 @@ from tests.fastmri import class_names, label_texts, slice_counts
 
 def saved_plan(tmp_path: Path, source: Path, **options: Any) -> PlanFile:
     """Plan a dataset and open the plan file."""
-    snapshot = scan([InputSpec(path=str(source))])
+    snapshot = scan(resolve_inputs([InputSpec(path=str(source))]))
     sealed = make_plan(snapshot, PlanOptions(output=str(tmp_path / "out"), **options))
     path = os.fspath(tmp_path / "plan.json")
     save_plan(path, sealed)

@@ -7,7 +7,6 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from pathlib import PurePosixPath
 from typing import Final, NamedTuple
 
 from planbalance.audit.check_builder import CheckBuilder
@@ -125,7 +124,7 @@ def stale_caches(
         latest[split] = max(time, latest.get(split, time))
     caches: dict[str, set[Split]] = {}
     for path, split in (*((folder, split) for split, folder in newest), *lists.items()):
-        caches.setdefault(str(PurePosixPath(path).with_suffix(".cache")), set()).add(split)
+        caches.setdefault(f"{os.path.splitext(path)[0]}.cache", set()).add(split)
     for path, splits in sorted(caches.items()):
         facts = look(at(path), follow=True)
         mtime_ns, label = max((latest[split] for split in splits if split in latest), default=(0, ""))
