@@ -118,14 +118,15 @@ def audit_unplanned(path: str, options: VerifyOptions, progress: Progress) -> Da
         progress=progress,
     )
     with_note(overlaps.checks, "" if options.volume_source is None else FROM_SOURCE[options.volume_source.rule])
+    loads = _loads(found)
     checks = [
         *(not_checked(kind.name, NO_PLAN) for kind in CHECKS.values() if kind.without_plan == "not checked"),
         _labels(found),
-        _view(found),
+        _view(found, loads),
     ]
     content = partial(content_of, found.statistics, found.split_of, groups, images=not options.quick)
     return DatasetResult(
-        checks, overlaps, found.statistics, content, found.names, found.gaps, loads=_loads(found), source=found.source
+        checks, overlaps, found.statistics, content, found.names, found.gaps, loads=loads, source=found.source
     )
 
 
@@ -343,14 +344,17 @@ def _labels(found: UnplannedDataset) -> Check:
 
 
 def _loads(found: UnplannedDataset) -> tuple[Load, ...]:
-    loaded: Loads = Counter()
-    for image, outcomes in found.outcomes:
+    by_split: dict[Split, list[TrainerOutcome]] = {}
+    for image, outcome in found.outcomes:
         for split in image.splits:
-            add_loads(loaded, split, (outcomes,))
+            by_split.setdefault(split, []).append(outcome)
+    loaded: Loads = Counter()
+    for split, outcomes in by_split.items():
+        add_loads(loaded, split, outcomes)
     return loads_of(loaded)
 
 
-def _view(found: UnplannedDataset) -> Check:
+def _view(found: UnplannedDataset, loads: Sequence[Load]) -> Check:
     problems: list[Problem] = []
     leftovers = 0
     if found.snapshot is not None:
@@ -366,7 +370,7 @@ def _view(found: UnplannedDataset) -> Check:
     problems += [
         one for image, each in found.outcomes for one in outcome_problems(image.path, label_of(image.path), each)
     ]
-    check = unplanned_view(found.statistics, problems, found.missing, found.source.yaml, leftovers, _loads(found))
+    check = unplanned_view(found.statistics, problems, found.missing, found.source.yaml, leftovers, loads)
     note = _note_of_outside(found)
     if not note:
         return check
