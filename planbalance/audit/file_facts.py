@@ -69,10 +69,13 @@ def list_followed(root: str, *, leave_out: frozenset[str] = frozenset()) -> Iter
                 continue
             with os.scandir(at) as entries:
                 for entry in entries:
-                    (waiting if entry.is_dir() else found).append(prefix + entry.name)
+                    path = prefix + entry.name
+                    if not entry.is_dir():
+                        found.append(path)
+                    elif path not in leave_out:
+                        waiting.append(path)
         except OSError:
             continue
-        waiting = [name for name in waiting if name not in leave_out]
     return iter(sorted(found))
 
 
