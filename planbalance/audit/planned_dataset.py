@@ -20,6 +20,7 @@ Pairs = tuple[tuple[str, str], ...]
 _MOST_PLACES: Final = 64
 _MODES: Final[tuple[Mode, ...]] = get_args(Mode)
 _PARTIAL = ".planbalance-partial"
+_DEFAULT_PLAN: Final = "plan.json"
 _RECEIPT_BYTES = 1 << 20
 _REMEMBERED = 1 << 17  # operations, of about 400 bytes
 
@@ -216,16 +217,19 @@ def _unpublished(message: str, path: str) -> InputError:
     )
 
 
-def open_plan(path: str, *, whole: bool = True) -> PlanFile:
-    """Return a plan that holds what every plan must hold; not `whole`: as far as its first line tells.
+def open_named(dataset: str | None, plan: str | None) -> tuple[str, PlanFile | None]:
+    """Return the absolute path of the dataset to audit, and the plan that the caller named, if any.
+
+    Without a dataset it is the output of the plan, of `plan.json` where no plan is named either. The plan is checked as
+    far as its first line tells.
 
     Raises:
-        PlanError: it does not.
+        InputError: as `find_folder`. PlanError: the plan is refused.
     """
-    plan = RememberedPlan.open(path)
-    if whole:
-        plan.check()
-    return plan
+    if dataset is not None and plan is None:
+        return find_folder(dataset), None
+    given = RememberedPlan.open(plan or _DEFAULT_PLAN)
+    return find_folder(given.header.output if dataset is None else dataset), given
 
 
 def find_planned_dataset(
@@ -277,10 +281,13 @@ def _embedded_plan(root: str, found: CheckBuilder, *, whole: bool) -> PlanFile |
         found.error("metadata", PLAN, f"not a regular file ({facts.error or facts.kind})")
         return None
     try:
-        return open_plan(at, whole=whole)
+        plan = RememberedPlan.open(at)
+        if whole:
+            plan.check()
     except PlanError as error:
         found.error("metadata", PLAN, error.message)
         return None
+    return plan
 
 
 def _receipt(root: str, found: CheckBuilder) -> Receipt | None:

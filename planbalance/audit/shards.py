@@ -6,14 +6,12 @@ from planbalance.audit import shard_results
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.partial_result import PartialResult
 from planbalance.audit.planned import judge_blocks
-from planbalance.audit.planned_dataset import PlannedDataset, find_folder, find_planned_dataset, open_plan
+from planbalance.audit.planned_dataset import PlannedDataset, find_planned_dataset, open_named
 from planbalance.audit.verify import verify
 from planbalance.decode import quiet_decoders
 from planbalance.errors import IncompleteError, UsageError
 from planbalance.model import Audit, Progress, Silent
 from planbalance.shards import Shard, cut
-
-_DEFAULT_PLAN = "plan.json"
 
 
 def subject_of(dataset: str | None, options: VerifyOptions) -> PlannedDataset:
@@ -22,10 +20,7 @@ def subject_of(dataset: str | None, options: VerifyOptions) -> PlannedDataset:
     Raises:
         InputError, PlanError: as `verify`. UsageError: it has no plan.
     """
-    given = None
-    if options.plan is not None or dataset is None:
-        given = open_plan(options.plan or _DEFAULT_PLAN, whole=False)
-    path = find_folder(dataset if dataset is not None else given.header.output if given is not None else ".")
+    path, given = open_named(dataset, options.plan)
     planned, _ = find_planned_dataset(path, given, whole=False)
     if planned is None:
         raise UsageError(
@@ -37,7 +32,6 @@ def subject_of(dataset: str | None, options: VerifyOptions) -> PlannedDataset:
     return planned
 
 
-@quiet_decoders
 def judge_shard(
     planned: PlannedDataset, options: VerifyOptions, shard: Shard, progress: Progress | None = None
 ) -> bytes:
@@ -46,8 +40,18 @@ def judge_shard(
     Raises:
         PlanError: the plan is damaged. InputError: names do not fit.
     """
+    return _packed(planned, options, shard, _judged(planned, options, shard, progress))
+
+
+@quiet_decoders
+def _judged(
+    planned: PlannedDataset, options: VerifyOptions, shard: Shard, progress: Progress | None
+) -> list[PartialResult]:
     blocks = cut(planned.header.blocks, shard.total)[shard.number - 1]
-    batches = judge_blocks(planned, options, blocks, progress or Silent()) if blocks else []
+    return judge_blocks(planned, options, blocks, progress or Silent()) if blocks else []
+
+
+def _packed(planned: PlannedDataset, options: VerifyOptions, shard: Shard, batches: Iterable[PartialResult]) -> bytes:
     return shard_results.packed(shard_results.bound_to(planned, options), shard, batches)
 
 
@@ -58,9 +62,8 @@ def verify_shard(dataset: str | None, options: VerifyOptions, shard: Shard, prog
         InputError, PlanError, UsageError: as `subject_of`. IncompleteError: what was found cannot be kept.
     """
     planned = subject_of(dataset, options)
-    part = judge_shard(planned, options, shard, progress)
-    shard_results.save(planned, shard, part)
-    found = shard_results.unpacked(part, shard_results.bound_to(planned, options), shard) or []
+    found = _judged(planned, options, shard, progress)
+    shard_results.save(planned, shard, _packed(planned, options, shard, found))
     slices = sum(batch.statistics.totals.total() for batch in found)
     problems = sum(len(batch.found) for batch in found)
     summary = f"Shard {shard}: {slices:,} slices looked at, {problems:,} problems; the verdict comes with --finish."

@@ -10,7 +10,7 @@ from planbalance.audit.leak_counts import Leak
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.partial_result import PartialResult
 from planbalance.audit.planned import audit_planned
-from planbalance.audit.planned_dataset import find_folder, find_planned_dataset, open_plan
+from planbalance.audit.planned_dataset import find_folder, find_planned_dataset, open_named
 from planbalance.audit.result import DatasetResult, NamesRead
 from planbalance.audit.summary import sentence
 from planbalance.decode import quiet_decoders
@@ -19,7 +19,6 @@ from planbalance.model import SPLITS, Audit, Check, Problem, Progress, Silent, S
 from planbalance.planstore import PlanFile
 from planbalance.text import counted
 
-_DEFAULT_PLAN = "plan.json"
 _DOUBT = "the reading of names is in doubt"
 
 
@@ -44,10 +43,7 @@ def verify(
         UsageError: the dataset is to be compared with itself.
     """
     shown = progress or Silent()
-    given = None
-    if options.plan is not None or dataset is None:
-        given = open_plan(options.plan or _DEFAULT_PLAN, whole=False)
-    path = find_folder(dataset if dataset is not None else given.header.output if given is not None else ".")
+    path, given = open_named(dataset, options.plan)
     others = _others(path, options.against)
     audited, plan = _audited(path, given, options, shown, parts)
     across, leaks = _against(others, audited, options, shown)
