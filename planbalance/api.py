@@ -39,7 +39,7 @@ from planbalance.model import (
 from planbalance.modes import MODES
 from planbalance.options.declare import made, spelled
 from planbalance.path_relation import all_guarded, guarded, is_within
-from planbalance.planfile import Content, SealedPlan, naming_document, source_document
+from planbalance.planfile import Content, SealedPlan, naming_document, read_source
 from planbalance.planstore import PlanFile, save_plan
 
 if TYPE_CHECKING:
@@ -92,7 +92,8 @@ class Scanned(NamedTuple):
         volumes: sorted by id; their groups are patients where a map or the names tell them.
         grouped: whether patients are known, so that a unit of splitting is a patient.
         reading: how names are read, as JSON values: `rule`, `pattern`, `examples`, and what there is to warn of.
-        grouped_by: where patients come from: `volume` (they are not known), `patient` (the names) or `map`.
+        grouped_by: where patients come from: `volume` (they are not known), `patient` (the names), `map` (the group
+            map), `slice-map` or `dicom`.
     """
 
     snapshot: Snapshot
@@ -176,7 +177,6 @@ def scan(
     from planbalance.naming import find_names
     from planbalance.options.plan import ScanRequest
     from planbalance.scan import scan as scan_inputs
-    from planbalance.slicemap import examples
 
     request: ScanRequest = made(ScanRequest, options, keywords)
     resolve.check_counts({"--jobs": request.jobs}, least=1)
@@ -205,8 +205,8 @@ def scan(
         reading = naming_document(naming, paths, warnings, notes)
     else:
         places = planner.places_of(snapshot.inputs, snapshot.images, paths)
-        (names, warnings), naming, shared_ids = source.read(places), Naming(source.rule), "same"
-        reading = source_document(naming, examples(places, names), warnings)
+        names, reading = read_source(source, places)
+        naming, shared_ids = Naming(source.rule), "same"
     volumes = planner.group_into_volumes(
         snapshot, naming, positive_classes=classes, group_map=groups, shared_ids=shared_ids, names=names
     )

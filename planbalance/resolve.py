@@ -60,14 +60,16 @@ def plan_options(
         name: request.seed if own is None else own
         for name, own in (("split_seed", request.split_seed), ("sample_seed", request.sample_seed))
     }
-    given = {**_ratios(request), **seeds, "positive_classes": classes}
+    given: dict[str, Any] = {**seeds, "positive_classes": classes}
     given |= {"volume_pattern": request.volume_pattern, "shared_ids": request.shared_ids}
     given = {name: value for name, value in given.items() if value is not None}
+    ratios = {f"{split}_ratio": _text_or_none(getattr(request, f"{split}_ratio")) for split in SPLITS}
     if request.extend is None:
-        ratios = planner.parse_ratios(*(_text_or_none(getattr(request, f"{split}_ratio")) for split in SPLITS))
-        decided = given | dict(zip((f"{split}_ratio" for split in SPLITS), ratios, strict=True))
-        decided = {"split_seed": DEFAULT_SEED, "sample_seed": DEFAULT_SEED} | decided
+        decided = {"split_seed": DEFAULT_SEED, "sample_seed": DEFAULT_SEED} | given
+        decided |= dict(zip(ratios, planner.parse_ratios(*ratios.values()), strict=True))
     else:
+        exact = {name: planner.parse_decimal(text, spelled(name)) for name, text in ratios.items() if text is not None}
+        given = exact | given
         decided = given | _of_older_plan(request, request.extend, given)
     source = volume_source(request, request.jobs, progress)
     refuse_two_readings(source, request)
@@ -85,14 +87,6 @@ def plan_options(
         keep_split=_splits(request.keep_split),
         exclude=tuple(word for one in request.exclude for word in _file_or_glob(one)),
     )
-
-
-def _ratios(request: "PlanRequest") -> dict[str, Any]:
-    """Return the ratios that were given, as exact decimals."""
-    from planbalance.planner import parse_decimal
-
-    texts = {f"{split}_ratio": _text_or_none(getattr(request, f"{split}_ratio")) for split in SPLITS}
-    return {name: parse_decimal(text, spelled(name)) for name, text in texts.items() if text is not None}
 
 
 def _of_older_plan(request: "PlanRequest", path: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -205,7 +199,10 @@ def group_map(request: "Reading", columns: Sequence[str] = ()) -> "GroupMap | No
 
 
 def default_group_key() -> str:
-    """Return where this user's key for `--group-from` lies, in the folder of settings (XDG base directories)."""
+    """Return where this user's key for `--group-from` and `--volume-from` lies, in the user's settings folder.
+
+    The folder is that of the XDG Base Directory Specification.
+    """
     settings = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
     return os.path.join(settings, "planbalance", "group-key")
 

@@ -37,7 +37,6 @@ from planbalance.model import (
     Check,
     InputSpec,
     Load,
-    Naming,
     Problem,
     Progress,
     SlicesPerVolume,
@@ -45,9 +44,9 @@ from planbalance.model import (
     Split,
 )
 from planbalance.naming import Name, Names, find_names, reader
-from planbalance.planfile import naming_document, source_document
+from planbalance.planfile import naming_document, read_source
 from planbalance.scan import scan
-from planbalance.slicemap import Place, examples
+from planbalance.slicemap import Place
 
 NO_PLAN: Final = "there is no plan to compare with"
 # What the scan finds and trainers do not meet: the labels' own check, and keys that a plan does not carry over.
@@ -263,8 +262,7 @@ def _names(
         else Place("/", image.path.lstrip("/"), image.below)
         for image in images
     ]
-    names, warnings = options.volume_source.read(places)
-    document = source_document(Naming(options.volume_source.rule), examples(places, names), warnings)
+    names, document = read_source(options.volume_source, places)
     patients = names.patients or [None] * len(images)
     return map(Name, names.volumes, names.numbers, patients), _names_read(document, names, options)
 

@@ -9,8 +9,8 @@ from planbalance.audit.planned_dataset import PlannedDataset
 from planbalance.destination import Destinations
 from planbalance.model import EXTERNAL_RULES, Check, Naming, Operation, PlanHeader, Source
 from planbalance.naming import Name, find_naming, read_names, reader
-from planbalance.planfile import id_prefixes, naming_document, source_document
-from planbalance.slicemap import Place, examples
+from planbalance.planfile import id_prefixes, naming_document, read_source
+from planbalance.slicemap import Place
 
 FROM_PLAN: Final = "volumes are those of the plan: names do not tell them"
 FROM_SOURCE: Final = {
@@ -109,9 +109,8 @@ def planned_volumes(dataset: PlannedDataset, options: VerifyOptions) -> VolumesB
     if options.volume_source is not None:
         operations = list(dataset.plan.operations())
         places = list(_places(dataset, operations))
-        names, warnings = options.volume_source.read(places)
+        names, document = read_source(options.volume_source, places)
         keys = [(each.input, each.image) for each in operations]
-        document = source_document(Naming(options.volume_source.rule), examples(places, names), warnings)
         return VolumesByName(header, None, dict(zip(keys, names.volumes, strict=True)), document)
     if options.volume_pattern is not None:
         below = Destinations(header.sources, "keep").below

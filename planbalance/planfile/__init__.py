@@ -19,6 +19,7 @@ from planbalance.planfile.header import (
     id_prefixes,
     naming_document,
     parse_header,
+    read_source,
     source_document,
 )
 from planbalance.planfile.seal import TAIL, SealedPlan, first_line_of, format_mtime, seal
@@ -46,6 +47,7 @@ __all__ = (
     "parse_block",
     "parse_edited",
     "parse_header",
+    "read_source",
     "seal",
     "slice_counts",
     "source_document",

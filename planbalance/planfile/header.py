@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -44,6 +44,10 @@ from planbalance.planfile.json_values import (
     text_of,
 )
 from planbalance.runlength import decode
+
+if TYPE_CHECKING:
+    from planbalance.naming import Names
+    from planbalance.slicemap import Place, VolumeSource
 
 SCHEMA: Final = "planbalance/plan/1"
 BLOCK_OPERATIONS: Final = 4096
@@ -185,6 +189,18 @@ def source_document(naming: Naming, examples: Iterable[str], warnings: Iterable[
         "examples": list(examples),
         **({"warnings": list(warnings)} if warnings else {}),
     }
+
+
+def read_source(source: "VolumeSource", places: "Sequence[Place]") -> tuple["Names", dict[str, Any]]:
+    """Return what a table or DICOM headers say of images, and how they were read, as `source_document` does.
+
+    Raises:
+        InputError: as `VolumeSource.read` does.
+    """
+    from planbalance.slicemap import examples  # noqa: PLC0415 - a header that is only read needs no source
+
+    names, warnings = source.read(places)
+    return names, source_document(Naming(source.rule), examples(places, names), warnings)
 
 
 def _absolute(value: object, what: str) -> str:

@@ -26,17 +26,17 @@ def refuse_collisions(inputs: Sequence[Input], slices: Sequence[Slice], layout: 
     if _twice(stems):
         pairs = zip((place_of(inputs, one.file) for one in slices), map(label_path, paths), strict=True)
         raise _collision(
-            [" / ".join(group) for group in collisions(pairs)], "slices would share one place in the output"
+            [" / ".join(group) for group in collisions(pairs)], "Several slices would have the same place in the output"
         )
     labels = [file.label for file in files if file.label is not None]
     owned = Counter((file.input, file.label) for file in files if file.label is not None) if _twice(labels) else {}
     doubled = sorted(key for key, count in owned.items() if count > 1)
     if doubled:
         listed = [f"{inputs[index].root.rstrip('/')}/{label}" for index, label in doubled]
-        raise _collision(listed, "a label file belongs to two images")
+        raise _collision(listed, "Several images have the same label file")
     clashing = folder_clashes(_near_folders(inputs, slices, paths))
     if clashing:
-        raise _collision(clashing, "a slice would need the name of a folder in the output")
+        raise _collision(clashing, "A slice would have the name of a folder in the output")
 
 
 def _twice(texts: Sequence[str]) -> bool:
@@ -61,9 +61,8 @@ def _near_folders(inputs: Sequence[Input], slices: Sequence[Slice], paths: Seque
 
 
 def _collision(paths: list[str], what: str) -> InputError:
-    times = "Once" if len(paths) == 1 else f"{len(paths):,} times"
     return InputError(
-        f"{times} {what}: {some(paths, 3)}.",
+        f"{what}: {some(paths, 3)}.",
         kind="collision",
         hint="Rename the files, or leave some out with --exclude. Where the files come from several inputs, --input "
         "NAME=DIR puts NAME- before the file names of one; which slices are one volume does not change.",

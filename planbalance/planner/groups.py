@@ -109,7 +109,8 @@ def _claim_kept(claims: _Claims, inputs: Sequence[Input], volumes: Sequence[Volu
             )
     if leaks:
         raise InputError(
-            f"{counted(len(leaks), 'group')} of a kept split also has slices outside it: {some(leaks, 3)}.",
+            f"{counted(len(leaks), 'group has', 'groups have')} slices both in a kept split and outside it: "
+            f"{some(leaks, 3)}.",
             kind="kept-split-leaks",
             hint="A split that shares volumes or patients with the rest leaks: drop --keep-split, or --exclude them.",
             paths=leaks,

@@ -53,7 +53,7 @@ class Selection(NamedTuple):
         warnings: sentences.
         examples: two images with their volume and slice, where a table or headers give them instead of names.
         naming_warnings: the warnings that doubt how names were read.
-        naming_notes: sentences on what was decisions about names.
+        naming_notes: sentences: how names are read where they could be read otherwise, and the option for that.
     """
 
     volumes: tuple[Volume, ...]
@@ -216,15 +216,15 @@ def _by_invalid_label(snapshot: Snapshot, slices: list[Slice], rule: str, warnin
         return slices
     if rule == "error":
         problems = _invalid_lines(snapshot, invalid)
-        lines = [f"{problem.path} ({problem.message})" for problem in problems]
-        reasons = {problem.message for problem in problems}
-        message = f"{counted(len(lines), 'invalid label line')} in {counted(len(invalid), 'file')}: {some(lines, 3)}."
-        if len(reasons) == 1 and len(lines) > 1:  # one reason for all lines is named once
-            lines, files = [problem.path for problem in problems], counted(len(invalid), "file")
-            what = counted(len(lines), "invalid label line")
-            message = f"{what} in {files}, each for this reason: {reasons.pop()} ({some(lines, 3)})."
+        what = f"{counted(len(problems), 'invalid label line')} in {counted(len(invalid), 'file')}"
+        if len(problems) > 1 and len({problem.message for problem in problems}) == 1:  # the reason is named once
+            lines = [problem.path for problem in problems]
+            what += f", each for this reason: {problems[0].message} ({some(lines, 3)})"
+        else:
+            lines = [f"{problem.path} ({problem.message})" for problem in problems]
+            what += f": {some(lines, 3)}"
         raise InputError(
-            message,
+            f"{what}.",
             kind="label-invalid",
             hint="Correct them, or say --invalid-label skip (leave the slices out) or keep (take them as they are).",
             paths=lines,
