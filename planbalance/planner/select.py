@@ -216,15 +216,15 @@ def _by_invalid_label(snapshot: Snapshot, slices: list[Slice], rule: str, warnin
         return slices
     if rule == "error":
         problems = _invalid_lines(snapshot, invalid)
-        what = f"{counted(len(problems), 'invalid label line')} in {counted(len(invalid), 'file')}"
+        count, files = counted(len(problems), "invalid label line"), counted(len(invalid), "file")
         if len(problems) > 1 and len({problem.message for problem in problems}) == 1:  # the reason is named once
             lines = [problem.path for problem in problems]
-            what += f", each for this reason: {problems[0].message} ({some(lines, 3)})"
+            message = f"{count} in {files}, each for this reason: {problems[0].message} ({some(lines, 3)})."
         else:
             lines = [f"{problem.path} ({problem.message})" for problem in problems]
-            what += f": {some(lines, 3)}"
+            message = f"{count} in {files}: {some(lines, 3)}."
         raise InputError(
-            f"{what}.",
+            message,
             kind="label-invalid",
             hint="Correct them, or say --invalid-label skip (leave the slices out) or keep (take them as they are).",
             paths=lines,

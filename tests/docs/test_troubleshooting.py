@@ -79,3 +79,28 @@ def test_the_json_keys_in_the_docs_are_those_that_are_printed(tmp_path: Path, dr
     built = run_json("build", drawn, "--output", tmp_path / "out", "--mode", "symlink")
     for command in ("plan", "apply", "verify"):
         assert keys_in_the_docs(command) == set(built[command])
+    assert keys_in_the_docs("scan") == set(run_json("scan", drawn))
+
+
+def test_the_json_keys_of_the_other_commands_are_all_in_the_docs(tmp_path: Path, drawn: Path) -> None:
+    plan = tmp_path / "plan.json"
+    run_json("build", drawn, "--output", tmp_path / "out", "--mode", "symlink", "--plan-file", plan)
+    page = (DOCS / "reference/json.md").read_text(encoding="utf-8")
+    volume = run_json("show", plan, "--csv")["volumes"][0]["volume"]
+    shown = run_json("show", plan, "--volume", volume)
+    for answer, row in (
+        (shown, page[page.index("`show --volume`") :]),
+        (run_json("diff", plan, plan), line_of(page, "diff")),
+        (run_json("report", plan, "--html", tmp_path / "page.html"), line_of(page, "report")),
+        (run_json("relocate", tmp_path / "out"), line_of(page, "relocate")),
+        (run_json("clean", tmp_path), line_of(page, "clean")),
+        (run_json("slurm", plan, "--nodes", "2", "--into", tmp_path), line_of(page, "slurm")),
+        (run_json("tune", tmp_path), line_of(page, "tune")),
+    ):
+        assert set(answer) <= set(re.findall(r"`(\w+)`", row))
+
+
+def line_of(page: str, command: str) -> str:
+    """Return the row of a command in the table of all others."""
+    (found,) = re.findall(rf"^\| `{command}` \|.*$", page, re.MULTILINE)
+    return str(found)
