@@ -1,7 +1,7 @@
 """Texts of messages: numbers, plurals, lists, percent and errors in one spelling each, and faults of texts. Pure."""
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 _CONTROL: Final = frozenset(map(chr, (*range(0x20), *range(0x7F, 0xA0))))  # Unicode category Cc
 
@@ -16,6 +16,12 @@ def some(names: Iterable[str], most: int = 5) -> str:
     listed = list(names)
     rest = len(listed) - most
     return ", ".join(listed[:most]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def texts_of(document: Mapping[str, Any] | None, key: str) -> tuple[str, ...]:
+    """Return the texts of the list under a key of a document that may not be trusted; none where there is no list."""
+    found = None if document is None else document.get(key)
+    return tuple(one for one in found if isinstance(one, str)) if isinstance(found, list | tuple) else ()
 
 
 def percent(share: float) -> str:

@@ -43,7 +43,7 @@ from planbalance.audit.volumes import planned_volumes, with_note
 from planbalance.executor.processes import available_cores
 from planbalance.labels import KPT_SHAPE, keypoints_of, overshoot_sentence
 from planbalance.model import SPLITS, Check, Progress, SlicesPerVolume, Split
-from planbalance.planfile import Facts
+from planbalance.planfile import Facts, grouped_by
 
 
 def judge_blocks(
@@ -116,7 +116,7 @@ def audit_planned(
     status = CheckStatus(dataset, options, absent, expected, sum(block.count for block in dataset.header.blocks))
     split_of = _split_of(dataset)
     images = ImageLookup(split_of, partial(_blank, dataset), partial(_at, dataset))
-    groups, grouped_by = _groups(dataset, options)
+    groups, groups_from = _groups(dataset, options)
     overlaps = overlap_checks(statistics, groups=groups, images=images, options=options, progress=progress)
     split_gaps = planned_gaps(dataset, statistics, labels_read=expected.reading.labels)
     with_note(overlaps.checks, volumes.note)
@@ -135,7 +135,7 @@ def audit_planned(
     names = NamesRead(
         volumes.document,
         SlicesPerVolume.of(statistics.slices_of_volumes().values()),
-        grouped_by,
+        groups_from,
         statistics.count_groups(groups or {}),
     )
     return DatasetResult(checks, overlaps, statistics, content, names, split_gaps, dataset.header.digest, loads)
@@ -186,11 +186,10 @@ def _groups(dataset: PlannedDataset, options: VerifyOptions) -> tuple[dict[str, 
     """
     if options.group_map is not None:
         return dict(options.group_map.group_of), options.group_map.source
-    told = dataset.header.parameters.get("groups")
-    by = told.get("by") if isinstance(told, dict) else None
+    by = grouped_by(dataset.header)
     if by not in ("map", "patient", "slice-map", "dicom"):
         return None, "volume"
-    return {volume.id: volume.group for volume in dataset.header.volumes}, str(by)
+    return {volume.id: volume.group for volume in dataset.header.volumes}, by
 
 
 def _split_of(dataset: PlannedDataset) -> Callable[[str], tuple[Split, ...]]:

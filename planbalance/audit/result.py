@@ -27,11 +27,6 @@ class NamesRead(NamedTuple):
     grouped_by: str
     groups: int
 
-    def texts(self, key: str) -> tuple[str, ...]:
-        """Return the sentences under a key of `naming`, which may be a plan's and is not trusted."""
-        found = None if self.naming is None else self.naming.get(key)
-        return tuple(one for one in found if isinstance(one, str)) if isinstance(found, list | tuple) else ()
-
 
 @dataclass(slots=True)
 class DatasetResult:

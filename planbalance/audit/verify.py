@@ -17,7 +17,7 @@ from planbalance.decode import quiet_decoders
 from planbalance.errors import PlanError, UsageError
 from planbalance.model import SPLITS, Audit, Check, Problem, Progress, Silent, SplitCount
 from planbalance.planstore import PlanFile
-from planbalance.text import counted
+from planbalance.text import counted, texts_of
 
 _DOUBT = "the reading of names is in doubt"
 
@@ -114,11 +114,13 @@ def _against(
 
 def _with_reading(check: Check, other: str, names: NamesRead) -> Check:
     """Return a check against another dataset that tells how that one's names were read: by them it is compared."""
-    example = "".join(f" ({one})" for one in names.texts("examples")[:1])
+    example = "".join(f" ({one})" for one in texts_of(names.naming, "examples")[:1])
     volumes = counted(0 if names.slices is None else names.slices.volumes, "volume")
     rule = "of no rule" if names.naming is None else f"by the rule {names.naming.get('rule')}"
     note = f"its names are read {rule}{example}: {volumes}"
-    doubts = tuple(Problem("volume-overlap", "warning", other, warning) for warning in names.texts("warnings"))
+    doubts = tuple(
+        Problem("volume-overlap", "warning", other, warning) for warning in texts_of(names.naming, "warnings")
+    )
     reason = "; ".join(filter(None, (note, check.reason)))
     return check._replace(reason=reason, problems=(*check.problems, *doubts))
 
@@ -131,7 +133,7 @@ def _plan_check(plan: CheckBuilder) -> Check:
 
 def _audit(checks: Sequence[Check], leaks: Sequence[Leak], audited: DatasetResult) -> Audit:
     statistics, names = audited.statistics, audited.names
-    doubts = names.texts("warnings")
+    doubts = texts_of(names.naming, "warnings")
     splits = [split for split in SPLITS if statistics.totals[split]]
     labels_read = any(check.name == "labels" and check.ok is not None for check in checks)
     return Audit(

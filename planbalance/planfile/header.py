@@ -159,6 +159,13 @@ def id_prefixes(header: PlanHeader) -> list[str]:
     return [source.prefix if prefixed else "" for source in header.sources]
 
 
+def grouped_by(header: PlanHeader) -> str | None:
+    """Return where the groups of a plan come from (`parameters.groups.by`), None where the plan does not say."""
+    groups = header.parameters.get("groups")
+    by = groups.get("by") if isinstance(groups, dict) else None
+    return by if isinstance(by, str) else None
+
+
 def naming_document(
     naming: Naming, paths: Sequence[str], warnings: Iterable[str] = (), notes: Iterable[str] = ()
 ) -> dict[str, Any]:

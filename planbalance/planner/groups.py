@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from planbalance import planfile
 from planbalance.errors import InputError, UsageError
 from planbalance.grouping import spelled_otherwise, spelling_note
 from planbalance.model import SPLITS, Input, PlanHeader, Split, Volume
@@ -144,7 +145,9 @@ def _claim_known(
 ) -> None:
     """Fix the volumes of the older plan in their splits, and new volumes of a known group in the group's split."""
     known = {volume.id: volume for volume in older.volumes}
-    same_groups = _grouped_by(older) == grouped_by  # else equal words may mean a volume here and a patient there
+    same_groups = (
+        planfile.grouped_by(older) == grouped_by
+    )  # else equal words may mean a volume here and a patient there
     for planned in older.volumes if same_groups else ():
         claims[planned.group].setdefault(planned.split, f"the older plan, {planned.id}")
     present = set()
@@ -164,8 +167,3 @@ def _claim_known(
     current = {volume.group for volume in volumes}
     for group in [group for group in claims if group not in current]:
         del claims[group]
-
-
-def _grouped_by(header: PlanHeader) -> object:
-    groups = header.parameters.get("groups")
-    return groups.get("by") if isinstance(groups, dict) else None

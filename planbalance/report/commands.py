@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from planbalance.model import EXTERNAL_RULES, PlanHeader, Source
 from planbalance.path_relation import guarded
+from planbalance.planfile import grouped_by
 from planbalance.report.subject import HowBuilt, how_built
 
 
@@ -179,14 +180,14 @@ def _listed(value: object) -> list[Any]:
 def _plan_note(header: PlanHeader) -> str:
     """Name the files that went into the plan whose paths the plan does not hold."""
     parameters = header.parameters
-    groups, keep = parameters.get("groups"), parameters.get("always_keep")
+    by, keep = grouped_by(header), parameters.get("always_keep")
     lacking = [
         (
             "INPUT (where it was a yaml)",
             any(source.guarded != ("",) for source in header.sources) and bool(header.names),
         ),
-        ("--group-map", isinstance(groups, Mapping) and groups.get("by") == "map"),
-        ("--group-from", isinstance(groups, Mapping) and groups.get("by") == "dicom"),
+        ("--group-map", by == "map"),
+        ("--group-from", by == "dicom"),
         ("--slice-map", header.naming.get("rule") == "slice-map"),
         ("--split-map", parameters.get("split_map") is not None),
         ("--always-keep", isinstance(keep, Mapping) and bool(keep.get("entries"))),

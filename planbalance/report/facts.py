@@ -13,6 +13,7 @@ from typing import Any
 from planbalance.destination import Destinations
 from planbalance.model import EXTERNAL_RULES, SPLITS, Naming, Operation, PlanHeader, PlannedVolume, Source, Split
 from planbalance.naming import Reader, reader
+from planbalance.planfile import grouped_by
 from planbalance.report.drawing import Histogram, histogram
 from planbalance.report.strips import KeptSlice, Strip, strip_of
 from planbalance.runlength import decode
@@ -249,9 +250,7 @@ def in_several_splits(names: Iterable[tuple[str, Split]]) -> tuple[str, ...]:
 
 def is_grouped(header: PlanHeader) -> bool:
     """Answer whether groups are more than single volumes, or volumes are patients: patients are known."""
-    groups = header.parameters.get("groups")
-    told = isinstance(groups, Mapping) and groups.get("by") == "slice-map"
-    return told or any(volume.group != volume.id for volume in header.volumes)
+    return grouped_by(header) == "slice-map" or any(volume.group != volume.id for volume in header.volumes)
 
 
 # ---- distributions --------------------------------------------------------------------------------------------------

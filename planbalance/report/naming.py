@@ -9,7 +9,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from planbalance.model import EXTERNAL_RULES, Audit, PlanHeader, SlicesPerVolume
+from planbalance.planfile import grouped_by
 from planbalance.report.table import Renderable, count, item, line, term
+from planbalance.text import texts_of
 
 _SOURCES: Final = {
     "patient": "as the names show",
@@ -49,9 +51,8 @@ def reading_of_header(header: PlanHeader) -> dict[str, Any]:
     slices: Counter[str] = Counter()
     for volume in header.volumes:
         slices[volume.id] += volume.slices  # a dataset that leaks has a volume in two splits
-    told = header.parameters.get("groups")
-    by = told.get("by") if isinstance(told, Mapping) else None
-    if not isinstance(by, str):
+    by = grouped_by(header)
+    if by is None:
         by = "patient" if any(volume.group != volume.id for volume in header.volumes) else "volume"
     groups = len({volume.group for volume in header.volumes})
     return reading_document(header.naming, SlicesPerVolume.of(slices.values()), grouped_by=by, groups=groups)
@@ -85,12 +86,6 @@ def rule_text(naming: Mapping[str, Any]) -> str:
         return f"not read: volumes are those of {told}"
     pattern = f" {naming['pattern']}" if naming.get("pattern") else ""
     return f"read by the rule {naming.get('rule')}{pattern}"
-
-
-def texts_of(naming: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    """Return the sentences under a key; a plan's are as untrusted as the rest of it."""
-    found = naming.get(key)
-    return tuple(one for one in found if isinstance(one, str)) if isinstance(found, list | tuple) else ()
 
 
 def unit_text(document: Mapping[str, Any]) -> str:

@@ -26,13 +26,13 @@ from planbalance.report.boxes import BoxFacts, box_facts
 from planbalance.report.commands import audit_steps, steps
 from planbalance.report.footprint import Footprint, footprint
 from planbalance.report.found import Shown
-from planbalance.report.naming import reading_of_audit, reading_of_header, slices_text, texts_of, unit_text
+from planbalance.report.naming import reading_of_audit, reading_of_header, slices_text, unit_text
 from planbalance.report.samples import Places, count_all_boxes, draw_samples
 from planbalance.report.statement import tool_version
 from planbalance.report.subject import how_built
 from planbalance.report.svg import matplotlib
 from planbalance.report.table import plain, size
-from planbalance.text import counted, error_text
+from planbalance.text import counted, error_text, texts_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from typing import Any, Final
 from planbalance.model import SPLITS, ClassCount, PlanHeader
 from planbalance.report.apply import warnings_text
 from planbalance.report.footprint import Footprint
-from planbalance.report.naming import reading_of_header, reading_text, texts_of, warnings_at_the_end
+from planbalance.report.naming import reading_of_header, reading_text, warnings_at_the_end
 from planbalance.report.table import Grid, Group, Renderable, count, heading, line, prose, share, size
 from planbalance.report.words import Words, words_of_plan
-from planbalance.text import counted
+from planbalance.text import counted, texts_of
 
 _KEYS: Final = ("digest", "split_digest", "names", "statistics", "volume_statistics", "targets")
 _CLASSES_SHOWN: Final = 40

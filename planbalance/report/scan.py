@@ -18,9 +18,10 @@ from planbalance.model import (
     SplitYaml,
     Volume,
 )
-from planbalance.report.naming import reading_document, reading_text, texts_of, warnings_at_the_end
+from planbalance.report.naming import reading_document, reading_text, warnings_at_the_end
 from planbalance.report.table import Grid, Group, Renderable, count, heading, item, line, prose, share, term
 from planbalance.report.words import and_others, several_alike, words_of_names
+from planbalance.text import texts_of
 
 _PROBLEMS_SHOWN: Final = 20
 _NO_SPLIT: Final = "none"

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from planbalance.model import Audit, SplitCount
-from planbalance.report.naming import reading_of_audit, rule_text, slices_text, texts_of, unit_text
+from planbalance.report.naming import reading_of_audit, rule_text, slices_text, unit_text
 from planbalance.report.table import count
+from planbalance.text import texts_of
 
 
 class Fact(NamedTuple):

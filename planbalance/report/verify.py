@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from planbalance.model import Audit
-from planbalance.report.naming import reading_of_audit, reading_text, texts_of, warnings_at_the_end
+from planbalance.report.naming import reading_of_audit, reading_text, warnings_at_the_end
 from planbalance.report.scan import differences_document, yaml_document
 from planbalance.report.statement import Fact
 from planbalance.report.table import Grid, Group, Renderable, count, heading, item, line, plain, prose
 from planbalance.report.words import and_others, several_alike
-from planbalance.text import counted
+from planbalance.text import counted, texts_of
 
 _SHOWN: Final = 10  # problems of one check; --json has all
 _STATES: Final = {True: "ok", False: "FAILED", None: "NOT CHECKED"}
@@ -120,7 +120,7 @@ def _verdict(document: Mapping[str, Any]) -> str:
         parts.append(f"{states['NOT CHECKED']} not checked")
     found = [problem for check in document["checks"] for problem in check["problems"]]
     # of the warnings beside the verdict, those about splits are problems of a check too
-    about_names = len(texts_of(document["naming"] or {}, "warnings"))
+    about_names = len(texts_of(document["naming"], "warnings"))
     warnings = sum(problem["severity"] == "warning" for problem in found) + about_names
     if warnings:
         parts.append(counted(warnings, "warning"))
