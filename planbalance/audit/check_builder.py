@@ -69,6 +69,11 @@ def _reading_order(problem: Problem) -> tuple[bool, str, str, str]:
     return (problem.severity != "error", problem.path, problem.kind, problem.message)
 
 
+def noted(check: Check, note: str) -> Check:
+    """Return a finished check with one more note after those that it has; an empty note adds nothing."""
+    return check._replace(reason="; ".join(filter(None, (check.reason, note))))
+
+
 def not_checked(name: str, reason: str) -> Check:
     """Return a check that was not made."""
     return Check(name, None, reason, 0, ())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
-from planbalance.audit.check_builder import CheckBuilder, not_checked
+from planbalance.audit.check_builder import CheckBuilder, not_checked, noted
 from planbalance.audit.check_table import CHECKS, LABELS, NOTHING_READ
 from planbalance.audit.checks.against import content_of
 from planbalance.audit.checks.leaks import ImageLookup, overlap_checks
@@ -369,10 +369,7 @@ def _view(found: UnplannedDataset, loads: Sequence[Load]) -> Check:
         one for image, each in found.outcomes for one in outcome_problems(image.path, label_of(image.path), each)
     ]
     check = unplanned_view(found.statistics, problems, found.missing, found.source.yaml, leftovers, loads)
-    note = _note_of_outside(found)
-    if not note:
-        return check
-    return Check(check.name, check.ok, "; ".join(filter(None, (check.reason, note))), check.count, check.problems)
+    return noted(check, _note_of_outside(found))
 
 
 def _roots(source: FoundInput) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from planbalance.audit.check_builder import CheckBuilder
+from planbalance.audit.check_builder import CheckBuilder, noted
 from planbalance.audit.checks.against import against_check
 from planbalance.audit.documents import PLAN
 from planbalance.audit.leak_counts import Leak
@@ -121,8 +121,7 @@ def _with_reading(check: Check, other: str, names: NamesRead) -> Check:
     doubts = tuple(
         Problem("volume-overlap", "warning", other, warning) for warning in texts_of(names.naming, "warnings")
     )
-    reason = "; ".join(filter(None, (note, check.reason)))
-    return check._replace(reason=reason, problems=(*check.problems, *doubts))
+    return noted(check._replace(reason=note, problems=(*check.problems, *doubts)), check.reason)
 
 
 def _plan_check(plan: CheckBuilder) -> Check:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from planbalance.audit.check_builder import noted
 from planbalance.audit.check_table import VOLUMES
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.planned_dataset import PlannedDataset
@@ -134,8 +135,8 @@ def _places(dataset: PlannedDataset, operations: Sequence[Operation]) -> Iterato
 def with_note(checks: list[Check], note: str) -> None:
     """Say at the check of volumes where they come from."""
     for at, check in enumerate(checks):
-        if note and check.name == VOLUMES and check.ok is not None:
-            checks[at] = check._replace(reason="; ".join(filter(None, (check.reason, note))))
+        if check.name == VOLUMES and check.ok is not None:
+            checks[at] = noted(check, note)
 
 
 def _image_folders(source: Source) -> tuple[str, ...]:

@@ -82,8 +82,7 @@ def unplanned_view(
     """
     found = CheckBuilder(TRAINERS_VIEW)
     found.count = sum(statistics.totals.values())
-    for problem in problems:
-        found.add(problem)
+    found.extend(problems)
     for path in missing:
         found.warning("label-missing", path, "no label file: trainers take it for a background")
     suffix_warnings(found, statistics)
