@@ -8,7 +8,6 @@ from typing import NamedTuple
 from planbalance.audit.check_builder import CheckBuilder, not_checked
 from planbalance.audit.check_table import IMAGE_SUMS, LINKS, NOTHING_READ, SOURCES, CheckKind, of_each_slice
 from planbalance.audit.checks.each_slice import Expected
-from planbalance.audit.options import VerifyOptions
 from planbalance.audit.planned_dataset import PlannedDataset
 from planbalance.model import Check
 
@@ -17,7 +16,6 @@ class CheckStatus(NamedTuple):
     """Decides for each check of single slices whether it was made."""
 
     dataset: PlannedDataset
-    options: VerifyOptions
     absent: tuple[str, ...]
     expected: Expected
     slices: int

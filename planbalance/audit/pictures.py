@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from planbalance.audit.file_facts import read
+from planbalance.audit.file_facts import is_flat, read
 from planbalance.audit.fingerprint import Fingerprinter, FingerprintResult
 from planbalance.decode import NoPictureError, decode, is_one_value
 from planbalance.errors import UsageError
@@ -12,7 +12,7 @@ _PICTURE_BYTES: Final = 1 << 26
 
 def shows_nothing(data: bytes) -> bool:
     """Return whether a file has no byte, one byte value only, or is a picture of equal pixels."""
-    if not data or data.count(data[:1]) == len(data):
+    if is_flat(data):
         return True
     try:
         return is_one_value(decode(data, dicom=data[128:132] == b"DICM").image)

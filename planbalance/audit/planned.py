@@ -1,6 +1,5 @@
 """The audit of a dataset that has a plan: reads every slice once, then makes every check from what was read."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
@@ -54,16 +53,12 @@ def judge_blocks(
     Raises as `audit_planned`.
     """
     volumes = planned_volumes(dataset, options)
-    expected = _expected(dataset, options, read_manifest(dataset)[0], _absent_inputs(dataset))
+    expected = _expected(dataset, options, read_manifest(dataset)[0], dataset.absent_inputs())
     found: list[PartialResult] = []
     judge = SliceJudge(dataset, expected, volumes)
     jobs = options.jobs or available_cores()
     judge_in_threads(dataset.plan.stretch(blocks), judge, found.append, jobs=jobs, progress=progress)
     return found
-
-
-def _absent_inputs(dataset: PlannedDataset) -> tuple[str, ...]:
-    return tuple(root for root in dataset.inputs if not os.path.isdir(root or "/"))
 
 
 def _expected(
@@ -90,7 +85,7 @@ def audit_planned(
     """
     volumes = planned_volumes(dataset, options)
     manifest, manifest_found = read_manifest(dataset)
-    absent = _absent_inputs(dataset)
+    absent = dataset.absent_inputs()
     expected = _expected(dataset, options, manifest, absent)
     judge = SliceJudge(dataset, expected, volumes)
     work = SlicePass(dataset.root, dataset.plan, Facts(dataset.header), judge, expected.reading, options.jobs)
@@ -113,7 +108,7 @@ def audit_planned(
     if manifest is not None and manifest_found is not None:
         check_manifest(dataset, manifest, result, manifest_found)
     metadata_checked, metadata = metadata_check(dataset, pass_result.kept)
-    status = CheckStatus(dataset, options, absent, expected, sum(block.count for block in dataset.header.blocks))
+    status = CheckStatus(dataset, absent, expected, sum(block.count for block in dataset.header.blocks))
     split_of = _split_of(dataset)
     images = ImageLookup(split_of, partial(_blank, dataset), partial(_at, dataset))
     groups, groups_from = _groups(dataset, options)

@@ -167,6 +167,10 @@ class PlannedDataset(NamedTuple):
         """Whether the dataset lies elsewhere than where it was published."""
         return not same_place(self.root, self.output)
 
+    def absent_inputs(self) -> tuple[str, ...]:
+        """Return the inputs that are not on this machine."""
+        return tuple(root for root in self.inputs if not os.path.isdir(root or "/"))
+
     @property
     def same_labels(self) -> bool:
         """Whether labels were placed as the images were."""

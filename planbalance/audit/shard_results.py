@@ -43,7 +43,7 @@ def bound_to(dataset: PlannedDataset, options: VerifyOptions) -> dict[str, Any]:
         "labels_by_content": options.labels_by_content,
         "near_duplicates": options.near_duplicates,
         "volume_pattern": options.volume_pattern,
-        "inputs_not_here": [root for root in dataset.inputs if not os.path.isdir(root or "/")],
+        "inputs_not_here": [*dataset.absent_inputs()],
     }
 
 
@@ -61,7 +61,7 @@ def packed(bound: Mapping[str, Any], shard: Shard, batches: Iterable[PartialResu
 def _line(judged: PartialResult) -> bytes:
     statistics = judged.statistics
     value = {
-        "found": [[name, *_fields(problem)] for name, problem in judged.found],
+        "found": [[name, *problem] for name, problem in judged.found],
         "names": judged.names,
         "folders": judged.folders,
         "in_manifest": judged.in_manifest,
@@ -85,10 +85,6 @@ def _line(judged: PartialResult) -> bytes:
 
 def _text(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
-
-
-def _fields(problem: Problem) -> tuple[str, str, str, str]:
-    return problem.kind, problem.severity, problem.path, problem.message
 
 
 def unpacked(data: bytes, bound: Mapping[str, Any], shard: Shard) -> list[PartialResult] | None:

@@ -96,7 +96,7 @@ class Tally:
     _candidates: dict[tuple[Split, bool], dict[str, list[Operation]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._number = number_reader(self.header)
+        self._number = NumberOf(self.header)
         for split in SPLITS:
             for positive in (True, False):
                 volumes = [
@@ -143,10 +143,6 @@ class Tally:
             kept = self.kept.get((volume.id, volume.split), [])
             yield volume, strip_of(volume, _numbered(self.header, volume.id, kept) if told else kept)
 
-    def positives_kept(self, volume: PlannedVolume) -> int:
-        """Return how many kept slices of a volume are positive."""
-        return sum(one.positive for one in self.kept.get((volume.id, volume.split), ()))
-
 
 def _numbered(header: PlanHeader, volume: str, kept: Iterable[KeptSlice]) -> Iterator[KeptSlice]:
     """Yield a volume's kept slices with the numbers that the plan tells: as many positives and negatives as before."""
@@ -192,11 +188,6 @@ class NumberOf:
         """Return the number, or None where the rule gives none."""
         name = self._read(self._below(operation.input, operation.image, ""))
         return None if name is None else name.number
-
-
-def number_reader(header: PlanHeader) -> NumberOf:
-    """Return the function that gives an operation's slice number."""
-    return NumberOf(header)
 
 
 # ---- splits ---------------------------------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ from planbalance.model import (
     TRAINER_SUFFIXES,
     LayoutDifference,
     Overshoot,
-    Problem,
     SlicesPerVolume,
     Snapshot,
     Split,
@@ -73,7 +72,7 @@ def scan_document(
         "suffixes_not_read_by_trainers": sorted(set(suffixes) - TRAINER_SUFFIXES),
         "leftovers": snapshot.leftovers,
         "warnings": [*texts_of(naming, "warnings"), *_gaps(splits, snapshot.empty_splits)],
-        "problems": [_problem(problem) for problem in snapshot.problems],
+        "problems": [problem._asdict() for problem in snapshot.problems],
     }
 
 
@@ -110,10 +109,6 @@ def differences_document(found: Iterable[LayoutDifference]) -> list[dict[str, An
         }
         for one in found
     ]
-
-
-def _problem(problem: Problem) -> dict[str, str]:
-    return {"kind": problem.kind, "severity": problem.severity, "path": problem.path, "message": problem.message}
 
 
 def _classes(snapshot: Snapshot) -> Counter[int]:

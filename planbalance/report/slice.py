@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from planbalance.destination import Destination, Destinations, label_of
 from planbalance.model import Operation, PlanHeader, PlannedVolume
-from planbalance.report.facts import name_reader, number_reader, told_numbers
+from planbalance.report.facts import NumberOf, name_reader, told_numbers
 from planbalance.report.strips import runs_of
 from planbalance.report.table import Group, Renderable, count, line, size
 
@@ -27,7 +27,7 @@ def slice_documents(header: PlanHeader, operations: Iterable[Operation], asked: 
         asked: a file's name with or without its suffix, its path in the input or in the output; or a slice number.
     """
     destinations = Destinations(header.sources, header.parameters["layout"])
-    number_of = number_reader(header)
+    number_of = NumberOf(header)
     volumes = {volume.id: volume for volume in header.volumes}
     found = [
         _kept(header, volumes[operation.volume], operation, number, destination)

@@ -26,17 +26,7 @@ def verify_document(audit: Audit) -> dict[str, Any]:
         "warnings": list(audit.warnings),
         "plan_digest": audit.plan_digest or None,
         "checks": [
-            {
-                "name": check.name,
-                "ok": check.ok,
-                "reason": check.reason,
-                "count": check.count,
-                "problems": [
-                    {"kind": one.kind, "severity": one.severity, "path": one.path, "message": one.message}
-                    for one in check.problems
-                ],
-            }
-            for check in audit.checks
+            {**check._asdict(), "problems": [problem._asdict() for problem in check.problems]} for check in audit.checks
         ],
         "leaks": [dict(leak) for leak in audit.leaks],
         "yaml": yaml_document(audit.yaml),

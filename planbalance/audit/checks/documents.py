@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from planbalance import dataset_files
 from planbalance.audit.check_builder import CheckBuilder, not_checked
-from planbalance.audit.check_table import HYPS_CHECK, MANIFEST_CHECK, METADATA_CHECK
+from planbalance.audit.check_table import DATASET_YAML_CHECK, HYPS_CHECK, MANIFEST_CHECK, METADATA_CHECK
 from planbalance.audit.documents import (
     DATASET_YAML,
     HYPS,
@@ -41,24 +41,29 @@ def _document(dataset: PlannedDataset, path: str, most: int, found: CheckBuilder
 
 
 def _compared(
-    dataset: PlannedDataset, path: str, planned: bytes, kind: str, read: Callable[[bytes], dict[str, object]]
-) -> tuple[CheckBuilder, dict[str, object] | None, dict[str, object]]:
-    """Return the check of one document, and its value and the planned one where both could be read."""
-    found = CheckBuilder(kind)
+    dataset: PlannedDataset,
+    path: str,
+    planned: bytes,
+    found: CheckBuilder,
+    kind: str,
+    read: Callable[[bytes], dict[str, object]],
+) -> tuple[dict[str, object] | None, dict[str, object]]:
+    """Return a document's value and the planned one; where it cannot be read, note the problem and return no value."""
     data = _document(dataset, path, len(planned) * 4 + _SLACK, found, kind)
     if data is None:
-        return found, None, {}
+        return None, {}
     try:
-        return found, read(data), read(planned)
+        return read(data), read(planned)
     except UnreadableDocumentError as error:
         found.error(kind, path, str(error))
-        return found, None, {}
+        return None, {}
 
 
 def dataset_yaml_check(dataset: PlannedDataset) -> Check:
     """Check dataset.yaml: everything but `path:` as planned; `path:` here, or the place that was planned."""
     planned = dataset_files.dataset_yaml(dataset.header, dataset.output, listed=not dataset.traits.places_files)
-    found, value, expected = _compared(dataset, DATASET_YAML, planned, "dataset-yaml", yaml_value)
+    found = CheckBuilder(DATASET_YAML_CHECK)
+    value, expected = _compared(dataset, DATASET_YAML, planned, found, "dataset-yaml", yaml_value)
     if value is None:
         return found.check()
     rest, path = without_path(value)
@@ -91,7 +96,8 @@ def metadata_check(
     found = CheckBuilder(METADATA_CHECK)
     if _document(dataset, METADATA, len(planned), found, "metadata") == planned:  # megabytes that need no parsing
         return found.check(), {"statistics": dataset.header.statistics}
-    found, value, expected = _compared(dataset, METADATA, planned, "metadata", json_value)
+    found = CheckBuilder(METADATA_CHECK)
+    value, expected = _compared(dataset, METADATA, planned, found, "metadata", json_value)
     if value is not None and (text := difference(value, expected)):
         found.error("metadata", METADATA, text)
     return found.check(), value
@@ -102,8 +108,8 @@ def hyps_check(dataset: PlannedDataset) -> Check:
     planned = dataset_files.hyp_yaml(dataset.header)
     if planned is None:
         return not_checked(HYPS_CHECK, "the plan gives no hyperparameters")
-    found, value, expected = _compared(dataset, HYPS, planned, "metadata", yaml_value)
-    found.name = HYPS_CHECK
+    found = CheckBuilder(HYPS_CHECK)
+    value, expected = _compared(dataset, HYPS, planned, found, "metadata", yaml_value)
     if value is not None and (text := difference(value, expected)):
         found.error("metadata", HYPS, text)
     return found.check()

@@ -303,8 +303,8 @@ def _not_made(name: str, statistics: SliceStatistics, options: VerifyOptions) ->
 def _to_move(statistics: SliceStatistics, groups: Mapping[str, str], ties: Sequence[Tie]) -> int:
     """Return how many slices must move for everything that is connected, in whatever way, to lie in one split."""
     sets = UnionFind()
-    spread = dict(statistics.volumes)
-    for volume in statistics.volumes:
+    spread = statistics.volumes
+    for volume in spread:
         if volume in groups:
             sets.join((f"\1{groups[volume]}", volume))
     for tie in ties:
