@@ -112,6 +112,11 @@ class Destinations:
         return found
 
 
+def unprefixed(sources: Sequence[Source]) -> Destinations:
+    """Return the destinations whose `below` is an image's path below its image folder: what naming rules read."""
+    return Destinations([Source("", source.folders) for source in sources], "keep")
+
+
 def _longest_first(source: Source) -> tuple[str, ...]:
     return tuple(sorted({folder.images for folder in source.folders}, key=lambda path: (-len(path), path)))
 

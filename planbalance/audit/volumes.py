@@ -7,8 +7,8 @@ from planbalance.audit.check_builder import noted
 from planbalance.audit.check_table import VOLUMES
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.planned_dataset import PlannedDataset
-from planbalance.destination import Destinations
-from planbalance.model import EXTERNAL_RULES, Check, Naming, Operation, PlanHeader, Source
+from planbalance.destination import Destinations, unprefixed
+from planbalance.model import EXTERNAL_RULES, Check, Naming, Operation, PlanHeader
 from planbalance.naming import Name, find_naming, read_names, reader
 from planbalance.planfile import id_prefixes, naming_document, read_source
 from planbalance.slicemap import Place
@@ -51,7 +51,7 @@ class VolumesByName:
         self._read: Callable[[str], Name | None] | None = None if naming is None else reader(naming)
         self._sources = header.sources
         self._before_ids = id_prefixes(header)
-        self._longest_first = [_image_folders(source) for source in header.sources]
+        self._destinations = unprefixed(header.sources)
 
     def of(self, operation: Operation) -> str:
         """Return the volume that the name says; the plan's where the rule says nothing."""
@@ -60,7 +60,7 @@ class VolumesByName:
         if self._read is None:
             return operation.volume
         index = operation.input
-        name = self._read(below_folder(operation.image, self._longest_first[index]))
+        name = self._read(self._destinations.below(index, operation.image, ""))
         return operation.volume if name is None else self._before_ids[index] + name.volume
 
     def of_all(self, operations: Sequence[Operation]) -> list[str]:
@@ -74,16 +74,9 @@ class VolumesByName:
         return [before[each.input] + volume for each, volume in zip(operations, names.volumes, strict=True)]
 
     def _below(self, operations: Sequence[Operation]) -> list[str]:
-        """Return the images' paths below their image folders; the cut is looked for once a folder."""
+        """Return the images' paths below their image folders."""
         images = [operation.image for operation in operations]
-        folders = [
-            (operation.input, image[: image.rfind("/") + 1])
-            for operation, image in zip(operations, images, strict=True)
-        ]
-        cuts = {
-            place: len(place[1]) - len(below_folder(place[1], self._longest_first[place[0]])) for place in set(folders)
-        }
-        return [image[cuts[place] :] for place, image in zip(folders, images, strict=True)]
+        return self._destinations.all_below([operation.input for operation in operations], images, [""] * len(images))
 
     def of_unexpected(self, below_split: str) -> str:
         """Return the volume of an image by its path below the split's folder, or `""`; input prefixes are known."""
@@ -123,13 +116,12 @@ def planned_volumes(dataset: PlannedDataset, options: VerifyOptions) -> VolumesB
 
 def _places(dataset: PlannedDataset, operations: Sequence[Operation]) -> Iterator[Place]:
     """Yield what a table may call the images of a plan: as they were called in the inputs."""
-    folders = [_image_folders(source) for source in dataset.header.sources]
+    below = unprefixed(dataset.header.sources).below
     prefixes = [source.prefix for source in dataset.header.sources]
     destinations = Destinations(dataset.header.sources, dataset.header.parameters["layout"])
     for each in operations:
-        below = below_folder(each.image, folders[each.input])
         at = f"{dataset.root}/{'/'.join(destinations.of(each))}" if dataset.traits.places_files else ""
-        yield Place(dataset.inputs[each.input], each.image, below, prefixes[each.input], at)
+        yield Place(dataset.inputs[each.input], each.image, below(each.input, each.image, ""), prefixes[each.input], at)
 
 
 def with_note(checks: list[Check], note: str) -> None:
@@ -137,15 +129,3 @@ def with_note(checks: list[Check], note: str) -> None:
     for at, check in enumerate(checks):
         if check.name == VOLUMES and check.ok is not None:
             checks[at] = noted(check, note)
-
-
-def _image_folders(source: Source) -> tuple[str, ...]:
-    return tuple(sorted({folder.images for folder in source.folders}, key=len, reverse=True))
-
-
-def below_folder(image: str, folders_longest_first: Sequence[str]) -> str:
-    """Return an image's path below the longest of the image folders that holds it."""
-    for folder in folders_longest_first:
-        if not folder or image.startswith(folder + "/"):
-            return image[len(folder) + 1 :] if folder else image
-    return image

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from planbalance.destination import Destinations
-from planbalance.model import EXTERNAL_RULES, SPLITS, Naming, Operation, PlanHeader, PlannedVolume, Source, Split
+from planbalance.destination import unprefixed
+from planbalance.model import EXTERNAL_RULES, SPLITS, Naming, Operation, PlanHeader, PlannedVolume, Split
 from planbalance.naming import Reader, reader
 from planbalance.planfile import grouped_by
 from planbalance.report.drawing import Histogram, histogram
@@ -181,8 +181,7 @@ class NumberOf:
 
     def __init__(self, header: PlanHeader) -> None:
         self._read = name_reader(header)
-        # Without prefixes: a name is read as it lies in its input.
-        self._below = Destinations([Source("", source.folders) for source in header.sources], "keep").below
+        self._below = unprefixed(header.sources).below
 
     def __call__(self, operation: Operation) -> int | None:
         """Return the number, or None where the rule gives none."""

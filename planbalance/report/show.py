@@ -2,11 +2,11 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from planbalance.model import Operation, PlanHeader, PlannedVolume
-from planbalance.report.facts import name_reader, told_numbers
+from planbalance.report.facts import NumberOf, told_numbers
 from planbalance.report.table import Grid, Group, Renderable, count, heading, line, prose
 from planbalance.runlength import decode, encode
 
@@ -24,15 +24,13 @@ def volume_document(header: PlanHeader, volume: PlannedVolume, operations: Itera
         volume: one of its volumes.
         operations: the plan's operations; those of other volumes are passed over.
     """
-    read = name_reader(header)
-    folders = [sorted((f.images for f in source.folders), key=len, reverse=True) for source in header.sources]
+    number_of = NumberOf(header)
     positives, negatives = told_numbers(header, volume.id)
     numbers: dict[bool, list[int]] = {True: positives, False: negatives}
     images = []
     for operation in operations:
         if operation.volume == volume.id:
-            name = read(_below(operation.image, folders[operation.input]))
-            number = None if name is None else name.number
+            number = number_of(operation)
             images.append((-1 if number is None else number, _source(header, operation)))
             if number is not None:
                 numbers[operation.positive].append(number)
@@ -53,13 +51,6 @@ def volume_document(header: PlanHeader, volume: PlannedVolume, operations: Itera
 
 def _source(header: PlanHeader, operation: Operation) -> str:
     return f"{header.inputs[operation.input].rstrip('/')}/{operation.image}"
-
-
-def _below(path: str, folders: Sequence[str]) -> str:
-    for folder in folders:
-        if folder and path.startswith(folder + "/"):
-            return path[len(folder) + 1 :]
-    return path
 
 
 def volume_text(document: Mapping[str, Any]) -> Renderable:
