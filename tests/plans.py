@@ -1,13 +1,19 @@
 """Plans made by hand, their counts worked out, for tests of whatever reads a plan."""
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import orjson
+
 from planbalance.model import Folder, Layout, Operation, PlanHeader, PlannedVolume, Source, Split
 from planbalance.planfile import SealedPlan, seal, slice_counts, volume_counts
 from tests.builders import seed_shaped_volumes
+
+Header = dict[str, Any]
+Rows = list[list[Any]]  # per block; a line may be given as raw bytes
 
 POOLED = Source("", tuple(Folder(f"images/{s}", f"labels/{s}", s) for s in ("train", "val", "test")))
 
@@ -103,3 +109,47 @@ def seed_shaped_operations(count: int = 94_440) -> list[Operation]:
 def document(sealed: SealedPlan) -> bytes:
     """Return the plan file's bytes."""
     return b"".join((sealed.first_line, *sealed.body, sealed.tail))
+
+
+# ---- a plan file taken apart, and put together with other content ----------------------------------------------------
+
+
+def parts(plan: bytes) -> tuple[Header, Rows]:
+    """Return the header and the operations of each block, to be tampered with."""
+    members = json.loads(plan)
+    operations = members.pop("operations")
+    rows: Rows = []
+    for block in members["blocks"]:
+        rows.append(operations[: block["count"]])
+        del operations[: block["count"]]
+    return members, rows
+
+
+def signed_plan(header: Header, rows: Rows) -> bytes:
+    """Return a plan file of these parts, in which every sum and digest is right.
+
+    A fact of a block is computed; a member `!offset` and the like forces another value.
+    """
+    body = b""
+    blocks = header["blocks"]
+    for index, block_rows in enumerate(rows):
+        lines = [row if isinstance(row, bytes) else orjson.dumps(row) for row in block_rows]
+        data = b",\n".join(lines) + (b"\n" if index == len(rows) - 1 else b",\n")
+        if isinstance(blocks, list) and index < len(blocks) and isinstance(blocks[index], dict):
+            facts = {"count": len(lines), "offset": len(body), "bytes": len(data), "sha256": sha256(data)}
+            forced = {key: blocks[index].pop(f"!{key}") for key in facts if f"!{key}" in blocks[index]}
+            blocks[index] |= facts | forced
+        body += data
+    return signed(orjson.dumps(header)) + body + b"]}\n"
+
+
+def signed(header: bytes) -> bytes:
+    """Return a first line with the digest that its bytes give; whatever digest it has is replaced."""
+    start = header.index(b'"digest":"')
+    bare = header[:start] + header[start + 76 :]
+    digest = b'"digest":"' + sha256(bare).encode() + b'",'
+    return header[:start] + digest + bare[start:-1] + b',"operations":[\n'
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,6 +1,5 @@
 """Whatever a plan file holds, reading it gives a plan that keeps the rules, or exit 4 with one sentence."""
 
-import hashlib
 import json
 import random
 from collections.abc import Callable
@@ -17,51 +16,16 @@ from planbalance.errors import PlanError
 from planbalance.planfile import BlockReader, WholePlan, parse_edited, parse_header
 from planbalance.planstore import PlanFile
 from tests.conftest import Trials
-from tests.plans import document, small_plan
+from tests.plans import Header, Rows, document, parts, signed, signed_plan, small_plan
 
-Header = dict[str, Any]
-Rows = list[list[Any]]  # per block; a line may be given as raw bytes
 Forge = Callable[[Header, Rows], None]
-
-
-def parts(plan: bytes) -> tuple[Header, Rows]:
-    """Return the header and the operations of each block, to be tampered with."""
-    members = json.loads(plan)
-    operations = members.pop("operations")
-    rows: Rows = []
-    for block in members["blocks"]:
-        rows.append(operations[: block["count"]])
-        del operations[: block["count"]]
-    return members, rows
 
 
 def forged(edit: Forge, *, layout: str = "keep") -> bytes:
     """Return a plan tampered with by somebody who gets every sum and digest right."""
     header, rows = parts(document(small_plan(layout=layout)))
     edit(header, rows)
-    body = b""
-    blocks = header["blocks"]
-    for index, block_rows in enumerate(rows):
-        lines = [row if isinstance(row, bytes) else orjson.dumps(row) for row in block_rows]
-        data = b",\n".join(lines) + (b"\n" if index == len(rows) - 1 else b",\n")
-        if isinstance(blocks, list) and index < len(blocks) and isinstance(blocks[index], dict):
-            facts = {"count": len(lines), "offset": len(body), "bytes": len(data), "sha256": sha256(data)}
-            forced = {key: blocks[index].pop(f"!{key}") for key in facts if f"!{key}" in blocks[index]}
-            blocks[index] |= facts | forced
-        body += data
-    return signed(orjson.dumps(header)) + body + b"]}\n"
-
-
-def signed(header: bytes) -> bytes:
-    """Return a first line with the digest that its bytes give; whatever digest it has is replaced."""
-    start = header.index(b'"digest":"')
-    bare = header[:start] + header[start + 76 :]
-    digest = b'"digest":"' + sha256(bare).encode() + b'",'
-    return header[:start] + digest + bare[start:-1] + b',"operations":[\n'
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+    return signed_plan(header, rows)
 
 
 # ---- forged with every sum right ------------------------------------------------------------------------------------

@@ -1,19 +1,17 @@
 """The same volume id in several inputs: names cannot tell whether it is one scan, so the user says it."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 
 from planbalance import api
 from planbalance.errors import InputError, UsageError
 from planbalance.model import InputSpec, PlanHeader
-from planbalance.planfile.header import OPENING, header_digest
 from planbalance.report.commands import steps
 from tests.builders import mixed_volumes, write, yolo_tree
+from tests.plans import parts, signed_plan
 
 VOLUMES = mixed_volumes(5, 7, smallest=3, largest=6)
 Sites = Callable[..., list[InputSpec]]
@@ -162,12 +160,9 @@ def test_a_plan_of_the_first_version_is_read_with_the_prefix_before_its_ids(tmp_
     """It said nothing of shared ids, and put the prefix before all of them."""
     planned(sites(), tmp_path, shared_ids="different")
     path = tmp_path / "plan.json"
-    line, _, rest = path.read_bytes().partition(b"\n")
-    members = json.loads(line[: -len(OPENING)] + b"}")
-    del members["parameters"]["shared_ids"], members["digest"]
-    digest = header_digest(orjson.dumps(members))
-    members = {"schema": members.pop("schema"), "digest": digest, **members}
-    path.write_bytes(orjson.dumps(members)[:-1] + OPENING + b"\n" + rest)
+    members, rows = parts(path.read_bytes())
+    del members["parameters"]["shared_ids"]
+    path.write_bytes(signed_plan(members, rows))
     api.apply(str(path))
     assert api.verify(str(tmp_path / "out")).ok
     header = planned(sites(), tmp_path / "new", extend=str(path))

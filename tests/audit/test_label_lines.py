@@ -1,6 +1,5 @@
 """Label lines of other tools, and what a yaml says besides: from the scan over the plan to the audit."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,8 @@ from planbalance.relocate import relocate
 from planbalance.report.found import as_found
 from planbalance.report.scan import scan_document, scan_text
 from planbalance.report.verify import verify_document, verify_text
-from tests.builders import mixed_volumes, picture_bytes, write, yolo_tree
+from tests.audit.built import real_pictures
+from tests.builders import mixed_volumes, write, yolo_tree
 from tests.cli.command import run
 
 BOX = b"0 0.5 0.5 0.1 0.2\n"
@@ -25,11 +25,10 @@ CONFIDENCE = b"0 0.684115 0.800463 0.153646 0.0935185 0.575787\n"
 OVER = (b"0 0.95 0.5 0.1000001 0.2\n", b"0 0.5 1.004 0.2 0.2\n", b"0 -0.0000004 0.5 0.2 0.2\n")
 
 
-def dataset(root: Path, labels: tuple[bytes, ...], more: str = "", *, split: str = "train") -> Path:
+def dataset(root: Path, labels: tuple[bytes, ...], more: str = "") -> Path:
     """Write a dataset of real pictures; its positive slices get the labels in turn."""
-    yolo_tree(root, mixed_volumes(6, 8, smallest=3, largest=5), names=None, images=f"images/{split}")
-    for image in sorted((root / "images").rglob("*.png")):
-        image.write_bytes(picture_bytes(image.name))
+    yolo_tree(root, mixed_volumes(6, 8, smallest=3, largest=5), names=None, images="images/train")
+    real_pictures(root)
     positive = [path for path in sorted((root / "labels").rglob("*.txt")) if path.read_bytes()]
     for number, path in enumerate(positive):
         path.write_bytes(labels[number % len(labels)])
@@ -156,7 +155,7 @@ def test_a_page_draws_the_boxes_of_labels_with_keypoints(tmp_path: Path) -> None
     run("report", tmp_path / "out", "--html", tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
     assert made.audit is not None
-    assert re.search(r"<polygon|<path", page)
+    assert '<polygon class="edge" points="4.0,4.0 6.0,4.0 6.0,6.0 4.0,6.0">' in page
 
 
 # ---- further keys ---------------------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ def planned(root: Path, where: Path) -> Any:
 
 def problems(document: Mapping[str, Any], kind: str) -> list[dict[str, str]]:
     """Return the problems of one kind, of a scan or of an audit's view of the trainers."""
-    found = document.get("problems") or next(c["problems"] for c in document["checks"] if c["name"] == "trainers")
+    found = document["problems"] if "problems" in document else trainers(document)["problems"]
     return [problem for problem in found if problem["kind"] == kind]
 
 
