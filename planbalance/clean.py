@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 
 from planbalance import fs, lock_owner
+from planbalance.dataset_files import OWN_FOLDER
 from planbalance.errors import IncompleteError, InputError, PlanError
 from planbalance.text import error_text
 
@@ -103,7 +104,7 @@ def _own_files(path: str) -> tuple[dict[str, Any], str | None, float]:
         return {}, None, changed
     own = -1
     try:
-        own = tree.folder(fs.OWN)
+        own = tree.folder(OWN_FOLDER)
         journals = [name for name in fs.list_folder(own) if name.startswith(fs.JOURNAL)]  # one, or one of each shard
         changed = max((fs.facts(name, own).st_mtime for name in journals), default=changed)
         signature = fs.lock_holder(own)
@@ -137,7 +138,7 @@ def _content(path: str) -> tuple[int, int]:
     except OSError:
         return 0, 0
     try:
-        return fs.count_below(tree.fd, leave_out=(fs.OWN,))
+        return fs.count_below(tree.fd, leave_out=(OWN_FOLDER,))
     finally:
         tree.close()
 
@@ -158,11 +159,11 @@ def remove_partial(partial: PartialBuild) -> None:
         raise _not_removed(path, error) from None
     own = -1
     try:
-        own = tree.folder(fs.OWN, make=not fs.list_folder(tree.fd))
+        own = tree.folder(OWN_FOLDER, make=not fs.list_folder(tree.fd))
         _empty_and_remove(path, tree, own)
     except FileNotFoundError:
         raise PlanError(
-            f"{path} is in the way but holds no {fs.OWN} folder: planbalance did not make it.",
+            f"{path} is in the way but holds no {OWN_FOLDER} folder: planbalance did not make it.",
             kind="not-a-partial-build",
             hint="Look into it, and remove it by hand.",
             paths=[path],
@@ -186,8 +187,8 @@ def _empty_and_remove(path: str, tree: fs.Tree, own: int) -> None:
             paths=[path],
         ) from None
     try:
-        fs.remove_below(tree.fd, spare=(fs.OWN,))
-        fs.remove_tree(tree.fd, fs.OWN)  # last: what is left of a removal that is cut off is still known as ours
+        fs.remove_below(tree.fd, spare=(OWN_FOLDER,))
+        fs.remove_tree(tree.fd, OWN_FOLDER)  # last: what is left of a removal that is cut off is still known as ours
         fs.remove_empty_folder(path)
     finally:
         lock.release()

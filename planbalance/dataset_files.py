@@ -1,4 +1,4 @@
-"""Make the files at the root of a dataset: dataset.yaml, metadata, hyperparameters; and the training commands."""
+"""The files at the root of a dataset: their names and content; and the training commands."""
 
 import re
 import shlex
@@ -10,6 +10,17 @@ import orjson
 
 from planbalance.model import SPLITS, Operation, PlanHeader, Split
 from planbalance.planfile import Facts, KeptSlices
+
+# Their names, relative to the dataset's folder. What else lies at the root are the lists of `--mode list`.
+DATASET_YAML: Final = "dataset.yaml"
+METADATA: Final = "balanced_dataset_metadata.json"
+HYP_FOLDER: Final = "hyps"
+HYP: Final = f"{HYP_FOLDER}/hyp.balanced.yaml"
+MANIFEST: Final = "manifest-sha256.txt"
+OWN_FOLDER: Final = ".planbalance"  # planbalance's own files, in a staging folder and in a dataset
+PLAN: Final = f"{OWN_FOLDER}/plan.json"
+RECEIPT: Final = f"{OWN_FOLDER}/receipt.json"
+RECEIPT_SCHEMA: Final = "planbalance/receipt/1"
 
 # How the planner's warning about suffixes begins; such a dataset gets no training commands.
 UNREAD_SUFFIXES: Final = "Stock YOLOv5 and Ultralytics do not read"
@@ -58,6 +69,11 @@ _HYPERPARAMETERS: Final[Mapping[str, str]] = {
 _YOLOV5_ONLY: Final = frozenset("box cls obj cls_pw obj_pw iou_t anchor_t label_smoothing fl_gamma".split())  # noqa: SIM905 - reads better
 
 
+def list_name(split: Split) -> str:
+    """Return the name of a split's list of images, in a dataset of `--mode list`."""
+    return f"{split}.txt"
+
+
 def class_word(names: Sequence[str] | None) -> str | None:
     """Return the key word for positive slices in the metadata, such as `tear`, or None where there can be none.
 
@@ -85,7 +101,7 @@ def dataset_yaml(header: PlanHeader, output: str, *, listed: bool = False) -> by
     for split in SPLITS:
         source: Split = "train" if split == "val" and not _holds(header, "val") else split
         if _holds(header, source):
-            lines.append(f"{split}: {f'{source}.txt' if listed else f'images/{source}'}")
+            lines.append(f"{split}: {list_name(source) if listed else f'images/{source}'}")
     if header.names is not None:
         lines += [f"nc: {len(header.names)}", "names:" if header.names else "names: {}"]
         lines += [f"  {index}: {_quoted(name)}" for index, name in enumerate(header.names)]

@@ -31,14 +31,11 @@ from planbalance.lock_owner import has_ended
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-# The folder of the tool's own files, in the staging folder and in the output.
-OWN: Final = ".planbalance"
+# Files of a build, in `.planbalance/` of its staging folder.
 LOCK: Final = "lock"
 HEADER: Final = "staging.json"
 JOURNAL: Final = "journal"
 README: Final = "README"
-PLAN: Final = "plan.json"
-RECEIPT: Final = "receipt.json"
 PARTIAL_SUFFIX: Final = ".planbalance-partial"
 # How the name of a shard's file begins until it is whole. No suffix: no trainer takes it for an image.
 TEMPORARY: Final = ".planbalance-new-"

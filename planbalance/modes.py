@@ -70,3 +70,8 @@ MODE_TABLE: Final[Mapping[Mode, ModeTraits]] = {
     ),
 }
 MODES: Final[tuple[Mode, ...]] = tuple(MODE_TABLE)
+
+
+def known_mode(value: object) -> Mode | None:
+    """Return the mode that a value of a file names; None where it names none."""
+    return next((mode for mode in MODES if mode == value), None)

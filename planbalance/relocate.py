@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 import yaml
 
-from planbalance import fs
+from planbalance import dataset_files, fs
 from planbalance.errors import IncompleteError, InputError
 from planbalance.model import SPLITS
 from planbalance.text import error_text
@@ -222,7 +222,7 @@ def _set_list(tree: fs.Tree, name: str, pairs: Pairs) -> int:
 
 def _update_receipt(tree: fs.Tree, root: str, pairs: Pairs) -> None:
     try:
-        own = tree.folder(fs.OWN)
+        own = tree.folder(dataset_files.OWN_FOLDER)
     except (FileNotFoundError, NotADirectoryError):
         return
     try:
@@ -235,14 +235,14 @@ def _update_receipt(tree: fs.Tree, root: str, pairs: Pairs) -> None:
             changed["map_input"] = [*earlier, *(list(pair) for pair in pairs if list(pair) not in earlier)]
         if changed != receipt:
             data = orjson.dumps(changed, option=orjson.OPT_INDENT_2) + b"\n"
-            fs.write_replacing(fs.RECEIPT, own, data)
+            fs.write_replacing(os.path.basename(dataset_files.RECEIPT), own, data)
     finally:
         fs.close(own)
 
 
 def _receipt(own: int) -> dict[str, Any] | None:
     try:
-        receipt = orjson.loads(fs.read_source(fs.RECEIPT, own, _LIMIT))
+        receipt = orjson.loads(fs.read_source(os.path.basename(dataset_files.RECEIPT), own, _LIMIT))
     except (FileNotFoundError, orjson.JSONDecodeError):
         return None
     return receipt if isinstance(receipt, dict) else None

@@ -7,14 +7,6 @@ from typing import Any, Final
 import orjson
 import yaml
 
-DATASET_YAML: Final = "dataset.yaml"
-METADATA: Final = "balanced_dataset_metadata.json"
-HYPS: Final = "hyps/hyp.balanced.yaml"
-MANIFEST: Final = "manifest-sha256.txt"
-OWN_FOLDER: Final = ".planbalance"
-PLAN: Final = f"{OWN_FOLDER}/plan.json"
-RECEIPT: Final = f"{OWN_FOLDER}/receipt.json"
-
 _SUM_LINE: Final = re.compile(rb"(\\?)([0-9a-f]{64}) [ *]([^\n]+)\Z")
 _PLAIN_LINES: Final = re.compile(rb"(?:[0-9a-f]{64}  [^\r\n]++\n)*+")
 _ESCAPES: Final = {rb"\n": b"\n", rb"\r": b"\r", rb"\\": b"\\"}

@@ -29,7 +29,7 @@ from planbalance.audit.checks.files import check_lists, check_unexpected_files
 from planbalance.audit.checks.leaks import ImageLookup, overlap_checks
 from planbalance.audit.checks.trainers import planned_view, stale_caches
 from planbalance.audit.dispatch import SlicePass
-from planbalance.audit.documents import DATASET_YAML, HYPS, MANIFEST, METADATA, Manifest
+from planbalance.audit.documents import Manifest
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.partial_result import PartialResult
 from planbalance.audit.pictures import blank_at, fingerprinter
@@ -39,6 +39,7 @@ from planbalance.audit.slice_facts import ReadOptions
 from planbalance.audit.slices import SliceJudge, judge_in_threads
 from planbalance.audit.trainer_loading import loads_of
 from planbalance.audit.volumes import planned_volumes, with_note
+from planbalance.dataset_files import DATASET_YAML, HYP, MANIFEST, METADATA
 from planbalance.executor.processes import available_cores
 from planbalance.labels import KPT_SHAPE, keypoints_of, overshoot_sentence
 from planbalance.model import SPLITS, Check, Progress, SlicesPerVolume, Split
@@ -162,7 +163,7 @@ def _documents(dataset: PlannedDataset) -> Iterator[str]:
     """Yield what stands beside the slices by plan."""
     yield from (DATASET_YAML, METADATA)
     if dataset_files.hyp_yaml(dataset.header) is not None:
-        yield HYPS
+        yield HYP
     if wants_manifest(dataset):
         yield MANIFEST
     if not dataset.traits.places_files:

@@ -2,23 +2,23 @@
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, get_args
+from typing import Final, NamedTuple
 
 from planbalance.audit.check_builder import CheckBuilder
 from planbalance.audit.check_table import PLAN_CHECK
-from planbalance.audit.documents import DATASET_YAML, OWN_FOLDER, PLAN, RECEIPT, UnreadableDocumentError, json_value
+from planbalance.audit.documents import UnreadableDocumentError, json_value
 from planbalance.audit.file_facts import look, read_small
+from planbalance.dataset_files import DATASET_YAML, OWN_FOLDER, PLAN, RECEIPT, RECEIPT_SCHEMA
 from planbalance.destination import Destinations
 from planbalance.errors import InputError, PlanError
 from planbalance.model import SPLITS, Operation, PlanHeader
-from planbalance.modes import MODE_TABLE, Mode, ModeTraits
+from planbalance.modes import MODE_TABLE, Mode, ModeTraits, known_mode
 from planbalance.planstore import PlanFile
 
 Pairs = tuple[tuple[str, str], ...]
 
 # A pair such as (/a, /a/a) leads on for ever.
 _MOST_PLACES: Final = 64
-_MODES: Final[tuple[Mode, ...]] = get_args(Mode)
 _PARTIAL = ".planbalance-partial"
 _DEFAULT_PLAN: Final = "plan.json"
 _RECEIPT_BYTES = 1 << 20
@@ -55,9 +55,9 @@ def parse_receipt(data: bytes) -> Receipt:
         UnreadableDocumentError: it is not one.
     """
     value = json_value(data)
-    if value.get("schema") != "planbalance/receipt/1":
+    if value.get("schema") != RECEIPT_SCHEMA:
         raise UnreadableDocumentError("is not a receipt")
-    mode = next((mode for mode in _MODES if mode == value.get("mode")), None)
+    mode = known_mode(value.get("mode"))
     if mode is None:
         raise UnreadableDocumentError("names no mode that is known")
     texts = {key: _text(value.get(key, "")) for key in ("digest", "labels", "checksum", "output")}

@@ -16,13 +16,13 @@ from typing import Any, Final
 import orjson
 
 from planbalance import fs
-from planbalance.audit.documents import OWN_FOLDER
 from planbalance.audit.fingerprint import Fingerprint, FingerprintResult
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.partial_result import Newest, PartialResult
 from planbalance.audit.planned_dataset import PlannedDataset
 from planbalance.audit.slice_statistics import ImageHashes, SliceRecord, SliceStatistics
 from planbalance.audit.trainer_loading import Loads
+from planbalance.dataset_files import OWN_FOLDER
 from planbalance.errors import IncompleteError
 from planbalance.model import Overshoot, Problem
 from planbalance.shards import RULE, Shard, cut

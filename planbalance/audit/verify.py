@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from planbalance.audit.check_builder import CheckBuilder, noted
 from planbalance.audit.checks.against import against_check
-from planbalance.audit.documents import PLAN
 from planbalance.audit.leak_counts import Leak
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.partial_result import PartialResult
@@ -13,6 +12,7 @@ from planbalance.audit.planned import audit_planned
 from planbalance.audit.planned_dataset import find_folder, find_planned_dataset, open_named
 from planbalance.audit.result import DatasetResult, NamesRead
 from planbalance.audit.summary import sentence
+from planbalance.dataset_files import PLAN
 from planbalance.decode import quiet_decoders
 from planbalance.errors import PlanError, UsageError
 from planbalance.model import SPLITS, Audit, Check, Problem, Progress, Silent, SplitCount

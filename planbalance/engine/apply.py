@@ -11,7 +11,7 @@ from planbalance.engine.job import takes_sums
 from planbalance.engine.journal import JournalFile
 from planbalance.engine.metadata_files import NamedSums, count_files, finish_metadata, write_metadata
 from planbalance.engine.resume import ConfirmedWork, ImageSums, confirm
-from planbalance.engine.schedule import missing_ranges
+from planbalance.engine.schedule import count_operations, missing_ranges
 from planbalance.engine.staging import Staging, publish
 from planbalance.model import Outcome
 from planbalance.modes import MODE_TABLE
@@ -32,7 +32,7 @@ async def build(context: Context) -> Outcome:
         try:
             earlier = await context.step(lambda: _earlier_work(context, staging, journal, sums))
             left = missing_ranges(job.plan.header.blocks, earlier.done)
-            resumed = context.placed = job.slices - sum(part.stop - part.start for part in left)
+            resumed = context.placed = job.slices - count_operations(left)
             if resumed:
                 await context.step(
                     lambda: preflight.refuse_space(
@@ -64,8 +64,7 @@ def _earlier_work(context: Context, staging: Staging, journal: JournalFile, sums
     job = context.job
     records = journal.read_earlier(job.plan.header.blocks, with_sums=sums is not None)
     if sums is not None:
-        for record in records:
-            sums.add(record.ranges, record.sums)
+        sums.add_records(records)
     return confirm(job, context.mode, staging.tree, records)
 
 

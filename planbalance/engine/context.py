@@ -22,6 +22,7 @@ from planbalance.engine.errors import FileErrors, broken_off
 from planbalance.engine.job import Job, command
 from planbalance.engine.placer import BatchResult, SharedFlags
 from planbalance.engine.placer_pool import PlacerPool, PlacingSettings
+from planbalance.engine.schedule import count_operations
 from planbalance.engine.staging import Staging
 from planbalance.errors import InterruptedRunError
 from planbalance.model import Outcome, Progress
@@ -158,7 +159,7 @@ class Context:
         """Add the result of a batch."""
         self.progress.advance(result.count, result.copied)
         self.copied += result.copied
-        self.placed += sum(part.stop - part.start for part in result.done)
+        self.placed += count_operations(result.done)
         self.errors.add(result.errors)
         if self.errors.stale:
             self.flags.only_check = True

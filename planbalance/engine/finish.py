@@ -4,21 +4,30 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import anyio
 import anyio.to_thread
 
 from planbalance import fs
+from planbalance.dataset_files import OWN_FOLDER
 from planbalance.destination import Destination, label_of
 from planbalance.engine import preflight
 from planbalance.engine.context import Context
 from planbalance.engine.job import Job, command, takes_sums
 from planbalance.engine.metadata_files import count_files, finish_metadata, write_metadata
 from planbalance.engine.resume import ImageSums, PlacedNames
-from planbalance.engine.schedule import Range, missing_ranges
+from planbalance.engine.schedule import Range, missing_ranges, ranges_by_block
 from planbalance.engine.shard import ShardJournals
-from planbalance.engine.staging import SEEN_SECONDS, Staging, publish, read_header, refuse_other, shards_of
+from planbalance.engine.staging import (
+    SEEN_SECONDS,
+    Staging,
+    effective_mode,
+    publish,
+    read_header,
+    refuse_other,
+    shards_of,
+)
 from planbalance.errors import IncompleteError
 from planbalance.executor.threads import batched, run_in_threads
 from planbalance.model import Outcome
@@ -122,12 +131,11 @@ def _refuse_missing(job: Job) -> None:
         if header is None:
             raise _nothing_begun(job)
         refuse_other(job, header)
-        own = tree.folder(fs.OWN)
+        own = tree.folder(OWN_FOLDER)
         total = shards_of(header)
-        mode: Any = header.get("way")
-        if missing := _by_journals(
-            job, own, cut(job.plan.header.blocks, total), ShardsDone(None, takes_sums(job, mode))
-        ):
+        with_sums = takes_sums(job, effective_mode(header) or job.options.mode)
+        ranges = cut(job.plan.header.blocks, total)
+        if missing := _by_journals(job, own, ranges, ShardsDone(None, with_sums)):
             raise _missing(job, missing, total)
     finally:
         if own >= 0:
@@ -141,17 +149,16 @@ def _by_journals(job: Job, own: int, ranges: Sequence[range], done: ShardsDone) 
     missing = []
     for number, run in enumerate(ranges, start=1):
         blocks = job.plan.header.blocks[run.start : run.stop]
-        recorded: dict[int, list[tuple[int, int]]] = {}
+        recorded: list[Range] = []
         for journal in journals.of(Shard(number, len(ranges)), blocks):
             done.tools.add(journal.tool)
             done.hosts.add(journal.host)
             for record in journal.records:
-                for part in record.ranges:
-                    recorded.setdefault(part.block, []).append((part.start, part.stop))
+                recorded += record.ranges
                 if done.sums is not None:
                     whole = [part._replace(block=part.block + run.start) for part in record.ranges]
                     done.sums.add(whole, record.sums)
-        if missing_ranges(blocks, recorded):
+        if missing_ranges(blocks, ranges_by_block(recorded)):
             missing.append(number)
     return missing
 

@@ -10,11 +10,6 @@ _IMAGES: Final = "/images/"
 _LABELS: Final = "/labels/"
 
 
-def list_name(split: Split) -> str:
-    """Return the name of a split's list."""
-    return f"{split}.txt"
-
-
 class ListedBlock(NamedTuple):
     """One block's part of the lists, which is of one split.
 

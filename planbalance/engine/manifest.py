@@ -11,7 +11,6 @@ from planbalance.destination import Destinations, label_path
 from planbalance.fs import NOTHING_SHA256
 from planbalance.model import Operation
 
-MANIFEST: Final = "manifest-sha256.txt"
 _DIGITS: Final = 64
 
 

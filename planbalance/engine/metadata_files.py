@@ -4,27 +4,19 @@ All but the manifest depend on the plan alone, so they are written while slices 
 saves fifty round trips.
 """
 
+import os.path
 from collections.abc import Iterable
-from typing import Final
 
 import orjson
 
 from planbalance import dataset_files, fs
 from planbalance.engine.context import Context
 from planbalance.engine.job import Job, takes_sums
-from planbalance.engine.list_mode import list_name
-from planbalance.engine.manifest import MANIFEST, in_order, lines_of
+from planbalance.engine.manifest import in_order, lines_of
 from planbalance.engine.resume import ImageSums
 from planbalance.engine.staging import Staging
 from planbalance.model import Split
 from planbalance.modes import MODE_TABLE, Mode
-
-RECEIPT_SCHEMA: Final = "planbalance/receipt/1"
-METADATA: Final = "balanced_dataset_metadata.json"
-DATASET: Final = "dataset.yaml"
-HYPS: Final = "hyps"
-HYP: Final = "hyp.balanced.yaml"
-
 
 # (path, SHA-256 in hex) of what the manifest names.
 NamedSums = list[tuple[str, str]]
@@ -37,23 +29,22 @@ def write_metadata(job: Job, staging: Staging, mode: Mode) -> NamedSums:
     """
     header, root = job.plan.header, staging.tree.fd
     metadata = dataset_files.metadata_of(header, job.stats.kept())
-    _write_anew(METADATA, root, (metadata,))
-    _write_anew(
-        DATASET, root, (dataset_files.dataset_yaml(header, job.output, listed=not MODE_TABLE[mode].places_files),)
-    )
+    _write_anew(dataset_files.METADATA, root, (metadata,))
+    yaml = dataset_files.dataset_yaml(header, job.output, listed=not MODE_TABLE[mode].places_files)
+    _write_anew(dataset_files.DATASET_YAML, root, (yaml,))
     for split, lines in _lists(job).items():
-        _write_anew(list_name(split), root, map(str.encode, lines))
-    named = {METADATA: metadata}
+        _write_anew(dataset_files.list_name(split), root, map(str.encode, lines))
+    named = {dataset_files.METADATA: metadata}
     hyp = dataset_files.hyp_yaml(header)
     if hyp is not None:
-        folder = staging.tree.folder(HYPS, make=True)
+        folder = staging.tree.folder(dataset_files.HYP_FOLDER, make=True)
         try:
-            _write_anew(HYP, folder, (hyp,))
+            _write_anew(os.path.basename(dataset_files.HYP), folder, (hyp,))
         finally:
             fs.close(folder)
-        named[f"{HYPS}/{HYP}"] = hyp
-    _write_anew(fs.PLAN, staging.own, job.plan.parts())
-    _write_anew(fs.RECEIPT, staging.own, (_receipt(job, mode),))
+        named[dataset_files.HYP] = hyp
+    _write_anew(os.path.basename(dataset_files.PLAN), staging.own, job.plan.parts())
+    _write_anew(os.path.basename(dataset_files.RECEIPT), staging.own, (_receipt(job, mode),))
     return [(path, fs.hash_bytes(data)) for path, data in named.items()]
 
 
@@ -62,7 +53,7 @@ def finish_metadata(context: Context, staging: Staging, metadata: NamedSums, sum
     blocks = None if sums is None else list(context.pool.manifest(sums.by_block))
     context.pool.dismiss()
     if blocks is not None:
-        _write_anew(MANIFEST, staging.tree.fd, in_order((lines_of(metadata), *blocks)))
+        _write_anew(dataset_files.MANIFEST, staging.tree.fd, in_order((lines_of(metadata), *blocks)))
 
 
 def count_files(job: Job, mode: Mode) -> int:
@@ -90,7 +81,7 @@ def _lists(job: Job) -> dict[Split, list[str]]:
 def _receipt(job: Job, mode: Mode) -> bytes:
     options = job.options
     receipt = {
-        "schema": RECEIPT_SCHEMA,
+        "schema": dataset_files.RECEIPT_SCHEMA,
         "digest": job.plan.header.digest,
         "mode": mode,
         "labels": options.labels,

@@ -6,16 +6,16 @@ import shlex
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
-from planbalance import fs, path_safety
+from planbalance import dataset_files, fs, path_safety
 from planbalance.engine.errors import FULL, advice, reason
 from planbalance.engine.job import Job
 from planbalance.engine.placer import place_unchecked
 from planbalance.engine.placer_pool import PlacerPool
-from planbalance.engine.staging import PROBE, Staging, refuse_other_there
+from planbalance.engine.staging import PROBE, Staging, effective_mode, refuse_other_there
 from planbalance.errors import IncompleteError, PlanError
 from planbalance.model import Operation
 from planbalance.modes import MODE_TABLE, Mode
@@ -104,7 +104,7 @@ def _refuse_mount_point(job: Job) -> None:
 
 def _receipt_digest(output: str) -> str | None:
     try:
-        receipt = orjson.loads(fs.read_path(f"{output}/{fs.OWN}/{fs.RECEIPT}", _RECEIPT_LIMIT))
+        receipt = orjson.loads(fs.read_path(f"{output}/{dataset_files.RECEIPT}", _RECEIPT_LIMIT))
     except (OSError, orjson.JSONDecodeError):
         return None
     digest = receipt.get("digest") if isinstance(receipt, dict) else None
@@ -211,8 +211,8 @@ def settle_mode(job: Job, staging: Staging) -> tuple[Mode, str | None]:
     """
     mode = job.options.mode
     if staging.header is not None:
-        effective_mode: Any = staging.header.get("way", mode)
-        return effective_mode, _fallback_warning(job, None) if effective_mode != mode else None
+        effective = effective_mode(staging.header) or mode
+        return effective, _fallback_warning(job, None) if effective != mode else None
     refusal = _try_all(job, mode, staging) if MODE_TABLE[mode].may_be_refused else None
     if refusal is None:
         return mode, None

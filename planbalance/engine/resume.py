@@ -7,7 +7,7 @@ from planbalance import fs
 from planbalance.destination import Destination, Destinations, label_of
 from planbalance.engine.job import Job
 from planbalance.engine.journal import SUM_BYTES, Record
-from planbalance.engine.schedule import Range
+from planbalance.engine.schedule import Range, ranges_by_block
 from planbalance.model import Operation
 from planbalance.modes import MODE_TABLE, Mode
 
@@ -26,6 +26,11 @@ class ImageSums:
             start = SUM_BYTES * part.start
             self.by_block[part.block][start : start + length] = sums[at : at + length]
             at += length
+
+    def add_records(self, records: Iterable[Record]) -> None:
+        """Add the sums of finished batches that a journal lists."""
+        for record in records:
+            self.add(record.ranges, record.sums)
 
     def of(self, ranges: Iterable[Range]) -> bytes:
         """Return the sums of ranges, end to end."""
@@ -46,16 +51,13 @@ class ConfirmedWork(NamedTuple):
 
 def confirm(job: Job, mode: Mode, tree: fs.Tree, records: Sequence[Record]) -> ConfirmedWork:
     """Compare what the records say with the names in the folders."""
-    recorded: dict[int, list[Range]] = {}
-    for record in records:
-        for part in record.ranges:
-            recorded.setdefault(part.block, []).append(part)
+    recorded = ranges_by_block(part for record in records for part in record.ranges)
     names = PlacedNames(job, mode, tree)
     done: dict[int, list[tuple[int, int]]] = {}
     gone: list[Range] = []
     for block, parts in sorted(recorded.items()):
         there = names.there(job.plan.header.blocks[block].folder, job.plan.read_block(block))
-        positions = {at for part in parts for at in range(part.start, part.stop)}
+        positions = {at for start, stop in parts for at in range(start, stop)}
         runs = _runs({at for at in positions if there[at]})
         if runs:
             done[block] = runs

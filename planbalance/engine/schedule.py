@@ -7,7 +7,7 @@ wait for, so source folders only decide between destinations that deserve the ne
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from heapq import heappop, heappush, heapreplace
 from typing import Final, NamedTuple
 
@@ -29,6 +29,19 @@ class Range(NamedTuple):
 
 Batch = tuple[Range, ...]
 Done = Mapping[int, Sequence[tuple[int, int]]]
+
+
+def ranges_by_block(ranges: Iterable[Range]) -> dict[int, list[tuple[int, int]]]:
+    """Return ranges as (start, stop), per block."""
+    found: dict[int, list[tuple[int, int]]] = {}
+    for block, start, stop in ranges:
+        found.setdefault(block, []).append((start, stop))
+    return found
+
+
+def count_operations(ranges: Iterable[Range]) -> int:
+    """Return how many operations there are in ranges."""
+    return sum(part.stop - part.start for part in ranges)
 
 
 def missing_ranges(blocks: Sequence[Block], done: Done) -> list[Range]:

@@ -17,7 +17,7 @@ from planbalance.engine.dispatcher import Dispatcher
 from planbalance.engine.job import Job, takes_sums
 from planbalance.engine.journal import JournalFile, Record, line, opening, read_journal
 from planbalance.engine.resume import ConfirmedWork, ImageSums, confirm
-from planbalance.engine.schedule import Range, missing_ranges
+from planbalance.engine.schedule import Range, count_operations, missing_ranges, ranges_by_block
 from planbalance.engine.staging import Staging
 from planbalance.lock_owner import Node
 from planbalance.model import Block, Outcome
@@ -44,7 +44,7 @@ async def build_shard(context: Context) -> Outcome:
         try:
             earlier = await context.step(lambda: _earlier_work(context, staging, sums))
             left = missing_ranges(job.plan.header.blocks, earlier.done)
-            resumed = context.placed = job.slices - sum(part.stop - part.start for part in left)
+            resumed = context.placed = job.slices - count_operations(left)
             await context.step(
                 lambda: preflight.refuse_space(job, context.mode, job.staging, share_left=1 - resumed / job.slices)
             )
@@ -70,10 +70,7 @@ def _is_done(context: Context, staging: Staging, *, with_sums: bool) -> bool:
     blocks = job.plan.header.blocks
     journals = ShardJournals(job, staging.own, with_sums=with_sums).of(shard, blocks, _NO_NODE)
     records = [record for journal in journals for record in journal.records]
-    recorded: dict[int, list[tuple[int, int]]] = {}
-    for part in (part for record in records for part in record.ranges):
-        recorded.setdefault(part.block, []).append((part.start, part.stop))
-    if missing_ranges(blocks, recorded):
+    if missing_ranges(blocks, ranges_by_block(part for record in records for part in record.ranges)):
         return False
     return not confirm(job, context.mode, staging.tree, records).gone
 
@@ -85,8 +82,7 @@ def _earlier_work(context: Context, staging: Staging, sums: ImageSums | None) ->
     journals = ShardJournals(job, staging.own, with_sums=sums is not None).of(shard, job.plan.header.blocks)
     records = [record for journal in journals for record in journal.records]
     if sums is not None:
-        for record in records:
-            sums.add(record.ranges, record.sums)
+        sums.add_records(records)
     return confirm(job, context.mode, staging.tree, records)
 
 

@@ -15,11 +15,11 @@ from typing import Any, Final, Self
 
 import orjson
 
-from planbalance import fs, lock_owner
+from planbalance import dataset_files, fs, lock_owner
 from planbalance.engine.errors import advice, reason
 from planbalance.engine.job import PINNED, ApplyOptions, Job, command, make_job
 from planbalance.errors import IncompleteError, PlanError, UsageError
-from planbalance.modes import MODE_TABLE
+from planbalance.modes import MODE_TABLE, Mode, known_mode
 from planbalance.options.declare import spelled
 from planbalance.planstore import PlanFile
 from planbalance.shards import RULE, Shard
@@ -69,7 +69,7 @@ def pins(job: Job) -> dict[str, Any]:
 def read_header(tree: fs.Tree) -> dict[str, Any] | None:
     """Return a staging folder's header; None where there is none. Raises PlanError where it is not one."""
     try:
-        own = tree.folder(fs.OWN)
+        own = tree.folder(dataset_files.OWN_FOLDER)
     except FileNotFoundError:
         return None
     try:
@@ -145,6 +145,11 @@ def shards_of(header: Mapping[str, Any]) -> int:
     return total if isinstance(total, int) and total > 0 else 0
 
 
+def effective_mode(header: Mapping[str, Any]) -> Mode | None:
+    """Return how the images of a partial build are placed: as asked for, or after a fallback."""
+    return known_mode(header.get("way"))
+
+
 def _shown(value: object) -> str:
     if isinstance(value, list):
         return " ".join("=".join(map(str, pair)) for pair in value) or "(none)"
@@ -154,7 +159,8 @@ def _shown(value: object) -> str:
 def pinned_command(job: Job, header: Mapping[str, Any]) -> str:
     """Return the command that goes on with a partial build."""
     pinned = {name: header[name] for name in PINNED if isinstance(header.get(name), str)}
-    if any(traits.pins_inputs for mode, traits in MODE_TABLE.items() if mode == header.get("mode")):
+    mode = known_mode(header.get("mode"))
+    if mode is not None and MODE_TABLE[mode].pins_inputs:
         pairs = header.get("map_input")
         pinned["map_input"] = tuple((str(a), str(b)) for a, b in pairs) if isinstance(pairs, list) else ()
     total = shards_of(header)
@@ -255,7 +261,7 @@ class Staging:
         tree = fs.Tree(path)
         own = -1
         try:
-            own = tree.folder(fs.OWN, make=True)
+            own = tree.folder(dataset_files.OWN_FOLDER, make=True)
             lock = fs.Lock(own, _signature(job), shared=job.options.shard is not None)
         except fs.LockHeldError as held:
             _close(tree, own)
@@ -299,14 +305,14 @@ class Staging:
         return None
 
     def _anything_else(self) -> bool:
-        return set(fs.list_folder(self.tree.fd)) != {fs.OWN} or any(
+        return set(fs.list_folder(self.tree.fd)) != {dataset_files.OWN_FOLDER} or any(
             not name.startswith(_PREPARATIONS) for name in fs.list_folder(self.own)
         )
 
     def clear(self) -> None:
         """Remove everything but the lock; the header last, so that an interrupted removal is still known as ours."""
-        fs.remove_below(self.tree.fd, spare=(fs.OWN,))
-        fs.remove_tree(self.tree.fd, fs.OWN, spare=(fs.LOCK, fs.HEADER))
+        fs.remove_below(self.tree.fd, spare=(dataset_files.OWN_FOLDER,))
+        fs.remove_tree(self.tree.fd, dataset_files.OWN_FOLDER, spare=(fs.LOCK, fs.HEADER))
         with suppress(FileNotFoundError):
             fs.unlink(fs.HEADER, self.own)
         self.header = None
@@ -343,7 +349,7 @@ class Staging:
         """Release the lock. Where nothing was begun, the folder and the parents made for it are removed."""
         if self.header is None and self.tree.fd >= 0 and self._lock.alone() and not self._not_ours_alone():
             with suppress(OSError):
-                fs.remove_tree(self.tree.fd, fs.OWN)
+                fs.remove_tree(self.tree.fd, dataset_files.OWN_FOLDER)
                 fs.remove_empty_folder(self.path)
                 _unmake([path for path in self._made if path != self.path])
         self.close()
@@ -409,7 +415,7 @@ def _held_error(path: str, signature: bytes) -> IncompleteError:
     if lock_owner.has_ended(signature):
         hint = (
             "it has ended, but the file system still keeps its lock (of a node that died): wait until it is given up, "
-            f"or remove {path}/{fs.OWN}/{fs.LOCK} and run this command again"
+            f"or remove {path}/{dataset_files.OWN_FOLDER}/{fs.LOCK} and run this command again"
         )
     return IncompleteError(
         f"Another apply is building {path}: {lock_owner.describe(signature)}", kind="locked", hint=hint, paths=[path]
@@ -467,6 +473,7 @@ def _sync_parent(job: Job) -> None:
 def _remove_own_files(staging: Staging) -> None:
     """Remove the working files from the published folder; what a killed process leaves there is harmless."""
     with suppress(OSError):
-        for name in sorted(fs.list_folder(staging.own).keys() - {fs.PLAN, fs.RECEIPT}):
+        kept = {os.path.basename(path) for path in (dataset_files.PLAN, dataset_files.RECEIPT)}
+        for name in sorted(fs.list_folder(staging.own).keys() - kept):
             with suppress(OSError):
                 fs.unlink(name, staging.own)

@@ -1,15 +1,14 @@
 """What a page is made of: a plan file, or a dataset with the plan that lies in it."""
 
 import os
-from typing import Final, NamedTuple, get_args
+from typing import Final, NamedTuple
 
 import orjson
 
-from planbalance.modes import Mode
+from planbalance.dataset_files import PLAN, RECEIPT
+from planbalance.modes import known_mode
 from planbalance.planstore import PlanFile
 
-PLAN_INSIDE: Final = ".planbalance/plan.json"
-_RECEIPT_INSIDE: Final = ".planbalance/receipt.json"
 _RECEIPT_LIMIT: Final = 1 << 20  # bytes; a receipt is a few lines
 
 
@@ -30,7 +29,7 @@ def open_subject(path: str) -> Subject:
     folder = _dataset_folder(path)
     if folder is None:
         return Subject(PlanFile.open(path), None)
-    inside = f"{folder}/{PLAN_INSIDE}"
+    inside = f"{folder}/{PLAN}"
     return Subject(PlanFile.open(inside) if os.path.lexists(inside) else None, folder)
 
 
@@ -50,13 +49,13 @@ class HowBuilt(NamedTuple):
 def how_built(dataset: str) -> HowBuilt:
     """Return how a dataset was built. Its receipt is as untrusted as the rest of it: unknown words are not told."""
     try:
-        with open(f"{dataset}/{_RECEIPT_INSIDE}", "rb") as file:
+        with open(f"{dataset}/{RECEIPT}", "rb") as file:
             found = orjson.loads(file.read(_RECEIPT_LIMIT))
     except (OSError, ValueError):
         return HowBuilt()
     if not isinstance(found, dict):
         return HowBuilt()
-    mode = next((mode for mode in get_args(Mode) if mode == found.get("mode")), "copy")
+    mode = known_mode(found.get("mode")) or "copy"
     return HowBuilt(mode, "same" if found.get("labels") == "same" else "copy")
 
 
@@ -64,8 +63,8 @@ def _dataset_folder(path: str) -> str | None:
     """Return the dataset that a path names, or None where it names a plan file."""
     if os.path.isdir(path):
         return path
-    if path.endswith("/" + PLAN_INSIDE):
-        return path[: -len(PLAN_INSIDE) - 1]
+    if path.endswith("/" + PLAN):
+        return path[: -len(PLAN) - 1]
     if path.lower().endswith((".yaml", ".yml")) and os.path.isfile(path):
         return os.path.dirname(path)
     return None

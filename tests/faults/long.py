@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from planbalance import api, fs
+from planbalance.dataset_files import OWN_FOLDER
 from planbalance.engine.journal import read_journal
 from planbalance.lock_owner import Node, boot_id
 from planbalance.planstore import PlanFile
@@ -46,7 +47,7 @@ class Long:
     def journalled(self) -> int:
         """Return how many slices the journal says are done."""
         try:
-            data = (Path(fs.partial_path(str(self.output))) / fs.OWN / fs.JOURNAL).read_bytes()
+            data = (Path(fs.partial_path(str(self.output))) / OWN_FOLDER / fs.JOURNAL).read_bytes()
         except FileNotFoundError:
             return 0
         journal = read_journal(data, self.blocks, Node("", boot_id()), with_sums=False)

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from planbalance.audit.check_builder import CheckBuilder, not_checked
 from planbalance.audit.check_table import BALANCE, COUNTS, NOTHING_READ
-from planbalance.audit.documents import METADATA
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.planned_dataset import PlannedDataset
 from planbalance.audit.slice_statistics import Gap, SliceStatistics, gaps
+from planbalance.dataset_files import METADATA
 from planbalance.model import SPLITS, Check, Split
 
 

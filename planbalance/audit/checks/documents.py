@@ -6,10 +6,6 @@ from planbalance import dataset_files
 from planbalance.audit.check_builder import CheckBuilder, not_checked
 from planbalance.audit.check_table import DATASET_YAML_CHECK, HYPS_CHECK, MANIFEST_CHECK, METADATA_CHECK
 from planbalance.audit.documents import (
-    DATASET_YAML,
-    HYPS,
-    MANIFEST,
-    METADATA,
     Manifest,
     UnreadableDocumentError,
     difference,
@@ -20,6 +16,7 @@ from planbalance.audit.documents import (
 from planbalance.audit.file_facts import read_small
 from planbalance.audit.partial_result import PartialResult
 from planbalance.audit.planned_dataset import PlannedDataset, same_place
+from planbalance.dataset_files import DATASET_YAML, HYP, MANIFEST, METADATA
 from planbalance.model import Check
 from planbalance.planfile import Facts, KeptSlices
 
@@ -109,9 +106,9 @@ def hyps_check(dataset: PlannedDataset) -> Check:
     if planned is None:
         return not_checked(HYPS_CHECK, "the plan gives no hyperparameters")
     found = CheckBuilder(HYPS_CHECK)
-    value, expected = _compared(dataset, HYPS, planned, found, "metadata", yaml_value)
+    value, expected = _compared(dataset, HYP, planned, found, "metadata", yaml_value)
     if value is not None and (text := difference(value, expected)):
-        found.error("metadata", HYPS, text)
+        found.error("metadata", HYP, text)
     return found.check()
 
 
@@ -140,7 +137,7 @@ def read_manifest(dataset: PlannedDataset) -> tuple[Manifest | None, CheckBuilde
 
 def check_manifest(dataset: PlannedDataset, manifest: Manifest, result: PartialResult, found: CheckBuilder) -> None:
     """Check that the manifest names what is planned and nothing else, and its sums of what the tool itself wrote."""
-    documents = [METADATA, HYPS] if dataset_files.hyp_yaml(dataset.header) is not None else [METADATA]
+    documents = [METADATA, HYP] if dataset_files.hyp_yaml(dataset.header) is not None else [METADATA]
     of_documents = (manifest.stretch(folder, [name], None) for folder, _, name in map(_parted, documents))
     size = result.in_manifest + sum(of_documents)
     if size == len(manifest.data):  # the very lines of all planned files

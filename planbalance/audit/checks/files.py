@@ -6,13 +6,14 @@ from typing import Final
 from planbalance.audit.check_builder import CheckBuilder
 from planbalance.audit.check_table import FILES, IMAGE_SUMS, LABEL_SUMS, LINKS, SOURCES, FoundProblem
 from planbalance.audit.checks.each_slice import Expected, Proof, slice_check
-from planbalance.audit.documents import OWN_FOLDER, counted_twice, listed_paths
+from planbalance.audit.documents import counted_twice, listed_paths
 from planbalance.audit.file_facts import FileFacts, list_unplanned, read_small
 from planbalance.audit.partial_result import PassResult
 from planbalance.audit.planned_dataset import Pairs, PlannedDataset, reachable
 from planbalance.audit.slice_facts import SliceFacts
 from planbalance.audit.slice_statistics import SliceRecord
 from planbalance.audit.volumes import VolumesByName
+from planbalance.dataset_files import OWN_FOLDER
 from planbalance.model import IMAGE_SUFFIXES, SPLITS, Operation, Problem, Severity, Split
 
 
