@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import orjson
 
+from planbalance.labels import KPT_SHAPE
 from planbalance.model import SPLITS, Operation, PlanHeader, Split
 from planbalance.planfile import Facts, KeptSlices
 
@@ -205,7 +206,7 @@ def train_commands(header: PlanHeader, output: str) -> tuple[dict[str, str | Non
     if reason:
         return {"yolov5": None, "ultralytics": None}, (reason,)
     warnings = []
-    with_keypoints = "kpt_shape" in header.yaml_keys
+    with_keypoints = KPT_SHAPE in header.yaml_keys
     if with_keypoints:
         warnings.append("The labels hold keypoints (kpt_shape): YOLOv5 does not train on them.")
     commands: dict[str, str | None] = {
@@ -240,9 +241,9 @@ def _brackets_close(path: str) -> bool:
 
 def _yolov5(header: PlanHeader, output: str) -> list[str]:
     command = ["python", "train.py", "--img", "640", "--batch", "32", "--epochs", "250"]
-    command += ["--data", f"{output}/dataset.yaml", "--weights", "yolov5n.pt", "--name", "train_balanced_optimized"]
+    command += ["--data", f"{output}/{DATASET_YAML}", "--weights", "yolov5n.pt", "--name", "train_balanced_optimized"]
     if _is_balanced(header):
-        command += ["--hyp", f"{output}/hyps/hyp.balanced.yaml"]
+        command += ["--hyp", f"{output}/{HYP}"]
     command += ["--patience", "50", "--save-period", "10", "--device", "0"]
     if header.names is not None and len(header.names) == 1:
         command += ["--single-cls"]
@@ -250,8 +251,8 @@ def _yolov5(header: PlanHeader, output: str) -> list[str]:
 
 
 def _ultralytics(header: PlanHeader, output: str) -> list[str]:
-    task, model = ("pose", "yolo11n-pose.pt") if "kpt_shape" in header.yaml_keys else ("detect", "yolo11n.pt")
-    command = ["yolo", task, "train", f"data={output}/dataset.yaml", f"model={model}", "imgsz=640", "batch=32"]
+    task, model = ("pose", "yolo11n-pose.pt") if KPT_SHAPE in header.yaml_keys else ("detect", "yolo11n.pt")
+    command = ["yolo", task, "train", f"data={output}/{DATASET_YAML}", f"model={model}", "imgsz=640", "batch=32"]
     command += ["epochs=250", "patience=50", "save_period=10", "device=0", "name=train_balanced_optimized"]
     if header.names is not None and len(header.names) == 1:
         command += ["single_cls=True"]

@@ -18,16 +18,15 @@ from planbalance.model import (
     DOCUMENT_SIZE_LIMIT,
     NO_KEYS,
     SPLITS,
+    YAML_DEPTH,
     Split,
     YamlKeys,
     placeholder_names,
 )
-from planbalance.text import text_fault
+from planbalance.text import has_control, text_fault
 
 _DEPTH_LIMIT: Final = 50
 _TOO_DEEP: Final = f"it is nested more than {_DEPTH_LIMIT} deep"
-# Control characters, but for tabs and newlines, and halves of a surrogate pair.
-_UNCARRIED: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 # `val: true` of a trainer's own settings and `train: 0.7` of a split's ratios name no folder.
 _NO_PLACE: Final = re.compile(r"true|false|[0-9]*\.?[0-9]+%?", re.IGNORECASE)
@@ -41,7 +40,6 @@ _SPLIT_KEYS: Final[Mapping[str, Split]] = {
 # What is carried over, in all.
 _PARTS_LIMIT: Final = 10_000  # values
 _TEXT_LIMIT: Final = 100_000  # letters
-_CARRIED_DEPTH: Final = 8
 _KEY_LIMIT: Final = 200  # letters
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one where PyYAML was built with it
 
@@ -293,7 +291,7 @@ class _Carrier:
     def value(self, value: Value, depth: int) -> Any:  # noqa: ANN401 - JSON
         """Return one value. Raises _NotCarriedError."""
         self._parts += 1
-        if self._parts > _PARTS_LIMIT or depth > _CARRIED_DEPTH:
+        if self._parts > _PARTS_LIMIT or depth > YAML_DEPTH:
             raise _NotCarriedError("it is too large, or nested too deep")
         if isinstance(value, list):
             return [self.value(item, depth + 1) for item in value]
@@ -319,7 +317,7 @@ class _Carrier:
         self._letters += len(text)
         if self._letters > _TEXT_LIMIT:
             raise _NotCarriedError("it is too long")
-        if _UNCARRIED.search(text):
+        if has_control(text):
             raise _NotCarriedError("it holds a control character")
         tag = _RESOLVER.resolve(yaml.ScalarNode, str(text), (True, False)) if isinstance(text, _Plain) else ""
         if tag == f"{_TAG}bool":

@@ -16,6 +16,7 @@ from planbalance.executor.processes import ProcessPool, process_count
 from planbalance.grouping import GroupMap, keyed_value
 from planbalance.model import Input, Progress, Silent, Volume
 from planbalance.naming import Names
+from planbalance.path_relation import path_in
 from planbalance.slicemap import Place, SourceReading
 from planbalance.text import counted, error_text, some
 
@@ -166,7 +167,7 @@ def groups_from_headers(
             and series are not the same (kind `names-contradict-headers`); all are listed.
     """
     files = [one.file for volume in volumes for one in volume.slices]
-    paths = [f"{inputs[file.input].root.rstrip('/')}/{file.path}" for file in files]
+    paths = [path_in(inputs[file.input].root, file.path) for file in files]
     found = (headers or Headers()).of(paths)
     lacking = _lacking(paths, found, tag)
     if lacking:

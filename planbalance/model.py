@@ -125,6 +125,8 @@ class Overshoot(NamedTuple):
 # What a yaml has beside its places and class names: JSON values by key. `0` as a key below them is the number.
 YamlKeys = Mapping[str, Any]
 NO_KEYS: Final[YamlKeys] = {}
+YAML_DEPTH: Final = 8  # what is carried over of a yaml has at most so many lists and mappings inside each other
+
 # Keys that name data or fetch them, and those that dataset.yaml gets of its own: never carried over. Trainers run what
 # `download` says where images are absent, and would get the dataset with its old split.
 DATA_KEYS: Final = frozenset(

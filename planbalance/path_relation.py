@@ -1,4 +1,4 @@
-"""Compare absolute paths by their text alone: which folders of an input are never written to, which paths overlap."""
+"""Join and compare absolute paths by their text alone: what of an input is never written to, which paths overlap."""
 
 from collections.abc import Iterable, Iterator
 from typing import Literal
@@ -9,6 +9,11 @@ from planbalance.model import Input, Source
 Relation = Literal["equal to", "inside", "around"]
 
 
+def path_in(root: str, path: str) -> str:
+    """Return the absolute path of what lies at `path` below an absolute folder; `""` is the folder itself."""
+    return f"{root.rstrip('/')}/{path}" if path else root
+
+
 def guarded(root: str, source: Input | Source) -> Iterator[str]:
     """Yield the absolute paths of an input that are never written to.
 
@@ -16,17 +21,17 @@ def guarded(root: str, source: Input | Source) -> Iterator[str]:
     """
     folders = (path for folder in source.folders for path in (folder.images, folder.labels))
     for path in dict.fromkeys((*source.guarded, *folders)):
-        yield f"{root.rstrip('/')}/{path}" if path else root
+        yield path_in(root, path)
 
 
 def all_guarded(roots: Iterable[str], sources: Iterable[Input | Source]) -> Iterator[str]:
-    """Yield what `guarded` does of each input of a plan; `roots` may be where they stand on another machine."""
+    """Yield the same for all inputs of a plan; `roots` are their folders, perhaps those on another machine."""
     for root, source in zip(roots, sources, strict=True):
         yield from guarded(root, source)
 
 
 def relation(path: str, other: str) -> Relation | None:
-    """Return how an absolute path overlaps another one, links not resolved; None where they do not overlap."""
+    """Return how an absolute path overlaps another one, None where they do not overlap; links are not resolved."""
     if path.rstrip("/") == other.rstrip("/"):
         return "equal to"
     if is_within(path, other):
@@ -35,7 +40,7 @@ def relation(path: str, other: str) -> Relation | None:
 
 
 def is_within(path: str, folder: str) -> bool:
-    """Answer whether an absolute path is a folder's, or lies below it, links not resolved."""
+    """Return whether an absolute path is a folder, or lies below it; links are not resolved."""
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 

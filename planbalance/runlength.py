@@ -10,6 +10,7 @@ from typing import Final
 
 # A file name holds at most 255 bytes, so no slice number has more digits.
 _RUN: Final = re.compile(r"(0|[1-9][0-9]{0,254})(?:-([1-9][0-9]{0,254}))?", re.ASCII)
+_RUNS: Final = re.compile("(?:[0-9]{1,255}(?:-[0-9]{1,255})?(?:,[0-9]{1,255}(?:-[0-9]{1,255})?)*)?")
 
 
 def encode(numbers: Iterable[int]) -> str:
@@ -32,6 +33,11 @@ def gaps(numbers: Iterable[int]) -> str:
     """
     runs = _runs(sorted(set(numbers)))
     return _text([(left[1] + 1, right[0] - 1) for left, right in pairwise(runs)])
+
+
+def may_be_runs(text: str) -> bool:
+    """Return whether a text has the characters of run-length text in their places; only `decode` checks the order."""
+    return _RUNS.fullmatch(text) is not None
 
 
 def decode(text: str, *, limit: int) -> list[int]:

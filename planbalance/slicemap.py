@@ -16,6 +16,7 @@ from planbalance.errors import InputError, UsageError
 from planbalance.grouping import bad_map, csv_table, csv_text, spelled_otherwise, spelling_note
 from planbalance.model import IMAGE_SUFFIXES
 from planbalance.naming import Name, Names, format_example, shared_texts
+from planbalance.path_relation import path_in
 from planbalance.text import counted, some
 
 ROLES: Final = ("image", "volume", "patient", "slice")
@@ -54,7 +55,7 @@ class Place(NamedTuple):
     @property
     def absolute(self) -> str:
         """The path from the root of the file system."""
-        return f"{self.root.rstrip('/')}/{self.path}"
+        return path_in(self.root, self.path)
 
 
 class SourceReading(NamedTuple):

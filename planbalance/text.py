@@ -1,9 +1,12 @@
 """Texts of messages: numbers, plurals, lists, percent and errors in one spelling each, and faults of texts. Pure."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 _CONTROL: Final = frozenset(map(chr, (*range(0x20), *range(0x7F, 0xA0))))  # Unicode category Cc
+# The same without tab and newline, and halves of a surrogate pair.
+_CONTROL_IN_LINES: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def counted(count: int, noun: str, nouns: str = "") -> str:
@@ -48,3 +51,8 @@ def text_fault(text: str) -> str | None:
     if any("\ud800" <= letter <= "\udfff" for letter in text):
         return "is not valid Unicode"
     return None
+
+
+def has_control(text: str) -> bool:
+    """Return whether a text, perhaps of several lines, holds a control character or a lone surrogate."""
+    return _CONTROL_IN_LINES.search(text) is not None

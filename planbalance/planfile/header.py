@@ -16,6 +16,7 @@ from planbalance.model import (
     GUIDES_RULE,
     NO_KEYS,
     SPLITS,
+    YAML_DEPTH,
     Block,
     Folder,
     Naming,
@@ -43,7 +44,8 @@ from planbalance.planfile.json_values import (
     shown,
     text_of,
 )
-from planbalance.runlength import decode
+from planbalance.runlength import decode, may_be_runs
+from planbalance.text import has_control
 
 if TYPE_CHECKING:
     from planbalance.naming import Names
@@ -58,8 +60,6 @@ OPENING: Final = b',"operations":['
 HEADER_MEMBERS: Final = ("schema", *(name for name in PlanHeader._fields if name != "yaml_keys"))
 YAML_KEYS: Final = "yaml_keys"  # a member behind `names` of plans that have any
 _YAML_BYTES: Final = 4 << 20
-_YAML_DEPTH: Final = 8
-_UNCARRIED: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _DIGEST_MEMBER: Final = re.compile(rb'\{"schema":"[^"\\]*",("digest":"[0-9a-f]{64}",)')
 
 
@@ -242,10 +242,10 @@ def _yaml_keys(value: object) -> dict[str, Any]:
 
 
 def _check_carried(value: object, depth: int) -> None:
-    if depth > _YAML_DEPTH:
-        malformed(f"`{YAML_KEYS}` is nested deeper than {_YAML_DEPTH}")
+    if depth > YAML_DEPTH:
+        malformed(f"`{YAML_KEYS}` is nested deeper than {YAML_DEPTH}")
     if isinstance(value, str):
-        if _UNCARRIED.search(value):
+        if has_control(value):
             hostile(f"`{YAML_KEYS}` holds a control character: {shown(value)}")
     elif isinstance(value, list):
         for item in value:
@@ -303,12 +303,9 @@ def _volume(value: object) -> PlannedVolume:
     if positives > slices or kept > slices:
         malformed(f"the volume {shown(name)} has more positive or kept slices than slices")
     for key in ("dropped", "missing"):
-        if not isinstance(members[key], str) or not _RUNS.fullmatch(members[key]):
+        if not isinstance(members[key], str) or not may_be_runs(members[key]):
             malformed(f"`{key}` of the volume {shown(name)} is no run-length text")
     return volume
-
-
-_RUNS: Final = re.compile("(?:[0-9]{1,255}(?:-[0-9]{1,255})?(?:,[0-9]{1,255}(?:-[0-9]{1,255})?)*)?")
 
 
 def _block(value: object) -> Block:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from planbalance.destination import Destinations, collisions, fold, folder_clashes, label_path
 from planbalance.errors import InputError
 from planbalance.model import Input, Layout, Slice
+from planbalance.path_relation import path_in
 from planbalance.planner.volumes import place_of, sources_of
 from planbalance.text import some
 
@@ -32,7 +33,7 @@ def refuse_collisions(inputs: Sequence[Input], slices: Sequence[Slice], layout: 
     owned = Counter((file.input, file.label) for file in files if file.label is not None) if _twice(labels) else {}
     doubled = sorted(key for key, count in owned.items() if count > 1)
     if doubled:
-        listed = [f"{inputs[index].root.rstrip('/')}/{label}" for index, label in doubled]
+        listed = [path_in(inputs[index].root, label) for index, label in doubled]
         raise _collision(listed, "Several images have the same label file")
     clashing = folder_clashes(_near_folders(inputs, slices, paths))
     if clashing:

@@ -6,6 +6,7 @@ from fnmatch import translate
 from typing import Final
 
 from planbalance.model import ImageFile, Input
+from planbalance.path_relation import path_in
 
 _GLOB: Final = frozenset("*?[")
 
@@ -49,7 +50,7 @@ def spellings(file: ImageFile, source: Input, below: str) -> tuple[str, ...]:
 def _spellings(file: ImageFile, source: Input, below: str, name: str) -> Iterator[str]:
     yield below
     yield file.path
-    yield f"{source.root.rstrip('/')}/{file.path}"
+    yield path_in(source.root, file.path)
     yield name
     yield source.prefix + name
     stem = name.rpartition(".")[0]

@@ -9,6 +9,7 @@ from planbalance.grouping import look_like_one_patient, require_known
 from planbalance.labels import overshoot_sentence
 from planbalance.model import ImageFile, Naming, Problem, Slice, Snapshot, Volume
 from planbalance.naming import find_names
+from planbalance.path_relation import path_in
 from planbalance.planner.collisions import refuse_collisions
 from planbalance.planner.matching import Matcher, spellings
 from planbalance.planner.options import PlanOptions
@@ -238,7 +239,8 @@ def _by_invalid_label(snapshot: Snapshot, slices: list[Slice], rule: str, warnin
 
 def _invalid_lines(snapshot: Snapshot, invalid: list[Slice]) -> list[Problem]:
     """Return every invalid line of the slices that are used."""
-    labels = {f"{snapshot.inputs[one.file.input].root.rstrip('/')}/{one.file.label}" for one in invalid}
+    inputs = snapshot.inputs
+    labels = {path_in(inputs[one.file.input].root, one.file.label) for one in invalid if one.file.label is not None}
     return [
         problem
         for problem in snapshot.problems

@@ -21,18 +21,24 @@ from planbalance.model import (
     Volume,
 )
 from planbalance.naming import Names, read_names, reader
+from planbalance.path_relation import path_in
 from planbalance.slicemap import Place
 from planbalance.text import counted, some
 
 
 def below_folders(inputs: Sequence[Input]) -> Callable[[ImageFile], str]:
     """Return a function that gives an image's path below its image folder."""
-    cuts = [[len(folder.images) + 1 if folder.images else 0 for folder in source.folders] for source in inputs]
+    cuts = _starts_below(inputs)
 
     def below(file: ImageFile) -> str:
         return file.path[cuts[file.input][file.folder] :]
 
     return below
+
+
+def _starts_below(inputs: Sequence[Input]) -> list[list[int]]:
+    """Return for each input and image folder where in an image's path the path below the folder begins."""
+    return [[len(folder.images) + 1 if folder.images else 0 for folder in source.folders] for source in inputs]
 
 
 def class_names(snapshot: Snapshot) -> list[str]:
@@ -42,7 +48,7 @@ def class_names(snapshot: Snapshot) -> list[str]:
 
 def paths_below(inputs: Sequence[Input], images: Iterable[ImageFile]) -> list[str]:
     """Return the images' paths below their image folders."""
-    cuts = [[len(folder.images) + 1 if folder.images else 0 for folder in source.folders] for source in inputs]
+    cuts = _starts_below(inputs)
     return [file.path[cuts[file.input][file.folder] :] for file in images]
 
 
@@ -61,7 +67,7 @@ def sources_of(inputs: Iterable[Input]) -> tuple[Source, ...]:
 
 def place_of(inputs: Sequence[Input], file: ImageFile) -> str:
     """Return an image's absolute path."""
-    return f"{inputs[file.input].root.rstrip('/')}/{file.path}"
+    return path_in(inputs[file.input].root, file.path)
 
 
 def is_positive(file: ImageFile, positive_classes: frozenset[int] | None) -> bool:
