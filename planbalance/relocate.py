@@ -12,6 +12,7 @@ import yaml
 from planbalance import dataset_files, fs
 from planbalance.errors import IncompleteError, InputError
 from planbalance.model import SPLITS
+from planbalance.path_relation import is_within
 from planbalance.text import error_text
 
 _YAML_NAMES: Final = ("dataset.yaml", "data.yaml")
@@ -187,7 +188,7 @@ def retargeted(target: str, pairs: Pairs) -> str:
     for old, new in pairs:
         if target == old:
             return new
-        if target.startswith(old.rstrip("/") + "/"):
+        if is_within(target, old):
             return new.rstrip("/") + target[len(old.rstrip("/")) :]
     return target
 

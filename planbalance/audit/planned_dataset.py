@@ -13,6 +13,7 @@ from planbalance.destination import Destinations
 from planbalance.errors import InputError, PlanError
 from planbalance.model import SPLITS, Operation, PlanHeader
 from planbalance.modes import MODE_TABLE, Mode, ModeTraits, known_mode
+from planbalance.path_relation import is_within
 from planbalance.planstore import PlanFile
 
 Pairs = tuple[tuple[str, str], ...]
@@ -105,7 +106,7 @@ def reachable(path: str, pairs: Pairs) -> set[str]:
 
 def _replaced(path: str, old: str, new: str) -> str:
     old = old.rstrip("/")
-    return new.rstrip("/") + path[len(old) :] if path == old or path.startswith(old + "/") else path
+    return new.rstrip("/") + path[len(old) :] if is_within(path, old) else path
 
 
 # ---- the dataset with its plan --------------------------------------------------------------------------------------

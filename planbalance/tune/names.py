@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from planbalance.path_relation import is_within
+
 # By the type in /proc/self/mountinfo, where it is not spelled as people know it.
 _SPELLED: Final[Mapping[str, str]] = {
     "gpfs": "GPFS",
@@ -120,8 +122,7 @@ def _mount_of(path: str, mountinfo: str) -> Mount | None:
         if not separator or len(columns) < 5:
             continue
         mount = Mount(_plain(columns[4]), rest.split(" ")[0])
-        within = path == mount.point or path.startswith(mount.point.rstrip("/") + "/")
-        if within and (found is None or len(mount.point) >= len(found.point)):
+        if is_within(path, mount.point) and (found is None or len(mount.point) >= len(found.point)):
             found = mount
     return found
 
