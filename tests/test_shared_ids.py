@@ -156,6 +156,21 @@ def test_a_name_that_is_new_in_an_extension_may_be_said_to_count_apart(tmp_path:
     assert len(splits) == 22
 
 
+def test_an_audit_reads_names_by_a_pattern_without_the_inputs_prefix_as_the_plan_does(
+    tmp_path: Path, sites: Sites
+) -> None:
+    pattern = r"IM(?P<slice>\d+)-(?P<volume>[\d-]+)"
+    header = planned(sites(), tmp_path, shared_ids="different", volume_pattern=pattern)
+    api.apply(str(tmp_path / "plan.json"))
+    found = api.verify(str(tmp_path / "out"), volume_pattern=pattern)
+    assert found.naming is not None
+    assert found.slices_per_volume is not None
+    assert all(example.startswith("IM") for example in found.naming["examples"])
+    assert found.slices_per_volume.volumes == sum(volume.kept > 0 for volume in header.volumes)
+    with pytest.raises(InputError, match="does not read"):
+        api.verify(str(tmp_path / "out"), volume_pattern=r"(north|south)-" + pattern)
+
+
 def test_a_plan_of_the_first_version_is_read_with_the_prefix_before_its_ids(tmp_path: Path, sites: Sites) -> None:
     """It said nothing of shared ids, and put the prefix before all of them."""
     planned(sites(), tmp_path, shared_ids="different")

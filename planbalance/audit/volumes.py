@@ -107,8 +107,8 @@ def planned_volumes(dataset: PlannedDataset, options: VerifyOptions) -> VolumesB
         keys = [(each.input, each.image) for each in operations]
         return VolumesByName(header, None, dict(zip(keys, names.volumes, strict=True)), document)
     if options.volume_pattern is not None:
-        below = Destinations(header.sources, "keep").below
-        paths = [below(each.input, each.image, each.volume) for each in dataset.plan.operations()]
+        below = unprefixed(header.sources).below
+        paths = [below(each.input, each.image, "") for each in dataset.plan.operations()]
         naming = find_naming(paths, options.volume_pattern)
         return VolumesByName(header, naming, document=naming_document(naming, paths))
     return VolumesByName(header, planned_naming(header))
