@@ -20,7 +20,7 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from planbalance import path_safety, resolve
+from planbalance import path_safety, resolve, tool_version
 from planbalance.errors import InputError, PlanError, UsageError
 from planbalance.executor.threads import without_collecting
 from planbalance.model import (
@@ -652,7 +652,7 @@ def _write_report(path: str, audit: Audit, plan: PlanFile | None, dataset: str) 
 
         write_page(path, plan, PageOptions(dataset=dataset, audit=audit))
         return
-    from planbalance.report.statement import statement, tool_version
+    from planbalance.report.statement import statement
     from planbalance.report.verify import verify_document, verify_markdown
 
     sentence = statement(audit, dataset=dataset, tool=f"planbalance {tool_version()}")

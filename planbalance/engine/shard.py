@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-from planbalance import fs
+from planbalance import fs, tool_version
 from planbalance.engine import preflight
 from planbalance.engine.context import Context
 from planbalance.engine.dispatcher import Dispatcher
@@ -101,16 +101,6 @@ def _new_name(shard: Shard) -> str:
 def _opening_line(job: Job, shard: Shard) -> bytes:
     """Return a shard's journal's first line."""
     return line({"shard": [*shard], "digest": job.plan.header.digest, "tool": tool_version(), "host": job.node.host})
-
-
-def tool_version() -> str:
-    """Return the version of planbalance that runs; "" where it is not installed (a checkout on the path)."""
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - slow, and only shards need it
-
-    try:
-        return version("planbalance")
-    except PackageNotFoundError:
-        return ""
 
 
 # ---- what shards have done ------------------------------------------------------------------------------------------

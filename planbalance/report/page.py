@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from planbalance import fs, path_safety
+from planbalance import fs, path_safety, tool_version
 from planbalance.errors import UsageError
 from planbalance.model import Audit, PlannedVolume, Progress, Silent
 from planbalance.modes import MODE_TABLE
@@ -28,7 +28,6 @@ from planbalance.report.footprint import Footprint, footprint
 from planbalance.report.found import Shown
 from planbalance.report.naming import reading_of_audit, reading_of_header, slices_text, unit_text
 from planbalance.report.samples import Places, count_all_boxes, draw_samples
-from planbalance.report.statement import tool_version
 from planbalance.report.subject import how_built
 from planbalance.report.svg import matplotlib
 from planbalance.report.table import plain, size
@@ -138,6 +137,7 @@ def render(plan: Shown | None, options: PageOptions, progress: Progress) -> byte
     """
     template = _environment().get_template("page.html")
     style, script = _asset("page.css"), _asset("page.js")
+    version = tool_version()
     context: dict[str, Any] = {
         "style": style,
         "script": script,
@@ -145,11 +145,11 @@ def render(plan: Shown | None, options: PageOptions, progress: Progress) -> byte
             f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
             "base-uri 'none'; form-action 'none'"
         ),
-        "version": tool_version(),
+        "version": version,
         "dataset": options.dataset,
         "audit": None
         if options.audit is None
-        else audited(options.audit, options.dataset, f"planbalance {tool_version()}", progress),
+        else audited(options.audit, options.dataset, f"planbalance {version}", progress),
         "plan": None,
         "as_found": options.as_found,
         "warnings": (),

@@ -17,16 +17,6 @@ class Fact(NamedTuple):
     about_names: bool = False
 
 
-def tool_version() -> str:
-    """Return the version of planbalance that runs; "unknown" where it is not installed (a checkout on the path)."""
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - slow, and only a report needs it
-
-    try:
-        return version("planbalance")
-    except PackageNotFoundError:
-        return "unknown"
-
-
 def statement(audit: Audit, *, dataset: str, tool: str) -> tuple[Fact, ...]:
     """Return the statement; what was not checked is named with the reason."""
     checked = [check.name for check in audit.checks if check.ok is not None]
