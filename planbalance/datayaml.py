@@ -41,7 +41,8 @@ _SPLIT_KEYS: Final[Mapping[str, Split]] = {
 _PARTS_LIMIT: Final = 10_000  # values
 _TEXT_LIMIT: Final = 100_000  # letters
 _KEY_LIMIT: Final = 200  # letters
-_LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one where PyYAML was built with it
+# PyYAML's loader in C where it was built with one, else the one in Python.
+LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Value = str | None | list[Any] | dict[Any, Any] | object
 
@@ -65,8 +66,12 @@ class DatasetYaml(NamedTuple):
     left_out: tuple[tuple[str, str], ...] = ()
 
 
-def parse_dataset_yaml(text: bytes) -> DatasetYaml:
+def parse_dataset_yaml(text: bytes, *, loader: Any = LOADER) -> DatasetYaml:  # noqa: ANN401 - as for `_Events`
     """Return what the yaml says.
+
+    Args:
+        text: of the file.
+        loader: one of PyYAML's safe loaders.
 
     Raises:
         InputError: kind `dataset-yaml`: no yaml, no mapping, too large, too deep, or a value of the wrong form. The
@@ -77,7 +82,7 @@ def parse_dataset_yaml(text: bytes) -> DatasetYaml:
             f"it has {len(text):,} bytes, more than {DOCUMENT_SIZE_LIMIT:,}", "Put lists of images into a text file."
         )
     try:
-        values = _read_top(_Events(text))
+        values = _read_top(_Events(text, loader))
     except (yaml.YAMLError, ValueError) as error:  # ValueError: an escape beyond Unicode, in the pure Python parser
         # libyaml 0.2.6 has a limit of its own, a thousand, and reads ahead: it may come first
         deep = "maximum nesting depth" in str(error)
@@ -116,8 +121,8 @@ class _Tagged(str):
 class _Events:
     """The events of one document, with what anchors stand for."""
 
-    def __init__(self, text: bytes) -> None:
-        self._events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
+    def __init__(self, text: bytes, loader: Any) -> None:  # noqa: ANN401 - PyYAML's two loaders have no common type
+        self._events: Iterator[Any] = yaml.parse(text, Loader=loader)
         self._anchors: dict[str, Value] = {}
 
     def next(self) -> Any:  # noqa: ANN401 - PyYAML's events have no common type worth naming

@@ -25,7 +25,7 @@ GROUP_TAGS: Final = ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID")
 TAGS: Final = (*GROUP_TAGS, SERIES, "InstanceNumber")
 _VALUES: Final = {"PatientID": "patients", "StudyInstanceUID": "studies", "FrameOfReferenceUID": "frames of reference"}
 _KEY_BYTES: Final = 32
-_BATCH: Final = 200
+BATCH: Final = 200  # headers that a worker process reads at a time
 _WHOLE: Final = re.compile("[0-9]{1,18}", re.ASCII)
 
 Values = tuple[str | None, ...]  # one for each of `TAGS`, None where it is absent
@@ -68,10 +68,11 @@ class Headers:
     Args:
         jobs: how many processes; None: one a core.
         progress: where to report to.
+        batch: how many headers a process reads at a time.
     """
 
-    def __init__(self, *, jobs: int | None = None, progress: Progress | None = None) -> None:
-        self._jobs, self._progress = jobs, progress or Silent()
+    def __init__(self, *, jobs: int | None = None, progress: Progress | None = None, batch: int = BATCH) -> None:
+        self._jobs, self._progress, self._batch = jobs, progress or Silent(), batch
         self._known: dict[str, Values | None] = {}
 
     def of(self, paths: Sequence[str]) -> list[Values | None]:
@@ -87,7 +88,7 @@ class Headers:
         return [self._known[path] for path in paths]
 
     def _read(self, paths: Sequence[str]) -> None:
-        batches = [paths[start : start + _BATCH] for start in range(0, len(paths), _BATCH)]
+        batches = [paths[start : start + self._batch] for start in range(0, len(paths), self._batch)]
         self._progress.begin("read headers", len(paths), "images")
         try:
             with ProcessPool(process_count(len(paths), self._jobs, LIMITS)) as pool:

@@ -20,7 +20,7 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import count
@@ -62,9 +62,10 @@ _NO_OPENAT2: Final = frozenset((errno.ENOSYS, errno.EPERM, errno.EINVAL, errno.E
 _RENAME_NOREPLACE: Final = 1  # renameat2(2)
 _AT_FDCWD: Final = -100
 _FICLONE: Final = 0x40049409  # ioctl_ficlone(2)
-# So often, and after so long, a name is looked for that another node has made and this one does not see yet.
+# How often, and after how many seconds each, a name is looked for that another node has made and that this node does
+# not see yet.
 _LOOKS: Final = 50
-_LOOK_SECONDS: Final = 0.1
+LOOK_SECONDS: Final = 0.1
 # How the signature of a shared lock's holder begins in the lock file.
 _SHARED: Final = b"shared "
 _SYNCFS_TELLS: Final = (5, 8)  # syncfs(2), errors
@@ -192,7 +193,7 @@ def make_below(dir_fd: int, name: str) -> int:
         for _ in range(_LOOKS):
             with suppress(FileNotFoundError):
                 return open_below(dir_fd, name)
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(LOOK_SECONDS)
     return open_below(dir_fd, name)
 
 
@@ -608,15 +609,42 @@ def clone(source: int, target: int) -> None:
     fcntl.ioctl(target, _FICLONE, source)
 
 
-class Copier:
-    """Copies files into one file system by the best way that both take, learnt once a file system of the sources.
+# Copies at most `size` + 1 bytes from an open file to another; returns how many.
+CopyMethod = Callable[[int, int, int], int]
 
-    In this order: blocks shared (`clone`), copy_file_range(2), sendfile(2), read(2) and write(2). Where holes are to be
-    kept, which the kernel's ways may fill, or bytes to be hashed, the first or the last.
+
+def _by_clone(source: int, target: int, size: int) -> int:
+    clone(source, target)
+    return min(os.fstat(target).st_size, size + 1)
+
+
+def _by_range(source: int, target: int, size: int) -> int:
+    return _taken(lambda most: os.copy_file_range(source, target, most), size)
+
+
+def _by_sendfile(source: int, target: int, size: int) -> int:
+    return _taken(lambda most: os.sendfile(target, source, None, most), size)
+
+
+# In the order in which they are tried. Only the first one keeps holes.
+IN_KERNEL: Final[tuple[CopyMethod, ...]] = (_by_clone, _by_range, _by_sendfile)
+
+
+class Copier:
+    """Copies files into one file system by the fastest method that works, which is found once for each source device.
+
+    The methods are, in this order: blocks shared (`clone`), copy_file_range(2), sendfile(2), read(2) and write(2). The
+    second and third may fill holes and show no bytes to hash, so where holes are kept or bytes are hashed, only the
+    first and the last are used.
+
+    Args:
+        methods: those of `IN_KERNEL` to try before read(2) and write(2).
     """
 
-    def __init__(self) -> None:
-        self._refused: dict[int, int] = {}  # device of the sources -> how many of the ways
+    def __init__(self, methods: Sequence[CopyMethod] = IN_KERNEL) -> None:
+        self._methods = methods
+        self._exact = methods[:1] if _by_clone in methods else ()
+        self._refused: dict[int, int] = {}  # device of the sources -> how many of the methods do not work
 
     def copy(
         self,
@@ -641,10 +669,10 @@ class Copier:
             holes: the source has some, and they are kept.
             digest: is fed every byte.
         """
-        ways = _IN_KERNEL[:1] if holes or digest is not None else _IN_KERNEL
-        while size > SMALL and (refused := self._refused.get(device, 0)) < len(ways):
+        methods = self._exact if holes or digest is not None else self._methods
+        while size > SMALL and (refused := self._refused.get(device, 0)) < len(methods):
             try:
-                count = ways[refused](source, target, size)
+                count = methods[refused](source, target, size)
             except OSError as error:
                 if error.errno not in NOT_HERE:
                     raise
@@ -672,22 +700,6 @@ def has_holes(fd: int, now: os.stat_result) -> bool:
         return True
     finally:
         os.lseek(fd, 0, os.SEEK_SET)
-
-
-def _by_clone(source: int, target: int, size: int) -> int:
-    clone(source, target)
-    return min(os.fstat(target).st_size, size + 1)
-
-
-def _by_range(source: int, target: int, size: int) -> int:
-    return _taken(lambda most: os.copy_file_range(source, target, most), size)
-
-
-def _by_sendfile(source: int, target: int, size: int) -> int:
-    return _taken(lambda most: os.sendfile(target, source, None, most), size)
-
-
-_IN_KERNEL: Final = (_by_clone, _by_range, _by_sendfile)
 
 
 def _by_hand(source: int, target: int, size: int, digest: "hashlib._Hash | None", *, holes: bool) -> int:
@@ -1114,7 +1126,7 @@ def _open_or_make(name: str, dir_fd: int) -> int:
             return os.open(name, flags, dir_fd=dir_fd)
         with suppress(FileExistsError):
             return os.open(name, flags | os.O_CREAT, 0o666, dir_fd=dir_fd)
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(LOOK_SECONDS)
     return os.open(name, flags | os.O_CREAT, 0o666, dir_fd=dir_fd)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-_SLURM_SECONDS: Final = 10.0  # Slurm's controller is not waited for any longer
+SLURM_SECONDS: Final = 10.0  # how long to wait for an answer of Slurm's controller
 
 
 class Node(NamedTuple):
@@ -51,10 +51,14 @@ def describe(owner: bytes) -> str:
     return f"{shard}process {who['pid']} on {who['host']}{job}"
 
 
-def has_ended(owner: bytes) -> bool:
+def has_ended(owner: bytes, *, slurm_seconds: float = SLURM_SECONDS) -> bool:
     """Return whether an owner is known to be dead: its process, its machine's boot, or its Slurm job is over.
 
     An owner of which that cannot be known from here (another node, no Slurm) counts as alive.
+
+    Args:
+        owner: what it wrote about itself.
+        slurm_seconds: how long to wait for Slurm's answer; without one the owner counts as alive.
     """
     who = _read(owner)
     if who.get("host") == socket.gethostname() and isinstance(who.get("boot"), str) and who["boot"]:
@@ -63,7 +67,7 @@ def has_ended(owner: bytes) -> bool:
         if who.get("pids") == _pid_namespace():
             return not isinstance(who.get("pid"), int) or _started(who["pid"]) != who.get("started")
     task = who.get("slurm_task")
-    return isinstance(task, str) and task.isdecimal() and _slurm_has_ended(task, who)
+    return isinstance(task, str) and task.isdecimal() and _slurm_has_ended(task, who, slurm_seconds)
 
 
 def _read(owner: bytes) -> dict[str, Any]:
@@ -100,7 +104,7 @@ def _started(pid: int) -> str | None:
     return None if fields[0] in (b"Z", b"X") else fields[19].decode("ascii")
 
 
-def _slurm_has_ended(task: str, who: dict[str, Any]) -> bool:
+def _slurm_has_ended(task: str, who: dict[str, Any], seconds: float) -> bool:
     if task == os.environ.get("SLURM_JOB_ID"):  # requeued after its node died: this is the same job, once more
         return str(who.get("slurm_restart")) != os.environ.get("SLURM_RESTART_COUNT", "0")
     import subprocess
@@ -110,7 +114,7 @@ def _slurm_has_ended(task: str, who: dict[str, Any]) -> bool:
             ["squeue", "--noheader", "--format=%T", f"--jobs={task}"],  # noqa: S607 - the cluster's own, by PATH
             capture_output=True,
             text=True,
-            timeout=_SLURM_SECONDS,
+            timeout=seconds,
             check=False,
         )
     except (OSError, subprocess.SubprocessError):

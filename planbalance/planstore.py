@@ -27,8 +27,8 @@ from planbalance.planfile import (
 from planbalance.text import error_text
 
 _CHUNK: Final = 1 << 20
-# The least that is read at a time: in layout by-volume a block has ten slices, and each remote read is a wait.
-_AHEAD: Final = 1 << 17
+# At least so many bytes are read at a time: in layout by-volume a block has ten slices, and a remote read is slow.
+READ_AHEAD: Final = 1 << 17
 _MAKE_HINT: Final = "Make a plan with `planbalance plan INPUT --output DIR`, or name the plan file."
 
 
@@ -202,11 +202,11 @@ class _Descriptor:
 
     def read(self, offset: int, size: int) -> bytes:
         """Return `size` bytes at `offset`, fewer where the file ends."""
-        if size >= _AHEAD:
+        if size >= READ_AHEAD:
             return self._from_file(offset, size)
         start, kept = self._ahead
         if not start <= offset <= offset + size <= start + len(kept):
-            start, kept = self._ahead = (offset, self._from_file(offset, _AHEAD))
+            start, kept = self._ahead = (offset, self._from_file(offset, READ_AHEAD))
         return kept[offset - start : offset - start + size]
 
     def _from_file(self, offset: int, size: int) -> bytes:

@@ -5,8 +5,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planbalance import datayaml
-from planbalance.datayaml import DatasetYaml, parse_dataset_yaml
+from planbalance.datayaml import LOADER, DatasetYaml, parse_dataset_yaml
 from planbalance.errors import InputError
 from planbalance.model import CLASS_COUNT_LIMIT, DATA_KEYS, DOCUMENT_SIZE_LIMIT, SPLITS, Split
 
@@ -71,14 +70,13 @@ READ = [
 ]
 
 
+LOADERS = {"fastest": LOADER, "Python": yaml.SafeLoader}
+
+
 @pytest.mark.parametrize(("text", "wanted"), [case[1:] for case in READ], ids=[case[0] for case in READ])
-@pytest.mark.parametrize("loader", ["C", "Python"])
-def test_what_trainers_read_is_read(
-    text: bytes, wanted: DatasetYaml, loader: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if loader == "Python":
-        monkeypatch.setattr(datayaml, "_LOADER", yaml.SafeLoader)
-    assert parse_dataset_yaml(text) == wanted
+@pytest.mark.parametrize("loader", LOADERS)
+def test_what_trainers_read_is_read(text: bytes, wanted: DatasetYaml, loader: str) -> None:
+    assert parse_dataset_yaml(text, loader=LOADERS[loader]) == wanted
 
 
 REFUSED = [
@@ -180,11 +178,9 @@ nothing: ~
 """
 
 
-@pytest.mark.parametrize("loader", ["C", "Python"])
-def test_what_training_may_need_is_carried_over_as_what_it_is(loader: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if loader == "Python":
-        monkeypatch.setattr(datayaml, "_LOADER", yaml.SafeLoader)
-    read = parse_dataset_yaml(CARRIED.encode())
+@pytest.mark.parametrize("loader", LOADERS)
+def test_what_training_may_need_is_carried_over_as_what_it_is(loader: str) -> None:
+    read = parse_dataset_yaml(CARRIED.encode(), loader=LOADERS[loader])
     assert read.left_out == ()
     wanted = yaml.safe_load(CARRIED)
     for key in ("nc", "names", "minival", "planbalance", "nothing"):

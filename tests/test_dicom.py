@@ -280,9 +280,8 @@ def test_an_extension_needs_the_headers_and_the_key_again(sops: Path) -> None:
 
 def test_many_headers_are_read_in_processes(sops: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("planbalance.dicom.LIMITS", LIMITS._replace(cores=2, worth_forking=1))
-    monkeypatch.setattr("planbalance.dicom._BATCH", 7)
     paths = sorted(map(str, (sops / "in/images").iterdir()))
-    there, here = Headers(jobs=2).of(paths), Headers(jobs=1).of(paths)
+    there, here = Headers(jobs=2, batch=7).of(paths), Headers(jobs=1).of(paths)
     assert there == here
     assert len(there) == 60
     assert None not in there

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,11 +26,25 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtur
     (tmp_path / "tree").mkdir()
     opened = fs.Tree(str(tmp_path / "tree"))
     if request.param != "openat2":
-        monkeypatch.setattr(opened, "_beneath", False)
+        refuse(monkeypatch, errno.ENOSYS, "openat2")
     elif not _has_openat2(opened):
         pytest.skip("this kernel lacks openat2")
     yield opened
     opened.close()
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, number: int, name: str) -> None:
+    """Let a system call fail that Python's os module lacks."""
+
+    class Refusing:
+        def __getattr__(self, asked: str) -> Any:
+            return self.refuse if asked == name else getattr(libc, asked)
+
+        def refuse(self, *_: object) -> None:
+            raise OSError(number, os.strerror(number))
+
+    libc = fs._libc
+    monkeypatch.setattr(fs, "_libc", Refusing())  # the C library: no argument carries it
 
 
 def _has_openat2(tree: fs.Tree) -> bool:
@@ -182,7 +197,7 @@ def test_a_folder_is_moved_in_one_step_or_not_at_all(
     if there == "full":
         write(tmp_path / "out/precious", b"1")
     if refuses is not None:
-        monkeypatch.setattr(fs, "_libc", _Refusing(refuses))
+        refuse(monkeypatch, refuses, "renameat2")
     onto_empty = there == "empty"
     if there == "full":
         with pytest.raises(OSError) as caught:  # noqa: PT011 - which errno depends on the call
@@ -193,14 +208,6 @@ def test_a_folder_is_moved_in_one_step_or_not_at_all(
         fs.move_folder(str(tmp_path / "new"), str(tmp_path / "out"), onto_empty=onto_empty)
         assert os.listdir(tmp_path / "out") == ["file"]
         assert not (tmp_path / "new").exists()
-
-
-class _Refusing:
-    def __init__(self, number: int) -> None:
-        self._number = number
-
-    def renameat2(self, *_: object) -> None:
-        raise OSError(self._number, os.strerror(self._number))
 
 
 def test_an_empty_folder_that_appeared_meanwhile_is_not_taken(tmp_path: Path) -> None:
@@ -333,8 +340,7 @@ def test_a_file_of_another_size_than_planned_shows(
     monkeypatch.setattr(fs, "SMALL", small)
     write(tmp_path / "a", b"x" * real)
     for way in range(5):
-        copier = fs.Copier()
-        copier._refused[0] = min(way, 3)
+        copier = fs.Copier(fs.IN_KERNEL[way:])
         digest = hashlib.sha256() if way == 4 else None
         with open(tmp_path / "a", "rb") as source, open(tmp_path / "b", "wb") as target:
             assert copier.copy(source.fileno(), target.fileno(), planned, digest=digest) == told
@@ -378,11 +384,8 @@ def test_a_copy_keeps_holes(place: Path, shape: str, way: int | str) -> None:
     with open(place / "a", "rb") as source, open(place / "b", "wb") as target:
         holes = fs.has_holes(source.fileno(), os.fstat(source.fileno()))
         assert holes
-        copier, digest = fs.Copier(), None
-        if way == "hashed":
-            digest = hashlib.sha256()
-        else:
-            copier._refused[0] = int(way)
+        copier = fs.Copier() if way == "hashed" else fs.Copier(fs.IN_KERNEL[int(way) :])
+        digest = hashlib.sha256() if way == "hashed" else None
         count = copier.copy(source.fileno(), target.fileno(), len(data), holes=holes, digest=digest)
     assert digest is None or digest.digest() == hashlib.sha256(data).digest()
     assert count == len(data)

@@ -223,7 +223,7 @@ def test_small_blocks_are_read_together(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_stretch_that_was_read_ahead_is_no_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(tmp_path)
     for ahead in (1, 100, 1000):
-        monkeypatch.setattr(planstore, "_AHEAD", ahead)
+        monkeypatch.setattr(planstore, "READ_AHEAD", ahead)
         plan = PlanFile.open(path)
         assert b"".join(plan.parts()) == document(small_plan())
         assert [len(plan.read_block(index)) for index in (2, 0, 1)] == [3, 3, 8]

@@ -40,8 +40,8 @@ PROBES = {
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure for milliseconds only: the figures are not looked at."""
-    monkeypatch.setattr(latency, "_MOST_ROUNDS", 12)
-    monkeypatch.setattr(rates, "_SECONDS", 0.005)
+    monkeypatch.setattr(latency, "MOST_ROUNDS", 12)
+    monkeypatch.setattr(rates, "POINT_SECONDS", 0.005)
     monkeypatch.setattr(autoscaler, "LIMITS", autoscaler.Limits(most_threads=4))
 
 

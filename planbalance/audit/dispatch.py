@@ -26,8 +26,8 @@ from planbalance.planstore import PlanFile
 
 _FAR_WORKERS: Final = 16
 _SAMPLE: Final = 32
-# A block of large images is judged in pieces, so that the bar moves.
-_PIECE_BYTES: Final = 256 << 20
+# A block of large images is judged in pieces of about so many bytes, so that the progress bar moves.
+PIECE_BYTES: Final = 256 << 20
 
 
 class SlicePass(NamedTuple):
@@ -156,7 +156,7 @@ def _tasks(work: SlicePass, near: Nearness) -> Iterator[_Piece]:
     for index, block in sorted(enumerate(work.plan.header.blocks), key=lambda block: -block[1].count):
         pieces = 1
         if work.reading.images:
-            pieces = min(block.count, math.ceil(near.image_bytes * block.count / _PIECE_BYTES)) or 1
+            pieces = min(block.count, math.ceil(near.image_bytes * block.count / PIECE_BYTES)) or 1
         for piece in range(pieces):
             yield _Piece(index, piece, pieces)
 

@@ -1,12 +1,12 @@
 """Shards as tasks of a Dask cluster: this machine's own, or one that runs already (dask-jobqueue users have one).
 
-A shard is idempotent, so whatever is lost (a worker, the scheduler, this client) is simply run again; the client alone
-puts together, once, after all shards are done.
+A shard is idempotent, so a shard that is lost with its worker, with the scheduler or with this client is run again.
+Only the client finishes: it publishes the dataset, or joins the results, once all shards are done.
 """
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _SHARDS_A_WORKER: Final = 4  # so that a slow worker does not hold up the end
 _FEWEST_SHARDS: Final = 16
 _TRIES: Final = 3  # of a shard that fails for another reason than a lost worker
-_PATIENCE: Final = 600.0  # seconds without a scheduler, or with an earlier client's shard still at work
-_CONNECT: Final = 10
+_GIVE_UP_SECONDS: Final = 600.0  # without a scheduler, or while a shard of an earlier client still runs
+_CONNECT_SECONDS: Final = 10
 _PAUSE: Final = 1.0
 _ERRORS: Final[Mapping[str, type[PlanbalanceError]]] = {
     each.__name__: each for each in (UsageError, InputError, PlanError, IncompleteError, InterruptedRunError)
@@ -38,11 +38,11 @@ _ERRORS: Final[Mapping[str, type[PlanbalanceError]]] = {
 
 
 class ShardOutcome(NamedTuple):
-    """What a task says about its shard: plain values, for exceptions of ours do not travel.
+    """What a task returns: plain values, since the exceptions of planbalance cannot be pickled.
 
     Attributes:
-        error: its class, and the arguments of that; None where the shard is done.
-        value: what came out.
+        error: the name of the exception's class and its arguments; None where the shard is done.
+        value: what the work returned.
         worker: the address of the worker that ran it.
     """
 
@@ -51,22 +51,22 @@ class ShardOutcome(NamedTuple):
     worker: str
 
 
-def run_task(work: Callable[..., Any], shard: tuple[int, int], *words: object) -> ShardOutcome:
-    """Do the work of one shard: the task."""
+def run_task(work: Callable[..., Any], shard: tuple[int, int], *arguments: object) -> ShardOutcome:
+    """Do the work of one shard: what a Dask task calls."""
     from distributed import get_worker
 
     worker = get_worker().address
     try:
-        return ShardOutcome(None, work(Shard(*shard), *words), worker)
+        return ShardOutcome(None, work(Shard(*shard), *arguments), worker)
     except PlanbalanceError as error:
         more = {"kind": error.kind, "hint": error.hint, "paths": error.paths}
         return ShardOutcome((type(error).__name__, {"message": error.message, **more}), None, worker)
-    except Exception as error:  # one that the client cannot unpickle would leave it waiting for ever
+    except Exception as error:  # the client would wait for ever for one that it cannot unpickle
         more = {"kind": "shard-failed", "hint": "is the same planbalance installed on the workers?", "paths": ()}
         return ShardOutcome(("IncompleteError", {"message": f"{type(error).__name__}: {error}", **more}), None, worker)
 
 
-def build_shard(shard: Shard, plan_path: str, options: Mapping[str, Any], allow_edited: bool) -> Outcome:  # noqa: FBT001 - positions travel
+def build_shard(shard: Shard, plan_path: str, options: Mapping[str, Any], allow_edited: bool) -> Outcome:  # noqa: FBT001 - sent by position
     """Build one shard of a plan."""
     plan = PlanFile.open(plan_path, allow_edited=allow_edited)
     return engine.apply_plan(plan, ApplyOptions(**options, shard=shard), Silent())
@@ -98,10 +98,11 @@ def apply_on_dask(
     """
     began = time.monotonic()
     _refuse(plan, options)
-    # A plain mapping: a worker of another version refuses what it does not know, in words.
+    # A plain mapping: a worker of another version refuses an option that it does not know, with a message.
     plain = {name: value for name, value in asdict(options).items() if name not in {"shard", "finish"}}
     work = Work("apply", plan.header.blocks, build_shard, (plan.path, plain, allow_edited), lambda done: done.bytes)
-    outcomes: dict[int, Outcome] = Crew(work, scheduler, progress, pinned=lambda: pinned_shards(plan, options)).run()
+    runner = ShardRunner(work, scheduler, progress, pinned=lambda: pinned_shards(plan, options))
+    outcomes: dict[int, Outcome] = runner.run()
     outcome = _finished(plan, options, progress)
     return outcome._replace(
         bytes=sum(each.bytes for each in outcomes.values()),
@@ -119,9 +120,9 @@ def verify_on_dask(dataset: str | None, options: VerifyOptions, *, scheduler: st
     subject = audit.subject_of(dataset, options)
     plain = {name: getattr(options, name) for name in ("plan", "quick", "near_duplicates", "volume_pattern", "jobs")}
     work = Work("verify", subject.header.blocks, judge_shard, (subject.root, plain), lambda _: 0)
-    crew = Crew(work, scheduler, progress, pinned=lambda: 0)
-    parts: dict[int, bytes] = crew.run()
-    packed = [(Shard(number, crew.total), part) for number, part in sorted(parts.items())]
+    runner = ShardRunner(work, scheduler, progress, pinned=lambda: 0)
+    parts: dict[int, bytes] = runner.run()
+    packed = [(Shard(number, runner.total), part) for number, part in sorted(parts.items())]
     return audit.finish_from(dataset, options, packed, progress)
 
 
@@ -141,7 +142,7 @@ def _refuse(plan: PlanFile, options: ApplyOptions) -> None:
 
 def _import() -> None:
     try:
-        import distributed  # noqa: F401 - is it there?
+        import distributed  # noqa: F401 - whether it is installed
     except ImportError:
         raise UsageError(
             "--executor dask needs the extra [dask], which is not installed",
@@ -151,8 +152,8 @@ def _import() -> None:
 
 
 def _finished(plan: PlanFile, options: ApplyOptions, progress: Progress) -> Outcome:
-    """Publish; a shard that an earlier client left behind on a worker ends first."""
-    until = time.monotonic() + _PATIENCE
+    """Publish; wait where a shard of an earlier client still runs on a worker."""
+    until = time.monotonic() + _GIVE_UP_SECONDS
     while True:
         try:
             return engine.apply_plan(plan, replace(options, finish=True), progress)
@@ -163,42 +164,109 @@ def _finished(plan: PlanFile, options: ApplyOptions, progress: Progress) -> Outc
 
 
 class Work(NamedTuple):
-    """What is shared out.
+    """Work that is divided into shards.
 
     Attributes:
-        name: of the stage, for the bar.
+        name: of the stage, for the progress bar.
         blocks: the plan's.
-        task: called on a worker with a shard and `words`.
-        words: the same for every shard.
-        size: of what a task gave: bytes to report.
+        task: called on a worker with a shard and `arguments`.
+        arguments: the same for every shard.
+        size: bytes to report for the value that a task returned.
     """
 
     name: str
     blocks: tuple[Block, ...]
     task: Callable[..., Any]
-    words: tuple[object, ...]
+    arguments: tuple[object, ...]
     size: Callable[[Any], int]
 
 
 @dataclass(slots=True)
-class _Waiting:
-    """A shard that is not done yet: how often it failed, and the workers that cannot run it."""
+class _Attempts:
+    """How often a shard failed, and the addresses of the workers that cannot run it."""
 
     failures: int = 0
-    banned: set[str] = field(default_factory=set)
+    excluded: set[str] = field(default_factory=set)
 
 
-class Crew:
-    """Runs every shard of some work until all are done.
+class PendingShards:
+    """The shards that are not done yet, and what happened when they were tried. It makes no call to Dask.
 
     Args:
-        work: what.
+        ranges: the blocks of each shard; a shard without a block is done from the beginning.
+    """
+
+    def __init__(self, ranges: Sequence[range]) -> None:
+        self.total = len(ranges)
+        self._attempts = {number: _Attempts() for number, blocks in enumerate(ranges, start=1) if blocks}
+
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers of the shards that are not done, from 1."""
+        return list(self._attempts)
+
+    def add_outcome(self, number: int, outcome: ShardOutcome) -> bool:
+        """Note what a shard's task returned; return whether the shard is done.
+
+        Raises the shard's error where another try cannot help, or where there were enough tries.
+        """
+        if outcome.error is None:
+            del self._attempts[number]
+            return True
+        name, arguments = outcome.error[0], dict(outcome.error[1])
+        message = f"Shard {number}/{self.total}: {arguments.pop('message')}"
+        error = _ERRORS.get(name, IncompleteError)(message, **arguments)
+        attempts = self._attempts[number]
+        if error.kind == "input-not-here":
+            attempts.excluded.add(outcome.worker)
+            return False
+        attempts.failures += 1
+        if not isinstance(error, IncompleteError) or error.kind == "locked" or attempts.failures >= _TRIES:
+            raise error
+        return False
+
+    def add_failure(self, number: int, error: BaseException | None) -> None:
+        """Note that Dask reports a task as failed: too many of its workers died (KilledWorker), or one lacks the code.
+
+        Raises IncompleteError after enough tries.
+        """
+        attempts = self._attempts[number]
+        attempts.failures += 1
+        if attempts.failures >= _TRIES:
+            raise IncompleteError(
+                f"Shard {number}/{self.total} failed {attempts.failures} times on the workers: "
+                f"{type(error).__name__}: {error}",
+                kind="shard-failed",
+                hint="is the same planbalance installed on the workers, and is there memory? "
+                "Run the same command again: what shards have built is kept",
+            )
+
+    def workers_for(self, number: int, addresses: Iterable[str]) -> list[str] | None:
+        """Return which of the workers may run a shard; None for all. Raises IncompleteError where none may."""
+        excluded = self._attempts[number].excluded
+        if not excluded:
+            return None
+        workers = [address for address in addresses if address not in excluded]
+        if not workers:
+            raise IncompleteError(
+                f"No worker can run shard {number}/{self.total}: {len(excluded)} tried, and none sees the input",
+                kind="input-not-here",
+                hint="mount the input on the workers, or say where it is there with --map-input",
+            )
+        return workers
+
+
+class ShardRunner:
+    """Runs all shards of some work on a Dask cluster, and runs again what is lost, until all are done.
+
+    Args:
+        work: what to run.
         scheduler: the address of a running one; None starts a cluster on this machine.
         progress: where to report to.
-        pinned: asked once for a number of shards that is settled already; 0 where none is.
+        pinned: called once; returns the number of shards that an earlier run has fixed, 0 where none has.
 
     Attributes:
-        total: into how many shards the work is cut.
+        total: the number of shards; 0 until it is decided.
     """
 
     def __init__(self, work: Work, scheduler: str | None, progress: Progress, *, pinned: Callable[[], int]) -> None:
@@ -208,14 +276,14 @@ class Crew:
         self._progress = progress
         self._pinned = pinned
         self._ranges: list[range] = []
-        self._waiting: dict[int, _Waiting] = {}
+        self._pending = PendingShards(())
         self._values: dict[int, Any] = {}
 
     def run(self) -> dict[int, Any]:
-        """Return what each shard's task gave. Raises what a shard raises, and InterruptedRunError."""
+        """Return the value of each shard's task. Raises what a shard raises, and InterruptedRunError."""
         slices = sum(block.count for block in self._work.blocks)
         try:
-            with _quiet(), _cluster(self._scheduler) as address:
+            with _silent_dask_logs(), _cluster(self._scheduler) as address:
                 self._progress.begin(self._work.name, slices, "slices")
                 try:
                     self._run_shards(address)
@@ -230,47 +298,50 @@ class Crew:
         return self._values
 
     def _run_shards(self, address: str) -> None:
-        heard = time.monotonic()
+        """Connect and run what is not done; connect again where the connection is lost."""
+        connected_at = time.monotonic()
         while True:
             try:
                 with _client(address) as client:
                     self._cut(client)
-                    heard = time.monotonic()
-                    self._round(client)
-            except (OSError, RuntimeError) as error:  # CommClosedError is an OSError; a client that closed, the other
-                if time.monotonic() - heard > _PATIENCE:
+                    connected_at = time.monotonic()
+                    self._run_pending(client)
+            except (OSError, RuntimeError) as error:  # CommClosedError is an OSError; a closed client the other one
+                if time.monotonic() - connected_at > _GIVE_UP_SECONDS:
                     raise IncompleteError(
                         f"The Dask scheduler at {address} does not answer: {error}",
                         kind="scheduler-lost",
                         hint="start it again and run the same command: what shards have built is kept",
                     ) from None
-            if self._ranges and not self._waiting:
+            if self._ranges and not self._pending.numbers:
                 return
             time.sleep(_PAUSE)
 
     def _cut(self, client: "Client") -> None:
-        """Settle how many shards there are, once: as a partial build has pinned it, else by the number of workers."""
+        """Decide once how many shards there are: as many as an earlier run has fixed, else by the number of workers."""
         if self._ranges:
             return
         client.wait_for_workers(1)
-        wished = max(_FEWEST_SHARDS, _SHARDS_A_WORKER * len(client.nthreads()))
-        self.total = self._pinned() or max(1, min(len(self._work.blocks), wished))
+        wanted = max(_FEWEST_SHARDS, _SHARDS_A_WORKER * len(client.nthreads()))
+        self.total = self._pinned() or max(1, min(len(self._work.blocks), wanted))
         self._ranges = cut(self._work.blocks, self.total)
-        self._waiting = {number: _Waiting() for number, run in enumerate(self._ranges, start=1) if run}
+        self._pending = PendingShards(self._ranges)
 
-    def _round(self, client: "Client") -> None:
-        """Hand out what is not done; take in what comes back until nothing is left, or the scheduler is lost."""
+    def _run_pending(self, client: "Client") -> None:
+        """Submit all shards that are not done; handle results until none is left, or until the scheduler is lost."""
         from distributed import as_completed
 
-        futures = {self._submit(client, number): number for number in self._waiting}
+        futures = {self._submit(client, number): number for number in self._pending.numbers}
         coming = as_completed(futures)
         for future in coming:
             number = futures.pop(future)
             if future.status == "finished":
-                if self._took_in(number, future.result()):
+                outcome: ShardOutcome = future.result()
+                if self._pending.add_outcome(number, outcome):
+                    self._keep(number, outcome.value)
                     continue
             elif future.status == "error":
-                self._failed(number, future.exception())
+                self._pending.add_failure(number, future.exception())
             else:  # cancelled or lost with its scheduler
                 return
             again = self._submit(client, number)
@@ -278,57 +349,20 @@ class Crew:
             coming.add(again)
 
     def _submit(self, client: "Client", number: int) -> "Future":
-        banned = self._waiting[number].banned
-        workers = None
-        if banned:
-            workers = [address for address in client.nthreads() if address not in banned]
-            if not workers:
-                raise IncompleteError(
-                    f"No worker can run shard {number}/{self.total}: {len(banned)} tried, and none sees the input",
-                    kind="input-not-here",
-                    hint="mount the input on the workers, or say where it is there with --map-input",
-                )
-        shard = (number, self.total)
-        words = (self._work.task, shard, *self._work.words)
-        submitted: Future = client.submit(run_task, *words, pure=False, workers=workers, retries=0)
+        workers = self._pending.workers_for(number, client.nthreads())
+        arguments = (self._work.task, (number, self.total), *self._work.arguments)
+        submitted: Future = client.submit(run_task, *arguments, pure=False, workers=workers, retries=0)
         return submitted
 
-    def _took_in(self, number: int, told: ShardOutcome) -> bool:
-        """Take in what a task said; return whether the shard is done. Raises what cannot be mended by another try."""
-        if told.error is None:
-            del self._waiting[number]
-            self._values[number] = told.value
-            size = sum(self._work.blocks[index].count for index in self._ranges[number - 1])
-            self._progress.advance(size, self._work.size(told.value))
-            return True
-        name, words = told.error[0], dict(told.error[1])
-        error = _ERRORS.get(name, IncompleteError)(f"Shard {number}/{self.total}: {words.pop('message')}", **words)
-        waiting = self._waiting[number]
-        if error.kind == "input-not-here":
-            waiting.banned.add(told.worker)
-            return False
-        waiting.failures += 1
-        if not isinstance(error, IncompleteError) or error.kind == "locked" or waiting.failures >= _TRIES:
-            raise error
-        return False
-
-    def _failed(self, number: int, error: BaseException | None) -> None:
-        """Count a task that raised: workers that died under it too often (KilledWorker), or did not know it."""
-        waiting = self._waiting[number]
-        waiting.failures += 1
-        if waiting.failures >= _TRIES:
-            raise IncompleteError(
-                f"Shard {number}/{self.total} failed {waiting.failures} times on the workers: "
-                f"{type(error).__name__}: {error}",
-                kind="shard-failed",
-                hint="is the same planbalance installed on the workers, and is there memory? "
-                "Run the same command again: what shards have built is kept",
-            )
+    def _keep(self, number: int, value: Any) -> None:  # noqa: ANN401 - what the work's task returns
+        self._values[number] = value
+        count = sum(self._work.blocks[index].count for index in self._ranges[number - 1])
+        self._progress.advance(count, self._work.size(value))
 
 
 @contextmanager
 def _cluster(scheduler: str | None) -> Iterator[str]:
-    """Yield a scheduler's address: the one given, or of a cluster on this machine that lives as long as the build."""
+    """Yield a scheduler's address: the given one, or that of a cluster which runs on this machine until the end."""
     if scheduler is not None:
         yield scheduler
         return
@@ -343,18 +377,18 @@ def _cluster(scheduler: str | None) -> Iterator[str]:
 def _client(address: str) -> Iterator["Client"]:
     from distributed import Client
 
-    client = Client(address, timeout=_CONNECT, set_as_default=False)
+    client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
     try:
         with client.as_current():
             yield client
     finally:
-        with suppress(Exception):  # a scheduler that is gone cannot be said goodbye to
-            client.close(timeout=_CONNECT)
+        with suppress(Exception):  # the scheduler may be gone
+            client.close(timeout=_CONNECT_SECONDS)
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Dask's reports of lost connections off the terminal: what matters is said by the outcome."""
+def _silent_dask_logs() -> Iterator[None]:
+    """Keep Dask's log messages about lost connections off the terminal: the outcome says what matters."""
     loggers = [logging.getLogger(name) for name in ("distributed", "tornado.application")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

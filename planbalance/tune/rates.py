@@ -14,7 +14,7 @@ from planbalance.model import Progress
 
 Where = Literal["own", "one"]
 
-_SECONDS: Final = 0.3  # a point
+POINT_SECONDS: Final = 0.3  # how long one point is measured
 _GIVE_UP: Final = 0.8  # of the best rate, twice in a row: more workers only load the servers
 
 
@@ -60,7 +60,7 @@ def rates(tree: fs.Tree, processes: ProcessPool, progress: Progress) -> list[Rat
     try:
         for point in _points(tree, processes):
             points.append(point)
-            progress.advance(round(point.per_second * _SECONDS))
+            progress.advance(round(point.per_second * POINT_SECONDS))
     finally:
         progress.end()
     return points
@@ -104,7 +104,7 @@ _Run = Callable[[list[_Task]], Iterable[tuple[int, _Churned]]]  # gives the task
 
 def _measure(kind: Kind, tree: fs.Tree, count: int, where: Where, run: _Run) -> Rate:
     start = time.perf_counter()  # one clock for all processes
-    tasks = [_Task(path, f"{index}-", start + _SECONDS) for index, path in enumerate(_folders(tree, count, where))]
+    tasks = [_Task(path, f"{index}-", start + POINT_SECONDS) for index, path in enumerate(_folders(tree, count, where))]
     return _summed(kind, where, [churned for _, churned in run(tasks)], start)
 
 

@@ -433,7 +433,7 @@ def test_worker_processes_and_threads_say_the_same(
         clean = made.audit(quick=quick)
         with monkeypatch.context() as patch:
             patch.setattr(autoscaler, "LIMITS", autoscaler.Limits(worth_forking=1))
-            patch.setattr(dispatch, "_PIECE_BYTES", 200)
+            patch.setattr(dispatch, "PIECE_BYTES", 200)
             assert made.audit(quick=quick) == clean
     DAMAGES[kind](made, random.Random(1))
     damaged = made.audit()

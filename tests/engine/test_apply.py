@@ -218,7 +218,7 @@ def test_safe_durability_syncs_data_before_the_name_appears(scene: Scene) -> Non
         real_move(old, new, onto_empty=onto_empty)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fs, "_libc", _Noting(libc, order))
+        patch.setattr(fs, "_libc", _Noting(libc, order))  # the C library: no argument carries it
         patch.setattr(fs, "move_folder", move)
         patch.setattr(fs, "sync_folder", lambda path: order.append(f"sync {os.path.basename(path)}"))
         apply(scene, durability="safe")

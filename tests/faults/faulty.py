@@ -85,7 +85,7 @@ def calls(act: Act) -> Iterator[FaultyOs]:
     counter = FaultyOs(act)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fs, "os", counter)
-        patch.setattr(fs, "_libc", _FaultyLibc(counter, fs._libc))
+        patch.setattr(fs, "_libc", _FaultyLibc(counter, fs._libc))  # the C library: no argument carries it
         yield counter
 
 

@@ -183,52 +183,47 @@ def test_a_plan_in_memory_is_refused(small: Scene) -> None:
         dask.apply_on_dask(PlanFile.of(sealed), ApplyOptions(), scheduler=None, progress=Silent())
 
 
-class Workers:
-    """Stands for a client with these workers."""
-
-    def __init__(self, *addresses: str) -> None:
-        self._addresses = addresses
-        self.asked: list[Any] = []
-
-    def nthreads(self) -> dict[str, int]:
-        return dict.fromkeys(self._addresses, 1)
-
-    def submit(self, *_: object, workers: list[str] | None, **__: object) -> object:
-        self.asked.append(workers)
-        return object()
-
-
 @pytest.fixture
-def crew(small: Scene) -> dask.Crew:
-    work = dask.Work("apply", small.plan.header.blocks, dask.build_shard, (), lambda _: 0)
-    made = dask.Crew(work, None, Silent(), pinned=lambda: 0)
-    made.total = 1
-    made._ranges = [range(1)]
-    made._waiting = {1: dask._Waiting()}
-    return made
+def pending() -> dask.PendingShards:
+    return dask.PendingShards([range(1)])
 
 
-def told(name: str, kind: str) -> dask.ShardOutcome:
+def failed(name: str, kind: str) -> dask.ShardOutcome:
     return dask.ShardOutcome((name, {"message": "it", "kind": kind, "hint": "", "paths": ()}), None, "w1")
 
 
-def test_a_worker_that_does_not_see_the_input_gets_that_shard_no_more(crew: dask.Crew) -> None:
-    assert not crew._took_in(1, told("IncompleteError", "input-not-here"))
-    workers = Workers("w1", "w2")
-    crew._submit(workers, 1)
-    assert workers.asked == [["w2"]]
+def test_a_shard_without_a_block_is_not_pending() -> None:
+    pending = dask.PendingShards([range(2), range(2, 2), range(2, 3)])
+    assert pending.numbers == [1, 3]
+    assert pending.add_outcome(3, dask.ShardOutcome(None, None, "w1"))
+    assert pending.numbers == [1]
+
+
+def test_a_worker_that_does_not_see_the_input_does_not_get_that_shard_again(pending: dask.PendingShards) -> None:
+    assert pending.workers_for(1, ["w1", "w2"]) is None
+    assert not pending.add_outcome(1, failed("IncompleteError", "input-not-here"))
+    assert pending.workers_for(1, ["w1", "w2"]) == ["w2"]
     with pytest.raises(IncompleteError, match="No worker can run shard 1/1"):
-        crew._submit(Workers("w1"), 1)
+        pending.workers_for(1, ["w1"])
 
 
-def test_an_error_that_another_try_may_mend_is_tried_three_times(crew: dask.Crew) -> None:
-    assert not crew._took_in(1, told("IncompleteError", "io-error"))
-    assert not crew._took_in(1, told("IncompleteError", "io-error"))
+def test_an_error_that_another_try_may_mend_is_tried_three_times(pending: dask.PendingShards) -> None:
+    assert not pending.add_outcome(1, failed("IncompleteError", "io-error"))
+    assert not pending.add_outcome(1, failed("IncompleteError", "io-error"))
     with pytest.raises(IncompleteError, match="Shard 1/1: it"):
-        crew._took_in(1, told("IncompleteError", "io-error"))
+        pending.add_outcome(1, failed("IncompleteError", "io-error"))
+
+
+def test_a_task_that_dask_reports_as_failed_is_tried_three_times(pending: dask.PendingShards) -> None:
+    pending.add_failure(1, OSError("lost"))
+    pending.add_failure(1, OSError("lost"))
+    with pytest.raises(IncompleteError, match="Shard 1/1 failed 3 times on the workers: OSError: lost"):
+        pending.add_failure(1, OSError("lost"))
 
 
 @pytest.mark.parametrize(("name", "kind"), [("PlanError", PlanError), ("UsageError", UsageError)])
-def test_an_error_that_no_try_mends_ends_it_at_once(crew: dask.Crew, name: str, kind: type[Exception]) -> None:
+def test_an_error_that_no_try_mends_ends_it_at_once(
+    pending: dask.PendingShards, name: str, kind: type[Exception]
+) -> None:
     with pytest.raises(kind, match="Shard 1/1: it"):
-        crew._took_in(1, told(name, "some"))
+        pending.add_outcome(1, failed(name, "some"))

@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> fs.Tree:
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fs, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(fs, "LOOK_SECONDS", 0.0)
 
 
 def test_a_folder_that_another_node_has_just_made(folder: fs.Tree, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from planbalance import fs
 from planbalance.clean import find_partial, remove_partial
+from planbalance.dataset_files import OWN_FOLDER
 from planbalance.engine import ApplyOptions, apply_plan, job, shard, staging
 from planbalance.errors import IncompleteError, PlanbalanceError, PlanError, UsageError
 from planbalance.lock_owner import Node
@@ -74,15 +75,14 @@ def test_a_done_shard_is_not_done_again(scene: Scene) -> None:
 
 
 def test_a_shard_reads_its_own_blocks_of_the_plan_and_no_other(scene: Scene) -> None:
-    plan = PlanFile.open(str(scene.path))
+    body = scene.path.read_bytes().partition(b"\n")[2]
     read: list[tuple[int, int]] = []
-    real = plan._read
 
     def noted(offset: int, size: int) -> bytes:
         read.append((offset, size))
-        return real(offset, size)
+        return body[offset : offset + size]
 
-    plan._read = noted
+    plan = PlanFile(str(scene.path), scene.plan.header, noted)
     apply_plan(plan, ApplyOptions(shard=Shard(2, 3)))
     own = [plan.header.blocks[index] for index in cut(plan.header.blocks, 3)[1]]
     assert set(read) == {(block.offset, block.bytes) for block in own}
@@ -324,12 +324,14 @@ def test_a_node_without_access_to_the_input_says_so(scene: Scene) -> None:
 
 
 def test_a_header_that_another_node_wrote_and_this_one_sees_late(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Close-to-open caching: the name is taken when we write it, and not yet there when we read it."""
+    """Close-to-open caching: the name exists when we write it, and is not there yet when we read or list it."""
     scene.shard(1, 2)
     real, unseen = staging.read_header, iter([True, True, True])
     monkeypatch.setattr(staging, "read_header", lambda tree: None if next(unseen, False) else real(tree))
     assert not scene.shard(2, 2).published
-    monkeypatch.setattr(staging.Staging, "_anything_else", lambda _: False)
+    real_list = fs.list_folder
+    own_only = {OWN_FOLDER, fs.LOCK}  # what this node has made itself
+    monkeypatch.setattr(fs, "list_folder", lambda fd: {n: kind for n, kind in real_list(fd).items() if n in own_only})
     monkeypatch.setattr(staging, "read_header", lambda _: None)
     monkeypatch.setattr(staging, "SEEN_SECONDS", 0.0)
     error = refused(IncompleteError, lambda: scene.shard(2, 2))
