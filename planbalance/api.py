@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
 Inputs = str | InputSpec | Sequence[str | InputSpec]
 DEFAULT_PLAN: Final = "plan.json"
-_Plans = TypeVar("_Plans", SealedPlan, list[SealedPlan])  # a plan, or one a fold
+_Plans = TypeVar("_Plans", SealedPlan, list[SealedPlan])  # one plan, or one for each fold
 __all__ = (
     "MODES",
     "Built",
@@ -89,7 +89,7 @@ class Scanned(NamedTuple):
         snapshot: images, labels and problems as found.
         naming: the rule that reads the names.
         examples: two names as the rule reads them.
-        volumes: sorted by id; their groups are patients where a map or the names tell them.
+        volumes: sorted by id; their groups are patients where a map, the names or headers give them.
         grouped: whether patients are known, so that a unit of splitting is a patient.
         reading: how names are read, as JSON values: `rule`, `pattern`, `examples`, and what there is to warn of.
         grouped_by: where patients come from: `volume` (they are not known), `patient` (the names), `map` (the group
@@ -238,7 +238,7 @@ def plan(
         `plan("yolo_dataset", output="balanced", train_ratio="0.8", test_ratio="0.1").header.statistics["splits"]`
 
     Args:
-        inputs: a folder, a yaml, or several; `InputSpec` gives a prefix or roots apart.
+        inputs: a folder, a yaml, or several; `InputSpec` adds a prefix, or names image and label folder.
         output: the dataset to make later.
         plan_file: where the plan is written; an older one there is replaced.
         options: what decides the plan.
@@ -300,7 +300,7 @@ def fold_file(plan_file: str, fold: int) -> str:
     return f"{stem}-fold{fold}{suffix}"
 
 
-@without_collecting()  # a whole function: the snapshot is freed before the collector would walk through it
+@without_collecting()  # until the snapshot is freed: the collector would walk through all of it
 def _sealed(
     inputs: Inputs,
     output: str,
@@ -324,7 +324,7 @@ def _sealed(
 
 
 def _place_warnings(output: str) -> tuple[str, ...]:
-    """Return what concerns this place only, and stands in no plan."""
+    """Return the warnings about the output folder as it is now; a plan does not store them."""
     output = os.path.abspath(output)
     try:
         there = bool(os.listdir(output))
@@ -336,7 +336,7 @@ def _place_warnings(output: str) -> tuple[str, ...]:
 
 
 def _saved(sealed: SealedPlan, path: str | None, warnings: tuple[str, ...]) -> Planned:
-    """Write a plan where it is to be kept, and return it."""
+    """Write a plan to `path`, unless that is None, and return it."""
     replaced = ""
     if path is not None:
         replaced = _digest_at(path)
@@ -366,7 +366,10 @@ def _specs(inputs: Inputs) -> list[InputSpec]:
 
 
 def _places_of(spec: InputSpec, found: "FoundInput") -> Iterable[str]:
-    """Yield what is only read: the input's own places, and the folder that was named (a yaml's where it holds them)."""
+    """Yield the folders of an input that nothing is written to: its own, and the one that the user named.
+
+    For a yaml that is the yaml's folder, where the input's folders lie in it.
+    """
     places = list(guarded(found.input.root, found.input))
     yield from places
     if spec.path and spec.images is None:
@@ -520,7 +523,7 @@ def relocate(dataset: str, *, source: Sequence[tuple[str, str]] = ()) -> "Reloca
 
 
 def clean(folder: str, *, remove: bool = False) -> "list[PartialBuild]":
-    """Return the partial builds below a folder, and with `remove` throw them away.
+    """Return the partial builds below a folder; with `remove`, remove them.
 
     Raises:
         InputError: not found. IncompleteError: one is being built right now.
@@ -675,7 +678,7 @@ def report(
 
     Args:
         subject: a plan file, or a dataset: its folder or yaml. One that planbalance did not build is audited in full,
-            and shown as it lies there, leaks first.
+            and its page shows the leaks first.
         html: the page to write, outside of inputs and dataset.
         options: what is audited and shown.
         progress: where to report to.
@@ -710,7 +713,7 @@ def report(
 
 
 def _as_it_is(dataset: str, progress: Progress | None) -> "Shown | None":
-    """Return a dataset as it lies there, leaks included; None where its names cannot be read."""
+    """Return what the page shows of a dataset without a plan; None where its names cannot be read."""
     from planbalance.inputs import resolve_input
     from planbalance.report.found import as_found
     from planbalance.scan import scan as scan_inputs
@@ -737,7 +740,7 @@ def build(
 ) -> Built:
     """Plan, apply, and verify what was written (`quick`, and labels by content): images are not read again.
 
-    The same call again resumes an unfinished build: the plan comes out the same, and the partial build knows it.
+    The same call again resumes an unfinished build: it makes the same plan, and the partial build holds its digest.
 
     Example:
         `build("yolo_dataset", output="balanced", mode="symlink", seed=42).audit.ok`
@@ -745,7 +748,7 @@ def build(
     Args:
         inputs: as in `plan`.
         output: the dataset to make.
-        plan_file: where to keep the plan besides; None: only in the output.
+        plan_file: where to save the plan too; None: it is saved in the output only.
         plan: what decides the plan.
         apply: how it is built.
         progress: where to report to.
@@ -771,7 +774,7 @@ def build(
     path = None if plan_file is None else os.path.abspath(plan_file)
     warnings = _place_warnings(output)
     made_plan = _saved(_sealed(inputs, output, path, wanted, make_plan, progress), path, warnings)
-    if not warnings:  # an output that is there already is refused next, so nobody needs to see what would have been
+    if not warnings:  # an output that exists is refused next, so there is no need to show the plan
         planned(made_plan)
     outcome = engine.apply_plan(made_plan.plan, resolve.apply_options(build_as), progress or Silent())
     if build_as.dry_run:

@@ -1,6 +1,6 @@
-"""From what was asked for to values: files that options name are read, and options that contradict each other refused.
+"""Turn requests into options: read the files that they name, and refuse options that contradict each other.
 
-What is asked for is one of `planbalance.options`; what comes out are the options of `planner`, `engine` and `audit`.
+A request is an object of `planbalance.options`; the result are the options of `planner`, `engine` or `audit`.
 """
 
 import os
@@ -37,7 +37,7 @@ _LARGEST: Final = 2**63 - 1
 def plan_options(
     request: "PlanRequest", output: str, found: "Callable[[], Sequence[FoundInput]]", progress: Progress | None
 ) -> "PlanOptions":
-    """Read what a request for a plan names; `found` gives the inputs.
+    """Return the planner's options for a request; `found` returns the inputs.
 
     Raises:
         UsageError: options contradict each other, or a value is refused. InputError: a file is not found or refused.
@@ -73,11 +73,11 @@ def plan_options(
         decided = given | _of_older_plan(request, request.extend, given)
     source = volume_source(request, request.jobs, progress)
     refuse_two_readings(source, request)
-    straight = shared(request, PlanChoices)
-    straight["negatives_per_positive"] = planner.parse_negatives(_text(request.negatives_per_positive))
+    unchanged = shared(request, PlanChoices)
+    unchanged["negatives_per_positive"] = planner.parse_negatives(_text(request.negatives_per_positive))
     return planner.PlanOptions(
         output=output,
-        **straight,
+        **unchanged,
         **decided,
         volume_source=source,
         group_map=group_map(request, stratify),
@@ -90,7 +90,7 @@ def plan_options(
 
 
 def _of_older_plan(request: "PlanRequest", path: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what `extend` takes from the older plan; `given` must say the same of it."""
+    """Return what `extend` takes from the older plan; options in `given` must have the same values."""
     from planbalance.planner import options_from_plan
 
     older = PlanFile.open(path)
@@ -104,7 +104,7 @@ def _of_older_plan(request: "PlanRequest", path: str, given: Mapping[str, Any]) 
     if others:
         flags = ", ".join("--positive-class" if name == "positive_classes" else spelled(name) for name in others)
         raise UsageError(
-            f"--extend takes {flags} from the older plan, which says otherwise.",
+            f"--extend takes {flags} from the older plan, which has other values.",
             kind="extend-differs",
             hint="Leave these options out: what decides volumes, positive classes, ratios and seeds stays as it was.",
             paths=[older.path],
@@ -154,7 +154,7 @@ def with_patients(
 
 
 def volume_source(request: "Reading", jobs: int | None, progress: Progress | None) -> "VolumeSource | None":
-    """Return what says volumes in the names' stead, or None where names say them.
+    """Return the slice map or the DICOM headers that give the volumes; None where file names give them.
 
     Raises:
         UsageError: options contradict each other. InputError: the map is not found, or no slice map.
@@ -214,7 +214,7 @@ def groups_from(
     source: "VolumeSource | None",
     progress: Progress | None,
 ) -> "GroupMap":
-    """Return the groups that the headers of a request's `group_from` tell."""
+    """Return the groups by the DICOM tag that a request names in `group_from`."""
     from planbalance.dicom import Headers, SeriesSource, group_key, groups_from_headers
 
     tag = (request.group_from or "").removeprefix("dicom:")
@@ -255,7 +255,7 @@ def refuse_two_readings(source: "VolumeSource | None", request: "Reading") -> No
 
 
 def positive_classes(request: "ScanRequest", found: "Callable[[], Sequence[FoundInput]]") -> frozenset[int] | None:
-    """Return class ids; the inputs' class names are read where a class is given as a text."""
+    """Return class ids; the class names of the inputs are read only where a class is given as a text."""
     from planbalance.planner import parse_classes
 
     given = request.positive_classes
@@ -291,7 +291,7 @@ def apply_options(request: "ApplyRequest") -> "ApplyOptions":
 
 
 def refuse_what_lists_decide(request: "ApplyRequest", layout: Layout | None = None) -> None:
-    """Refuse options that mode list leaves no choice of; `layout` is the plan's where it is being made."""
+    """Refuse options that mode list does not have; `layout` is that of a plan that is made in the same command."""
     if request.mode != "list":
         return
     for option, given in (("--labels", request.labels), ("--layout by-volume", layout == "by-volume")):
@@ -304,7 +304,7 @@ def refuse_what_lists_decide(request: "ApplyRequest", layout: Layout | None = No
 
 
 def refuse_given(request: object, names: Iterable[str], reason: str) -> None:
-    """Refuse a request in which an option differs from its default that a command does not have."""
+    """Refuse a request that sets one of these options, which its command does not have."""
     from dataclasses import fields
 
     default = {each.name: each.default for each in fields(request)}  # type: ignore[arg-type]
@@ -314,7 +314,7 @@ def refuse_given(request: object, names: Iterable[str], reason: str) -> None:
 
 
 def verify_options(request: "VerifyRequest", progress: Progress | None) -> "VerifyOptions":
-    """Read what a request for an audit names.
+    """Return the audit's options for a request; its maps are read.
 
     Raises:
         UsageError: options contradict each other. InputError: a map is not found or refused.
@@ -338,7 +338,7 @@ def verify_options(request: "VerifyRequest", progress: Progress | None) -> "Veri
 
 
 def _refuse_shards(request: "ClusterChoices", *others: str) -> None:
-    """Refuse more than one way of sharing an audit out, and any beside `others`."""
+    """Refuse several ways of dividing an audit, and any way together with one of the options `others`."""
     ways = {
         "--shard": request.shard is not None,
         "--finish": request.finish,

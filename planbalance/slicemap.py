@@ -36,7 +36,7 @@ _WHOLE: Final = re.compile(r"([0-9]{1,18})(?:\.0*)?", re.ASCII)  # pandas writes
 
 
 class Place(NamedTuple):
-    """Where an image lies, and so what a table may call it.
+    """Where an image lies: a table may name it by any of these.
 
     Attributes:
         root: of its input, absolute.
@@ -59,7 +59,7 @@ class Place(NamedTuple):
 
 
 class SourceReading(NamedTuple):
-    """The volumes, numbers and patients that a table or headers give images, in their order, and warnings."""
+    """The volumes, slice numbers and patients of images, in their order, by a table or DICOM headers; and warnings."""
 
     names: Names
     warnings: tuple[str, ...] = ()
@@ -78,14 +78,14 @@ class VolumeSource(Protocol):
 
     @property
     def tells_patients(self) -> bool:
-        """Whether it says the patients, who are then the groups."""
+        """Whether it gives the patients, who are then the groups."""
 
     def read(self, places: Sequence[Place]) -> SourceReading:
-        """Return what is said of the images. Raises InputError where it says nothing of one of them."""
+        """Return volume, slice number and patient of each image. Raises InputError where an image has none."""
 
 
 def examples(places: Sequence[Place], names: Names) -> tuple[str, ...]:
-    """Return up to two images with what is said of them: the first, and the first of another volume."""
+    """Return sentences on up to two images: the first, and the first of another volume."""
     other = next((at for at, volume in enumerate(names.volumes) if volume != names.volumes[0]), min(1, len(places) - 1))
     patients = names.patients
     return tuple(
@@ -100,7 +100,7 @@ def examples(places: Sequence[Place], names: Names) -> tuple[str, ...]:
 
 
 class _Row(NamedTuple):
-    line: int  # as a spreadsheet counts, blank lines apart
+    line: int  # as a spreadsheet counts rows, without blank lines
     image: str
     volume: str
     patient: str | None
@@ -119,7 +119,7 @@ class SliceMap:
         rows: of the table.
         columns: which heading gives which role, such as `{"image": "File_name"}`.
         sha256: of the file, hex.
-        name: how messages call it, such as its path.
+        name: its name in messages, such as its path.
     """
 
     rows: tuple[_Row, ...]
@@ -212,7 +212,7 @@ def parse_slice_map(data: bytes, *, columns: Mapping[str, str] | None = None, na
         columns: role -> heading, for `image` and at least one of `volume` and `patient`, perhaps `slice`; headings
             joined by `+` give one value, such as `Patient_index+Study_index`. None: the headings are named so, or as
             public tables name them.
-        name: how messages call the map.
+        name: the map's name in messages.
 
     Raises:
         InputError: a column is absent, doubled or not clear, a value is empty or no slice number (kind `bad-map`).
@@ -250,7 +250,7 @@ def _columns_unclear(what: str, headings: Sequence[str]) -> InputError:
 
 
 def _places(role: str, heading: str, headings: Sequence[str], name: str) -> list[int]:
-    """Return the indexes of the columns that give a role."""
+    """Return the indexes of the columns whose values, joined by `-`, give a role."""
     folded = [each.lower() for each in headings]
     parts = [heading] if heading.lower() in folded else [part.strip() for part in heading.split("+")]
     for part in parts:
@@ -280,7 +280,7 @@ def _rows(rows: Iterable[Sequence[str]], places: Mapping[str, Sequence[int]], na
         )
     if empty:
         message = f"{name} has {counted(len(empty), 'empty value')}: {some(empty)}."
-        raise bad_map(message, "Fill them in, or take the rows out.", *empty)
+        raise bad_map(message, "Fill them in, or remove the rows.", *empty)
     if unread:
         wrong = counted(len(unread), "slice number is no whole number", "slice numbers are no whole numbers")
         message = f"{name}: {wrong} from 0 up: {some(unread)}."
@@ -330,7 +330,7 @@ def _matched(slice_map: SliceMap, places: Sequence[Place]) -> _Matched:
 
 
 def _candidates(key: str, ways: list[Candidates], more: Iterator[Candidates]) -> Sequence[int]:
-    """Return the images that a key may mean, the surest way first; a way is prepared when the ones before it fail."""
+    """Return the images that a key may mean, by the first way that finds any; later ways are prepared when needed."""
     for way in ways:
         if found := way(key):
             return found
@@ -350,7 +350,8 @@ def _refuse_disagreeing(slice_map: SliceMap, places: Sequence[Place], rows_of: S
             disagreeing.append(f"{place.path}: {_said(first)}, and {_said(other)}")
     if disagreeing:
         message = f"{slice_map.name} says different things of {counted(len(disagreeing), 'image')}: "
-        raise bad_map(message + f"{some(disagreeing, 2)}.", "Leave one row an image, or equal ones.", *disagreeing)
+        hint = "Leave one row for each image, or make its rows equal."
+        raise bad_map(message + f"{some(disagreeing, 2)}.", hint, *disagreeing)
 
 
 def _said(row: _Row) -> str:
@@ -361,12 +362,12 @@ def _said(row: _Row) -> str:
 
 
 def _ways(places: Sequence[Place]) -> Iterator[Candidates]:
-    """Yield what a row may call an image, the surest way first: each gives the images that a key may mean."""
+    """Yield the ways to find the images that a key may mean: by path, by file name or path's end, by joined names."""
     yield _index((_key(place.absolute), _key(place.path), _key(place.below)) for place in places).__getitem__
     by_name = _index(((_file(place)), place.prefix + _file(place)) for place in places)
 
     def by_tail(key: str) -> Sequence[int]:
-        """Return the images of a file name alone, or of a path of which one ends as the other does."""
+        """Return the images of a file name; of a path with folders, those where one path is the other's end."""
         name = key.rpartition("/")[2]
         if name == key:
             return by_name[key]

@@ -99,7 +99,7 @@ def test_without_a_name_inputs_are_parts_of_one_dataset(tmp_path: Path) -> None:
 def test_different_needs_a_name_for_each_of_the_inputs(tmp_path: Path, sites: Sites) -> None:
     other = [InputSpec(str(tmp_path / "c"))]
     yolo_tree(tmp_path / "c", {"01-02-00001": "    +"})
-    with pytest.raises(InputError, match="1 volume id occurs in several inputs that no NAME tells apart") as caught:
+    with pytest.raises(InputError, match="1 volume id occurs in several inputs without a NAME") as caught:
         planned(sites("", "south") + other, tmp_path, shared_ids="different")
     assert caught.value.kind == "shared-ids"
 

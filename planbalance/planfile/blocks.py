@@ -1,7 +1,7 @@
 """Read the operations of a plan, a block at a time.
 
-`plain_blocks` reads nearly every block at once. The others are checked here: each rule first on a whole column, and
-only where the column breaks it is the line searched.
+`plain_blocks` reads nearly every block at once. The others are checked here: each rule on a whole column first; only
+where a column breaks it, the line is searched.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ import orjson
 from planbalance.destination import PART_BYTES, Destinations, file_names, path_fault
 from planbalance.model import SPLITS, Block, Operation, PlanHeader, Split
 from planbalance.planfile.json_values import EDITED_HINT, LARGEST, damaged, hostile, loads, malformed, shown
-from planbalance.planfile.plain_blocks import PlainReader, are_images, are_innocent, are_short
+from planbalance.planfile.plain_blocks import PlainReader, are_allowed, are_images, are_short
 
 # Members of a line in their order; the two hashes are there or not, which makes four shapes.
 FIXED_MEMBERS: Final = tuple(
@@ -68,7 +68,7 @@ class BlockReader:
             line += block.count
 
     def read(self, block: Block, data: bytes) -> list[Operation]:
-        """Return the operations of a block, everything about them checked that one block can tell.
+        """Return the operations of a block, and check all that one block can show.
 
         Checked: the sum, one formatting only, types, sizes, paths, that each volume is in the header with the same
         split, and that destinations lie in the block's folder in rising order.
@@ -83,10 +83,10 @@ class BlockReader:
     def read_part(self, block: Block, data: bytes, start: int, stop: int) -> list[Operation]:
         """Return the operations `start` to `stop` (not included) of a block that was read whole before.
 
-        `data`: all of it. What only the whole of it tells, its sum tells now.
+        `data`: all of it. Its sum shows that it is the same block; so the rules for whole blocks are not checked again.
 
         Raises:
-            PlanError: it is another one than was read.
+            PlanError: it is not the block that was read.
         """
         line = self._lines.get(block.offset, 2)
         _check_sum(block, data, line)
@@ -100,7 +100,7 @@ class BlockReader:
         return self._judged(block, data, line, last=last) if operations is None else operations
 
     def _judged(self, block: Block, data: bytes, line: int, *, last: bool) -> list[Operation]:
-        """Return the operations of a block that is odd or wrong."""
+        """Return the operations of a block that `PlainReader` did not take: unusual or wrong."""
         rows = _rows(data, block.count, last=last, line=line)
         operations = self.operations(rows, line)
         if not _written_so(rows, data, last=last):
@@ -131,7 +131,7 @@ class BlockReader:
             hostile(f"line {at}: there is no such input")
 
     def _check_order(self, operations: Sequence[Operation], block: Block, line: int) -> None:
-        # one slice of each volume and source folder tells for all: nothing else decides the destination folder
+        # one slice of each volume and source folder is enough: nothing else decides the destination folder
         alike = {(each.input, each.volume, each.image.rpartition("/")[0]): each for each in operations}
         for operation in alike.values():
             if self._folder_of(operation, line) != block.folder:
@@ -162,15 +162,15 @@ def _rows(data: bytes, count: int, *, last: bool, line: int) -> list[Any]:
     """Return the JSON of each line of a block."""
     closing = b"}\n" if last else b"},\n"
     if not data.endswith(closing) or data.count(b"\n") != count or data.count(b"},\n{") != count - 1:
-        damaged(f"the block at line {line} has not one operation on each of its {count} lines")
+        damaged(f"the block at line {line} does not have one operation on each of its {count} lines")
     rows: list[Any] = loads(b"[" + data[: 1 - len(closing)] + b"]")
     if len(rows) != count:
-        damaged(f"the block at line {line} has not one operation on each of its {count} lines")
+        damaged(f"the block at line {line} does not have one operation on each of its {count} lines")
     return rows
 
 
 def _written_so(rows: list[Any], data: bytes, *, last: bool) -> bool:
-    """Tell whether writing the rows again gives the same bytes: one spelling, no member twice."""
+    """Return whether writing the rows again gives the same bytes: one spelling, no member twice."""
     return orjson.dumps(rows) == b"[" + data[: -1 if last else -2].replace(b",\n", b",") + b"]"
 
 
@@ -184,7 +184,7 @@ def _columns(rows: list[Any], line: int) -> list[Sequence[Any]]:
     shapes = set(map(tuple, rows))
     if not shapes <= _SHAPES:
         at = line + _first(rows, lambda row: tuple(row) not in _SHAPES)
-        malformed(f"line {at} has not the members of an operation, in their order")
+        malformed(f"line {at} does not have the members of an operation, in their order")
     columns: list[Sequence[Any]] = list(zip(*map(_fixed, rows), strict=True))
     for name in HASHES:
         there = any(name in shape for shape in shapes)
@@ -211,7 +211,7 @@ def _check_values(columns: Sequence[Sequence[Any]], line: int) -> None:
     _check_paths("label", labels, line)
     if not are_images(images):
         index = _first(images, lambda image: not are_images((image,)))
-        hostile(f"line {line + index}: {shown(images[index])} has not the suffix of an image")
+        hostile(f"line {line + index}: {shown(images[index])} does not have the suffix of an image")
     for name, sums in zip(HASHES, (label_sums, image_sums), strict=True):
         _check_sums(name, [each for each in sums if each is not _ABSENT], line)
     for index, (is_positive, label, size, label_sum) in enumerate(
@@ -222,8 +222,8 @@ def _check_values(columns: Sequence[Sequence[Any]], line: int) -> None:
 
 
 def _check_paths(name: str, paths_or_none: Sequence[str | None], line: int) -> None:
-    """Refuse a path that `path_fault` finds fault with."""
-    if are_innocent([path for path in paths_or_none if path is not None]):
+    """Refuse a path that `path_fault` does not allow."""
+    if are_allowed([path for path in paths_or_none if path is not None]):
         return
     for index, path in enumerate(paths_or_none):
         fault = path_fault(path) if path is not None else None

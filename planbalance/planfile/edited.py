@@ -15,16 +15,16 @@ from planbalance.planfile.seal import SealedPlan, seal
 from planbalance.planfile.whole_plan import WholePlan, word_of
 
 EDITED_BYTES: Final = 1 << 30
-_WORKED_OUT: Final = frozenset(("digest", "split_digest", "blocks"))
-_EXPECTED: Final = tuple(name for name in HEADER_MEMBERS if name not in _WORKED_OUT)
+_COMPUTED: Final = frozenset(("digest", "split_digest", "blocks"))
+_EXPECTED: Final = tuple(name for name in HEADER_MEMBERS if name not in _COMPUTED)
 
 
 def parse_edited(document: bytes) -> SealedPlan:
     """Return an edited plan as a sealed one, with digests of its own.
 
-    Digest, block sums, order and formatting are not looked at, and the counts in the header (kept slices, statistics,
-    volumes of each split) are made anew from the operations: whoever takes out a line need not add up by hand. Schema,
-    types, paths, duplicates and collisions are checked as in any plan.
+    Digest, block sums, order and formatting are not checked. The counts in the header (kept slices, statistics, volumes
+    of each split) are computed again from the operations, so that a person who removes a line need not correct them.
+    Schema, types, paths, duplicates and collisions are checked as in any plan.
 
     Raises:
         PlanError: `plan-damaged`, `plan-schema` or `plan-hostile`.
@@ -47,7 +47,7 @@ def parse_edited(document: bytes) -> SealedPlan:
 
 
 def _check_sealed(sealed: SealedPlan) -> None:
-    """Read the sealed plan as any other, so that nothing is believed that `PlanFile` would refuse."""
+    """Check the sealed plan as `PlanFile` checks any plan."""
     parse_header(sealed.first_line)
     reader = BlockReader(sealed.header)
     whole = WholePlan(sealed.header)
@@ -78,7 +78,7 @@ def _no_constant(text: str) -> None:
 
 
 def _in_order(members: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the header's members in the order of the format, those that are worked out anew left away."""
+    """Return the header's members in the order of the format, without those that are computed again."""
     unknown = set(members) - set(HEADER_MEMBERS) - {YAML_KEYS}
     if unknown:
         malformed(f"it has the unknown member {shown(min(unknown))}")
@@ -92,7 +92,7 @@ def _in_order(members: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _ordered(value: object, names: Iterable[str]) -> object:
-    """Return an object with its members in order; anything that has not just these is left for the checks to refuse."""
+    """Return an object with its members in order; one with other members as it is, so that the checks refuse it."""
     if not isinstance(value, dict) or set(value) != set(names):
         return value
     return {name: value[name] for name in names}

@@ -66,7 +66,7 @@ _DIGEST_MEMBER: Final = re.compile(rb'\{"schema":"[^"\\]*",("digest":"[0-9a-f]{6
 def parse_header(first_line: bytes) -> PlanHeader:
     """Return the header of a plan file's first line, digest and rules checked.
 
-    Checked here: bytes (one formatting only), digest, types, that output and inputs are absolute and apart, ids and
+    Checked here: bytes (one formatting only), digest, types, that output and inputs are absolute and disjoint, ids and
     folders, that the blocks follow each other without a gap, and that statistics, volumes and blocks agree in their
     counts. What needs the operations is checked by `BlockReader` (one block) and `WholePlan` (all of them together).
 
@@ -121,7 +121,7 @@ def members_of(expected: Sequence[str], members: Mapping[str, Any]) -> tuple[str
 def header_of(members: dict[str, Any], expected: Sequence[str]) -> PlanHeader:
     """Return the header of checked members. An edited plan has neither digests nor blocks yet."""
     if tuple(members) != members_of(expected, members):
-        malformed(f"its header has not the members {', '.join(expected)}, in this order")
+        malformed(f"its header does not have the members {', '.join(expected)}, in this order")
     for name in ("parameters", "naming", "statistics", "volume_statistics", "targets"):
         plain_json(object_of(members[name], name), name)
     header = PlanHeader(
@@ -151,9 +151,9 @@ def header_of(members: dict[str, Any], expected: Sequence[str]) -> PlanHeader:
 
 
 def id_prefixes(header: PlanHeader) -> list[str]:
-    """Return for each input of a plan what stands before the volume ids that names give.
+    """Return for each input of a plan the prefix of its volume ids; `""` where ids have none.
 
-    Plans of version 0.1.0 say nothing of `shared_ids`, and have the prefix of an input before all its ids.
+    Plans of version 0.1.0 have no `shared_ids`: there, all ids of an input have its prefix.
     """
     prefixed = header.parameters.get("shared_ids", "different") == "different"
     return [source.prefix if prefixed else "" for source in header.sources]
@@ -169,13 +169,13 @@ def grouped_by(header: PlanHeader) -> str | None:
 def naming_document(
     naming: Naming, paths: Sequence[str], warnings: Iterable[str] = (), notes: Iterable[str] = ()
 ) -> dict[str, Any]:
-    """Return how names are read, as the header and every answer hold it: the rule, and two names as it reads them.
+    """Return how names are read, for the header and for JSON output: the rule, and two names as it reads them.
 
     Args:
         naming: the rule.
         paths: image paths below their folders, two of which are the examples.
-        warnings: sentences on what the names do not decide; like notes, only held where there are any.
-        notes: sentences on what was decided.
+        warnings: sentences on what the names do not decide; no member where there are none, as for notes.
+        notes: sentences on other readings that the user may want.
     """
     from planbalance.naming import format_examples  # noqa: PLC0415 - a header that is only read needs no rule
 
@@ -189,7 +189,7 @@ def naming_document(
 
 
 def source_document(naming: Naming, examples: Iterable[str], warnings: Iterable[str] = ()) -> dict[str, Any]:
-    """Return the same where a table or DICOM headers give the volumes (`EXTERNAL_RULES`); they give the examples."""
+    """Return the same as `naming_document` where a table or DICOM headers give the volumes (`EXTERNAL_RULES`)."""
     return {
         "rule": naming.rule,
         "pattern": None,
@@ -322,7 +322,7 @@ def _block(value: object) -> Block:
 
 def _check_places(header: PlanHeader) -> None:
     if not header.inputs or len(header.inputs) != len(header.sources):
-        malformed("it has not one source for each input, and at least one")
+        malformed("it does not have one source for each input, and at least one")
     for place in all_guarded(header.inputs, header.sources):
         if relation(header.output, place) is not None:
             hostile(f"the output {shown(header.output)} and the input {shown(place)} are not apart")
@@ -346,19 +346,19 @@ def _check_options(header: PlanHeader) -> None:
     for key in ("examples", "warnings", "notes"):
         for sentence in list_of(naming.get(key, []), f"the naming rule's {key}"):
             text_of(sentence, f"one of the naming rule's {key}")
-    _check_told_numbers(header)
+    _check_slice_numbers(header)
 
 
-def _check_told_numbers(header: PlanHeader) -> None:
-    """Check the numbers of kept slices that a plan holds where names do not tell them: no more than there are slices.
+def _check_slice_numbers(header: PlanHeader) -> None:
+    """Check the slice numbers that a plan holds where names do not give them: no more than kept slices.
 
-    They are one list a volume, of positives and of negatives, as run-length text.
+    Each volume has two run-length texts: the numbers of its kept positives, then of its kept negatives.
     """
-    told = header.naming.get("numbers")
-    if told is None:
+    given = header.naming.get("numbers")
+    if given is None:
         return
     kept = {volume.id: volume.kept for volume in header.volumes}
-    for volume, numbers in object_of(told, "the numbers of slices").items():
+    for volume, numbers in object_of(given, "the numbers of slices").items():
         runs = list_of(numbers, "the numbers of a volume's slices")
         if volume not in kept or len(runs) != 2:
             malformed(f"the numbers of slices of {shown(volume)} are not those of a volume's positives and negatives")

@@ -34,7 +34,7 @@ def malformed(reason: str) -> NoReturn:
 
 
 def hostile(reason: str, paths: Iterable[str] = ()) -> NoReturn:
-    """Refuse what could make a build write or read outside its places, or contradict itself."""
+    """Refuse what could make a build read or write outside of its folders, and what contradicts itself."""
     raise PlanError(f"The plan is refused: {reason}.", kind="plan-hostile", hint=_HOSTILE_HINT, paths=paths)
 
 
@@ -101,12 +101,12 @@ def exact_members(value: object, names: Sequence[str], what: str) -> dict[str, A
     """Return an object that has these members in this order, and no other."""
     members = object_of(value, what)
     if tuple(members) != tuple(names):
-        malformed(f"{what} has not the members {', '.join(names)}, in this order")
+        malformed(f"{what} does not have the members {', '.join(names)}, in this order")
     return members
 
 
 def plain_json(value: object, what: str, depth: int = 0) -> None:
-    """Check what the format leaves open: strings without control characters, 64-bit numbers, nothing deep."""
+    """Check JSON values of any form: no control characters, numbers within 64 bits, no deep nesting."""
     if depth > DEPTH:
         malformed(f"{what} is nested deeper than {DEPTH}")
     if isinstance(value, str):
@@ -123,7 +123,7 @@ def plain_json(value: object, what: str, depth: int = 0) -> None:
 
 
 def same(found: object, expected: object) -> bool:
-    """Tell whether two JSON values are equal and of one type: `true` is not 1."""
+    """Return whether two JSON values are equal and of one type: `true` is not 1."""
     if isinstance(expected, dict):
         if not isinstance(found, dict) or len(found) != len(expected):
             return False

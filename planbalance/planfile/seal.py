@@ -30,7 +30,7 @@ class SealedPlan(NamedTuple):
 
     Attributes:
         header: with digest, split digest and blocks filled in.
-        content: what its operations amount to.
+        content: the totals of its operations.
         first_line: the header's JSON with `"operations":[` and a newline.
         body: one run of lines per block of the header.
         tail: what closes the document.
@@ -121,7 +121,7 @@ _Place = tuple[Split, str, bool, int]  # split, volume, positive and input of an
 
 
 class _Heads(dict[_Place, str]):
-    """How lines begin, which many share: each is made once, whichever blocks a volume is in."""
+    """The beginnings of lines. Many lines share one, so each is made once for all blocks."""
 
     def __missing__(self, place: _Place) -> str:
         split, volume, positive, index = place
@@ -131,7 +131,7 @@ class _Heads(dict[_Place, str]):
 
 
 def _lines(run: Sequence[Operation], heads: _Heads) -> bytes:
-    """Return the JSON of operations, a comma and a newline between them: a column at a time, as there are so many."""
+    """Return the JSON of operations, a comma and a newline between them; made by columns, which is faster."""
     splits, volumes, positive, inputs, images, labels, image_sizes, mtimes, label_sizes, label_sums, image_sums = zip(
         *run, strict=True
     )
@@ -199,10 +199,10 @@ def _header_json(header: PlanHeader) -> bytes:
 
 
 def _split_digest(header: PlanHeader, rows: Sequence[Operation], names: Sequence[str]) -> str:
-    """Return SHA-256 over what a paper calls the split: volumes with splits, then kept slices, a line each.
+    """Return the SHA-256 of the split as a paper would give it: volumes with splits, then kept slices, one per line.
 
-    A slice is its volume and its path below the image folder with the input's prefix, whatever the layout: no root, no
-    input's number, no size and no time takes part, so that two clusters with the same data agree.
+    A slice is its volume and its path below the image folder with the input's prefix, in either layout. Roots, numbers
+    of inputs, sizes and times are not part of it, so that two clusters with the same data get the same digest.
     """
     slices: defaultdict[str, list[str]] = defaultdict(list)
     for each, name in zip(rows, names, strict=True):

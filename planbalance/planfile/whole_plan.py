@@ -12,7 +12,7 @@ from planbalance.planfile.json_values import LARGEST, hostile, malformed, same, 
 
 
 class KeptSlices(NamedTuple):
-    """Slices in the order of a plan, packed: a million of them go from one process to another in a moment.
+    """Slices in the order of a plan, packed, so that a million of them are quickly sent to another process.
 
     Attributes:
         numbers: for each one, twice the place of its volume in the header, and one more where it is positive (32 bits).
@@ -28,7 +28,7 @@ class KeptSlices(NamedTuple):
 
 
 class BlockFacts(NamedTuple):
-    """What the whole plan needs to know of one block: small, and fit to be sent from one process to another.
+    """What the check of the whole plan needs of one block: small, so that processes can send it.
 
     Attributes:
         folder: the destination folder.
@@ -62,7 +62,7 @@ class Facts:
         """Return the facts of the operations of one block, whose destination folder is `folder`."""
         below = _below_split(folder)
         names = file_names(self._sources, operations)
-        images = fold(below + f"\n{below}".join(names))  # in one go, newlines between them
+        images = fold(below + f"\n{below}".join(names))  # all at once, newlines between them
         stems = _stems(images, len(names))
         refused = [*self._clashing(images), *_repeated(stems.split("\n"), set())]
         return BlockFacts(
@@ -98,7 +98,7 @@ class Facts:
 
 
 def _stems(images: str, count: int) -> str:
-    """Return as many image paths, newlines between them, without their suffixes."""
+    """Return `count` image paths, newlines between them, without their suffixes."""
     suffix = images[images.rfind(".") :]
     lines = f"{images}\n"
     if lines.count(f"{suffix}\n") == count:  # they all have the suffix of the last one
@@ -107,7 +107,7 @@ def _stems(images: str, count: int) -> str:
 
 
 def _repeated(texts: Sequence[str], known: Collection[str]) -> list[int]:
-    """Return the positions of texts that are known, or stood there before."""
+    """Return the positions of texts that are in `known` or earlier in the list."""
     distinct = set(texts)
     if len(distinct) == len(texts) and distinct.isdisjoint(known):
         return []
@@ -137,7 +137,7 @@ class WholePlan:
         self.take(self._facts.of(folder, operations), lambda: operations)
 
     def take(self, facts: BlockFacts, operations: Callable[[], Sequence[Operation]]) -> None:
-        """Take in what another process found out about a block; its operations are asked for to name what collides."""
+        """Add the facts of a block, perhaps by another process; `operations` is called only to name what collides."""
         self._kept.update(array("I", facts.kept.numbers))
         self._bytes += facts.bytes
         self._refused += facts.refused
@@ -192,8 +192,8 @@ def _below_and_parents(folder: str) -> Iterator[str]:
 def check_statistics(statistics: Mapping[str, Any], counts: Mapping[tuple[Split, bool], int]) -> None:
     """Refuse statistics that are not those of the operations.
 
-    Members that the format does not name (such as `before`) are not looked at, but every word of the class, such as
-    `tear` and `no_tear`, is.
+    Members that the format does not name (such as `before`) are not checked; those with a class word, such as `tear`
+    and `no_tear`, are.
 
     Raises:
         PlanError: `plan-schema`.

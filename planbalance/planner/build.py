@@ -41,7 +41,7 @@ def make_plan(snapshot: Snapshot, options: PlanOptions) -> SealedPlan:
 
 
 def make_folds(snapshot: Snapshot, options: PlanOptions, folds: int) -> list[SealedPlan]:
-    """Return one plan a fold, with output `<output>/fold<k>`: every group is in test exactly once.
+    """Return one plan for each fold, with output `<output>/fold<k>`: every group is in test exactly once.
 
     Val gets val/(train+val) of the groups that are not in test; the test ratio is not used.
 

@@ -11,7 +11,7 @@ from planbalance.planner.options import PlanOptions
 from planbalance.split import Unit
 from planbalance.text import counted, some
 
-_Claims = defaultdict[str, dict[Split, str]]  # group -> split -> who says so
+_Claims = defaultdict[str, dict[Split, str]]  # group -> split -> what fixes it there
 
 
 def units_of(volumes: Iterable[Volume], options: PlanOptions) -> list[Unit]:
@@ -48,17 +48,17 @@ def fixed_groups(
         _claim_mapped(claims, volumes, options.split_map, warnings)
     if options.extend is not None:
         _claim_known(claims, volumes, grouped_by, options.extend.header, warnings)
-    torn = [
+    contradicting = [
         f"{group}: {' and '.join(f'{split} ({claims[group][split]})' for split in SPLITS if split in claims[group])}"
         for group in sorted(claims)
         if len(claims[group]) > 1
     ]
-    if torn:
+    if contradicting:
         raise InputError(
-            f"{counted(len(torn), 'group')} would stand in two splits: {some(torn, 3)}.",
+            f"{counted(len(contradicting), 'group')} would be in two splits: {some(contradicting, 3)}.",
             kind="group-in-two-splits",
             hint="A group must never be split: correct the maps, or leave volumes out with --exclude.",
-            paths=torn,
+            paths=contradicting,
         )
     return {group: next(iter(splits)) for group, splits in claims.items()}, warnings
 
@@ -145,9 +145,7 @@ def _claim_known(
 ) -> None:
     """Fix the volumes of the older plan in their splits, and new volumes of a known group in the group's split."""
     known = {volume.id: volume for volume in older.volumes}
-    same_groups = (
-        planfile.grouped_by(older) == grouped_by
-    )  # else equal words may mean a volume here and a patient there
+    same_groups = planfile.grouped_by(older) == grouped_by  # else one id may be a volume here and a patient there
     for planned in older.volumes if same_groups else ():
         claims[planned.group].setdefault(planned.split, f"the older plan, {planned.id}")
     present = set()
@@ -158,7 +156,7 @@ def _claim_known(
     gone = sorted(set(known) - present)
     if gone and not present and older.naming.get("rule") == "dicom":
         raise UsageError(
-            "No volume of the older plan is there: ids of series are hashes, and its key was another one.",
+            "The inputs hold no volume of the older plan: its ids are hashes of series, made with another key.",
             kind="other-key",
             hint="Give the key that made the older plan: --group-key FILE.",
         )

@@ -1,4 +1,4 @@
-"""What decides a plan, beside the input: options, checked, and the ones that an older plan hands down."""
+"""The options of a plan as checked values, and those that `--extend` takes from an older plan."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -43,7 +43,7 @@ class PlanOptions(PlanChoices):
         stratify: columns of the group map to keep in proportion.
         extend: an older plan whose volumes stay where they are.
         shared_ids: whether a volume id in several inputs is one volume; None: refused where an input has a prefix.
-        volume_source: what says the volume of each image in the names' stead; None: `volume_pattern` does.
+        volume_source: the slice map or DICOM headers that give the volume of each image; None: names give it.
     """
 
     output: str
@@ -232,9 +232,9 @@ def options_from_plan(header: PlanHeader) -> dict[str, Any]:
     parameters, naming = header.parameters, header.naming
     if parameters.get("fold") is not None:
         raise PlanError(
-            "The plan to extend is one of several folds, in which every group has its turn in test.",
+            "The plan to extend is one of several folds, in which every group is in test once.",
             kind="bad-plan",
-            hint="Make the folds anew, or extend a plan that is not one of them.",
+            hint="Plan the folds again, or extend a plan that is no fold.",
         )
     try:
         ratios = check_ratios(_three([_decimal(parameters[f"{split}_ratio"]) for split in ("train", "val", "test")]))
@@ -258,7 +258,7 @@ def options_from_plan(header: PlanHeader) -> dict[str, Any]:
 
 
 def _pattern(naming: Mapping[str, Any]) -> dict[str, str]:
-    """Return the older plan's `volume_pattern`; nothing where names tell nothing, and a source must be given again."""
+    """Return the older plan's `volume_pattern`; nothing where a table or headers gave the volumes: names do not."""
     if naming["rule"] in EXTERNAL_RULES:
         return {}
     return {"volume_pattern": _text(naming["pattern"] if naming["rule"] == "regex" else naming["rule"])}

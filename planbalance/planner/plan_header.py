@@ -28,7 +28,7 @@ from planbalance.runlength import encode, gaps
 from planbalance.split import STRATA, Share, SplitResult, Target
 from planbalance.text import counted, some
 
-_MOST_CLASSES: Final = 1000  # without class names, a larger class id is a fault of the label, not a class to name
+_MOST_CLASSES: Final = 1000  # without class names, a larger class id is taken for an error in a label
 
 
 class Decisions(NamedTuple):

@@ -107,8 +107,8 @@ def _lowest(candidates: Iterable[Candidate], count: int, seed: int) -> set[Candi
     # Digests are spread evenly, so the lowest nearly always lie below this bound: fewer to sort.
     bound = bytes((min(255, 256 * count // len(listed) + 2),))
     low = sorted([digest for digest in digests if digest < bound])
-    first_to_go = low[count] if len(low) > count else sorted(digests)[count]
-    return {candidate for candidate, digest in zip(listed, digests, strict=True) if digest < first_to_go}
+    first_dropped = low[count] if len(low) > count else sorted(digests)[count]
+    return {candidate for candidate, digest in zip(listed, digests, strict=True) if digest < first_dropped}
 
 
 def _digest(text: str) -> bytes:

@@ -263,7 +263,7 @@ def _grouped(
         return volumes, "volume"
     faults = [f"{volume.id}: {volume.group!r} {fault}" for volume in grouped[0] if (fault := text_fault(volume.group))]
     if faults:
-        message = f"The groups of {counted(len(faults), 'volume')} cannot stand in a plan: {some(faults, 3)}."
+        message = f"The groups of {counted(len(faults), 'volume')} cannot be stored in a plan: {some(faults, 3)}."
         raise InputError(message, kind="bad-map", paths=faults)
     return grouped
 

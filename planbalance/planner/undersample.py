@@ -33,7 +33,7 @@ class _TrainVolume(NamedTuple):
 
     Attributes:
         volume: the volume.
-        candidates: one a slice, in its order; None for a positive.
+        candidates: one for each slice, in their order; None for a positive.
         open: the candidates that may be drawn.
         hard: the candidates that are always kept.
         earlier: the candidates that an older plan kept.

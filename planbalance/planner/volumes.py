@@ -53,7 +53,7 @@ def paths_below(inputs: Sequence[Input], images: Iterable[ImageFile]) -> list[st
 
 
 def places_of(inputs: Sequence[Input], images: Sequence[ImageFile], paths: Sequence[str]) -> list[Place]:
-    """Return the names that a table may use for the images; `paths` lie below their image folders."""
+    """Return where the images lie, for a table that names them; `paths` are those below their image folders."""
     return [
         Place(inputs[file.input].root, file.path, below, inputs[file.input].prefix)
         for file, below in zip(images, paths, strict=True)
@@ -144,11 +144,11 @@ def _are_nested(folders: Iterable[str]) -> bool:
 def _patients(volumes: Sequence[str], patients: Sequence[str | None], naming: Naming) -> dict[str, str]:
     """Return the patient of each volume that has one."""
     found: dict[str, str] = {}
-    torn: dict[str, str] = {}
+    with_two: dict[str, str] = {}
     for volume, patient in zip(volumes, patients, strict=True):
         if patient is not None and found.setdefault(volume, patient) != patient:
-            torn.setdefault(volume, f"{volume}: {found[volume]} and {patient}")
-    disagreeing = list(torn.values())
+            with_two.setdefault(volume, f"{volume}: {found[volume]} and {patient}")
+    disagreeing = list(with_two.values())
     if disagreeing:
         several = counted(len(disagreeing), "volume")
         if naming.rule in EXTERNAL_RULES:
@@ -158,7 +158,7 @@ def _patients(volumes: Sequence[str], patients: Sequence[str | None], naming: Na
                 "--slice-map-columns image=...,patient=PATIENT,volume=PATIENT+VOLUME."
             )
         else:
-            message = f"The names of {several} tell two patients: {some(disagreeing)}."
+            message = f"The names give {several} two patients: {some(disagreeing)}."
             hint = "Correct the `patient` group of --volume-pattern, or name the patients with --group-map."
         raise InputError(message, kind="two-patients", hint=hint, paths=disagreeing)
     return found
@@ -208,7 +208,7 @@ def with_groups(volumes: Iterable[Volume], group_of: Mapping[str, str]) -> tuple
 
 
 def with_equal_images_joined(volumes: Sequence[Volume]) -> tuple[tuple[Volume, ...], tuple[tuple[str, ...], ...]]:
-    """Join the groups of volumes that share identical images, blank ones apart; return the joined sets too."""
+    """Join the groups of volumes that share identical images (blank ones do not count); return the joined sets too."""
     joined = joined_by_content(
         (volume.id, one.file.image_sha256)
         for volume in volumes
@@ -266,7 +266,7 @@ def refuse_shared_ids(inputs: Sequence[Input], slices: Iterable[Slice], shared_i
     pairs = " and ".join(place_of(inputs, one.file) for one in shared[ids[0]])
     occur = f"{counted(len(ids), 'volume id occurs', 'volume ids occur')} in several inputs"
     if shared_ids == "different":
-        message = f"{occur} that no NAME tells apart, so --shared-ids different cannot hold: {some(ids)} ({pairs})."
+        message = f"{occur} without a NAME, so --shared-ids different cannot separate them: {some(ids)} ({pairs})."
         hint = "Give each of these inputs as --input NAME=DIR, or say --shared-ids same if an id is one scan."
     else:
         message = f"{occur}, and names cannot tell whether that is one volume: {some(ids)}. For example {pairs}."
