@@ -1,8 +1,8 @@
 """File names -> volume, slice and patient: right, or refused, never silently wrong.
 
-A wrong reading divides one volume over many ids, and every one of them leaks. `rules` holds the readings, one entry
-each. `auto` searches where none of them is asked for (`search`), writes what it found as a regular expression
-(`pattern`) and refuses what cannot be volumes (`checks`); `choice` puts this together and says what was decided.
+Where names are read wrongly, one volume gets several ids, and its slices leak into several splits. `rules` holds the
+named rules. Where the user names none, `auto` searches for one (`search`), writes it as a regular expression
+(`pattern`) and refuses ids that cannot be volumes (`checks`). `choice` calls them and writes the warnings.
 """
 
 from planbalance.naming.choice import (

@@ -1,4 +1,4 @@
-"""The search of `auto` as a rule that a plan can store: layouts of some names -> one pattern that reads them all."""
+"""Find the rule for `auto`: search some of the names, and write the result as a rule that reads all of them."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,20 +11,20 @@ from planbalance.naming.rules import Names, Reader, read_names, reader, same_par
 from planbalance.naming.search import Layout, find_layouts
 
 _MOST_ANALYSED: Final = 6_000  # names whose fields are looked at; of a volume's slices a few are enough
-_BLOCK: Final = 60  # names that follow each other: of the same volumes
-_OF_ONE: Final = 3  # names that differ in their last number only are looked at so often
-_ROUNDS: Final = 3  # names that the first pattern does not read are looked at too
+_BLOCK: Final = 60  # names side by side, so that several are of one volume
+_OF_ONE: Final = 3  # of names that differ in their last number only, so many are analysed
+_ROUNDS: Final = 3  # names that a pattern does not read are analysed in the next round
 
 
 class Searched(NamedTuple):
     """What the search found.
 
     Attributes:
-        naming: the rule, with a name of its own where that reads the names alike.
+        naming: the rule; a named one, where it reads the names in the same way as the pattern.
         names: what it reads.
-        other: another reading that the names allow; None where they decide.
-        apart: the reading that keeps apart what is called alike in several folders, such as classes or planes; None
-            where nothing is.
+        other: another reading that the names allow; None where they allow one only.
+        apart: the reading by which equal ids in several folders (classes, planes) are different ids; None where no id
+            is in several folders.
     """
 
     naming: Naming
@@ -34,7 +34,15 @@ class Searched(NamedTuple):
 
 
 class Other(NamedTuple):
-    """A reading that was not taken: of how many units, one of its images and that one's unit, and its pattern."""
+    """A reading that the names allow and that was not chosen.
+
+    Attributes:
+        units: how many patients or volumes it finds.
+        image: one of the images.
+        unit: the patient or volume of that image.
+        of_patients: whether its units are patients.
+        pattern: its regular expression.
+    """
 
     units: int
     image: str
@@ -44,7 +52,7 @@ class Other(NamedTuple):
 
 
 class NoPatternError(ValueError):
-    """What was found cannot be written as one pattern; `unread` are names that the best one does not read."""
+    """No single pattern reads all names; `unread` are those that the best one does not read."""
 
     def __init__(self, unread: Sequence[str]) -> None:
         super().__init__("The names have several forms, which no one pattern reads")
@@ -77,7 +85,7 @@ def search_names(paths: Sequence[str]) -> Searched:
 
 
 def _some_of_each(paths: Sequence[str]) -> list[str]:
-    """Return the names to look at: of names that differ in their last numbers only, a few."""
+    """Return the names to analyse: a few of those that differ in their last numbers only."""
     if len(paths) <= _MOST_ANALYSED:
         return list(paths)
     some = _first_of_each([path[: path.rfind(".")].rstrip("0123456789") for path in paths], paths, _OF_ONE)
@@ -106,7 +114,7 @@ def _without_numbers(path: str, numbers: int) -> str:
     behind = ""
     for _ in range(numbers):
         before = text.rstrip("0123456789")
-        while before == text and text:  # no number at the end: go back to one
+        while before == text and text:  # no number at the end: go back to the one before
             behind, text = text[-1] + behind, text[:-1]
             before = text.rstrip("0123456789")
         text = before
@@ -128,7 +136,7 @@ def _expressed(layouts: list[Layout], paths: Sequence[str]) -> tuple[Naming, Nam
 
 
 def _simplest_first(layouts: list[Layout]) -> list[Naming]:
-    """Return the rules that may read names so: those with a name first, then patterns, the most exact first."""
+    """Return the rules that may read names as the layouts do: the named ones, then patterns, the most exact first."""
     rules = [] if any(one.patient is not None for one in layouts) else [Naming("trailing-number"), Naming("parent-dir")]
     coarse = [one._replace(volume=one.patient or one.volume, patient=None) for one in layouts]
     for several in (layouts, coarse, [one._replace(number=None) for one in coarse]):
@@ -142,7 +150,7 @@ def _simplest_first(layouts: list[Layout]) -> list[Naming]:
 
 
 def _agrees(read: Reader, layouts: list[Layout]) -> bool:
-    """Tell whether a rule keeps together what the layouts do, no more and no less."""
+    """Return whether a rule puts the same names into one unit as the layouts do."""
     units = []
     for one in layouts:
         name = read(f"{one.text}.png")

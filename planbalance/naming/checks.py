@@ -1,7 +1,7 @@
-"""What makes a reading of names doubtful, whichever rule gave it (`auto`, first stage).
+"""Signs that the ids read from names are no volumes, by whichever rule they were read.
 
-A wrong reading divides volumes, and every one of them then leaks. These signs were measured on real naming conventions:
-docs/explanation/names.md has the figures.
+If names are read wrongly, one volume gets several ids, and its slices leak. These signs were measured on real naming
+conventions: docs/explanation/names.md has the figures.
 """
 
 import re
@@ -138,7 +138,7 @@ def _few(units: Counter[str]) -> Doubt | None:
 
 
 def _no_slice_numbers(names: Names, units: Counter[str]) -> Doubt | None:
-    """Doubt few ids whose numbers lie far apart, as those of images that were drawn from many more."""
+    """Doubt a few ids with large gaps between the numbers behind them: such images may be a sample of many."""
     numbers: defaultdict[str, list[int]] = defaultdict(list)
     if not FEW <= len(units) < SURE or units.total() < ENOUGH:
         return None
@@ -153,6 +153,6 @@ def _no_slice_numbers(names: Names, units: Counter[str]) -> Doubt | None:
 
 
 def long_numbers(numbers: Iterable[int | None]) -> bool:
-    """Whether most slice numbers have more than 7 digits: a UID or a time."""
+    """Return whether most slice numbers have more than 7 digits: a UID or a time."""
     known = [number for number in numbers if number is not None]
     return sum(number >= 10**LONGEST_NUMBER for number in known) > 0.5 * len(known)

@@ -1,4 +1,4 @@
-"""The rule that reads all names of a dataset: asked for by name, or found (`auto`)."""
+"""Choose the rule that reads all names of a dataset: the one that the user names, or the one that `auto` finds."""
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -28,7 +28,7 @@ class NamesReading(NamedTuple):
         naming: the rule.
         names: what it reads.
         warnings: sentences: the reading may be wrong, with the options that decide.
-        notes: sentences: what was decided, and how to decide otherwise.
+        notes: sentences on other readings that the user may want, with the option for each.
     """
 
     naming: Naming
@@ -80,7 +80,7 @@ def format_example(path: str, name: Name) -> str:
     return f"{path} is {place}" + (f" of patient {name.patient}" if name.patient is not None else "")
 
 
-# ---- a rule that was asked for --------------------------------------------------------------------------------------
+# ---- a rule that the user named --------------------------------------------------------------------------------------
 
 
 def _requested(paths: Sequence[str], requested: str, class_names: Collection[str]) -> NamesReading:
@@ -115,8 +115,8 @@ def _not_read(naming: Naming, paths: Sequence[str]) -> InputError:
     long, longest = too_long_for(naming, unread)
     if long:
         message = (
-            f"{what} is given names of at most {longest:,} characters, since longer ones could take it very long to "
-            f"match; {len(long):,} of {len(paths):,} names are longer: {some(sorted(long), _SHOWN)}."
+            f"{what} can read names of at most {longest:,} characters: to match longer ones could take very long. "
+            f"{len(long):,} of {len(paths):,} names are longer: {some(sorted(long), _SHOWN)}."
         )
         hint = "Write the pattern with fewer repetitions, or with fields that end at a separator, such as [^_]+_."
         return InputError(message, kind="unmatched-names", hint=hint, paths=sorted(long)[:PATHS_LISTED])
@@ -135,7 +135,7 @@ def _find(paths: Sequence[str], class_names: Collection[str]) -> NamesReading:
 
 def _of_many(paths: Sequence[str], class_names: Collection[str]) -> NamesReading:
     """Search, and refuse what cannot be volumes."""
-    # the guide's own names need none of it, and each command waits for what it imports
+    # not needed for names of the form im-dash; imports take time in every command
     from planbalance.naming.auto import NoPatternError, search_names  # noqa: PLC0415
     from planbalance.naming.search import NoReadingError  # noqa: PLC0415
 
@@ -145,7 +145,8 @@ def _of_many(paths: Sequence[str], class_names: Collection[str]) -> NamesReading
         raise _refused(f"The names {error}", "image-names", paths) from None
     except NoPatternError as error:
         if error.unread:
-            raise _unmatched(f"{error}; {len(error.unread):,} of {len(paths):,} are left", error.unread) from None
+            unread = f"the best one does not read {len(error.unread):,} of {len(paths):,}"
+            raise _unmatched(f"{error}; {unread}", error.unread) from None
         raise _refused(str(error), "ambiguous-names", paths) from None
     found = doubts(names, class_names)
     if found and found[0].fatal:
@@ -160,7 +161,7 @@ def _of_many(paths: Sequence[str], class_names: Collection[str]) -> NamesReading
 
 
 def _of_few(paths: Sequence[str]) -> NamesReading:
-    """Return what the rules with a name make of names that are too few to show what recurs."""
+    """Return the reading of fewer than 10 names: too few for a search, so only named rules are tried."""
     both = [(naming, names) for naming in (_BY_NUMBER, _BY_FOLDER) if (names := read_names(naming, paths)) is not None]
     if not both:
         raise _no_rule_reads_all(paths)
@@ -176,7 +177,7 @@ def _of_few(paths: Sequence[str]) -> NamesReading:
 
 
 def _as_im_dash(paths: Sequence[str]) -> NamesReading | None:
-    """Return the guide's reading where all names are the guide's and no tool has added to them."""
+    """Return the reading by im-dash, where all names have this form and no tool has added words to them."""
     names = read_names(_IM_DASH, paths)
     if names is None:
         return None
@@ -218,7 +219,7 @@ def _refuse_series_for_volumes(paths: Sequence[str], names: Names) -> None:
     )
 
 
-# ---- what is said ---------------------------------------------------------------------------------------------------
+# ---- messages ------------------------------------------------------------------------------------------------------
 
 
 def _patients_found(names: Names, naming: Naming) -> str:
@@ -238,7 +239,7 @@ def _joined_across_folders(apart: "Other") -> str:
 
 
 def _undecided(naming: Naming, paths: Sequence[str], other: "Other") -> str:
-    """Say which two readings the names allow, with two real names and both patterns."""
+    """Return the warning that the names allow two readings, with two real names and both patterns."""
     kind = "patient" if other.of_patients else "volume"
     return (
         f"The names do not decide what must stay in one split. Read now: {'; '.join(format_examples(naming, paths))}. "
@@ -249,7 +250,7 @@ def _undecided(naming: Naming, paths: Sequence[str], other: "Other") -> str:
 
 
 def _refused(what: str, kind: str, paths: Sequence[str]) -> InputError:
-    """Refuse what `auto` finds no reading for: show what each rule would make of the names."""
+    """Return the refusal of names that `auto` cannot read: it shows how each named rule would read them."""
     ways = []
     for naming in (_BY_NUMBER, _BY_FOLDER):
         names = read_names(naming, paths)
@@ -273,7 +274,7 @@ def _refused(what: str, kind: str, paths: Sequence[str]) -> InputError:
 
 
 def _no_rule_reads_all(paths: Sequence[str]) -> InputError:
-    """Name what no rule reads; where each name is read by some rule, what the widest rule misses."""
+    """Return the refusal that lists names no rule reads; if there is none, those that the best rule does not read."""
     readers = [reader(Naming(name)) for name in OFFERED if name != "image"]
     unread = [path for path in paths if all(read(path) is None for read in readers)]
     if unread:
@@ -292,7 +293,7 @@ def _unmatched(what: str, unread: Sequence[str]) -> InputError:
 
 
 def _refuse_ids(naming: Naming, paths: Sequence[str], volumes: Sequence[str]) -> None:
-    """Refuse ids that cannot be a folder of the output, or that would turn trainers away from the labels."""
+    """Refuse ids that cannot be a folder of the output, or by which trainers would not find the labels."""
     refused = {volume for volume in set(volumes) if not REFUSED_PARTS.isdisjoint(volume.split("/"))}
     if refused:
         shown = ", ".join(repr(text) for text in sorted(refused)[:_SHOWN])

@@ -1,8 +1,8 @@
-"""One file name -> its fields: what tools have added is taken off, the rest is cut at separators.
+"""Cut a file name into fields at its separators, without the suffixes that export tools add.
 
-A path such as `ED_case01/case01_slice_040_flip_h` is a chain of fields, from the general to the particular. A shorter
-beginning of the chain never divides what a longer one keeps together. What the words and numbers in it usually mean in
-imaging datasets stands in the sets of words below; docs/explanation/names.md lists the conventions behind them.
+A path such as `ED_case01/case01_slice_040_flip_h` is a chain of fields, from the general to the particular. Names that
+share their first fields stay together also where fewer of these fields are used as an id. The sets of words below say
+what words and numbers usually mean in imaging datasets; docs/explanation/names.md lists the conventions behind them.
 """
 
 import re
@@ -15,7 +15,7 @@ from planbalance.model import IMAGE_SUFFIXES
 FEW: Final = 5  # fewer ids than that are classes or sites, not volumes
 SURE: Final = 8  # from so many patients on, they are taken without a warning
 ENOUGH: Final = 10  # names; fewer do not show what recurs
-MOST_CLASSES: Final = 20  # so many ids without a digit are no classes any more
+MOST_CLASSES: Final = 20  # so many ids without a digit are too many to be classes
 LONGEST_NUMBER: Final = 7  # digits of a slice number; more are a time or an identity
 
 
@@ -46,7 +46,7 @@ POSITION_WORDS: Final = _words(
     slice t timepoint z
     """
 )
-# Those of them that say it beyond doubt: no volume's id may hold one.
+# Those of them that always mean a slice: no volume's id may hold one.
 SLICE_WORDS: Final = frozenset("frame frm sl slc slice z".split())  # noqa: SIM905 - reads better
 # A word beside a number that says which part or which finding of one picture is meant.
 PART_WORDS: Final = _words(
@@ -65,7 +65,7 @@ MADE_WORDS: Final = _words(
     shear sheared shift shifted translate translated transposed vertical vflip warp zoom
     """
 )
-# Words for what a person or a program sorts images into: never one volume.
+# Words for the folders that images are sorted into, such as classes and splits: never one volume.
 CLASS_WORDS: Final = _words(
     """
     abnormal all background benign cancer class data dataset dev eval fold holdout malignant neg negative no
@@ -95,7 +95,7 @@ PLACE_WORDS: Final = frozenset(
         "vendor",
     ]
 )
-# Those of `VOLUME_WORDS` that several of one person would not be called.
+# Those of `VOLUME_WORDS` that name scenes rather than several recordings of one person.
 SCENE_WORDS: Final = frozenset("clip movie seq sequence vid video".split())  # noqa: SIM905 - reads better
 # A frame's name keeps the suffix of the film it was taken from.
 FILM_WORDS: Final = frozenset("avi gif m4v mkv mov mp4 mpeg mpg webm wmv".split())  # noqa: SIM905 - reads better
@@ -176,7 +176,7 @@ class Field(NamedTuple):
 
 
 def has_digit(text: str) -> bool:
-    """Tell whether a digit is in a text."""
+    """Return whether a digit is in a text."""
     return any(map(str.isdigit, text))
 
 
@@ -197,7 +197,7 @@ def fields_of(text: str) -> list[Field]:
 
 
 def bound_to(fields: Sequence[Field], index: int, words: AbstractSet[str]) -> int | None:
-    """Return where the word begins that the number in a field belongs to (`slice037`, `slice_037`); None: to none."""
+    """Return where the word of a field's number begins (`slice037`, `slice_037`); None where no such word is there."""
     field = fields[index]
     if field.number and not field.is_number and field.word in words:
         return index

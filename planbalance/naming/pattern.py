@@ -7,8 +7,8 @@ from typing import Final
 from planbalance.naming.fields import has_digit
 from planbalance.naming.search import Layout, Span
 
-_MOST_SHAPES: Final = 8  # a part of more forms than that is anything
-_MOST_WORDS: Final = 8  # so many different words are listed
+_MOST_SHAPES: Final = 8  # a part with more forms than that is matched by any text
+_MOST_WORDS: Final = 8  # the most words that a pattern lists
 _UUID: Final = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 _TOKEN: Final = re.compile(rf"{_UUID}(?![0-9A-Za-z])|[0-9A-Za-z]+|[^0-9A-Za-z]", re.DOTALL)
 _LETTERS_AND_NUMBER: Final = re.compile(r"([A-Za-z]+)[0-9]+\Z")
@@ -24,7 +24,7 @@ def pattern_of(layouts: Sequence[Layout]) -> str:
     starts = [0 if on_path else one.text.rfind("/") + 1 for one in layouts]
     with_patient = any(one.patient is not None for one in layouts)
     firsts = {_number_is_first(one) for one in layouts if one.number is not None}
-    if len(firsts) > 1:  # some names count slices before the volume, some behind it: no group can stand in both places
+    if len(firsts) > 1:  # some names have the slice before the volume, some behind it: a group has one place only
         layouts, firsts = [one._replace(number=None) for one in layouts], set()
     first = True in firsts
     pieces = [

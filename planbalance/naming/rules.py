@@ -3,11 +3,11 @@
 * `im-dash`: `IM<slice>-<volume>`, the guide's own names.
 * `trailing-number`: `<volume><separator><slice>` with separators of `-`, `_`, `.` or a blank; a word for the slice
   (`slice`, `slc`, `sl`, `frame`) that stands alone before the number is no part of the volume.
-* `parent-dir`: a folder a volume; the slice is the last number in the stem.
+* `parent-dir`: each folder is a volume; the slice is the last number in the stem.
 * `image`: each image is a volume of its own.
 * `regex`: a regular expression with the named groups `volume` and, if wanted, `slice` and `patient`; the user's own, or
   the one that `auto` has found (`naming.search`).
-* `slice-map`, `dicom`: a table or the headers say it; the names do not.
+* `slice-map`, `dicom`: a table or DICOM headers give the volume; names do not.
 
 The rules with a name read the stem without what export tools append to it (`_jpg.rf.<hash>`).
 """
@@ -44,7 +44,7 @@ class Name(NamedTuple):
 class Names(NamedTuple):
     """What many names say, a column each, in the order of the names."""
 
-    volumes: list[str]  # one object a volume, however many slices it has
+    volumes: list[str]  # equal ids are one object
     numbers: list[int | None]
     patients: list[str | None] | None  # None: the rule knows no patients
 
@@ -59,8 +59,8 @@ class Rule(NamedTuple):
         name: as `--volume-pattern` and plans spell it.
         reader: makes the function that reads one path below its image folder; given the pattern of `regex`. None where
             the names do not tell the volume.
-        lines: the rule as one search over names that stand a line each, which takes a third of the time of a call for
-            each name; None where there is no such search.
+        lines: the rule as one search over all names, one per line, which takes a third of the time of a call for each
+            name; None where there is no such search.
         offered: whether a user may ask for it by name.
     """
 
@@ -82,9 +82,9 @@ def _read_trailing_number(path: str) -> Name | None:
     if not volume or len(before) == len(stem):
         return None
     if volume[-5:].lower().endswith(_SLICE_WORDS):
-        parted = _without_slice_word(volume)
-        if parted is not None:  # empty for `slice_034`, a slice of nothing
-            return Name(parted, int(stem[len(before) :]), None) if parted else None
+        rest = _without_slice_word(volume)
+        if rest is not None:  # empty for `slice_034`, which names no volume
+            return Name(rest, int(stem[len(before) :]), None) if rest else None
     return Name(volume, int(stem[len(before) :]), None) if volume != before else None
 
 
@@ -120,7 +120,7 @@ def _regex_reader(pattern: str | None) -> Reader:
         if match is None or not match["volume"]:
             return None
         number = match["slice"] if has_slice else None
-        if number is not None and not number.isdecimal():  # a slice that cannot be counted was not read
+        if number is not None and not number.isdecimal():  # such as ²: no number
             return None
         patient = match["patient"] if has_patient else None
         return Name(match["volume"], None if number is None else int(number), patient or None)
@@ -161,7 +161,7 @@ def reader(naming: Naming) -> Reader:
 
 
 def says_volumes(naming: Naming) -> bool:
-    """Return whether names say the volume by this rule; if not, a table or headers did."""
+    """Return whether this rule reads volumes from names; if not, a table or DICOM headers gave them."""
     return RULES[naming.rule].reader is not None
 
 
@@ -230,7 +230,7 @@ def _stem(path: str) -> str:
 
 
 def _read_lines(naming: Naming, paths: Sequence[str]) -> Names | None:
-    """Return what a rule reads from all names; None where a name wants a closer look, or is not read at all."""
+    """Return what a rule reads from all names; None where one must be read alone, or cannot be read."""
     pattern = RULES[naming.rule].lines
     text = "\n".join(paths)
     if pattern is None or ".rf." in text or text.count("\n") != len(paths) - 1:
@@ -263,12 +263,12 @@ def _read_each(read: Reader, paths: Sequence[str]) -> Names | None:
 
 
 def same_partition(first: Sequence[str], second: Sequence[str]) -> bool:
-    """Tell whether two lists of ids group the positions alike: the pairs are one to one."""
+    """Return whether two lists of ids group the positions in the same way: the pairs are one to one."""
     pairs = set(zip(first, second, strict=True))
     return len(pairs) == len({pair[0] for pair in pairs}) == len({pair[1] for pair in pairs})
 
 
 def shared_texts(texts: Iterable[Text]) -> list[Text]:
-    """Return equal texts as one object: a thousand slices name the same volume."""
+    """Return equal texts as one object, which saves memory: many slices have the same volume."""
     known: dict[Text, Text] = {}
     return [known.setdefault(text, text) for text in texts]

@@ -1,9 +1,9 @@
-"""Many file names -> where in each of them the volume, the patient and the slice number stand (`auto`, second stage).
+"""Find where in each of many file names the volume, the patient and the slice number are.
 
-Folders and file name form one chain of fields, from the general to the particular. A shorter beginning of the chain
-never divides what a longer one keeps together: it costs balance, it cannot leak. So fields are taken off the end until
-what is left names more than single images, and of two readings, one inside the other, the coarser one decides what must
-stay in one split. docs/explanation/names.md has the figures.
+Folders and file name form one chain of fields, from the general to the particular. An id of fewer fields keeps more
+slices together: the split may be less balanced, but nothing leaks. So fields are taken off the end until what is left
+names more than single images. Where one reading is coarser than another, the coarser one decides what must stay in one
+split. docs/explanation/names.md has the figures.
 """
 
 import re
@@ -37,11 +37,11 @@ from planbalance.naming.fields import (
 )
 
 _MOST_BELOW: Final = 8  # series, channels or views of one patient, on average
-_SMALL: Final = 12  # so many values of a field are a vocabulary: channels, planes, sides
+_SMALL: Final = 12  # a field with no more values is a list of words: channels, planes, sides
 _NEARLY_ALL: Final = 0.95
 _MOST_NUMBERED: Final = 3  # channels with the same letters and a number: t1, t2
-_SINGLE: Final = 0.8  # of the ids hold one image: they name images
-_RECURS: Final = 0.1  # of the ids stand behind several others
+_SINGLE: Final = 0.8  # share of ids with one image, from which on ids are taken for images
+_RECURS: Final = 0.1  # share of texts that stand behind several ids, from which on they recur
 
 
 class Span(NamedTuple):
@@ -78,10 +78,10 @@ class FoundLayouts(NamedTuple):
     """What was found.
 
     Attributes:
-        layouts: one a path, in their order.
-        other: where the names do not decide, another reading that they allow; a warning must show both.
-        apart: where folders without a digit were left out and several of them hold the same id, the reading that keeps
-            these ids apart.
+        layouts: one for each path, in their order.
+        other: another reading, where the names allow two; a warning must show both.
+        apart: the reading by which equal ids in several folders are different ids, where folders without a digit were
+            left out and several of them hold the same id.
     """
 
     layouts: list[Layout]
@@ -90,7 +90,7 @@ class FoundLayouts(NamedTuple):
 
 
 class NoReadingError(ValueError):
-    """Nothing in the names can be a volume; the message is the end of a sentence that says why."""
+    """Nothing in the names can be a volume; the message is the reason, as the end of a sentence."""
 
 
 @dataclass(slots=True)
@@ -127,7 +127,7 @@ class _Name:
         return [each for each in self.fields[: self.last] if each.part == part]
 
     def keep(self, fields: Sequence[Field]) -> None:
-        """Go on with some of the fields."""
+        """Keep these fields only."""
         self.fields, self.last = list(fields), len(fields)
 
     def take_off(self, count: int, *, number: bool = False) -> None:
@@ -143,7 +143,7 @@ class _Search:
     """All names, and what was taken off their ends so far."""
 
     names: list[_Name]
-    first_dropped: bool = False  # a first field that tells images apart
+    first_dropped: bool = False  # a first field that differs in nearly all names
     parts_off: bool = False  # tiles, crops, channels: several images of one slice
     slices_off: bool = False
     slices_named: bool = False  # by a word such as slice or frame
@@ -157,7 +157,7 @@ class _Search:
         return [name.end for name in self.names]
 
     def can_take_off(self, count: int = 1) -> bool:
-        """Whether nearly all names have so many fields to lose."""
+        """Return whether so many fields can be taken off nearly all names."""
         return _share(name.last - count >= name.floor for name in self.names) >= _NEARLY_ALL
 
     def take_off(self, count: int = 1) -> None:
@@ -166,7 +166,7 @@ class _Search:
             name.take_off(count)
 
     def single(self) -> float:
-        """Return the share of ids that hold one image; images of several first folders are apart."""
+        """Return the share of ids that hold one image; an id in two left-out folders counts as two."""
         ids = Counter((name.folder, name.id()) for name in self.names)
         return _share(count == 1 for count in ids.values())
 
@@ -177,7 +177,7 @@ def find_layouts(paths: Sequence[str]) -> FoundLayouts:
     `paths` lie below their image folder and carry a suffix.
 
     Raises:
-        NoReadingError: the names tell images apart, or classes, and nothing between.
+        NoReadingError: the names have ids of images or of classes only.
     """
     names = [_Name(text, fields, len(fields)) for text in (path[: path.rfind(".")] for path in paths)
              for fields in [fields_of(text)]]  # fmt: skip
@@ -298,7 +298,7 @@ def _leave_out_class_folders(names: Sequence[_Name]) -> None:
         if len(inner) < _NEARLY_ALL * len(names) or not all(rest) or not _are_classes(set(firsts)):
             return
         if len({_next_id(name, fields) for name, fields in zip(inner, rest, strict=True)}) <= len(set(firsts)) > 1:
-            return  # what lies in them is a few series of each: the folders are the patients
+            return  # each holds the same few series: the folders are the patients
         for name, first, fields in zip(inner, firsts, rest, strict=True):
             name.folder += "/".join(first)
             name.keep(fields)
@@ -312,7 +312,7 @@ def _next_id(name: _Name, fields: Sequence[Field]) -> str:
 
 
 def _are_classes(texts: Collection[Sequence[str]]) -> bool:
-    """Whether these are fewer than 20 texts without a digit."""
+    """Return whether these are fewer than 20 texts, none with a digit."""
     return len(texts) < MOST_CLASSES and not any(has_digit(field) for fields in texts for field in fields)
 
 
@@ -333,7 +333,7 @@ def _leave_out_unique_first_field(search: _Search) -> None:
 
 
 def _as_im_dash(names: Sequence[_Name]) -> FoundLayouts | None:
-    """Return the reading of names that are the guide's (`IM<slice>-<volume>`) behind what tools have added."""
+    """Return the reading of names that have the form `IM<slice>-<volume>` once added words are taken off."""
     layouts = []
     for name in names:
         first = name.fields[0]
@@ -347,7 +347,7 @@ def _as_im_dash(names: Sequence[_Name]) -> FoundLayouts | None:
 
 
 def _leave_out_slice_first(search: _Search) -> None:
-    """Leave out a slice that stands first and says so, where something with a digit follows: `slice_012_patient_3`."""
+    """Leave out a first slice number with its word, where a field with a digit follows: `slice_012_patient_3`."""
     firsts = [_first_slice(name) for name in search.names]
     if _share(first > 0 for first in firsts) < _RECURS:
         return
@@ -359,7 +359,7 @@ def _leave_out_slice_first(search: _Search) -> None:
 
 
 def _first_slice(name: _Name) -> int:
-    """Return how many fields of a file name without folders a slice with its word takes at the beginning."""
+    """Return how many first fields of a file name are a slice number and its word; 0 where a folder stands first."""
     fields = name.fields
     if len(fields) > 1 and fields[0].is_number and fields[0].part == name.text.count("/"):
         patient = bound_to(fields, len(fields) - 1, PATIENT_WORDS)  # `003_case12`
@@ -485,7 +485,7 @@ def _channel(search: _Search) -> bool:
 
 
 def _recurs_behind_others(names: Sequence[_Name]) -> bool:
-    """Whether most of the last fields stand behind several ids, and enough ids are left without them."""
+    """Return whether most last fields recur behind several ids, and enough ids are left without them."""
     before: defaultdict[str, set[str]] = defaultdict(set)
     for name in names:
         if name.last > name.floor:
@@ -504,7 +504,7 @@ def _number(search: _Search) -> bool:
         return False
     shorter = {name.id(name.last - 1) for name in search.names if name.last > 1}
     if len(shorter) < FEW <= len(search.ids()) and search.single() < _SINGLE:
-        return False  # it is what is left of the volume
+        return False  # it is part of the volume
     if search.parts_off and not (_counts_slices(search) or _share(one.is_date for one in ends) >= _SINGLE):
         return False
     for name in search.names:
@@ -515,7 +515,7 @@ def _number(search: _Search) -> bool:
 
 
 def _counts_slices(search: _Search) -> bool:
-    """Whether the last numbers count something anew behind each of several ids."""
+    """Return whether the last numbers start again behind each of several ids."""
     behind: defaultdict[str, set[str]] = defaultdict(set)
     before: defaultdict[str, set[str]] = defaultdict(set)
     for name in search.names:
@@ -560,7 +560,7 @@ def _anything_that_tells_images_apart(search: _Search) -> bool:
     return True
 
 
-# In the order in which they are tried, again and again until none applies. A further kind of ending is one entry.
+# Tried in this order, again and again until none applies. A new kind of ending is one entry.
 _ENDS: Final[tuple[Callable[[_Search], bool], ...]] = (
     _constant,
     _coordinates,
@@ -574,7 +574,7 @@ _ENDS: Final[tuple[Callable[[_Search], bool], ...]] = (
 
 
 def _takes_something_off(step: Callable[[_Search], bool], search: _Search) -> bool:
-    """Return whether a step applied and shortened a name: else the same step would apply for ever."""
+    """Return whether a step applied and shortened a name: otherwise it would apply for ever."""
     before = sum(name.last for name in search.names)
     return step(search) and sum(name.last for name in search.names) < before
 
@@ -602,9 +602,9 @@ def _cut_behind_films(names: Sequence[_Name]) -> None:
 
 
 def _refuse_class_folders(names: Sequence[_Name]) -> None:
-    """Refuse folders, fewer than 20 of them, whose file names are told apart across all of them: grades, classes.
+    """Refuse fewer than 20 numbered folders that hardly share a file name: they are grades or classes.
 
-    Slices of a volume are counted anew in each folder, or go on from one folder to the next.
+    The slices of volumes start again in each folder, or continue from one folder to the next.
     """
     if any(name.end.part == name.text.count("/") for name in names):
         return
@@ -651,7 +651,7 @@ def _with_patients(search: _Search) -> FoundLayouts:
 
 
 def _with_folders(names: Sequence[_Name], layouts: Sequence[Layout]) -> list[Layout] | None:
-    """Return the layouts with the folders that were left out, where that keeps ids apart; None where it does not."""
+    """Return the layouts with the left-out folders, where they make equal ids different; None where they do not."""
     folders: defaultdict[str, set[str]] = defaultdict(set)
     for name, one in zip(names, layouts, strict=True):
         folders[one.unit].add(name.folder)
@@ -670,7 +670,7 @@ def _ends_of_patients(search: _Search) -> list[int] | None:
 
 
 def _ids_above(search: _Search) -> list[int] | None:
-    """Return where shorter ids end that may be patients, and may be sites or sets: the names do not decide."""
+    """Return where shorter ids end that may be patients, or sites or sets: the names alone do not show which."""
     names = search.names
     if _share(any(one.text.lower() in FILM_WORDS for one in name.fields[: name.last]) for name in names) >= 0.5:
         return None
@@ -694,7 +694,7 @@ def _ids_above(search: _Search) -> list[int] | None:
 
 
 def _may_be_patients(shorter: Collection[str], again: float, volumes: int) -> bool:
-    """Tell whether shorter ids may be patients; `again`: the share of what stands behind them that recurs."""
+    """Return whether shorter ids may be patients; `again`: the share of the next fields that recur behind several."""
     numbered = any(map(has_digit, shorter))
     if len(shorter) >= FEW:
         return len(shorter) < volumes and again >= (_RECURS if numbered else 0.5)

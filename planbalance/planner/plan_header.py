@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from planbalance.dataset_files import DATASET_YAML, GUIDES_WORD, METADATA, UNREAD_SUFFIXES, class_word
+from planbalance.dataset_files import GUIDES_WORD, METADATA, UNREAD_SUFFIXES, class_word
 from planbalance.model import (
     SPLITS,
     TRAINER_SUFFIXES,
@@ -276,13 +276,13 @@ def _classes(snapshot: Snapshot, volumes: Iterable[Volume]) -> _Classes:
     largest = max(seen, default=0)
     how = "To name them, write classes.txt (one name a line, in the order of their ids) or `names:` in the yaml."
     if largest >= _MOST_CLASSES:
-        return _Classes(None, None, (f"No input names class {largest}: {DATASET_YAML} will have no names. {how}",))
+        return _Classes(None, None, (f"No input names class {largest}: dataset.yaml will have no names. {how}",))
     names = placeholder_names(largest + 1)
     if largest:
         return _Classes(
             names, None, (f"No input names the classes: they are called class_0 to class_{largest}. {how}",)
         )
-    called = f"No input names the class: it is called class_0 in {DATASET_YAML}"
+    called = "No input names the class: it is called class_0 in dataset.yaml"
     keys = f"`{GUIDES_WORD}` and `no_{GUIDES_WORD}`, the guide's keys, in {METADATA}"
     how = "To name it, write its name into classes.txt in the dataset's folder, or `names:` in the yaml."
     return _Classes(names, GUIDES_WORD, (f"{called}, and counted under {keys}. {how}",))
