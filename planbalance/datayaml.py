@@ -1,8 +1,8 @@
 """The yaml of a YOLO dataset, as Ultralytics and YOLOv5 read it: root, image folders by split, class names.
 
-The text is not trusted. It is read event by event, never built into objects: an alias is looked up and not expanded,
-depth and size are bounded. Scalars stay as they are written, so that a class called `no` is not a boolean; those below
-keys that are not asked for become what YAML makes of them, as far as JSON has such values.
+The text is not trusted. The parser's events are read one by one, and tags construct no objects: an alias is looked up
+and not copied, depth and size are bounded. Scalars stay texts as they are written, so that a class called `no` is not a
+boolean. Only the values of further keys, which are carried over, get the types that YAML gives them and JSON has.
 """
 
 import re
@@ -37,7 +37,7 @@ _SPLIT_KEYS: Final[Mapping[str, Split]] = {
     "validation": "val",
     "test": "test",
 }
-# What is carried over, in all.
+# Limits of all that is carried over of one yaml.
 _PARTS_LIMIT: Final = 10_000  # values
 _TEXT_LIMIT: Final = 100_000  # letters
 _KEY_LIMIT: Final = 200  # letters
@@ -55,7 +55,7 @@ class DatasetYaml(NamedTuple):
         splits: what `train`, `val` (also spelt `valid`, `validation`) and `test` name, as written: folders, or text
             files of image paths. A split that is not there or empty is left out.
         names: class names by id; `class_0`, `class_1`, ... where the yaml has only `nc` (as in Ultralytics); else None.
-        keys: what else it says, but for keys that name data (`model.DATA_KEYS`).
+        keys: its further keys, without those that name data (`model.DATA_KEYS`).
         left_out: keys that cannot be carried over, and why.
     """
 
@@ -102,35 +102,35 @@ def parse_dataset_yaml(text: bytes, *, loader: Any = LOADER) -> DatasetYaml:  # 
 
 # ---- events ---------------------------------------------------------------------------------------------------------
 
-_OTHER: Final = object()  # a value that no key asked for here can have, and that is never carried over
+_OTHER: Final = object()  # a value of a type that no key here may have; it is never carried over
 _TAG: Final = "tag:yaml.org,2002:"
 
 
 class _Plain(str):
-    """A scalar without quotes: what it is depends on what it says."""
+    """A scalar without quotes: its type follows from its text."""
 
     __slots__ = ()
 
 
 class _Tagged(str):
-    """A scalar that a tag makes something else than a text."""
+    """A scalar that has another type than text by its tag."""
 
     __slots__ = ()
 
 
 class _Events:
-    """The events of one document, with what anchors stand for."""
+    """The events of one document, and the values of its anchors."""
 
     def __init__(self, text: bytes, loader: Any) -> None:  # noqa: ANN401 - PyYAML's two loaders have no common type
         self._events: Iterator[Any] = yaml.parse(text, Loader=loader)
         self._anchors: dict[str, Value] = {}
 
     def next(self) -> Any:  # noqa: ANN401 - PyYAML's events have no common type worth naming
-        """Return the next event; the stream's and the document's starts are passed over."""
+        """Return the next event; the starts of the stream and of the document are skipped."""
         for event in self._events:
             if not isinstance(event, yaml.StreamStartEvent | yaml.DocumentStartEvent):
                 return event
-        raise _refused("it ends too early")  # the parser itself reports every such case; a guard
+        raise _refused("it ends too early")  # never reached: the parser reports this itself
 
     def value(self, event: Any, depth: int) -> Value:  # noqa: ANN401 - as above
         """Return the value that starts with `event`: a text, None, a list, a mapping, or `_OTHER`."""
@@ -280,7 +280,7 @@ def _carried(values: Mapping[str, Value]) -> tuple[dict[str, Any], tuple[tuple[s
 
 
 class _Carrier:
-    """Turns what was read into JSON values, as long as they are not too many: an alias may stand for a great deal."""
+    """Converts YAML values into JSON values, up to a limit: with aliases, a short text can have very many values."""
 
     def __init__(self) -> None:
         self._parts = self._letters = 0
@@ -289,7 +289,7 @@ class _Carrier:
         """Return a key of the yaml itself."""
         if key == "download":
             raise _NotCarriedError(_DOWNLOAD)
-        if len(key) > _KEY_LIMIT or text_fault(key) is not None or not isinstance(self._told(key), str):
+        if len(key) > _KEY_LIMIT or text_fault(key) is not None or not isinstance(self._typed(key), str):
             raise _NotCarriedError("its name is not a short text")
         return str(key)
 
@@ -306,19 +306,19 @@ class _Carrier:
             return None
         if not isinstance(value, str) or isinstance(value, _Tagged):
             raise _NotCarriedError("it has a tag, or a key that is not a text")
-        return self._told(value)
+        return self._typed(value)
 
     def _key(self, key: str) -> str:
-        """Return a key below: a text, or a whole number, which is told from a text by its digits alone."""
-        told = self._told(key)
+        """Return the key of an inner mapping, a text or a whole number; JSON stores both as texts."""
+        typed = self._typed(key)
         whole = _WHOLE.fullmatch(key) is not None
-        plain = type(told) is int if whole else isinstance(told, str)
+        plain = type(typed) is int if whole else isinstance(typed, str)
         if not plain or key == "<<" or text_fault(key) is not None:
             raise _NotCarriedError("it has a key that is neither a text nor a whole number")
         return str(key)
 
-    def _told(self, text: str) -> Any:  # noqa: ANN401 - as above
-        """Return what a scalar is."""
+    def _typed(self, text: str) -> Any:  # noqa: ANN401 - as above
+        """Return a scalar with the type that YAML gives it."""
         self._letters += len(text)
         if self._letters > _TEXT_LIMIT:
             raise _NotCarriedError("it is too long")
@@ -338,7 +338,7 @@ def _number_of(text: str, tag: str) -> float:
         )
     except ValueError as error:
         raise _NotCarriedError("it holds a number that cannot be read") from error
-    if not -(2**63) <= number < 2**63:  # infinity and what is no number, too
+    if not -(2**63) <= number < 2**63:  # also infinity and NaN
         raise _NotCarriedError("it holds a number that is too large")
     return number
 

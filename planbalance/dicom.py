@@ -1,7 +1,7 @@
 """Volumes and patients from DICOM headers: `--volume-from`, `--group-from`. Needs the extra `dicom`.
 
 No plan, report or log carries an identity: a `PatientID` or UID becomes HMAC-SHA256 under a key that stays on this
-machine, so short ids cannot be found again by trying them all. Datasets that shall agree on ids need the same key.
+machine, so that nobody can find short ids by trying all of them. Datasets that must have equal ids need the same key.
 """
 
 import os
@@ -63,10 +63,10 @@ def group_key(path: str) -> bytes:
 
 
 class Headers:
-    """Reads headers, each file's once: many in processes.
+    """Reads headers, each file once; many files are read by several processes.
 
     Args:
-        jobs: how many processes; None: one a core.
+        jobs: how many processes; None: one for each core.
         progress: where to report to.
         batch: how many headers a process reads at a time.
     """
@@ -102,8 +102,8 @@ class Headers:
 class SeriesSource:
     """Volumes from headers: a volume is a series, its slices are in the order of `InstanceNumber`.
 
-    A volume's id is a keyed hash of `SeriesInstanceUID` (0020,000E): a UID names nobody, and yet links a dataset to the
-    archive where it came from.
+    A volume's id is a keyed hash of `SeriesInstanceUID` (0020,000E): a UID is no person's name, but it would show which
+    series of the hospital's archive the volume is.
     """
 
     rule: Literal["dicom"] = "dicom"
@@ -159,7 +159,7 @@ def groups_from_headers(
         headers: reads them.
         tag: one of `GROUP_TAGS`: `PatientID` (0010,0020), `StudyInstanceUID` (0020,000D), `FrameOfReferenceUID`
             (0020,0052).
-        by_names: names told the volumes, so that headers may contradict them.
+        by_names: the volumes were read from names, so that headers may contradict them.
 
     Raises:
         UsageError: pydicom is not installed (kind `extra-missing`).
@@ -177,10 +177,10 @@ def groups_from_headers(
         raise InputError(_sentence(lacking, tag), kind=kind, hint=hint, paths=[path for path, _ in lacking])
     ids = [volume.id for volume in volumes for _ in volume.slices]
     values_of = _values_of(ids, _column(found, tag))
-    torn = [id_ for id_, values in values_of.items() if len(values) > 1]
-    if torn:
-        what = f"{counted(len(torn), 'volume')} with images of several {_VALUES[tag]}: {some(torn)}"
-        raise _contradiction(what, "two-patients", torn, by_names=by_names)
+    mixed = [id_ for id_, values in values_of.items() if len(values) > 1]
+    if mixed:
+        what = f"{counted(len(mixed), 'volume')} with images of several {_VALUES[tag]}: {some(mixed)}"
+        raise _contradiction(what, "two-patients", mixed, by_names=by_names)
     if by_names:
         _refuse_other_series(_values_of(ids, _column(found, SERIES)))
     groups = {id_: keyed_value(tag, next(iter(values)), key) for id_, values in values_of.items()}
@@ -194,7 +194,7 @@ def _column(found: Iterable[Values | None], tag: str) -> list[str]:
 
 
 def _values_of(ids: Iterable[str], values: Iterable[str]) -> dict[str, dict[str, None]]:
-    """Return the different values of each volume, empty ones apart."""
+    """Return the different values of each volume, without empty ones."""
     found: dict[str, dict[str, None]] = {}
     for id_, value in zip(ids, values, strict=True):
         own = found.setdefault(id_, {})
@@ -256,7 +256,7 @@ def _sentence(lacking: Sequence[tuple[str, Values | None]], tag: str) -> str:
 
 def _require_pydicom() -> None:
     try:
-        import pydicom  # noqa: F401, PLC0415 - an extra: only who asks for headers needs it
+        import pydicom  # noqa: F401, PLC0415 - an extra: only reading headers needs it
     except ImportError:
         raise UsageError(
             "Reading DICOM headers needs pydicom, which is not installed.",
@@ -275,5 +275,5 @@ def _read_header(path: str) -> Values | None:
     try:
         header: Any = dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS))
         return tuple(str(header.get(tag) or "").strip(" \0") if tag in header else None for tag in TAGS)
-    except Exception:  # whatever pydicom raises for a file that is none
+    except Exception:  # whatever pydicom raises for another kind of file
         return None

@@ -47,8 +47,9 @@ _READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK: Final = 1 << 19
 NOTHING_SHA256: Final = hashlib.sha256().hexdigest()  # hex; of a file without a byte, as most labels are
-# A file of so many bytes is read and written: 14 us at 4 KiB on tmpfs, where copy_file_range(2) takes 22, sendfile(2)
-# 18; at 64 KiB all three take 50. Sharing blocks or sparing a network pays off with larger files only.
+# A file of at most so many bytes is copied by read(2) and write(2): 14 us at 4 KiB on tmpfs, where copy_file_range(2)
+# takes 22 and sendfile(2) 18; at 64 KiB all three take 50. Sharing blocks, or a copy within the file server, saves time
+# with larger files only.
 SMALL: Final = 1 << 15
 # Zeros of so many bytes stay a hole where a file with holes is copied: no file system allocates less.
 _PIECE: Final = 1 << 12
@@ -90,7 +91,7 @@ class _Libc:
         self._openat2 = _OPENAT2 if os.uname().machine in _OPENAT2_MACHINES else None
 
     def openat2(self, path: str, dir_fd: int, flags: int, resolve: int) -> int:
-        """Open a path below an open folder, the kernel watching the whole way; ENOSYS before Linux 5.6."""
+        """Open a path below an open folder; the kernel checks each component. ENOSYS before Linux 5.6."""
         if self._openat2 is None:
             raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), path)
         how = _OpenHow(flags, 0, resolve)
@@ -248,7 +249,7 @@ def _entry_type(entry: "os.DirEntry[str]") -> str:
 
 
 def remove_tree(dir_fd: int, name: str, *, spare: tuple[str, ...] = ()) -> None:
-    """Remove a folder and what is in it, no link followed; with `spare`, it and these names in it stay."""
+    """Remove a folder and what is in it, no link followed; with `spare`, keep the folder and these names in it."""
     fd = open_below(dir_fd, name)
     try:
         remove_below(fd, spare=spare)
@@ -259,7 +260,7 @@ def remove_tree(dir_fd: int, name: str, *, spare: tuple[str, ...] = ()) -> None:
 
 
 def remove_below(fd: int, *, spare: tuple[str, ...] = ()) -> None:
-    """Remove what is in an open folder but for the names in `spare`, no link followed."""
+    """Remove what is in an open folder except for the names in `spare`, no link followed."""
     for name, kind in sorted(list_folder(fd).items()):
         if name in spare:
             continue
@@ -466,9 +467,9 @@ def open_new(name: str, dir_fd: int) -> int:
 
 
 def write_all_new(name: str, dir_fd: int, chunks: Iterable[bytes], *, on_disk: bool = False) -> None:
-    """Write a new file from chunks, small ones together: on a remote file system each write is a wait.
+    """Write a new file from chunks, small ones together: on a remote file system each write takes a round trip.
 
-    FileExistsError where the name is taken; then no chunk was taken.
+    FileExistsError where the name is taken; then no chunk was read.
     """
     with new_file(name, dir_fd) as fd:
         gathered: list[bytes] = []
@@ -487,12 +488,12 @@ def write_all_new(name: str, dir_fd: int, chunks: Iterable[bytes], *, on_disk: b
 def write_replacing(name: str, dir_fd: int, data: bytes, *, on_disk: bool = False) -> None:
     """Write a small file so that the name holds the old bytes or the new ones, never a part.
 
-    With `on_disk` that holds for a machine that loses its power too: the bytes are there before the name leads to them.
+    With `on_disk` that holds after a power loss too: the bytes are on disk before the name is given to them.
     """
     temporary = f"{name}.new"
     try:
         write_new(temporary, dir_fd, data, on_disk=on_disk)
-    except FileExistsError:  # of a run that was cut off
+    except FileExistsError:  # left by a run that was killed
         os.unlink(temporary, dir_fd=dir_fd)
         write_new(temporary, dir_fd, data, on_disk=on_disk)
     rename_within(temporary, name, dir_fd)
@@ -501,8 +502,8 @@ def write_replacing(name: str, dir_fd: int, data: bytes, *, on_disk: bool = Fals
 def write_once(name: str, dir_fd: int, data: bytes, *, on_disk: bool = False) -> bool:
     """Write a small file that many nodes may want to write at once; return whether this one was the first.
 
-    Whoever looks finds it whole or not at all, with `on_disk` after a lost machine too. Where the file system knows no
-    hard links, and no rename that spares what is there, the last of several that write at the very same moment wins.
+    A reader finds the whole file or none, with `on_disk` after a power loss too. Where the file system has no hard
+    links, nodes that write at the same moment may replace each other's file, and each of them returns True.
     """
     temporary = f"{name}.new.{os.urandom(8).hex()}"
     write_new(temporary, dir_fd, data, on_disk=on_disk)
@@ -524,9 +525,9 @@ def write_once(name: str, dir_fd: int, data: bytes, *, on_disk: bool = False) ->
 
 
 def write_path(path: str, chunks: Iterable[bytes], *, on_disk: bool = False) -> None:
-    """Write a file where the user wants it: a reader finds the complete old file or the complete new one.
+    """Write a file that the user has named: a reader finds the complete old file or the complete new one.
 
-    With `on_disk` a machine that loses its power does too. The folder must be there; what failed leaves nothing.
+    With `on_disk` that holds after a power loss too. The folder must be there; a write that fails leaves nothing.
     """
     parent, name = os.path.split(path)
     folder = open_source_folder(parent)
@@ -543,7 +544,7 @@ def write_path(path: str, chunks: Iterable[bytes], *, on_disk: bool = False) -> 
 
 
 def write_among_others(name: str, dir_fd: int, chunks: Iterable[bytes], *, on_disk: bool = False) -> None:
-    """Write a file that others may write at the same moment: it holds the whole of what one of them wrote."""
+    """Write a file that other processes may write at the same time: it will hold the complete bytes of one of them."""
     temporary = next(temporary_names())
     try:
         write_all_new(temporary, dir_fd, chunks, on_disk=on_disk)
@@ -555,7 +556,7 @@ def write_among_others(name: str, dir_fd: int, chunks: Iterable[bytes], *, on_di
 
 
 def temporary_names() -> Iterator[str]:
-    """Yield names for files in the making that no other process on any node yields; `is_temporary` knows them."""
+    """Yield names for unfinished files that no other process on any node uses; `is_temporary` recognises them."""
     attempt = os.urandom(8).hex()
     for number in count():
         yield f"{TEMPORARY}{attempt}-{number:x}"
@@ -568,7 +569,7 @@ def is_temporary(name: str) -> bool:
 
 @contextmanager
 def new_file(name: str, dir_fd: int) -> Iterator[int]:
-    """Open a new file for writing; its close is part of the work, and an error there is an error of the write."""
+    """Open a new file for writing, and close it at the end; an error of the close is raised as one of the write."""
     fd = open_new(name, dir_fd)
     try:
         yield fd
@@ -584,9 +585,9 @@ def set_mtime(fd: int, mtime_ns: int) -> None:
 
 
 def empty_new(name: str, dir_fd: int, mtime_ns: int | None = None) -> None:
-    """Make an empty file in one call: mknod(2) takes S_IFREG from anybody. In two where the file system refuses it.
+    """Make an empty file by one call: every user may make a regular file by mknod(2). By two where that is refused.
 
-    One more sets its time.
+    A further call sets its time.
     """
     try:
         os.mknod(name, stat.S_IFREG | 0o666, dir_fd=dir_fd)
@@ -658,16 +659,16 @@ class Copier:
     ) -> int:
         """Copy a whole file; return how many bytes there were, `size` + 1 standing for more than `size`.
 
-        Where blocks are shared, `digest` reads the source once they are: a source that has been written to meanwhile
-        shows it by its facts, and whoever asks for sums must look.
+        Where blocks are shared, the source is read for `digest` afterwards. Another process may have written to it in
+        between: a caller that needs the sum must compare the source's size and mtime.
 
         Args:
             source: an open file, not read from yet.
             target: an open file that holds nothing.
             size: how many bytes there should be.
-            device: the source's: what one file system refuses, another may take.
-            holes: the source has some, and they are kept.
-            digest: is fed every byte.
+            device: the source's: one file system may refuse a call that another supports.
+            holes: the source has holes, and they are kept.
+            digest: is updated with every byte.
         """
         methods = self._exact if holes or digest is not None else self._methods
         while size > SMALL and (refused := self._refused.get(device, 0)) < len(methods):
@@ -687,10 +688,10 @@ class Copier:
 
 
 def has_holes(fd: int, now: os.stat_result) -> bool:
-    """Return whether an open file, not read from yet, has holes; nothing is asked where it has all its blocks.
+    """Return whether an open file, not read from yet, has holes; no call is made where it has all its blocks.
 
-    Fewer blocks mean holes or a file system that compresses, or keeps small files elsewhere: lseek(2) tells which. One
-    that does not know is taken to have some, which costs a copy nothing but looking for zeros.
+    Fewer blocks mean holes, or a file system that compresses or stores small files elsewhere: lseek(2) shows which.
+    Where it cannot, the file counts as one with holes: its copy then looks for zeros, which costs little.
     """
     if now.st_blocks * 512 >= now.st_size:
         return False
@@ -711,7 +712,7 @@ def _by_hand(source: int, target: int, size: int, digest: "hashlib._Hash | None"
 
 
 def _read(source: int, size: int, *takers: Callable[[bytes], object]) -> int:
-    """Read a file piece by piece, each handed to all takers; return as `_taken` does."""
+    """Read a file piece by piece and call all takers with each; return as `_taken` does."""
 
     def step(most: int) -> int:
         data = os.read(source, min(_CHUNK, most))
@@ -737,7 +738,10 @@ def _taken(step: Callable[[int], int], size: int) -> int:
 
 
 def _write_around_zeros(fd: int, data: bytes) -> None:
-    """Write what is not zeros, and go over what is: told by reading, so that no bytes hang on where holes are said."""
+    """Write the bytes that are not zeros and skip the zeros, which then are holes.
+
+    Zeros are found in the bytes themselves: no content depends on where lseek(2) reports holes.
+    """
     start, end = 0, len(data)
     for at in range(0, end, _PIECE):
         if data[at : at + _PIECE] == _ZEROS[: end - at]:
@@ -751,9 +755,9 @@ def _write_around_zeros(fd: int, data: bytes) -> None:
 
 
 def sync_below(fd: int, *, sure: bool = True) -> None:
-    """Put everything in an open folder and below on disk; a failure is final, it is never tried again.
+    """Put everything in an open folder and below on disk; after a failure, do not call it again.
 
-    One syncfs(2) of the whole file system. Before Linux 5.8 it does not tell of data that could not be written, and
+    One syncfs(2) of the whole file system. Before Linux 5.8 it does not report data that could not be written, and
     some C libraries lack it: there, with `sure`, fsync(2) of every file and folder.
     """
     if _kernel() >= _SYNCFS_TELLS or not sure:
@@ -789,7 +793,7 @@ def _sync_each(fd: int) -> None:
     os.fsync(fd)
 
 
-# ---- what a file system can -----------------------------------------------------------------------------------------
+# ---- what a file system supports ------------------------------------------------------------------------------------
 
 
 def file_system_number(path: str) -> int | None:
@@ -824,7 +828,7 @@ def copy_range(source: int, target: int, size: int) -> int:
 
 
 def keeps_locks(name: str, dir_fd: int) -> bool:
-    """Return whether a lock on a new file of that name keeps a second holder out; OSError where there are no locks.
+    """Return whether a lock on a new file of that name excludes a second holder; OSError where there are no locks.
 
     The second holder is another open file description of this process, whose locks conflict with those of the process
     as another process's would (fcntl_locking(2), open file description locks).
@@ -976,15 +980,15 @@ class AppendedFile(io.RawIOBase):
         return b"".join(parts)
 
     def cut(self, length: int) -> None:
-        """Throw away what lies behind `length` bytes."""
+        """Remove everything after `length` bytes."""
         os.ftruncate(self._fd, length)
 
     def write(self, data: "ReadableBuffer") -> int:
         """Append; the kernel has the bytes when this returns."""
         try:
             return os.write(self._fd, data)
-        except InterruptedError as error:  # io.BufferedWriter would try again without end; os.write did so already
-            raise OSError(errno.EIO, "interrupted for good") from error
+        except InterruptedError as error:  # io.BufferedWriter would repeat it for ever; os.write did so already
+            raise OSError(errno.EIO, "the write was interrupted again and again") from error
 
     def sync(self) -> None:
         """Put it on disk."""
@@ -1003,8 +1007,8 @@ class AppendedFile(io.RawIOBase):
 
 # ---- locks ----------------------------------------------------------------------------------------------------------
 
-# POSIX locks belong to the process: they do not keep two threads of it apart, and closing ANY descriptor of the file
-# gives them up. So what this process holds is remembered here, and such a file is never opened a second time.
+# POSIX locks belong to the process: they do not exclude another thread of it, and closing ANY descriptor of the file
+# releases them. So this process remembers here what it holds, and never opens such a file a second time.
 _held: dict[tuple[int, int], "_Held"] = {}
 _held_guard = threading.Lock()
 
@@ -1031,12 +1035,12 @@ class LockHeldError(Exception):
 class Lock:
     """An fcntl lock on a file; the kernel releases it when its holder dies.
 
-    Not flock, which was seen node-local on GPFS where fcntl was coherent.
+    Not flock(2): on GPFS its locks were seen to work on one node only, while those of fcntl(2) worked on all nodes.
 
     Args:
         dir_fd: the folder that holds the lock file.
-        holder: what the holder says about itself, for whoever is refused.
-        shared: several holders of this kind may stand side by side (shards), in one process too.
+        holder: a text about the holder, which others get when the lock is refused.
+        shared: several such holders (shards) may have the lock at the same time, in one process too.
 
     Raises LockHeldError where it is held; OSError.
     """
@@ -1063,20 +1067,20 @@ class Lock:
                 raise
 
     def alone(self) -> bool:
-        """Make a shared lock one that nobody shares, if nobody does; return whether it is one now."""
+        """Make a shared lock exclusive, if nobody else holds it; return whether it is exclusive now."""
         with _held_guard:
             held = self._held
             if held is None or held.count > 1:
                 return False
             try:
                 fcntl.lockf(held.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:  # shared, or no locks here: then nobody knows
+            except OSError:  # shared, or no locks here: then it cannot be known
                 return not held.shared
             held.shared = False
             return True
 
     def release(self) -> None:
-        """Give it up, and take the holder's name out; a second call does nothing."""
+        """Release it, and remove the holder's text from the file; a second call does nothing."""
         with _held_guard:
             held, self._held = self._held, None
             if held is None:
@@ -1148,7 +1152,7 @@ def _take(fd: int, *, shared: bool) -> None:
             raise LockHeldError(holder) from None
         if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
             raise
-        # No locks on this file system (Lustre without -o flock): a holder that signed and did not sign off is live,
-        # unless it is known to be dead.
+        # No locks on this file system (Lustre without -o flock): a holder whose text is still in the file counts as
+        # alive, unless it is known to be dead.
         if written and not (shared and written.startswith(_SHARED)) and not has_ended(holder):
             raise LockHeldError(holder) from None

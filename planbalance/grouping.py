@@ -33,7 +33,7 @@ class GroupMap:
         group_of: group by volume id, as the plan shows ids (an input's prefix included).
         traits: per column name, the value by volume id.
         source: where it comes from: a CSV map, or DICOM headers.
-        name: how messages call it, such as the file's path.
+        name: its name in messages, such as the file's path.
     """
 
     group_of: Mapping[str, str]
@@ -88,7 +88,7 @@ def parse_group_map(
                 conflicts[f"{volume}: {column} {traits[column][volume]} and {row[column]}"] = None
     if conflicts:
         message = f"{name} gives {counted(len(conflicts), 'volume')} two values: {some(conflicts)}."
-        raise bad_map(message, "Give each volume one value a column.", *conflicts)
+        raise bad_map(message, "Give each volume one value in each column.", *conflicts)
     return GroupMap(group_of=groups, traits=traits, name=name)
 
 
@@ -116,7 +116,7 @@ def parse_split_map(
 
 
 def keyed_group(patient_id: str, key: bytes) -> str:
-    """Return what stands for a patient in a plan: 32 hex digits of HMAC-SHA256, so that nothing carries an identity.
+    """Return the hash that a plan stores for a patient: 32 hex digits of HMAC-SHA256, so that no file shows who it is.
 
     White space around the id is padding in DICOM (PS3.5, value representation LO) and does not count.
     """
@@ -124,7 +124,7 @@ def keyed_group(patient_id: str, key: bytes) -> str:
 
 
 def keyed_value(tag: str, value: str, key: bytes) -> str:
-    """Return what stands for a value of a DICOM tag: `keyed_group` of a `PatientID`, else with the tag's name in it."""
+    """Return the hash of a DICOM value: `keyed_group` of a `PatientID`; of other tags, the tag's name is hashed too."""
     return keyed_group(value if tag == "PatientID" else f"{tag}\0{value}", key)
 
 
@@ -163,7 +163,7 @@ def joined_by_content(contents: Iterable[tuple[str, str]]) -> list[tuple[str, ..
 
 
 def join_groups(group_of: Mapping[str, str], joined: Iterable[Sequence[str]]) -> dict[str, str]:
-    """Return the groups after the groups of joined volumes became one group, which has the least of their names."""
+    """Return the groups, where those of joined volumes become one group with the first of their names, sorted."""
     forest = UnionFind()
     for volumes in joined:
         forest.join(group_of[volume] for volume in volumes)
@@ -174,7 +174,7 @@ def join_groups(group_of: Mapping[str, str], joined: Iterable[Sequence[str]]) ->
 def look_like_one_patient(volumes: Iterable[str]) -> list[tuple[str, ...]]:
     """Return the sets of ids that differ only in a side (`p7_L`, `p7_R`) or a letter after a number (`0998a`, `0998b`).
 
-    A guess for a warning, never for a split.
+    It is a guess: good enough for a warning, and never used to group volumes.
     """
     alike: defaultdict[str, list[str]] = defaultdict(list)
     for volume in sorted(set(volumes)):
@@ -185,7 +185,7 @@ def look_like_one_patient(volumes: Iterable[str]) -> list[tuple[str, ...]]:
 
 
 def _without_side(volume: str) -> str | None:
-    """Return the id without what tells one side of a patient from the other, or None where nothing does."""
+    """Return the id with `*` for its side or last letter; None where it has none."""
     lower = volume.lower()
     words = _WORDS.findall(lower)
     if len(words) > 1 and any(word in _SIDES for word in words):
@@ -199,8 +199,8 @@ def csv_table(text: str, name: str, columns: str) -> tuple[list[str], list[list[
 
     Args:
         text: the CSV text.
-        name: how messages call it.
-        columns: what its first line might be, for a message.
+        name: its name in messages.
+        columns: an example of its first line, for a message.
 
     Raises:
         InputError: it is no CSV text, or empty (kind `bad-map`).
@@ -234,7 +234,7 @@ def spelled_otherwise(mapped: Iterable[str], found: Iterable[str]) -> tuple[str,
 
 
 def spelling_note(alike: tuple[str, str] | None, name: str) -> str:
-    """Return the sentence that shows both spellings, a blank before it, or nothing."""
+    """Return a sentence that shows both spellings, with a space before it; `""` where there is none."""
     return "" if alike is None else f" Perhaps spelled otherwise: {alike[0]!r} in {name}, {alike[1]!r} in the dataset."
 
 
@@ -249,7 +249,7 @@ def _words_and_numbers(name: str) -> str:
 
 
 def _by_last_number(names: Iterable[str]) -> dict[str, str]:
-    """Return the names by their last number, those apart that share one."""
+    """Return the names by their last number, without those that share it."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     for name in names:
         numbers = re.findall(r"[0-9]+", _plain_name(name), re.ASCII)

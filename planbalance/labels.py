@@ -20,7 +20,7 @@ from planbalance.model import Keypoints, Overshoot
 CLASS_LIMIT: Final = 2**31  # no dataset has as many; keeps ids within what JSON and trainers hold
 SLACK: Final = 0.01  # Ultralytics' tolerance of coordinates
 _BOM: Final = b"\xef\xbb\xbf"
-# The common label, told by one search: a box, its numbers written so that they cannot be beyond 0 and 1.
+# The most common label, recognised by one search: one box whose numbers, as written, are from 0 to 1.
 ONE_BOX: Final = re.compile(rb"([0-9]{1,9})(?: (?:0?\.[0-9]{1,20}|[01]|1\.0{1,20})){4}\r?\n?")
 _SIDES: Final = ("width", "height")
 _PLACES: Final = ("x centre", "y centre", *_SIDES)
@@ -44,7 +44,7 @@ def keypoints_of(value: object) -> Keypoints | None:
 
 
 def joined(overshoots: Iterable[Overshoot | None]) -> Overshoot | None:
-    """Return several as one, None where there is none."""
+    """Return the sum of overshoots; None where there is none."""
     several = [each for each in overshoots if each is not None]
     if not several:
         return None
@@ -53,7 +53,7 @@ def joined(overshoots: Iterable[Overshoot | None]) -> Overshoot | None:
 
 
 def overshoot_sentence(overshoot: Overshoot) -> str:
-    """Return what is to be said of such lines, without a full stop."""
+    """Return a sentence on label lines that reach beyond the image, without its full stop."""
     lines, most, dropped = overshoot
     one = lines == 1
     how_far = f"up to {100 * most:.2g} %" if most >= 0.0001 else "less than 0.01 %"
@@ -80,18 +80,18 @@ EMPTY: Final = LabelFacts(0, (), ())
 def read_label(data: bytes, class_count: int | None, keypoints: Keypoints | None = None) -> LabelFacts:
     """Return the facts of one label file; `class_count` None sets no limit to the class ids.
 
-    A byte order mark, CRLF line ends and white space around and between fields are as good as none. A file of white
-    space only is a negative slice's: no annotation, no problem.
+    A byte order mark, CRLF line ends and further white space around and between fields change nothing. A file of white
+    space only is that of a negative slice: it has no annotation, and no problem.
     """
     limit = CLASS_LIMIT if class_count is None else class_count
     if keypoints is None and (box := ONE_BOX.fullmatch(data)) and int(box[1]) < limit:
         return LabelFacts(1, (int(box[1]),), ())
     if data.startswith(_BOM):
         data = data[3:]
-    lines = data.splitlines() if data.isascii() else _wide_lines(data)
+    lines = data.splitlines() if data.isascii() else _unicode_lines(data)
     facts = _read_lines(lines, class_count, keypoints, SLACK)
     if facts.overshoot is not None and keypoints is None and _are_mixed(lines):
-        facts = _read_lines(lines, class_count, keypoints, 0.0)  # Ultralytics takes no such file at all
+        facts = _read_lines(lines, class_count, keypoints, 0.0)  # Ultralytics accepts no such number in a file of both
     return facts
 
 
@@ -122,13 +122,13 @@ def _read_lines(
     return LabelFacts(annotations, tuple(classes), tuple(problems), joined(beyond))
 
 
-def _wide_lines(data: bytes) -> list[bytes]:
-    """Return the lines of a file that is not ASCII: other alphabets' blanks are blanks to trainers."""
+def _unicode_lines(data: bytes) -> list[bytes]:
+    """Return the lines of a file that is not ASCII: trainers also separate fields at Unicode white space."""
     try:
         text = data.decode()
     except UnicodeDecodeError:
         return data.splitlines()
-    # one line per line as an editor counts them: blanks such as U+2028 or NBSP separate fields only
+    # lines end as in an editor: U+2028 or a no-break space only separates fields
     return [
         b" ".join(field.encode() for field in line.split())
         for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
@@ -141,7 +141,7 @@ def _are_mixed(lines: Iterable[bytes]) -> bool:
 
 
 def _class_of_valid(fields: list[bytes], limit: int) -> int | None:
-    """Return the class of a box or polygon within the image, else None. The common case: it runs once an annotation."""
+    """Return the class of a box or polygon within the image, else None. It runs for each annotation: it is fast."""
     count = len(fields)
     if count < 5 or count == 6 or not count % 2:
         # 5 fields are a box; 7, 9, ... a polygon of 3, 4, ... points
@@ -168,7 +168,7 @@ def _class_id(field: bytes) -> int | None:
     return int(value) if 0 <= value < CLASS_LIMIT and value.is_integer() else None
 
 
-# ---- what is not plainly valid --------------------------------------------------------------------------------------
+# ---- lines that are not plainly valid -------------------------------------------------------------------------------
 
 
 class _Valid(NamedTuple):
@@ -177,7 +177,7 @@ class _Valid(NamedTuple):
 
 
 def _judge(fields: list[bytes], class_count: int | None, keypoints: Keypoints | None, slack: float) -> _Valid | str:
-    """Return the class of a valid line, or what is wrong: the first thing that a person would see."""
+    """Return the class of a valid line, or the first thing that is wrong with it."""
     wrong = _wrong_count(fields, keypoints)
     if wrong:
         return wrong
@@ -251,7 +251,7 @@ def _with_overshoot(class_id: int, values: Sequence[float], keypoints: Keypoints
 
 
 def box_around(points: Sequence[float]) -> tuple[float, float, float, float]:
-    """Return the centre, width and height of the box around a polygon, x and y in turn."""
+    """Return the centre, width and height of the box around a polygon; `points` are x, y, x, y and so on."""
     left, right, top, bottom = min(points[::2]), max(points[::2]), min(points[1::2]), max(points[1::2])
     return (left + right) / 2, (top + bottom) / 2, right - left, bottom - top
 

@@ -59,7 +59,7 @@ def are_named(names: Sequence[str] | None) -> bool:
     return bool(names) and tuple(names or ()) != placeholder_names(len(names or ()))
 
 
-# ---- what is asked for -----------------------------------------------------------------------------------------------
+# ---- what is asked for ----------------------------------------------------------------------------------------------
 
 
 class InputSpec(NamedTuple):

@@ -92,7 +92,7 @@ def _locate(dataset: str) -> tuple[str, str]:
     raise InputError(f"The dataset {dataset} {what}.", kind="input-not-found", hint=hint, paths=[path])
 
 
-# ---- the yaml -----------------------------------------------------------------------------------------------------
+# ---- the yaml -------------------------------------------------------------------------------------------------------
 
 
 def _set_path(tree: fs.Tree, name: str, root: str) -> tuple[str | None, bool]:
@@ -143,7 +143,7 @@ def _bad_yaml(where: str, why: str) -> InputError:
     return InputError(f"{where} cannot be used: {why}.", kind="bad-yaml", hint="Repair it by hand.", paths=[where])
 
 
-# ---- links --------------------------------------------------------------------------------------------------------
+# ---- links ----------------------------------------------------------------------------------------------------------
 
 
 class _Links:
@@ -218,7 +218,7 @@ def _set_list(tree: fs.Tree, name: str, pairs: Pairs) -> int:
     return changed
 
 
-# ---- the receipt --------------------------------------------------------------------------------------------------
+# ---- the receipt ----------------------------------------------------------------------------------------------------
 
 
 def _update_receipt(tree: fs.Tree, root: str, pairs: Pairs) -> None:

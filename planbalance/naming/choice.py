@@ -80,7 +80,7 @@ def format_example(path: str, name: Name) -> str:
     return f"{path} is {place}" + (f" of patient {name.patient}" if name.patient is not None else "")
 
 
-# ---- a rule that the user named --------------------------------------------------------------------------------------
+# ---- a rule that the user named -------------------------------------------------------------------------------------
 
 
 def _requested(paths: Sequence[str], requested: str, class_names: Collection[str]) -> NamesReading:
@@ -219,7 +219,7 @@ def _refuse_series_for_volumes(paths: Sequence[str], names: Names) -> None:
     )
 
 
-# ---- messages ------------------------------------------------------------------------------------------------------
+# ---- messages -------------------------------------------------------------------------------------------------------
 
 
 def _patients_found(names: Names, naming: Naming) -> str:
