@@ -1,4 +1,4 @@
-"""Partial builds: found below a folder, described, and removed where nobody works on them."""
+"""Find partial builds below a folder, describe them, and remove those that no process works on."""
 
 import os.path
 import time
@@ -12,7 +12,7 @@ from planbalance.dataset_files import OWN_FOLDER
 from planbalance.errors import IncompleteError, InputError, PlanError
 from planbalance.text import error_text
 
-_DEPTH: Final = 8  # folders below the one given; datasets lie high, their images deep
+_DEPTH: Final = 8  # levels of folders that are searched; outputs are seldom deeper, images are
 _HEADER_LIMIT: Final = 1 << 20
 
 
@@ -26,7 +26,7 @@ class PartialBuild:
         digest: of its plan; None where its header is missing or damaged.
         mode: how images are placed; None likewise.
         age: seconds since something was last done in it, as far as its journal tells.
-        files: names in it that are not folders, the tool's own apart.
+        files: how many files and links are in it, without planbalance's own.
         bytes: their sizes, summed; a hard link counts in full though it takes no room.
         holder: who is working on it right now, or None.
     """
@@ -96,7 +96,7 @@ def _described(path: str) -> PartialBuild:
 
 
 def _own_files(path: str) -> tuple[dict[str, Any], str | None, float]:
-    """Return header, live holder, and when the journal (or else the folder) was last changed."""
+    """Return the header, the live holder, and when the journal (or else the folder) was last changed."""
     changed = (fs.look(path) or os.stat_result((0,) * 10)).st_mtime
     try:
         tree = fs.Tree(path)
@@ -188,7 +188,7 @@ def _empty_and_remove(path: str, tree: fs.Tree, own: int) -> None:
         ) from None
     try:
         fs.remove_below(tree.fd, spare=(OWN_FOLDER,))
-        fs.remove_tree(tree.fd, OWN_FOLDER)  # last: what is left of a removal that is cut off is still known as ours
+        fs.remove_tree(tree.fd, OWN_FOLDER)  # last: after an interrupted removal, the rest is still recognised as ours
         fs.remove_empty_folder(path)
     finally:
         lock.release()

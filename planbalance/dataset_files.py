@@ -235,7 +235,7 @@ def _unusable(header: PlanHeader) -> str | None:
 
 
 def _brackets_close(path: str) -> bool:
-    """Tell whether the yolo command keeps the argument whole: it joins arguments while brackets are open."""
+    """Return whether the yolo command keeps the argument whole: it joins arguments while brackets are open."""
     return path.count("[") == path.count("]")
 
 

@@ -1,6 +1,6 @@
 """Pictures from the bytes of image files, by Pillow; DICOM by pydicom and numpy (extra `dicom`). First frame only.
 
-A file may be damaged, also on purpose. It is a picture, or `NoPictureError` says in a few words why it is none; nothing
+A file may be damaged, also on purpose. Decoding returns a picture or raises `NoPictureError` with the reason; nothing
 else is raised. The libraries are imported where the first picture is opened, since most commands open none.
 """
 
@@ -78,7 +78,7 @@ def _check_pixels(width: int, height: int) -> None:
 
 def is_one_value(image: "Image") -> bool:
     """Return whether all pixels of an image are the same."""
-    if image.mode == "F":  # extrema pass over what is no number
+    if image.mode == "F":  # getextrema ignores NaN
         pixels = image.tobytes()
         return pixels == pixels[:4] * (len(pixels) // 4)
     extrema = image.getextrema()

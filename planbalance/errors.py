@@ -29,7 +29,7 @@ class PlanbalanceError(Exception):
         self.paths = tuple(paths)
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Let it pass from one process to another."""
+        """Return how to pickle it, so that processes can pass it on."""
         return _again, (type(self), self.message, self.kind, self.hint, self.paths)
 
 

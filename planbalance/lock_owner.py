@@ -1,4 +1,4 @@
-"""The owner of a lock: what it writes about itself, how that reads for people, and whether it is known to be dead.
+"""The owner of a lock: the text that it writes about itself, that text for people, and whether it is known to be dead.
 
 A lock of the kernel ends with its owner. What is written here is for people, and for file systems without locks.
 """
@@ -42,7 +42,7 @@ def sign(**more: str) -> bytes:
 
 
 def describe(owner: bytes) -> str:
-    """Return who holds a lock, in words."""
+    """Return who holds a lock, for a message."""
     who = _read(owner)
     if "pid" not in who or "host" not in who:
         return "a process that did not sign yet"

@@ -26,8 +26,8 @@ def split_of_word(word: str) -> Split | None:
     """Return the split that a folder's name or a map's word stands for, or None where it stands for none.
 
     In any case: `train`, `training`; `val`, `valid`, `validation`; `test`, `testing`; each also with `set` and a year
-    behind it, as in `Trainset` and `train2017`. Other words (`dev`, `holdout`, `eval`) mean different things to
-    different people, so they mean nothing here.
+    behind it, as in `Trainset` and `train2017`. Other words (`dev`, `holdout`, `eval`) have no single meaning, so they
+    stand for no split.
     """
     found = _SPLIT_WORD.fullmatch(word)
     return None if found is None else next(split for split in SPLITS if found[split] is not None)
@@ -35,7 +35,7 @@ def split_of_word(word: str) -> Split | None:
 
 Layout = Literal["keep", "by-volume"]
 # Bounds of the files that name places and classes, such as the yaml and `classes.txt`: they are not trusted. A list of
-# 40,000 image paths fits into a yaml; longer lists belong into a text file, which is what trainers expect.
+# 40,000 image paths fits into a yaml; longer lists belong in a text file, which is what trainers expect.
 DOCUMENT_SIZE_LIMIT: Final = 4 * 1024 * 1024
 CLASS_COUNT_LIMIT: Final = 100_000
 SharedIds = Literal["same", "different"]
@@ -122,13 +122,13 @@ class Overshoot(NamedTuple):
     dropped: int
 
 
-# What a yaml has beside its places and class names: JSON values by key. `0` as a key below them is the number.
+# The keys of a yaml beside its places and class names: JSON values by key. Of inner keys, `0` is the number.
 YamlKeys = Mapping[str, Any]
 NO_KEYS: Final[YamlKeys] = {}
 YAML_DEPTH: Final = 8  # what is carried over of a yaml has at most so many lists and mappings inside each other
 
-# Keys that name data or fetch them, and those that dataset.yaml gets of its own: never carried over. Trainers run what
-# `download` says where images are absent, and would get the dataset with its old split.
+# Keys that name data or fetch them, and those that planbalance writes itself: they are never carried over. Where images
+# are absent, trainers run what `download` says, and would get the dataset with its old split.
 DATA_KEYS: Final = frozenset(
     ("path", "train", "val", "valid", "validation", "test", "minival", "download", "names", "nc", "planbalance")
 )
@@ -143,9 +143,9 @@ class Input(NamedTuple):
             volume ids.
         folders: its image folders, none of them inside another unless the outer one excludes the inner by name.
         names: class names by id, of its yaml or of the files that other tools write; None where nothing names them.
-        guarded: what of it nothing is ever written to, relative to the root: `""` (all of it), or where the root is
-            only what folders named apart have in common, those folders.
-        yaml_keys: what else its yaml says, for the output's dataset.yaml.
+        guarded: the folders, relative to the root, that nothing is ever written to: `""` is all of the root. Where the
+            image and label folders were named separately, they alone, since the root is only their common ancestor.
+        yaml_keys: the further keys of its yaml, for the output's dataset.yaml.
     """
 
     root: str
@@ -304,7 +304,7 @@ class SlicesPerVolume(NamedTuple):
 
     @classmethod
     def of(cls, slices: Iterable[int]) -> "SlicesPerVolume | None":
-        """Return the summary of one number of slices a volume; volumes without a slice are not counted."""
+        """Return the summary of the volumes' numbers of slices; volumes without a slice are not counted."""
         numbers = sorted(filter(None, slices))
         if not numbers:
             return None
@@ -419,7 +419,7 @@ class PlanHeader(NamedTuple):
         volume_statistics: the metadata file's `volume_statistics`, plus positive and negative volumes per split.
         targets: wanted, reached and distance, per split.
         warnings: sentences.
-        volumes: one object a volume.
+        volumes: one object for each volume.
         blocks: where the operations lie.
         yaml_keys: what the inputs' yaml says beside places and class names, carried over to dataset.yaml. A member of
             the file only where there is any.
@@ -449,7 +449,7 @@ class PlannedVolume(NamedTuple):
         id: the volume.
         group: the unit that was split; its own id without a group map.
         split: where it goes.
-        slices: how many it has, excluded ones apart.
+        slices: how many it has, without excluded ones.
         positives: how many of them are positive.
         kept: how many the plan keeps.
         dropped: numbers of the slices that sampling dropped, as run-length text such as `3-7,9`.
@@ -544,7 +544,7 @@ class LookAlike(NamedTuple):
 
     Attributes:
         left, right: the two, the one in the earlier split first.
-        likeness: 1 for equal pixels, less the less alike they are; above 0.
+        likeness: above 0, and 1 for equal pixels.
         measure: what was compared, for a person, such as `correlation 0.998`; may be empty.
     """
 
@@ -582,19 +582,20 @@ class Audit(NamedTuple):
         checks: in the order in which people read them.
         leaks: per kind and split pair: slices touched and their share.
         look_alikes: the worst pairs of near-duplicates first; a few dozen at most, for a person to look at.
-        to_move: the least slices that would have to change their split, or go, for no two splits to share anything that
-            was checked; None where there are no two splits.
+        to_move: how many slices, at least, must change their split or be removed so that no two splits share anything
+            that was checked; None where there are no two splits.
         counts: slices by split.
         loads: what each trainer would load of each split, where it was looked at.
         plan_digest: of the plan that it was compared with; "" without one.
         naming: how names were read: `rule`, `pattern`, `examples`, and where there are any `warnings` and `notes`; None
             for a shard, which has no verdict.
         slices_per_volume: of the slices that are there; None where no volume is known.
-        grouped_by: where patients come from: `volume` (they are not known), `patient` (the names), `map` or `dicom`.
+        grouped_by: where patients come from: `volume` (they are not known), `patient` (the names), `map`,
+            `slice-map` or `dicom`.
         groups: how many patients there are; as many as volumes where they are not known.
-        warnings: sentences that belong beside the verdict: about names, and splits that hold nothing to measure.
+        warnings: sentences to show beside the verdict: about names, and splits that hold nothing to measure.
         yaml: what names the splits of a dataset without a plan; None where folders tell them, or it has a plan.
-        differences: where its folders say otherwise than that yaml.
+        differences: folders whose names contradict that yaml.
     """
 
     ok: bool

@@ -42,7 +42,12 @@ def refuse_output(output: str, inputs: Iterable[str]) -> None:
 
 
 def refuse_files(files: Mapping[str, str], folders: Iterable[str], *, what: str = "input") -> None:
-    """Refuse files to be written (by what they are) that lie in one of these absolute folders, each `what`.
+    """Refuse files that would be written into one of these absolute folders, which are only read.
+
+    Args:
+        files: paths by what they are, such as `plan file`.
+        folders: absolute paths.
+        what: what each folder is, for the message.
 
     Raises:
         UsageError: one does (kind `file-inside-input`).
@@ -60,7 +65,7 @@ def refuse_files(files: Mapping[str, str], folders: Iterable[str], *, what: str 
 
 
 def found_relation(path: str, other: str, looks: Looks | None = None) -> Relation | None:
-    """Return how two absolute paths lie to each other, as written or as the file system resolves them."""
+    """Return how two absolute paths overlap, as written or as the file system resolves them."""
     written = relation(path, other)
     if written is not None:
         return written
@@ -72,7 +77,7 @@ def found_relation(path: str, other: str, looks: Looks | None = None) -> Relatio
 
 
 def lies_in(path: str, folder: str, looks: Looks | None = None) -> bool:
-    """Answer whether `path` is `folder` or lies in it, as written or as the file system resolves it.
+    """Return whether `path` is `folder` or lies in it, as written or as the file system resolves it.
 
     Of a path that does not exist (yet), the existing part counts.
     """

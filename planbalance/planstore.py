@@ -108,7 +108,7 @@ class PlanFile:
 
     @classmethod
     def of(cls, sealed: SealedPlan) -> "PlanFile":
-        """Return a plan that never was on disk; its header is taken as it is, its blocks are checked like any."""
+        """Return a plan that is in memory only; its header is not checked again, its blocks are checked as always."""
         return cls._of("", sealed)
 
     @classmethod
@@ -165,7 +165,7 @@ class PlanFile:
     def check(self, found: Iterable[tuple[int, BlockFacts]] | None = None) -> None:
         """Check the whole plan before anything is built from it, collisions and the end included.
 
-        `found`: the facts of every block, by whoever has read it already; None reads them all.
+        `found`: the facts of every block, where the caller has them already; None: all blocks are read.
 
         Raises:
             PlanError: damaged or hostile.
@@ -190,7 +190,7 @@ class PlanFile:
 
 
 class _Descriptor:
-    """An open file that is closed when nobody holds it any more; reads move no shared position.
+    """An open file that is closed when nothing refers to it any more; reads move no shared position.
 
     The last stretch that was read ahead is kept, since small blocks are read one after the other.
     """
@@ -257,7 +257,7 @@ def _unreadable(path: str, error: Exception) -> PlanError:
 
 @contextmanager
 def _naming(path: str) -> Iterator[None]:
-    """Put the plan's path into what is raised inside."""
+    """Add the plan's path to a PlanError that is raised inside."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""A dataset that was moved or copied works again: its absolute paths are set to where it is now."""
+"""Repair a dataset that was moved or copied: set its absolute paths to where it is now."""
 
 import os.path
 from collections.abc import Sequence
@@ -29,8 +29,8 @@ class RelocateOutcome:
     Attributes:
         dataset: absolute path of the dataset, where it is now.
         yaml: path of its yaml.
-        old_path: what the yaml's `path:` said before, or None where it said nothing.
-        changed: whether the yaml was written anew.
+        old_path: what the yaml's `path:` said before, or None where it had none.
+        changed: whether the yaml was rewritten.
         links: symbolic links in the dataset.
         retargeted: how many of them lead below the new source now.
         dangling: links (relative to the dataset) that lead nowhere; sorted.
@@ -48,13 +48,13 @@ class RelocateOutcome:
 
 
 def relocate(dataset: str, source: Pairs = ()) -> RelocateOutcome:
-    """Set a dataset's absolute `path:` and, with (old, new) pairs, the targets of its symbolic links right.
+    """Set a dataset's absolute `path:` and, with (old, new) pairs, the targets of its symbolic links.
 
     Only links with a target at or below `old` are touched, each replaced in one step, and such paths in the text files
     at the dataset's root that its yaml names (`--mode list`). Images and labels never are.
 
     Raises InputError where there is no dataset or its yaml cannot be read; IncompleteError where something cannot be
-    written (run again, it goes on).
+    written; a second run continues.
     """
     root, name = _locate(dataset)
     pairs = [(os.path.abspath(old), os.path.abspath(new)) for old, new in source]
@@ -206,7 +206,7 @@ def _lists(text: bytes) -> list[str]:
 
 
 def _set_list(tree: fs.Tree, name: str, pairs: Pairs) -> int:
-    """Set the paths of a list below an old source right; return how many."""
+    """Replace the paths of a list that lie below an old source; return how many."""
     if fs.list_folder(tree.fd).get(name) != "file":
         return 0
     size = fs.facts(name, tree.fd).st_size
@@ -251,7 +251,7 @@ def _receipt(own: int) -> dict[str, Any] | None:
 
 def _not_written(root: str, error: OSError) -> IncompleteError:
     return IncompleteError(
-        f"{root} could not be put right: {error_text(error)}.",
+        f"{root} could not be repaired: {error_text(error)}.",
         kind="io-error",
         hint="Check its permissions, and run relocate again.",
         paths=[root],

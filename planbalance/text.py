@@ -43,7 +43,7 @@ def error_text(error: Exception) -> str:
 
 
 def text_fault(text: str) -> str | None:
-    """Return why a text cannot stand in a plan (control characters, lone surrogates), or None where it can."""
+    """Return why a text cannot be stored in a plan (control characters, lone surrogates), or None where it can."""
     if text.isascii() and text.isprintable():
         return None
     if not _CONTROL.isdisjoint(text):

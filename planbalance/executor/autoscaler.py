@@ -1,17 +1,18 @@
-"""How many workers, of which kind, and how large a batch is: chosen by watching the run. Pure: time is handed in.
+"""Choose the kind and number of workers and the size of a batch, by measuring the run. Pure: times are arguments.
 
 The rule. The first batches are small and show whether a slice waits (for a disk, for a server) longer than it computes:
-then threads, else the processes that were forked at the start. The batch that waited least decides, since on a busy
-machine others wait for a core. Near by, threads begin one by one, since for links they wait for one interpreter lock,
-but with as many as cores where a slice takes long, as copies of large images do. Where nothing was forked and the run
-has seen that calls wait, it begins with threads, since the first batches of one worker would take longer than the rest.
-From there on the run is watched in windows.
+then threads work, else the processes that were forked at the start. The batch that waited least decides, since on a
+busy machine batches also wait for a core. On a near file system, the run begins with one thread, since threads that
+make links wait for one interpreter lock; but with one for each core where a slice takes long, as a copy of a large
+image does. Where nothing was forked and calls are known to wait, it begins with several threads, since the first
+batches of one worker would take longer than the rest. From there on the rate is measured in windows of time.
 
-* Climbing: twice the workers, as long as that raised the rate of the window by an eighth or more. Then back to the best
-  number, and settled. Where the first step raised nothing, half the workers are tried, as long as they do as well.
-* Settled: nothing changes while the rate stays. Where it falls below two thirds for two windows (a server that slows
-  down under load, or other users), half the workers are tried, and kept where they do as well.
-* A long time after it settled, twice the workers are tried once more: what slowed down may be fast again.
+* Climbing: the number of workers is doubled, as long as that raises the rate by an eighth or more. Then the best number
+  is kept: the run has settled. If the first doubling raises nothing, half the workers are tried, and half of these,
+  as long as the rate stays.
+* Settled: nothing changes while the rate stays. If it falls below two thirds for two windows (a server that slows down
+  under load, or other users), half the workers are tried, and kept if their rate is as good.
+* A long time after it settled, twice the workers are tried once more: the server may be fast again.
 
 With `--jobs N` there are N: of threads always, of processes those that were forked, since on a near file system threads
 in their place would only wait for one interpreter lock.
@@ -22,10 +23,10 @@ from typing import Final, Literal, NamedTuple
 
 Kind = Literal["processes", "threads"]
 
-_BATCH_SECONDS: Final = 0.06  # a batch is what an interrupt waits for, and what a killed run does again
-_LONG: Final = 50e-6  # seconds a slice takes, from where on two threads do not mind one interpreter lock
+_BATCH_SECONDS: Final = 0.06  # an interrupt waits for the end of a batch, and a killed run does a batch again
+_LONG: Final = 50e-6  # seconds of a slice, from which on one interpreter lock does not slow two threads
 _FIRST_THREADS: Final = 16
-_VERY_FAR: Final = 500e-6  # seconds a call waits, from where on a slice waits 50 times as long as it computes
+_VERY_FAR: Final = 500e-6  # seconds of waiting in a call, from which on a slice waits 50 times as long as it computes
 _FIRST_VERY_FAR: Final = 64
 _WINDOW_SECONDS: Final = 0.2
 _WORTH: Final = 1.125
@@ -35,7 +36,7 @@ _TRY_AGAIN_SECONDS: Final = 20.0
 
 
 class Limits(NamedTuple):
-    """From where on processes and threads pay, and how many at most: the same for scan, apply, verify and tune.
+    """When processes and threads are worth it, and how many at most: the same for scan, apply, verify and tune.
 
     Attributes:
         cores: that there are; None: those that this process may use.

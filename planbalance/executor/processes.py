@@ -86,7 +86,7 @@ def process_count(items: int, jobs: int | None, limits: Limits) -> int:
 
     Args:
         items: slices to work on; below `limits.worth_forking`, forking costs more than it saves.
-        jobs: how many workers the user asked for, or None: one a core.
+        jobs: how many workers the user asked for, or None: one for each core.
         limits: `cores` there stands for those of this machine.
     """
     wanted = jobs or limits.cores or available_cores()
@@ -148,7 +148,7 @@ class Child:
         return self._answers.fileno()
 
     def ends(self) -> tuple[int, int]:
-        """Return the descriptors of the parent's ends, which no other child of this parent may keep open."""
+        """Return the descriptors of the parent's ends, which no other child of this parent may hold open."""
         return self._questions.fileno(), self._answers.fileno()
 
     def ask(self, method: str, *arguments: object) -> None:

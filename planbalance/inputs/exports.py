@@ -92,7 +92,7 @@ def class_names_beside(root: str, folders: Mapping[str, bool], darknet: DarknetF
         InputError: `class-list`, or `unreadable`.
     """
     start = root.rstrip("/")
-    there = {*_names_in(root)}  # one call in place of one for each name: a far server answers each in turn
+    there = {*_names_in(root)}  # one call instead of one for each name: each is a round trip to a far server
     lists = [f"{start}/{name}" for name in ("obj.names", *_CLASS_LISTS) if name in there]
     lists += [] if darknet is None or darknet.names is None else [darknet.names]
     for folder, side_by_side in folders.items():
@@ -113,9 +113,9 @@ def read_class_list(path: str) -> tuple[str, ...] | None:
 
 
 def parse_class_list(data: bytes) -> tuple[str, ...] | None:
-    """Return the class names of a text with one name a line; None where there is none.
+    """Return the class names of a text with one name per line; None where there is none.
 
-    A byte order mark, CRLF line ends, blanks around names and empty lines at the end are as good as none.
+    A byte order mark, CRLF line ends, blanks around names and empty lines at the end change nothing.
 
     Raises:
         InputError: kind `class-list`: too large, not UTF-8, a control character, or an empty line between names. The
@@ -163,7 +163,7 @@ def parse_darknet_data(data: bytes) -> DarknetData | None:
     try:
         text = _text_of(data, "a .data file")
     except InputError:
-        return None  # other programs call files so too
+        return None  # other programs write `.data` files too
     values: dict[str, str] = {}
     for line in text.split("\n"):
         key, found, value = line.partition("#")[0].partition("=")
@@ -189,7 +189,7 @@ def _read(path: str, parse: Callable[[bytes], Value | None]) -> Value | None:
 
 
 def end_below(root: str, place: str, is_there: Callable[[str], bool] = os.path.isfile) -> str | None:
-    """Return the longest end of a path that is a file below the root; what leads out of it is left out."""
+    """Return the longest end of a path that is a file below the root; parts up to the last `..` are left out."""
     parts = [part for part in place.replace("\\", "/").split("/") if part not in ("", ".")]
     first = max((index + 1 for index, part in enumerate(parts) if part == ".."), default=0)
     candidates = ("/".join((root.rstrip("/"), *parts[start:])) for start in range(first, len(parts)))
@@ -283,5 +283,5 @@ def _bounded(names: list[str]) -> tuple[str, ...] | None:
     return tuple(names) or None
 
 
-def _refused(reason: str, hint: str = "Repair it: one class name a line, the first for class 0.") -> InputError:
+def _refused(reason: str, hint: str = "Repair it: one class name per line, the first for class 0.") -> InputError:
     return InputError(f"The class names are refused: {reason}.", kind="class-list", hint=hint)

@@ -124,7 +124,7 @@ def locate_splits(yaml: str, data: "DatasetYaml") -> _Located:
         moved = f"its path: {data.path} is not here, and what it names {here}"
         slashes = f", and {_WRITE_SLASHES}" if backslashes else ""
         return _Located(at, places, f"{moved}: correct path: (planbalance relocate {yaml} does){slashes}")
-    said = f"it parts folders by backslashes, which trainers read on Windows only: {_WRITE_SLASHES}"
+    said = f"it separates folders by backslashes, which trainers read on Windows only: {_WRITE_SLASHES}"
     return _Located(at, places, said if backslashes else "")
 
 
@@ -316,7 +316,7 @@ def _listed_images(draft: InputDraft, text: str) -> TextList:
             f"its images are listed below {listed.moved}, which is not here, and were found below {listed.below}"
         )
     if listed.backslashes:
-        said.append("it parts folders by backslashes")
+        said.append("it separates folders by backslashes")
     if listed.encoding:
         said.append(f"it is written in {listed.encoding}")
     if said and not listed.lost:

@@ -18,7 +18,7 @@ _USUAL_SPLIT_FOLDERS: Final = tuple(
 
 
 def label_folder(images: str) -> str:
-    """Return the label folder of an absolute image folder by the trainers' rule: the LAST `/images/` turns `/labels/`.
+    """Return the label folder of an absolute image folder as trainers do: the LAST `/images/` becomes `/labels/`.
 
     Where there is no such part, labels lie beside the images.
     """

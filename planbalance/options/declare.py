@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 ADVANCED: Final = "Advanced"
 
-# What a text on the command line stands for, where the field's type alone does not say it.
+# How a text on the command line is read, where the field's type alone does not decide it.
 Value = Literal["path", "folder", "jobs", "pair", "rule", "splits"]
 
 
@@ -23,12 +23,12 @@ def option(
     """Declare an option; a field that is declared without it is for the Python API alone.
 
     Args:
-        default: what counts where nobody gives it; one that is neither None, False nor empty stands in the help.
-        about: the help.
-        heading: under which it stands in the help.
-        metavar: what stands for its value in the help.
-        value: what its text stands for; None: what the field's type says.
-        flag: its name on the command line; None: the field's, with dashes.
+        default: its value where the user gives none; the help shows it, unless it is None, False or empty.
+        about: its help text.
+        heading: the part of the help where it is listed.
+        metavar: the placeholder of its value in the help.
+        value: how its text is read; None: by the type of the field.
+        flag: its name on the command line; None: the name of the field, with dashes.
         most: the largest number; the least one then is 0.
     """
     told = {"about": about, "heading": heading, "metavar": metavar, "value": value, "flag": flag, "most": most}

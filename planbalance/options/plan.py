@@ -122,14 +122,14 @@ class PlanRequest(PlanChoices, ScanRequest):
     )
     always_keep: str | None = option(
         None,
-        "A file with train negatives that are always kept, one a line.",
+        "A file with train negatives that are always kept, one per line.",
         heading="Sampling",
         metavar="FILE",
         value="path",
     )
     exclude: Sequence[str] = option(
         (),
-        "Volumes or slices to leave out: a file with one a line, or a pattern (repeatable).",
+        "Volumes or slices to leave out: a file with one per line, or a pattern (repeatable).",
         heading="Sampling",
         metavar="FILE|GLOB",
     )

@@ -23,23 +23,23 @@ class Reading:
     group_column: str = option("group", "Its column of groups.", heading="Groups")
     volume_pattern: str | None = option(
         None,
-        "How names are read: auto, im-dash, trailing-number, parent-dir, image (each image stands alone), or a "
-        "regular expression with the groups (?P<volume>), (?P<slice>) and perhaps (?P<patient>).  [default: auto]",
+        "How names are read: auto, im-dash, trailing-number, parent-dir, image (each image is a volume of its own), or "
+        "a regular expression with the groups (?P<volume>), (?P<slice>) and perhaps (?P<patient>).  [default: auto]",
         heading="Reading",
         metavar="RULE",
         value="rule",
     )
     slice_map: str | None = option(
         None,
-        "Where names do not tell the volume: a row an image, with the columns image, volume, patient and slice "
-        "(needed: image, and one of volume and patient).",
+        "Where names do not show the volume: a table with one row for each image, and the columns image, volume, "
+        "patient and slice (needed: image, and one of volume and patient).",
         heading="Reading",
         metavar="CSV",
         value="path",
     )
     slice_map_columns: str | None = option(
         None,
-        "How its columns are called, such as image=File_name,patient=Patient_index; A+B joins two columns.",
+        "The names of its columns, such as image=File_name,patient=Patient_index; A+B joins two columns.",
         heading="Reading",
         metavar="ROLE=HEADING,...",
     )

@@ -146,7 +146,7 @@ def _pass_over(listing: Listing, kind: int, name: str) -> None:
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link to itself, or to where nobody may look: no folder to read
+    except OSError:  # a link to itself, or to a folder without permission: nothing to read
         return False
 
 

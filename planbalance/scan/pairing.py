@@ -116,7 +116,7 @@ def name_classes(tree: ScanTree, paired: Paired) -> None:
             raise InputError(
                 f"{longest} names {counted(len(names), 'class', 'classes')}, but labels hold class {highest}.",
                 kind="class-list",
-                hint="Write all names into classes.txt in the dataset's folder, one a line, the first for class 0.",
+                hint="Write all names into classes.txt in the dataset's folder, one per line, the first for class 0.",
                 paths=(longest,),
             )
         tree.inputs[index] = found._replace(input=found.input._replace(names=names))

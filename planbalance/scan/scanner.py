@@ -31,9 +31,9 @@ def scan(
     Labels are checked against the class names of all inputs together. `jobs` is the number of workers; None measures
     how slow the file system is. Kinds of `Snapshot.problems`:
 
-    * errors: `label-invalid` (one a line), `unreadable`, `dangling`, `name-refused`, `missing` (a text list names it),
-      `label-beside` (another label lies beside the image), `label-misnamed` (a label without an image seems meant for
-      images without a label), `npy-slices` (there are arrays and no image);
+    * errors: `label-invalid` (one for each line), `unreadable`, `dangling`, `name-refused`, `missing` (a list names the
+      image), `label-beside` (another label lies beside the image), `label-misnamed` (a label without an image seems
+      meant for images without a label), `npy-slices` (there are arrays and no image);
     * warnings: `orphan-label`, `split-overlap` (in two splits of the dataset as it is), `link-loop`, `folder-twice`
       (one folder reached by two paths), `missing` (a split or a line of a text list that was passed over),
       `empty-split`, `layout-difference` and `moved` (see `inputs.FoundInput`), `jpeg-open-ended` (trainers write it

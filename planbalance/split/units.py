@@ -49,7 +49,7 @@ class SplitRequest:
 
 
 class Target(NamedTuple):
-    """Wanted and reached counts, one number a split (train, val, test)."""
+    """Wanted and reached counts, a number for each of train, val and test."""
 
     wanted: tuple[int, ...]
     reached: tuple[int, ...]
@@ -83,7 +83,7 @@ class SplitResult(NamedTuple):
         positives: positive slices.
         negatives: negative slices.
         classes: class id -> share of its boxes, sorted by id.
-        traits: one mapping a `--stratify` column: value -> share of the units that have it, sorted by value.
+        traits: one mapping for each `--stratify` column: value -> share of the units that have it, sorted by value.
         exact: every integer target of positive and negative slices is met.
         proven: no placement that keeps the quotas comes closer: exact, enumerated, or at a lower bound.
     """
