@@ -19,8 +19,13 @@ from planbalance.inputs.draft import (
     unreadable,
     upwards,
 )
-from planbalance.inputs.layout import areas_with_splits, image_folders, label_folder
-from planbalance.inputs.layout_differences import difference_problems, differences
+from planbalance.inputs.layout import (
+    areas_with_splits,
+    difference_problems,
+    differences,
+    image_folders,
+    label_folder,
+)
 from planbalance.inputs.text_lists import TextList, is_absolute, is_image, joined, longest_end_here, read_text_list
 from planbalance.labels import KPT_SHAPE, keypoints_of
 from planbalance.model import LayoutDifference, Problem, Severity, Split, SplitYaml, split_of_word
