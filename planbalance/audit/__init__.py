@@ -1,4 +1,4 @@
-"""The audit: whether what was planned is what is there, and what leaks between splits, on any YOLO dataset."""
+"""Audits any YOLO dataset: compares it with its plan, where it has one, and finds what leaks between splits."""
 
 from planbalance.audit.checks import import_all
 from planbalance.audit.options import VerifyOptions

@@ -6,14 +6,14 @@ from typing import Final
 
 from planbalance.model import Check, Problem
 
-# Where every file has the same problem, a list of all would fill memory and page: the rest is only counted.
+# A list with a problem of every file would fill memory and page: beyond this number, problems are only counted.
 SHOWN: Final = 10_000
 
 
 class CheckBuilder:
     """A check that is being made: its problems up to a limit, and the count of what was looked at.
 
-    Problems are listed by path; `ranked` ones in the order in which they came in.
+    Problems are listed by path; with `ranked`, in the order in which they were added.
     """
 
     def __init__(self, name: str, *, ranked: bool = False) -> None:

@@ -55,7 +55,7 @@ class CheckStatus(NamedTuple):
         return ""
 
     def _gone_sources(self, found: CheckBuilder) -> Iterator[str]:
-        """Say how many links lead nowhere, and what to do where a whole input is gone."""
+        """Yield how many links lead to files that are gone, and what to do where all images of an input are gone."""
         dangling = found.errors_of("dangling")
         if not dangling:
             return
@@ -86,7 +86,7 @@ class CheckStatus(NamedTuple):
 
 
 def _gone_inputs(dataset: PlannedDataset) -> list[str]:
-    """Return the inputs of which not one image is where links look for it."""
+    """Return the inputs of which no image is in the place that links lead to."""
     there: dict[str, bool] = {}
     for operation in dataset.plan.operations():
         root = dataset.inputs[operation.input]

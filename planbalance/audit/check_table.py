@@ -1,4 +1,4 @@
-"""The table of all checks, in the order in which people read them: what each is called, needs and may be left out for.
+"""The table of all checks, in the order in which they are printed: name, title, what each needs, when it is left out.
 
 A new check calls `register` in its own module (`audit/checks/`) and comes last. Whatever lists checks, such as the
 summary or the audit of a dataset without a plan, derives its list from this table.
@@ -23,13 +23,13 @@ class CheckKind:
     Attributes:
         name: as the audit's JSON has it.
         title: what the summary calls it.
-        compares_splits: it tells what the splits of a dataset share.
+        compares_splits: it finds what the splits of a dataset share.
         shared: of one that compares splits: what they share, for the sentence "... share a volume with train".
         each_slice: its problems come from looking at each slice of a planned dataset.
-        without_plan: what an audit of a dataset without a plan says of it: it is made as well, it is reported as
-            NOT CHECKED, or it is left out since it is about files that only planbalance writes.
+        without_plan: what an audit of a dataset without a plan does with it: it makes the check, it reports it as
+            NOT CHECKED, or it leaves it out, since the check is about files that only planbalance writes.
         reads: what must be read of a planned dataset for it to be made; `--quick` reads neither.
-        always_named: the summary names it where it was not made, since little is proven without it.
+        always_named: where it was not made, the summary says so, since little is proven without it.
     """
 
     name: str

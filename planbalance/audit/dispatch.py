@@ -1,7 +1,7 @@
 """One pass over a planned dataset: each block of the plan is parsed once, its slices are judged, results are merged.
 
 On a fast file system the interpreter takes most of the time: blocks go to worker processes, each of which parses,
-judges and sums up a block and returns little. Slow file systems, small plans and shards are judged in threads.
+judges and counts a block and returns a small result. Slow file systems, small plans and shards are judged in threads.
 """
 
 import math
@@ -31,13 +31,13 @@ PIECE_BYTES: Final = 256 << 20
 
 
 class SlicePass(NamedTuple):
-    """What is to be done.
+    """One pass over a dataset.
 
     Attributes:
         root: the dataset's folder.
-        plan: its first line checked, the rest not yet.
-        facts: finds the facts of a block.
-        judge: judges operations.
+        plan: only its first line was checked so far.
+        facts: finds what must be known of a block to check the plan.
+        judge: judges the slices of some operations.
         reading: what is read of each slice.
         jobs: workers asked for, or None.
     """
@@ -55,14 +55,14 @@ class SlicePass(NamedTuple):
         Raises:
             PlanError: the plan is damaged or hostile.
         """
-        near = _nearness(self)
+        storage = _storage(self)
         slices = sum(block.count for block in self.plan.header.blocks)
-        if not near.far and slices >= autoscaler.LIMITS.worth_forking and self.jobs != 1:
+        if not storage.far and slices >= autoscaler.LIMITS.worth_forking and self.jobs != 1:
             with without_collecting():
-                return _in_processes(self, near, progress)
+                return _in_processes(self, storage, progress)
         self.plan.check()
         pass_result = PassResult(PartialResult())
-        jobs = self.jobs or (max(_FAR_WORKERS, available_cores()) if near.far else self._threads())
+        jobs = self.jobs or (max(_FAR_WORKERS, available_cores()) if storage.far else self._threads())
 
         judge_in_threads(self.plan, self.judge, pass_result.result.merge, jobs=jobs, progress=progress)
         return pass_result
@@ -71,7 +71,7 @@ class SlicePass(NamedTuple):
         return available_cores() if self.reading.images else 1
 
     def of_parts(self, parts: Iterable[PartialResult]) -> PassResult:
-        """Return what shards have judged, as one pass. Raises PlanError."""
+        """Return the results of shards, merged into one pass. Raises PlanError."""
         self.plan.check()
         pass_result = PassResult(PartialResult())
         for judged in parts:
@@ -79,33 +79,33 @@ class SlicePass(NamedTuple):
         return pass_result
 
 
-class Nearness(NamedTuple):
-    """How long the file system takes for a call, and how large images are."""
+class _Storage(NamedTuple):
+    """Whether a call takes long (a network or a remote disk), and how large images are on average."""
 
     far: bool
     image_bytes: float
 
 
-def _nearness(work: SlicePass) -> Nearness:
-    """Look at a few images of the first block's folder."""
+def _storage(work: SlicePass) -> _Storage:
+    """Return what a look at a few images of the first block's folder shows."""
     blocks = work.plan.header.blocks
     folder = f"{work.root}/{blocks[0].folder}" if blocks else work.root
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in islice(entries, _SAMPLE)]
     except OSError:
-        return Nearness(far=False, image_bytes=0.0)
+        return _Storage(far=False, image_bytes=0.0)
     start = time.perf_counter()
     sizes = [look(f"{folder}/{name}", follow=True).size for name in names]
     took = time.perf_counter() - start
-    return Nearness(took > autoscaler.LIMITS.far_seconds * len(names), sum(sizes) / max(1, len(sizes)))
+    return _Storage(took > autoscaler.LIMITS.far_seconds * len(names), sum(sizes) / max(1, len(sizes)))
 
 
 # ---- in processes ---------------------------------------------------------------------------------------------------
 
 
 class _Piece(NamedTuple):
-    """A piece of a block; a negative block: list the folders of the plan."""
+    """A task: judge a piece of a block or, where `block` is negative, list the folders of the plan."""
 
     block: int
     piece: int
@@ -123,19 +123,19 @@ class _PieceResult:
     listed: dict[str, str] = field(default_factory=dict)
 
 
-_current_pass: list[SlicePass] = []  # what the workers work at: they are forked while it is there
+_current_pass: list[SlicePass] = []  # the pass that workers run: it is here when they are forked
 
 
-def _in_processes(work: SlicePass, near: Nearness, progress: Progress) -> PassResult:
+def _in_processes(work: SlicePass, storage: _Storage, progress: Progress) -> PassResult:
     blocks = work.plan.header.blocks
     pass_result = PassResult(PartialResult())
     facts: dict[int, BlockFacts] = {}
     _current_pass.append(work)
     try:
-        with ProcessPool(work.jobs or available_cores()) as processes:  # before a bar draws itself: that takes a thread
+        with ProcessPool(work.jobs or available_cores()) as processes:  # forked before the progress bar starts a thread
             progress.begin("verify", sum(block.count for block in blocks), "slices")
             try:
-                for _, done in processes.work_off(_judge_piece, _tasks(work, near)):
+                for _, done in processes.work_off(_judge_piece, _tasks(work, storage)):
                     pass_result.result.merge(done.result)
                     pass_result.listed.update(done.listed)
                     if done.facts is not None:
@@ -150,13 +150,13 @@ def _in_processes(work: SlicePass, near: Nearness, progress: Progress) -> PassRe
     return pass_result
 
 
-def _tasks(work: SlicePass, near: Nearness) -> Iterator[_Piece]:
-    """Yield what is to be done, the largest first, so that all workers end at the same time."""
+def _tasks(work: SlicePass, storage: _Storage) -> Iterator[_Piece]:
+    """Yield the tasks, the largest blocks first, so that all workers end at about the same time."""
     yield _Piece(-1, 0, 1)
     for index, block in sorted(enumerate(work.plan.header.blocks), key=lambda block: -block[1].count):
         pieces = 1
         if work.reading.images:
-            pieces = min(block.count, math.ceil(near.image_bytes * block.count / PIECE_BYTES)) or 1
+            pieces = min(block.count, math.ceil(storage.image_bytes * block.count / PIECE_BYTES)) or 1
         for piece in range(pieces):
             yield _Piece(index, piece, pieces)
 
@@ -177,7 +177,7 @@ def _judge_piece(task: _Piece) -> _PieceResult:
 
 
 def _listed(work: SlicePass) -> dict[str, str]:
-    """Return the names in the folders of the plan, as `Gathered.are_all_of` wants them."""
+    """Return the names in the folders of the plan, packed as `PartialResult.are_all_of` needs them."""
     folders = {block.folder for block in work.plan.header.blocks}
     folders |= {f"labels{folder.removeprefix('images')}" for folder in folders}
     listed = {}

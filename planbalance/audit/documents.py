@@ -13,13 +13,13 @@ _ESCAPES: Final = {rb"\n": b"\n", rb"\r": b"\r", rb"\\": b"\\"}
 
 
 class UnreadableDocumentError(ValueError):
-    """A document is not what its name says; the message tells why in a few words."""
+    """A document cannot be read as what it should be; the message says why in a few words."""
 
 
 def yaml_value(data: bytes) -> dict[str, object]:
     """Return a YAML document's mapping.
 
-    Read by the loader in Python: the one in C overflows the stack, and with it the process, on 10,000 brackets.
+    Read by the loader in Python: the one in C overflows the stack on 10,000 brackets, which ends the process.
 
     Raises:
         UnreadableDocumentError: it is no YAML mapping, or nests too deeply.
@@ -55,7 +55,7 @@ def _mapping(value: object) -> dict[str, object]:
 def difference(found: object, planned: object, where: str = "") -> str:
     """Return the first place where two parsed documents differ, as a few words; `""` where they are equal.
 
-    Goes no deeper than `planned`, so that a document that was nested on purpose costs no more than the plan's.
+    Goes no deeper than `planned`, so that a document that somebody nested on purpose costs no more than the plan's.
     """
     if isinstance(planned, dict) and isinstance(found, dict):
         return _different_mapping(found, planned, where)
@@ -81,7 +81,7 @@ def _different_mapping(found: Mapping[Any, Any], planned: Mapping[Any, Any], whe
         if text := difference(found[key], value, place):
             return text
     surplus = [key for key in found if key not in planned]
-    return f"{where + '.' if where else ''}{_short(surplus[0])} is not of the plan" if surplus else ""
+    return f"{where + '.' if where else ''}{_short(surplus[0])} is not in the plan" if surplus else ""
 
 
 def _short(value: object) -> str:
@@ -100,16 +100,16 @@ def without_path(document: dict[str, object]) -> tuple[dict[str, object], object
 
 
 def plain_paths(data: bytes) -> list[str]:
-    """Return the paths of whole lines of `sha256sum` text in the tool's own spelling; none where a line is not so."""
+    """Return the paths of `sha256sum` text whose lines are all as planbalance writes them; else none."""
     if not _PLAIN_LINES.fullmatch(data):
         return []
     return [line[66:] for line in data.decode("utf-8", "surrogateescape").split("\n")[:-1]]
 
 
 def manifest_sums(data: bytes) -> tuple[dict[str, str], list[int]]:
-    """Return SHA-256 (hex) by path from `sha256sum` text, and the numbers of lines that are none or name a path again.
+    """Return SHA-256 (hex) by path, and the numbers of lines that cannot be read or that name a path again.
 
-    The common case, plain lines in the tool's own spelling, is one search and one cut.
+    `data` is text as `sha256sum` writes it. Lines as planbalance writes them take one search and one split.
     """
     if _PLAIN_LINES.fullmatch(data):
         lines = data.decode("utf-8", "surrogateescape").split("\n")[:-1]
@@ -171,13 +171,13 @@ class Manifest:
         self.data = data
         self._parsed: tuple[dict[str, str], list[int]] | None = None
 
-    def stretch(self, folder: str, names: Iterable[str], sums: Iterable[str] | None) -> int:
-        """Return how many bytes the lines of a folder's files take, where these stand together; else 0.
+    def length_of_lines(self, folder: str, names: Iterable[str], sums: Iterable[str] | None) -> int:
+        """Return how many bytes the lines of a folder's files take where they follow each other; else 0.
 
         Args:
             folder: relative to the dataset, `""` the dataset itself.
             names: of the files.
-            sums: hexadecimal, one a name; None: any that are sums.
+            sums: hexadecimal, one for each name; None: any sums.
         """
         prefix = f"{folder}/" if folder else ""
         if sums is None:
@@ -206,7 +206,7 @@ class Manifest:
         return self._parsed
 
     def _start(self, path: bytes) -> int:
-        """Return where the first line begins whose path is not less, by halving: of sorted lines, that of the path."""
+        """Return the offset of the first line whose path is not less, by binary search; lines must be sorted."""
         data = self.data
         low, high = 0, len(data)
         while low < high:

@@ -1,7 +1,7 @@
 """Confirms in bulk that slices are as planned: the images of a block, then its labels, then its sources.
 
-One column at a time with as few calls as possible, since a hundred thousand slices pass through here. A slice that is
-not exactly as planned gets no verdict here: it is read and judged by itself (`slice_facts.read_slices`).
+It reads one column at a time with as few calls as possible, since datasets have a hundred thousand slices. A slice that
+is not exactly as planned is not judged here: it is read and judged by itself (`slice_facts.read_slices`).
 """
 
 import os
@@ -50,7 +50,7 @@ class BulkPath(Enum):
 
 
 # What a path proves of a slice that it confirms, as far as the audit reads it: what is not read cannot differ.
-# A proof may stand here only with the code that establishes it (`slices.SliceJudge`), so each is named.
+# Name a proof here only where code establishes it (`slices.SliceJudge`).
 PROVEN: Final = {
     BulkPath.BY_SIZE: frozenset((Proof.IN_PLACE, Proof.SOURCE_UNCHANGED, Proof.SAME_BYTES, Proof.VALID_LABEL)),
     BulkPath.BY_CONTENT: frozenset((Proof.IN_PLACE, Proof.SOURCE_UNCHANGED, Proof.SAME_BYTES, Proof.VALID_LABEL)),
@@ -91,10 +91,10 @@ def are_in_place(places: BlockPaths, reading: ReadOptions) -> list[bool]:
 def _of_size(folder: str, names: Sequence[str], sizes: Sequence[int]) -> list[bool]:
     """Tell for each name whether it is a regular file of its size."""
     found = [False] * len(names)
-    with _open_folder(folder) as place:
+    with _open_folder(folder) as folder_fd:
         for index, (name, size) in enumerate(zip(names, sizes, strict=True)):
             try:
-                facts = os.stat(name, dir_fd=place, follow_symlinks=False)
+                facts = os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
             except OSError:
                 continue
             found[index] = facts.st_size == size and stat.S_ISREG(facts.st_mode)
@@ -104,15 +104,15 @@ def _of_size(folder: str, names: Sequence[str], sizes: Sequence[int]) -> list[bo
 def _linked(folder: str, places: BlockPaths, reading: ReadOptions) -> list[bool]:
     """Tell for each image whether it is the planned link, and its source is as it was."""
     found = [False] * len(places.names)
-    with _open_folder(folder) as place:
+    with _open_folder(folder) as folder_fd:
         for index, (name, operation) in enumerate(zip(places.names, places.operations, strict=True)):
             source_at = f"{reading.inputs[operation.input]}/{operation.image}"
             try:
                 source = os.stat(source_at)
                 if reading.mode == "symlink":
-                    linked = os.readlink(name, dir_fd=place) == source_at
+                    linked = os.readlink(name, dir_fd=folder_fd) == source_at
                 else:
-                    linked = os.path.samestat(os.stat(name, dir_fd=place, follow_symlinks=False), source)
+                    linked = os.path.samestat(os.stat(name, dir_fd=folder_fd, follow_symlinks=False), source)
             except OSError:
                 continue
             as_it_was = source.st_size == operation.image_size and source.st_mtime_ns == operation.image_mtime_ns
@@ -129,10 +129,10 @@ class BlockContents:
 
     Attributes:
         digests: SHA-256, hexadecimal; `""` where there is no file of the planned size.
-        flat: digests of what has no byte or one value.
-        data: of labels.
-        newest: of labels with a byte, when the one that was changed last was changed (ns), and its name.
-        opened: of images, as trainers open them; nothing where no trainer loads files of these suffixes.
+        flat: digests of files that are empty or hold one byte value only.
+        data: the content of labels.
+        newest: of labels that are not empty, the one that was changed last: its time (ns) and its name.
+        opened: images as trainers open them; empty where no trainer loads files of these suffixes.
     """
 
     digests: list[str] = field(default_factory=list)
@@ -145,15 +145,15 @@ class BlockContents:
 def read_images(places: BlockPaths, reading: ReadOptions) -> BlockContents:
     """Hash the images of a block.
 
-    No look at what kind of file one is that holds bytes: a link is not opened, and what else there is does not end
-    after the planned bytes with the planned sum.
+    Where bytes are planned, the kind of the file is not looked at: a link is not opened, and no pipe or device gives
+    exactly the planned bytes with the planned sum.
     """
     found = BlockContents()
     loaded = any(map(is_loaded, {name[name.rfind(".") :] for name in places.names}))
-    with _open_folder(f"{reading.root}/{places.images}") as place:
+    with _open_folder(f"{reading.root}/{places.images}") as folder_fd:
         for name, operation in zip(places.names, places.operations, strict=True):
             size = operation[6]
-            data = _bytes_of(name, size, place) if size else _nothing_at(name, place)
+            data = _bytes_of(name, size, folder_fd) if size else _nothing_at(name, folder_fd)
             digest = "" if data is None else sha256(data).hexdigest()
             found.digests.append(digest)
             if data is not None and data[:1] == data[-1:] and is_flat(data):
@@ -166,31 +166,31 @@ def read_images(places: BlockPaths, reading: ReadOptions) -> BlockContents:
 def read_labels(places: BlockPaths, reading: ReadOptions) -> BlockContents:
     """Read the labels of a block."""
     found, times = BlockContents(), list[tuple[int, str]]()
-    with _open_folder(f"{reading.root}/{places.labels}") as place:
+    with _open_folder(f"{reading.root}/{places.labels}") as folder_fd:
         for name, operation in zip(places.label_names, places.operations, strict=True):
             size = operation[8]
-            data = _bytes_of(name, size, place, times) if size else _nothing_at(name, place)
+            data = _bytes_of(name, size, folder_fd, times) if size else _nothing_at(name, folder_fd)
             found.data.append(data or b"")
             found.digests.append("" if data is None else sha256(data).hexdigest() if size else NOTHING_SHA256)
     found.newest = max(times, default=None)
     return found
 
 
-def _nothing_at(name: str, place: int) -> bytes | None:
+def _nothing_at(name: str, folder_fd: int) -> bytes | None:
     """Return no bytes where there is an empty file, else None."""
     try:
-        facts = os.stat(name, dir_fd=place, follow_symlinks=False)
+        facts = os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
     except OSError:
         return None
     return b"" if not facts.st_size and stat.S_ISREG(facts.st_mode) else None
 
 
-def _bytes_of(name: str, size: int, place: int, times: list[tuple[int, str]] | None = None) -> bytes | None:
+def _bytes_of(name: str, size: int, folder_fd: int, times: list[tuple[int, str]] | None = None) -> bytes | None:
     """Return a file's bytes where they are `size`, which is not large, else None; `times` takes its mtime in ns."""
     if size > _READ_WHOLE:
         return None
     try:
-        descriptor = os.open(name, UNFOLLOWED, dir_fd=place)
+        descriptor = os.open(name, UNFOLLOWED, dir_fd=folder_fd)
         try:
             data = os.read(descriptor, size + 1)
             while len(data) < size and (more := os.read(descriptor, size + 1 - len(data))):
@@ -205,7 +205,7 @@ def _bytes_of(name: str, size: int, place: int, times: list[tuple[int, str]] | N
 
 
 def are_sources_unchanged(operations: Sequence[Operation], reading: ReadOptions) -> list[bool]:
-    """Tell for each slice whether its image's source has the planned size, and time where that tells something."""
+    """Tell for each slice whether its image's source has the planned size, and time where times are compared."""
     found = []
     roots, times = reading.inputs, reading.times
     for operation in operations:
@@ -221,13 +221,13 @@ def are_sources_unchanged(operations: Sequence[Operation], reading: ReadOptions)
 
 @contextmanager
 def _open_folder(folder: str) -> Iterator[int]:
-    """Open a folder; where that cannot be done, every call below it fails."""
+    """Yield the descriptor of a folder; where it cannot be opened, -1, with which every call fails."""
     try:
-        place = os.open(folder, _FOLDER)
+        folder_fd = os.open(folder, _FOLDER)
     except OSError:
         yield -1
         return
     try:
-        yield place
+        yield folder_fd
     finally:
-        os.close(place)
+        os.close(folder_fd)

@@ -1,7 +1,7 @@
 """Lists a dataset and reads its files: never writes, never blocks, and follows a link only where it is asked to.
 
-The dataset may come from anybody, so a named pipe, a device, a loop of links or an unreadable folder is reported as a
-fact and raises nothing.
+The dataset may come from anybody, so a named pipe, a device, a loop of links or an unreadable folder raises nothing: it
+is returned as a fact.
 """
 
 import os
@@ -55,8 +55,8 @@ class TreeListing:
 def list_followed(root: str, *, leave_out: frozenset[str] = frozenset()) -> Iterator[str]:
     """Yield the paths of everything below root but the folders in `leave_out`, sorted.
 
-    Links to folders and files are followed as trainers do, each folder once, so that loops end. What cannot be listed
-    is passed over.
+    Links to folders and files are followed as trainers do, each folder once, so that loops end. Folders that cannot be
+    listed are skipped.
     """
     found: list[str] = []
     waiting = [""]
@@ -177,7 +177,7 @@ def _content(descriptor: int, found: os.stat_result, *, keep: bool) -> FileFacts
 
 
 def _large(descriptor: int, facts: FileFacts, data: bytes, *, keep: bool) -> FileFacts:
-    """Read on to the end, however long the file has become: what was read is what is judged."""
+    """Read to the end, also of a file that grows: what was read is what is judged."""
     hashed, size, first, flat = sha256(), 0, data[:1], True
     pieces = []
     while data:

@@ -1,7 +1,7 @@
 """What two splits share, as shares of each: pure arithmetic over counts of slices.
 
 A leak is a volume, a patient or an image that lies in two splits (docs/how-to/audit.md). A share says more than yes or
-no: a split by slices touches all of test, one slice in the wrong split touches a thousandth of it.
+no: a split by slices touches all of test, a single slice in the wrong split touches a thousandth of it.
 """
 
 from collections import Counter
@@ -19,7 +19,7 @@ _ORDER: Final = {split: index for index, split in enumerate(SPLITS)}
 
 
 class Leak(NamedTuple):
-    """The slices of one split whose unit is also elsewhere."""
+    """The slices of one split whose unit is also in another split, or in a split of another dataset."""
 
     kind: str
     of: str  # the split that is touched
@@ -27,7 +27,7 @@ class Leak(NamedTuple):
     slices: int
     total: int  # all slices of `of`
     units: int
-    to_move: int = 0  # the least slices of either split that would have to go for the two to share nothing
+    to_move: int = 0  # the fewest slices that have to leave their split for the two to share nothing
 
     @property
     def share(self) -> float:
@@ -91,7 +91,7 @@ def overlaps(kind: str, spread: Spread[Unit], totals: Mapping[Split, int]) -> li
 def touched(spread: Spread[Unit], other: Mapping[Unit, Counter[Split]], totals: Mapping[Split, int]) -> list[Leak]:
     """Return what every split here shares with every split of another dataset; `shared_with` is its split.
 
-    The other dataset stays as it is, so all that is shared would have to go from here.
+    The other dataset stays as it is, so everything that is shared has to leave this one.
     """
     slices: Counter[tuple[Split, Split]] = Counter()
     units: Counter[tuple[Split, Split]] = Counter()
@@ -108,5 +108,5 @@ def touched(spread: Spread[Unit], other: Mapping[Unit, Counter[Split]], totals: 
 
 
 def to_move(spread: Spread[Unit]) -> int:
-    """Return the least slices that would have to change their split for no unit to lie in two."""
+    """Return the fewest slices that have to change their split so that no unit is in two."""
     return sum(counts.total() - max(counts.values()) for counts in spread.values())

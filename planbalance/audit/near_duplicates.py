@@ -1,9 +1,10 @@
-"""What a picture looks like, small enough to hold for every slice: its fine structure, and how alike two of them are.
+"""Fingerprints of pictures, small enough to hold one for every slice, and how alike two pictures are.
 
-Perceptual hashes flood on medical slices: at the few frequencies that they keep all knees look alike, and a dark slice
-is all rounding. So the impression is the structure between 4 and 32 pixels of a 64th of the picture, with its strength:
-anatomy of two people does not agree there, a copy does, whatever its brightness, encoding or size. Figures in
-benchmarks/README.md. Needs numpy (extra `near-duplicates`), so only who asks for it imports this module.
+Perceptual hashes report far too many medical slices as duplicates: they keep few frequencies, at which all knees look
+alike, and of a dark slice they keep rounding errors. So a picture is reduced to 64 x 64 pixels, and the fingerprint is
+its structure of 4 to 32 of these pixels, with its strength. There the anatomy of two people differs, and a copy agrees,
+whatever its brightness, encoding or size. Figures are in benchmarks/README.md. This module needs numpy (extra
+`near-duplicates`), so it is imported only where near-duplicates are asked for.
 """
 
 import hashlib
@@ -49,7 +50,7 @@ class LikenessRule(NamedTuple):
     noise: bool = False
 
 
-# Anatomy decides; where only few tiles show any, more is asked of them. The noise of two scans never agrees.
+# Anatomy decides; where few tiles show any, they must agree better. The noise of two scans never agrees.
 _RULES: Final = (
     LikenessRule(_FAINT, 8.0, 0.75),
     LikenessRule(_FAINT, _LEAST_TILES, 0.88),
@@ -107,7 +108,7 @@ def _as_eight_bits(pixels: Floats) -> Floats:
 
 
 def _blurred(pixels: Floats) -> Floats:
-    """Return the mean of the 5 x 5 pixels around each pixel; the edge goes on outside."""
+    """Return the mean of the 5 x 5 pixels around each pixel; pixels of the edge are repeated outside."""
     width = 2 * _BLUR + 1
     for axis in (0, 1):
         around = [(_BLUR, _BLUR) if each == axis else (0, 0) for each in (0, 1)]
@@ -128,7 +129,7 @@ def _tiles(energies: Floats, rule: LikenessRule) -> float:
     return float((energies / (energies + np.float32(rule.faint * rule.faint * TILE * TILE))).sum())
 
 
-# ---- two of them ----------------------------------------------------------------------------------------------------
+# ---- two pictures ----------------------------------------------------------------------------------------------------
 
 
 def signatures(details: Levels) -> Floats:
@@ -154,7 +155,7 @@ def likeness(one: Fingerprint, other: Fingerprint) -> float:
     """Return how alike two pictures are, up to 1 for a copy; 0 where they are not, or cannot be told apart from others.
 
     The structure is correlated tile by tile at the best shift of up to one reduced pixel (a 64th of the picture), in
-    half steps. A tile counts by its own contrast, softly, so that no bright spot outvotes the rest.
+    half steps. Each tile is weighted by the inverse of its contrast, so that one bright spot does not decide.
     """
     rules = [rule for rule in _RULES if (one.faint and other.faint) or not rule.noise]
     left, right = _levels(one), _levels(other)
@@ -163,7 +164,7 @@ def likeness(one: Fingerprint, other: Fingerprint) -> float:
 
 
 def _agreed(rules: Iterable[LikenessRule], left: Floats, right: Floats) -> float:
-    """Return the likeness by the rule that tells best; 0 where no rule is satisfied."""
+    """Return the highest likeness that a rule gives; 0 where no rule is satisfied."""
     products, own, others = (_in_tiles(each) for each in (left * right, left * left, right * right))
     return max(_by_rule(rule, products, own, others) for rule in rules)
 
@@ -195,10 +196,10 @@ def _half_steps(pixels: Floats, axis: int) -> list[Floats]:
     return [back, (back + pixels) * half, pixels, (pixels + forth) * half, forth]
 
 
-# ---- which of many look alike ---------------------------------------------------------------------------------------
+# ---- which of many pictures look alike ------------------------------------------------------------------------------
 
 
-# Product of two signatures from which a closer look is worth while: copies reach 0.95, two people 0.85 in 3 of 100,000.
+# Product of two signatures from which a pair is compared in detail: copies reach 0.95, two people 0.85 in 3 of 100,000.
 _NEAR: Final = 0.87
 # Noise is never like other noise, and a lossy copy keeps only some of it.
 _NEAR_FAINT: Final = 0.4
@@ -254,15 +255,15 @@ def _of_split(images: Sequence[SliceRecord], places: Iterable[int], split: Split
 
 
 def _candidates(images: Sequence[SliceRecord], search: _SplitPair, progress: Progress) -> Iterator[tuple[int, int]]:
-    columns = _signed(images, search.columns)
+    columns = _signatures_of(images, search.columns)
     for start in range(0, len(search.rows), _ROWS):
         rows = search.rows[start : start + _ROWS]
         if search.columns:
-            yield from _near(images, search._replace(rows=rows), _signed(images, rows) @ columns.T)
+            yield from _near(images, search._replace(rows=rows), _signatures_of(images, rows) @ columns.T)
         progress.advance(len(rows))
 
 
-def _signed(images: Sequence[SliceRecord], places: Sequence[int]) -> Floats:
+def _signatures_of(images: Sequence[SliceRecord], places: Sequence[int]) -> Floats:
     details = b"".join(_fingerprint(images[place]).detail for place in places)
     return signatures(np.frombuffer(details, dtype=np.int8).reshape(-1, SIDE, SIDE))
 

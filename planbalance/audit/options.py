@@ -1,4 +1,4 @@
-"""What a caller may ask of an audit."""
+"""The options of an audit."""
 
 from dataclasses import dataclass
 
@@ -15,8 +15,8 @@ class VerifyOptions(VerifyChoices):
     Attributes:
         group_map: volume -> group; overrides the plan's groups.
         volume_pattern: naming rule as in `plan`; None: the plan's, else `auto`.
-        volume_source: what says the volume of each image in the names' stead.
-        labels_by_content: with `quick`, read the labels all the same (what `build` ends with).
+        volume_source: gives the volume of each image instead of its name.
+        labels_by_content: with `quick`, read the labels nevertheless (`build` ends with such an audit).
         unsplit_as: count images that belong to no split as this one's.
     """
 

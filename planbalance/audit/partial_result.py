@@ -11,7 +11,7 @@ from planbalance.labels import joined
 from planbalance.model import Overshoot, Split
 from planbalance.planfile import KeptSlices
 
-_BETWEEN = "/"  # in no name
+_BETWEEN = "/"  # between packed names, of which none holds it
 # By split and label folder: when the label that was changed last was changed (ns), and its path.
 Newest = dict[tuple[Split, str], tuple[int, str]]
 
@@ -32,7 +32,7 @@ class PartialResult:
         found: problems with the checks that they belong to.
         statistics: counts.
         names: of planned images and labels by folder, packed.
-        folders: paths where a file is planned and a folder lies.
+        folders: paths at which a file is planned and a folder was found.
         in_manifest: bytes of the manifest that were found to be the lines of these files, and nothing else.
         size: bytes of images that were read.
         loads: what trainers would do with the images, where these and their labels were read.
@@ -77,7 +77,7 @@ class PartialResult:
             yield folder, packed(texts).split(_BETWEEN)
 
     def are_all_of(self, folder: str, names: str) -> bool:
-        """Return whether all names of a folder, sorted and packed, are planned; False may only say: not plainly so."""
+        """Return whether all names of a folder, sorted and packed, are planned; False where that is not certain."""
         return packed(sorted(self.names.get(folder, ()))) == names
 
     def merge(self, other: "PartialResult") -> None:
@@ -101,8 +101,8 @@ class PassResult:
 
     Attributes:
         result: of all slices.
-        listed: names in the folders of the plan, packed; nothing where nobody has listed them.
-        kept: the slices of every block, in the plan's order; None where nobody has them.
+        listed: names in the folders of the plan, packed; empty where these were not listed.
+        kept: the slices of every block, in the plan's order; None where they were not collected.
     """
 
     result: PartialResult

@@ -160,7 +160,7 @@ def _reading(dataset: PlannedDataset, options: VerifyOptions, absent: Sequence[s
 
 
 def _documents(dataset: PlannedDataset) -> Iterator[str]:
-    """Yield what stands beside the slices by plan."""
+    """Yield the paths of the planned files beside images and labels."""
     yield from (DATASET_YAML, METADATA)
     if dataset_files.hyp_yaml(dataset.header) is not None:
         yield HYP

@@ -18,7 +18,7 @@ from planbalance.planstore import PlanFile
 
 Pairs = tuple[tuple[str, str], ...]
 
-# A pair such as (/a, /a/a) leads on for ever.
+# A pair such as (/a, /a/a) could be applied without end.
 _MOST_PLACES: Final = 64
 _PARTIAL = ".planbalance-partial"
 _DEFAULT_PLAN: Final = "plan.json"
@@ -83,16 +83,16 @@ def _moved(value: object) -> Pairs:
 
 
 def moved(path: str, pairs: Pairs) -> str:
-    """Return where a source is read now: every (old, new) that it lies at or below applied in turn."""
+    """Return where a source is now: each (old, new) whose old path is the source or holds it is applied in turn."""
     for old, new in pairs:
         path = _replaced(path, old, new)
     return path
 
 
 def reachable(path: str, pairs: Pairs) -> set[str]:
-    """Return all places that a source's path may have come to by pairs in any order, the planned one included.
+    """Return all paths that pairs, in any order, may have made of a source's path, the planned one included.
 
-    A dataset may be relocated to and fro, and a link that was passed over still leads where it was planned to.
+    A dataset may be relocated several times, and a link that was skipped still leads to the planned path.
     """
     places = {path}
     waiting = [path]
@@ -113,9 +113,9 @@ def _replaced(path: str, old: str, new: str) -> str:
 
 
 class RememberedPlan(PlanFile):
-    """A plan whose blocks are read and checked once, as far as they fit into little memory.
+    """A plan that keeps blocks that were read and checked, as far as they fit into little memory.
 
-    An audit goes over the plan three times: to check it, to look at the slices, and for the metadata.
+    An audit reads the plan three times: to check it, to look at the slices, and for the metadata.
     """
 
     def __init__(self, path: str, header: PlanHeader, read: Callable[[int, int], bytes]) -> None:
@@ -268,7 +268,7 @@ def find_planned_dataset(
 
 
 def _folder_of_yaml(path: str) -> str | None:
-    """Return the folder of a yaml that this tool wrote, else None: somebody's yaml may lie beside anything."""
+    """Return the folder of a yaml that this tool wrote, else None: other yaml files may be in any folder."""
     folder, name = os.path.split(path)
     return folder if name == DATASET_YAML and look(f"{folder}/{OWN_FOLDER}").kind == "folder" else None
 
@@ -320,7 +320,7 @@ def _with_plan(root: str, plan: PlanFile, receipt: Receipt | None) -> PlannedDat
 
 
 def _mode_shown(root: str, plan: PlanFile, inputs: Sequence[str]) -> Mode:
-    """Return the mode that the tree shows by the first image that is there."""
+    """Return the mode that the first image in the tree shows."""
     header = plan.header
     if look(f"{root}/images").kind != "folder" and any(look(f"{root}/{split}.txt").kind == "file" for split in SPLITS):
         return "list"

@@ -34,7 +34,7 @@ _ENDED: Final = b'{"end":true}'
 
 
 def bound_to(dataset: PlannedDataset, options: VerifyOptions) -> dict[str, Any]:
-    """Return what a part must have been made for to count in this audit."""
+    """Return what must be the same where a part was made, for the part to count in this audit."""
     return {
         "schema": _SCHEMA,
         "rule": RULE,
@@ -146,7 +146,7 @@ def _picture(texts: Sequence[Any] | None) -> FingerprintResult | None:
 
 
 def save(dataset: PlannedDataset, shard: Shard, part: bytes) -> None:
-    """Keep a part in the dataset's own folder; one that ran twice replaces itself. Raises IncompleteError."""
+    """Keep a part in the dataset's own folder; a shard that runs again replaces it. Raises IncompleteError."""
     try:
         tree = fs.Tree(dataset.root)
         own = -1
@@ -161,7 +161,7 @@ def save(dataset: PlannedDataset, shard: Shard, part: bytes) -> None:
         raise IncompleteError(
             f"What shard {shard} found cannot be kept in {dataset.root}/{OWN_FOLDER}/{FOLDER}: {error_text(error)}",
             kind="part-not-kept",
-            hint="ask for write access there, or use --executor dask, which needs no place",
+            hint="ask for write access there, or use --executor dask, which writes nothing there",
             paths=[dataset.root],
         ) from None
 
@@ -192,7 +192,7 @@ def load(dataset: PlannedDataset, options: VerifyOptions) -> Iterator[PartialRes
 
 
 def remove(dataset: PlannedDataset) -> None:
-    """Take the parts away, once they were put together; what cannot be removed is harmless."""
+    """Remove the parts after they were merged; a part that cannot be removed does no harm."""
     with suppress(OSError):
         tree = fs.Tree(dataset.root)
         try:
@@ -221,7 +221,7 @@ def _name(shard: Shard) -> str:
 
 
 def _total(folder: str) -> int:
-    """Return into how many shards the audit was cut: of several counts, the one that is nearest to its end."""
+    """Return into how many shards the audit was cut; of several counts, the one whose parts are most complete."""
     try:
         names = os.listdir(folder)
     except OSError:

@@ -71,7 +71,7 @@ def verify_shard(dataset: str | None, options: VerifyOptions, shard: Shard, prog
 
 
 def finish_audit(dataset: str | None, options: VerifyOptions, progress: Progress | None = None) -> Audit:
-    """Put together what all shards have found.
+    """Merge the results of all shards into one audit.
 
     Raises:
         IncompleteError: shards are missing. InputError, PlanError, UsageError: as `verify`.
@@ -85,7 +85,7 @@ def finish_audit(dataset: str | None, options: VerifyOptions, progress: Progress
 def finish_from(
     dataset: str | None, options: VerifyOptions, packed: Iterable[tuple[Shard, bytes]], progress: Progress | None = None
 ) -> Audit:
-    """Put together parts that are in memory.
+    """Merge parts that are in memory into one audit.
 
     Raises:
         IncompleteError: one was made by another version. InputError, PlanError, UsageError: as `verify`.

@@ -1,4 +1,4 @@
-"""One slice as planned and as found: read once, so that every check sees the same moment."""
+"""One slice as planned and as found: read once, so that every check judges the same state."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -45,7 +45,7 @@ class ReadOptions(NamedTuple):
         images: read images.
         labels: read labels.
         sources: look at the images' sources.
-        times: a source's time tells something; not where the inputs were read in another place than planned.
+        times: compare a source's time; not done where the inputs were moved, since copies have other times.
         class_count: classes that a label may name; None: any.
         probing: open images as trainers do.
         fingerprinter: tells how an image looks; None: images are not decoded.
@@ -84,14 +84,14 @@ def read_slices(operations: Sequence[Operation], destinations: Destinations, rea
         image = destinations.of(operation)
         label = label_of(image)
         image_path, label_path = f"{image.folder}/{image.name}", f"{label.folder}/{label.name}"
-        image_at, read_label_of = f"{reading.root}/{image_path}", f"{reading.root}/{label_path}"
+        image_at, label_at = f"{reading.root}/{image_path}", f"{reading.root}/{label_path}"
         image_facts = _image(operation, image_at, reading, follow=linked)
         follow = linked and reading.same_labels
-        label_facts = _label(operation, read_label_of, reading, follow=follow)
+        label_facts = _label(operation, label_at, reading, follow=follow)
         if linked and reading.images and image_facts.target is None:
             image_facts = with_target(image_at, image_facts)
         if follow and reading.labels and label_facts.target is None:
-            label_facts = with_target(read_label_of, label_facts)
+            label_facts = with_target(label_at, label_facts)
         source = look(f"{reading.inputs[operation.input]}/{operation.image}", follow=True) if look_at_source else None
         found.append(_slice_facts(operation, (image_path, label_path), (image_facts, label_facts), source, reading))
     return found
@@ -105,7 +105,7 @@ def _image(operation: Operation, path: str, reading: ReadOptions, *, follow: boo
 
 
 def _label(operation: Operation, path: str, reading: ReadOptions, *, follow: bool) -> FileFacts:
-    """Return a label with its content; one that has grown beyond all labels is known by its size."""
+    """Return a label with its content; one that is larger than labels are is not read: its size shows that."""
     most = max(operation.label_size, _LABEL_BYTES)
     return read(path, follow=follow, keep=True, most=most) if reading.labels else look(path, follow=follow)
 
@@ -120,10 +120,10 @@ def _listed(operation: Operation, reading: ReadOptions) -> SliceFacts:
     root = reading.inputs[operation.input]
     image_at = f"{root}/{operation.image}"
     image = _image(operation, image_at, reading, follow=True)
-    read_label_of, label = f"{root}/{operation.label}" if operation.label is not None else "", NOTHING
-    if read_label_of:
-        label = _label(operation, read_label_of, reading, follow=True)
-    return _slice_facts(operation, (image_at, read_label_of), (image, label), None, reading)
+    label_at, label = f"{root}/{operation.label}" if operation.label is not None else "", NOTHING
+    if label_at:
+        label = _label(operation, label_at, reading, follow=True)
+    return _slice_facts(operation, (image_at, label_at), (image, label), None, reading)
 
 
 def _slice_facts(
@@ -137,12 +137,12 @@ def _slice_facts(
     picture = None
     if reading.fingerprinter is not None and image.data is not None:
         picture = reading.fingerprinter(image.data, paths[0])
-    by_trainers = None
+    outcome = None
     if image.kind == "file" and reading.images and reading.labels:
-        pass_result = open_image(image.data) if reading.probing and image.data is not None else NOT_OPENED
-        by_trainers = trainer_outcome(paths[0], pass_result, label.data, reading.class_count, reading.keypoints)
+        opened = open_image(image.data) if reading.probing and image.data is not None else NOT_OPENED
+        outcome = trainer_outcome(paths[0], opened, label.data, reading.class_count, reading.keypoints)
     contents = None if label.data is None else EMPTY
     if label.data:
         contents = read_label(label.data, reading.class_count, reading.keypoints)
     image, label = image._replace(data=None), label._replace(data=None)
-    return SliceFacts(operation, *paths, image, label, source, contents, picture, by_trainers)
+    return SliceFacts(operation, *paths, image, label, source, contents, picture, outcome)

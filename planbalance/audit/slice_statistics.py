@@ -13,7 +13,7 @@ from planbalance.model import Split
 SplitOf = Callable[[str], tuple[Split, ...]]
 
 _SUM: Final = 32  # bytes
-_BETWEEN: Final = "\0"  # in no path
+_BETWEEN: Final = "\0"  # between packed paths, of which none holds it
 
 
 class SliceRecord(NamedTuple):
@@ -70,7 +70,7 @@ class SliceStatistics:
         suffixes: images by suffix, as written.
         pictures: what was decoded; an image in two splits is there twice.
         contents: what was read.
-        flat: digests of content of no byte or one value.
+        flat: digests of images that are empty or hold one byte value only.
     """
 
     totals: Counter[Split] = field(default_factory=Counter)
@@ -176,7 +176,7 @@ class SliceStatistics:
 
 
 def _places(places: Iterable[ImagePlace], split_of: SplitOf) -> list[tuple[ImagePlace, Split]]:
-    """Return every (place, split) once: an image may stand in the lists of two splits."""
+    """Return every (place, split) once: an image may be in the lists of two splits."""
     return sorted({(place, split) for place in places for split in split_of(place.path)})
 
 

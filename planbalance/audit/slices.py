@@ -30,7 +30,7 @@ from planbalance.labels import EMPTY, LabelFacts, joined, read_label
 from planbalance.model import Operation, Progress
 from planbalance.planstore import PlanFile
 
-# Small enough for a bar that moves on large images, large enough for handing it to a thread to cost little.
+# Small enough for the progress bar to move with large images, large enough for the cost of handing it to a thread.
 _READ_AT_ONCE: Final = 128
 _LOOK_AT_ONCE: Final = 4096
 
@@ -64,8 +64,10 @@ class SliceJudge:
             operations = self._confirm_by_content(block_paths(operations, destinations), result)
         slices = read_slices(operations, destinations, reading)
         result.found += [problem for slice_facts in slices for problem in problems_of(slice_facts, self._expected)]
-        of_others = [slice_facts.contents.overshoot for slice_facts in slices if slice_facts.contents is not None]
-        result.overshoot = joined([result.overshoot, *of_others])
+        of_not_confirmed = [
+            slice_facts.contents.overshoot for slice_facts in slices if slice_facts.contents is not None
+        ]
+        result.overshoot = joined([result.overshoot, *of_not_confirmed])
         result.statistics.add(
             [self._record(slice_facts) for slice_facts in slices if slice_facts.image_facts.kind == "file"]
         )
@@ -97,10 +99,10 @@ class SliceJudge:
         fine = are_in_place(places, self._expected.reading)
         manifest = self._expected.manifest
         if manifest is not None:
-            result.in_manifest += manifest.stretch(places.images, places.names, None)
-            result.in_manifest += manifest.stretch(places.labels, places.label_names, None)
-        self._take(places, fine, result)
-        return _others(places.operations, fine)
+            result.in_manifest += manifest.length_of_lines(places.images, places.names, None)
+            result.in_manifest += manifest.length_of_lines(places.labels, places.label_names, None)
+        self._count_confirmed(places, fine, result)
+        return _not_confirmed(places.operations, fine)
 
     def _confirm_by_content(self, places: BlockPaths, result: PartialResult) -> list[Operation]:
         """Count copies whose content is as planned; return the operations that must be looked at one by one."""
@@ -109,12 +111,12 @@ class SliceJudge:
         fine = are_sources_unchanged(operations, reading) if reading.sources else [True] * len(operations)
         _keep(fine, _equal(images.digests, [each.image_sha256 or None for each in operations]))
         _keep(fine, _equal(labels.digests, [each.label_sha256 or NOTHING_SHA256 for each in operations]))
-        self._hold_against_manifest(places, images, labels, fine, result)
+        self._compare_with_manifest(places, images, labels, fine, result)
         rules = reading.class_count, reading.keypoints
         facts = [read_label(text, *rules) if text else EMPTY for text in labels.data]
         _keep(fine, [not each.problems for each in facts])
         result.overshoot = joined([each.overshoot for each in compress(facts, fine)])
-        self._take(places, fine, result, images)
+        self._count_confirmed(places, fine, result, images)
         split = operations[0].split
         if labels.newest is not None:
             mtime_ns, name = labels.newest
@@ -122,12 +124,12 @@ class SliceJudge:
         self._load(places, images, labels, fine, result)
         result.statistics.positives[split] += sum(map(self._is_positive, compress(facts, fine)))
         result.size += sum(compress((each.image_size for each in operations), fine))
-        return _others(operations, fine)
+        return _not_confirmed(operations, fine)
 
-    def _hold_against_manifest(
+    def _compare_with_manifest(
         self, places: BlockPaths, images: BlockContents, labels: BlockContents, fine: list[bool], result: PartialResult
     ) -> None:
-        """Drop from `fine` what has other sums than the manifest: all at once, and one by one only where that fails."""
+        """Drop slices with other sums than the manifest's from `fine`: a block at once, one by one where that fails."""
         manifest = self._expected.manifest
         if manifest is None:
             return
@@ -135,7 +137,7 @@ class SliceJudge:
             (places.images, places.names, images.digests),
             (places.labels, places.label_names, labels.digests),
         ):
-            found = manifest.stretch(folder, names, sums)
+            found = manifest.length_of_lines(folder, names, sums)
             result.in_manifest += found
             if not found:
                 _keep(fine, _equal(sums, [manifest.sum_of(f"{folder}/{name}") for name in names]))
@@ -161,7 +163,7 @@ class SliceJudge:
         ]
         result.load(split, loaded)
 
-    def _take(
+    def _count_confirmed(
         self, places: BlockPaths, fine: Sequence[bool], result: PartialResult, images: BlockContents | None = None
     ) -> None:
         """Count the slices that are as planned."""
@@ -204,7 +206,7 @@ def _keep(fine: list[bool], also: Sequence[bool]) -> None:
     fine[:] = map(and_, fine, also)
 
 
-def _others(operations: Sequence[Operation], fine: Sequence[bool]) -> list[Operation]:
+def _not_confirmed(operations: Sequence[Operation], fine: Sequence[bool]) -> list[Operation]:
     return list(compress(operations, map(not_, fine)))
 
 

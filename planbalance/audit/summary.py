@@ -44,7 +44,7 @@ def _leak_clauses(leaks: Sequence[Leak]) -> list[str]:
 
 
 def _evaluated(leak: Leak) -> bool:
-    """Whether a leak is one to quote: val or test against train, test against val; another dataset's other splits."""
+    """Return whether a leak is quoted: val or test with train, test with val, or a split with another one elsewhere."""
     pair = (leak.of, leak.shared_with)
     if ":" in leak.shared_with:
         return not leak.shared_with.endswith(f":{leak.of}")

@@ -19,9 +19,9 @@ class TrainerOutcome(NamedTuple):
     """What the trainers do with one image.
 
     Attributes:
-        faults: for each trainer why it drops the image, "" where it does not, None where it passes it over.
+        faults: for each trainer why it drops the image, "" where it does not, None where it does not read it.
         labelled: the label holds a line.
-        duplicates: lines that are dropped as doubles of another.
+        duplicates: lines that are dropped since they are the same as another.
         rewritten: a JPEG that does not end as one: trainers save it anew in its place.
     """
 
@@ -57,7 +57,7 @@ def open_image(data: bytes) -> OpenedImage:
 
 
 def read_label_of(image: str) -> FileFacts:
-    """Return the label where trainers look for an image's, with its content; without where there is none to read."""
+    """Return the file where trainers look for an image's label, with its content where it can be read."""
     return read(label_of(image), follow=True, keep=True, most=_LABEL_BYTES)
 
 
@@ -93,7 +93,7 @@ def is_loaded(path: str) -> bool:
 
 
 def outcome_problems(path: str, label: str, image: TrainerOutcome) -> Iterator[Problem]:
-    """Yield what trainers do to an image behind the user's back, as warnings; `label` is the path of its label."""
+    """Yield what trainers do to an image without asking, as warnings; `label` is the path of its label."""
     by_reason: dict[str, list[str]] = {}
     for trainer, fault in zip(TRAINERS, image.faults, strict=True):
         if fault:
@@ -112,7 +112,7 @@ def outcome_problems(path: str, label: str, image: TrainerOutcome) -> Iterator[P
 
 # ---- how it adds up -------------------------------------------------------------------------------------------------
 
-Loads = Counter[tuple[str, Split, str]]  # images by trainer, split, and what becomes of them
+Loads = Counter[tuple[str, Split, str]]  # images by trainer, split, and what the trainer does with them
 
 
 def add_loads(loaded: Loads, split: Split, images: Iterable[TrainerOutcome]) -> None:

@@ -1,8 +1,8 @@
 """How Ultralytics and YOLOv5 judge an image and its label before they train on it. Pure over bytes.
 
-Read in Ultralytics 8.4 (`data/utils.py`, `data/base.py`) and YOLOv5 7.0 (`utils/dataloaders.py`), and held against the
-packages themselves by an optional test. A file that is refused takes its image out of the training: the trainer says
-"corrupt" in its log, and goes on.
+Read in Ultralytics 8.4 (`data/utils.py`, `data/base.py`) and YOLOv5 7.0 (`utils/dataloaders.py`), and compared
+with the packages themselves by an optional test. A file that is refused takes its image out of the training: the
+trainer says "corrupt" in its log, and goes on.
 """
 
 import struct
@@ -18,7 +18,7 @@ LEAST_SIDE: Final = 10  # pixels
 
 
 class Trainer(NamedTuple):
-    """One of the two."""
+    """A trainer and the suffixes of the images that it loads."""
 
     name: str
     suffixes: frozenset[str]
@@ -30,7 +30,7 @@ TRAINERS: Final = (ULTRALYTICS, YOLOV5)
 
 
 class LabelVerdict(NamedTuple):
-    """What a trainer makes of a label: a reason to drop the image or "", and how many lines it drops as doubles."""
+    """What a trainer makes of a label: a reason to drop the image or "", and how many lines it drops as duplicates."""
 
     fault: str
     duplicates: int = 0
@@ -64,7 +64,7 @@ def image_fault(trainer: Trainer, kind: str, width: int, height: int) -> str:
 def label_verdict(
     trainer: Trainer, data: bytes, class_count: int | None, keypoints: Keypoints | None = None
 ) -> LabelVerdict:
-    """Return what a trainer makes of a label file's bytes; `keypoints` as the yaml has them, which YOLOv5 passes over.
+    """Return what a trainer makes of a label file's bytes; `keypoints` as the yaml has them, which YOLOv5 ignores.
 
     With keypoints Ultralytics trains a pose model.
     """
@@ -76,20 +76,20 @@ def label_verdict(
     except (UnicodeDecodeError, ValueError):
         return LabelVerdict("a line is not numbers")
     if not rows or isnan(sum(map(sum, rows))):
-        return LabelVerdict(_BEYOND if rows else "")  # what is not a number is no coordinate either
+        return LabelVerdict(_BEYOND if rows else "")  # NaN is no coordinate either
     if keypoints is not None and trainer is ULTRALYTICS:
         fault = _pose_fault(rows, class_count, keypoints)
-        return LabelVerdict(fault, 0 if fault else _doubles(rows))
+        return LabelVerdict(fault, 0 if fault else _duplicates(rows))
     polygons = any(len(row) > 6 for row in rows)
     fault, boxes = _boxes(trainer, rows) if polygons else _plain_boxes(rows)
     fault = fault or _value_fault(trainer, boxes, class_count)
     if fault:
         return LabelVerdict(fault)
-    told_apart = rows if polygons and trainer is ULTRALYTICS else boxes
-    return LabelVerdict("", _doubles(told_apart))
+    compared = rows if polygons and trainer is ULTRALYTICS else boxes
+    return LabelVerdict("", _duplicates(compared))
 
 
-def _doubles(rows: Sequence[Sequence[float]]) -> int:
+def _duplicates(rows: Sequence[Sequence[float]]) -> int:
     return len(rows) - len(set(map(tuple, rows)))
 
 
@@ -126,7 +126,7 @@ def _boxes(trainer: Trainer, rows: Sequence[Row]) -> tuple[str, Sequence[Row]]:
     if trainer is ULTRALYTICS and any(len(row) == 5 for row in rows):
         return "boxes and polygons in one file", []
     if any(len(row) % 2 == 0 or len(row) < 3 for row in rows):
-        return "a polygon with half a point", []
+        return "a polygon with an odd count of coordinates", []
     return "", [_singles([row[0], *box_around(row[1:])]) for row in rows]
 
 

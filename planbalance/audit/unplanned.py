@@ -76,7 +76,7 @@ class UnplannedDataset:
         snapshot: what the scan found; None under `--quick`.
         missing: images without a label file.
         unreadable: images that could not be read.
-        taken: what trainers do with each image.
+        outcomes: what trainers do with each image.
         names: how names were read.
         gaps: splits without a slice or without a positive one.
         labelled: of each image what is known of its label, where a split has no labelled image.
@@ -121,7 +121,7 @@ def audit_unplanned(path: str, options: VerifyOptions, progress: Progress) -> Da
     checks = [
         *(not_checked(kind.name, NO_PLAN) for kind in CHECKS.values() if kind.without_plan == "not checked"),
         _labels(found),
-        _view(found, loads),
+        _trainers_view(found, loads),
     ]
     content = partial(content_of, found.statistics, found.split_of, groups, images=not options.quick)
     return DatasetResult(
@@ -170,7 +170,7 @@ def _dangling(snapshot: Snapshot | None) -> list[Problem]:
 
 
 def _nothing_found(path: str, dangling: Sequence[Problem]) -> InputError:
-    """Return what to say of a dataset without an image: of one whose links all lead nowhere, how to mend them."""
+    """Return the error of a dataset without an image; where links lead to files that are gone, it says what to do."""
     hint = "Give a YOLO dataset or its yaml."
     message = f"No image was found in {path}."
     if dangling:
@@ -198,7 +198,7 @@ def _by_snapshot(snapshot: Snapshot, found: FoundInput) -> Iterator[_Image]:
 
 
 def _split(images: Iterable[_Image], options: VerifyOptions) -> list[_Image]:
-    """Return the images, those of no split in the one that they count for."""
+    """Return the images; those of no split are in the split of `unsplit_as`, if it is given."""
     if options.unsplit_as is None:
         return list(images)
     return [image if image.splits else replace(image, splits=(options.unsplit_as,)) for image in images]
@@ -248,7 +248,7 @@ def _below(inner: str, outer: str) -> bool:
 def _names(
     path: str, images: Sequence[_Image], options: VerifyOptions, class_names: Sequence[str]
 ) -> tuple[Iterable[Name | None], NamesRead]:
-    """Return what names say of the images, or what is said in their stead, and how they were read."""
+    """Return the name of each image as the rule, or the source given instead, reads it, and how names were read."""
     if not images:
         return (), NamesRead(None, None, "volume", 0)
     paths = [image.below for image in images]
@@ -322,7 +322,7 @@ def _add_labels(found: UnplannedDataset, images: Iterable[_Image]) -> None:
 
 
 def _lacks_labels(images: Sequence[_Image]) -> bool:
-    """Answer whether there is a split, or the images without one, of which trainers find no labelled image."""
+    """Return whether trainers find no labelled image of some split, or of the images without a split."""
     filled = {image.splits for image in images if image.positive and image.has_label}
     lacking = {image.splits for image in images} - filled
     known = {split for splits in filled for split in splits}
@@ -352,7 +352,7 @@ def _loads(found: UnplannedDataset) -> tuple[Load, ...]:
     return loads_of(loaded)
 
 
-def _view(found: UnplannedDataset, loads: Sequence[Load]) -> Check:
+def _trainers_view(found: UnplannedDataset, loads: Sequence[Load]) -> Check:
     problems: list[Problem] = []
     leftovers = 0
     if found.snapshot is not None:
@@ -373,7 +373,7 @@ def _view(found: UnplannedDataset, loads: Sequence[Load]) -> Check:
 
 
 def _roots(source: FoundInput) -> list[str]:
-    """Return the folders of the dataset to look for labels in: of one that lies all over the disk, the yaml's."""
+    """Return the folders in which labels are looked for: the root in the yaml, else the dataset itself."""
     return [source.input.root if source.yaml is None else source.yaml.root]
 
 
@@ -393,7 +393,7 @@ def _empty_splits(found: UnplannedDataset) -> Iterator[Problem]:
 
 
 def _as_trainers_fail(problem: Problem) -> Problem:
-    """Return a problem as an audit weighs it: what a plan can do without, trainers cannot."""
+    """Return a problem with its severity in training: trainers fail where `plan` goes on."""
     if problem.kind == "empty-split":
         return problem._replace(severity="error")
     if problem.kind == "split-overlap":
@@ -402,7 +402,7 @@ def _as_trainers_fail(problem: Problem) -> Problem:
 
 
 def _note_of_outside(found: UnplannedDataset) -> str:
-    """Return a few words on images of no split; of those that some yaml may name nothing is said of trainers."""
+    """Return a note on images of no split; where yaml files differ, one of them may name these for trainers."""
     if not found.outside:
         return ""
     differ = any(problem.kind == "dataset-yaml" for problem in found.source.problems)

@@ -63,7 +63,7 @@ def read_images(
         wanted: the images.
         rules: what the yaml says of labels.
         fingerprinter: tells how an image looks; None: images are not decoded.
-        jobs: worker threads; None: one a core.
+        jobs: worker threads; None: one for each core.
         progress: where to report to.
     """
     results: dict[int, list[ImageRead]] = {}
@@ -88,8 +88,8 @@ def _read(image: ImageToRead, rules: LabelRules, fingerprinter: Fingerprinter | 
     facts = read(path, follow=True, keep=probing or fingerprinter is not None)
     picture = fingerprinter(facts.data, path) if fingerprinter is not None and facts.data is not None else None
     fault = "" if facts.kind == "file" else facts.error or f"is not a regular file ({facts.kind})"
-    pass_result = open_image(facts.data) if probing and facts.data is not None else NOT_OPENED
+    opened = open_image(facts.data) if probing and facts.data is not None else NOT_OPENED
     label = _NO_BOXES if image.without_boxes else read_label_of(path)
-    loaded = trainer_outcome(path, pass_result, label.data, *rules)
+    outcome = trainer_outcome(path, opened, label.data, *rules)
     changed = label.mtime_ns if label.data else 0
-    return ImageRead(facts.digest, facts.flat, fault, picture, loaded, changed), facts.size
+    return ImageRead(facts.digest, facts.flat, fault, picture, outcome, changed), facts.size

@@ -1,4 +1,4 @@
-"""The audit from beginning to end: find the plan, read the dataset once, make the checks in reading order."""
+"""The audit from beginning to end: find the plan, read the dataset once, make the checks, put them in order."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -48,7 +48,7 @@ def verify(
     audited, plan = _audited(path, given, options, shown, parts)
     across, leaks = _against(others, audited, options, shown)
     overlaps = audited.overlaps
-    # what an evaluation rests on comes first
+    # leaks come first: no evaluation can be trusted where there are any
     checks = [*overlaps.checks, *across, _plan_check(plan), *audited.checks]
     audit = _audit(checks, [*overlaps.leaks, *leaks], audited)
     return audit._replace(
@@ -102,7 +102,7 @@ def _against(
     if not others:
         return checks, leaks
     content = here.content()
-    # what is in no split of it may have been learnt from
+    # an image of no split may have been used for training there
     as_other = replace(options, plan=None, against=(), group_map=None, near_duplicates=False, unsplit_as="train")
     for other in others:
         there, _ = _audited(other, None, as_other, progress)
@@ -125,7 +125,7 @@ def _with_reading(check: Check, other: str, names: NamesRead) -> Check:
 
 
 def _plan_check(plan: CheckBuilder) -> Check:
-    """Return the check of the plan: a dataset that never had one is not checked, and not at fault."""
+    """Return the check of the plan: of a dataset that never had one it is NOT CHECKED, not failed."""
     check = plan.check()
     return check if plan.count or plan.failed else check._replace(ok=None)
 

@@ -30,9 +30,9 @@ class VolumesByName:
     """Reads the volume of a planned slice, and of an image that lies in the tree without being planned.
 
     Attributes:
-        naming: the rule; None where names tell nothing or the plan's own word is all there is.
+        naming: the rule; None where no rule reads names, and volumes come from a source or from the plan.
         document: how names were read, as JSON values.
-        note: what to say of where volumes come from, where that is not the names.
+        note: a sentence on where volumes come from, where that is not the names; else empty.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class VolumesByName:
         self._destinations = unprefixed(header.sources)
 
     def of(self, operation: Operation) -> str:
-        """Return the volume that the name says; the plan's where the rule says nothing."""
+        """Return the volume that the name gives; the plan's where the rule does not read the name."""
         if self._given_volumes is not None:
             return self._given_volumes[operation.input, operation.image]
         if self._read is None:
@@ -79,7 +79,7 @@ class VolumesByName:
         return self._destinations.all_below([operation.input for operation in operations], images, [""] * len(images))
 
     def of_unexpected(self, below_split: str) -> str:
-        """Return the volume of an image by its path below the split's folder, or `""`; input prefixes are known."""
+        """Return the volume of an image by its path below the split's folder, its input's prefix removed, or `""`."""
         if self._read is None:
             return ""
         folder, _, file_name = below_split.rpartition("/")
@@ -115,7 +115,7 @@ def planned_volumes(dataset: PlannedDataset, options: VerifyOptions) -> VolumesB
 
 
 def _places(dataset: PlannedDataset, operations: Sequence[Operation]) -> Iterator[Place]:
-    """Yield what a table may call the images of a plan: as they were called in the inputs."""
+    """Yield the names that a slice map may use for the images of a plan: those that they had in the inputs."""
     below = unprefixed(dataset.header.sources).below
     prefixes = [source.prefix for source in dataset.header.sources]
     destinations = Destinations(dataset.header.sources, dataset.header.parameters["layout"])
@@ -125,7 +125,7 @@ def _places(dataset: PlannedDataset, operations: Sequence[Operation]) -> Iterato
 
 
 def with_note(checks: list[Check], note: str) -> None:
-    """Say at the check of volumes where they come from."""
+    """Add a note to the check of volumes on where they come from."""
     for at, check in enumerate(checks):
         if check.name == VOLUMES and check.ok is not None:
             checks[at] = noted(check, note)

@@ -54,7 +54,7 @@ def test_members_of_an_ensemble_share_their_split_and_are_clean(tmp_path: Path) 
     result = members[0].audit(against=(str(members[1].output),))
     assert result.ok
     assert "100 % of test" in against(result, members[1].output).reason
-    assert "both measure on them, no leak" in against(result, members[1].output).reason
+    assert "both evaluate on them, no leak" in against(result, members[1].output).reason
     others = [built(tmp_path / f"split-{seed}", volumes=tree, split_seed=seed) for seed in (5, 6, 7)]
     results = [members[0].audit(against=(str(other.output),)) for other in others]
     assert any(
@@ -81,4 +81,4 @@ def test_a_new_version_that_moved_a_volume(tmp_path: Path) -> None:
         ("duplicate-content", "test"),
     }
     assert "50 % of test (3 slices, 1 volume)" in check.problems[-1].message
-    assert "measured here, learnt there" in check.problems[-1].message
+    assert "evaluated here, trained on there" in check.problems[-1].message

@@ -35,20 +35,22 @@ def test_the_lines_of_a_folder_are_one_stretch_whatever_the_order_in_which_they_
         names = random.Random(3).sample(of_folder(folder), len(of_folder(folder)))
         paths = [f"{folder}/{name}" if folder else name for name in names]
         size = len(text_of(paths))
-        assert manifest.stretch(folder, names, None) == size
-        assert manifest.stretch(folder, names, [digest(path) for path in paths]) == size
-    assert manifest.stretch("labels/train", of_folder("labels/train")[:4], None) == len(text_of(PATHS[-14:-10]))
+        assert manifest.length_of_lines(folder, names, None) == size
+        assert manifest.length_of_lines(folder, names, [digest(path) for path in paths]) == size
+    assert manifest.length_of_lines("labels/train", of_folder("labels/train")[:4], None) == len(text_of(PATHS[-14:-10]))
 
 
 def test_what_does_not_stand_together_or_has_another_sum_is_no_stretch() -> None:
     manifest = Manifest(text_of(PATHS))
     names = of_folder("labels/val")
     sums = [digest(f"labels/val/{name}") for name in names]
-    assert manifest.stretch("images/train", of_folder("images/train"), None) == 0  # a folder's lines lie between them
-    assert manifest.stretch("labels/val", [*names, "9.txt"], None) == 0
-    assert manifest.stretch("labels/val", [names[0], *names[2:]], None) == 0
-    assert manifest.stretch("labels/val", names, [*sums[:-1], sums[0]]) == 0
-    assert manifest.stretch("labels/val", names, [*sums[:-1], ""]) == 0
+    assert (
+        manifest.length_of_lines("images/train", of_folder("images/train"), None) == 0
+    )  # a folder's lines lie between them
+    assert manifest.length_of_lines("labels/val", [*names, "9.txt"], None) == 0
+    assert manifest.length_of_lines("labels/val", [names[0], *names[2:]], None) == 0
+    assert manifest.length_of_lines("labels/val", names, [*sums[:-1], sums[0]]) == 0
+    assert manifest.length_of_lines("labels/val", names, [*sums[:-1], ""]) == 0
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -70,6 +72,6 @@ def test_a_sum_is_found_in_any_order_and_spelling(seed: int) -> None:
 @pytest.mark.parametrize("data", [b"", b"\n", b"x", b"\n\n\n", b"a" * 200, b"\xff" * 70 + b"\n"])
 def test_what_is_no_manifest_names_nothing(data: bytes) -> None:
     manifest = Manifest(data)
-    assert manifest.stretch("images/train", ["a.png"], None) == 0
-    assert manifest.stretch("images/train", ["a.png"], [digest("a")]) == 0
+    assert manifest.length_of_lines("images/train", ["a.png"], None) == 0
+    assert manifest.length_of_lines("images/train", ["a.png"], [digest("a")]) == 0
     assert manifest.sum_of("images/train/a.png") is None

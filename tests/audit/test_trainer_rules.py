@@ -45,7 +45,15 @@ LABELS = [
         POLYGON + b"0 0.2 0.2 0.1 0.2 0.2 0.1 0.1 0.1\n", 1, "", "", 0, 1, id="two polygons with one box around them"
     ),
     pytest.param(POLYGON[:-5] + b"\n", 1, "of 6 numbers", "of 6 numbers", 0, 0, id="a polygon of 2 1/2 points"),
-    pytest.param(POLYGON[:-1] + b" 0.5\n", 1, "half a point", "half a point", 0, 0, id="a polygon of 3 1/2 points"),
+    pytest.param(
+        POLYGON[:-1] + b" 0.5\n",
+        1,
+        "odd count of coordinates",
+        "odd count of coordinates",
+        0,
+        0,
+        id="a polygon of 3 1/2 points",
+    ),
 ]
 
 

@@ -1,7 +1,7 @@
 """What one dataset shares with another one: a member of an ensemble, an older version, a public benchmark. Pure.
 
-Both may share what both learn from, or both measure on. What one learns from and the other measures on is a leak,
-whichever model is looked at.
+Two datasets may share images on which both train, or on which both evaluate. An image on which one trains and the other
+evaluates is a leak, for the models of both.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ class ComparableContent(NamedTuple):
 
     Attributes:
         volumes: slices of each volume by split.
-        images: images of each content by split, blank ones apart; None where content was not read.
+        images: images of each content by split, without blank ones; None where content was not read.
         groups: group by volume, as far as known.
     """
 
@@ -38,7 +38,7 @@ class ComparableContent(NamedTuple):
 def content_of(
     statistics: SliceStatistics, split_of: SplitOf, groups: Mapping[str, str] | None, *, images: bool
 ) -> ComparableContent:
-    """Return what another dataset can be compared with; images of one value only are no content to share."""
+    """Return what another dataset can be compared with; images of one byte value only are left out."""
     if not images:
         return ComparableContent(statistics.volumes, None, groups or {})
     pairs = (
@@ -74,7 +74,7 @@ def against_check(
         if is_leak_across(leak):
             found.error(leak.kind, leak.of, f"{shared}: {_meaning(leak.of, there)}")
         else:
-            both = "both learn from them" if there == "train" else "both measure on them"
+            both = "both train on them" if there == "train" else "both evaluate on them"
             found.notes.append(f"{shared}: {both}, no leak")
     return found.check(), leaks
 
@@ -85,16 +85,16 @@ def split_there(leak: Leak) -> str:
 
 
 def is_leak_across(leak: Leak) -> bool:
-    """Return whether what two datasets share is a leak: it is not where both use it for the same."""
+    """Return whether what two datasets share is a leak: it is none where both use it in the same split."""
     return split_there(leak) != leak.of
 
 
 def _meaning(here: str, there: str) -> str:
     if there == "train":
-        return "measured here, learnt there"
+        return "evaluated here, trained on there"
     if here == "train":
-        return "learnt here, measured there"
-    return "models are chosen by them on one side and measured by them on the other"
+        return "trained on here, evaluated there"
+    return "one dataset selects models with them, the other evaluates models on them"
 
 
 def _named(kind: str, leaks: Sequence[Leak], name: str) -> list[Leak]:

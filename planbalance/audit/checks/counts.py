@@ -1,4 +1,4 @@
-"""Whether there are as many slices as plan and metadata say, and train is balanced as the plan promises."""
+"""Checks that there are as many slices as plan and metadata say, and that train is balanced as planned."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from planbalance.model import SPLITS, Check, Split
 def planned_gaps(dataset: PlannedDataset, statistics: SliceStatistics, *, labels_read: bool) -> list[Gap]:
     """Return the splits that the plan gives a share, and that hold no slice or no positive one.
 
-    Where labels were not read, the plan's word tells how many are positive.
+    Where labels were not read, the number of positive ones is the plan's.
     """
     parameters, planned = dataset.header.parameters, dataset.header.statistics.get("splits", {})
     # of a fold, test has no ratio

@@ -85,7 +85,7 @@ def metadata_check(
 ) -> tuple[Check, dict[str, object] | None]:
     """Check the metadata file against the plan; return its value too, for the counts.
 
-    `kept`: the slices of every block in the plan's order, or None where nobody has them.
+    `kept`: the slices of every block in the plan's order, or None where they were not collected.
     """
     if kept is None:
         kept = map(Facts(dataset.header).kept, map(dataset.plan.read_block, range(len(dataset.header.blocks))))
@@ -138,9 +138,9 @@ def read_manifest(dataset: PlannedDataset) -> tuple[Manifest | None, CheckBuilde
 def check_manifest(dataset: PlannedDataset, manifest: Manifest, result: PartialResult, found: CheckBuilder) -> None:
     """Check that the manifest names what is planned and nothing else, and its sums of what the tool itself wrote."""
     documents = [METADATA, HYP] if dataset_files.hyp_yaml(dataset.header) is not None else [METADATA]
-    of_documents = (manifest.stretch(folder, [name], None) for folder, _, name in map(_parted, documents))
+    of_documents = (manifest.length_of_lines(folder, [name], None) for folder, _, name in map(_parted, documents))
     size = result.in_manifest + sum(of_documents)
-    if size == len(manifest.data):  # the very lines of all planned files
+    if size == len(manifest.data):  # exactly the lines of all planned files
         found.count = manifest.data.count(b"\n")
     else:
         _check_lines(manifest, result, documents, found)

@@ -1,9 +1,9 @@
 """The checks that look at each slice of a planned dataset, and what the bulk path must prove before it may skip them.
 
-Most slices are as planned, and blocks of them are confirmed in bulk by a few calls a slice (`audit/fast_path.py`); only
-the others are read one by one and given to the functions here. So every function declares by which proofs of the bulk
-path it is known to have nothing to say. One that declares none looks at every slice: where such a check is registered,
-or one that needs a proof that the bulk path does not give, no slice is confirmed in bulk.
+Most slices are as planned, and blocks of them are confirmed in bulk by a few calls for each slice
+(`audit/fast_path.py`); only the others are read one by one and given to the functions here. So every function declares
+which proofs of the bulk path make sure that it finds no problem. A function that declares none looks at every slice:
+where one is registered, or one that needs a proof that the bulk path does not give, no slice is confirmed in bulk.
 """
 
 from collections.abc import Callable, Iterable
@@ -54,7 +54,8 @@ class SliceCheck(NamedTuple):
     Attributes:
         problems: gives what is wrong with it; each problem with the name of a check of the table whose `each_slice`
             is true.
-        silent_where: what must be proven of a slice for the function to have nothing to say; empty: nothing will do.
+        silent_where: what must be proven of a slice to make sure that the function finds no problem; empty: it must
+            look at every slice.
     """
 
     problems: LooksAtSlice

@@ -1,4 +1,4 @@
-"""Whether each planned slice lies in its place with the planned kind and bytes, and what lies there unplanned."""
+"""Checks that each slice is in its place with the planned kind and bytes, and finds files that are not planned."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -46,7 +46,7 @@ def check_image(slice_facts: SliceFacts, expected: Expected) -> Iterator[FoundPr
 def _wrong_kind(path: str, facts: FileFacts, target: str | None, moved: Pairs) -> list[FoundProblem]:
     """Return the problems where there is no regular file, or no link to `target` (None: no link is planned).
 
-    A target that the pairs of a recorded move explain is as good as the planned one.
+    A target that follows from a recorded move is accepted like the planned one.
     """
     if facts.kind == "unreadable" and facts.target is None:
         return [_error(FILES, "unreadable", path, facts.error)]
@@ -88,14 +88,14 @@ def _linked_image(slice_facts: SliceFacts, expected: Expected) -> Iterator[Found
 
 
 def _broken_share(slice_facts: SliceFacts, source: FileFacts, expected: Expected) -> Iterator[FoundProblem]:
-    """Judge a hard link that is none: another file is in its place, or its source was replaced."""
+    """Judge an image that is not the same file as its source, though a hard link is planned: one was replaced."""
     if source.kind == "file":
         yield _error(LINKS, "not-same-inode", slice_facts.image, "a file of its own, not the same file as its source")
     yield from _own_image(slice_facts, expected)
 
 
 def _changed_source(operation: Operation, source: FileFacts, expected: Expected) -> Iterator[FoundProblem]:
-    """Judge a source against what was planned: size, then content where both sides know it, else the time."""
+    """Compare a source with the plan: its size, then its content where both sums are known, else its time."""
     path = f"{expected.reading.inputs[operation.input]}/{operation.image}"
     message, check = "", SOURCES
     if source.kind == "missing":
@@ -127,7 +127,7 @@ def _own_image(slice_facts: SliceFacts, expected: Expected) -> Iterator[FoundPro
 
 
 def _other_bytes(path: str, facts: FileFacts, planned: str, expected: Expected) -> str:
-    """Return what content differs from: the plan's sum first, then the manifest's."""
+    """Return whether the content differs from the plan's sum, or else from the manifest's, as a few words."""
     found = facts.digest.hex()
     if planned and found != planned:
         return "has other bytes than planned"
@@ -195,20 +195,18 @@ def check_unexpected_files(
     volumes: VolumesByName,
     found: CheckBuilder,
 ) -> None:
-    """Note what lies in the tree and is not planned; images among it are slices that trainers would load.
-
-    Those are counted with the others.
+    """Note files in the tree that are not planned; images among them are counted, since trainers would load them.
 
     Args:
         dataset: the dataset.
-        pass_result: what slices may claim, and what was listed.
+        pass_result: the planned names, and what was listed.
         documents: what else is planned.
         volumes: tells the volume of an image.
         found: takes the problems.
     """
     result = pass_result.result
-    taken = {path.rpartition("/")[0] for path in result.folders}  # what lies in those is not planned
-    known = {folder for folder, names in pass_result.listed.items() if result.are_all_of(folder, names)} - taken
+    with_folders = {path.rpartition("/")[0] for path in result.folders}  # a folder is in the place of a planned file
+    known = {folder for folder, names in pass_result.listed.items() if result.are_all_of(folder, names)} - with_folders
     planned_names = {folder: set(names) for folder, names in result.planned_names() if folder not in known}
     for path in documents:
         folder, _, name = path.rpartition("/")
@@ -240,7 +238,7 @@ def _place(path: str) -> tuple[Split | None, str]:
 
 
 def check_lists(dataset: PlannedDataset, found: CheckBuilder) -> None:
-    """Hold the text files of list mode against the plan: paths that are not planned, not listed, or listed twice."""
+    """Compare the text files of list mode with the plan: paths that are not planned, not listed, or listed twice."""
     planned: dict[Split, set[str]] = {split: set() for split in SPLITS}
     for operation in dataset.plan.operations():
         planned[operation.split].add(f"{dataset.inputs[operation.input]}/{operation.image}")

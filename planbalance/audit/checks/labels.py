@@ -1,4 +1,4 @@
-"""Whether the lines of a label are valid, by the reading of labels that the scan uses too (`planbalance/labels.py`)."""
+"""Checks that the lines of a label are valid, by the same function as the scan (`planbalance/labels.py`)."""
 
 from collections.abc import Iterator
 

@@ -17,7 +17,7 @@ from planbalance.text import counted
 from planbalance.union_find import UnionFind
 
 Blank = Callable[[str], bool]
-Tie = Sequence[tuple[str, Split]]  # units that must not be parted, each with a split that it is in
+Tie = Sequence[tuple[str, Split]]  # units that must be in one split, each with a split that it is in
 
 LEAK_CHECKS: Final = tuple(kind.name for kind in CHECKS.values() if kind.compares_splits)
 
@@ -30,7 +30,7 @@ class LeakCheck:
         builder: for its line and its problems.
         leaks: the shares.
         ties: what equal and similar images connect.
-        look_alikes: pairs to draw, the worst first.
+        look_alikes: pairs to show, the most alike first.
     """
 
     builder: CheckBuilder
@@ -49,12 +49,12 @@ def with_shares(found: CheckBuilder, spread: Spread[Unit], totals: Counter[Split
 
 
 def unit_of(volume: str, path: str) -> str:
-    """Return what a slice is tied by: its volume, which must not be split either; without a known one, itself."""
+    """Return the unit of a slice that must be in one split: its volume or, where that is not known, itself."""
     return volume or f"\0{path}"
 
 
 def note_blanks(found: CheckBuilder, blanks: int) -> None:
-    """Say how many images were not counted since they show nothing."""
+    """Note how many images were not counted since they show nothing."""
     if blanks:
         found.notes.append(f"{counted(blanks, 'blank image')} that are the same in two splits are not counted")
 
@@ -108,7 +108,7 @@ def shared_bytes(statistics: SliceStatistics, split_of: SplitOf, blank: Blank) -
 # ---- pixels: the same picture in another encoding, and pictures that look alike -------------------------------------
 
 
-_PICTURES: Final = 24  # pairs to draw: a person looks at the worst
+_PICTURES: Final = 24  # pairs to show: a person looks at the most alike
 _PLACE: Final = {split: index for index, split in enumerate(SPLITS)}
 
 
@@ -119,7 +119,7 @@ def _decoded(statistics: SliceStatistics) -> Iterator[tuple[SliceRecord, Fingerp
 
 
 def _note_undecoded(found: CheckBuilder, statistics: SliceStatistics) -> None:
-    """Say what could not be looked at: it is not called clean."""
+    """Note how many images could not be decoded, so that nobody takes them for checked."""
     reasons = Counter(
         one.picture.reason for one in statistics.pictures if one.picture is not None and one.picture.reason
     )
@@ -174,7 +174,7 @@ def _report_same_pixels(found: CheckBuilder, images: Sequence[SliceRecord]) -> N
 def shared_looks(statistics: SliceStatistics, at: Callable[[str], str], progress: Progress) -> LeakCheck:
     """Return the check of pictures of different volumes that look alike across splits, the most alike first.
 
-    What is alike forms a cluster, and shares are of clusters, as for volumes.
+    Images that look alike form a cluster. A cluster counts as one unit, as a volume does.
 
     Args:
         statistics: with what was decoded.
@@ -223,11 +223,11 @@ NO_MAP: Final = "no group map: a volume is not a patient, who may have several"
 
 @dataclass(slots=True)
 class LeakChecks:
-    """The checks of what splits share, the shares, and pairs to draw.
+    """The checks of what splits share, the shares, and pairs to show.
 
     Attributes:
-        to_move: the least slices that would have to change their split (or go) for nothing to be shared at all; None
-            where there are no two splits.
+        to_move: the fewest slices that have to change their split (or go) for nothing to be shared at all; None where
+            there are no two splits.
     """
 
     checks: list[Check] = field(default_factory=list)
@@ -301,7 +301,7 @@ def _not_made(name: str, statistics: SliceStatistics, options: VerifyOptions) ->
 
 
 def _to_move(statistics: SliceStatistics, groups: Mapping[str, str], ties: Sequence[Tie]) -> int:
-    """Return how many slices must move for everything that is connected, in whatever way, to lie in one split."""
+    """Return how many slices must move so that all slices that are connected in any way are in one split."""
     sets = UnionFind()
     spread = statistics.volumes
     for volume in spread:
@@ -322,6 +322,6 @@ def _suspected(volumes: Spread[str]) -> list[Problem]:
         split_of = {identity: "/".join(split for split in SPLITS if split in volumes[identity]) for identity in ids}
         if len(set(split_of.values())) > 1:
             where = ", ".join(f"{identity} in {split}" for identity, split in split_of.items())
-            message = f"looks like one patient in two splits: {where} (--group-map would tell)"
+            message = f"looks like one patient in two splits: {where} (--group-map decides it)"
             suspected.append(Problem("group-overlap", "warning", ids[0], message))
     return suspected

@@ -1,4 +1,4 @@
-"""What YOLOv5 and Ultralytics would make of a dataset: what they pass over, what they take for a background.
+"""What YOLOv5 and Ultralytics load of a dataset: what they skip, and what they load as a background.
 
 The rules were read in YOLOv5 7.0 and Ultralytics 8.4 (docs/explanation/trainers.md). Pure.
 """
@@ -48,7 +48,7 @@ def planned_view(
         statistics: of its images.
         mode: how they were placed.
         problems: what trainers do to single images.
-        loads: how that adds up; nothing where they were not read.
+        loads: what each trainer loads of each split; empty where images and labels were not read.
     """
     found = CheckBuilder(TRAINERS_VIEW)
     found.count = sum(statistics.totals.values())
@@ -70,7 +70,7 @@ def unplanned_view(
     leftovers: int,
     loads: Sequence[Load],
 ) -> Check:
-    """Return the trainers' view of somebody's dataset, as warnings.
+    """Return the trainers' view of a dataset that another tool built, as warnings.
 
     Args:
         statistics: of its images.
@@ -110,8 +110,8 @@ def stale_caches(
 
     Ultralytics 8 and YOLOv5 7 parse the labels of a split once and keep the result in `<label folder>.cache`, beside
     the folder that holds the label of the split's first image; YOLOv5 keeps that of a list in `<list>.cache`. The cache
-    is used again while a hash of all paths and of the sum of all sizes is the same, so an edit that keeps the size goes
-    unseen. The files are recognised by name and time alone, never opened.
+    is used again while a hash of all paths and of the sum of all sizes is the same, so an edit that keeps the size is
+    not noticed. The files are recognised by name and time alone, never opened.
 
     Args:
         newest: as in `PartialResult`: of labels that hold something, since an empty one can only change its size.
@@ -129,8 +129,8 @@ def stale_caches(
         mtime_ns, label = max((latest[split] for split in splits if split in latest), default=(0, ""))
         if facts.kind == "file" and facts.mtime_ns < mtime_ns:
             message = (
-                f"a trainer's cache, older than the label {label}: trainers go by the paths and sizes of labels, so an "
-                "edit that keeps the size is not trained on; delete this file, they make it anew"
+                f"a trainer's cache, older than the label {label}: trainers compare only paths and sizes of labels, so "
+                "they do not see an edit that keeps the size; delete this file, and they write it again"
             )
             yield Problem("stale-cache", "warning", path, message)
 
@@ -138,7 +138,7 @@ def stale_caches(
 # ---- splits of which trainers find no label, while labels lie elsewhere ---------------------------------------------
 
 
-_MOST_FILES: Final = 2_000_000  # that are looked through for labels
+_MOST_FILES: Final = 2_000_000  # among which labels are looked for
 _MOST_READ: Final = 1_000  # labels that are opened, until one holds something
 _LABEL_BYTES: Final = 1 << 26
 
@@ -153,9 +153,9 @@ class Labelled(NamedTuple):
 
 
 def unlabelled_problems(images: Sequence[Labelled], roots: Iterable[str]) -> Iterator[Problem]:
-    """Yield an error for each split of which trainers find no label while its labels lie elsewhere, or are called so.
+    """Yield an error for each split of which trainers find no label, while labels are in other folders or misnamed.
 
-    Where no label of the split is to be found anywhere, and not one label file is where trainers look, it is a warning.
+    Where there is no label of the split anywhere, and no label file where trainers look, it is a warning.
 
     Args:
         images: of the whole dataset.
@@ -182,7 +182,7 @@ def unlabelled_problems(images: Sequence[Labelled], roots: Iterable[str]) -> Ite
 def _judge(name: str, images: Sequence[Labelled], strays: Sequence[str]) -> Problem | None:
     """Return what is wrong with a split without a labelled image, None where its images are backgrounds.
 
-    `strays` are texts that are the label of no image.
+    `strays` are text files that are the label of no image.
     """
     wanted = {os.path.dirname(label_of(image.path)) for image in images}
     at = os.path.commonpath(wanted)
@@ -202,7 +202,7 @@ def _judge(name: str, images: Sequence[Labelled], strays: Sequence[str]) -> Prob
     others = [path for path in strays if os.path.dirname(path) in wanted]
     if _hold_something(others):
         such = f"such as {os.path.basename(others[0])}"
-        message = f"{none}: {counted(len(others), 'label')} in this folder are called as no image is, {such}"
+        message = f"{none}: {counted(len(others), 'label')} in this folder have the name of no image, {such}"
         return Problem("labels-elsewhere", "error", at, message)
     return Problem("no-labelled-image", "warning", at, f"{none}: not one {of_them} has a label file here")
 
@@ -226,7 +226,7 @@ def _stem(path: str) -> str:
 
 
 def _hold_something(paths: Sequence[str]) -> bool:
-    """Answer whether one of the labels holds more than white space."""
+    """Return whether one of the labels holds more than white space."""
     return any(
         (read(path, follow=True, keep=True, most=_LABEL_BYTES).data or b"").strip() for path in paths[:_MOST_READ]
     )
