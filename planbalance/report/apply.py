@@ -1,4 +1,4 @@
-"""What `apply` says: what was placed where, how fast, and the commands that train on it."""
+"""What `apply` prints: files placed, speed, commands that train; and `slurm`, whose files run it on many nodes."""
 
 import shlex
 from collections.abc import Iterable, Mapping
@@ -43,7 +43,7 @@ def train_text(document: Mapping[str, Any]) -> Renderable:
 def _dry(document: Mapping[str, Any]) -> Iterable[Renderable]:
     yield prose(
         "Dry run: nothing was written; the plan is not stale, there is permission, and there is room, by an estimate "
-        "that knows of no quota."
+        "that does not include quotas."
     )
     content = f", {size(document['bytes'])} copied" if document["bytes"] else ""
     yield prose(f"The dataset would be built ({document['mode']}): {count(document['files'])} files{content}, in")
@@ -88,3 +88,24 @@ def _train(document: Mapping[str, Any]) -> Iterable[Renderable]:
         if command:
             yield heading(title)
             yield line(command)
+
+
+# ---- slurm ----------------------------------------------------------------------------------------------------------
+
+
+def slurm_document(files: Mapping[str, str], *, nodes: int, folder: str, submit: str) -> dict[str, Any]:
+    """Return the batch files (array and finish) with what submits them."""
+    return {"nodes": nodes, "folder": folder, **files, "submit": submit}
+
+
+def slurm_text(document: Mapping[str, Any]) -> Renderable:
+    """Return it for a person."""
+    return Group(*_written(document))
+
+
+def _written(document: Mapping[str, Any]) -> Iterable[Renderable]:
+    yield line(f"Wrote {document['array']} ({document['nodes']} shards) and {document['finish']} to")
+    yield line("  ", document["folder"])
+    yield prose("Read them, fill in what your cluster wants to know (time, partition, account), then submit both:")
+    yield heading("Submit")
+    yield line(document["submit"])

@@ -1,4 +1,4 @@
-"""What the page shows of an audit: the sentence, checks with their first problems, leaks, pairs that look alike."""
+"""What the page shows of an audit: the summary, checks with their first problems, leaks, pairs that look alike."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple

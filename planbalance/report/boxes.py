@@ -16,7 +16,7 @@ from planbalance.labels import read_label
 from planbalance.model import SPLITS, Keypoints, Split
 from planbalance.report.drawing import Histogram, histogram, quartiles
 
-# A label file is a few lines; what is larger is no label.
+# A label file has a few lines; a larger file is no label.
 LARGEST_LABEL: Final = 16 << 20
 
 
@@ -34,7 +34,7 @@ class Box(NamedTuple):
 
 
 def boxes_of(data: bytes, keypoints: Keypoints | None = None) -> tuple[Box, ...]:
-    """Return the valid annotations of a label file, of those with keypoints the boxes.
+    """Return the valid annotations of a label file; of annotations with keypoints, the boxes.
 
     Lines that are not valid are left out (`labels` judges them).
     """
@@ -135,11 +135,11 @@ def read_small(path: str) -> bytes | None:
         os.close(descriptor)
 
 
-# ---- for a person ---------------------------------------------------------------------------------------------------
+# ---- boxes by class -------------------------------------------------------------------------------------------------
 
 
 class ClassRow(NamedTuple):
-    """One class: boxes, slices that hold at least one, and the median size (per mille of the image), a split each."""
+    """One class: for each split boxes, slices with at least one, and the median size (per mille of the image)."""
 
     name: str
     boxes: tuple[int, ...]
@@ -152,7 +152,7 @@ class BoxFacts:
     """Boxes of a plan.
 
     Attributes:
-        rows: one a class that occurs.
+        rows: one for each class that occurs.
         absent: names of classes that one split has and another one, which has boxes, lacks.
         sizes: in per mille of the image, or None where no label was read.
         read: label files that were read.

@@ -18,7 +18,7 @@ class Step(NamedTuple):
     note: str = ""
 
 
-# Parameters that are options with a value of their own name; the defaults are left out.
+# Parameters that are options of the same name, with their defaults, which are left out.
 _PLAIN: Final = {
     "split_method": "optimal",
     "sampling": "random",
@@ -122,7 +122,7 @@ def _seeds(parameters: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _naming(header: PlanHeader) -> Iterator[str]:
-    """Yield the rule that was found rather than `auto`: it then cannot be found otherwise."""
+    """Yield the rule that was found rather than `auto`, which might find another one."""
     if header.naming.get("rule") == "dicom":
         yield from ("--volume-from", "dicom:SeriesInstanceUID")
     if header.naming.get("rule") in EXTERNAL_RULES:
@@ -166,7 +166,7 @@ def _lists(parameters: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]
 
 
 def _slice_map_columns(parameters: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the columns of the slice map, where they are not called as the roles are."""
+    """Yield the columns of the slice map, where a heading is not the name of its role."""
     told = parameters.get("slice_map")
     columns = told.get("columns") if isinstance(told, Mapping) else None
     if isinstance(columns, Mapping) and any(role != heading for role, heading in columns.items()):

@@ -1,4 +1,4 @@
-"""What `diff` says: what changes from one plan to another."""
+"""What `diff` prints: what changes from one plan to another."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final

@@ -9,7 +9,7 @@ MOST_BINS: Final = 24
 
 
 class Bar(NamedTuple):
-    """One bar of a histogram: how many of the whole numbers from `low` to `high`."""
+    """One bar of a histogram: how many values are whole numbers from `low` to `high`."""
 
     low: int
     high: int
@@ -39,9 +39,9 @@ class Histogram:
 
     Attributes:
         low: the least value of the first bin.
-        width: values a bin.
+        width: whole numbers in each bin.
         bins: how many there are.
-        rows: one a split.
+        rows: one for each split.
     """
 
     low: int

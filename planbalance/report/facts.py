@@ -1,4 +1,4 @@
-"""What the page shows of a plan: counted from its volumes and, streaming, from its operations; never copied from text.
+"""What the page shows of a plan: counted from its volumes and in one pass over its operations, not copied from texts.
 
 The plan's free-form members (targets, parameters) are as untrusted as the rest of it: what is not there or not a number
 is left out of the page, and nothing here raises for it.
@@ -78,7 +78,7 @@ class SplitFacts:
 
 @dataclass
 class Tally:
-    """What one pass over a plan's operations leaves behind: numbers a volume, a few samples, sums.
+    """What one pass over a plan's operations collects: slice numbers of each volume, a few samples, sums.
 
     Attributes:
         header: of the plan that is read.
@@ -107,7 +107,7 @@ class Tally:
                 self._candidates[split, positive] = {one.id: [] for one in chosen}
 
     def watching(self, operations: Iterable[Operation]) -> Iterator[Operation]:
-        """Yield the operations on, counted: so that one pass serves several."""
+        """Count operations and yield them, so that one pass over a plan serves several readers."""
         for operation in operations:
             self.add(operation)
             yield operation
@@ -145,7 +145,7 @@ class Tally:
 
 
 def _numbered(header: PlanHeader, volume: str, kept: Iterable[KeptSlice]) -> Iterator[KeptSlice]:
-    """Yield a volume's kept slices with the numbers that the plan tells: as many positives and negatives as before."""
+    """Yield a volume's kept slices with the numbers in the plan: as many positives and negatives as before."""
     positives, negatives = map(iter, told_numbers(header, volume))
     for one in kept:
         yield KeptSlice(next(positives if one.positive else negatives, None), one.positive)
@@ -161,13 +161,13 @@ def _middle(operations: Sequence[Operation], number: "NumberOf") -> Operation:
 
 
 def name_reader(header: PlanHeader) -> Reader:
-    """Return the function that reads a name as the plan's rule does; it reads none where names tell nothing."""
+    """Return the function that reads a name by the plan's rule; it reads none where volumes come from elsewhere."""
     rule = header.naming["rule"]
     return (lambda _: None) if rule in EXTERNAL_RULES else reader(Naming(rule, header.naming.get("pattern")))
 
 
 def told_numbers(header: PlanHeader, volume: str) -> tuple[list[int], list[int]]:
-    """Return the numbers of a volume's kept positives and negatives where the plan tells them, not the names."""
+    """Return the numbers of a volume's kept positives and negatives where they are in the plan, not in the names."""
     numbers = header.naming.get("numbers")
     runs = numbers.get(volume) if isinstance(numbers, Mapping) else None
     if not runs:
@@ -231,7 +231,7 @@ def distance(header: PlanHeader) -> int | None:
 
 
 def in_several_splits(names: Iterable[tuple[str, Split]]) -> tuple[str, ...]:
-    """Return the names (of volumes, of groups) that stand in more than one split, sorted: none of a plan's do."""
+    """Return the names (of volumes, of groups) that are in more than one split, sorted; in a plan there are none."""
     places: defaultdict[str, set[Split]] = defaultdict(set)
     for name, split in names:
         places[name].add(split)
@@ -239,19 +239,19 @@ def in_several_splits(names: Iterable[tuple[str, Split]]) -> tuple[str, ...]:
 
 
 def is_grouped(header: PlanHeader) -> bool:
-    """Answer whether groups are more than single volumes, or volumes are patients: patients are known."""
+    """Return whether patients are known: groups are more than single volumes, or volumes are patients."""
     return grouped_by(header) == "slice-map" or any(volume.group != volume.id for volume in header.volumes)
 
 
 # ---- distributions --------------------------------------------------------------------------------------------------
 
 
-def slices_a_volume(volumes: Iterable[PlannedVolume]) -> Histogram | None:
+def slices_per_volume(volumes: Iterable[PlannedVolume]) -> Histogram | None:
     """Return the distribution of slices per volume, before undersampling."""
     return histogram(_by_split((volume.split, volume.slices) for volume in volumes))
 
 
-def positives_a_volume(volumes: Iterable[PlannedVolume]) -> Histogram | None:
+def positives_per_volume(volumes: Iterable[PlannedVolume]) -> Histogram | None:
     """Return the distribution of positive slices per positive volume."""
     return histogram(_by_split((volume.split, volume.positives) for volume in volumes if volume.positives))
 

@@ -1,4 +1,4 @@
-"""What each mode would put on the disk: files, bytes and inodes of images and labels, or of the lists of them."""
+"""What each mode would write to the disk: files, bytes and inodes of images and labels, or of the lists of them."""
 
 from collections.abc import Iterable
 from typing import Final, NamedTuple
@@ -15,8 +15,8 @@ class Footprint(NamedTuple):
 
     Attributes:
         files: names in the output.
-        bytes: written anew.
-        inodes: taken anew, folders included.
+        bytes: that are written.
+        inodes: that are taken, folders included.
     """
 
     files: int
@@ -45,7 +45,7 @@ def footprint_of(header: PlanHeader, content: Content) -> dict[str, Footprint]:
 
 
 def _list_bytes(header: PlanHeader, content: Content) -> int:
-    """Return the bytes of all absolute paths, a line each: root, slash, path, newline."""
+    """Return the bytes of all lines, each with an absolute path: root, slash, path, newline."""
     roots = sum(
         slices * (len(header.inputs[index].rstrip("/").encode()) + 2) for index, slices in content.of_input.items()
     )

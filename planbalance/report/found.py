@@ -1,7 +1,7 @@
-"""A dataset as it lies there, in a plan's terms, so that the page can show it: nothing decided, nothing refused.
+"""Describes a dataset that another tool built as a plan would, so that the page can show it. It decides nothing.
 
-A plan puts each volume into one split; a dataset that leaks does not. Here each split's part of a volume stands for
-itself, so that a volume in two splits is two rows with one id.
+A plan puts each volume into one split; a dataset that leaks does not. Here the part of a volume in each split is a row
+of its own, so that a volume in two splits is two rows with one id.
 """
 
 from collections import defaultdict
@@ -40,7 +40,7 @@ class Found:
     """A dataset as it was found.
 
     Attributes:
-        header: only with what can be seen: no targets, no statistics, no digest.
+        header: what the dataset shows; it has no targets, no statistics and no digest.
         slices: those in a split, with it.
         path: "": there is no plan.
     """
@@ -50,7 +50,7 @@ class Found:
     path: str = ""
 
     def operations(self) -> Iterator[Operation]:
-        """Yield every slice where it is."""
+        """Yield an operation for each slice, in the split that it is in."""
         for split, one in self.slices:
             yield _operation(split, one)
 

@@ -1,4 +1,4 @@
-"""What `relocate` and `clean` say."""
+"""What `relocate` and `clean` print."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -17,16 +17,19 @@ def _relocated(document: Mapping[str, Any]) -> Iterable[Renderable]:
     yield line(("Dataset   ", "dim"), document["dataset"])
     if document["changed"]:
         yield line(("Was       ", "dim"), document["old_path"] or "no path")
-        yield line(f"{document['yaml']} says so now.")
+        yield line(f"{document['yaml']} now has the new path.")
     else:
-        yield line(f"{document['yaml']} was right already.")
+        yield line(f"{document['yaml']} had this path already.")
     if document["links"]:
-        yield prose(f"{count(document['retargeted'])} of {count(document['links'])} symbolic links were set anew.")
+        yield prose(f"{count(document['retargeted'])} of {count(document['links'])} symbolic links were changed.")
     if document["listed"]:
-        yield prose(f"{count(document['listed'])} paths in lists were set anew.")
+        yield prose(f"{count(document['listed'])} paths in lists were changed.")
     dangling = document["dangling"]
     if dangling:
-        yield prose(("! ", "yellow"), f"{count(len(dangling))} links lead nowhere; --source OLD=NEW sets them right:")
+        yield prose(
+            ("! ", "yellow"),
+            f"{count(len(dangling))} links lead to files that are gone; --source OLD=NEW changes where they lead:",
+        )
         yield from (line("  " + link) for link in dangling[:_SHOWN])
         if len(dangling) > _SHOWN:
             yield line(f"  and {count(len(dangling) - _SHOWN)} more (--json lists all)")

@@ -1,7 +1,7 @@
-"""What stands above all that `scan`, `plan` and `verify` say: how names were read, what is split, slices per volume.
+"""The first lines that `scan`, `plan` and `verify` print: how names were read, what is split, slices per volume.
 
 A wrong reading of names puts slices of one volume into several splits, and no later number shows it. So two names with
-their reading, and the slices per volume, come first; a warning about names comes again at the end, beside the verdict.
+their reading, and the slices per volume, come first. A warning about names is repeated at the end, beside the result.
 """
 
 from collections import Counter
@@ -75,12 +75,12 @@ def reading_text(document: Mapping[str, Any], *, when: str = "") -> Iterable[Ren
 
 
 def warnings_at_the_end(sentences: Iterable[str]) -> Iterable[Renderable]:
-    """Yield the warnings that stand beside the verdict."""
+    """Yield the warnings that are printed beside the result."""
     return (item("!", sentence, style="yellow") for sentence in dict.fromkeys(sentences))
 
 
 def rule_text(naming: Mapping[str, Any]) -> str:
-    """Return by which rule names are read, or what tells volumes in their stead."""
+    """Return by which rule names are read, or what gives the volumes instead."""
     if naming.get("rule") in EXTERNAL_RULES:
         told = "the slice map (--slice-map)" if naming["rule"] == "slice-map" else "the DICOM headers (--volume-from)"
         return f"not read: volumes are those of {told}"
@@ -89,7 +89,7 @@ def rule_text(naming: Mapping[str, Any]) -> str:
 
 
 def unit_text(document: Mapping[str, Any]) -> str:
-    """Return what is never divided, and where patients come from."""
+    """Return the unit that is never divided, and where patients come from."""
     if document["unit"] == "volume":
         slices = document["slices_per_volume"]
         joined = slices is not None and document["groups"] < slices["volumes"]

@@ -1,7 +1,8 @@
 """The page to review: one HTML file that opens offline, of a plan (before) or of a dataset (after).
 
 Everything is in the file: style, script, volumes as compact JSON, pictures as data URIs. Its own policy forbids every
-request to the network and every script but its own, so that a class name or volume id can be nothing but text.
+request to the network and every script but its own, so that a class name or volume id is shown as text, whatever it
+holds.
 """
 
 import base64
@@ -72,7 +73,7 @@ class ModeRow(NamedTuple):
 def write_page(
     path: str, plan: Shown | None, options: PageOptions | None = None, progress: Progress | None = None
 ) -> Written:
-    """Write the page in one step: whoever looks finds the old one or the new one, whole.
+    """Write the page in one step, so that the file is always the whole old page or the whole new one.
 
     Args:
         path: of the HTML file.
@@ -105,7 +106,7 @@ def check_page(path: str, plan: Shown | None, dataset: str | None) -> None:
     """Check, before long work, that a page can be made and that its file is in no input and in no dataset.
 
     Raises:
-        UsageError: it cannot, or it is (contract, exit code 2).
+        UsageError: jinja2 or matplotlib is not installed; the file cannot be written, or lies in an input or dataset.
     """
     path = os.path.abspath(path)
     _jinja2()
@@ -193,7 +194,7 @@ def _jinja2() -> Any:  # noqa: ANN401 - jinja2 is an extra
 
 @cache
 def _environment() -> Any:  # noqa: ANN401 - jinja2 is an extra
-    """Return what compiles the template, once a process: a sixth of what a small page takes."""
+    """Return the template's environment, made once in a process: that is a sixth of the time of a small page."""
     jinja2 = _jinja2()
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("planbalance.report"),
@@ -277,8 +278,8 @@ def _drawn(
 ) -> dict[str, Any]:
     """Return the plots with what they show, for the tables beside them."""
     shown = {
-        "slices": facts.slices_a_volume(volumes),
-        "positives": facts.positives_a_volume(volumes),
+        "slices": facts.slices_per_volume(volumes),
+        "positives": facts.positives_per_volume(volumes),
         "sizes": boxes.sizes,
     }
     drawn = {name: plots.distribution(found, _UNITS[name]) for name, found in shown.items() if found is not None}
@@ -287,8 +288,8 @@ def _drawn(
         drawn["classes"] = plots.classes(boxes)
     return {
         "boxes": boxes,
-        "slices_a_volume": shown["slices"],
-        "positives_a_volume": shown["positives"],
+        "slices_per_volume": shown["slices"],
+        "positives_per_volume": shown["positives"],
         "units": _UNITS,
         "drawn": drawn,
     }

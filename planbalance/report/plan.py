@@ -1,4 +1,4 @@
-"""What `plan` says: the guide's Step 3 statistics, what apply would do, and that nothing was touched."""
+"""What `plan` prints: the statistics of Step 3 of the guide, what apply would do, and that nothing was touched."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -68,7 +68,7 @@ def _class_rows(names: Sequence[str] | None, classes: Iterable[ClassCount]) -> l
 
 
 def plan_text(document: Mapping[str, Any], *, commands: Sequence[str] = ()) -> Renderable:
-    """Return the plan for a person; `commands` show and build it, none where nothing is to be said of it."""
+    """Return the plan for a person; `commands` that show and build it come last, if there are any."""
     return Group(*_text(document, commands))
 
 
@@ -95,7 +95,7 @@ def _text(document: Mapping[str, Any], commands: Sequence[str]) -> Iterable[Rend
 
 
 def _sum(document: Mapping[str, Any], words: Words) -> Renderable:
-    """Return the plan in a sentence, its last before anybody acts on it."""
+    """Return the plan in one sentence, the last one before the commands that build it."""
     before, after = document["statistics"]["before"], document["statistics"]["splits"]
     kept = ", ".join(f"{count(after[split]['total'])} {split}" for split in SPLITS)
     left_out = sum(before[split]["total"] - after[split]["total"] for split in SPLITS)
@@ -143,7 +143,7 @@ def _volumes(document: Mapping[str, Any], words: Words) -> Iterable[Renderable]:
 
 
 def _counted(document: Mapping[str, Any]) -> str:
-    """Say whether volumes are counted of which undersampling keeps no slice."""
+    """Return a sentence on whether the counts include volumes of which undersampling keeps no slice."""
     volumes, kept = document["volume_statistics"], document["kept_volumes"]
     emptied = [(volumes[f"{split}_volumes"] - kept[split], split) for split in SPLITS]
     told = [f"{counted(number, 'volume')} of {split}" for number, split in emptied if number]
@@ -221,7 +221,7 @@ def _classes(document: Mapping[str, Any]) -> Iterable[Renderable]:
 
 
 def _planned_boxes(found: object) -> list[dict[str, Any]]:
-    """Return the boxes of each class by split as a plan file's targets tell them; they are not trusted to be there."""
+    """Return the boxes of each class by split from the targets of a plan file, which may lack them."""
     rows = []
     for row in found if isinstance(found, list) else ():
         shares = [row.get(split) for split in SPLITS] if isinstance(row, dict) else []
@@ -233,7 +233,7 @@ def _planned_boxes(found: object) -> list[dict[str, Any]]:
 
 
 def _aligned(rows: Sequence[Sequence[int]]) -> list[str]:
-    """Return the numbers of each row, the first, second and third of all rows set below each other."""
+    """Return each row of numbers as a text, with the numbers of all rows below each other."""
     texts = [list(map(count, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     return [
@@ -271,6 +271,6 @@ def _digests(document: Mapping[str, Any]) -> Iterable[Renderable]:
     yield line("  ", ("digest  ", "dim"), document["digest"])
     yield line("  ", ("split   ", "dim"), document["split_digest"])
     if document["replaced"]:
-        yield prose("  A different plan stood here and was replaced:")
+        yield prose("  A different plan was here and was replaced:")
         yield line("  ", ("was     ", "dim"), document["replaced"])
         yield line("  ", ("is      ", "dim"), document["digest"])

@@ -1,7 +1,7 @@
 """The page's plots, drawn by Matplotlib: balance, distributions over volumes, boxes per class.
 
-Each is drawn twice, for a wide window and for a phone; the style sheet shows one of them. Numbers that a plot shows
-stand in a table beside it, and a bar says its own where the pointer rests.
+Each is drawn twice, for a wide window and for a phone; the style sheet shows one of them. A table beside a plot has its
+numbers, and each bar has a tooltip with its own.
 """
 
 from collections.abc import Callable, Sequence
@@ -53,7 +53,7 @@ class BalanceRow(NamedTuple):
 
 
 def balance(rows: Sequence[BalanceRow]) -> Plot:
-    """Return a bar a row, on one scale."""
+    """Return one bar for each row, all on one scale."""
     alt = "Slices: " + "; ".join(
         f"{row.name} {row.note}: {row.positives:,} positive, {row.negatives:,} negative".replace(" :", ":")
         + (f", {row.left_out:,} left out" if row.left_out else "")
@@ -63,14 +63,14 @@ def balance(rows: Sequence[BalanceRow]) -> Plot:
 
 
 def distribution(found: Histogram, unit: PlotUnit) -> Plot:
-    """Return a histogram a split, one below the other on the same scales, with the median and the middle half."""
+    """Return a histogram for each split, below each other on the same scales, with median and middle half."""
     rows = [row for row in found.rows if row.total]
     alt = f"{unit.of.capitalize()}: " + "; ".join(f"{row.name} {_spread(row, unit)}" for row in rows)
     return _both(lambda sheet: _distribution(sheet, found, rows, unit), 88, 104, len(rows), alt, extra=2 * _LINE)
 
 
 def classes(found: BoxFacts) -> Plot:
-    """Return a panel a split: the boxes of each class, on each split's own scale."""
+    """Return a panel for each split: the boxes of each class, on the split's own scale."""
     rows = found.rows
     alt = "Boxes per class: " + "; ".join(
         f"{split} {sum(row.boxes[index] for row in rows):,}" for index, split in enumerate(SPLITS)
@@ -99,7 +99,7 @@ def _both(
 
 @dataclass
 class _Sheet:
-    """A figure whose places are pixels from its upper left corner."""
+    """A figure; positions in it are pixels from its upper left corner."""
 
     width: int
     height: int
@@ -109,12 +109,12 @@ class _Sheet:
 
     @property
     def is_narrow(self) -> bool:
-        """Answer whether it is for a phone."""
+        """Whether it is for a phone."""
         return self.width < _WIDE
 
     @property
     def figure(self) -> Any:  # noqa: ANN401 - a Figure
-        """Return the figure, made where Matplotlib's settings hold."""
+        """The figure; it must first be asked for within `settings`."""
         if self._figure is None:
             size = (self.width / DOTS_PER_INCH, self.height / DOTS_PER_INCH)
             self._figure = matplotlib().figure.Figure(figsize=size, dpi=DOTS_PER_INCH)
@@ -132,16 +132,16 @@ class _Sheet:
         axes.tick_params(bottom=False, left=False, labelbottom=False, labelleft=False, labelcolor=COLOURS["soft"])
         return axes
 
-    def say(self, text: str, left: float, top: float, *, role: str = "ink", end: bool = False) -> None:
+    def write(self, text: str, left: float, top: float, *, role: str = "ink", end: bool = False) -> None:
         """Write one line of text with its middle at `top`, beginning or ending at `left`."""
         self.figure.text(
             left / self.width, 1 - top / self.height, text, color=COLOURS[role], parse_math=False,
             va="center_baseline", ha="right" if end else "left",
         )  # fmt: skip
 
-    def says(self, artist: Any, title: str) -> None:  # noqa: ANN401 - an Artist
-        """Let an artist say its number where the pointer rests."""
-        gid = f"said-{len(self.titles)}"
+    def add_tooltip(self, artist: Any, title: str) -> None:  # noqa: ANN401 - an Artist
+        """Give an artist a text that is shown where the pointer rests on it."""
+        gid = f"tooltip-{len(self.titles)}"
         artist.set_gid(gid)
         self.titles[gid] = title
 
@@ -161,13 +161,13 @@ def _balance(sheet: _Sheet, rows: Sequence[BalanceRow]) -> None:
         ratio = f"{row.positives:,} : {row.negatives:,}"
         share = f"{_percent(row.positives, row.positives + row.negatives)} positive"
         if sheet.is_narrow:
-            sheet.say(name, 0, top + 12)
-            sheet.say(f"{ratio}, {share}", sheet.width, top + 12, end=True)
+            sheet.write(name, 0, top + 12)
+            sheet.write(f"{ratio}, {share}", sheet.width, top + 12, end=True)
             axes = sheet.axes(0, top + 22, sheet.width, 16)
         else:
-            sheet.say(name, 0, top + 23)
-            sheet.say(ratio, sheet.width, top + 15, end=True)
-            sheet.say(share, sheet.width, top + 15 + _LINE, role="soft", end=True)
+            sheet.write(name, 0, top + 23)
+            sheet.write(ratio, sheet.width, top + 15, end=True)
+            sheet.write(share, sheet.width, top + 15 + _LINE, role="soft", end=True)
             axes = sheet.axes(120, top + 9, 490, 28)
         axes.set_xlim(0, longest)
         axes.set_ylim(-0.5, 0.5)
@@ -176,7 +176,7 @@ def _balance(sheet: _Sheet, rows: Sequence[BalanceRow]) -> None:
         for role, number in parts:
             if number:
                 bars = axes.barh([0], [number], left=begin, height=0.98, color=COLOURS[role], linewidth=0)
-                sheet.says(bars[0], f"{number:,} {_WORDS[role]}")
+                sheet.add_tooltip(bars[0], f"{number:,} {_WORDS[role]}")
                 begin += number
 
 
@@ -200,11 +200,11 @@ def _distribution(sheet: _Sheet, found: Histogram, rows: Sequence[Row], unit: Pl
         )  # fmt: skip
         for artist, bar in zip(bars, row.bars, strict=True):
             to = f"\N{EN DASH}{unit.shown(bar.high)}" if bar.high > bar.low else ""
-            sheet.says(artist, f"{unit.shown(bar.low)}{to}: {bar.number:,} ({_percent(bar.number, row.total)})")
+            sheet.add_tooltip(artist, f"{unit.shown(bar.low)}{to}: {bar.number:,} ({_percent(bar.number, row.total)})")
         _middle(axes, row)
         if index == len(rows) - 1:
             _value_axis(axes, unit)
-            sheet.say(unit.axis, 160 + 430 if not sheet.is_narrow else sheet.width, sheet.height - 8,
+            sheet.write(unit.axis, 160 + 430 if not sheet.is_narrow else sheet.width, sheet.height - 8,
                       role="soft", end=True)  # fmt: skip
 
 
@@ -215,14 +215,14 @@ def _row_axes(sheet: _Sheet, row: Row, unit: PlotUnit, index: int) -> Any:  # no
     half = f"middle half {unit.shown(row.quartiles[1])}\N{EN DASH}{unit.shown(row.quartiles[3])}"
     if sheet.is_narrow:
         top = 104 * index
-        sheet.say(f"{row.name}, {things}", 0, top + 12)
-        sheet.say(median, sheet.width, top + 12, role="soft", end=True)
+        sheet.write(f"{row.name}, {things}", 0, top + 12)
+        sheet.write(median, sheet.width, top + 12, role="soft", end=True)
         return sheet.axes(48, top + 26, sheet.width - 48, 58)
     top = 88 * index
-    sheet.say(row.name, 0, top + 50)
-    sheet.say(things, 0, top + 50 + _LINE, role="soft")
-    sheet.say(median, 608, top + 50, role="soft")
-    sheet.say(half, 608, top + 50 + _LINE, role="soft")
+    sheet.write(row.name, 0, top + 50)
+    sheet.write(things, 0, top + 50 + _LINE, role="soft")
+    sheet.write(median, 608, top + 50, role="soft")
+    sheet.write(half, 608, top + 50 + _LINE, role="soft")
     return sheet.axes(160, top + 8, 430, 64)
 
 
@@ -262,16 +262,16 @@ def _classes(sheet: _Sheet, rows: Sequence[ClassRow], panels: Sequence[tuple[flo
         axes.set_xlim(0, max(numbers, default=0) or 1)
         axes.set_ylim(len(rows) - 0.5, -0.5)
         bars = axes.barh(range(len(rows)), numbers, height=0.7, color=COLOURS["positive"], linewidth=0)
-        sheet.say(f"{split}, {sum(numbers):,} boxes", left, top - _LINE)
+        sheet.write(f"{split}, {sum(numbers):,} boxes", left, top - _LINE)
         for line, (row, bar) in enumerate(zip(rows, bars, strict=True)):
             middle = top + 20 * line + 10
-            sheet.says(bar, f"{row.name}: {row.boxes[index]:,} boxes in {row.slices[index]:,} slices")
+            sheet.add_tooltip(bar, f"{row.name}: {row.boxes[index]:,} boxes in {row.slices[index]:,} slices")
             length = width * row.boxes[index] / (max(numbers) or 1)
             role = "soft" if row.boxes[index] else "ink"
-            sheet.say(f"{row.boxes[index]:,}", left + length + 5, middle, role=role)
+            sheet.write(f"{row.boxes[index]:,}", left + length + 5, middle, role=role)
             if index == 0 or sheet.is_narrow:
                 sheet.texts[f"class {line}"] = _cut(row.name, 20 if sheet.is_narrow else _LONGEST_NAME)
-                sheet.say(f"class {line}", left - 8, middle, end=True)
+                sheet.write(f"class {line}", left - 8, middle, end=True)
 
 
 def _cut(name: str, longest: int) -> str:
@@ -286,6 +286,6 @@ def _percent(part: int, whole: int) -> str:
 
 
 def _spread(row: Row, unit: PlotUnit) -> str:
-    assert row.quartiles is not None, "rows without a value are not told"
+    assert row.quartiles is not None, "rows without a value are not described"
     least, _, median, _, greatest = map(unit.shown, row.quartiles)
     return f"median {median}, from {least} to {greatest}"

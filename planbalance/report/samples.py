@@ -22,7 +22,7 @@ class Places:
     """Where images and labels lie: in the dataset where there is one with labels, else in the inputs.
 
     Attributes:
-        of: which of the two, in words.
+        of: which of the two, in words: `the dataset` or `the inputs`.
         keypoints: what each label line has beside class and box; None: nothing.
     """
 
@@ -53,7 +53,7 @@ class Places:
 
 
 def count_all_boxes(plan: Shown, labelled: int, places: Places, progress: Progress) -> BoxCounts:
-    """Read the `labelled` labels that have a byte, a batch at a time; nothing of them is kept but counts."""
+    """Read the `labelled` labels that are not empty, a batch at a time, and keep only counts."""
     counts = BoxCounts()
 
     def work(batch: list[WantedLabel]) -> tuple[int, BoxCounts]:
@@ -113,7 +113,7 @@ class Sample(NamedTuple):
 def draw_samples(
     picked: Sequence[tuple[Operation, int | None]], places: Places, names: Sequence[str] | None, progress: Progress
 ) -> tuple[Sample, ...]:
-    """Return pictures of the slices with their boxes; what cannot be read says why."""
+    """Return pictures of the slices with their boxes or, where one cannot be read, the reason."""
     progress.begin("drawing slices", len(picked), "slices")
     samples = []
     try:

@@ -1,4 +1,4 @@
-"""What `scan` says: what is there, how its names are read, and what does not look right (the guide's Step 1)."""
+"""What `scan` prints: what is there, how its names are read, and what does not look right (Step 1 of the guide)."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -99,7 +99,7 @@ def yaml_document(yaml: SplitYaml | None) -> dict[str, Any] | None:
 
 
 def differences_document(found: Iterable[LayoutDifference]) -> list[dict[str, Any]]:
-    """Return where folders say otherwise than the yaml, as JSON values."""
+    """Return where folders and yaml differ, as JSON values."""
     return [
         {
             "path": one.path,
@@ -139,7 +139,7 @@ def _by_split(snapshot: Snapshot, volumes: Iterable[Volume]) -> dict[str, dict[s
     return {split: found for split, found in counts.items() if found["slices"]}
 
 
-# ---- for people -----------------------------------------------------------------------------------------------------
+# ---- as text --------------------------------------------------------------------------------------------------------
 
 
 def scan_text(document: Mapping[str, Any]) -> Renderable:

@@ -1,4 +1,4 @@
-"""What `show` says beside the plan's statistics: one volume slice by slice, or all volumes as a table for a paper."""
+"""What `show` prints beside the plan's statistics: one volume slice by slice, or all volumes as a table for a paper."""
 
 import csv
 import io
@@ -12,7 +12,7 @@ from planbalance.runlength import decode, encode
 
 # A volume's slices as letters, and what each letter stands for.
 _STRIP: Final = {"positive": "#", "kept": ".", "dropped": "x", "missing": "_"}
-# A longer strip is no picture (numbers may be dates), and a hostile plan must not fill the memory.
+# Nobody can read a longer strip (numbers may be dates), and a hostile plan must not fill the memory.
 _STRIP_LIMIT: Final = 2_000
 
 
@@ -76,7 +76,7 @@ def volume_text(document: Mapping[str, Any]) -> Renderable:
 
 
 def _strip(document: Mapping[str, Any]) -> str:
-    """Return a letter a slice number, from the first to the last; `""` where there are too many."""
+    """Return a letter for each slice number, from the first to the last; `""` where there are too many."""
     letters: dict[int, str] = {}
     for key, kind in (
         ("missing", "missing"),

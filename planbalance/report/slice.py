@@ -1,4 +1,4 @@
-"""What `show --slice` says: where one slice goes and why, whether it is kept or was left out."""
+"""What `show --slice` prints: where one slice goes and why, whether it is kept or was left out."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +19,7 @@ class Asked(NamedTuple):
 
 
 def slice_documents(header: PlanHeader, operations: Iterable[Operation], asked: Asked) -> list[dict[str, Any]]:
-    """Return every slice of a plan that answers to a name: usually one; none where the plan knows no such slice.
+    """Return every slice of a plan that a name may mean: usually one; none where the plan has no such slice.
 
     Args:
         header: the plan's first line.
@@ -41,7 +41,7 @@ def slice_documents(header: PlanHeader, operations: Iterable[Operation], asked: 
 
 
 def _names(header: PlanHeader, operation: Operation, destination: Destination) -> Iterator[str]:
-    """Yield all that a slice may be called."""
+    """Yield all names of a slice."""
     below = "/".join(destination)
     for path in (operation.image, below):
         yield path
@@ -78,7 +78,7 @@ def _where(volume: PlannedVolume, number: int | None) -> dict[str, Any]:
 
 
 def _told(header: PlanHeader, volumes: Mapping[str, PlannedVolume], asked: Asked) -> Iterator[dict[str, Any]]:
-    """Yield a kept slice asked for by a number that names do not tell: the plan knows that it is kept, not its file."""
+    """Yield a kept slice by a number that is not in its name: the plan has the number, but not which file it is."""
     if asked.volume is None or not (asked.slice.isdecimal() and asked.slice.isascii()):
         return
     for positive, numbers in zip((True, False), told_numbers(header, asked.volume), strict=True):
@@ -91,7 +91,7 @@ def _told(header: PlanHeader, volumes: Mapping[str, PlannedVolume], asked: Asked
 
 
 def _left_out(header: PlanHeader, volumes: Mapping[str, PlannedVolume], asked: Asked) -> Iterator[dict[str, Any]]:
-    """Yield the slice where sampling left it out: the plan knows such slices by volume and number alone."""
+    """Yield the slice where sampling left it out: of such slices the plan has volume and number only."""
     for volume_id, number in _readings(header, asked):
         volume = volumes.get(volume_id)
         if volume is not None and any(first <= number <= last for first, last in runs_of(volume.dropped)):

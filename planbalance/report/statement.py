@@ -1,4 +1,4 @@
-"""What stands at the top of an audit's report: what was looked at, what was checked, what could not be, and by what."""
+"""The first lines of an audit's report: what was looked at, what was checked, what could not be, and by which tool."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -34,12 +34,12 @@ def statement(audit: Audit, *, dataset: str, tool: str) -> tuple[Fact, ...]:
     ]
     if audit.to_move is not None:
         facts.append(Fact("To move", _moves(audit.to_move)))
-    digest = f"SHA-256 {audit.plan_digest}" if audit.plan_digest else "none: there is no word of what it should be"
+    digest = f"SHA-256 {audit.plan_digest}" if audit.plan_digest else "none: the dataset has no plan to compare with"
     return (*facts, Fact("Plan", digest), Fact("Made by", tool))
 
 
 def _reading(audit: Audit) -> Iterator[Fact]:
-    """Yield how names were read: what every count of volumes rests on."""
+    """Yield how names were read: every count of volumes depends on it."""
     if audit.naming is None:
         return
     document = reading_of_audit(audit)

@@ -31,7 +31,7 @@ class Strip(NamedTuple):
 
     Attributes:
         first: number of the first slice, or None where positions are not numbers (no number, or one number twice).
-        runs: such as `4d2p3kd`: a count and a letter a run, the count left out where it is 1.
+        runs: such as `4d2p3kd`: for each run a count and a letter, the count left out where it is 1.
     """
 
     first: int | None
@@ -47,8 +47,8 @@ class _Run(NamedTuple):
 def strip_of(volume: PlannedVolume, kept: Iterable[KeptSlice]) -> Strip:
     """Return the strip of a volume from the slices that the plan keeps of it.
 
-    Slices without a number stand in front. Dropped slices that share a number are one in the plan's text: the rest of
-    them stands in front too, so that every slice is in the strip once.
+    Slices without a number come first. Dropped slices that share a number are one in the plan's text: the rest of them
+    comes first too, so that every slice is in the strip once.
 
     Raises:
         PlanError: the volume drops more slices than it has (kind `plan-schema`).

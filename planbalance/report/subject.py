@@ -47,7 +47,7 @@ class HowBuilt(NamedTuple):
 
 
 def how_built(dataset: str) -> HowBuilt:
-    """Return how a dataset was built. Its receipt is as untrusted as the rest of it: unknown words are not told."""
+    """Return how a dataset was built. Its receipt is not trusted: of an unknown value, the default is returned."""
     try:
         with open(f"{dataset}/{RECEIPT}", "rb") as file:
             found = orjson.loads(file.read(_RECEIPT_LIMIT))

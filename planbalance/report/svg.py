@@ -2,7 +2,7 @@
 
 The page's policy admits no style attributes, and its colours change with the theme. So a figure is drawn in colours
 that stand for roles, and each becomes a class of the page's own style sheet. Texts of the dataset are never given to
-Matplotlib, which would measure them in a font that may lack their letters: a key is drawn, and the text put in here.
+Matplotlib, which would measure them in a font that may lack their letters: a key is drawn, and replaced here.
 """
 
 import html
@@ -38,9 +38,9 @@ _LONG_NUMBER: Final = re.compile(r"-?\d+\.\d+")
 
 def matplotlib() -> Any:  # noqa: ANN401 - an extra
     """Return Matplotlib. Raises UsageError where it is not installed."""
-    talk = logging.getLogger("matplotlib")
-    level = talk.level
-    talk.setLevel(logging.ERROR)  # where it keeps its list of fonts is no matter of whoever wants a page
+    logger = logging.getLogger("matplotlib")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # it logs where its list of fonts is kept, which does not concern a page
     try:
         return _imported()
     except ImportError:
@@ -50,7 +50,7 @@ def matplotlib() -> Any:  # noqa: ANN401 - an extra
             hint="pip install 'planbalance[report]'",
         ) from None
     finally:
-        talk.setLevel(level)
+        logger.setLevel(level)
 
 
 def _imported() -> Any:  # noqa: ANN401 - an extra
@@ -67,7 +67,7 @@ def _imported() -> Any:  # noqa: ANN401 - an extra
 
 @contextmanager
 def settings() -> Iterator[None]:
-    """Draw and write figures in here: the user's own matplotlibrc has no say in a page."""
+    """Draw and write figures within this context: the user's own matplotlibrc is not used."""
     library = matplotlib()
     with library.rc_context():
         library.rcdefaults()
@@ -88,9 +88,9 @@ def inline(
     Args:
         figure: drawn within `settings`, in `COLOURS`: filled shapes, lines and upright texts, nothing with a marker.
         kind: class of the element.
-        alt: what is read aloud in its place.
-        texts: a key that was drawn -> the words that are meant.
-        titles: gid of an artist -> what is said of it where the pointer rests.
+        alt: what a screen reader reads instead.
+        texts: a key that was drawn -> the text to show.
+        titles: gid of an artist -> its tooltip.
     """
     file = io.StringIO()
     figure.savefig(file, format="svg", dpi=DOTS_PER_INCH, metadata={"Date": None, "Creator": None})
@@ -110,9 +110,9 @@ def _shapes(
     title = titles.get(element.get("id", ""), title)
     match element.tag.rpartition("}")[2]:
         case "path":
-            said = f"<title>{escaped(title)}</title>" if title else ""
+            tooltip = f"<title>{escaped(title)}</title>" if title else ""
             path = _short(" ".join(element.attrib["d"].split()))
-            yield f'<path{_look(element)} d="{path}">{said}</path>'
+            yield f'<path{_look(element)} d="{path}">{tooltip}</path>'
         case "text":
             words = texts.get(element.text or "", element.text or "")
             place = f'x="{_short(element.attrib["x"])}" y="{_short(element.attrib["y"])}"'
@@ -144,7 +144,7 @@ def _look(element: ElementTree.Element) -> str:
 
 
 def _short(numbers: str) -> str:
-    """Return numbers with a tenth of a pixel, which nobody sees."""
+    """Return numbers rounded to a tenth of a pixel; nobody sees the difference."""
     return _LONG_NUMBER.sub(lambda number: f"{float(number[0]):.1f}".removesuffix(".0"), numbers)
 
 

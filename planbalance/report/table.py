@@ -1,9 +1,9 @@
 """Lines and tables that stay whole on any terminal: nothing is cut, a table that is too wide becomes a list.
 
-Everything that comes from a user's files goes through `plain`, so that a file name cannot steer the terminal.
+Everything that comes from a user's files goes through `plain`, so that a file name cannot control the terminal.
 
 What is made here describes what to print and turns into rich's text when rich asks for it (`__rich__`): a command that
-prints nothing (`--quiet`, `--json`) never reads rich, which takes as long as click.
+prints nothing (`--quiet`, `--json`) never imports rich, which takes as long as click.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -156,7 +156,7 @@ class Grid:
         columns: headings; the first one may be empty.
         rows: one text a column.
         words: indices of columns that hold words rather than numbers, beside the first.
-        styles: cells that are one of these words are drawn so; the word says it too, for whom no colour helps.
+        styles: by the text of a cell. The text says the same as the colour, for those who see no colours.
     """
 
     def __init__(
@@ -177,7 +177,7 @@ class Grid:
 
         for gap in (2, 1):
             table = self._table(gap)
-            # Its natural width: rich would sooner cut words than say that a table does not fit.
+            # The width without a limit: with one, rich cuts words and does not say that a table does not fit.
             if Measurement.get(console, options.update(width=_ANY_WIDTH), table).maximum <= options.max_width:
                 yield table
                 return

@@ -1,4 +1,4 @@
-"""What `tune` says to a person: tables, and a plot that any terminal can draw."""
+"""What `tune` prints: tables, and a plot that any terminal can draw."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _WORDS: Final = {
     "reflink": "reflinks (shared blocks)",
     "copy_file_range": "copies inside the kernel",
     "o_tmpfile": "files without a name",
-    "atomic_publish": "publishing that spares a taken name",
+    "atomic_publish": "publishing that replaces nothing",
     "fcntl_locks": "locks",
 }
 _LONGEST_BAR: Final = 40
@@ -68,7 +68,7 @@ def _time(seconds: float) -> str:
 
 @dataclass
 class BarPlot:
-    """A plot of lying bars, as long as the width allows: (what, how much)."""
+    """A plot of horizontal bars, as long as the width allows: (what, how much)."""
 
     rows: Sequence[tuple[str, float]]
 

@@ -1,4 +1,4 @@
-"""What `verify` says: how names were read, the sentence to quote, each check, problems, and what was not checked."""
+"""What `verify` prints: how names were read, the sentence to quote, each check, problems, and what was not checked."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

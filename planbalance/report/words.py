@@ -1,4 +1,4 @@
-"""How slices are called, by the name of the class where there is one with a name; and what is alike, said once."""
+"""Words for positive and negative slices, by the name of the one class; and problems that are alike, listed once."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ class Words(NamedTuple):
 
     @property
     def in_volumes(self) -> str:
-        """What a positive volume is with: `tear`, or `positive slices`."""
+        """What a positive volume has: `tear`, or `positive slices`."""
         return "positive slices" if self == NEUTRAL else self.positive
 
 
@@ -46,9 +46,9 @@ _OF_A_KIND: Final = 3
 
 
 def several_alike(problems: Iterable[Mapping[str, str]]) -> list[tuple[Mapping[str, str], int]]:
-    """Return the first three of the problems that say the same, in their order; the third with how many more there are.
+    """Return the first three problems of each kind and message, in their order; the third with how many more there are.
 
-    Where they lie is what differs, and what a person looks up: one alone would not show which volumes leak.
+    They differ in their paths, which a person looks up: one alone would not show which volumes leak.
     """
     firsts: dict[tuple[str, str], list[Mapping[str, str]]] = {}
     counts: Counter[tuple[str, str]] = Counter()

@@ -330,7 +330,7 @@ def test_relocate_after_a_move(here: Path) -> None:
     done = run_json("relocate", "moved", "--source", f"{here}/in={here}/source")
     assert (done["changed"], done["old_path"], done["dangling"]) == (True, str(here / "out"), [])
     assert f"path: {here}/moved" in (here / "moved/dataset.yaml").read_text().replace('"', "")
-    assert "was right already" in run("relocate", "moved").stdout
+    assert "had this path already" in run("relocate", "moved").stdout
 
 
 def test_demo_runs_the_whole_job_and_says_how(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

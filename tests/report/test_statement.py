@@ -31,7 +31,7 @@ def test_it_tells_what_was_checked_what_could_not_be_and_by_what() -> None:
             "files, counts (there is no plan to compare with); near-duplicates (not asked for (--near-duplicates))"
         ),
         "To move": "1,200 slices would have to change their split, or go, for no two to share anything checked",
-        "Plan": "none: there is no word of what it should be",
+        "Plan": "none: the dataset has no plan to compare with",
         "Made by": "planbalance 1.2.3",
     }
 
