@@ -49,7 +49,7 @@ class BulkPath(Enum):
     BY_CONTENT = "images and labels of copies are read: kind, size, sums, the lines of the label, and the source"
 
 
-# What a path proves of a slice that it confirms, as far as the audit reads it: what is not read cannot differ.
+# What a path proves of a slice that it confirms, as far as the audit reads it.
 # Name a proof here only where code establishes it (`slices.SliceJudge`).
 PROVEN: Final = {
     BulkPath.BY_SIZE: frozenset((Proof.IN_PLACE, Proof.SOURCE_UNCHANGED, Proof.SAME_BYTES, Proof.VALID_LABEL)),

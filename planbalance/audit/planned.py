@@ -189,7 +189,7 @@ def _groups(dataset: PlannedDataset, options: VerifyOptions) -> tuple[dict[str, 
 
 
 def _split_of(dataset: PlannedDataset) -> Callable[[str], tuple[Split, ...]]:
-    """Return what gives an image's split by its path; in list mode the plan tells it."""
+    """Return the function that gives an image's split by its path; in list mode it looks into the plan."""
     if dataset.traits.places_files:
         return lambda path: tuple(split for split in SPLITS if path.startswith(f"images/{split}/"))
     known: dict[str, tuple[Split, ...]] = {}

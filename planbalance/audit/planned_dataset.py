@@ -225,8 +225,8 @@ def _unpublished(message: str, path: str) -> InputError:
 def open_named(dataset: str | None, plan: str | None) -> tuple[str, PlanFile | None]:
     """Return the absolute path of the dataset to audit, and the plan that the caller named, if any.
 
-    Without a dataset it is the output of the plan, of `plan.json` where no plan is named either. The plan is checked as
-    far as its first line tells.
+    Without a dataset it is the output of the plan, of `plan.json` where no plan is named either. Only the first line of
+    the plan is checked.
 
     Raises:
         InputError: as `find_folder`. PlanError: the plan is refused.

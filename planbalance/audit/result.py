@@ -36,7 +36,7 @@ class DatasetResult:
         names: how names were read.
         gaps: splits without a slice or without a positive one.
         digest: of the plan; "" without one.
-        source: the dataset as its yaml or its folders tell it; None of one that has a plan.
+        source: the dataset as its yaml or its folders describe it; None of one that has a plan.
     """
 
     checks: list[Check]

@@ -15,7 +15,7 @@ from planbalance.shards import Shard, cut
 
 
 def subject_of(dataset: str | None, options: VerifyOptions) -> PlannedDataset:
-    """Return a dataset that has a plan to be cut, its plan checked as far as its first line tells.
+    """Return a dataset that has a plan to be cut into shards; only the first line of the plan is checked.
 
     Raises:
         InputError, PlanError: as `verify`. UsageError: it has no plan.

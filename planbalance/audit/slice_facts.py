@@ -24,9 +24,7 @@ class SliceFacts(NamedTuple):
     label: str
     image_facts: FileFacts
     label_facts: FileFacts
-    source: (
-        FileFacts | None
-    )  # the image's source by stat; None where it was not looked at or is what `image_facts` tells
+    source: FileFacts | None  # of the image's source, by stat; None where it was not looked at, or `image_facts` has it
     contents: LabelFacts | None  # None where the label was not read
     picture: FingerprintResult | None  # None where the image was not decoded
     trainer_outcome: TrainerOutcome | None  # what trainers do with it; None where image or label was not read
@@ -48,7 +46,7 @@ class ReadOptions(NamedTuple):
         times: compare a source's time; not done where the inputs were moved, since copies have other times.
         class_count: classes that a label may name; None: any.
         probing: open images as trainers do.
-        fingerprinter: tells how an image looks; None: images are not decoded.
+        fingerprinter: makes the fingerprint of an image; None: images are not decoded.
         keypoints: what each label line has beside class and box; None: nothing.
     """
 

@@ -22,7 +22,7 @@ class TrainerOutcome(NamedTuple):
         faults: for each trainer why it drops the image, "" where it does not, None where it does not read it.
         labelled: the label holds a line.
         duplicates: lines that are dropped since they are the same as another.
-        rewritten: a JPEG that does not end as one: trainers save it anew in its place.
+        rewritten: it is a JPEG that does not end as one: trainers write it again in its place.
     """
 
     faults: tuple[str | None, ...]
@@ -35,7 +35,7 @@ PASSED_OVER: Final = TrainerOutcome((None,) * len(TRAINERS), labelled=False, dup
 
 
 class OpenedImage(NamedTuple):
-    """What opening an image told: format and size in pixels, or what is wrong; nothing where it was not looked at."""
+    """Format and size in pixels of an opened image, or what is wrong with it; empty where it was not opened."""
 
     format: str = ""
     width: int = 0
@@ -48,7 +48,7 @@ NOT_OPENED: Final = OpenedImage()
 
 
 def open_image(data: bytes) -> OpenedImage:
-    """Return what opening an image tells; `data` is its content."""
+    """Open an image; `data` is its content."""
     try:
         found = probe(data)
     except NoPictureError as error:
@@ -110,7 +110,7 @@ def outcome_problems(path: str, label: str, image: TrainerOutcome) -> Iterator[P
         yield Problem("unreadable", "warning", path, message)
 
 
-# ---- how it adds up -------------------------------------------------------------------------------------------------
+# ---- counts by trainer and split ------------------------------------------------------------------------------------
 
 Loads = Counter[tuple[str, Split, str]]  # images by trainer, split, and what the trainer does with them
 

@@ -70,9 +70,9 @@ class UnplannedDataset:
 
     Attributes:
         statistics: counts.
-        patients: group by volume where the names themselves tell the patient.
+        patients: group by volume where the names themselves give the patient.
         split_of: gives the splits of an image.
-        source: the dataset as its yaml or its folders tell it.
+        source: the dataset as its yaml or its folders describe it.
         snapshot: what the scan found; None under `--quick`.
         missing: images without a label file.
         unreadable: images that could not be read.
@@ -393,7 +393,7 @@ def _empty_splits(found: UnplannedDataset) -> Iterator[Problem]:
 
 
 def _as_trainers_fail(problem: Problem) -> Problem:
-    """Return a problem with its severity in training: trainers fail where `plan` goes on."""
+    """Return a problem with its severity in training: what `plan` accepts may make trainers fail."""
     if problem.kind == "empty-split":
         return problem._replace(severity="error")
     if problem.kind == "split-overlap":

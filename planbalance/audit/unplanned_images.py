@@ -62,7 +62,7 @@ def read_images(
     Args:
         wanted: the images.
         rules: what the yaml says of labels.
-        fingerprinter: tells how an image looks; None: images are not decoded.
+        fingerprinter: makes the fingerprint of an image; None: images are not decoded.
         jobs: worker threads; None: one for each core.
         progress: where to report to.
     """

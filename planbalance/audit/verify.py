@@ -113,7 +113,7 @@ def _against(
 
 
 def _with_reading(check: Check, other: str, names: NamesRead) -> Check:
-    """Return a check against another dataset that tells how that one's names were read: by them it is compared."""
+    """Return a check against another dataset with a note on how that one's names were read: it is compared by them."""
     example = "".join(f" ({one})" for one in texts_of(names.naming, "examples")[:1])
     volumes = counted(0 if names.slices is None else names.slices.volumes, "volume")
     rule = "of no rule" if names.naming is None else f"by the rule {names.naming.get('rule')}"

@@ -21,7 +21,7 @@ FROM_SOURCE: Final = {
 
 
 def planned_naming(header: PlanHeader) -> Naming | None:
-    """Return the rule that the plan stores; None where names tell nothing (`EXTERNAL_RULES`)."""
+    """Return the rule that the plan stores; None where names do not give the volumes (`EXTERNAL_RULES`)."""
     rule = header.naming["rule"]
     return None if rule in EXTERNAL_RULES else Naming(rule, header.naming.get("pattern"))
 

@@ -34,7 +34,7 @@ def plan_document(
         plan_file: where the plan lies; None where it was not saved.
         replaced: digest of another plan that lay there.
         warnings: the plan's own and others; None: the plan's own.
-        classes: what the splits hold of each class, where the plan was made just now. A plan file only tells how many
+        classes: what the splits hold of each class, where the plan was made just now. A plan file only has how many
             boxes of each class there were before undersampling.
     """
     kept = Counter(volume.split for volume in header.volumes if volume.kept)

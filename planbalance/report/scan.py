@@ -86,7 +86,7 @@ def _gaps(splits: Mapping[str, Mapping[str, int]], empty: Sequence[Split]) -> It
 
 
 def yaml_document(yaml: SplitYaml | None) -> dict[str, Any] | None:
-    """Return the yaml that names the splits of a dataset as JSON values; None where folders tell them."""
+    """Return the yaml that names the splits of a dataset as JSON values; None where folders are the splits."""
     if yaml is None:
         return None
     return {

@@ -10,7 +10,7 @@ from planbalance.text import texts_of
 
 
 class Fact(NamedTuple):
-    """One line of the statement; `about_names` where it tells how names were read."""
+    """One line of the statement; `about_names` where it is about how names were read."""
 
     term: str
     text: str

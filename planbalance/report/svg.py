@@ -1,4 +1,4 @@
-"""A Matplotlib figure as SVG inside the page: no style of its own, no ids, the same to the byte each time.
+"""A Matplotlib figure as SVG inside the page: no style of its own, no ids, and the same bytes each time.
 
 The page's policy admits no style attributes, and its colours change with the theme. So a figure is drawn in colours
 that stand for roles, and each becomes a class of the page's own style sheet. Texts of the dataset are never given to

@@ -142,7 +142,7 @@ def item(mark: str, text: str, *, style: str = "") -> Renderable:
 def term(name: str, text: str) -> Renderable:
     """Return a sentence behind what it is about, such as `Unit    volume`, its further lines set under the first.
 
-    With an empty name, the sentence stands under the one above it.
+    With an empty name, the sentence is set under the one above it.
     """
     return _Item(name.ljust(_TERM), text, "dim")
 

@@ -121,7 +121,7 @@ def _verdict(document: Mapping[str, Any]) -> str:
 
 
 def verify_markdown(document: Mapping[str, Any], facts: Sequence[Fact]) -> str:
-    """Return the audit as Markdown: how names were read, the statement, then what it rests on."""
+    """Return the audit as Markdown: how names were read, the statement, then checks, problems and leaks."""
     first = [fact for fact in facts if fact.about_names]
     rest = [fact for fact in facts if not fact.about_names]
     lines = [f"# Audit of {_code(rest[0].text)}", ""]

@@ -65,5 +65,5 @@ def several_alike(problems: Iterable[Mapping[str, str]]) -> list[tuple[Mapping[s
 
 
 def and_others(others: int) -> str:
-    """Return what follows a problem that stands for others, too."""
+    """Return what follows a problem that is printed for others too."""
     return f" (and {others:,} more like it; --json lists all)" if others else ""

@@ -38,9 +38,7 @@ class Proof(Enum):
     """What is known of a slice that the bulk path has confirmed, as far as this audit reads it (`ReadOptions`)."""
 
     IN_PLACE = auto()  # image and label are there, as the planned kind of file, with the planned size
-    SOURCE_UNCHANGED = (
-        auto()
-    )  # the image's source has the planned size, and the planned time where that tells something
+    SOURCE_UNCHANGED = auto()  # the image's source has the planned size, and the planned time where times are compared
     SAME_BYTES = auto()  # image and label have the sums of the plan and of the manifest
     VALID_LABEL = auto()  # no line of the label is invalid
 

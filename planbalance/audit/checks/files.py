@@ -80,7 +80,7 @@ def _linked_image(slice_facts: SliceFacts, expected: Expected) -> Iterator[Found
         yield from _own_image(slice_facts, expected)
     elif expected.reading.mode == "hardlink":
         if (source.device, source.inode) == (facts.device, facts.inode):
-            source = facts  # it may have been read, and its content then tells more than its time
+            source = facts  # it may have been read: its content then decides, not its time
         else:
             yield from _broken_share(slice_facts, source, expected)
     if source is not None:
@@ -201,7 +201,7 @@ def check_unexpected_files(
         dataset: the dataset.
         pass_result: the planned names, and what was listed.
         documents: what else is planned.
-        volumes: tells the volume of an image.
+        volumes: reads the volume of an image.
         found: takes the problems.
     """
     result = pass_result.result

@@ -241,7 +241,7 @@ class ImageLookup(NamedTuple):
 
     Attributes:
         split_of: gives the splits of an image by its path.
-        blank: tells whether one of several identical images shows nothing.
+        blank: answers whether one of several identical images shows nothing.
         at: gives the absolute path of an image.
     """
 

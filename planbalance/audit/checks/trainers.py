@@ -76,7 +76,7 @@ def unplanned_view(
         statistics: of its images.
         problems: what the scan found, label lines apart, and what trainers do to single images.
         missing: images without a label file.
-        yaml: what names the splits, None where folders tell them.
+        yaml: the file that names the splits; None where folders are the splits.
         leftovers: caches passed over.
         loads: what the trainers load.
     """
