@@ -79,11 +79,6 @@ def runs_of(text: str) -> list[tuple[int, int]]:
     return runs
 
 
-def count_of(text: str) -> int:
-    """Return how many numbers a run-length text holds."""
-    return sum(last - first + 1 for first, last in runs_of(text))
-
-
 def _order(one: KeptSlice) -> tuple[int, bool]:
     return (-1 if one.number is None else one.number, one.positive)
 
