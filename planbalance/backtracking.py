@@ -1,12 +1,12 @@
 """How long a regular expression may search a text: patterns come from plan files too, and a plan is not trusted.
 
-Python's matcher tries one way after the other. Repetitions beside each other cost as many steps as there are ways to
-cut the text at them, a polynomial in its length; a repetition inside a repetition, or a choice inside one, may cost 2
-to the power of the length. The second kind is refused, the first gets texts short enough.
+Python's matcher tries one way after the other. Repetitions side by side cost as many steps as there are ways to divide
+the text among them, a polynomial in its length. A repetition inside a repetition, or a choice inside one, may cost 2 to
+the power of the length. Patterns of the second kind are refused; those of the first kind read only short texts.
 
 A repetition of one character that is followed by a character outside its set (`[^_]+_`), or by the end, can end in one
-place only and adds a walk along the text. Possessive repetitions and atomic groups (`[A-Z]++-`, `(?>...)`, Python 3.11)
-never try again and may stand anywhere.
+place only, so it adds one pass over the text. Possessive repetitions and atomic groups (`[A-Z]++-`, `(?>...)`, Python
+3.11) are never tried again, so they are allowed anywhere.
 """
 
 import math
@@ -14,9 +14,9 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
-STEPS: Final = 30_000_000  # at most so many for one text: about half a second
+STEPS: Final = 30_000_000  # the most steps for one text: about half a second
 LONGEST: Final = 4096  # characters; no path of a plan is longer
-_FEW: Final = 8  # so many times what is repeated is looked at as if it were written out
+_FEW: Final = 8  # up to this many repetitions are computed as if they were written out
 _MOST_PARTS: Final = 10_000  # a pattern of 1,000 characters has that many only where it multiplies them
 _LEAST: Final = 32  # a pattern that cannot be given texts of this length is of no use
 

@@ -147,7 +147,7 @@ def _named(plan: ReadablePlan) -> Iterator[tuple[str, Operation]]:
 
 
 def _content(operation: Operation) -> bytes:
-    """Return what stands for the label's bytes; a missing label and an empty one both mean background."""
+    """Return the label's SHA-256; nothing for a missing or an empty label, which both mean background."""
     return bytes.fromhex(operation.label_sha256)
 
 

@@ -47,11 +47,11 @@ _READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK: Final = 1 << 19
 NOTHING_SHA256: Final = hashlib.sha256().hexdigest()  # hex; of a file without a byte, as most labels are
-# A file of at most so many bytes is copied by read(2) and write(2): 14 us at 4 KiB on tmpfs, where copy_file_range(2)
+# A file of at most this many bytes is copied by read(2) and write(2): 14 us at 4 KiB on tmpfs, where copy_file_range(2)
 # takes 22 and sendfile(2) 18; at 64 KiB all three take 50. Sharing blocks, or a copy within the file server, saves time
 # with larger files only.
 SMALL: Final = 1 << 15
-# Zeros of so many bytes stay a hole where a file with holes is copied: no file system allocates less.
+# In a copy with holes, this many zero bytes become a hole: no file system allocates less.
 _PIECE: Final = 1 << 12
 _ZEROS: Final = bytes(_PIECE)
 # A file system answers so where it cannot put the names of a folder on disk.
@@ -276,7 +276,7 @@ def open_below(dir_fd: int, name: str) -> int:
 
 
 def count_below(fd: int, *, leave_out: tuple[str, ...] = ()) -> tuple[int, int]:
-    """Return how many names that are not folders stand in an open folder and below, and their sizes, summed."""
+    """Return how many files and links are in an open folder and below, and the sum of their sizes."""
     files = size = 0
     for name, kind in list_folder(fd).items():
         if name in leave_out:

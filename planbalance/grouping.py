@@ -73,7 +73,7 @@ def parse_group_map(
         name: how messages call the map.
 
     Raises:
-        InputError: a column is absent or doubled, a value is empty, a volume stands in two groups (kind `bad-map`).
+        InputError: a column is absent or doubled, a value is empty, a volume is in two groups (kind `bad-map`).
     """
     wanted = tuple(dict.fromkeys((volume_column, group_column, *columns)))
     groups: dict[str, str] = {}
@@ -98,7 +98,7 @@ def parse_split_map(
     """Read a split map, `volume,split`, from CSV text; `valid` is `val` (`model.split_of_word`).
 
     Raises:
-        InputError: a column is absent, a value is empty or no split, a volume stands in two splits (kind `bad-map`).
+        InputError: a column is absent, a value is empty or no split, a volume is in two splits (kind `bad-map`).
     """
     splits: dict[str, Split] = {}
     problems: dict[str, None] = {}

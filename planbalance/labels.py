@@ -136,7 +136,7 @@ def _unicode_lines(data: bytes) -> list[bytes]:
 
 
 def _are_mixed(lines: Iterable[bytes]) -> bool:
-    """Return whether boxes and polygons stand in one file."""
+    """Return whether a file holds both boxes and polygons."""
     return len({len(line.split()) == 5 for line in lines if line.strip()}) > 1
 
 

@@ -125,7 +125,7 @@ class Overshoot(NamedTuple):
 # The keys of a yaml beside its places and class names: JSON values by key. Of inner keys, `0` is the number.
 YamlKeys = Mapping[str, Any]
 NO_KEYS: Final[YamlKeys] = {}
-YAML_DEPTH: Final = 8  # what is carried over of a yaml has at most so many lists and mappings inside each other
+YAML_DEPTH: Final = 8  # the most lists and mappings inside each other that are carried over from a yaml
 
 # Keys that name data or fetch them, and those that planbalance writes itself: they are never carried over. Where images
 # are absent, trainers run what `download` says, and would get the dataset with its old split.
@@ -181,7 +181,7 @@ class LayoutDifference(NamedTuple):
 
     Attributes:
         path: absolute.
-        images: the number of its images that are concerned; of hundreds of thousands, at least so many.
+        images: how many of its images differ; the count stops at 200,000.
         folder_split: the split that the folder's name stands for, or None.
         yaml_splits: the splits that the yaml names it for; none where it does not name it.
     """

@@ -32,12 +32,12 @@ class ModeTraits(NamedTuple):
 
     @property
     def owns_images(self) -> bool:
-        """Whether the output stays as it is, whatever changes an input later."""
+        """Whether the output stays the same when an input changes later."""
         return self.places_files and not self.link
 
     @property
     def pins_inputs(self) -> bool:
-        """Whether files of the output name the inputs, so that a build cannot go on where they were moved."""
+        """Whether files of the output name the inputs, so that a build cannot continue after these were moved."""
         return self.by_path and self.places_files
 
 

@@ -27,7 +27,7 @@ from planbalance.planfile import (
 from planbalance.text import error_text
 
 _CHUNK: Final = 1 << 20
-# At least so many bytes are read at a time: in layout by-volume a block has ten slices, and a remote read is slow.
+# The least that is read at a time: in layout by-volume a block has ten slices, and a remote read is slow.
 READ_AHEAD: Final = 1 << 17
 _MAKE_HINT: Final = "Make a plan with `planbalance plan INPUT --output DIR`, or name the plan file."
 

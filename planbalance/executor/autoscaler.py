@@ -43,12 +43,12 @@ class Limits(NamedTuple):
         worth_forking: slices, below which forking and parsing in two processes costs more than it saves.
         most_processes: more than that wait for the process that collects their results.
         most_threads: of one process.
-        far_seconds: a call that waits longer is of a far file system; on a local one it waits 2 to 20 us.
+        far_seconds: a file system whose calls wait longer counts as far; on a local one they wait 2 to 20 us.
         first_batch: slices of the first batches.
         smallest_batch: slices.
         largest_batch: slices.
-        worth_reading: slices, from where on a process reads a block that another one has read: 2 ms of reading must
-            save more than that.
+        worth_reading: slices, from which on a process reads a block again that another process has read. Reading takes
+            2 ms, so the second process must save more than that.
     """
 
     cores: int | None = None

@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 
 _ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 _PR_SET_PDEATHSIG: Final = 1  # prctl(2)
-# The pipe for answers holds so many bytes, where the kernel grants it (pipe(7)): a child need not wait for its reader.
+# The size of the pipe for answers, where the kernel allows it (pipe(7)): a child need not wait for its reader.
 _PIPE_BYTES: Final = 1 << 20
 _UNLIMITED: Final = 1 << 16
 
@@ -82,7 +82,7 @@ def may_fork() -> bool:
 
 
 def process_count(items: int, jobs: int | None, limits: Limits) -> int:
-    """Return how many processes are worth forking for so many slices; 0 for none.
+    """Return how many processes are worth forking for `items` slices; 0 for none.
 
     Args:
         items: slices to work on; below `limits.worth_forking`, forking costs more than it saves.

@@ -20,7 +20,7 @@ Item = TypeVar("Item")
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")
 
-_ITEMS: Final = 64  # at most so many go to a process in one message
+_ITEMS: Final = 64  # the most that go to a process in one message
 
 
 class _TimedTask(NamedTuple, Generic[Batch, Result]):

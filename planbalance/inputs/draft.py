@@ -97,7 +97,7 @@ class InputDraft:
 
 
 def absolute(path: str) -> str:
-    """Return a path made absolute, `.` and `..` taken out lexically, links not resolved.
+    """Return an absolute path; `.` and `..` are removed lexically, links are not resolved.
 
     Raises:
         InputError: `name-refused`, for a name with control characters or one that is not UTF-8.
@@ -189,7 +189,7 @@ def overlap(path: str, splits: Iterable[Split]) -> Problem:
 
 
 def read_document(path: str, parse: Callable[[bytes], Value]) -> Value:
-    """Return what `parse` makes of a file's bytes: at most one more than `DOCUMENT_SIZE_LIMIT`, so that it can refuse.
+    """Return the parsed bytes of a file: at most one more than `DOCUMENT_SIZE_LIMIT`, so that `parse` can refuse them.
 
     Raises:
         InputError: `unreadable`, or that of `parse`, with the path before its message.
@@ -206,7 +206,7 @@ def read_document(path: str, parse: Callable[[bytes], Value]) -> Value:
 
 
 def unreadable(path: str, error: OSError) -> InputError:
-    """Return the refusal of a file or folder that the system does not let us read."""
+    """Return the refusal of a file or folder that cannot be read."""
     return InputError(
         f"{path} cannot be read: {error_text(error)}.", kind="unreadable", hint="Check its permissions.", paths=(path,)
     )

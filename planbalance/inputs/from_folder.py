@@ -89,7 +89,7 @@ def _note_autosplit(draft: InputDraft, root: str) -> None:
 def _from_export(root: str) -> InputDraft | None:
     """Read a folder without `images/` as an export: by Darknet's lists, else with labels beside images.
 
-    A folder called `images` or `labels` is not read so: the dataset is the folder above it.
+    A folder called `images` or `labels` is refused: the dataset is the folder above it.
     """
     darknet = find_darknet(root)
     if darknet is not None and darknet.lists:
@@ -149,7 +149,7 @@ def _refuse_list(darknet: DarknetFile, image: str, images: int) -> str:
 def _yaml_files(root: str) -> list[YamlFile]:
     """Return the yaml files at the root of a dataset.
 
-    One that cannot be read as a dataset's is refused where it is called as a dataset's or is the only one.
+    One that cannot be read as a dataset's is refused where it has a dataset's usual name or is the only one.
     """
     try:
         present = sorted(n for n in os.listdir(root) if n.lower().endswith(YAML_SUFFIXES) and not n.startswith("."))
@@ -188,8 +188,8 @@ def _naming_splits(documents: Sequence[YamlFile]) -> list[YamlFile]:
 def _from_folders_yaml(root: str, document: YamlFile, layout: list[Area], *, audit: bool) -> InputDraft:
     """Read a folder by the yaml in it, its folders in the order of the layout.
 
-    A yaml that names the same folders for all its splits tells none, so there the folders' own names do, but for an
-    audit: trainers would learn from and measure on the same images.
+    Where a yaml names the same folders for all its splits, the folders' own names give the splits. In an audit the yaml
+    gives them, since trainers would train and measure on the same images.
     """
     draft = from_yaml(*document, audit=audit, beside=root)
     areas = [*draft.walked, *draft.listed.values()]
@@ -212,9 +212,9 @@ def _from_folders_yaml(root: str, document: YamlFile, layout: list[Area], *, aud
 
 
 def _judge_images_elsewhere(draft: InputDraft, root: str, yaml: str, own: Sequence[LayoutDifference]) -> None:
-    """Refuse a folder of images whose yaml leads to other ones; for an audit trainers' view counts, and it is noted.
+    """Refuse a folder of images whose yaml names others; an audit reads what trainers read, and reports it.
 
-    So it is with a copy whose yaml still names the original: neither the one nor the other may be read unasked.
+    This happens with a copy whose yaml still names the original: only the user knows which of the two is meant.
     """
     said = f"leads to {draft.root}, while {root} holds {counted(sum(one.images for one in own), 'image')} of its own"
     if not draft.audit:

@@ -94,7 +94,7 @@ def is_absolute(place: str) -> bool:
 
 
 def joined(folder: str, place: str) -> str:
-    """Return `place` below `folder`, `..` taken out lexically; a place that is absolute stays where it is."""
+    """Return the path of `place` below `folder`, or `place` where it is absolute; `..` is removed lexically."""
     path = place if is_absolute(place) else f"{folder.rstrip('/')}/{place}"
     if "/." in path or "//" in path or path.endswith("/"):
         path = os.path.normpath(path)

@@ -12,7 +12,7 @@ from planbalance.naming.search import Layout, find_layouts
 
 _MOST_ANALYSED: Final = 6_000  # names whose fields are looked at; of a volume's slices a few are enough
 _BLOCK: Final = 60  # names side by side, so that several are of one volume
-_OF_ONE: Final = 3  # of names that differ in their last number only, so many are analysed
+_OF_ONE: Final = 3  # of names that differ in their last number only, how many are analysed
 _ROUNDS: Final = 3  # names that a pattern does not read are analysed in the next round
 
 

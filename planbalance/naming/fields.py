@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 from planbalance.model import IMAGE_SUFFIXES
 
 FEW: Final = 5  # fewer ids than that are classes or sites, not volumes
-SURE: Final = 8  # from so many patients on, they are taken without a warning
+SURE: Final = 8  # from this many patients on, they are taken without a warning
 ENOUGH: Final = 10  # names; fewer do not show what recurs
-MOST_CLASSES: Final = 20  # so many ids without a digit are too many to be classes
+MOST_CLASSES: Final = 20  # this many ids without a digit are too many to be classes
 LONGEST_NUMBER: Final = 7  # digits of a slice number; more are a time or an identity
 
 
@@ -73,7 +73,7 @@ CLASS_WORDS: Final = _words(
     yes
     """
 )
-# Words for where data come from: numbers behind them are counted anew in each.
+# Words for where data come from: numbers behind them start again in each.
 PLACE_WORDS: Final = frozenset(
     [
         "batch",

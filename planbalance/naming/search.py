@@ -157,7 +157,7 @@ class _Search:
         return [name.end for name in self.names]
 
     def can_take_off(self, count: int = 1) -> bool:
-        """Return whether so many fields can be taken off nearly all names."""
+        """Return whether `count` fields can be taken off nearly all names."""
         return _share(name.last - count >= name.floor for name in self.names) >= _NEARLY_ALL
 
     def take_off(self, count: int = 1) -> None:

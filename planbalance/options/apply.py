@@ -46,16 +46,16 @@ class ApplyChoices:
 
 @dataclass(frozen=True, kw_only=True)
 class ApplyRequest(ClusterChoices, ApplyChoices):
-    """The options of `apply`, each the command line's of the same name; `build` and `slurm` take part of them.
+    """The options of `apply`, each the command line's of the same name; `build` and `slurm` have some of them.
 
-    `labels` None is "copy", and the only choice with mode "list". `jobs` None: what this process may use. `map_input`
-    are pairs (planned input, where it is here). `shard` is "I/N", or "auto" in a Slurm array: that part is built, and
-    nothing published; `finish` publishes what shards have built.
+    `labels` None means "copy"; mode "list" allows no other value. `jobs` None: as many as this process may use.
+    `map_input` are pairs (planned input, its place on this machine). `shard` is "I/N", or "auto" in a Slurm array: that
+    part is built, and nothing is published; `finish` publishes what the shards have built.
     """
 
     allow_edited: bool = option(False, "Take a plan that was edited by hand.", heading=ADVANCED)
 
 
-# What `build` and `slurm` take of them: the rest is for one run of `apply`.
+# The options that `build` and `slurm` have too; the others are for a run of `apply`.
 OF_BUILD: Final = ("mode", "labels", "fallback", "jobs", "checksum", "dry_run", "restart", "durability")
 OF_SLURM: Final = (*OF_BUILD, "output", "map_input")

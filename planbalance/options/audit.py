@@ -30,9 +30,10 @@ class VerifyChoices:
 class VerifyRequest(ClusterChoices, Reading, VerifyChoices):
     """The options of `verify`, each the command line's of the same name.
 
-    `plan` None: the plan inside the dataset, if there is one. `near_duplicates` does not go with `quick`. What one of
-    `against` learns from and the other measures on is an error. `shard` is "I/N", or "auto" in a Slurm array: that part
-    is looked at, and `finish` gives the verdict. `jobs`, for the API alone, are worker threads.
+    `plan` None: the plan inside the dataset, if there is one. `near_duplicates` and `quick` exclude each other. Of the
+    datasets `against`: an image or volume that is in train here and in val or test there, or the reverse, is an error.
+    `shard` is "I/N", or "auto" in a Slurm array: that part is audited, and `finish` gives the verdict. `jobs`, for the
+    API alone, is the number of worker threads.
     """
 
     volume_pattern: str | None = option(

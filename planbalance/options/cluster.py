@@ -1,4 +1,4 @@
-"""How `apply` and `verify` share out their work: which part is done here, and where.
+"""How `apply` and `verify` divide their work: which part is done, and where.
 
 Apart from the options of `apply`, so that `verify` declares no more than its own.
 """

@@ -57,7 +57,7 @@ class PlanChoices:
     sampling: Literal["random", "spread"] = option(
         "random", "Draw train negatives at random, or spread them over volumes and slices.", heading="Sampling"
     )
-    gap: int = option(0, "Negatives within so many slices of a positive are not drawn.", heading="Sampling")
+    gap: int = option(0, "Negatives within this many slices of a positive are not drawn.", heading="Sampling")
     missing_label: Literal["empty", "skip", "error"] | None = option(
         None,
         "What to do with an image without a label file: take it as background, leave it out, or refuse.",

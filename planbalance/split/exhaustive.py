@@ -194,7 +194,7 @@ class _Enumeration:
         for own, above, over, units in bundles:
             if 2 * own > kept.bound:
                 break
-            # Excesses sum to 0 over the parts: the parts to come are off by at least the sum of the parts so far.
+            # Excesses sum to 0 over the parts: the other parts are off by at least the sum of the chosen ones.
             if (
                 not units & used
                 and off + own + abs(positive + above) + abs(negative + over) <= kept.bound

@@ -10,7 +10,7 @@ from planbalance.split.task import Features, Task
 
 RESTARTS = 12
 STEPS = 40_000
-# After so many swaps in a row without a gain, the descent has stalled and ends.
+# The descent ends after this many swaps in a row without a gain.
 PATIENCE = 400
 SHARES_PATIENCE = 2_000
 # While shares are improved, slices count as much as this many classes.

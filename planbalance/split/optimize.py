@@ -16,7 +16,7 @@ COMPLETIONS = 24
 COMPLETION_RESTARTS = 3
 # The most placements that are refined where class shares are not met.
 ATTEMPTS = 4
-# Up to so many ways to fill a part, all placements are enumerated for the best shares, although none can be closer.
+# With no more ways to fill a part, all placements are enumerated for the best shares, although none can be closer.
 FEW = 2_000
 
 
