@@ -16,6 +16,7 @@ from planbalance.naming.fields import (
     LONGEST_NUMBER,
     MOST_CLASSES,
     PLACE_WORDS,
+    SINGLE,
     SLICE_WORDS,
     SURE,
     bound_to,
@@ -24,7 +25,6 @@ from planbalance.naming.fields import (
 )
 from planbalance.naming.rules import Names
 
-_SINGLE: Final = 0.8
 _MOST_LOOKED_AT: Final = 20_000  # ids
 _YEAR: Final = re.compile("(?:19|20)[0-9]{2}")
 _YEAR_BEHIND: Final = re.compile(r"(?<=[a-z])(?:19|20)[0-9]{2}\Z")
@@ -76,7 +76,7 @@ def recurring_ids(names: Names) -> tuple[str, str] | None:
 
 def _images(units: Counter[str]) -> Doubt | None:
     single = sum(count == 1 for count in units.values())
-    if single < _SINGLE * len(units) or len(units) < FEW:
+    if single < SINGLE * len(units) or len(units) < FEW:
         return None
     return Doubt(
         "image-names",

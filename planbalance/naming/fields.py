@@ -16,6 +16,7 @@ FEW: Final = 5  # fewer ids than that are classes or sites, not volumes
 SURE: Final = 8  # from this many patients on, they are taken without a warning
 ENOUGH: Final = 10  # names; fewer do not show what recurs
 MOST_CLASSES: Final = 20  # this many ids without a digit are too many to be classes
+SINGLE: Final = 0.8  # share of ids with one image, from which on ids are taken for images
 LONGEST_NUMBER: Final = 7  # digits of a slice number; more are a time or an identity
 
 

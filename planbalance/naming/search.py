@@ -26,6 +26,7 @@ from planbalance.naming.fields import (
     PLACE_WORDS,
     POSITION_WORDS,
     SCENE_WORDS,
+    SINGLE,
     SLICE_WORDS,
     SURE,
     VOLUME_WORDS,
@@ -38,9 +39,9 @@ from planbalance.naming.fields import (
 
 _MOST_BELOW: Final = 8  # series, channels or views of one patient, on average
 _SMALL: Final = 12  # a field with no more values is a list of words: channels, planes, sides
-_NEARLY_ALL: Final = 0.95
+_NEARLY_ALL: Final = 0.95  # of the names
+_MOST: Final = 0.8  # of the names
 _MOST_NUMBERED: Final = 3  # channels with the same letters and a number: t1, t2
-_SINGLE: Final = 0.8  # share of ids with one image, from which on ids are taken for images
 _RECURS: Final = 0.1  # share of texts that stand behind several ids, from which on they recur
 
 
@@ -325,7 +326,7 @@ def _leave_out_unique_first_field(search: _Search) -> None:
     if len(owned) < 2 or any(len(own) < 3 for own in owned):
         return
     firsts, seconds = {own[0].text for own in owned}, {own[1].text for own in owned}
-    if len(firsts) < 0.98 * len(owned) or len(seconds) > _SINGLE * len(owned):
+    if len(firsts) < 0.98 * len(owned) or len(seconds) > _MOST * len(owned):
         return
     search.first_dropped = True
     for name, own in zip(search.names, owned, strict=True):
@@ -443,7 +444,7 @@ def _slice_with_word(search: _Search) -> bool:
     if search.slices_off:
         return False
     bound = [bound_to(name.fields, name.last - 1, POSITION_WORDS) for name in search.names]
-    if _share(each is not None for each in bound) < _SINGLE:
+    if _share(each is not None for each in bound) < _MOST:
         return False
     for name, each in zip(search.names, bound, strict=True):
         if each is not None:
@@ -500,12 +501,12 @@ def _number(search: _Search) -> bool:
     (letters, times), *_ = Counter(one.word for one in ends).most_common(1)
     with_letters = times >= _NEARLY_ALL * len(ends) and letters not in PATIENT_WORDS | VOLUME_WORDS
     with_letters = with_letters and _share(one.ends_in_number for one in ends) >= _NEARLY_ALL
-    if search.slices_off or not (with_letters or _share(one.is_number for one in ends) >= _SINGLE):
+    if search.slices_off or not (with_letters or _share(one.is_number for one in ends) >= _MOST):
         return False
     shorter = {name.id(name.last - 1) for name in search.names if name.last > 1}
-    if len(shorter) < FEW <= len(search.ids()) and search.single() < _SINGLE:
+    if len(shorter) < FEW <= len(search.ids()) and search.single() < SINGLE:
         return False  # it is part of the volume
-    if search.parts_off and not (_counts_slices(search) or _share(one.is_date for one in ends) >= _SINGLE):
+    if search.parts_off and not (_counts_slices(search) or _share(one.is_date for one in ends) >= _MOST):
         return False
     for name in search.names:
         if name.end.ends_in_number:
@@ -551,7 +552,7 @@ _LAST_OF_UID: Final = re.compile(r"([0-9]+(?:\.[0-9]+){3,})\.([0-9]{1,4})")
 
 def _anything_that_tells_images_apart(search: _Search) -> bool:
     """Take off a last field where most of what is left names one image."""
-    if len(search.names) < ENOUGH or search.single() < _SINGLE:
+    if len(search.names) < ENOUGH or search.single() < SINGLE:
         return False
     if len({name.id(max(name.floor, name.last - 1)) for name in search.names}) < FEW <= len(search.ids()):
         return False
@@ -616,7 +617,7 @@ def _refuse_class_folders(names: Sequence[_Name]) -> None:
     if not grades or _share(len(ids) > 1 for ids in stems.values()) >= _RECURS:
         return
     ordered = sorted(stems, key=lambda stem: (len(stem), stem))
-    if _share(stems[one] == stems[other] for one, other in pairwise(ordered)) < _SINGLE:
+    if _share(stems[one] == stems[other] for one, other in pairwise(ordered)) < _MOST:
         raise NoReadingError(f"lie in {len(folders)} folders that look like classes: {', '.join(sorted(folders)[:5])}")
 
 
@@ -665,14 +666,18 @@ def _ends_of_patients(search: _Search) -> list[int] | None:
     names = search.names
     if any(name.patient for name in names):
         return [name.last if name.patient is None else name.patient[1] + 1 for name in names]
-    films = [any(one.text.lower() in FILM_WORDS for one in name.fields[: name.last]) for name in names]
-    return None if _share(films) >= 0.5 else _shorter_ids(search, _without_channels(search))
+    return None if _are_films(names) else _shorter_ids(search, _without_channels(search))
+
+
+def _are_films(names: Sequence[_Name]) -> bool:
+    """Return whether the ids of half of the names or more hold the suffix of a film."""
+    return _share(any(one.text.lower() in FILM_WORDS for one in name.fields[: name.last]) for name in names) >= 0.5
 
 
 def _ids_above(search: _Search) -> list[int] | None:
     """Return where shorter ids end that may be patients, or sites or sets: the names alone do not show which."""
     names = search.names
-    if _share(any(one.text.lower() in FILM_WORDS for one in name.fields[: name.last]) for name in names) >= 0.5:
+    if _are_films(names):
         return None
     volumes = len(search.ids())
     for length in range(max(name.last for name in names) - 1, 0, -1):
@@ -760,7 +765,7 @@ def _refuse_images(names: Sequence[_Name], layouts: Sequence[Layout]) -> None:
         raise NoReadingError(f"tell places in a picture or a volume ({', '.join(sorted(units)[:3])}), not volumes")
     ids = Counter((name.folder, one.lead, one.unit) for name, one in zip(names, layouts, strict=True))
     enough = len(names) >= ENOUGH or all(one.number is None and one.patient is None for one in layouts)
-    if enough and _share(count == 1 for count in ids.values()) >= _SINGLE:
+    if enough and _share(count == 1 for count in ids.values()) >= SINGLE:
         raise NoReadingError("tell images apart, not volumes")
 
 
