@@ -60,7 +60,7 @@ class Destinations:
         return self._target(split, volume, index, folder)[0]
 
     def columns(self, operations: Sequence[Operation]) -> tuple[list[str], list[str]]:
-        """Return the folders and the names that `of` gives, one of each an operation. Raises as `of` does."""
+        """Return the folders and the names that `of` gives, for each operation. Raises as `of` does."""
         images = [each.image for each in operations]
         folders = [image[: image.rfind("/") + 1] for image in images]
         splits, inputs = [each.split for each in operations], [each.input for each in operations]
@@ -79,7 +79,7 @@ class Destinations:
             below = volume
         return (f"images/{split}/{below}" if below else f"images/{split}", self._prefixes[index])
 
-    def below(self, input: int, image: str, volume: str) -> str:  # noqa: A002 - the plan's word for it
+    def below(self, input: int, image: str, volume: str) -> str:  # noqa: A002 - the member's name in the plan
         """Return the destination of an image below the split's folder: `sub/IM5-01.dcm`. Raises as `of` does."""
         folder, _, name = image.rpartition("/")
         return self._start(input, folder, volume) + name
@@ -133,7 +133,7 @@ def _below_first(image_folders: Sequence[str], folder: str) -> str:
 
 
 def file_names(sources: Sequence[Source], operations: Sequence[Operation]) -> list[str]:
-    """Return the images' file names in the output, one an operation."""
+    """Return the images' file names in the output, one for each operation."""
     names = [each.image.rpartition("/")[2] for each in operations]
     if any(source.prefix for source in sources):
         names = [sources[each.input].prefix + name for each, name in zip(operations, names, strict=True)]
@@ -191,7 +191,7 @@ def collisions(pairs: Iterable[tuple[str, str]]) -> list[list[str]]:
 
 
 def folder_clashes(pairs: Iterable[tuple[str, str]]) -> list[str]:
-    """Return the sources whose image or label would need the very name of a folder that another one needs.
+    """Return the sources whose image or label would have the name of a folder that another one needs.
 
     `pairs` are (where it comes from, image path below the split folder); sources are sorted.
     """

@@ -1,8 +1,8 @@
-"""A pool of workers of both kinds: forked processes or threads, as the autoscaler decides while it watches.
+"""A pool of workers of both kinds: forked processes or threads, as the autoscaler decides from their rate.
 
-On a near disk a call is answered in microseconds and the interpreter's lock is what threads would wait for, so batches
-go to processes, or are worked off here where there are none. On a far file system each call waits for a server, and
-threads hide the waiting: as many as raise the rate.
+On a near disk a call takes microseconds, and threads would wait for the interpreter's lock: batches go to processes, or
+are done in this process where there are none. On a far file system each call waits for a server: batches go to threads,
+as many as raise the rate.
 """
 
 import time
@@ -52,7 +52,7 @@ class WorkerPool:
     Args:
         jobs: as many workers as the user asked for; None: as many as the autoscaler finds worth it.
         processes: forked before, perhaps none.
-        progress: is told of every batch.
+        progress: where every batch is reported.
     """
 
     def __init__(self, jobs: int | None, processes: ProcessPool, progress: Progress) -> None:

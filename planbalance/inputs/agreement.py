@@ -61,7 +61,7 @@ def common_keys(inputs: Iterable[Input]) -> dict[str, Any]:
 
 
 def add_what_yamls_say(draft: InputDraft, documents: Iterable[YamlFile]) -> None:
-    """Add class names and further keys, on which the yaml files of an input must agree; note keys that are left out."""
+    """Add class names and further keys, which must agree in all yaml files of an input; report keys left out."""
     by_path = dict(documents)
     for path, data in by_path.items():
         if data.left_out:

@@ -199,7 +199,7 @@ def end_below(root: str, place: str, is_there: Callable[[str], bool] = os.path.i
 def data_folders(root: str) -> list[tuple[str, Split | None]]:
     """Return the folders of images and labels of CVAT's "YOLO 1.1" export, `obj_train_data/` and so on, with splits.
 
-    Their names are those of CVAT's subsets, so that one of another name may stand for no split.
+    Their names are those of CVAT's subsets: where such a name is no split's, the folder has none.
     """
     found = [(name, match[1]) for name in sorted(_names_in(root)) if (match := _DATA_FOLDER.fullmatch(name))]
     folders = ((f"{root.rstrip('/')}/{name}", split_of_word(word)) for name, word in found)

@@ -134,7 +134,7 @@ def locate_splits(yaml: str, data: "DatasetYaml") -> _Located:
 
 
 def _end_here(place: str, folder: str) -> tuple[str, str] | None:
-    """Return where the end of an absolute path of another machine is below a folder, and the beginning left out."""
+    """Return the longest end of another machine's path that is below a folder, and the beginning that is left out."""
     return longest_end_here(_slashes(place), folder) if is_absolute(_slashes(place)) else None
 
 
@@ -194,7 +194,7 @@ def _listed_otherwise(draft: InputDraft) -> Iterator[tuple[str, Split, Split]]:
 def _judge_not_there(yaml: str, draft: InputDraft, not_there: Sequence[_NotThere]) -> None:
     """Refuse absent places, which would be left out unnoticed; an absent `test:` is common in exports: a warning.
 
-    For an audit each is an error: trainers stop, or find nothing to measure on.
+    In an audit each is an error: trainers stop, or have no images to measure on.
     """
     nothing_found = not draft.walked and not draft.listed
     needed = [one for one in not_there if one.split != "test" or nothing_found]
@@ -219,7 +219,7 @@ def _listed_not_there(places: Sequence[_NotThere]) -> str:
 
 
 def _instead(draft: InputDraft, needed: Sequence[_NotThere]) -> str:
-    """Return the question whether another folder is meant: one with that split's name that the yaml does not name."""
+    """Return the question whether the user means a folder of that split's name that the yaml does not name."""
     splits = {one.split for one in needed}
     meant = [one for one in draft.differences if not one.yaml_splits and one.folder_split in splits]
     if not meant:
@@ -257,7 +257,7 @@ def _split_of(
 def _add_text(draft: InputDraft, text: str, splits: Sequence[Split]) -> list[_NotThere]:
     """Add the images that a text list names; an image in the lists of two splits stays in the first.
 
-    Returns what the list is needed for, where none of its images is here.
+    Returns the splits that lack their images, where none of the listed images is on this machine.
     """
     draft.texts.append(text)
     if len(splits) > 1:

@@ -199,7 +199,7 @@ def _image_files(
         repeat(""),
         repeat(object=False),
     )
-    return map(new_image, zip(*columns, strict=False))  # the columns that repeat are endless
+    return map(new_image, zip(*columns, strict=False))  # `repeat` has no end
 
 
 def _note_label(paired: Paired, path: str, read: LabelContent) -> None:

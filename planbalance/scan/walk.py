@@ -169,7 +169,7 @@ def _batches(found: Iterable[Listing], listings: list[Listing], pool: WorkerPool
 
 
 def _add(tree: ScanTree, chunk: _Chunk, facts: FileColumns) -> None:
-    """Add the facts of a chunk to the tree; folders with names of files are left to the next level."""
+    """Add the facts of a chunk to the tree; folders with the names of images or labels are listed at the next level."""
     listing = chunk.listing
     visit = listing.visit
     if facts.faults:
