@@ -50,9 +50,9 @@ if TYPE_CHECKING:
     from planbalance.options.apply import ApplyRequest
     from planbalance.options.audit import ReportRequest, VerifyRequest
     from planbalance.options.plan import PlanRequest, ScanRequest
+    from planbalance.page.unplanned import Shown
     from planbalance.planner import PlanOptions
     from planbalance.relocate import RelocateOutcome
-    from planbalance.report.found import Shown
     from planbalance.tune import Tuned
 
 Inputs = str | InputSpec | Sequence[str | InputSpec]
@@ -631,14 +631,14 @@ def check_report(report: str, dataset: str | None, request: "VerifyRequest") -> 
     folders = [os.path.dirname(place) if os.path.isfile(place) else place for place in places]
     path_safety.refuse_files({"report": os.path.abspath(report)}, folders, what="dataset")
     if report.endswith(".html"):
-        from planbalance.report.page import check_page
+        from planbalance.page.html import check_page
 
         check_page(report, *_audited(dataset, request.plan))
 
 
 def _audited(dataset: str | None, plan: str | None) -> tuple[PlanFile | None, str]:
     """Return what a report shows beside the audit: the dataset's own plan where it has one, and its folder."""
-    from planbalance.report.subject import folder_of, open_subject
+    from planbalance.page.subject import folder_of, open_subject
 
     if dataset is None:
         dataset = open_plan(plan or DEFAULT_PLAN).header.output
@@ -651,12 +651,12 @@ def _audited(dataset: str | None, plan: str | None) -> tuple[PlanFile | None, st
 
 def _write_report(path: str, audit: Audit, plan: PlanFile | None, dataset: str) -> None:
     if path.endswith(".html"):
-        from planbalance.report.page import PageOptions, write_page
+        from planbalance.page.html import PageOptions, write_page
 
         write_page(path, plan, PageOptions(dataset=dataset, audit=audit))
         return
-    from planbalance.report.statement import statement
-    from planbalance.report.verify import verify_document, verify_markdown
+    from planbalance.render.statement import statement
+    from planbalance.render.verify import verify_document, verify_markdown
 
     sentence = statement(audit, dataset=dataset, tool=f"planbalance {tool_version()}")
     with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
@@ -689,8 +689,8 @@ def report(
         PlanError: the plan is refused. InputError: the dataset is refused.
     """
     from planbalance.options.audit import ReportRequest
-    from planbalance.report.page import PageOptions, check_page, write_page
-    from planbalance.report.subject import open_subject
+    from planbalance.page.html import PageOptions, check_page, write_page
+    from planbalance.page.subject import open_subject
 
     request: ReportRequest = made(ReportRequest, options, keywords)
     plan, dataset = open_subject(subject)
@@ -715,7 +715,7 @@ def report(
 def _as_it_is(dataset: str, progress: Progress | None) -> "Shown | None":
     """Return what the page shows of a dataset without a plan; None where its names cannot be read."""
     from planbalance.inputs import resolve_input
-    from planbalance.report.found import as_found
+    from planbalance.page.unplanned import as_found
     from planbalance.scan import scan as scan_inputs
 
     try:

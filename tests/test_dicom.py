@@ -16,8 +16,8 @@ from planbalance.errors import InputError, UsageError
 from planbalance.executor.autoscaler import LIMITS
 from planbalance.grouping import keyed_group
 from planbalance.model import Naming, PlanHeader, Snapshot, Volume
+from planbalance.page.commands import steps
 from planbalance.planner import PlanOptions, group_into_volumes, make_plan
-from planbalance.report.commands import steps
 from tests.builders import LABELS, write
 from tests.planning import snapshot_of, splits_of
 

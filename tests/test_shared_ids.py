@@ -9,7 +9,7 @@ import pytest
 from planbalance import api
 from planbalance.errors import InputError, UsageError
 from planbalance.model import InputSpec, PlanHeader
-from planbalance.report.commands import steps
+from planbalance.page.commands import steps
 from tests.builders import mixed_volumes, write, yolo_tree
 from tests.plans import parts, signed_plan
 

@@ -14,11 +14,11 @@ from planbalance.errors import InputError, PlanbalanceError, PlanError, UsageErr
 from planbalance.grouping import GroupMap, require_known, spelled_otherwise
 from planbalance.model import EXTERNAL_RULES, Naming, PlanHeader
 from planbalance.naming import RULES, says_volumes
+from planbalance.page.commands import steps
 from planbalance.planfile import parse_header
-from planbalance.report.commands import steps
-from planbalance.report.facts import Tally
-from planbalance.report.show import volume_document
-from planbalance.report.slice import Asked, slice_documents
+from planbalance.render.plan_facts import Tally
+from planbalance.render.show import volume_document
+from planbalance.render.slice import Asked, slice_documents
 from planbalance.slicemap import Place, SourceReading, parse_columns, parse_slice_map
 from tests.builders import write, yolo_tree
 from tests.plans import parts, signed

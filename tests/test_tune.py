@@ -18,7 +18,7 @@ from planbalance.errors import InputError, PlanError, UsageError
 from planbalance.executor import autoscaler
 from planbalance.executor.autoscaler import Kind
 from planbalance.model import Silent
-from planbalance.report.tune import tune_text
+from planbalance.render.tune import tune_text
 from planbalance.tune import document_of, latency, rates, tune
 from planbalance.tune.names import file_system
 from planbalance.tune.probes import Probe, probe_all

@@ -9,8 +9,8 @@ from planbalance.api import DEFAULT_PLAN
 from planbalance.cli.options import PATH, command, takes
 from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.options.apply import ApplyRequest
-from planbalance.report.apply import apply_document, apply_text
-from planbalance.report.table import Group
+from planbalance.render.apply import apply_document, apply_text
+from planbalance.render.table import Group
 
 
 @command("apply", example="planbalance apply plan.json --mode symlink")

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from planbalance.report.table import count, size
+from planbalance.render.table import count, size
 
 
 class Bars:

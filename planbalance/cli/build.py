@@ -24,10 +24,10 @@ from planbalance.cli.verify import AUDIT_FAILED
 from planbalance.model import InputSpec
 from planbalance.options.apply import OF_BUILD, ApplyRequest
 from planbalance.options.plan import PlanRequest
-from planbalance.report.apply import apply_document, apply_text, done_text, train_text
-from planbalance.report.plan import plan_text
-from planbalance.report.table import Group, heading, line
-from planbalance.report.verify import verify_document, verify_text
+from planbalance.render.apply import apply_document, apply_text, done_text, train_text
+from planbalance.render.plan import plan_text
+from planbalance.render.table import Group, heading, line
+from planbalance.render.verify import verify_document, verify_text
 
 
 @command(

@@ -7,7 +7,7 @@ import click
 from planbalance import api
 from planbalance.cli.options import PATH, command, option
 from planbalance.cli.terminal import CommandResult, Terminal
-from planbalance.report.moved import clean_text
+from planbalance.render.relocate import clean_text
 
 
 @command("clean", example="planbalance clean /scratch --yes", printing=True)

@@ -8,7 +8,7 @@ from click.shell_completion import get_completion_class
 
 from planbalance.cli.options import command
 from planbalance.cli.terminal import CommandResult
-from planbalance.report.table import lines
+from planbalance.render.table import lines
 
 SHELLS: Final = ("bash", "zsh", "fish")
 _VARIABLE: Final = "_PLANBALANCE_COMPLETE"

@@ -16,7 +16,7 @@ from planbalance.cli.scan import scan
 from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.cli.verify import verify
 from planbalance.errors import UsageError
-from planbalance.report.table import Group, Renderable, heading, line, prose
+from planbalance.render.table import Group, Renderable, heading, line, prose
 
 
 @command("demo", example="planbalance demo")

@@ -5,7 +5,7 @@ import click
 from planbalance import api
 from planbalance.cli.options import PATH, command
 from planbalance.cli.terminal import CommandResult, Terminal
-from planbalance.report.diff import diff_text
+from planbalance.render.diff import diff_text
 
 
 @command(

@@ -8,7 +8,7 @@ import click
 
 from planbalance.cli.terminal import Terminal
 from planbalance.errors import PlanbalanceError
-from planbalance.report.table import line, lines
+from planbalance.render.table import line, lines
 from planbalance.text import error_text
 
 INTERRUPTED: Final = 130

@@ -15,9 +15,9 @@ from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.model import SPLITS, InputSpec
 from planbalance.options.plan import DEFAULT_SEED, PlanRequest
 from planbalance.path_relation import all_guarded
-from planbalance.report.footprint import footprint_of
-from planbalance.report.plan import plan_document, plan_text
-from planbalance.report.table import Group, Renderable, heading, line
+from planbalance.render.footprint import footprint_of
+from planbalance.render.plan import plan_document, plan_text
+from planbalance.render.table import Group, Renderable, heading, line
 
 if TYPE_CHECKING:
     from planbalance.cli.saved import NewSection

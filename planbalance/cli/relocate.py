@@ -8,7 +8,7 @@ import click
 from planbalance import api
 from planbalance.cli.options import OLD_NEW, PATH, command, option
 from planbalance.cli.terminal import CommandResult, Terminal
-from planbalance.report.moved import relocate_text
+from planbalance.render.relocate import relocate_text
 
 
 @command(

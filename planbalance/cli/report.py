@@ -8,7 +8,7 @@ from planbalance import api
 from planbalance.cli.options import PATH, command, option, takes
 from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.options.audit import ReportRequest
-from planbalance.report.table import line, size
+from planbalance.render.table import line, size
 
 
 @command(

@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
-from planbalance.report.table import count, size
+from planbalance.render.table import count, size
 
 SECONDS_VARIABLE: Final = "PLANBALANCE_LOG_SECONDS"
 _SECONDS: Final = 5.0

@@ -9,7 +9,7 @@ from planbalance.cli.options import command, input_specs, inputs_options, takes
 from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.model import InputSpec
 from planbalance.options.plan import ScanRequest
-from planbalance.report.scan import scan_document, scan_text
+from planbalance.render.scan import scan_document, scan_text
 
 
 @command("scan", example="planbalance scan yolo_dataset", printing=True)

@@ -10,11 +10,11 @@ from planbalance.cli.options import PATH, command, offered, option
 from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.errors import PlanbalanceError, UsageError
 from planbalance.planstore import PlanFile
-from planbalance.report.footprint import footprint
-from planbalance.report.plan import plan_document, plan_text
-from planbalance.report.show import volume_document, volume_text, volumes_csv
-from planbalance.report.slice import Asked, slice_documents, slice_text
-from planbalance.report.table import lines
+from planbalance.render.footprint import footprint
+from planbalance.render.plan import plan_document, plan_text
+from planbalance.render.show import volume_document, volume_text, volumes_csv
+from planbalance.render.slice import Asked, slice_documents, slice_text
+from planbalance.render.table import lines
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

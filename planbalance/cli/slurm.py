@@ -8,7 +8,7 @@ from planbalance import api
 from planbalance.cli.options import PATH, command, option, takes
 from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.options.apply import OF_SLURM, ApplyRequest
-from planbalance.report.apply import slurm_document, slurm_text
+from planbalance.render.apply import slurm_document, slurm_text
 
 
 @command(

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, Self, TextIO, cast
 from planbalance.cli.runlog import RunLog
 from planbalance.errors import IncompleteError
 from planbalance.model import Progress, Silent
-from planbalance.report.table import Renderable, line, plain
+from planbalance.render.table import Renderable, line, plain
 from planbalance.text import error_text
 
 if TYPE_CHECKING:

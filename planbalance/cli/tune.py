@@ -5,7 +5,7 @@ import click
 from planbalance import api
 from planbalance.cli.options import PATH, command
 from planbalance.cli.terminal import CommandResult, Terminal
-from planbalance.report.tune import tune_text
+from planbalance.render.tune import tune_text
 from planbalance.tune import document_of
 
 

@@ -6,8 +6,8 @@ from planbalance import api
 from planbalance.cli.options import PATH, command, takes
 from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.options.audit import VerifyRequest
-from planbalance.report.table import prose
-from planbalance.report.verify import verify_document, verify_text
+from planbalance.render.table import prose
+from planbalance.render.verify import verify_document, verify_text
 
 AUDIT_FAILED = 6
 

@@ -12,10 +12,10 @@ from planbalance.audit import VerifyOptions, verify
 from planbalance.errors import InputError
 from planbalance.model import Audit
 from planbalance.modes import Mode
+from planbalance.page.unplanned import as_found
 from planbalance.relocate import relocate
-from planbalance.report.found import as_found
-from planbalance.report.scan import scan_document, scan_text
-from planbalance.report.verify import verify_document, verify_text
+from planbalance.render.scan import scan_document, scan_text
+from planbalance.render.verify import verify_document, verify_text
 from tests.audit.built import real_pictures
 from tests.builders import mixed_volumes, write, yolo_tree
 from tests.cli.command import run

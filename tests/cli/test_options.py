@@ -15,7 +15,7 @@ from planbalance.cli.terminal import CommandResult
 from planbalance.options.apply import OF_BUILD, OF_SLURM, ApplyRequest
 from planbalance.options.audit import ReportRequest, VerifyRequest
 from planbalance.options.plan import PlanRequest, ScanRequest
-from planbalance.report.table import line
+from planbalance.render.table import line
 
 REQUESTS = (ScanRequest, PlanRequest, ApplyRequest, VerifyRequest, ReportRequest)
 

@@ -59,7 +59,7 @@ def test_what_is_registered_for_the_end_is_done_then(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "unread"),
     [
-        (["--help"], {*UNNEEDED, "orjson", "planbalance.api", "planbalance.cli.plan", "planbalance.report.apply"}),
+        (["--help"], {*UNNEEDED, "orjson", "planbalance.api", "planbalance.cli.plan", "planbalance.render.apply"}),
         (["--version"], {"rich", "yaml", "anyio", "asyncio", "orjson", "planbalance.api", "planbalance.fs"}),
         (["apply", "--help"], {*LATER, "decimal", "planbalance.inputs", "planbalance.naming", "planbalance.engine"}),
         (["plan", "in", "--output", "out", "--quiet"], {"rich", "PIL"}),
@@ -75,7 +75,7 @@ def test_what_is_registered_for_the_end_is_done_then(tmp_path: Path) -> None:
         ),
         (
             ["verify", "--json"],
-            {"rich", "numpy", "planbalance.planner", "planbalance.engine", "planbalance.report.page"},
+            {"rich", "numpy", "planbalance.planner", "planbalance.engine", "planbalance.page.html"},
         ),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",

@@ -64,7 +64,7 @@ class TestBuilt:
         }
         assert {name for name in names if ".dist-info/" not in name} == ours
         assert any(name.endswith("/licenses/LICENSE") for name in names)
-        assert {"planbalance/py.typed", "planbalance/report/templates/page.html"} <= names
+        assert {"planbalance/py.typed", "planbalance/page/templates/page.html"} <= names
 
     def test_the_sdist_holds_what_is_needed_to_test_it(self, dist: Path) -> None:
         (sdist,) = dist.glob("*.tar.gz")

@@ -1,0 +1,1 @@
+"""The page to review a plan or a dataset: one HTML file that opens without a network."""

@@ -1,0 +1,197 @@
+"""The command lines that repeat what a page shows, quoted for a shell, with no path or option left out."""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from planbalance.model import EXTERNAL_RULES, PlanHeader, Source
+from planbalance.page.subject import HowBuilt, how_built
+from planbalance.path_relation import guarded
+from planbalance.planfile import grouped_by
+
+
+class Step(NamedTuple):
+    """One command with what it does, and what the page cannot know of it."""
+
+    title: str
+    command: str
+    note: str = ""
+
+
+# Parameters that are options of the same name, with their defaults, which are left out.
+_PLAIN: Final = {
+    "split_method": "optimal",
+    "sampling": "random",
+    "gap": 0,
+    "missing_label": None,
+    "invalid_label": "error",
+    "layout": "keep",
+}
+
+
+def steps(header: PlanHeader, plan_path: str, dataset: str | None = None) -> tuple[Step, ...]:
+    """Return the commands that make the plan again, look at it, build it and audit it.
+
+    Args:
+        header: of the plan.
+        plan_path: where it lies; "" where it lies nowhere.
+        dataset: the dataset that was built from it, or None where it is not built yet.
+    """
+    path = plan_path or "plan.json"
+    return (
+        Step("Make the same plan", _line(["plan", *_plan_words(header)]), _plan_note(header)),
+        Step("Look at it", _line(["show", path])),
+        Step("Build it", _line(["apply", path]))
+        if dataset is None
+        else Step("Build it once more, beside this one", _line(_apply_words(path, dataset, how_built(dataset)))),
+        Step("Audit what was built", _line(["verify", dataset or header.output])),
+        Step("Make this page again", _line(["report", dataset or path, "--html", "report.html"])),
+    )
+
+
+def audit_steps(dataset: str) -> tuple[Step, ...]:
+    """Return the commands that repeat the page of a dataset that another tool built."""
+    return (
+        Step("Audit it", _line(["verify", dataset])),
+        Step("Make this page again", _line(["report", dataset, "--html", "report.html"])),
+    )
+
+
+def _apply_words(path: str, dataset: str, how: HowBuilt) -> list[str]:
+    labels = [] if how.labels == "copy" or how.mode == "list" else ["--labels", how.labels]
+    return ["apply", path, "--mode", how.mode, *labels, "--output", f"{dataset.rstrip('/')}-again"]
+
+
+_WIDE: Final = 88
+_CONTINUED: Final = " \\\n    "
+
+
+def _line(words: Sequence[str]) -> str:
+    """Return a command line; a long one is continued before each option, as a shell reads it too."""
+    line = shlex.join(["planbalance", *words])
+    if len(line) <= _WIDE:
+        return line
+    broken = (f"{_CONTINUED if word.startswith('--') else ' '}{shlex.quote(word)}" for word in words)
+    return "planbalance" + "".join(broken)
+
+
+def _plan_words(header: PlanHeader) -> Iterator[str]:
+    parameters = header.parameters
+    for root, source in zip(header.inputs, header.sources, strict=True):
+        yield from _input_words(root, source)
+    yield from ("--output", _output(header))
+    yield from _ratios(parameters)
+    yield from _seeds(parameters)
+    yield from _naming(header)
+    yield from _slice_map_columns(parameters)
+    yield from _sampling(parameters)
+    yield from _plain_options(parameters)
+    yield from _lists(parameters, header.names or ())
+
+
+def _input_words(root: str, source: Source) -> Iterator[str]:
+    if len(source.guarded) == 2:  # image folder and label folder
+        for option, path in zip(("--images", "--labels"), guarded(root, source), strict=False):
+            yield from (option, path)
+    elif source.prefix:
+        yield from ("--input", f"{source.prefix[:-1]}={root}")
+    else:
+        yield root
+
+
+def _output(header: PlanHeader) -> str:
+    fold = header.parameters.get("fold")
+    return header.output.rpartition("/")[0] if isinstance(fold, Mapping) else header.output
+
+
+def _ratios(parameters: Mapping[str, Any]) -> Iterator[str]:
+    for split in ("train", "val", "test"):
+        ratio = parameters.get(f"{split}_ratio")
+        if isinstance(ratio, str):
+            yield from (f"--{split}-ratio", ratio)
+
+
+def _seeds(parameters: Mapping[str, Any]) -> Iterator[str]:
+    split, sample = parameters.get("split_seed"), parameters.get("sample_seed")
+    if split == sample and split is not None:
+        yield from ("--seed", str(split))
+    else:
+        for name, seed in (("--split-seed", split), ("--sample-seed", sample)):
+            if seed is not None:
+                yield from (name, str(seed))
+
+
+def _naming(header: PlanHeader) -> Iterator[str]:
+    """Yield the rule that was found rather than `auto`, which might find another one."""
+    if header.naming.get("rule") == "dicom":
+        yield from ("--volume-from", "dicom:SeriesInstanceUID")
+    if header.naming.get("rule") in EXTERNAL_RULES:
+        return
+    pattern = header.naming.get("pattern") if header.naming.get("rule") == "regex" else header.naming.get("rule")
+    if isinstance(pattern, str):
+        yield from ("--volume-pattern", pattern)
+
+
+def _sampling(parameters: Mapping[str, Any]) -> Iterator[str]:
+    negatives = parameters.get("negatives_per_positive", "1")
+    if negatives != "1":
+        yield from ("--negatives-per-positive", "all" if negatives is None else str(negatives))
+
+
+def _plain_options(parameters: Mapping[str, Any]) -> Iterator[str]:
+    for name, default in _PLAIN.items():
+        value = parameters.get(name, default)
+        if value != default:
+            yield from (f"--{name.replace('_', '-')}", str(value))
+    if parameters.get("hash_images") is True:
+        yield "--hash-images"
+    if isinstance(parameters.get("shared_ids"), str):
+        yield from ("--shared-ids", parameters["shared_ids"])
+
+
+def _lists(parameters: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
+    for class_id in map(str, _listed(parameters.get("positive_classes"))):
+        yield from ("--positive-class", f"id:{class_id}" if class_id in names else class_id)
+    kept = _listed(parameters.get("keep_split"))
+    if kept:
+        yield from ("--keep-split", ",".join(map(str, kept)))
+    exclude = parameters.get("exclude")
+    for entry in _listed(exclude.get("entries") if isinstance(exclude, Mapping) else None):
+        yield from ("--exclude", str(entry))
+    for column in _listed(parameters.get("stratify")):
+        yield from ("--stratify", str(column))
+    fold = parameters.get("fold")
+    if isinstance(fold, Mapping):
+        yield from ("--folds", str(fold.get("of")))
+
+
+def _slice_map_columns(parameters: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the columns of the slice map, where a heading is not the name of its role."""
+    told = parameters.get("slice_map")
+    columns = told.get("columns") if isinstance(told, Mapping) else None
+    if isinstance(columns, Mapping) and any(role != heading for role, heading in columns.items()):
+        yield from ("--slice-map-columns", ",".join(f"{role}={heading}" for role, heading in columns.items()))
+
+
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _plan_note(header: PlanHeader) -> str:
+    """Name the files that went into the plan whose paths the plan does not hold."""
+    parameters = header.parameters
+    by, keep = grouped_by(header), parameters.get("always_keep")
+    lacking = [
+        (
+            "INPUT (where it was a yaml)",
+            any(source.guarded != ("",) for source in header.sources) and bool(header.names),
+        ),
+        ("--group-map", by == "map"),
+        ("--group-from", by == "dicom"),
+        ("--slice-map", header.naming.get("rule") == "slice-map"),
+        ("--split-map", parameters.get("split_map") is not None),
+        ("--always-keep", isinstance(keep, Mapping) and bool(keep.get("entries"))),
+        ("--extend", parameters.get("extend") is not None),
+    ]
+    named = [name for name, used in lacking if used]
+    return f"Add the files that were given with {', '.join(named)}: a plan does not hold their paths." if named else ""

@@ -1,0 +1,341 @@
+"""The page to review: one HTML file that opens offline, of a plan (before) or of a dataset (after).
+
+Everything is in the file: style, script, volumes as compact JSON, pictures as data URIs. Its own policy forbids every
+request to the network and every script but its own, so that a class name or volume id is shown as text, whatever it
+holds.
+"""
+
+import base64
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from planbalance import fs, path_safety, tool_version
+from planbalance.errors import UsageError
+from planbalance.model import Audit, PlannedVolume, Progress, Silent
+from planbalance.modes import MODE_TABLE
+from planbalance.page import plots
+from planbalance.page.audit_section import audited
+from planbalance.page.boxes import BoxFacts, box_facts
+from planbalance.page.commands import audit_steps, steps
+from planbalance.page.samples import Places, count_all_boxes, draw_samples
+from planbalance.page.subject import how_built
+from planbalance.page.svg import matplotlib
+from planbalance.page.unplanned import Shown
+from planbalance.path_relation import all_guarded
+from planbalance.render import plan_facts
+from planbalance.render.footprint import Footprint, footprint
+from planbalance.render.naming import reading_of_audit, reading_of_header, slices_text, unit_text
+from planbalance.render.table import plain, size
+from planbalance.text import counted, error_text, texts_of
+
+
+@dataclass(frozen=True, slots=True)
+class PageOptions:
+    """What the page shall show.
+
+    Attributes:
+        dataset: absolute path of the dataset built from the plan, or None for a plan alone.
+        audit: its audit, where one was run.
+        samples: positive slices of each split to draw with their boxes; a negative one comes with them. 0: none.
+        as_found: another tool built the dataset: there are no targets, and apply has nothing to do.
+    """
+
+    dataset: str | None = None
+    audit: Audit | None = None
+    samples: int = 4
+    as_found: bool = False
+
+
+class Written(NamedTuple):
+    """A page that was written: where, and how large."""
+
+    path: str
+    bytes: int
+
+
+class ModeRow(NamedTuple):
+    """What `apply --mode` would do: new files, links among the names, and the file system's need."""
+
+    mode: str
+    does: str
+    files: int
+    links: int
+    bytes: int
+    inodes: int
+
+
+def write_page(
+    path: str, plan: Shown | None, options: PageOptions | None = None, progress: Progress | None = None
+) -> Written:
+    """Write the page in one step, so that the file is always the whole old page or the whole new one.
+
+    Args:
+        path: of the HTML file.
+        plan: what it shows; None: only the audit of `options`, of a dataset that has no plan.
+        options: beside the plan.
+        progress: where reading labels and pictures is reported to.
+
+    Raises:
+        UsageError: the file lies in an input or in the dataset, cannot be written, or jinja2 or matplotlib is not
+            installed.
+        PlanError: the plan is damaged or does not add up.
+    """
+    options = options or PageOptions()
+    path = os.path.abspath(path)
+    check_page(path, plan, options.dataset)
+    data = render(plan, options, progress or Silent())
+    try:
+        fs.write_path(path, (data,))
+    except OSError as error:
+        raise UsageError(
+            f"The page cannot be written to {path}: {error_text(error)}.",
+            kind="report-not-written",
+            hint="Choose another file; its folder must exist.",
+            paths=[path],
+        ) from error
+    return Written(path, len(data))
+
+
+def check_page(path: str, plan: Shown | None, dataset: str | None) -> None:
+    """Check, before long work, that a page can be made and that its file is in no input and in no dataset.
+
+    Raises:
+        UsageError: jinja2 or matplotlib is not installed; the file cannot be written, or lies in an input or dataset.
+    """
+    path = os.path.abspath(path)
+    _jinja2()
+    matplotlib()
+    if not os.path.isdir(os.path.dirname(path)) or os.path.isdir(path):
+        raise UsageError(
+            f"The page cannot be written to {path}: "
+            + ("it is a folder." if os.path.isdir(path) else "its folder does not exist."),
+            kind="report-not-written",
+            hint="Give a file name in a folder that exists.",
+            paths=[path],
+        )
+    outputs = [folder for folder in (dataset, plan.header.output if plan is not None else None) if folder]
+    # The file itself may be a link; what counts is where its name is.
+    page = {"page": f"{os.path.realpath(os.path.dirname(path))}/{os.path.basename(path)}"}
+    if plan is not None:
+        path_safety.refuse_files(page, all_guarded(plan.header.inputs, plan.header.sources))
+    path_safety.refuse_files(page, outputs, what="dataset")
+
+
+# ---- rendering ------------------------------------------------------------------------------------------------------
+
+
+def render(plan: Shown | None, options: PageOptions, progress: Progress) -> bytes:
+    """Return the page's bytes: the same for the same plan, files and audit; no clock, no host.
+
+    Raises:
+        UsageError: jinja2 or matplotlib is not installed. PlanError: the plan is damaged or does not add up.
+    """
+    template = _environment().get_template("page.html")
+    style, script = _asset("page.css"), _asset("page.js")
+    version = tool_version()
+    context: dict[str, Any] = {
+        "style": style,
+        "script": script,
+        "policy": (
+            f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+            "base-uri 'none'; form-action 'none'"
+        ),
+        "version": version,
+        "dataset": options.dataset,
+        "audit": None
+        if options.audit is None
+        else audited(options.audit, options.dataset, f"planbalance {version}", progress),
+        "plan": None,
+        "as_found": options.as_found,
+        "warnings": (),
+        "steps": () if options.dataset is None else audit_steps(options.dataset),
+    }
+    if plan is not None:
+        context |= _plan_context(plan, options, progress)
+    context["reading"] = _reading(plan, options.audit)
+    return str(template.render(context)).encode("utf-8", "backslashreplace")
+
+
+def _reading(plan: Shown | None, audit: Audit | None) -> dict[str, Any] | None:
+    """Return how names are read, for the top of the page: as the plan says, else as the audit found."""
+    if plan is not None:
+        document, when = reading_of_header(plan.header), " (before undersampling)" if plan.header.statistics else ""
+    elif audit is not None and audit.naming is not None:
+        document, when = reading_of_audit(audit), ""
+    else:
+        return None
+    naming = document["naming"]
+    return {
+        **{key: texts_of(naming, key) for key in ("examples", "notes", "warnings")},
+        "rule": naming.get("rule"),
+        "pattern": naming.get("pattern"),
+        "unit": unit_text(document),
+        "volumes": "" if document["slices_per_volume"] is None else slices_text(document, when=when),
+    }
+
+
+def _jinja2() -> Any:  # noqa: ANN401 - jinja2 is an extra
+    try:
+        import jinja2  # noqa: PLC0415 - an extra: only pages need it
+    except ImportError:
+        raise UsageError(
+            "The page needs jinja2, which is not installed.",
+            kind="extra-missing",
+            hint="pip install 'planbalance[report]'",
+        ) from None
+    return jinja2
+
+
+@cache
+def _environment() -> Any:  # noqa: ANN401 - jinja2 is an extra
+    """Return the template's environment, made once in a process: that is a sixth of the time of a small page."""
+    jinja2 = _jinja2()
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("planbalance.page"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "count": "{:,}".format,
+        "things": counted,
+        "bytes": size,
+        "plain": plain,
+        "percent": percent,
+        "signed": "{:+,}".format,
+    }
+    return environment
+
+
+def percent(part: int, whole: int) -> str:
+    """Return a share such as `19.4 %`, with a space that does not break; `–` of nothing."""
+    return f"{100 * part / whole:.1f}\u00a0%" if whole else "–"
+
+
+def _asset(name: str) -> str:
+    return (files("planbalance.page") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """Return a hash source of Content Security Policy Level 3, 6.6.2.2."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"
+
+
+def embedded_json(value: object) -> str:
+    """Return JSON that can stand in a `script` element: no `<`, so neither `</script` nor `<!--`."""
+    return orjson.dumps(value).decode().replace("<", "\\u003c")
+
+
+# ---- the plan -------------------------------------------------------------------------------------------------------
+
+
+def _plan_context(plan: Shown, options: PageOptions, progress: Progress) -> dict[str, Any]:
+    header = plan.header
+    tally = plan_facts.Tally(header, options.samples)
+    needs = footprint(header, tally.watching(plan.operations()))
+    places = Places(header, None if options.as_found else options.dataset)
+    splits = plan_facts.split_facts(header, tally)
+    boxes = box_facts(header.names, count_all_boxes(plan, tally.labelled, places, progress))
+    return {
+        "plan": header,
+        "plan_path": plan.path,
+        "splits": splits,
+        "total": _total(splits, header.volumes),
+        "shared": plan_facts.in_several_splits((volume.id, volume.split) for volume in header.volumes),
+        "shared_groups": plan_facts.in_several_splits((volume.group, volume.split) for volume in header.volumes),
+        "distance": plan_facts.distance(header),
+        "grouped": plan_facts.is_grouped(header),
+        "volumes_json": embedded_json(plan_facts.volume_rows(tally) | {"found": options.as_found}),
+        "labels_from": "the dataset" if options.as_found else places.of,
+        **_drawn(splits, header.volumes, boxes, as_found=options.as_found),
+        "samples": draw_samples(tally.picked(), places, header.names, progress),
+        "modes": _modes(needs, sum(volume.kept for volume in header.volumes)),
+        "warnings": header.warnings,
+        "built_mode": "" if options.dataset is None else how_built(options.dataset).mode,
+    } | ({} if options.as_found else {"steps": steps(header, plan.path, options.dataset)})
+
+
+# ---- plots ----------------------------------------------------------------------------------------------------------
+
+_UNITS: Final = {
+    "slices": plots.PlotUnit("volume", "volumes", "slices per volume", "slices"),
+    "positives": plots.PlotUnit(
+        "volume", "volumes", "positive slices per positive volume", "positive slices", role="positive"
+    ),
+    "sizes": plots.PlotUnit("box", "boxes", "box sizes", "% of the image", role="positive", tenths=True),
+}
+
+
+def _drawn(
+    splits: Sequence[plan_facts.SplitFacts], volumes: Sequence[PlannedVolume], boxes: BoxFacts, *, as_found: bool
+) -> dict[str, Any]:
+    """Return the plots with what they show, for the tables beside them."""
+    shown = {
+        "slices": plan_facts.slices_per_volume(volumes),
+        "positives": plan_facts.positives_per_volume(volumes),
+        "sizes": boxes.sizes,
+    }
+    drawn = {name: plots.distribution(found, _UNITS[name]) for name, found in shown.items() if found is not None}
+    drawn["balance"] = plots.balance(list(_balance_rows(splits, as_found=as_found)))
+    if boxes.rows:
+        drawn["classes"] = plots.classes(boxes)
+    return {
+        "boxes": boxes,
+        "slices_per_volume": shown["slices"],
+        "positives_per_volume": shown["positives"],
+        "units": _UNITS,
+        "drawn": drawn,
+    }
+
+
+def _balance_rows(splits: Iterable[plan_facts.SplitFacts], *, as_found: bool) -> Iterator[plots.BalanceRow]:
+    for one in splits:
+        if one.dropped:
+            yield plots.BalanceRow(one.split, "before", one.positives, one.negatives, 0)
+            yield plots.BalanceRow(one.split, "after", one.kept_positives, one.kept_negatives, one.dropped)
+        elif one.slices:
+            note = "" if as_found else "all kept" if one.split == "train" else "natural balance"
+            yield plots.BalanceRow(one.split, note, one.positives, one.negatives, 0)
+
+
+def _modes(needs: Mapping[str, Footprint], slices: int) -> tuple[ModeRow, ...]:
+    rows = []
+    for mode, traits in MODE_TABLE.items():
+        if (need := needs.get(mode)) is None:
+            continue
+        links = slices if traits.link else 0
+        rows.append(ModeRow(mode, traits.summary, need.files - links, links, need.bytes, need.inodes))
+    return tuple(rows)
+
+
+class Total(NamedTuple):
+    """All splits together."""
+
+    volumes: int
+    positive_volumes: int
+    groups: int
+    slices: int
+    positives: int
+    kept: int
+    kept_positives: int
+
+
+def _total(splits: Sequence[plan_facts.SplitFacts], volumes: Sequence[PlannedVolume]) -> Total:
+    """Return the sums; a volume in two splits is one volume."""
+    return Total(
+        volumes=len({volume.id for volume in volumes}),
+        positive_volumes=len({volume.id for volume in volumes if volume.positives}),
+        groups=len({volume.group for volume in volumes}),
+        slices=sum(split.slices for split in splits),
+        positives=sum(split.positives for split in splits),
+        kept=sum(split.kept for split in splits),
+        kept_positives=sum(split.kept_positives for split in splits),
+    )

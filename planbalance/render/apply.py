@@ -1,0 +1,111 @@
+"""What `apply` prints: files placed, speed, commands that train; and `slurm`, whose files run it on many nodes."""
+
+import shlex
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from planbalance.model import Outcome
+from planbalance.render.table import Group, Renderable, count, heading, item, line, prose, size
+
+
+def apply_document(outcome: Outcome) -> dict[str, Any]:
+    """Return what an apply did, with the keys of docs/reference/json.md."""
+    return {
+        "output": outcome.output,
+        "mode": outcome.mode,
+        "files": outcome.files,
+        "bytes": outcome.bytes,
+        "seconds": round(outcome.seconds, 3),
+        "resumed": outcome.resumed,
+        "published": outcome.published,
+        "train_commands": dict(outcome.train_commands),
+        "warnings": list(outcome.warnings),
+    }
+
+
+def apply_text(document: Mapping[str, Any], *, dry_run: bool = False) -> Renderable:
+    """Return it for a person, ending with the commands that come next."""
+    if dry_run:
+        return Group(*_dry(document), *warnings_text(document["warnings"]))
+    return Group(done_text(document), *_verify(document), train_text(document))
+
+
+def done_text(document: Mapping[str, Any]) -> Renderable:
+    """Return what was done, without what comes next."""
+    return Group(*_done(document), *warnings_text(document["warnings"]))
+
+
+def train_text(document: Mapping[str, Any]) -> Renderable:
+    """Return the training commands of a dataset that is published."""
+    return Group(*_train(document))
+
+
+def _dry(document: Mapping[str, Any]) -> Iterable[Renderable]:
+    yield prose(
+        "Dry run: nothing was written; the plan is not stale, there is permission, and there is room, by an estimate "
+        "that does not include quotas."
+    )
+    content = f", {size(document['bytes'])} copied" if document["bytes"] else ""
+    yield prose(f"The dataset would be built ({document['mode']}): {count(document['files'])} files{content}, in")
+    yield line("  ", document["output"])
+
+
+def _done(document: Mapping[str, Any]) -> Iterable[Renderable]:
+    if not document["published"]:
+        yield prose(
+            "This part is done. Nothing is published until all parts are, and `--finish` has put them together."
+        )
+    else:
+        yield line(("Built ", "bold green"), document["output"])
+    copied = f", {size(document['bytes'])} copied" if document["bytes"] else ""
+    again = f", {count(document['resumed'])} of them by an earlier run" if document["resumed"] else ""
+    rate = document["files"] / document["seconds"] if document["seconds"] else 0
+    speed = f" ({count(round(rate))}/s)" if rate and not document["resumed"] else ""
+    yield prose(
+        f"  {count(document['files'])} files ({document['mode']}){copied} in {document['seconds']:.1f} s{speed}{again}"
+    )
+
+
+def warnings_text(warnings: Iterable[str]) -> Iterable[Renderable]:
+    """Yield the warnings under their heading, nothing where there are none."""
+    listed = list(warnings)
+    if listed:
+        yield heading("Warnings")
+        yield from (item("!", warning, style="yellow") for warning in listed)
+
+
+def _verify(document: Mapping[str, Any]) -> Iterable[Renderable]:
+    if document["published"]:
+        yield heading("Verify")
+        yield line(f"planbalance verify {shlex.quote(document['output'])}")
+
+
+def _train(document: Mapping[str, Any]) -> Iterable[Renderable]:
+    if not document["published"]:
+        return
+    for name, title in (("yolov5", "Train with YOLOv5"), ("ultralytics", "Train with Ultralytics")):
+        command = document["train_commands"].get(name)
+        if command:
+            yield heading(title)
+            yield line(command)
+
+
+# ---- slurm ----------------------------------------------------------------------------------------------------------
+
+
+def slurm_document(files: Mapping[str, str], *, nodes: int, folder: str, submit: str) -> dict[str, Any]:
+    """Return the batch files (array and finish) with what submits them."""
+    return {"nodes": nodes, "folder": folder, **files, "submit": submit}
+
+
+def slurm_text(document: Mapping[str, Any]) -> Renderable:
+    """Return it for a person."""
+    return Group(*_written(document))
+
+
+def _written(document: Mapping[str, Any]) -> Iterable[Renderable]:
+    yield line(f"Wrote {document['array']} ({document['nodes']} shards) and {document['finish']} to")
+    yield line("  ", document["folder"])
+    yield prose("Read them, fill in what your cluster wants to know (time, partition, account), then submit both:")
+    yield heading("Submit")
+    yield line(document["submit"])

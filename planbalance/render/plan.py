@@ -1,0 +1,276 @@
+"""What `plan` prints: the statistics of Step 3 of the guide, what apply would do, and that nothing was touched."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from planbalance.model import SPLITS, ClassCount, PlanHeader
+from planbalance.render.apply import warnings_text
+from planbalance.render.class_labels import Words, words_of_plan
+from planbalance.render.footprint import Footprint
+from planbalance.render.naming import reading_of_header, reading_text, warnings_at_the_end
+from planbalance.render.table import Grid, Group, Renderable, count, heading, line, prose, share, size
+from planbalance.text import counted, texts_of
+
+_KEYS: Final = ("digest", "split_digest", "names", "statistics", "volume_statistics", "targets")
+_CLASSES_SHOWN: Final = 40
+_NO_BOX: Final = "none"
+
+
+def plan_document(
+    header: PlanHeader,
+    needs: Mapping[str, Footprint],
+    *,
+    plan_file: str | None,
+    replaced: str = "",
+    warnings: Sequence[str] | None = None,
+    classes: Sequence[ClassCount] = (),
+) -> dict[str, Any]:
+    """Return the plan's outcome with the keys of docs/reference/json.md, and what it would take on the disk.
+
+    Args:
+        header: the plan's.
+        needs: of the file system, by mode.
+        plan_file: where the plan lies; None where it was not saved.
+        replaced: digest of another plan that lay there.
+        warnings: the plan's own and others; None: the plan's own.
+        classes: what the splits hold of each class, where the plan was made just now. A plan file only has how many
+            boxes of each class there were before undersampling.
+    """
+    kept = Counter(volume.split for volume in header.volumes if volume.kept)
+    return {
+        **reading_of_header(header),
+        "plan_file": plan_file,
+        **{key: getattr(header, key) for key in _KEYS},
+        "kept_volumes": {split: kept[split] for split in SPLITS},
+        "classes": _class_rows(header.names, classes),
+        "warnings": list(header.warnings if warnings is None else warnings),
+        "inputs": list(header.inputs),
+        "output": header.output,
+        "parameters": header.parameters,
+        "replaced": replaced or None,
+        "modes": {mode: need._asdict() for mode, need in needs.items()},
+    }
+
+
+def _class_rows(names: Sequence[str] | None, classes: Iterable[ClassCount]) -> list[dict[str, Any]]:
+    return [
+        {
+            "class": one.id,
+            "name": names[one.id] if names is not None and one.id < len(names) else None,
+            **{
+                split: {"boxes": one.boxes[index], "slices": one.slices[index], "units": one.units[index]}
+                for index, split in enumerate(SPLITS)
+            },
+        }
+        for one in classes
+    ]
+
+
+def plan_text(document: Mapping[str, Any], *, commands: Sequence[str] = ()) -> Renderable:
+    """Return the plan for a person; `commands` that show and build it come last, if there are any."""
+    return Group(*_text(document, commands))
+
+
+def _text(document: Mapping[str, Any], commands: Sequence[str]) -> Iterable[Renderable]:
+    words = words_of_plan(document["names"], document["statistics"])
+    yield from reading_text(document, when=" (before undersampling)")
+    yield from _where(document)
+    yield from _pooled(document, words)
+    yield from _volumes(document, words)
+    yield from _before(document["statistics"], words)
+    yield from _undersampling(document, words)
+    yield from _final(document["statistics"], words)
+    yield from _classes(document)
+    yield from _reduction(document["statistics"], words)
+    yield from _disk(document["modes"])
+    yield from warnings_text(document["warnings"])
+    yield from _digests(document)
+    yield from warnings_at_the_end(texts_of(document["naming"], "warnings"))
+    if commands:
+        yield line()
+        yield _sum(document, words)
+        yield prose("Nothing was touched but the plan file. To look at it as a page, and to build it:")
+        yield from (line("  ", command) for command in commands)
+
+
+def _sum(document: Mapping[str, Any], words: Words) -> Renderable:
+    """Return the plan in one sentence, the last one before the commands that build it."""
+    before, after = document["statistics"]["before"], document["statistics"]["splits"]
+    kept = ", ".join(f"{count(after[split]['total'])} {split}" for split in SPLITS)
+    left_out = sum(before[split]["total"] - after[split]["total"] for split in SPLITS)
+    rest = f"; {count(left_out)} {words.negative} slices of train left out" if left_out else ""
+    whole = "No volume and no patient" if document["unit"] == "patient" else "No volume"
+    return prose(("Plan: ", "bold"), f"{kept} slices{rest}. {whole} is in two splits.")
+
+
+def _where(document: Mapping[str, Any]) -> Iterable[Renderable]:
+    for root in document["inputs"]:
+        yield line(("Input   ", "dim"), root)
+    yield line(("Output  ", "dim"), document["output"])
+
+
+def _pooled(document: Mapping[str, Any], words: Words) -> Iterable[Renderable]:
+    before, volumes = document["statistics"]["before"], document["volume_statistics"]
+    yield heading("Pooled totals")
+    grid = Grid(["", "volumes", "slices"])
+    for name, key in ((f"with {words.in_volumes}", "positive"), (f"without {words.in_volumes}", "negative")):
+        grid.add(f"volumes {name}", count(sum(volumes[split][key] for split in SPLITS)), "")
+    for name, key in ((words.positive, "positive"), (words.negative, "negative")):
+        grid.add(f"{name} slices", "", count(sum(before[split][key] for split in SPLITS)))
+    grid.add("all", count(volumes["total_volumes"]), count(sum(before[split]["total"] for split in SPLITS)))
+    yield grid
+
+
+def _volumes(document: Mapping[str, Any], words: Words) -> Iterable[Renderable]:
+    volumes = document["volume_statistics"]
+    parameters = document["parameters"]
+    ratios = "/".join(str(parameters.get(f"{split}_ratio") or "-") for split in SPLITS)
+    yield heading(f"Split of volumes ({ratios}; no volume is in two splits)")
+    grid = Grid(["", f"with {words.in_volumes}", "without", "all"])
+    for split in SPLITS:
+        grid.add(
+            split, *map(count, (volumes[split]["positive"], volumes[split]["negative"], volumes[f"{split}_volumes"]))
+        )
+    sums = [sum(volumes[split][key] for split in SPLITS) for key in ("positive", "negative")]
+    yield grid.add("all", *map(count, (*sums, volumes["total_volumes"])))
+    yield prose("  " + _counted(document))
+    targets = document["targets"]
+    if targets.get("exact"):
+        yield prose("  Every slice target is met exactly.")
+    elif "distance" in targets:
+        yield prose(f"  The slice targets are missed by {count(targets['distance'])} slices in all.")
+
+
+def _counted(document: Mapping[str, Any]) -> str:
+    """Return a sentence on whether the counts include volumes of which undersampling keeps no slice."""
+    volumes, kept = document["volume_statistics"], document["kept_volumes"]
+    emptied = [(volumes[f"{split}_volumes"] - kept[split], split) for split in SPLITS]
+    told = [f"{counted(number, 'volume')} of {split}" for number, split in emptied if number]
+    if not told:
+        return "Undersampling keeps at least one slice of every volume."
+    return f"These numbers include {' and '.join(told)} of which undersampling keeps no slice."
+
+
+def _slices(counts: Mapping[str, Mapping[str, int]], words: Words) -> Grid:
+    grid = Grid(["", words.positive, words.negative, "all", f"{words.positive} share"])
+    for split in SPLITS:
+        grid.add(split, *_cells(counts[split]))
+    sums = {key: sum(counts[split][key] for split in SPLITS) for key in ("positive", "negative", "total")}
+    return grid.add("all", *_cells(sums))
+
+
+def _cells(counts: Mapping[str, int]) -> list[str]:
+    numbers = [count(counts[key]) for key in ("positive", "negative", "total")]
+    return [*numbers, share(counts["positive"], counts["total"])]
+
+
+def _before(statistics: Mapping[str, Any], words: Words) -> Iterable[Renderable]:
+    yield heading("Slices of these volumes, before undersampling")
+    yield _slices(statistics["before"], words)
+
+
+def _undersampling(document: Mapping[str, Any], words: Words) -> Iterable[Renderable]:
+    statistics = document["statistics"]
+    before, after = statistics["before"]["train"], statistics["splits"]["train"]
+    wanted = document["parameters"].get("negatives_per_positive")
+    plural = "slice" if wanted == "1" else "slices"
+    goal = (
+        "all negatives kept"
+        if wanted is None
+        else f"{wanted} {words.negative} {plural} for each {words.positive} slice"
+    )
+    yield heading(f"Undersampling of train ({goal})")
+    grid = Grid(["", "before", "after", "removed"])
+    for name, key in ((words.positive, "positive"), (words.negative, "negative")):
+        grid.add(f"{name} slices", *map(count, (before[key], after[key], before[key] - after[key])))
+    grid.add(f"{words.negative} : {words.positive}", _ratio(before), _ratio(after), "")
+    yield grid
+
+
+def _ratio(counts: Mapping[str, int]) -> str:
+    return f"{counts['negative'] / counts['positive']:.1f}:1" if counts["positive"] else "-"
+
+
+def _final(statistics: Mapping[str, Any], words: Words) -> Iterable[Renderable]:
+    train = statistics["splits"]["train"]
+    balanced = "train 1:1; " if train["positive"] == train["negative"] else ""
+    yield heading(f"Final splits ({balanced}val and test keep their natural class balance)")
+    yield _slices(statistics["splits"], words)
+
+
+def _classes(document: Mapping[str, Any]) -> Iterable[Renderable]:
+    """Yield the table of classes by split, where there are several."""
+    rows: Sequence[Mapping[str, Any]] = document["classes"]
+    if rows:
+        title = f"Classes in the final splits (boxes / slices / {document['unit']}s with the class)"
+        cells = {split: _aligned([[*row[split].values()] for row in rows]) for split in SPLITS}
+    else:
+        rows = _planned_boxes(document["targets"].get("classes"))
+        if len(rows) < 2:
+            return
+        title = "Boxes of each class, before undersampling"
+        cells = {split: [count(row[split]) if row[split] else _NO_BOX for row in rows] for split in SPLITS}
+    yield heading(title)
+    grid = Grid(["class", *SPLITS], styles={_NO_BOX: "bold red"})
+    for index, row in enumerate(rows[:_CLASSES_SHOWN]):
+        grid.add(row["name"] or row["class"], *(cells[split][index] for split in SPLITS))
+    yield grid
+    if len(rows) > _CLASSES_SHOWN:
+        yield line(f"  and {count(len(rows) - _CLASSES_SHOWN)} more (--json lists all)")
+
+
+def _planned_boxes(found: object) -> list[dict[str, Any]]:
+    """Return the boxes of each class by split from the targets of a plan file, which may lack them."""
+    rows = []
+    for row in found if isinstance(found, list) else ():
+        shares = [row.get(split) for split in SPLITS] if isinstance(row, dict) else []
+        numbers = [share.get("reached") for share in shares if isinstance(share, dict)]
+        if len(numbers) == len(SPLITS) and all(type(number) is int for number in numbers):
+            name = {"class": row.get("class"), "name": row.get("name")}
+            rows.append(name | dict(zip(SPLITS, numbers, strict=True)))
+    return rows
+
+
+def _aligned(rows: Sequence[Sequence[int]]) -> list[str]:
+    """Return each row of numbers as a text, with the numbers of all rows below each other."""
+    texts = [list(map(count, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    return [
+        " / ".join(text.rjust(width) for text, width in zip(row, widths, strict=True)) if numbers[0] else _NO_BOX
+        for row, numbers in zip(texts, rows, strict=True)
+    ]
+
+
+def _reduction(statistics: Mapping[str, Any], words: Words) -> Iterable[Renderable]:
+    yield heading("Reduction")
+    grid = Grid(["", words.positive, words.negative, "all"])
+    rows = {
+        name: [sum(statistics[part][split][key] for split in SPLITS) for key in ("positive", "negative", "total")]
+        for name, part in (("before", "before"), ("after", "splits"))
+    }
+    rows["removed"] = [was - left for was, left in zip(rows["before"], rows["after"], strict=True)]
+    for name, numbers in rows.items():
+        grid.add(name, *map(count, numbers))
+    yield grid
+
+
+def _disk(modes: Mapping[str, Mapping[str, int]]) -> Iterable[Renderable]:
+    if modes:
+        yield heading("What apply would put on the disk, by --mode")
+        grid = Grid(["", "files", "bytes", "inodes"])
+        for mode, need in modes.items():
+            grid.add(mode, count(need["files"]), size(need["bytes"]), count(need["inodes"]))
+        yield grid
+
+
+def _digests(document: Mapping[str, Any]) -> Iterable[Renderable]:
+    yield heading("Plan")
+    if document["plan_file"]:
+        yield line("  ", ("file    ", "dim"), document["plan_file"])
+    yield line("  ", ("digest  ", "dim"), document["digest"])
+    yield line("  ", ("split   ", "dim"), document["split_digest"])
+    if document["replaced"]:
+        yield prose("  A different plan was here and was replaced:")
+        yield line("  ", ("was     ", "dim"), document["replaced"])
+        yield line("  ", ("is      ", "dim"), document["digest"])

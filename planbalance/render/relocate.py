@@ -1,0 +1,61 @@
+"""What `relocate` and `clean` print."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from planbalance.render.table import Group, Renderable, count, line, prose, size
+
+_SHOWN: Final = 20
+
+
+def relocate_text(document: Mapping[str, Any]) -> Renderable:
+    """Return what a relocate did, a `RelocateOutcome` as JSON values, for a person."""
+    return Group(*_relocated(document))
+
+
+def _relocated(document: Mapping[str, Any]) -> Iterable[Renderable]:
+    yield line(("Dataset   ", "dim"), document["dataset"])
+    if document["changed"]:
+        yield line(("Was       ", "dim"), document["old_path"] or "no path")
+        yield line(f"{document['yaml']} now has the new path.")
+    else:
+        yield line(f"{document['yaml']} had this path already.")
+    if document["links"]:
+        yield prose(f"{count(document['retargeted'])} of {count(document['links'])} symbolic links were changed.")
+    if document["listed"]:
+        yield prose(f"{count(document['listed'])} paths in lists were changed.")
+    dangling = document["dangling"]
+    if dangling:
+        yield prose(
+            ("! ", "yellow"),
+            f"{count(len(dangling))} links lead to files that are gone; --source OLD=NEW changes where they lead:",
+        )
+        yield from (line("  " + link) for link in dangling[:_SHOWN])
+        if len(dangling) > _SHOWN:
+            yield line(f"  and {count(len(dangling) - _SHOWN)} more (--json lists all)")
+
+
+def clean_text(document: Mapping[str, Any]) -> Renderable:
+    """Return `partial_builds`, each a `PartialBuild` as JSON values, and whether they were `removed`, for a person."""
+    return Group(*_partial_builds(document))
+
+
+def _partial_builds(document: Mapping[str, Any]) -> Iterable[Renderable]:
+    found = document["partial_builds"]
+    if not found:
+        yield prose("No partial builds here.")
+    for one in found:
+        yield line(("Removed " if document["removed"] else "Partial build ", "bold"), one["path"])
+        held = f", being built right now by {one['holder']}" if one["holder"] else ""
+        mode = f" ({one['mode']})" if one["mode"] else ""
+        yield line(f"  {count(one['files'])} files{mode}, {size(one['bytes'])}, {_age(one['age'])} old{held}")
+        yield line("  of ", one["output"])
+    if found and not document["removed"]:
+        yield prose("Nothing was removed: --yes removes them; the same apply or build again resumes one.")
+
+
+def _age(seconds: float) -> str:
+    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} seconds"

@@ -1,0 +1,101 @@
+import json
+import subprocess
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from planbalance import api
+from planbalance.model import InputSpec
+from planbalance.page.commands import steps
+from tests.builders import mixed_volumes, write, yolo_tree
+from tests.page.made import saved_plan
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return yolo_tree(tmp_path / "in put", mixed_volumes(5, 11, smallest=3, largest=7))
+
+
+def as_a_shell_reads(command: str) -> list[str]:
+    script = "planbalance() { printf '%s\\0' planbalance \"$@\"; }\n" + command
+    return subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout.split("\0")[:-1]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        pytest.param({}, "--seed 42 --volume-pattern im-dash", id="defaults"),
+        pytest.param(
+            {"split_seed": 1, "sample_seed": 2},
+            "--split-seed 1 --sample-seed 2 --volume-pattern im-dash",
+            id="two seeds",
+        ),
+        pytest.param(
+            {"negatives_per_positive": None, "sampling": "spread", "gap": 2, "layout": "by-volume"},
+            "--seed 42 --volume-pattern im-dash --negatives-per-positive all --sampling spread --gap 2 "
+            "--layout by-volume",
+            id="sampling",
+        ),
+        pytest.param(
+            {
+                "negatives_per_positive": Decimal("1.5"),
+                "positive_classes": frozenset({0}),
+                "exclude": ("IM1-*", "it's"),
+            },
+            "--seed 42 --volume-pattern im-dash --negatives-per-positive 1.5 --positive-class 0 --exclude IM1-* "
+            "--exclude it's",
+            id="lists, quoted",
+        ),
+    ],
+)
+def test_the_command_is_the_one_that_makes_the_plan(
+    tmp_path: Path, source: Path, options: dict[str, Any], expected: str
+) -> None:
+    first = steps(saved_plan(tmp_path, source, **options).header, "plan.json")[0]
+    ratios = "--train-ratio 0.7 --val-ratio 0.15 --test-ratio 0.15"
+    words = ["planbalance", "plan", str(source), "--output", str(tmp_path / "out"), *ratios.split(), *expected.split()]
+    assert as_a_shell_reads(first.command) == words
+    assert not first.note
+
+
+def test_roots_that_were_named_apart_are_named_so_again(tmp_path: Path, source: Path) -> None:
+    roots = [f"{source}/images", f"{source}/labels"]
+    planned = api.plan(
+        InputSpec("", images=roots[0], labels=roots[1]), output=str(tmp_path / "out"), plan_file=str(tmp_path / "p")
+    )
+    words = as_a_shell_reads(steps(planned.header, "p")[0].command)
+    assert words[:6] == ["planbalance", "plan", "--images", roots[0], "--labels", roots[1]]
+
+
+def test_what_a_plan_does_not_hold_is_said(tmp_path: Path, source: Path) -> None:
+    plan = saved_plan(tmp_path, source, split_map={"01-02-00003": "test"})
+    assert "--split-map" in steps(plan.header, "plan.json")[0].note
+
+
+@pytest.mark.parametrize(
+    ("receipt", "words"),
+    [
+        pytest.param({"mode": "symlink", "labels": "same"}, "--mode symlink --labels same", id="as the receipt says"),
+        pytest.param({"mode": "list", "labels": "copy"}, "--mode list", id="lists"),
+        pytest.param({"mode": "; rm -rf /", "labels": 3}, "--mode copy", id="words unknown"),
+        pytest.param([], "--mode copy", id="no receipt"),
+        pytest.param(None, "--mode copy", id="none at all"),
+    ],
+)
+def test_a_data_set_is_built_once_more_as_it_was_and_beside_itself(
+    tmp_path: Path, source: Path, receipt: Any, words: str
+) -> None:
+    built = tmp_path / "built it"
+    if receipt is not None:
+        write(built / ".planbalance/receipt.json", json.dumps(receipt).encode())
+    command = steps(saved_plan(tmp_path, source).header, "plan.json", str(built))[2].command
+    assert as_a_shell_reads(command) == [
+        "planbalance",
+        "apply",
+        "plan.json",
+        *words.split(),
+        "--output",
+        f"{built}-again",
+    ]
