@@ -187,7 +187,7 @@ def _empty_and_remove(path: str, tree: fs.Tree, own: int) -> None:
             paths=[path],
         ) from None
     try:
-        fs.remove_below(tree.fd, spare=(OWN_FOLDER,))
+        fs.remove_below(tree.fd, keep=(OWN_FOLDER,))
         fs.remove_tree(tree.fd, OWN_FOLDER)  # last: after an interrupted removal, the rest is still recognised as ours
         fs.remove_empty_folder(path)
     finally:

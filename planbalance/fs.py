@@ -54,9 +54,9 @@ SMALL: Final = 1 << 15
 # In a copy with holes, this many zero bytes become a hole: no file system allocates less.
 _PIECE: Final = 1 << 12
 _ZEROS: Final = bytes(_PIECE)
-# A file system answers so where it cannot put the names of a folder on disk.
+# The errors by which a file system says that it cannot put the names of a folder on disk.
 _NO_FOLDER_SYNC: Final = frozenset((errno.EINVAL, errno.ENOTSUP, errno.EROFS))
-# A file system answers so where it does not know a call at all, or not between these two files.
+# The errors by which a file system says that it does not support a call, or not between these two files.
 NOT_HERE: Final = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV, errno.EPERM, errno.ENOTTY))
 # Older kernels, and containers whose filter of system calls does not know it.
 _NO_OPENAT2: Final = frozenset((errno.ENOSYS, errno.EPERM, errno.EINVAL, errno.E2BIG))
@@ -185,12 +185,14 @@ class Tree:
 def make_below(dir_fd: int, name: str) -> int:
     """Return a descriptor of a folder in an open one, made where it is missing; OSError where it is a link.
 
-    It is made first and opened then: on a remote file system, asking whether it exists costs as much as making it.
+    It is first made and then opened: on a remote file system, asking whether it exists takes as long as making it.
     """
     _refuse_way_out(name)
     try:
         os.mkdir(name, dir_fd=dir_fd)  # 0777 less umask; setgid comes from the parent
-    except FileExistsError:  # another worker was faster, perhaps on another node, whose folder this one sees late
+    except (
+        FileExistsError
+    ):  # another worker made it first, perhaps on another node, whose folder this node may see late
         for _ in range(_LOOKS):
             with suppress(FileNotFoundError):
                 return open_below(dir_fd, name)
@@ -230,7 +232,7 @@ def close_written(fd: int) -> None:
 def list_folder(fd: int) -> dict[str, str]:
     """Return the names in a folder with what they are: `file`, `link`, `folder` or `other`.
 
-    It is opened once more: Btrfs shows a descriptor the names only that stood there when it was opened (Linux 6.5).
+    The folder is opened again: on Btrfs a descriptor lists only the names that existed when it was opened (Linux 6.5).
     """
     fresh = open_below(fd, ".")
     try:
@@ -248,21 +250,21 @@ def _entry_type(entry: "os.DirEntry[str]") -> str:
     return "folder" if entry.is_dir(follow_symlinks=False) else "other"
 
 
-def remove_tree(dir_fd: int, name: str, *, spare: tuple[str, ...] = ()) -> None:
-    """Remove a folder and what is in it, no link followed; with `spare`, keep the folder and these names in it."""
+def remove_tree(dir_fd: int, name: str, *, keep: tuple[str, ...] = ()) -> None:
+    """Remove a folder and what is in it, no link followed; with `keep`, the folder and these names in it stay."""
     fd = open_below(dir_fd, name)
     try:
-        remove_below(fd, spare=spare)
+        remove_below(fd, keep=keep)
     finally:
         close(fd)
-    if not spare:
+    if not keep:
         os.rmdir(name, dir_fd=dir_fd)
 
 
-def remove_below(fd: int, *, spare: tuple[str, ...] = ()) -> None:
-    """Remove what is in an open folder except for the names in `spare`, no link followed."""
+def remove_below(fd: int, *, keep: tuple[str, ...] = ()) -> None:
+    """Remove what is in an open folder except for the names in `keep`, no link followed."""
     for name, kind in sorted(list_folder(fd).items()):
-        if name in spare:
+        if name in keep:
             continue
         if kind == "folder":
             remove_tree(fd, name)
@@ -678,13 +680,13 @@ class Copier:
                 if error.errno not in NOT_HERE:
                     raise
             else:
-                if count:  # nothing at all from a file with bytes: the call does not work here
+                if count:  # no byte of a file that has some: the call does not work here
                     return count if digest is None else _read(source, size, digest.update)
             self._refused[device] = max(self._refused.get(device, 0), refused + 1)
             os.lseek(source, 0, os.SEEK_SET)
             os.lseek(target, 0, os.SEEK_SET)
             os.ftruncate(target, 0)
-        return _by_hand(source, target, size, digest, holes=holes)
+        return _by_read_and_write(source, target, size, digest, holes=holes)
 
 
 def has_holes(fd: int, now: os.stat_result) -> bool:
@@ -703,7 +705,7 @@ def has_holes(fd: int, now: os.stat_result) -> bool:
         os.lseek(fd, 0, os.SEEK_SET)
 
 
-def _by_hand(source: int, target: int, size: int, digest: "hashlib._Hash | None", *, holes: bool) -> int:
+def _by_read_and_write(source: int, target: int, size: int, digest: "hashlib._Hash | None", *, holes: bool) -> int:
     write = partial(_write_around_zeros if holes else _write_all, target)
     count = _read(source, size, *(() if digest is None else (digest.update,)), write)
     if holes:  # it may end with one
@@ -880,7 +882,7 @@ def look(path: str) -> os.stat_result | None:
 
 
 def identity(path: str) -> tuple[int, int] | None:
-    """Return device and inode of what a path leads to, links followed, or None where it leads nowhere."""
+    """Return device and inode of a path, links followed, or None where it leads to nothing."""
     try:
         return _key(os.stat(path))
     except OSError:
@@ -1090,7 +1092,7 @@ class Lock:
                 return
             del _held[held.key]
             with suppress(OSError):
-                if os.pread(held.fd, 4096, 0) in {held.holder, _SHARED + held.holder}:  # not another sharer's
+                if os.pread(held.fd, 4096, 0) in {held.holder, _SHARED + held.holder}:  # not the text of another holder
                     os.ftruncate(held.fd, 0)
             close(held.fd)
 
@@ -1121,8 +1123,8 @@ def _key(now: os.stat_result) -> tuple[int, int]:
 def _open_or_make(name: str, dir_fd: int) -> int:
     """Return a descriptor of a file, made where it is missing.
 
-    A network file system whose client does not see another node's new file yet answers O_CREAT with EEXIST (seen on
-    MooseFS), so that is no reason to give up.
+    On a network file system whose client does not see another node's new file yet, O_CREAT fails with EEXIST (seen on
+    MooseFS), so it is tried again.
     """
     flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
     for _ in range(_LOOKS):

@@ -45,7 +45,7 @@ def describe(owner: bytes) -> str:
     """Return who holds a lock, for a message."""
     who = _read(owner)
     if "pid" not in who or "host" not in who:
-        return "a process that did not sign yet"
+        return "a process that has not written yet who it is"
     shard = f"shard {who['shard']}, " if who.get("shard") else ""
     job = f" (Slurm job {who['slurm_job']})" if who.get("slurm_job") else ""
     return f"{shard}process {who['pid']} on {who['host']}{job}"
@@ -105,7 +105,7 @@ def _started(pid: int) -> str | None:
 
 
 def _slurm_has_ended(task: str, who: dict[str, Any], seconds: float) -> bool:
-    if task == os.environ.get("SLURM_JOB_ID"):  # requeued after its node died: this is the same job, once more
+    if task == os.environ.get("SLURM_JOB_ID"):  # this job itself, which Slurm started again after its node died
         return str(who.get("slurm_restart")) != os.environ.get("SLURM_RESTART_COUNT", "0")
     import subprocess
 

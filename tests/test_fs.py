@@ -169,15 +169,15 @@ def test_a_tree_is_not_opened_through_a_link(tmp_path: Path) -> None:
         fs.Tree(str(tmp_path / "link"))
 
 
-def test_removing_follows_no_link_and_spares_what_it_should(tmp_path: Path, folder: int) -> None:
+def test_removing_follows_no_link_and_keeps_what_it_is_told_to(tmp_path: Path, folder: int) -> None:
     write(tmp_path / "keep/a", b"1")
     write(tmp_path / "old/deep/er/b", b"1")
-    write(tmp_path / "old/spared", b"1")
+    write(tmp_path / "old/kept", b"1")
     (tmp_path / "old/way").symlink_to(tmp_path / "keep")
     (tmp_path / "old/deep/way").symlink_to("../../keep")
     before = tree_state(tmp_path / "keep")
-    fs.remove_tree(folder, "old", spare=("spared",))
-    assert os.listdir(tmp_path / "old") == ["spared"]
+    fs.remove_tree(folder, "old", keep=("kept",))
+    assert os.listdir(tmp_path / "old") == ["kept"]
     fs.remove_tree(folder, "old")
     assert sorted(os.listdir(tmp_path)) == ["keep"]
     assert tree_state(tmp_path / "keep") == before

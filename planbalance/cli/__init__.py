@@ -1,6 +1,6 @@
 """The command line: parse, call the api, print, exit code. Nothing else.
 
-This module is what an entry point reads before anything is watched, so it reads nothing itself.
+An entry point imports this module before signals are handled, so it imports nothing at its top.
 """
 
 
@@ -10,25 +10,26 @@ def main() -> None:
     import signal
     import sys
 
-    gc.set_threshold(100_000)  # what modules are made of stays: to look through it over and over is a fifth of a start
-    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-    ours = {number for number, handler in usual.items() if signal.getsignal(number) is handler}  # nohup's stay ignored
-    for number in ours:
+    # Imported modules stay in memory; collecting them again and again would take a fifth of the start-up time.
+    gc.set_threshold(100_000)
+    defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    handled = {number for number, handler in defaults.items() if signal.getsignal(number) is handler}  # nohup's are not
+    for number in handled:
         signal.signal(number, _leave)
     from planbalance.cli.program import cli
 
     try:
-        if signal.SIGINT in ours:
+        if signal.SIGINT in handled:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         cli.main()
-    except KeyboardInterrupt:  # before the program watches for it, or after
+    except KeyboardInterrupt:  # before or after the time in which the program handles it
         sys.exit(130)
 
 
 def _leave(_signal: int, _frame: object) -> None:
-    """Leave with exit code 130: modules are being read, and nothing has begun.
+    """Leave with exit code 130: modules are being imported, and no work has begun.
 
-    An exception would be told with a traceback, or swallowed by a module that guards its own imports.
+    An exception would be printed with a traceback, or caught by a module that guards its own imports.
     """
     import os
 

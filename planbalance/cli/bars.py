@@ -1,4 +1,4 @@
-"""Bars on a terminal: how much of a stage is done, how fast, and how long it will take."""
+"""Progress bars on a terminal: how much of a stage is done, how fast, and how long it will take."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from planbalance.render.table import count, size
 
 
 class Bars:
-    """A `model.Progress` drawn by rich on stderr: count, bytes, rate, time left; gone once the stage ends."""
+    """A `model.Progress` drawn by rich on stderr: count, bytes, rate, time left. It is removed when the stage ends."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -31,7 +31,7 @@ class Bars:
             self._progress.update(self._task, advance=count, size=known + size)
 
     def end(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._progress is not None:
             self._progress.stop()
             self._progress = None

@@ -1,4 +1,4 @@
-"""`planbalance build`: plan, apply and verify in one go, as the guide's script does."""
+"""`planbalance build`: plan, apply and verify by one command, as the guide's script does."""
 
 import shlex
 from collections.abc import Sequence
@@ -58,7 +58,7 @@ def build(  # noqa: PLR0913, PLR0917 - click passes options by name
     plan_file: str | None,
     folds: str | None,
 ) -> CommandResult:
-    """Plan, apply and verify in one go: the guide's create_balanced_dataset.py.
+    """Plan, apply and verify by one command: the guide's create_balanced_dataset.py.
 
     The same call again resumes an unfinished build.
     """

@@ -9,9 +9,9 @@ It is the working folder's, or the one that `--config FILE` names, which then is
     apply:
       mode: symlink
 
-A key is an option's name without its dashes; `input`, `plan` and `dataset` are what stands without an option. Values
-are read as texts, as a command line gives them: relative paths count from the working folder, wherever the file lies.
-`build` takes what `plan` and `apply` say where its own section says nothing.
+A key is an option's name without its dashes; `input`, `plan` and `dataset` are a command's arguments. Values are read
+as texts, as a command line gives them: relative paths start at the working folder, wherever the file lies. `build`
+takes the sections `plan` and `apply` too, where its own section has no such key.
 """
 
 import os
@@ -27,12 +27,12 @@ from planbalance.text import error_text
 FILE: Final = "planbalance.yaml"
 LARGEST: Final = 1 << 20  # bytes
 _FLAGS: Final = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-# What stands on the command line without an option.
+# A command's arguments, by the key that sets them.
 _ARGUMENTS: Final = {"inputs": "input", "plans": "plan", "plan": "plan", "dataset": "dataset"}
-# Said once, on purpose, each time: a file must not throw something away or change what a script reads.
+# Options that must be typed each time: a file must not remove something or change what a script reads.
 _NEVER: Final = frozenset(("help", "config", "json", "restart", "yes", "save-config"))
-# Where the left one is on the command line, the file's right ones would contradict it or add to it.
-_DISPLACED: Final[Mapping[str, Sequence[str]]] = {
+# Where the left one is on the command line, the file's right ones are ignored: they would contradict it or add to it.
+_IGNORED_WITH: Final[Mapping[str, Sequence[str]]] = {
     "inputs": ("named", "images", "label_root"),
     "named": ("inputs", "images", "label_root"),
     "images": ("inputs", "named"),
@@ -60,7 +60,7 @@ Sections = Mapping[str, Mapping[str, Setting]]
 
 
 class RefusedError(Exception):
-    """What is wrong in a file of options, and what to do."""
+    """A file of options is refused: why, and what to do."""
 
     def __init__(self, reason: str, hint: str = "") -> None:
         super().__init__(reason)
@@ -162,7 +162,7 @@ def settings_of(command: click.Command) -> dict[str, click.Parameter]:
 
 
 def keys_of(parameter: click.Parameter) -> Iterator[str]:
-    """Yield what a parameter is called in the file; nothing where it cannot stand there."""
+    """Yield a parameter's keys in the file; none where it cannot be in a file."""
     if isinstance(parameter, click.Argument):
         if parameter.name in _ARGUMENTS:
             yield _ARGUMENTS[parameter.name]
@@ -171,10 +171,10 @@ def keys_of(parameter: click.Parameter) -> Iterator[str]:
 
 
 def read_sections(path: str, commands: Iterable[str]) -> Sections:
-    """Return what a file says, section by section; nothing where there is no file.
+    """Return the sections of a file; none where there is no file.
 
     Raises:
-        UsageError: it cannot be read, is no YAML, or has a section that is no command (kind `bad-config`).
+        UsageError: it cannot be read, is not YAML, or has a section that is not a command (kind `bad-config`).
     """
     with _naming(path):
         try:
@@ -219,12 +219,12 @@ def settle(ctx: click.Context) -> list[str]:
     """Leave out of a parsed command what the command line displaces; return the keys that the file has decided."""
     _fill_arguments(ctx)
     typed = {name for name in ctx.params if source_of(ctx, name) is click.core.ParameterSource.COMMANDLINE}
-    displaced = {other for name in typed for other in _DISPLACED.get(name, ())}
+    ignored = {other for name in typed for other in _IGNORED_WITH.get(name, ())}
     decided = []
     for parameter in ctx.command.params:
         if source_of(ctx, parameter.name) is not click.core.ParameterSource.DEFAULT_MAP:
             continue
-        if parameter.name in displaced:
+        if parameter.name in ignored:
             ctx.params[parameter.name] = () if parameter.nargs == -1 or getattr(parameter, "multiple", False) else None
         else:
             decided += list(keys_of(parameter))[:1]
@@ -232,7 +232,7 @@ def settle(ctx: click.Context) -> list[str]:
 
 
 def _fill_arguments(ctx: click.Context) -> None:
-    """Give arguments that nobody typed the file's values: click before 8.2 takes an empty line for typed."""
+    """Give arguments that were not typed the file's values: click before 8.2 takes an empty command line for typed."""
     for parameter in ctx.command.params:
         if parameter.nargs == -1 and ctx.params.get(parameter.name) == ():
             found = (ctx.default_map or {}).get(parameter.name)

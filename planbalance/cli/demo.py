@@ -1,4 +1,4 @@
-"""`planbalance demo`: the whole job on a small dataset that it draws itself."""
+"""`planbalance demo`: every step on a small dataset that it draws itself."""
 
 import os
 import shlex
@@ -43,7 +43,7 @@ def demo(ctx: click.Context, folder: str, seed: int) -> CommandResult:
     page = os.path.join(folder, drawn.PAGE)
     try:
         _shown(report, [output, "--html", page], ctx)
-    except UsageError as error:  # the page is an extra; the job is done without it
+    except UsageError as error:  # the page needs an extra; all other steps work without it
         if error.kind != "extra-missing":
             raise
         terminal.show(prose(f"{error.message} {error.hint}"))

@@ -13,7 +13,7 @@ from planbalance.text import error_text
 
 INTERRUPTED: Final = 130
 BUG: Final = 1
-# More paths than this fill the screen and hide the sentence; --json lists all.
+# More paths than this would push the sentence off the screen; --json lists all.
 _PATHS_SHOWN: Final = 20
 
 
@@ -34,7 +34,7 @@ class Failure(NamedTuple):
 
 
 def failure_of(error: BaseException, command: str) -> Failure:
-    """Return what to tell about an exception."""
+    """Return the failure that an exception means."""
     if isinstance(error, PlanbalanceError):
         return Failure(error.exit_code, error.kind, error.message, error.hint, error.paths)
     if isinstance(error, click.ClickException):
@@ -65,8 +65,8 @@ def _system_refusal(error: OSError, command: str) -> Failure:
     return Failure(_SYSTEM_EXIT.get(command, 5), "io-error", message, "", paths)
 
 
-def tell(failure: Failure, terminal: Terminal) -> None:
-    """Say it: the document on stdout under `--json`, else the sentences on stderr."""
+def print_failure(failure: Failure, terminal: Terminal) -> None:
+    """Print a failure: the document on stdout under `--json`, else the sentences on stderr."""
     if terminal.as_json:
         terminal.document(failure.document)
         return

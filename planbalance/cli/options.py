@@ -18,7 +18,7 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 class Option(click.Option):
-    """An option that knows under which heading of the help it stands."""
+    """An option with the heading under which the help lists it."""
 
     def __init__(self, *args: Any, heading: str = "Options", **settings: Any) -> None:  # noqa: ANN401 - click's signature
         super().__init__(*args, **settings)
@@ -30,7 +30,7 @@ class Command(click.Command):
 
     Attributes:
         example: a command line that works as it stands.
-        printing: printing is what the command is called for, so `--quiet` does not silence its result.
+        printing: the command is called for what it prints, so `--quiet` does not suppress its result.
         configured: whether it takes options from `planbalance.yaml`.
     """
 
@@ -55,7 +55,7 @@ class Command(click.Command):
         return help_option()
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the command line; where a value of the file is refused, say that it is the file's."""
+        """Read the command line; where a value from the file is refused, name the file."""
         ctx.meta[config.TYPED] = frozenset(args)
         try:
             return super().parse_args(ctx, args)
@@ -96,12 +96,12 @@ class Command(click.Command):
                 formatter.write_dl(sections[heading], col_max=32)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
-        """Write the example as it would be typed."""
+        """Write the example as a user types it."""
         formatter.write(f"\nExample:\n  {self.example}\n")
 
 
 def help_option() -> click.Option:
-    """Return `--help`, printed as everything else is: to a reader that may leave."""
+    """Return `--help`, printed through `Terminal`, as all other output."""
     return Option(
         ["--help", "-h"],
         is_flag=True,
@@ -137,7 +137,7 @@ def _dashed(token: str) -> str:
 def command(
     name: str, *, example: str, printing: bool = False, configured: bool = True
 ) -> Callable[[Callable[..., CommandResult]], Command]:
-    """Make a function a command; its docstring is the help; `program` has its line in the list of commands."""
+    """Make a function a command. Its docstring is the help; `program` has its line for the list of commands."""
     return click.command(name, cls=Command, example=example, printing=printing, configured=configured)
 
 
@@ -193,7 +193,7 @@ class _Value(_ParamType):
             self.fail(f"{value!r} is not {self._what}.", param, ctx)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":  # noqa: ARG002 - click's signature
-        """Return what a shell offers for a word that is begun."""
+        """Return what a shell offers for the beginning of a word."""
         from click.shell_completion import CompletionItem
 
         if self.completion in (FILES, FOLDERS):
@@ -206,7 +206,7 @@ FOLDERS: Final = ("dir",)
 
 
 def offered(words: Iterable[str], incomplete: str) -> "list[CompletionItem]":
-    """Return those of the words that go on as a word is begun."""
+    """Return the words that begin as the typed text does."""
     from click.shell_completion import CompletionItem
 
     return [CompletionItem(word) for word in words if word.startswith(incomplete)]
@@ -261,7 +261,7 @@ class _Rule(_Value):
     """A naming rule: a shell is offered those of the registry, which is read only when it asks."""
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":  # noqa: ARG002 - click's signature
-        """Return the rules that go on as a word is begun."""
+        """Return the rules that begin as the typed text does."""
         from planbalance.naming import OFFERED
 
         return offered(("auto", *OFFERED), incomplete)
@@ -305,10 +305,10 @@ def takes(
 
 def _declared(field: "Field[Any]") -> Callable[[Decorated], Decorated]:
     """Return the option that a field declares."""
-    told = field.metadata
-    settings: dict[str, Any] = {"help": told["about"], "heading": told["heading"]}
-    if told["metavar"] is not None:
-        settings["metavar"] = told["metavar"]
+    declared = field.metadata
+    settings: dict[str, Any] = {"help": declared["about"], "heading": declared["heading"]}
+    if declared["metavar"] is not None:
+        settings["metavar"] = declared["metavar"]
     if field.default is False:
         settings["is_flag"] = True
     else:
@@ -316,7 +316,7 @@ def _declared(field: "Field[Any]") -> Callable[[Decorated], Decorated]:
         settings["default"] = "auto" if kind is JOBS else field.default
         settings["multiple"] = field.default == () and kind is not SPLIT_LIST
         settings["show_default"] = settings["default"] not in {None, ()}
-    return option(told["flag"] or _dashed(f"--{field.name}"), field.name, **settings)
+    return option(declared["flag"] or _dashed(f"--{field.name}"), field.name, **settings)
 
 
 _VALUES: Final = {"path": PATH, "folder": FOLDER, "jobs": JOBS, "pair": OLD_NEW, "rule": RULE, "splits": SPLIT_LIST}
@@ -324,11 +324,11 @@ _VALUES: Final = {"path": PATH, "folder": FOLDER, "jobs": JOBS, "pair": OLD_NEW,
 
 def _type_of(field: "Field[Any]") -> Any:  # noqa: ANN401 - a type, or what click makes one of
     """Return what reads the text of an option: what its declaration names, or what the field's type says."""
-    told = field.metadata
-    if told["value"] is not None:
-        return _VALUES[told["value"]]
-    if told["most"] is not None:
-        return click.IntRange(0, told["most"])
+    declared = field.metadata
+    if declared["value"] is not None:
+        return _VALUES[declared["value"]]
+    if declared["most"] is not None:
+        return click.IntRange(0, declared["most"])
     types = {field.type, *get_args(field.type)}
     words = [word for each in types if get_origin(each) is Literal for word in get_args(each)]
     if words:

@@ -23,7 +23,7 @@ def report(terminal: Terminal, subject: str, page: str, request: ReportRequest) 
     """Write one HTML file that shows a plan before it is applied, or a dataset after: splits, balance, every volume.
 
     The argument is a plan, or a dataset; it defaults to plan.json. One that planbalance did not build is shown as
-    it lies there, with a full audit. The page asks the network for nothing.
+    it is, with a full audit. The page loads nothing from the network.
     """
     made = api.report(subject, html=page, options=request, progress=terminal.progress)
     document: dict[str, Any] = {

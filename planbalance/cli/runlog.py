@@ -1,6 +1,6 @@
-"""A run log for who reads it later: in a file, such as Slurm's output, work says now and then how far it has come.
+"""Progress as lines in a file, such as Slurm's output: from time to time a line says how far the work has come.
 
-A stage that is done before the first line is due says nothing, so that short commands stay silent in a pipe.
+A stage that ends before its first line is due writes nothing, so that short commands are silent in a pipe.
 """
 
 import os
@@ -21,14 +21,21 @@ class RunLog:
 
     def __init__(
         self,
-        say: Callable[[str], None],
+        write_line: Callable[[str], None],
         *,
         every: float | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = datetime.now,
     ) -> None:
-        """Take where to say it, how many seconds lie between two lines, and two clocks: steady, and the wall's."""
-        self._say = say
+        """Take how it writes a line and how often.
+
+        Args:
+            write_line: prints a line.
+            every: seconds between two lines; None: as the environment says.
+            clock: seconds that only rise.
+            now: the date and time.
+        """
+        self._write_line = write_line
         self._every = _seconds() if every is None else every
         self._clock = clock
         self._now = now
@@ -40,38 +47,38 @@ class RunLog:
         self._stage = Stage(what, total, unit, self._clock())
 
     def advance(self, count: int, size: int = 0) -> None:
-        """Count, and say it where a line is due."""
+        """Count, and write a line where one is due."""
         stage = self._stage
         if stage is None:
             return
         stage.count += count
         stage.size += size
         at = self._clock()
-        if at - stage.told >= self._every:
-            stage.told = at
-            stage.was_told = True
-            self._tell(stage.progress(at))
+        if at - stage.reported_at >= self._every:
+            stage.reported_at = at
+            stage.was_reported = True
+            self._write(stage.progress(at))
 
     def end(self) -> None:
         """End the stage, with a last line where there was one before."""
         stage, self._stage = self._stage, None
-        if stage is not None and stage.was_told:
-            self._tell(stage.result(self._clock()))
+        if stage is not None and stage.was_reported:
+            self._write(stage.result(self._clock()))
 
-    def _tell(self, text: str) -> None:
-        self._say(f"{self._now():%Y-%m-%d %H:%M:%S} {text}")
+    def _write(self, text: str) -> None:
+        self._write_line(f"{self._now():%Y-%m-%d %H:%M:%S} {text}")
 
 
 class Stage:
-    """One stage: what was counted, and when it began; seconds by the steady clock."""
+    """One stage: what was counted, and when it began; seconds by the monotonic clock."""
 
     def __init__(self, what: str, total: int | None, unit: str, began: float) -> None:
         self.what = what
         self.total = total
         self.unit = unit
         self.began = began
-        self.told = began
-        self.was_told = False
+        self.reported_at = began
+        self.was_reported = False
         self.count = 0
         self.size = 0
 
@@ -84,7 +91,7 @@ class Stage:
         return f"{self.what}: {', '.join(parts)}"
 
     def result(self, at: float) -> str:
-        """Return what was done in all; a stage that broke off says how far it came."""
+        """Return what was done in all; of a stage that was interrupted, how far it came."""
         took = at - self.began
         parts = [f"{self._counted()} {self.unit} in {duration(took)}", *self._speed(self.count / took if took else 0.0)]
         return f"{self.what}: {', '.join(parts)}"

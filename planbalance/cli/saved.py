@@ -1,4 +1,4 @@
-"""`plan --save-config`: the options of a plan as a `planbalance.yaml`, so that it can be made again from two files."""
+"""`plan --save-config`: the options of a plan as a `planbalance.yaml`, so that the same plan can be made again."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -31,7 +31,7 @@ def new_section(path: str, name: str, settings: Mapping[str, Text], commands: It
     """Return the section that would be written, before anything else is done.
 
     Raises:
-        UsageError: the file has such a section that says otherwise (kind `config-exists`), or is refused.
+        UsageError: the file has such a section with other options (kind `config-exists`), or is refused.
     """
     there = {key: setting.value for key, setting in read_sections(path, commands).get(name, {}).items()}
     if there == settings:
@@ -79,7 +79,7 @@ def _plain(value: Text) -> Any:  # noqa: ANN401 - what YAML writes without quote
 
 
 def given(ctx: click.Context) -> dict[str, Text]:
-    """Return what the command line and the file have decided for a command, by key, as texts."""
+    """Return the options of a command that the command line or the file has set, by key, as texts."""
     found: dict[str, Text] = {}
     for parameter in ctx.command.params:
         value = ctx.params.get(parameter.name)

@@ -1,4 +1,4 @@
-"""The text of a `planbalance.yaml`, section by section: apart, because few runs have such a file."""
+"""Parses a `planbalance.yaml` into sections. A module of its own, since few runs have such a file."""
 
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
@@ -12,10 +12,10 @@ _NULLS: Final = frozenset(("", "~", "null", "Null", "NULL"))
 
 
 def parse_sections(data: bytes, commands: Sequence[str]) -> Sections:
-    """Return what the file's text says, section by section.
+    """Return the sections of a file's text.
 
     Raises:
-        RefusedError: it is no YAML, or has a section that is no command (kind `bad-config`).
+        RefusedError: it is not YAML, or has a section that is not a command (kind `bad-config`).
     """
     return _sections(_root(data), commands)
 
@@ -37,12 +37,12 @@ def _sections(root: yaml.Node | None, commands: Sequence[str]) -> dict[str, dict
         if name not in commands:
             raise _unknown_section(name, line, commands)
         if name in sections:
-            raise RefusedError(f"line {line}: '{name}' stands there twice")
+            raise RefusedError(f"line {line}: '{name}' is there twice")
         section = sections[name] = {}
         for key, at, value in _pairs(node, f"'{name}'"):
             dashed = key.replace("_", "-")
             if dashed in section:
-                raise RefusedError(f"line {at}: '{key}' stands in '{name}' twice")
+                raise RefusedError(f"line {at}: '{key}' is in '{name}' twice")
             section[dashed] = Setting(at, _text(value, key, at))
     return sections
 
@@ -73,5 +73,5 @@ def _scalar(node: yaml.Node, key: str, line: int) -> str:
 
 def _unknown_section(name: str, line: int, commands: Sequence[str]) -> RefusedError:
     close = get_close_matches(name, commands, n=3)
-    hint = f"Did you mean {' or '.join(close)}?" if close else "Options stand below their command, such as `plan:`."
+    hint = f"Did you mean {' or '.join(close)}?" if close else "Write options below their command, such as `plan:`."
     return RefusedError(f"line {line}: '{name}' is no command", hint)

@@ -1,4 +1,4 @@
-"""`planbalance show`: a plan for a person."""
+"""`planbalance show`: a plan as text."""
 
 from typing import TYPE_CHECKING
 

@@ -39,7 +39,7 @@ class Terminal:
         self._out = Pipe(sys.stdout)
         self._err = Pipe(sys.stderr)
         self._bars: Progress | None = None
-        # A dumb terminal (an editor's shell) moves no cursor: it reads the log.
+        # A dumb terminal (an editor's shell) cannot move its cursor, so it gets lines.
         if self._err.isatty() and not quiet and not self._messages.is_dumb_terminal:
             from planbalance.cli.bars import Bars
 
@@ -56,7 +56,7 @@ class Terminal:
 
     @property
     def progress(self) -> Progress:
-        """Bars where stderr is a terminal, else a line now and then; nothing under `--quiet`."""
+        """Bars where stderr is a terminal, else a line from time to time; nothing under `--quiet`."""
         return self._bars or self._log
 
     def show(self, text: Renderable) -> None:
@@ -70,7 +70,7 @@ class Terminal:
             _print(self._tables, text)
 
     def write(self, text: str) -> None:
-        """Print lines to stdout as they are, neither wrapped nor styled (a help): they need no rich."""
+        """Print lines to stdout as they are, neither wrapped nor styled (a help): rich is not needed for them."""
         self._out.write("".join(f"{plain(row)}\n" for row in text.splitlines()))
 
     def note(self, text: str) -> None:
@@ -109,12 +109,12 @@ class Terminal:
 
 
 def _print(console: "Console", text: Renderable) -> None:
-    """Print as it is: a text on its own would lose what it says of wrapping, so it goes in a group."""
+    """Print as it is. In a group, since rich would ignore how a text on its own is to be wrapped."""
     from rich.console import Group
 
     with console.capture() as captured:
         console.print(Group(text), crop=False, markup=False, highlight=False, emoji=False)
-    # rich fills lines with blanks up to the width
+    # rich pads lines with blanks to the full width
     console.file.write("\n".join([row.rstrip(" ") for row in captured.get().split("\n")]))
 
 
@@ -148,9 +148,9 @@ def _unicode(value: object) -> object:
 
 
 class Pipe:
-    """A standard stream whose reader may go away (`| head -1`) and whose encoding may be small.
+    """A standard stream whose reader may end early (`| head -1`) and whose encoding may lack characters.
 
-    Once nobody reads, the rest is dropped and the command goes on: a build does not die with its pager.
+    Once nobody reads, the rest is dropped and the command goes on: a build does not stop when its pager is closed.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
@@ -164,7 +164,7 @@ class Pipe:
         return getattr(self._stream, "encoding", None) or "utf-8"
 
     def isatty(self) -> bool:
-        """Return whether a person is looking."""
+        """Return whether the stream is a terminal."""
         return self._stream.isatty()
 
     def fileno(self) -> int:
@@ -173,13 +173,13 @@ class Pipe:
 
     def write(self, text: str) -> int:
         """Write text, or drop it where nobody reads."""
-        with self._readers_may_leave():
+        with self._reader_may_end():
             self._stream.write(text)
         return len(text)
 
     def write_bytes(self, data: bytes) -> None:
         """Write UTF-8 bytes, whatever the stream's encoding is."""
-        with self._readers_may_leave():
+        with self._reader_may_end():
             self._stream.flush()
             buffer = getattr(self._stream, "buffer", None)
             if buffer is None:
@@ -189,11 +189,11 @@ class Pipe:
 
     def flush(self) -> None:
         """Flush, or drop what nobody reads."""
-        with self._readers_may_leave():
+        with self._reader_may_end():
             self._stream.flush()
 
     @contextmanager
-    def _readers_may_leave(self) -> Iterator[None]:
+    def _reader_may_end(self) -> Iterator[None]:
         """Drop what nobody reads; raise IncompleteError where the stream takes no more (a full disk)."""
         try:
             yield
@@ -205,12 +205,12 @@ class Pipe:
             raise IncompleteError(message, kind="output-not-written", hint="Make room, or print elsewhere.") from error
 
     def _abandon(self) -> None:
-        """Send the rest, and what Python flushes at the end, to nowhere."""
+        """Send the rest, and what Python flushes at the end, to /dev/null."""
         with suppress(io.UnsupportedOperation):
             descriptor = self._stream.fileno()
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, descriptor)
-            os.close(nowhere)
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, descriptor)
+            os.close(null)
 
 
 def _console(stream: Pipe) -> "Console":

@@ -17,9 +17,9 @@ from planbalance.tune import document_of
 @click.argument("folder", metavar="DIR", type=PATH)
 @click.pass_obj
 def tune(terminal: Terminal, folder: str) -> CommandResult:
-    """Measure the file system under DIR: what works there, what calls take, and what apply would use.
+    """Measure the file system under DIR: what works there, how long calls take, and what apply would use.
 
-    A hidden folder is made in DIR and removed again, whatever happens. DIR is where datasets are to be built; a dataset
+    A hidden folder is made in DIR and removed again in any case. DIR is where datasets are to be built; a dataset
     itself is refused.
     """
     document = document_of(api.tune(folder, progress=terminal.progress))

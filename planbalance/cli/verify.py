@@ -17,7 +17,7 @@ AUDIT_FAILED = 6
 @takes(VerifyRequest)
 @click.pass_obj
 def verify(terminal: Terminal, dataset: str | None, request: VerifyRequest) -> CommandResult:
-    """Audit a dataset: leaks between splits, files, labels, counts. Any YOLO dataset will do, planbalance's or not.
+    """Audit a dataset: leaks between splits, files, labels, counts. It may be any YOLO dataset.
 
     DATASET is a folder or a yaml; without it, the output of plan.json. Begins with how names were read, and gives a
     sentence to quote; skipped checks are reported as skipped. Exit code 6 where something is wrong.

@@ -1,4 +1,7 @@
-"""What `--version` says: all that a bug report needs, and nothing that tells who ran it."""
+"""What `--version` prints: what a bug report needs, and nothing about the user.
+
+A module of its own, since it is read only when somebody asks for it, and what it imports takes a while.
+"""
 
 import locale
 import os
@@ -15,7 +18,7 @@ _NAME: Final = re.compile(r"[\w.-]+")
 
 
 def version_text() -> str:
-    """Return what a bug report needs: versions of the tool, of Python, of the system and of what the tool stands on."""
+    """Return what a bug report needs: the versions of the tool, of Python, of the system and of the used packages."""
     return "\n".join(_lines())
 
 
@@ -38,7 +41,7 @@ def package_version(package: str) -> str:
 
 
 def requirements() -> dict[str, list[str]]:
-    """Return the packages that the installed tool asks for, by extra; `""` for those that it cannot do without."""
+    """Return the packages that the installed tool asks for, by extra; `""` for those that it always needs."""
     try:
         return sorted_by_extra(requires("planbalance") or ())
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""The two batch files of a sharded apply under Slurm: an array of shards, and the finish after it.
+"""The two batch files of a sharded apply under Slurm: an array of shards, and the finish after them.
 
 The array names its shards explicitly (`$SLURM_ARRAY_TASK_ID/8`), so that `sbatch --array=3,7` runs single ones again.
 Slurm reads `#SBATCH` lines up to the first command (sbatch(1)) and knows no shell quoting there: what stands in them is
@@ -31,11 +31,11 @@ _ARRAY: Final = """\
 #SBATCH --cpus-per-task={cores}
 #SBATCH --output={name}-%A_%a.log
 #SBATCH --open-mode=append
-# A shard that runs again, on another node even, goes on from where it was.
+# A shard that is started again resumes, also on another node.
 #SBATCH --requeue
-# A minute before the time limit: stop in good order.
+# A minute before the time limit: stop, so that the shard can be resumed.
 #SBATCH --signal=B:TERM@60
-# What your cluster wants to know; remove one # of each line that you fill in:
+# What your cluster asks for; remove one # of each line that you fill in:
 ##SBATCH --time=04:00:00
 ##SBATCH --partition=
 ##SBATCH --account=
@@ -104,13 +104,13 @@ def batch_files(plan_path: str, options: ApplyOptions, nodes: int, program: Sequ
 
 
 def own_program() -> list[str]:
-    """Return the words that start this very installation of planbalance on a node that sees the same folders."""
+    """Return the words that start this installation of planbalance on a node that sees the same folders."""
     script = os.path.join(os.path.dirname(sys.executable), "planbalance")
     return [script] if os.access(script, os.X_OK) else [sys.executable, "-m", "planbalance"]
 
 
 def save_batch_files(files: BatchFiles, folder: str) -> list[str]:
-    """Write both files; return their paths. Files that somebody may have edited are never written over.
+    """Write both files; return their paths. Files that a user may have edited are never overwritten.
 
     Raises UsageError where one is there with other content, PlanError where it cannot be written.
     """
@@ -141,7 +141,7 @@ def _refuse_other(path: str, text: str) -> None:
         same = False
     if not same:
         raise UsageError(
-            f"{path} is there already and says something else: it may have been edited",
+            f"{path} exists already with other content: it may have been edited",
             kind="batch-file-exists",
             hint="remove it, or choose another folder with --into",
             paths=[path],

@@ -29,7 +29,9 @@ def apply_plan(plan: PlanFile, options: ApplyOptions, progress: Progress | None 
     if options.shard is not None:
         plan = plan.stretch(cut(plan.header.blocks, options.shard.total)[options.shard.number - 1])
     job, flags = make_job(plan, options), SharedFlags()
-    with without_collecting():  # no batch makes a cycle; a plan's slices would be walked through again and again
+    with (
+        without_collecting()
+    ):  # batches make no reference cycles, and each collection would visit all slices of the plan
         # Workers are forked while this process is small and has no thread.
         pool = PlacerPool(job, flags, process_count(job.slices, options.jobs, autoscaler.LIMITS))
         try:

@@ -1,4 +1,4 @@
-"""Build a whole dataset: check, stage, place, write the metadata, publish. Run again, it goes on where it stopped."""
+"""Build a whole dataset: check, stage, place, write the metadata, publish. A second run resumes an interrupted one."""
 
 from contextlib import suppress
 
@@ -18,9 +18,9 @@ from planbalance.modes import MODE_TABLE
 
 
 async def build(context: Context) -> Outcome:
-    """Place everything that no earlier run did, and publish the dataset.
+    """Place every slice that no earlier run has placed, and publish the dataset.
 
-    With durability safe it is all on disk before it is published.
+    With durability safe, all of it is on disk before it is published.
     """
     job = context.job
     await context.step(lambda: preflight.check(job, context.pool))

@@ -11,10 +11,10 @@ from planbalance.engine.list_mode import ListedBlock, ListMaker
 from planbalance.model import Operation, PlanHeader
 from planbalance.planfile import BlockFacts, Facts, KeptSlices
 
-# What content takes on a disk is counted in units of this: a file system's own unit may be far larger (NFS says what it
-# transfers at a time) and would refuse builds that fit.
+# Sizes on disk are rounded up to this many bytes. The block size that a file system reports may be far larger (NFS
+# reports how much it transfers at a time), and with it builds that fit would be refused.
 UNIT: Final = 4096
-_FEW: Final = 16
+_SOURCE_SAMPLE: Final = 16  # images of a block whose source folders are looked at
 
 
 class BlockStats(NamedTuple):
@@ -24,7 +24,7 @@ class BlockStats(NamedTuple):
         facts: what the check of the whole plan needs.
         content: bytes of images and labels, each file in whole units.
         samples: one operation of each input that has one.
-        source: the source folder (of its input) of most images, judged by a few of them: for the schedule.
+        source: the source folder of most of a few sampled images, with its input: the schedule uses it.
         lists: its part of the lists of `--mode list`; None in other modes.
     """
 
@@ -44,19 +44,19 @@ class BlockStatsMaker:
         self._lists = lists
 
     def of(self, index: int, operations: Sequence[Operation]) -> BlockStats:
-        """Return those of block `index`."""
+        """Return the statistics of block `index`."""
         units = sum([-(-each.image_size // UNIT) - (-each.label_size // UNIT) for each in operations])
         facts = self._facts.of(self._header.blocks[index].folder, operations)
         lists = None if self._lists is None else self._lists.of(operations)
         samples = {each.input: each for each in reversed(operations)}
-        few = operations[:: max(1, len(operations) // _FEW)]
-        sources = Counter(f"{each.input}:{each.image.rpartition('/')[0]}" for each in few)
+        sample = operations[:: max(1, len(operations) // _SOURCE_SAMPLE)]
+        sources = Counter(f"{each.input}:{each.image.rpartition('/')[0]}" for each in sample)
         source, _ = sources.most_common(1)[0]
         return BlockStats(facts, units * UNIT, tuple(samples.values()), source, lists)
 
 
 class PlanStats:
-    """The statistics of all blocks of a plan: what workers sent; the rest is made when it is needed.
+    """The statistics of all blocks of a plan: those that workers sent; others are made when they are needed.
 
     Args:
         header: the plan's.

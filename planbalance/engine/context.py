@@ -1,6 +1,6 @@
-"""One run of apply: its job, its workers and what has happened so far, and the steps that all kinds of run share.
+"""One run of apply: its job, its workers, its results so far, and the steps that all kinds of run share.
 
-What a run does from its first check to its last file stands in `apply`, `shard`, `finish` and `dry_run`.
+The four kinds of run are in `apply`, `shard`, `finish` and `dry_run`, each from its first check to its last file.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from planbalance.modes import MODE_TABLE, Mode
 
 Value = TypeVar("Value")
 
-_CALLS: Final = 10  # of opening and of beginning a staging folder
+_CALLS: Final = 10  # the least that opening, and beginning, a staging folder makes
 _LINK_WARNING: Final = (
     "Images are {kind}s to the source: whatever writes through one changes the source. Ultralytics before 8.4.175 and "
     "YOLOv5 re-save JPEGs that do not end in FF D9, in place"
@@ -41,7 +41,7 @@ _LIST_WARNING: Final = (
 
 
 class Context:
-    """One run of apply. Everything here belongs to the loop's thread; workers read `flags` alone.
+    """One run of apply. Only the event loop's thread uses it; workers read `flags` and nothing else.
 
     Args:
         job: what to build.
@@ -53,12 +53,13 @@ class Context:
     Attributes:
         mode: how images are placed: as asked for, or after a fallback.
         errors: files that could not be placed.
-        failure: of what is written while slices are placed.
+        failure: an error of writing the metadata while slices are placed.
         stop: no new batch starts.
         placed: slices in place, by this run and earlier ones.
         copied: bytes of content.
         warnings: sentences.
-        call_wait: seconds that a call on the output's file system waits; the shortest seen, for others wait for a core.
+        call_wait: seconds that a call on the output's file system waits: the shortest measured, since a longer one may
+            include waiting for a processor core.
     """
 
     def __init__(self, job: Job, pool: PlacerPool, flags: SharedFlags, progress: Progress, began: float) -> None:
@@ -101,7 +102,7 @@ class Context:
     # ---- steps
 
     async def step(self, work: Callable[[], Value]) -> Value:
-        """Run a step in a thread, so that signals are heard meanwhile; raise after it if one came."""
+        """Run a step in a thread, so that signals are handled meanwhile; raise after it if one came."""
         value = await anyio.to_thread.run_sync(work)
         if self._signals:
             raise self.interrupted()
@@ -109,7 +110,7 @@ class Context:
 
     @asynccontextmanager
     async def open_staging(self) -> AsyncIterator[Staging]:
-        """Open the staging folder, locked. Its workers end before the lock is given up: none may place a name after."""
+        """Open and lock the staging folder. The workers end before the lock is released: none may write after that."""
         staging = await anyio.to_thread.run_sync(self._measured, lambda: Staging.open(self.job))
         try:
             yield staging
@@ -118,7 +119,7 @@ class Context:
             staging.leave()
 
     async def begin(self, staging: Staging) -> bool:
-        """Settle the mode and pin the options; return whether an empty folder is to be replaced. Raises PlanError."""
+        """Decide the mode and pin the options; return whether an empty folder is to be replaced. Raises PlanError."""
         return await self.step(lambda: self._measured(lambda: self._begin(staging)))
 
     def _begin(self, staging: Staging) -> bool:
@@ -141,7 +142,7 @@ class Context:
         return onto_empty
 
     def _measured(self, work: Callable[[], Value]) -> Value:
-        """Do what makes at least `_CALLS` calls on the output's file system, and measure how long each waits."""
+        """Run what makes at least `_CALLS` calls on the output's file system, and measure how long each waits."""
         began, busy = time.monotonic(), time.thread_time()
         value = work()
         waited = time.monotonic() - began - (time.thread_time() - busy)
@@ -149,7 +150,7 @@ class Context:
         return value
 
     async def begin_workers(self, tree: fs.Tree | None, *, overwrite: bool) -> None:
-        """Let the workers get ready to place; they have nothing to do until then."""
+        """Send the workers what they need before they can place."""
         settings = PlacingSettings(self.mode, overwrite, tree)
         await anyio.to_thread.run_sync(self.pool.begin, settings)
 
@@ -205,7 +206,9 @@ def run_until_signal(context: Context, run: Callable[[Context], Awaitable[Outcom
     The loop has a thread of its own where this thread already runs one (a notebook). Raises what `run` does;
     IncompleteError for an OSError; InterruptedRunError.
     """
-    ended: list[Outcome | Exception] = []  # asyncio formats a task's result when it closes: a second, for a large one
+    ended: list[
+        Outcome | Exception
+    ] = []  # not returned: asyncio formats a task's result when it closes, which takes a second for a large one
 
     async def main() -> None:
         async with anyio.create_task_group() as tasks:

@@ -21,7 +21,7 @@ _SMALLEST: Final = 8
 
 
 class Dispatcher:
-    """Everything here happens in the loop's thread.
+    """Hands out batches. Its methods run in the event loop's thread.
 
     Args:
         context: of the run; its workers must have begun.
@@ -56,7 +56,7 @@ class Dispatcher:
         self._failures: list[Exception] = []
 
     async def run(self, meanwhile: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
-        """Work off all ranges, and await `meanwhile` beside it, which raises nothing.
+        """Place all ranges, and await `meanwhile` at the same time; it must not raise.
 
         Once `context.stop` is set, running batches finish and no new one starts. An exception of a worker or of the
         journal ends the others the same way and is raised.
@@ -76,24 +76,24 @@ class Dispatcher:
 
     def _start_workers(self) -> None:
         """Start workers, up to the number wanted."""
-        while self._working < self._scaler.workers and self._goes_on():
+        while self._working < self._scaler.workers and self._continues():
             worker = self._pool.idle_worker(self._scaler.kind)
             if worker is None:
                 return
             self._working += 1
             self._tasks.start_soon(self._work, worker)
 
-    def _goes_on(self) -> bool:
+    def _continues(self) -> bool:
         return bool(self._schedule.left) and not self._failures and not self._context.stop
 
     def _wanted(self, worker: Worker) -> bool:
         return worker.kind == self._scaler.kind and self._working <= self._scaler.workers
 
     async def _work(self, worker: Worker) -> None:
-        """Hand one batch after the other to a worker, as long as it is wanted."""
+        """Hand one batch after the other to a worker, as long as the autoscaler wants it."""
         spent = False
         try:
-            while self._goes_on() and self._wanted(worker):
+            while self._continues() and self._wanted(worker):
                 batch = self._schedule.take(self._batch_size(), worker.owner, alone=self._working == 1)
                 if not batch:
                     spent = True

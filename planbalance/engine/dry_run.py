@@ -1,4 +1,4 @@
-"""Dry run: check every source file, the output and the room as a build would, and write nothing.
+"""Dry run: check every source file, the output and the free space as a build would, and write nothing.
 
 A module of its own beside `apply`, `shard` and `finish`, since it is one of the four things that a run can do.
 """
@@ -12,7 +12,7 @@ from planbalance.model import Outcome
 
 
 async def check_only(context: Context) -> Outcome:
-    """Check everything; return what a build would do. Raises what it would."""
+    """Check everything; return what a build would do. Raises what a build would raise."""
     job = context.job
     await context.step(lambda: preflight.check(job, context.pool))
     await context.begin_workers(None, overwrite=False)

@@ -1,4 +1,4 @@
-"""What could not be placed and what that means for a build, and what error numbers of the kernel mean for a person."""
+"""The files that could not be placed, whether they end a build, and the kernel's error numbers in plain words."""
 
 import errno
 import os.path
@@ -45,7 +45,7 @@ _ERRNO_MESSAGES: Final = {
     errno.ETIMEDOUT: ("the file system did not answer in time", "run the same command again"),
     errno.EIO: ("the disk or the network file system failed to read or write", "check the system log"),
     errno.EOPNOTSUPP: ("this file system does not support it", _OTHER_MODE),
-    errno.EEXIST: ("the name is taken already", "use --restart"),
+    errno.EEXIST: ("a file of this name exists already", "use --restart"),
 }
 
 
@@ -78,7 +78,7 @@ class FileErrors:
 
     Attributes:
         stale: a source is not what was planned, so nothing will be published.
-        give_up: the disk is full, or so much fails that the rest is not worth a try.
+        give_up: the disk is full, or so many files fail that the rest is not tried.
     """
 
     def __init__(self) -> None:
@@ -101,7 +101,7 @@ class FileErrors:
     def refuse(self, job: Job) -> None:
         """Raise what keeps the build from being published, if anything does.
 
-        Raises PlanError where the plan is stale, for running again would not help there; else IncompleteError.
+        Raises PlanError where the plan is stale, since running again would not help; else IncompleteError.
         """
         stale = [error for error in self._found if error.stale]
         if stale:
@@ -109,7 +109,7 @@ class FileErrors:
             raise PlanError(
                 f"The plan is stale: {_counted(stale, 'source file')} not what was planned: {_examples(stale)}",
                 kind="plan-stale",
-                hint="make the plan anew; what was built so far is kept until --restart or `planbalance clean`",
+                hint="make the plan again; what was built so far is kept until --restart or `planbalance clean`",
                 paths=[error.path for error in stale],
             )
         if self._found:
@@ -143,7 +143,7 @@ def _refuse_gone_inputs(job: Job) -> None:
     moved = {planned[index] for index in gone}
     kept = tuple(pair for pair in job.options.map_input if os.path.abspath(pair[0]) not in moved)
     options = replace(job.options, map_input=(*kept, *((root, "NEW") for root in sorted(moved))))
-    # a build whose files name the inputs is bound to where they are
+    # files of such a build hold the inputs' paths, so it cannot go on after the inputs moved
     restart = " --restart" if MODE_TABLE[options.mode].pins_inputs and options.shard is None else ""
     raise PlanError(
         f"The plan is stale: a whole input is gone, not one image of it is there: {', '.join(paths)}",

@@ -1,7 +1,7 @@
 """Open folders of a run: opened once for all workers of a process, and kept open while they may be used again.
 
-On a far file system, making and opening a folder costs as many round trips as placing several slices. So the first
-worker that needs a folder makes it, by its own name in its open parent, and the others wait for that.
+On a remote file system, making and opening a folder costs as many round trips as placing several slices. So the first
+worker that needs a folder makes it in its open parent, and the others wait for it.
 """
 
 import threading
@@ -12,10 +12,10 @@ from planbalance import fs
 from planbalance.destination import Destination, label_of
 from planbalance.engine.staleness import GONE, GoneError
 
-# What one worker holds at a time, and what stays open though no worker uses it. With two files of each, 128 workers
-# stay below `ulimit -n` (1,024).
+# How many folders one worker holds open at a time, and how many stay open though no worker uses them. With two open
+# files for each worker, 128 workers stay below `ulimit -n` (1,024).
 _SOURCES: Final = 3
-# Of a worker that has its process to itself: images and labels of three splits may alternate in one block.
+# For a worker that is alone in its process: images and labels of three splits may alternate in one block.
 SOURCES_ALONE: Final = 6
 _TARGETS: Final = 1
 _UNUSED: Final = 32
@@ -159,8 +159,8 @@ class Folders:
         shared: those of its process.
 
     Attributes:
-        sources: descriptors of source folders by path, good until the next one is asked for. Raises StaleError where
-            the folder is gone; OSError.
+        sources: descriptors of source folders by path, each valid until the next one is requested. Raises StaleError
+            where the folder is gone; OSError.
     """
 
     def __init__(self, shared: SharedFolders) -> None:

@@ -1,4 +1,4 @@
-"""Publish what shards have built, once all of it is there: by their journals, and by the names in the folders."""
+"""Publish what shards have built, once their journals list all of it and all files are in the folders."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -32,6 +32,7 @@ from planbalance.errors import IncompleteError
 from planbalance.executor.threads import batched, run_in_threads
 from planbalance.model import Outcome
 from planbalance.shards import Shard, cut
+from planbalance.text import counted
 
 _FOLDERS_A_BATCH: Final = 8
 _THREADS: Final = 16  # listing folders waits for a server, it does not compute
@@ -56,8 +57,8 @@ class ShardsDone:
     hosts: set[str] = field(default_factory=set)
 
 
-class _Stretch(NamedTuple):
-    """The blocks of one destination folder."""
+class _FolderBlocks(NamedTuple):
+    """A destination folder and its blocks."""
 
     folder: str
     blocks: range
@@ -116,10 +117,10 @@ def _nothing_begun(job: Job) -> IncompleteError:
 
 
 def _refuse_missing(job: Job) -> None:
-    """Refuse to finish while shards are missing (IncompleteError), by the journals alone and without a lock.
+    """Refuse to finish while shards are missing (IncompleteError), by the journals alone.
 
-    So that a look at what is missing never stands in the way of a shard that begins. Raises UsageError, PlanError where
-    the partial build is another one.
+    It takes no lock, so that this check never stops a shard that begins. Raises UsageError, PlanError where the partial
+    build is another one.
     """
     try:
         tree = fs.Tree(job.staging)
@@ -144,7 +145,7 @@ def _refuse_missing(job: Job) -> None:
 
 
 def _by_journals(job: Job, own: int, ranges: Sequence[range], done: ShardsDone) -> list[int]:
-    """Return the numbers of the shards that are not done by their journals."""
+    """Return the numbers of the shards whose journals do not list all of their slices."""
     journals = ShardJournals(job, own, with_sums=done.with_sums)
     missing = []
     for number, run in enumerate(ranges, start=1):
@@ -204,44 +205,44 @@ async def _confirm_names(context: Context, staging: Staging, ranges: Sequence[ra
     job, progress = context.job, context.progress
     absent: list[Range] = []
 
-    def look(stretches: Sequence[_Stretch]) -> None:
+    def look(folders: Sequence[_FolderBlocks]) -> None:
         absent.clear()
-        batches = list(batched(stretches, _FOLDERS_A_BATCH))
+        batches = list(batched(folders, _FOLDERS_A_BATCH))
         for number, found in run_in_threads(lambda batch: _absent(context, staging, batch), batches, _THREADS):
             absent.extend(found)
             blocks = [index for each in batches[number] for index in each.blocks]
             progress.advance(sum(job.plan.header.blocks[index].count for index in blocks))
 
-    stretches = list(_stretches(job))
+    folders = list(_folder_blocks(job))
     progress.begin("check", job.slices, "slices")
     try:
-        await anyio.to_thread.run_sync(look, stretches)
+        await anyio.to_thread.run_sync(look, folders)
     finally:
         progress.end()
-    late = time.monotonic() + SEEN_SECONDS
-    while absent and done.hosts - {job.node.host} and time.monotonic() < late:  # another node's names come late
+    until = time.monotonic() + SEEN_SECONDS
+    while absent and done.hosts - {job.node.host} and time.monotonic() < until:  # this node may see new files late
         await anyio.sleep(_LIST_AGAIN_SECONDS)
         blocks = {part.block for part in absent}
-        await anyio.to_thread.run_sync(look, [each for each in stretches if not blocks.isdisjoint(each.blocks)])
+        await anyio.to_thread.run_sync(look, [each for each in folders if not blocks.isdisjoint(each.blocks)])
     if absent:
-        raise _not_seen(job, absent, ranges)
+        raise _not_visible(job, absent, ranges)
 
 
-def _stretches(job: Job) -> Iterator[_Stretch]:
+def _folder_blocks(job: Job) -> Iterator[_FolderBlocks]:
     blocks = job.plan.header.blocks
     for folder, group in groupby(range(len(blocks)), key=lambda index: blocks[index].folder):
         members = list(group)
-        yield _Stretch(folder, range(members[0], members[-1] + 1))
+        yield _FolderBlocks(folder, range(members[0], members[-1] + 1))
 
 
-def _absent(context: Context, staging: Staging, batch: Sequence[_Stretch]) -> list[Range]:
+def _absent(context: Context, staging: Staging, batch: Sequence[_FolderBlocks]) -> list[Range]:
     """Return the operations of which image or label is not there."""
     job = context.job
     absent = []
     names = PlacedNames(job, context.mode, staging.tree)
-    for stretch in batch:
-        for index in stretch.blocks:
-            there = names.there(stretch.folder, job.plan.read_block(index))
+    for each in batch:
+        for index in each.blocks:
+            there = names.there(each.folder, job.plan.read_block(index))
             absent += [Range(index, at, at + 1) for at, found in enumerate(there) if not found]
         for folder, left in names.temporary():
             _remove(staging, folder, left)
@@ -257,7 +258,7 @@ def _remove(staging: Staging, folder: str, names: Sequence[str]) -> None:
         fs.close(fd)
 
 
-def _not_seen(job: Job, absent: Sequence[Range], ranges: Sequence[range]) -> IncompleteError:
+def _not_visible(job: Job, absent: Sequence[Range], ranges: Sequence[range]) -> IncompleteError:
     numbers = sorted({number for number, run in enumerate(ranges, start=1) for part in absent if part.block in run})
     places = []
     for part in absent[:_NAMED]:
@@ -266,8 +267,8 @@ def _not_seen(job: Job, absent: Sequence[Range], ranges: Sequence[range]) -> Inc
         places.append(f"{folder}/{name} or {label_of(Destination(folder, name)).folder}/...")
     more = f" and {len(absent) - _NAMED:,} more" if len(absent) > _NAMED else ""
     return IncompleteError(
-        f"{_listed(numbers, len(ranges))} done by the journal, but {len(absent):,} slices are not seen on "
-        f"{job.node.host}: {', '.join(places)}{more}",
+        f"{_listed(numbers, len(ranges))} complete by the journal, but {job.node.host} does not see "
+        f"{counted(len(absent), 'slice')}: {', '.join(places)}{more}",
         kind="shards-missing",
         hint="if another node wrote them a moment ago, run --finish again in a minute; else they were removed:\n"
         + _commands(job, numbers, len(ranges)),

@@ -1,4 +1,4 @@
-"""What one apply is asked to do: the options, checked and resolved against the plan."""
+"""What one run of apply is to do: its options, checked and resolved against the plan."""
 
 import os.path
 import shlex
@@ -22,7 +22,7 @@ from planbalance.planfile import BlockFacts
 from planbalance.planstore import PlanFile
 from planbalance.shards import Shard
 
-# What the first run pins in the staging header; a later run must ask for the same.
+# The options that the first run pins in the staging header; a later run must have the same.
 PINNED: Final = ("mode", "labels", "checksum", "fallback", "durability")
 # About 0.5 KB each: 300 MB at most, in each process that has parsed so many.
 _KEPT_OPERATIONS: Final = 600_000
@@ -30,7 +30,7 @@ _KEPT_OPERATIONS: Final = 600_000
 
 @dataclass(frozen=True, kw_only=True)
 class ApplyOptions(ShardChoices, ApplyChoices):
-    """How a plan is executed: what `options.apply` declares, with what was read from it.
+    """How a plan is executed: the options that `options.apply` declares, parsed.
 
     Attributes:
         labels: `copy` writes the bytes that were checked; `same` places them as the images.
@@ -72,7 +72,7 @@ class CachedPlan:
 
     def read_block(self, index: int) -> list[Operation]:
         """Return one block's operations; callers must not change the list. Raises PlanError."""
-        with self._lock:  # a second thread waits, and finds it parsed
+        with self._lock:  # a second thread waits, and then finds the block parsed
             kept = self._kept.get(index)
             if kept is None:
                 kept = self._kept[index] = self._plan.read_block(index)
@@ -161,12 +161,14 @@ def _refuse_options(options: ApplyOptions) -> None:
         raise UsageError("--shard and --finish exclude each other", kind="shard", hint="finish after all shards")
     if part and options.restart:
         raise UsageError(
-            f"{part} does not go with --restart, which would throw away what other shards have built",
+            f"{part} does not go with --restart, which would remove what other shards have built",
             kind="shard",
             hint="`planbalance clean` removes a partial build that nobody works on",
         )
     if part and not MODE_TABLE[options.mode].places_files:
-        raise UsageError(f"{part} does not go with --mode {options.mode}: there is nothing to share out", kind="list")
+        raise UsageError(
+            f"{part} does not go with --mode {options.mode}: it places no files that shards could divide", kind="list"
+        )
     if options.finish and options.dry_run:
         raise UsageError("--finish does not go with --dry-run", kind="shard", hint="--finish says what is missing")
     if options.jobs is not None and options.jobs < 1:

@@ -1,9 +1,9 @@
 """The journal: one appended line for each finished batch, with its checksum; an incomplete last line is cut off.
 
-A killed process loses nothing that the kernel has, so its lines count. A lost machine may keep the journal and lose the
-data: lines written under another boot count only as far as a later sync line says that their data is on disk. What a
-run did not count it makes again, so no later run may count it either: its files may be incomplete now
-(docs/reliability.md, "Resume").
+The kernel has what a killed process has written, so its lines count. A machine that loses its power may keep the
+journal and lose the data: lines written under another boot count only as far as a later sync line says that their data
+is on disk. Slices whose lines did not count are placed again; while that happens their files may be incomplete, so no
+later run may count the old lines either (docs/reliability.md, "Resume").
 """
 
 import base64
@@ -26,7 +26,7 @@ from planbalance.lock_owner import Node
 from planbalance.model import Block
 
 SUM_BYTES: Final = 32  # SHA-256
-SYNC_SECONDS: Final = 30.0  # durability safe: how much work a lost machine may cost
+SYNC_SECONDS: Final = 30.0  # durability safe: the work of so many seconds may be lost in a power failure
 
 
 class Record(NamedTuple):
@@ -53,7 +53,7 @@ def record_line(record: Record) -> bytes:
 
 
 def gone_line(ranges: Iterable[Range]) -> bytes:
-    """Return the line that revokes earlier lines: these names were not there, and are made again."""
+    """Return the line that revokes earlier ones: the files of these ranges are missing, and are placed again."""
     return line({"gone": [list(part) for part in ranges]})
 
 
@@ -61,7 +61,7 @@ def syncing_line(records: int) -> bytes:
     """Return the line that says: the first `records` batches are being put on disk.
 
     Where no sync line follows, that failed or was interrupted. Data that a sync could not write may still be readable
-    and never reach the disk (fsync(2)), so those batches are made again rather than synced again.
+    and never reach the disk (fsync(2)), so those batches are placed again rather than synced again.
     """
     return line({"syncing": records})
 
@@ -71,7 +71,7 @@ def sync_line(records: int) -> bytes:
     return line({"synced": records})
 
 
-def opening(data: bytes) -> Mapping[str, Any]:
+def first_value(data: bytes) -> Mapping[str, Any]:
     """Return the first line's value; nothing where it is incomplete."""
     return next((value for value, _ in _complete_lines(data)), {})
 
@@ -134,10 +134,9 @@ class _Reading:
             self._boots.append(self._boot)
 
     def discard_unsynced(self, boot: str) -> None:
-        """Drop what a run under `boot` does not count; no later line brings it back.
+        """Drop the records that a run under `boot` does not count; no later line restores them.
 
-        That is what is not known to be on disk, and was written under another boot or did not reach the disk when it
-        should have.
+        Those are not known to be on disk, and were written under another boot or by a sync that did not end.
         """
         for at in range(self._synced, len(self.records)):
             if not boot or self._boots[at] != boot or at < self._syncing:
@@ -274,8 +273,8 @@ class JournalFile:
     async def append(self, record: Record) -> None:
         """Write a finished batch; with durability safe, put on disk what there is from time to time.
 
-        While one line is written, others arrive: the same writer takes them along, and no other worker waits for the
-        disk. What is lost when it fails is done again.
+        While one line is written, others arrive: the same writer writes them too, so that no other worker waits for
+        the disk. Where writing fails, the batches of lost lines are placed again.
         """
         self._waiting.append(record_line(record))
         if self._writing:
@@ -294,7 +293,7 @@ class JournalFile:
     async def checkpoint(self) -> None:
         """Put everything on disk and write that it is there, so that another boot or node counts the lines.
 
-        Raises OSError; then the batches that should have been put on disk count no more, and are made again.
+        Raises OSError; then the batches that should have been put on disk no longer count, and are placed again.
         """
         async with self._order:
             await self._append_waiting()
@@ -314,6 +313,6 @@ class JournalFile:
         await self._file.flush()
 
     def close(self) -> None:
-        """Close the file; what could not be written is lost, and done again."""
+        """Close the file; batches whose lines could not be written are placed again by the next run."""
         with suppress(OSError, ValueError):
             self.raw.close()

@@ -1,6 +1,6 @@
 """The files beside images and labels: those at the root, and the tool's own plan and receipt.
 
-All but the manifest depend on the plan alone, so they are written while slices are placed: on a far file system that
+All but the manifest depend on the plan alone, so they are written while slices are placed. On a remote file system that
 saves fifty round trips.
 """
 
@@ -49,7 +49,7 @@ def write_metadata(job: Job, staging: Staging, mode: Mode) -> NamedSums:
 
 
 def finish_metadata(context: Context, staging: Staging, metadata: NamedSums, sums: ImageSums | None) -> None:
-    """Write the manifest, where sums were taken, and let the workers end. Raises OSError."""
+    """Write the manifest, where sums were taken, and end the workers. Raises OSError."""
     blocks = None if sums is None else list(context.pool.manifest(sums.by_block))
     context.pool.dismiss()
     if blocks is not None:

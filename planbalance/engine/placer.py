@@ -1,8 +1,8 @@
 """Places one batch: a plain loop over operations that checks each source file and puts image and label in place.
 
 A file that fails is a `FileError` in the result, not an exception: the rest of the batch goes on. Every system call is
-relative to an open folder, and the facts of a file are asked for once, but for a large one: it may change while it is
-copied.
+relative to an open folder. The facts of a source file are read once; those of a large file twice, since it may change
+while it is copied.
 
 How a file is placed depends on the mode: see `PLACES_OPEN_FILES` and `PLACES_AFTER_CHECK` at the end of this module.
 """
@@ -82,7 +82,7 @@ class BatchResult:
     errors: list[FileError] = field(default_factory=list)
 
 
-# Plain tuples, and a function a file: two are made, and called, for each of a million slices.
+# Plain tuples and functions, for speed: each slice takes two of them, and a plan may have a million slices.
 _Source = tuple[int, str, str]  # open folder, name in it, whole path
 _Target = tuple[int, str]  # open folder, name in it
 _NO_SOURCE: Final = (-1, "", "")
@@ -108,7 +108,7 @@ class Placer:
         folders: what the workers of its process have open; without a staging folder it checks only.
         flags: set by the run.
         overwrite: names may exist already, from a run that was interrupted, and are made again.
-        copier: copies bytes; all workers of this process share what it has learnt about file systems.
+        copier: copies bytes; it remembers what each file system supports, so the workers of a process share one.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Placer:
         self._places = folders.tree is not None
         self._flags = flags
         self._overwrite = overwrite
-        self._shared = job.options.shard is not None  # another process may place the very same names, right now
+        self._shared = job.options.shard is not None  # another process may place the same files at the same time
         self._mapped = job.mapped
         self._copier = copier
         self._absent = staleness.AbsentLabels(header.sources)
@@ -261,7 +261,7 @@ class Placer:
         `atomic`: the file system makes it in one call, so the name is taken directly where it is free.
         """
         if atomic:
-            try:  # suppress() takes as long as the call
+            try:  # suppress() would take as long as the call
                 return place(operation, source, target)
             except FileExistsError:
                 pass
@@ -334,7 +334,7 @@ class Placer:
             staleness.image_content(operation, sha256.hex())
 
     def clone_image(self, operation: Operation, source: _Source, target: _Target) -> None:
-        """Let an image share the source's blocks."""
+        """Place an image that shares the source's blocks on the disk."""
         opened = _open(source)
         folder, name = target
         try:

@@ -1,7 +1,8 @@
 """The workers of a run: processes forked at the start, and threads of this process; each places one batch at a time.
 
-Processes, since small files and links cost more in the interpreter than in the kernel, and two of them do not wait for
-one interpreter lock. Threads where calls wait for a disk or a server: they cost next to nothing, so there may be many.
+Processes are used where files are small: they take more time in the interpreter than in the kernel, and processes do
+not share one interpreter lock. Threads are used where calls wait for a disk or a server: a waiting thread costs almost
+nothing, so there may be many.
 """
 
 import errno
@@ -26,8 +27,8 @@ from planbalance.model import Block
 from planbalance.modes import Mode
 from planbalance.planfile import BlockFacts
 
-# A process is asked for the statistics of blocks of about so many operations at a time, and so many times ahead. More
-# than these few short questions might not fit into the socket, and both ends would wait for the other one to read.
+# A process is asked for the statistics of blocks of about so many operations at a time, and for so many portions ahead.
+# More questions might not fit into the socket; then both ends would wait for the other one to read.
 _OPERATIONS_ASKED: Final = 4_096
 _BLOCKS_ASKED: Final = 256
 _AHEAD: Final = 16
@@ -92,13 +93,13 @@ class PlacerProcess(Child):
             yield
         except ChildGoneError:
             raise IncompleteError(
-                f"A worker process {self.reap()} before its work was done, perhaps for want of memory",
+                f"A worker process {self.reap()} before its work was done, perhaps because memory ran out",
                 kind="worker-died",
                 hint="run the same command again to resume; --jobs 1 works without worker processes",
             ) from None
 
     def close(self) -> None:
-        """Let it end, and wait for that; a second call does nothing."""
+        """Tell it to end, and wait until it has; a second call does nothing."""
         self.hang_up()
         self.reap()
 
@@ -156,10 +157,10 @@ class PlacerThread:
 
 
 class _StatsQuestions:
-    """Asks a process for block statistics: a few portions ahead, so that it need not wait while this process is busy.
+    """Asks a process for block statistics, a few portions ahead, so that it never waits for this process.
 
     Attributes:
-        asked: the portions whose answers are due.
+        asked: the portions that have not been answered yet.
     """
 
     def __init__(self, process: PlacerProcess, portions: Sequence[Sequence[int]]) -> None:
@@ -272,7 +273,7 @@ class PlacerPool:
         return PlacerThread(Placer(self._job, mode, self._folders, self._flags, overwrite=overwrite, copier=copier))
 
     def give_back(self, worker: Worker, *, spent: bool) -> None:
-        """Take a worker back that has nothing to do; `spent`: a process will not have more later on."""
+        """Take back an idle worker; `spent`: nothing is left that this process could be given."""
         if isinstance(worker, PlacerThread):
             self._idle_threads.append(worker)
         elif isinstance(worker, PlacerProcess) and not spent:
@@ -300,7 +301,7 @@ class PlacerPool:
                 yield from lines
 
     def dismiss(self) -> None:
-        """Let idle processes end: they are not asked for anything any more."""
+        """Tell idle processes to end: there are no more questions."""
         for process in self._processes:
             process.hang_up()
 

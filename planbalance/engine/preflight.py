@@ -48,7 +48,7 @@ def check(job: Job, pool: PlacerPool) -> None:
         refuse_other_there(job)
 
 
-# ---- where --------------------------------------------------------------------------------------------------------
+# ---- paths --------------------------------------------------------------------------------------------------------
 
 
 def refuse_overlap(job: Job) -> None:
@@ -112,7 +112,7 @@ def _receipt_digest(output: str) -> str | None:
 
 
 def refuse_parent(job: Job) -> str:
-    """Refuse a parent in which no name can be made (PlanError); return the nearest folder that is there."""
+    """Refuse an output that cannot be made in its parent folder (PlanError); return the nearest folder that exists."""
     at = os.path.dirname(job.output)
     while fs.identity(at) is None and at != "/":
         at = os.path.dirname(at)
@@ -164,11 +164,11 @@ def _would_lose(what: str, paths: Sequence[str], why: str) -> PlanError:
     )
 
 
-# ---- how much -----------------------------------------------------------------------------------------------------
+# ---- free space -----------------------------------------------------------------------------------------------------
 
 
 def refuse_space(job: Job, mode: Mode, at: str, *, share_left: float = 1.0) -> None:
-    """Refuse a build that the file system under `at` has no room for: an estimate by mode (PlanError).
+    """Refuse a build for which the file system under `at` has no room, by an estimate for the mode (PlanError).
 
     `share_left`: the share of the operations that an earlier run has not done yet.
     """
@@ -201,7 +201,7 @@ def _estimate(job: Job, mode: Mode, block: int) -> tuple[int, int]:
     return job.stats.content() + names, inodes + folders + _FIXED_INODES
 
 
-# ---- whether it works ---------------------------------------------------------------------------------------------
+# ---- the mode ---------------------------------------------------------------------------------------------
 
 
 def settle_mode(job: Job, staging: Staging) -> tuple[Mode, str | None]:
@@ -246,8 +246,8 @@ def _try(mode: Mode, operation: Operation, path: str, own: int) -> OSError | Non
     try:
         source = fs.open_source_folder(folder)
     except OSError:
-        return None  # a stale plan, which is found and reported later
-    probe = f"{PROBE}-{next(fs.temporary_names())}"  # of its own: other shards may try at the same moment
+        return None  # the plan is stale, which is found and reported later
+    probe = f"{PROBE}-{next(fs.temporary_names())}"  # a name of its own: other shards may try at the same time
     try:
         fs.facts(name, source)
     except OSError:
@@ -259,7 +259,7 @@ def _try(mode: Mode, operation: Operation, path: str, own: int) -> OSError | Non
     except OSError as error:
         if error.errno in FULL:
             raise PlanError(
-                f"No room to begin with: {reason(error)}",
+                f"There is no room for a first file: {reason(error)}",
                 kind="no-space",
                 hint=advice(error.errno),
             ) from None

@@ -1,4 +1,4 @@
-"""What an earlier run has done: what its journal says and a look at the folders confirms."""
+"""What earlier runs have done: what their journals list, as far as the files exist."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -38,11 +38,11 @@ class ImageSums:
 
 
 class ConfirmedWork(NamedTuple):
-    """What the journal's records say, compared with the folders.
+    """What the journal's records list, compared with the folders.
 
     Attributes:
-        done: per block, the ranges whose names are there.
-        gone: the ranges whose names are not there. They are made again; until then no record may list them.
+        done: per block, the ranges whose files exist.
+        gone: the ranges whose files are missing. They are placed again; until then no record may list them.
     """
 
     done: dict[int, list[tuple[int, int]]]

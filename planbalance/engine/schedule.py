@@ -1,9 +1,9 @@
-"""Which operations are placed together, and in which order: pure, tested without a disk.
+"""Which operations are placed together, and in which order. Pure.
 
-The kernel holds a folder's lock while it makes a name in it, so batches go round the folders in proportion to what each
-still has: workers seldom meet in one folder, however many there are, and all folders end at about the same time.
-Workers that read meet in source folders too, where a folder's state travels between nodes (GPFS). There is no lock to
-wait for, so source folders only decide between destinations that deserve the next batch about equally.
+The kernel locks a folder while it creates a file in it. So batches are spread over the folders in proportion to what is
+left of each: workers seldom wait for one another, and all folders are finished at about the same time. Reading workers
+can also slow one another down in source folders, where a folder's state moves between nodes (GPFS). There is no lock
+there, so source folders only decide between destination folders of about equal weight.
 """
 
 from collections import deque
@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from planbalance.executor.autoscaler import LIMITS
 from planbalance.model import Block
 
-# Of two destinations that differ by less, and of no more than so many, the source folder decides.
+# The source folder decides between destinations whose weights differ by less than this, and of at most so many.
 _ABOUT_EQUAL: Final = 7 / 8
 _COMPARED: Final = 16
 
@@ -59,14 +59,14 @@ def missing_ranges(blocks: Sequence[Block], done: Done) -> list[Range]:
 
 
 def shares(blocks: Sequence[Block], count: int) -> list[list[int]]:
-    """Return which blocks each of `count` workers reads: about as many operations each, the largest dealt out first."""
-    dealt: list[list[int]] = [[] for _ in range(count)]
+    """Return which blocks each of `count` workers reads: about as many operations each, the largest assigned first."""
+    assigned: list[list[int]] = [[] for _ in range(count)]
     weights = [0] * count
     for index in sorted(range(len(blocks)), key=lambda index: -blocks[index].count):
         lightest = weights.index(min(weights))
-        dealt[lightest].append(index)
+        assigned[lightest].append(index)
         weights[lightest] += blocks[index].count
-    return [sorted(each) for each in dealt]
+    return [sorted(each) for each in assigned]
 
 
 class Schedule:
@@ -74,8 +74,8 @@ class Schedule:
 
     The next batch comes from the folder in which most is left for each batch that works there already, this one counted
     (D'Hondt's rule): so the batches in flight stand in proportion to what the folders still have. A folder that has
-    less than a batch is filled up with the next one, so that many small folders make few batches. Among folders that
-    deserve it about equally, and in which no more batches work, the same rule chooses by source folder.
+    less than a batch is filled up with the next one, so that many small folders make few batches. Among folders of
+    about equal weight, and in which no more batches work, the same rule chooses by source folder.
 
     Args:
         blocks: the plan's.
@@ -210,17 +210,17 @@ class _FolderQueues:
         return self._left[folder] / (self._in_flight.get(folder, 0) + 1)
 
     def _next(self) -> str | None:
-        """Return the folder that deserves the next part; among several, the one whose source folder does."""
+        """Return the folder for the next part: the heaviest; of about equal ones, by their source folders."""
         heaviest = self._heaviest()
         if heaviest is None or not self._sources.several:
             return heaviest
         chosen, most = heaviest, self._sources.weight(self._queues[heaviest][0])
-        least, crowd = _ABOUT_EQUAL * self._weight(heaviest), self._in_flight.get(heaviest, 0)
+        least, batches_there = _ABOUT_EQUAL * self._weight(heaviest), self._in_flight.get(heaviest, 0)
         compared: list[tuple[float, int, str]] = []
         while len(compared) < _COMPARED and (folder := self._heaviest()) is not None and self._weight(folder) >= least:
             compared.append(heappop(self._heap))
             weight = self._sources.weight(self._queues[folder][0])
-            if weight > most and self._in_flight.get(folder, 0) <= crowd:
+            if weight > most and self._in_flight.get(folder, 0) <= batches_there:
                 chosen, most = folder, weight
         for entry in compared:
             heappush(self._heap, entry)

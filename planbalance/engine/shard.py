@@ -1,8 +1,8 @@
 """Build one shard of a dataset, and read what shards have done.
 
 Each run of a shard writes a journal of its own, so that two runs of one shard never write into the same file. A journal
-counts blocks within its shard. What a run takes over from earlier ones it writes into its own journal, where its own
-sync line covers it: the node that finishes is another machine, and counts nothing else.
+counts blocks within its shard. A run copies what earlier runs have done into its own journal, so that its own sync line
+covers that too: `--finish` may run on another machine, which counts only what a sync line covers.
 """
 
 import os
@@ -15,7 +15,7 @@ from planbalance.engine import preflight
 from planbalance.engine.context import Context
 from planbalance.engine.dispatcher import Dispatcher
 from planbalance.engine.job import Job, takes_sums
-from planbalance.engine.journal import JournalFile, Record, line, opening, read_journal
+from planbalance.engine.journal import JournalFile, Record, first_value, line, read_journal
 from planbalance.engine.resume import ConfirmedWork, ImageSums, confirm
 from planbalance.engine.schedule import Range, count_operations, missing_ranges, ranges_by_block
 from planbalance.engine.staging import Staging
@@ -28,11 +28,11 @@ _NO_NODE: Final = Node("", "")
 
 
 async def build_shard(context: Context) -> Outcome:
-    """Place everything of this shard that no earlier run did, and put it on disk; publish nothing."""
+    """Place every slice of this shard that no earlier run has placed, and put all on disk; publish nothing."""
     job, shard = context.job, context.job.options.shard
     assert shard is not None
     await context.step(lambda: preflight.check(job, context.pool))
-    if not job.slices:  # more shards than folders, or blocks, to share out
+    if not job.slices:  # there are more shards than blocks to divide
         return context.outcome(0)
     async with context.open_staging() as staging:
         await context.begin(staging)
@@ -64,7 +64,7 @@ async def build_shard(context: Context) -> Outcome:
 
 
 def _is_done(context: Context, staging: Staging, *, with_sums: bool) -> bool:
-    """Return whether this shard is done: its journals say that all of it is on disk, and all of its names are there."""
+    """Return whether this shard is done: its journals say that all of it is on disk, and all of its files exist."""
     job, shard = context.job, context.job.options.shard
     assert shard is not None
     blocks = job.plan.header.blocks
@@ -136,7 +136,7 @@ class ShardJournals:
         self._with_sums = with_sums
 
     def of(self, shard: Shard, blocks: Sequence[Block], node: Node | None = None) -> Iterator[ShardJournal]:
-        """Yield the journals of one shard; one of another plan or count of shards is passed over. Raises OSError.
+        """Yield the journals of one shard; a journal of another plan or number of shards is skipped. Raises OSError.
 
         `node`: the reader's, by default this machine; `_NO_NODE` counts only what is known to be on disk.
         """
@@ -144,8 +144,8 @@ class ShardJournals:
             try:
                 data = fs.read_whole(name, self._own)
             except FileNotFoundError:
-                continue  # listed by a cache that is older than the last publication
-            first = opening(data)
+                continue  # removed since; this node's cache still lists it
+            first = first_value(data)
             if first.get("shard") == [*shard] and first.get("digest") == self._job.plan.header.digest:
                 journal = read_journal(data, blocks, node or self._job.node, with_sums=self._with_sums)
                 yield ShardJournal(journal.records, str(first.get("tool")), str(first.get("host")))

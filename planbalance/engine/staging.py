@@ -27,8 +27,9 @@ from planbalance.shards import RULE, Shard
 SCHEMA: Final = "planbalance/staging/1"
 _LIMIT: Final = 1 << 20
 PROBE: Final = "probe"
-_PREPARATIONS: Final = (fs.LOCK, fs.README, f"{fs.HEADER}.new", PROBE)  # beginnings of names
-SEEN_SECONDS: Final = 60.0  # NFS may show another node's new name so late (acdirmax, nfs(5))
+# How the names begin of what is made before the header.
+_PREPARATIONS: Final = (fs.LOCK, fs.README, f"{fs.HEADER}.new", PROBE)
+SEEN_SECONDS: Final = 60.0  # NFS may show another node's new file so late (acdirmax, nfs(5))
 _README: Final = """\
 This folder is an unfinished dataset. `planbalance apply` builds it here and renames it to
 
@@ -38,7 +39,7 @@ once it is complete. Running the same command again resumes the work:
 
     {command}
 
-To throw it away: `planbalance clean` (which refuses while somebody works on it). Do not train on it.
+To remove it: `planbalance clean` (which refuses while a run works on it). Do not train on it.
 """
 _README_SHARDS: Final = """\
 This folder is an unfinished dataset. Shards of `planbalance apply` build it here, perhaps on many nodes, and
@@ -50,7 +51,7 @@ renames it to
     {output}
 
 once all of them are done; before that it says which are missing and how to run them.
-To throw it away: `planbalance clean` (which refuses while somebody works on it). Do not train on it.
+To remove it: `planbalance clean` (which refuses while a run works on it). Do not train on it.
 """
 
 
@@ -96,7 +97,7 @@ def refuse_other(job: Job, header: Mapping[str, Any]) -> None:
             f"{job.staging} holds a partial build of another plan (digest {str(header.get('digest'))[:12]}, "
             f"this one is {wanted['digest'][:12]})",
             kind="partial-build-of-another-plan",
-            hint="--restart throws it away and begins anew",
+            hint="--restart removes it and begins again",
             paths=[job.staging],
         )
     _refuse_other_rule(job, header)
@@ -105,11 +106,11 @@ def refuse_other(job: Job, header: Mapping[str, Any]) -> None:
     if not shards_of(header) if job.options.finish else header.get("shards") != wanted["shards"]:
         named.append(f"--shard I/{header.get('shards')}" if shards_of(header) else "no --shard")
     if named:
-        throw_away = "planbalance clean" if job.options.shard or job.options.finish else "--restart"
+        remove_by = "planbalance clean" if job.options.shard or job.options.finish else "--restart"
         raise UsageError(
-            f"The build in {job.staging} was begun with {', '.join(named)}, which cannot change half way",
+            f"The build in {job.staging} was begun with {', '.join(named)}, which cannot change during a build",
             kind="pinned-options",
-            hint=f"resume it with: {pinned_command(job, header)}   (or throw it away with {throw_away})",
+            hint=f"resume it with: {pinned_command(job, header)}   (or remove it with {remove_by})",
         )
 
 
@@ -172,15 +173,15 @@ def pinned_command(job: Job, header: Mapping[str, Any]) -> str:
 
 def _not_ours(path: str, why: str) -> PlanError:
     return PlanError(
-        f"{path} is in the way: {why}",
+        f"{path} cannot be used as the staging folder: {why}",
         kind="staging-damaged",
-        hint="look into it; --restart throws it away and begins anew",
+        hint="look at its content; --restart removes it and begins again",
         paths=[path],
     )
 
 
-def _seen(tree: fs.Tree) -> dict[str, Any]:
-    """Return a header that is known to be there, waiting for this node to see it. Raises IncompleteError."""
+def _wait_for_header(tree: fs.Tree) -> dict[str, Any]:
+    """Return a header that another node has written, once this node sees it. Raises IncompleteError."""
     until = time.monotonic() + SEEN_SECONDS
     while (header := read_header(tree)) is None:
         if time.monotonic() > until:
@@ -224,7 +225,7 @@ class Staging:
         try:
             staging = cls._locked(job, made)
         except BaseException:
-            _unmake(made)
+            _remove_made(made)
             raise
         staging._made = made  # noqa: SLF001 - its own class
         try:
@@ -241,7 +242,7 @@ class Staging:
             try:
                 _make_with_parents(job.staging, made)
                 staging = cls._lock_once(job)
-            except FileNotFoundError as error:  # its last holder removed or published it this very moment
+            except FileNotFoundError as error:  # another run removed or published it at this moment
                 gone = error
                 _forget(job.staging, made)
                 continue
@@ -252,11 +253,11 @@ class Staging:
             if staging is not None:
                 return staging
             _forget(job.staging, made)
-        raise _cannot_make(job.staging, gone or OSError("it appears and disappears"))
+        raise _cannot_make(job.staging, gone or OSError("other runs make and remove it all the time"))
 
     @classmethod
     def _lock_once(cls, job: Job) -> Self | None:
-        """Lock a staging folder, a shard together with others; None where it is gone once the lock is ours."""
+        """Lock a staging folder (shards share the lock); None where the folder was removed before it was locked."""
         path = job.staging
         tree = fs.Tree(path)
         own = -1
@@ -283,11 +284,11 @@ class Staging:
     def _take_over(self, job: Job) -> None:
         if job.options.restart:
             self.clear()
-            if job.options.durability == "safe":  # before a new header stands over what may come back
+            if job.options.durability == "safe":  # a power failure must not bring old files back under a new header
                 fs.sync_below(self.tree.fd)
             return
         self.header = read_header(self.tree)
-        made_now = self.path in self._made  # then it holds nothing but the preparations of this and other shards
+        made_now = self.path in self._made  # then it holds only what this and other shards made before the header
         if self.header is None and not made_now and self._anything_else():
             self.header = self._header_seen_late(job)
             if self.header is None:
@@ -297,11 +298,11 @@ class Staging:
             self.resumed = True
 
     def _header_seen_late(self, job: Job) -> dict[str, Any] | None:
-        """Return the header that another shard wrote in the meantime, or that this node sees later than its files."""
+        """Return the header that another shard wrote meanwhile, or that this node sees later than the build's files."""
         if job.options.shard is None:
             return None
         with suppress(IncompleteError):
-            return _seen(self.tree)
+            return _wait_for_header(self.tree)
         return None
 
     def _anything_else(self) -> bool:
@@ -310,9 +311,9 @@ class Staging:
         )
 
     def clear(self) -> None:
-        """Remove everything but the lock; the header last, so that an interrupted removal is still known as ours."""
-        fs.remove_below(self.tree.fd, spare=(dataset_files.OWN_FOLDER,))
-        fs.remove_tree(self.tree.fd, dataset_files.OWN_FOLDER, spare=(fs.LOCK, fs.HEADER))
+        """Remove everything but the lock; the header last, so that what an interruption leaves is known as a build."""
+        fs.remove_below(self.tree.fd, keep=(dataset_files.OWN_FOLDER,))
+        fs.remove_tree(self.tree.fd, dataset_files.OWN_FOLDER, keep=(fs.LOCK, fs.HEADER))
         with suppress(FileNotFoundError):
             fs.unlink(fs.HEADER, self.own)
         self.header = None
@@ -320,8 +321,8 @@ class Staging:
     def begin(self, job: Job, mode: str) -> None:
         """Pin the options: from here on this is a partial build that is kept. Raises OSError.
 
-        With durability safe the header is on disk before anything else is made, so that no lost machine leaves files
-        without it; a resume writes it once more, for the sync of the run before may have failed or never been reached.
+        With durability safe the header is on disk before anything else is made, so that no power failure leaves files
+        without it. A resume writes it again, since the earlier run may have failed to sync it.
         """
         safe = job.options.durability == "safe"
         header = self.header or {**pins(job), "way": mode, **job.node._asdict()}
@@ -342,20 +343,20 @@ class Staging:
         if fs.write_once(fs.HEADER, self.own, orjson.dumps(header) + b"\n", on_disk=on_disk):
             self.header = header
             return
-        self.header = _seen(self.tree)
+        self.header = _wait_for_header(self.tree)
         refuse_other(job, self.header)
 
     def leave(self) -> None:
         """Release the lock. Where nothing was begun, the folder and the parents made for it are removed."""
-        if self.header is None and self.tree.fd >= 0 and self._lock.alone() and not self._not_ours_alone():
+        if self.header is None and self.tree.fd >= 0 and self._lock.alone() and not self._holds_other_files():
             with suppress(OSError):
                 fs.remove_tree(self.tree.fd, dataset_files.OWN_FOLDER)
                 fs.remove_empty_folder(self.path)
-                _unmake([path for path in self._made if path != self.path])
+                _remove_made([path for path in self._made if path != self.path])
         self.close()
 
-    def _not_ours_alone(self) -> bool:
-        """Whether there is something that this run did not make and must not remove."""
+    def _holds_other_files(self) -> bool:
+        """Return whether there is something that this run did not make and must not remove."""
         try:
             return self._anything_else()
         except OSError:
@@ -380,11 +381,11 @@ def _make_with_parents(path: str, made: list[str]) -> None:
 
 
 def _forget(path: str, made: list[str]) -> None:
-    """Note that what was made is gone: what is there next may belong to another run."""
+    """Note that a folder is gone: a later one of this path may belong to another run."""
     made[:] = [each for each in made if each != path]
 
 
-def _unmake(made: list[str]) -> None:
+def _remove_made(made: list[str]) -> None:
     for path in reversed(made):
         with suppress(OSError):
             fs.remove_empty_folder(path)
@@ -414,7 +415,7 @@ def _held_error(path: str, signature: bytes) -> IncompleteError:
     hint = "wait for it, or end it and run this command again"
     if lock_owner.has_ended(signature):
         hint = (
-            "it has ended, but the file system still keeps its lock (of a node that died): wait until it is given up, "
+            "it has ended, but the file system still keeps its lock (of a node that died): wait until it is released, "
             f"or remove {path}/{dataset_files.OWN_FOLDER}/{fs.LOCK} and run this command again"
         )
     return IncompleteError(
@@ -435,7 +436,7 @@ def pinned_shards(plan: PlanFile, options: ApplyOptions) -> int:
 
 
 def publish(job: Job, staging: Staging, *, onto_empty: bool) -> None:
-    """Let the output appear in one step.
+    """Publish: rename the staging folder to the output in one step.
 
     With durability safe everything below is on disk already (`JournalFile.checkpoint`), and the output's name is put
     there.

@@ -1,6 +1,5 @@
-"""Tune: what the file system under a folder can do, measured there, and what `apply` would make of it."""
+"""Tune: measure what the file system under a folder can do, and which settings `apply` would use there."""
 
-from planbalance.tune.document import document_of
-from planbalance.tune.story import Tuned, tune
+from planbalance.tune.measure import Tuned, document_of, tune
 
 __all__ = ["Tuned", "document_of", "tune"]

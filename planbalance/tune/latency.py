@@ -1,4 +1,4 @@
-"""How long single calls take: one after the other, nobody else of ours at work."""
+"""How long single calls take, one after the other, while no other worker runs."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from planbalance import fs
 
 MOST_ROUNDS: Final = 500  # each makes one call of each kind
 _LEAST_ROUNDS: Final = 10
-_SECONDS: Final = 3.0  # for all of them, where calls are slow
+_SECONDS: Final = 3.0  # for all rounds, where calls are slow
 
 
 class Latency(NamedTuple):
@@ -22,7 +22,7 @@ class Latency(NamedTuple):
 
 
 def latencies(tree: fs.Tree, clock: Callable[[], float] = time.perf_counter) -> dict[str, Latency]:
-    """Return what each kind of call takes; a kind that the file system refuses is not there."""
+    """Return what each kind of call takes; a kind that the file system refuses is left out."""
     folder = tree.folder("latency", make=True)
     took: dict[str, list[float]] = {}
     refused: set[str] = set()
@@ -64,7 +64,7 @@ def _unlink(folder: int, name: str) -> None:
         fs.unlink(f"link-{name}", folder)
 
 
-# In this order: each round makes what the next calls need, and takes it away again.
+# In this order: each round makes what the next calls need, and removes it.
 _CALLS: Final[dict[str, Callable[[int, str], None]]] = {
     "create": lambda folder, name: fs.empty_new(f"file-{name}", folder),
     "stat": _stat,

@@ -1,4 +1,4 @@
-"""What a file system is called: by the mount table, else by the number that statfs(2) gives. Pure."""
+"""The name of a file system: by the mount table, else by the number that statfs(2) gives. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from planbalance.path_relation import is_within
 
-# By the type in /proc/self/mountinfo, where it is not spelled as people know it.
+# By the type in /proc/self/mountinfo, where people spell it otherwise.
 _SPELLED: Final[Mapping[str, str]] = {
     "gpfs": "GPFS",
     "lustre": "Lustre",
@@ -83,7 +83,7 @@ class Mount(NamedTuple):
 
 
 class FileSystem(NamedTuple):
-    """What a file system is called, and where it is mounted; `""` where that is not known."""
+    """The name of a file system, and where it is mounted; `""` where that is not known."""
 
     name: str
     kind: str
@@ -100,17 +100,17 @@ def file_system(path: str, mountinfo: str, number: int | None) -> FileSystem:
         number: `f_type` of statfs(2); None where it is not known.
     """
     mount = _mount_of(path, mountinfo)
-    told = "" if number is None else _BY_NUMBER.get(number & 0xFFFFFFFF, "")
+    by_number = "" if number is None else _BY_NUMBER.get(number & 0xFFFFFFFF, "")
     if mount is None:
-        return FileSystem(told or "unknown", "", "", number)
-    return FileSystem(_spelled(mount.kind, told), mount.kind, mount.point, number)
+        return FileSystem(by_number or "unknown", "", "", number)
+    return FileSystem(_spelled(mount.kind, by_number), mount.kind, mount.point, number)
 
 
-def _spelled(kind: str, told: str) -> str:
+def _spelled(kind: str, by_number: str) -> str:
     family, dot, inner = kind.partition(".")
     if family in ("fuse", "fuseblk"):
         return f"FUSE ({inner})" if dot else "FUSE"
-    return _SPELLED.get(kind) or kind or told or "unknown"
+    return _SPELLED.get(kind) or kind or by_number or "unknown"
 
 
 def _mount_of(path: str, mountinfo: str) -> Mount | None:

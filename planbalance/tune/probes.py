@@ -1,4 +1,4 @@
-"""What works on a file system: each thing is really done once, and its outcome looked at."""
+"""What works on a file system: each operation is done once, and its result is checked."""
 
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
@@ -10,7 +10,7 @@ _DATA: Final = b"0 0.5 0.5 0.1 0.2\n" * 512  # more than one block, so that a re
 
 
 class Probe(NamedTuple):
-    """Whether one thing works, and if not, why."""
+    """Whether one operation works, and if not, why."""
 
     works: bool
     reason: str
@@ -32,7 +32,7 @@ def _probed(name: str, attempt: Callable[[int, str], str], tree: fs.Tree) -> Pro
     return Probe(not reason, reason)
 
 
-# Each returns "", or why what the call did is not what it should have done.
+# Each returns "", or how the result differs from what the call should have done.
 
 
 def _hard_link(folder: int, _path: str) -> str:
@@ -44,7 +44,7 @@ def _hard_link(folder: int, _path: str) -> str:
 
 def _symlink(folder: int, _path: str) -> str:
     fs.symlink("nowhere", "link", folder)
-    return "" if fs.link_target("link", folder) == "nowhere" else "the link says something else than was written"
+    return "" if fs.link_target("link", folder) == "nowhere" else "the link has another target than was written"
 
 
 def _reflink(folder: int, _path: str) -> str:
@@ -75,7 +75,7 @@ def _unnamed(folder: int, _path: str) -> str:
 
 
 def _publish(folder: int, path: str) -> str:
-    """Rename a folder onto a free name, then onto a taken one, which must be refused."""
+    """Rename a folder to a free name, then to one that exists, which must be refused."""
     for name in ("staged", "taken"):
         fs.make_folder(f"{path}/{name}")
     fs.rename_if_free(f"{path}/staged", f"{path}/published")
@@ -83,7 +83,7 @@ def _publish(folder: int, path: str) -> str:
         fs.rename_if_free(f"{path}/published", f"{path}/taken")
     except FileExistsError:
         return ""
-    return "" if fs.has("published", folder) else "a name that was taken was replaced"
+    return "" if fs.has("published", folder) else "an existing folder was replaced"
 
 
 def _locks(folder: int, _path: str) -> str:

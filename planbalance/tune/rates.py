@@ -1,4 +1,4 @@
-"""How many files a second can be made (and removed again) by so many workers, in folders of their own or in one."""
+"""How many files a second a number of workers can make and remove, each in a folder of its own or all in one."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,11 +15,12 @@ from planbalance.model import Progress
 Where = Literal["own", "one"]
 
 POINT_SECONDS: Final = 0.3  # how long one point is measured
-_GIVE_UP: Final = 0.8  # of the best rate, twice in a row: more workers only load the servers
+# Two points in a row below this share of the best rate end the series: more workers would only load the servers.
+_GIVE_UP: Final = 0.8
 
 
 class Rate(NamedTuple):
-    """One point.
+    """One measured point.
 
     Attributes:
         kind: of the workers.
@@ -44,8 +45,8 @@ class _Task(NamedTuple):
     until: float
 
 
-class _Churned(NamedTuple):
-    """What one worker did: files, until when, in how many seconds, and those of them that it computed."""
+class _WorkerResult(NamedTuple):
+    """What one worker did: how many files, until when, in how many seconds, and how many of those it computed."""
 
     files: int
     until: float
@@ -54,7 +55,7 @@ class _Churned(NamedTuple):
 
 
 def rates(tree: fs.Tree, processes: ProcessPool, progress: Progress) -> list[Rate]:
-    """Return the points: processes as many as there are, threads as many as raise the rate."""
+    """Return the points: for all worker processes, and for as many threads as raise the rate."""
     points: list[Rate] = []
     progress.begin("measure", None, "files")
     try:
@@ -69,11 +70,11 @@ def rates(tree: fs.Tree, processes: ProcessPool, progress: Progress) -> list[Rat
 def _points(tree: fs.Tree, processes: ProcessPool) -> Iterator[Rate]:
     for where in _WHERE:
         for count in _doubled(processes.count):
-            yield _measure("processes", tree, count, where, partial(processes.work_off, _churn))
+            yield _measure("processes", tree, count, where, partial(processes.work_off, _make_and_remove))
     for where in _WHERE:
         best, fallen = 0.0, 0
         for count in _doubled(autoscaler.LIMITS.most_threads):
-            point = _measure("threads", tree, count, where, partial(run_in_threads, _churn, most=count))
+            point = _measure("threads", tree, count, where, partial(run_in_threads, _make_and_remove, most=count))
             yield point
             best, fallen = max(best, point.per_second), fallen + 1 if point.per_second < _GIVE_UP * best else 0
             if fallen == 2:
@@ -99,16 +100,16 @@ def _folders(tree: fs.Tree, count: int, where: Where) -> list[str]:
     return [f"{tree.path}/{name}" for name in names]
 
 
-_Run = Callable[[list[_Task]], Iterable[tuple[int, _Churned]]]  # gives the tasks to that many workers
+_Run = Callable[[list[_Task]], Iterable[tuple[int, _WorkerResult]]]  # hands the tasks to that many workers
 
 
 def _measure(kind: Kind, tree: fs.Tree, count: int, where: Where, run: _Run) -> Rate:
     start = time.perf_counter()  # one clock for all processes
     tasks = [_Task(path, f"{index}-", start + POINT_SECONDS) for index, path in enumerate(_folders(tree, count, where))]
-    return _summed(kind, where, [churned for _, churned in run(tasks)], start)
+    return _summed(kind, where, [result for _, result in run(tasks)], start)
 
 
-def _summed(kind: Kind, where: Where, done: Sequence[_Churned], start: float) -> Rate:
+def _summed(kind: Kind, where: Where, done: Sequence[_WorkerResult], start: float) -> Rate:
     elapsed = max(each.until for each in done) - start
     worked = sum(each.seconds for each in done)
     computed = sum(each.computed for each in done)
@@ -116,8 +117,8 @@ def _summed(kind: Kind, where: Where, done: Sequence[_Churned], start: float) ->
     return Rate(kind, len(done), where, sum(each.files for each in done) / elapsed, busy)
 
 
-def _churn(task: _Task) -> _Churned:
-    """Make and remove files of names of our own in a folder, one after the other, until the time is over."""
+def _make_and_remove(task: _Task) -> _WorkerResult:
+    """Make and remove files in a folder, under names that no other worker uses, until the time is over."""
     folder = fs.open_source_folder(task.path)
     start, computing = time.perf_counter(), time.thread_time()
     now, files = start, 0
@@ -128,6 +129,6 @@ def _churn(task: _Task) -> _Churned:
             fs.unlink(name, folder)
             files += 1
             now = time.perf_counter()
-        return _Churned(files, now, now - start, time.thread_time() - computing)
+        return _WorkerResult(files, now, now - start, time.thread_time() - computing)
     finally:
         fs.close(folder)

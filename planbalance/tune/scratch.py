@@ -1,4 +1,4 @@
-"""A folder of our own to measure in, gone at the end whatever happens."""
+"""A temporary folder to measure in, which is removed in any case."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ PREFIX: Final = ".planbalance-tune-"
 
 @contextmanager
 def scratch(folder: str) -> Iterator[fs.Tree]:
-    """Make a hidden folder in `folder`, give it, and remove it with what is in it.
+    """Make a hidden folder in `folder`, yield it, and remove it with its content.
 
     Raises:
         PlanError: nothing can be made there (kind `not-writable`).
@@ -30,7 +30,7 @@ def scratch(folder: str) -> Iterator[fs.Tree]:
         finally:
             tree.close()
     finally:
-        with _undisturbed():
+        with _signals_ignored():
             _remove(folder, path)
 
 
@@ -56,8 +56,8 @@ def _remove(folder: str, path: str) -> None:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Let no second Ctrl-C come between: what was made is taken away first."""
+def _signals_ignored() -> Iterator[None]:
+    """Ignore a second Ctrl-C until the folder is removed."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""What `apply` would do here: its own autoscaler, driven by the rates that were measured. Pure."""
+"""What `apply` would do here: its own autoscaler, simulated with the measured rates. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
@@ -8,20 +8,21 @@ from planbalance.modes import MODE_TABLE, Mode
 from planbalance.tune.probes import Probe
 from planbalance.tune.rates import Rate
 
-_SECONDS: Final = 15.0  # of the run that is played through
-_FOLDERS_PAY: Final = 1.5  # times the rate, before a folder a volume is advised
+_SECONDS: Final = 15.0  # of the simulated run
+# Folders of their own must be so many times as fast before a folder for each volume is advised.
+_FASTER_BY: Final = 1.5
 
 
 class Settings(NamedTuple):
     """What `apply` would use.
 
     Attributes:
-        kind: of its workers, once it has settled.
+        kind: of its workers, once their number no longer changes.
         workers: how many, `--jobs auto`.
-        modes: that work here, with a source on the same file system.
+        modes: those that work here, with a source on the same file system.
         copy: how bytes of large images are copied: `reflink` (blocks are shared), else `copy_file_range` inside the
             kernel, else `sendfile` or `read and write`.
-        publish: `renameat2`, which spares a name that is taken, else `rename`.
+        publish: `renameat2`, which never replaces an existing name, else `rename`.
         layout: `by-volume` where folders of their own make files faster, else `keep`.
     """
 
@@ -51,7 +52,7 @@ def _works(mode: Mode, works: Mapping[str, Probe]) -> bool:
 
 
 def _settled(rates: Sequence[Rate], cores: int) -> tuple[Kind, int]:
-    """Return where the autoscaler of `apply` settles on a file system that answers at these rates."""
+    """Return the workers that the autoscaler of `apply` would end with on a file system with these rates."""
     processes = max((each.workers for each in rates if each.kind == "processes"), default=0)
     scaler = Autoscaler(cores, processes, None)
     now = 0.0
@@ -75,4 +76,4 @@ def _layout(rates: Sequence[Rate], kind: Kind) -> str:
         where: max((each.per_second for each in rates if each.kind == kind and each.where == where), default=0.0)
         for where in ("own", "one")
     }
-    return "by-volume" if best["own"] > _FOLDERS_PAY * best["one"] else "keep"
+    return "by-volume" if best["own"] > _FASTER_BY * best["one"] else "keep"

@@ -89,6 +89,6 @@ def test_it_is_resumed(tmp_path: Path) -> None:
 
 def test_with_other_options_it_is_refused_in_one_sentence(tmp_path: Path) -> None:
     old = OldBuild(tmp_path, mode="symlink", way="symlink")
-    with pytest.raises(UsageError, match="was begun with --mode symlink, which cannot change half way") as caught:
+    with pytest.raises(UsageError, match="was begun with --mode symlink, which cannot change during a build") as caught:
         apply_plan(old.plan, ApplyOptions())
     assert caught.value.kind == "pinned-options"

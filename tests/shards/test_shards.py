@@ -1,6 +1,7 @@
 """What shards promise on disks that work: the tree of one apply, whatever the order, and every refusal in words."""
 
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -133,14 +134,14 @@ def test_a_file_that_vanished_is_found_by_the_finish_and_made_by_its_shard(scene
     victim = min((scene.staging / "labels/val").rglob("*.txt"))
     victim.unlink()
     error = refused(IncompleteError, scene.finish)
-    assert "done by the journal, but 1 slices are not seen" in error.message
+    assert f"complete by the journal, but {socket.gethostname()} does not see 1 slice:" in error.message
     number = int(error.hint.rpartition("--shard ")[2].partition("/")[0])
     assert scene.shard(number, 2).resumed > 0
     scene.finish()
     scene.check(expected)
 
 
-# ---- what cannot change half way ------------------------------------------------------------------------------------
+# ---- what cannot change during a build -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

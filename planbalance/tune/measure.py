@@ -1,9 +1,9 @@
-"""The measurement as a story: a folder of our own, what works there, how long calls take, how many at once pay."""
+"""The measurement: what works in a folder, how long calls take there, how many workers raise the rate."""
 
 import os.path
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from planbalance import fs
 from planbalance.errors import InputError, UsageError
@@ -16,7 +16,7 @@ from planbalance.tune.rates import Rate, rates
 from planbalance.tune.scratch import scratch
 from planbalance.tune.settings import Settings, settings
 
-# What tells a dataset, by what its folder holds.
+# A folder that holds all names of one of these is a dataset.
 _DATASET_MARKS: Final = (
     ("images", "labels"),
     ("data.yaml",),
@@ -26,12 +26,12 @@ _DATASET_MARKS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """What was found out about the file system under a folder.
+    """What was measured of the file system under a folder.
 
     Attributes:
         folder: absolute.
-        file_system: what it is called and where it is mounted.
-        cores: that this process may use.
+        file_system: its name and where it is mounted.
+        cores: how many this process may use.
         works: by name: `hardlink`, `symlink`, `reflink`, `copy_file_range`, `o_tmpfile`, `atomic_publish`,
             `fcntl_locks`.
         latency: by call: `create`, `stat`, `link`, `rename`, `unlink`; without those that the file system refuses.
@@ -49,7 +49,7 @@ class Tuned:
 
 
 def tune(folder: str, progress: Progress) -> Tuned:
-    """Measure the file system under a folder; nothing is left there, also after an interrupt.
+    """Measure the file system under a folder; nothing is left there, not even after an interruption.
 
     Raises:
         InputError: there is no such folder (kind `input-not-found`).
@@ -76,6 +76,25 @@ def tune(folder: str, progress: Progress) -> Tuned:
         rates=measured,
         settings=settings(works, measured, cores),
     )
+
+
+def document_of(tuned: Tuned) -> dict[str, Any]:
+    """Return the measurement as JSON values: seconds are seconds, rates are a second."""
+    named = tuned.file_system
+    return {
+        "folder": tuned.folder,
+        "file_system": {
+            "name": named.name,
+            "type": named.kind or None,
+            "mount_point": named.mount_point or None,
+            "statfs_type": None if named.number is None else f"0x{named.number & 0xFFFFFFFF:x}",
+        },
+        "cores": tuned.cores,
+        "works": {name: {"ok": probe.works, "reason": probe.reason} for name, probe in tuned.works.items()},
+        "latency": {name: latency._asdict() for name, latency in tuned.latency.items()},
+        "rates": [rate._asdict() for rate in tuned.rates],
+        "settings": tuned.settings._asdict(),
+    }
 
 
 def _refuse_datasets(path: str) -> None:
