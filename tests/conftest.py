@@ -1,4 +1,4 @@
-"""The order of the tests, and what trials by the thousand report: `@pytest.mark.torture(row=N)`.
+"""The order of the tests, and how torture tests draw and report their trials: `@pytest.mark.torture(row=N)`.
 
 The rows are those of the table in docs/reliability.md.
 """

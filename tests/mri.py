@@ -1,4 +1,4 @@
-"""MRI-like datasets with planted copies, drawn with numpy: hard negatives for whoever looks for duplicates.
+"""MRI-like datasets with planted copies, drawn with numpy: difficult cases for a search for duplicates.
 
 All volumes show the same anatomy, each stretched, bent, shaded and noisy in its own way, as scans of different people
 are; a third of the slices lie outside the body and are black but for noise.

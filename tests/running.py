@@ -1,4 +1,4 @@
-"""What happens in the middle of a run: something is done after so many slices, it is held, or it is in a child."""
+"""What happens in the middle of a run: something is done after so many slices, it waits, or it runs in a child."""
 
 import os
 import signal

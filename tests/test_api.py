@@ -128,7 +128,7 @@ def test_lists_come_from_files_or_are_patterns(here: Path) -> None:
     assert gone == {"01-02-00000", "01-02-00001", "01-02-00002", "01-02-00007"}
 
 
-def test_an_unknown_keyword_is_no_silence(here: Path) -> None:
+def test_an_unknown_keyword_is_refused(here: Path) -> None:
     mistyped: dict[str, Any] = {"traain_ratio": 0.7}
     for call in (api.plan, api.build):
         with pytest.raises(TypeError, match="traain_ratio"):

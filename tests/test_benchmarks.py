@@ -15,7 +15,7 @@ from benchmarks.place import Place, client
 
 
 @pytest.mark.parametrize(("slices", "least"), [(110, 100), (1_000, 100), (40_000, 100), (94_440, 100)])
-def test_a_smaller_data_set_has_the_guides_shape(slices: int, least: int) -> None:
+def test_a_smaller_dataset_has_the_guides_shape(slices: int, least: int) -> None:
     volumes = build.drawn_volumes(slices, least=least)
     assert sum(size for size, _ in volumes.values()) == slices
     assert len(volumes) >= least
@@ -66,7 +66,7 @@ def test_a_table_of_calls_has_a_row_for_each_way_to_build() -> None:
     assert calls.table([row]).splitlines()[-1] == "| apply | 11.1 | 16.0 |"
 
 
-def test_data_sets_of_larger_images_leave_room_on_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_datasets_of_larger_images_leave_room_on_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.statvfs", lambda _: SimpleNamespace(f_bavail=3 << 20, f_frsize=1024))  # 3 GiB
     image = 500 << 10
     slices = program.room(Place("here", tmp_path), image)

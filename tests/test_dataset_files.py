@@ -114,7 +114,7 @@ def loaded(header: PlanHeader, output: str = "/data/out", **options: bool) -> di
     return found
 
 
-def test_the_data_sets_yaml() -> None:
+def test_the_datasets_yaml() -> None:
     header = small_plan().header
     assert loaded(header) == {
         "path": "/data/out",

@@ -64,7 +64,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.
     assert list(demo.knees(7)) != list(demo.knees(8))
 
 
-def test_somebodys_folder_is_left_alone(tmp_path: Path) -> None:
+def test_a_users_folder_is_left_alone(tmp_path: Path) -> None:
     write(tmp_path / "mine/notes.txt", b"mine")
     write(tmp_path / "file", b"mine")
     before = tree_state(tmp_path)

@@ -128,7 +128,7 @@ def test_folding_is_stable_and_blind_to_case_and_form(text: str) -> None:
 
 @given(st.lists(st.text(st.characters(exclude_characters="\n"), max_size=6), min_size=1))
 def test_names_fold_alike_alone_and_in_a_list(names: list[str]) -> None:
-    """`WholePlan` folds a block's names in one go."""
+    """`WholePlan` folds all names of a block at once."""
     assert fold("\n".join(names)).split("\n") == list(map(fold, names))
 
 
@@ -201,7 +201,7 @@ def test_control_characters_are_those_of_unicode(letter: str) -> None:
 
 
 @pytest.mark.parametrize("volume", ["images", "labels", "a/images/b", "labels/a", "a/labels"])
-def test_ids_named_like_the_folders_of_a_data_set_are_refused(volume: str) -> None:
+def test_ids_named_like_the_folders_of_a_dataset_are_refused(volume: str) -> None:
     assert "`images` or `labels`" in str(id_fault(volume))
     assert path_fault(volume) is None
 

@@ -238,7 +238,7 @@ def test_nothing_is_written_over_a_name(tmp_path: Path, folder: int) -> None:
 
 
 def test_small_chunks_are_written_together_and_large_ones_as_they_come(tmp_path: Path, folder: int) -> None:
-    """Far away each write is a wait."""
+    """On a remote file system each write is a round trip."""
     chunks = [os.urandom(size) for size in (3, 0, 5000, 1 << 19, 1 << 18, 1 << 20, 7)]
     with faulty.calls(faulty.only_count) as seen:
         fs.write_all_new("a", folder, iter(chunks))
@@ -394,7 +394,7 @@ def test_a_copy_keeps_holes(place: Path, shape: str, way: int | str) -> None:
 
 
 @pytest.mark.parametrize("told", ["lies", "does not know"])
-def test_bytes_do_not_hang_on_what_a_file_system_says_of_holes(tmp_path: Path, told: str) -> None:
+def test_a_copy_does_not_depend_on_the_holes_that_a_file_system_reports(tmp_path: Path, told: str) -> None:
     data = bytes(4096) + os.urandom(8192) + bytes(5000)
     write(tmp_path / "a", data)
     facts = os.stat_result((*os.stat(tmp_path / "a")[:10],), {"st_blocks": 0})
@@ -415,7 +415,7 @@ def test_bytes_do_not_hang_on_what_a_file_system_says_of_holes(tmp_path: Path, t
 
 
 @pytest.mark.parametrize("data", [b"", b"x", os.urandom(70_000)], ids=len)
-def test_of_a_file_that_has_all_its_blocks_nothing_is_asked(tmp_path: Path, data: bytes) -> None:
+def test_a_file_that_has_all_its_blocks_is_not_asked_for_holes(tmp_path: Path, data: bytes) -> None:
     write(tmp_path / "a", data)
     with open(tmp_path / "a", "rb") as source:
         facts = os.fstat(source.fileno())
@@ -556,7 +556,7 @@ def test_a_dead_holder_holds_nothing(tmp_path: Path, folder: int) -> None:
     fs.Lock(folder, b"me").release()
 
 
-def test_shared_holders_stand_side_by_side_and_keep_out_one_alone(tmp_path: Path, folder: int) -> None:
+def test_shared_holders_hold_the_lock_at_once_and_exclude_an_exclusive_one(tmp_path: Path, folder: int) -> None:
     lock = fs.Lock(folder, b"shard 1", shared=True)
     assert in_another_process(tmp_path, "shared") == "free"
     assert in_another_process(tmp_path, "alone") != "free"

@@ -103,7 +103,7 @@ def swap_lines(_: Header, rows: Rows) -> None:
 
 
 def twice(header: Header, rows: Rows) -> None:
-    """The same slice once more, every count put right."""
+    """The same slice once more, every count corrected."""
     rows[0].insert(1, dict(rows[0][0]))
     recount(header, rows)
 

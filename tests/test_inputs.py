@@ -70,7 +70,7 @@ def test_two_yaml_files_of_other_names_say_nothing(tmp_path: Path) -> None:
     assert resolve_input(spec(tmp_path)).input.names == ("knee",)
 
 
-def test_hidden_yaml_files_and_those_in_folders_are_nobodys(tmp_path: Path) -> None:
+def test_hidden_yaml_files_and_those_in_folders_are_not_read(tmp_path: Path) -> None:
     write(folders(tmp_path, "images") / ".pre-commit-config.yaml", b"names: [x]")
     write(tmp_path / "hyps" / "hyp.yaml", b"names: [x]")
     assert resolve_input(spec(tmp_path)).input.names is None

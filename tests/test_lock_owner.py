@@ -70,7 +70,7 @@ def test_what_cannot_be_known_from_here_is_alive(squeue: Path, changes: dict[str
 
 
 @pytest.mark.parametrize("signature", [b"", b"{}", b"[]", b"somebody", b"\xff", b'{"slurm_task":"1; rm"}'])
-def test_who_did_not_sign_is_alive_and_described(signature: bytes) -> None:
+def test_an_owner_that_has_not_written_yet_is_alive_and_described(signature: bytes) -> None:
     assert not lock_owner.has_ended(signature)
     assert lock_owner.describe(signature) == "a process that has not written yet who it is"
 

@@ -63,7 +63,7 @@ def test_files_in_an_input_are_refused_by_what_they_are(tmp_path: Path) -> None:
 
 
 def test_no_path_is_looked_at_twice_for_one_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Far away each look is a wait."""
+    """On a remote file system each look is a round trip."""
     looked: list[str] = []
     identity = fs.identity
 

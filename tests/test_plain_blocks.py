@@ -1,4 +1,4 @@
-"""The short way through a block and the long one have one verdict, whatever its lines hold."""
+"""The fast reader of blocks and the checking one give the same result, whatever the lines hold."""
 
 import hashlib
 import json
@@ -81,14 +81,14 @@ def one_verdict(sealed: SealedPlan, index: int, data: bytes) -> Verdict:
 
 
 @pytest.mark.parametrize("name", PLANS)
-def test_every_plan_is_read_alike_both_ways(name: str) -> None:
+def test_every_plan_is_read_alike_by_both_readers(name: str) -> None:
     sealed = PLANS[name]
     for index, data in enumerate(sealed.body):
         assert isinstance(one_verdict(sealed, index, data), list)
 
 
 @pytest.mark.parametrize("name", PLANS)
-def test_what_is_plain_takes_the_short_way(name: str) -> None:
+def test_a_plain_block_is_read_by_the_fast_reader(name: str) -> None:
     sealed = PLANS[name]
     reader = PlainReader(sealed.header, Destinations(sealed.header.sources, sealed.header.parameters["layout"]))
     for block, data in zip(sealed.header.blocks, sealed.body, strict=True):
@@ -175,7 +175,7 @@ CHANGES: list[tuple[bytes, bytes]] = [
 
 
 @pytest.mark.parametrize(("old", "new"), CHANGES)
-def test_a_line_that_breaks_a_rule_is_refused_both_ways(old: bytes, new: bytes) -> None:
+def test_a_line_that_breaks_a_rule_is_refused_by_both_readers(old: bytes, new: bytes) -> None:
     sealed = small_plan()
     data = sealed.body[0]
     assert sealed.header.blocks[0].folder == "images/test"
@@ -190,7 +190,7 @@ def test_the_last_block_ends_in_one_way(ending: bytes) -> None:
     assert isinstance(one_verdict(sealed, last, sealed.body[last].removesuffix(b"}\n") + ending), tuple)
 
 
-def test_lines_in_another_order_or_twice_are_refused_both_ways() -> None:
+def test_lines_in_another_order_or_twice_are_refused_by_both_readers() -> None:
     sealed = small_plan()
     first, second, *rest = sealed.body[1].splitlines(keepends=True)
     for lines in ([second, first, *rest], [first, first, *rest], [second, *rest, first]):
@@ -198,7 +198,7 @@ def test_lines_in_another_order_or_twice_are_refused_both_ways() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
-def test_a_block_of_fewer_or_more_lines_than_its_header_says_is_refused_both_ways(count: int) -> None:
+def test_a_block_of_fewer_or_more_lines_than_its_header_says_is_refused_by_both_readers(count: int) -> None:
     sealed = small_plan()
     block = sealed.header.blocks[0]._replace(count=count)
     short = verdict(BlockReader(sealed.header), block, sealed.body[0])
@@ -207,7 +207,7 @@ def test_a_block_of_fewer_or_more_lines_than_its_header_says_is_refused_both_way
 
 
 @pytest.mark.parametrize(("letters", "taken"), [("x" * 220, True), ("x" * 221, False), ("é" * 46, True)])
-def test_a_prefix_makes_names_too_long_both_ways(letters: str, taken: bool) -> None:
+def test_a_prefix_makes_names_too_long_for_both_readers(letters: str, taken: bool) -> None:
     operations = [operation(f"images/train/{letters}.png", label=None)]
     sealed = seal(draft(operations, sources=(POOLED._replace(prefix=f"{'A' * 30}-"),)), operations)
     assert isinstance(one_verdict(sealed, 0, sealed.body[0]), list) is taken

@@ -338,7 +338,7 @@ def test_names_that_only_the_prefix_makes_too_long_are_refused() -> None:
 
 
 def test_an_edited_plan_gets_counts_and_digests_of_its_own() -> None:
-    """Whoever takes a slice out by hand need not add up by hand."""
+    """Whoever removes a slice by hand need not correct the counts."""
     lines = document(small_plan()).splitlines(keepends=True)
     sealed = parse_edited(b"".join((*lines[:4], *lines[5:])))
     taken = [each for each in small_operations() if each.image not in lines[4].decode()]

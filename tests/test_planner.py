@@ -174,7 +174,7 @@ def test_a_plan_counts_what_it_did() -> None:
 
 
 @st.composite
-def data_sets(draw: st.DrawFn) -> dict[str, str]:
+def datasets(draw: st.DrawFn) -> dict[str, str]:
     """Volumes of uneven size, with gaps; missing labels are background where none is empty; a positive at least."""
     letters = draw(st.sampled_from(["+. ", "+- ", "+.", "0123. "]))
     volumes = draw(st.lists(st.text(letters, min_size=1, max_size=9), min_size=3, max_size=12))
@@ -187,7 +187,7 @@ def data_sets(draw: st.DrawFn) -> dict[str, str]:
 
 
 @given(
-    data_sets(),
+    datasets(),
     st.integers(0, 99),
     st.sampled_from(["random", "spread"]),
     st.sampled_from([None, "0.5", "1", "3"]),
@@ -699,7 +699,7 @@ def test_a_group_in_two_splits_of_the_older_plan_is_refused() -> None:
     assert (error.kind, error.exit_code) == ("group-in-two-splits", 3)
 
 
-def test_what_an_older_plan_hands_down() -> None:
+def test_what_is_taken_from_an_older_plan() -> None:
     older = planned(
         snapshot_of(EIGHT), positive_classes=frozenset({0}), split_seed=7, sample_seed=8, volume_pattern="im-dash"
     )

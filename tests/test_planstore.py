@@ -205,7 +205,7 @@ def test_a_plan_cut_off_meanwhile_is_refused(tmp_path: Path, use: Callable[[Plan
 
 
 def test_small_blocks_are_read_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Far away each read is a wait, and by volume a block has ten slices."""
+    """On a remote file system each read is a round trip, and by volume a block has ten slices."""
     plan = PlanFile.open(saved(tmp_path))
     reads: list[int] = []
     pread = os.pread
@@ -245,7 +245,7 @@ def test_blocks_can_be_read_by_several_threads(tmp_path: Path) -> None:
     assert wrong == [False] * 240
 
 
-def test_a_forgotten_plan_is_closed(tmp_path: Path) -> None:
+def test_a_plan_is_closed_once_nothing_refers_to_it(tmp_path: Path) -> None:
     path = saved(tmp_path)
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(5):
@@ -269,7 +269,7 @@ def test_all_collisions_are_listed_in_one_pass() -> None:
     assert "(5 in all)" in refusal.value.message
 
 
-def test_counts_that_the_operations_do_not_bear_out_are_refused() -> None:
+def test_counts_that_differ_from_the_operations_are_refused() -> None:
     operations = small_operations()
     header = draft(operations)
     positives = [volume._replace(positives=0) for volume in header.volumes]

@@ -28,7 +28,7 @@ def said(dataset: Path) -> dict[str, object]:
     return value
 
 
-def test_a_moved_data_set_says_where_it_is(tmp_path: Path) -> None:
+def test_a_moved_dataset_says_where_it_is(tmp_path: Path) -> None:
     before = said(built(tmp_path, "copy"))
     shutil.move(tmp_path / "set", tmp_path / "elsewhere")
     content = tree_state(tmp_path / "elsewhere", leave_out=("dataset.yaml", ".planbalance"))
@@ -115,7 +115,7 @@ def test_a_link_to_a_folder_is_not_walked_into(tmp_path: Path) -> None:
     assert os.readlink(tmp_path / "far/x") == f"{tmp_path}/in/images"
 
 
-def test_the_yaml_itself_may_be_named_and_a_foreign_data_set_will_do(tmp_path: Path) -> None:
+def test_the_yaml_itself_may_be_named_and_a_dataset_of_another_tool_is_accepted(tmp_path: Path) -> None:
     yolo_tree(tmp_path / "set", {"01-a": "+"})
     (tmp_path / "set/dataset.yaml").rename(tmp_path / "set/data.yaml")
     shutil.move(tmp_path / "set", tmp_path / "other")
@@ -153,7 +153,7 @@ def test_a_yaml_that_cannot_be_set_right_is_refused(text: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", ["nowhere", "empty"])
-def test_no_data_set_there(tmp_path: Path, name: str) -> None:
+def test_no_dataset_there(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError) as caught:
         relocate(str(tmp_path / name))

@@ -1,4 +1,4 @@
-"""Undersampling: exact to the quota, fair, the same for the same seed, and deaf to volumes that come and go."""
+"""Undersampling: exact to the quota, fair, the same for the same seed, and independent of other volumes."""
 
 import random
 from collections import Counter

@@ -296,7 +296,7 @@ def test_names_that_no_plan_can_hold_are_refused(tmp_path: Path, name: bytes) ->
     assert str(tmp_path) in snapshot.problems[0].path
 
 
-def test_names_of_other_alphabets_are_welcome(tmp_path: Path) -> None:
+def test_names_of_other_alphabets_are_accepted(tmp_path: Path) -> None:
     for name in ("膝_1.png", "колено_1.png", "genou\u00a0droit_1.png"):
         write(tmp_path / "images" / name, b"x")
     snapshot = scanned(tmp_path)
@@ -536,7 +536,7 @@ def test_the_order_of_directories_and_the_workers_decide_nothing(
 
 @pytest.mark.parametrize(("far", "jobs"), [(True, None), (True, 5), (False, None)])
 def test_far_files_get_threads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, far: bool, jobs: int | None) -> None:
-    """Far: a call waits for longer than it computes. No clock decides here: what the autoscaler is told does."""
+    """Far: a call waits for longer than it computes. No real clock is used: the test gives the autoscaler the times."""
     root = yolo_tree(
         tmp_path / "in", {f"v{n}": ".+!-" for n in range(20)}, name="{volume}/{slice}.png", images="images"
     )
@@ -671,7 +671,7 @@ def test_images_that_are_no_jpegs_are_not_opened(tmp_path: Path, monkeypatch: py
     )
 
 
-def test_hands_are_free_for_batches_once_the_first_of_all_items_is_there() -> None:
+def test_a_pool_takes_batches_while_the_results_of_single_items_are_due() -> None:
     with ProcessPool(2) as workers:
         pool = worker_pool.WorkerPool(None, workers, Silent())
         found = pool.each(abs, range(0, -200, -1))

@@ -289,7 +289,7 @@ def test_a_map_that_says_otherwise_finds_the_leak(numbered: Path, plan: Run) -> 
     assert [problem.path for problem in checks["volume-overlap"].problems] == [train]
 
 
-def test_anybodys_dataset_is_audited_by_a_map(numbered: Path, plan: Run) -> None:
+def test_any_dataset_is_audited_by_a_map(numbered: Path, plan: Run) -> None:
     plan()
     api.apply(str(numbered / "plan.json"), mode="copy")
     shutil.rmtree(numbered / "plan/.planbalance")

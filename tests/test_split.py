@@ -1,4 +1,4 @@
-"""The splitter: quotas, targets, what is fixed, folds, ties; laws, small cases, and brute force as the judge."""
+"""The splitter: quotas, targets, what is fixed, folds, ties; laws, small cases, and compared with brute force."""
 
 import random
 import subprocess
@@ -218,7 +218,7 @@ def test_everything_fixed() -> None:
 
 
 def test_the_same_split_under_any_hash_seed() -> None:
-    """Nothing rests on the order of a set or on this process."""
+    """Nothing depends on the order of a set or on this process."""
     program = (
         "from tests.test_split import *\n"
         "r = split(draw_units(2, 60, 12))\n"

@@ -1,4 +1,4 @@
-"""Tune: what it finds out, what it refuses, and that nothing is left behind."""
+"""Tune: what it measures, what it refuses, and that it leaves nothing."""
 
 import errno
 import os
@@ -189,7 +189,7 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("below", ["", "images", "images/train", "labels/train"])
-def test_a_data_set_is_refused_and_left_as_it_is(tmp_path: Path, below: str) -> None:
+def test_a_dataset_is_refused_and_left_as_it_is(tmp_path: Path, below: str) -> None:
     root = yolo_tree(tmp_path / "in", {"v1": "+."})
     before = tree_state(root)
     with pytest.raises(UsageError, match="dataset") as caught:

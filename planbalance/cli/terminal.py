@@ -65,7 +65,7 @@ class Terminal:
             self.print_result(text)
 
     def print_result(self, text: Renderable) -> None:
-        """Print to stdout under `--quiet` too: what the command was called for."""
+        """Print to stdout, under `--quiet` too: the result that the command was called for."""
         if not self.as_json:
             _print(self._tables, text)
 

@@ -1,8 +1,8 @@
 """The two batch files of a sharded apply under Slurm: an array of shards, and the finish after them.
 
 The array names its shards explicitly (`$SLURM_ARRAY_TASK_ID/8`), so that `sbatch --array=3,7` runs single ones again.
-Slurm reads `#SBATCH` lines up to the first command (sbatch(1)) and knows no shell quoting there: what stands in them is
-made of letters and digits only.
+Slurm reads `#SBATCH` lines up to the first command (sbatch(1)) and does not interpret shell quotes there, so their
+values are letters and digits only.
 """
 
 import os.path

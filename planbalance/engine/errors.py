@@ -169,7 +169,7 @@ def _advice(errors: list[FileError]) -> str:
 
 
 def broken_off(output: str, error: OSError) -> IncompleteError:
-    """Return the error where a call failed that the whole build depends on."""
+    """Return the error for a failed call on which the whole build depends."""
     return IncompleteError(
         f"The build of {output} broke off: {reason(error)}" + (f" ({error.filename})" if error.filename else ""),
         kind="io-error",

@@ -128,5 +128,5 @@ def _mount_of(path: str, mountinfo: str) -> Mount | None:
 
 
 def _plain(escaped: str) -> str:
-    r"""Return a mount point as it is: blanks and the like stand as `\040` (proc_pid_mountinfo(5))."""
+    r"""Return a mount point as it is: blanks and the like are written as `\040` (proc_pid_mountinfo(5))."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), escaped)

@@ -18,7 +18,7 @@ from typing import Any
 
 
 def without_compiled_operators() -> None:
-    """Let torchvision be imported beside a torch that its operators were not compiled for: signatures will do."""
+    """Let torchvision be imported beside a torch for which its operators were not compiled: signatures are enough."""
     import torch
 
     found = importlib.util.find_spec("torchvision")

@@ -62,7 +62,7 @@ def test_members_of_an_ensemble_share_their_split_and_are_clean(tmp_path: Path) 
     )
 
 
-def test_a_data_set_without_splits_may_have_been_learnt_from(tmp_path: Path) -> None:
+def test_a_dataset_without_splits_may_have_been_learnt_from(tmp_path: Path) -> None:
     here = yolo_tree(tmp_path / "here", {"1": "..+", "2": "..."}, split_of={"1": "train", "2": "test"})
     pool = yolo_tree(tmp_path / "pool", {"2": "..+", "3": "..."}, images="images", labels="labels", names=None)
     result = audit(here, against=(str(pool),))

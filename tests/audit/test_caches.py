@@ -102,7 +102,7 @@ def test_shards_tell_of_it_too(tmp_path: Path) -> None:
         ("train/images", "train/labels.cache"),
     ],
 )
-def test_a_label_of_anybodys_data_set(tmp_path: Path, images: str, cache: str) -> None:
+def test_a_label_of_any_dataset(tmp_path: Path, images: str, cache: str) -> None:
     root = yolo_tree(tmp_path / "set", {"v01": "+.", "v02": ".+"}, name=TRAILING, images=images, names=None)
     yolo_tree(root, {"v03": "+."}, name=TRAILING, images=images.replace("train", "val"), names=None)
     labels = root / images.replace("images", "labels")

@@ -283,7 +283,7 @@ def test_hidden_files_are_a_warning_since_trainers_pass_over_them(tmp_path: Path
     assert (audit.ok, found(audit)) == (True, {("extra", "images/train/._IM1.png")})
 
 
-def test_a_damaged_plan_in_the_data_set_fails_and_the_rest_is_audited_without_one(tmp_path: Path) -> None:
+def test_a_damaged_plan_in_the_dataset_fails_and_the_rest_is_audited_without_one(tmp_path: Path) -> None:
     made = built(tmp_path)
     plan = made.output / ".planbalance/plan.json"
     text = plan.read_bytes()
@@ -380,7 +380,7 @@ def test_invalid_lines_that_the_plan_keeps_are_warnings(tmp_path: Path) -> None:
     assert not made.audit().ok
 
 
-def test_a_data_set_that_is_not_published(tmp_path: Path) -> None:
+def test_a_dataset_that_is_not_published(tmp_path: Path) -> None:
     made = built(tmp_path)
     partial = tmp_path / ".later.planbalance-partial"
     partial.mkdir()

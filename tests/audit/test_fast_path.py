@@ -1,4 +1,4 @@
-"""That the quick look passes nothing that is not as planned: whatever it does not pass gets a closer one."""
+"""The fast check accepts nothing that differs from the plan; what it does not accept is checked slice by slice."""
 
 import os
 from collections.abc import Callable

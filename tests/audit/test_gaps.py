@@ -49,7 +49,7 @@ def test_of_a_plan_that_wants_no_test_split(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("quick", [False, True])
-def test_of_anybodys_data_set(tmp_path: Path, quick: bool) -> None:
+def test_of_any_dataset(tmp_path: Path, quick: bool) -> None:
     source = yolo_tree(tmp_path / "in", THIRDS, names=None)
     yolo_tree(source, {"w1": "..", "w2": ".."}, images="images/test", names=None)
     (source / "images/val").mkdir()

@@ -26,7 +26,7 @@ def test_groups_leak_where_their_volumes_do_not() -> None:
     assert shared(regrouped(spread, {"p1-left": "p1", "p1-right": "p1"})) == {"p1": Counter(train=1, test=1)}
 
 
-def test_another_data_set_touches_by_its_splits() -> None:
+def test_another_dataset_touches_by_its_splits() -> None:
     here = spread_of([("a", "train"), ("a", "train"), ("b", "test")])
     there = spread_of([("a", "val"), ("a", "test")])
     found = touched(here, there, {"train": 2, "test": 1})

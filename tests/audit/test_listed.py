@@ -60,7 +60,7 @@ def test_a_list_that_was_changed(listed: Built) -> None:
     assert ("missing", "val.txt") in found(audit(listed), "error")
 
 
-def test_sources_that_were_changed_are_changes_of_the_data_set(listed: Built) -> None:
+def test_sources_that_were_changed_are_changes_of_the_dataset(listed: Built) -> None:
     image = Path(source_path(listed, "train"))
     image.write_bytes(bytes(reversed(image.read_bytes())))
     assert ("source-changed", str(image)) in found(audit(listed), "error")

@@ -93,7 +93,7 @@ def test_without_the_option_it_is_not_checked(planted: tuple[Path, list[Planted]
 
 
 @pytest.mark.parametrize("mode", ["copy", "symlink"])
-def test_a_built_data_set_is_looked_at_too(
+def test_a_built_dataset_is_looked_at_too(
     tmp_path: Path, planted: tuple[Path, list[Planted], Audit], mode: Mode
 ) -> None:
     root, copies, _ = planted

@@ -48,7 +48,7 @@ def said(audit: Audit, root: Path) -> set[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize("mode", ["copy", "hardlink", "symlink"])
-def test_a_planned_data_set_is_seen_as_one_without_a_plan(
+def test_a_planned_dataset_is_seen_as_one_without_a_plan(
     tmp_path: Path, mode: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = made_with(tmp_path, mode)

@@ -1,4 +1,4 @@
-"""The rules of what trainers load, held against the trainers: large packages, in an environment of their own.
+"""The rules of what trainers load, compared with the trainers: large packages, in an environment of their own.
 
 PLANBALANCE_TRAINERS=/path/to/python   an interpreter with torch (CPU), torchvision and ultralytics
 PLANBALANCE_YOLOV5=/path/to/yolov5     a checkout of YOLOv5, for the same interpreter

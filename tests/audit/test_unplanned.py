@@ -72,7 +72,7 @@ def test_a_split_by_the_wrong_reading_of_im_names(tmp_path: Path) -> None:
     assert shares(as_they_saw_it) == {}
 
 
-def test_one_stray_slice_is_a_share_and_is_never_rounded_away(tmp_path: Path) -> None:
+def test_one_misplaced_slice_is_a_share_and_is_never_rounded_away(tmp_path: Path) -> None:
     places = {"train": list(slices(1, 3)), "test": [(f"IM{i}-9", "") for i in range(1, 2100)]}
     places["test"].append(("IM4-01-02-00000", ""))
     result = audit(scattered(tmp_path, places))
@@ -112,7 +112,7 @@ def test_patients_that_the_names_tell_need_no_map(tmp_path: Path) -> None:
     assert found(result, "error") == {("group-overlap", "7")}
 
 
-def test_a_clean_data_set_is_not_called_more_than_it_is(tmp_path: Path) -> None:
+def test_a_clean_dataset_is_not_called_more_than_it_is(tmp_path: Path) -> None:
     root = yolo_tree(tmp_path, {"1": "..+", "2": "+..", "3": ".+."}, split_of={"1": "train", "2": "val", "3": "test"})
     before = tree_state(root)
     result = audit(root)
@@ -242,7 +242,7 @@ def test_invalid_labels_are_errors(tmp_path: Path) -> None:
     assert {kind for kind, _ in found(result, "error")} == {"label-invalid"}
 
 
-def test_against_other_data_sets(tmp_path: Path) -> None:
+def test_against_other_datasets(tmp_path: Path) -> None:
     here = yolo_tree(
         tmp_path / "here", {"1": "..+", "2": "...", "3": "..."}, split_of={"1": "train", "2": "val", "3": "test"}
     )
@@ -291,7 +291,7 @@ def test_a_yaml_that_is_none_is_refused_in_one_sentence(tmp_path: Path, name: st
         audit(write(tmp_path / name, b"[" * 50_000))
 
 
-def test_a_hostile_data_set_is_judged_and_not_obeyed(tmp_path: Path) -> None:
+def test_a_hostile_dataset_is_audited_and_cannot_make_it_write_or_run_anything(tmp_path: Path) -> None:
     root = yolo_tree(tmp_path / "set", {"1": "..+", "2": "..."}, split_of={"1": "train", "2": "val"})
     os.mkfifo(root / "images/train/IM9-1.png")
     os.mkfifo(root / "labels/val/IM9-2.txt")
@@ -302,7 +302,7 @@ def test_a_hostile_data_set_is_judged_and_not_obeyed(tmp_path: Path) -> None:
         assert audit(root, quick=quick).checks
 
 
-def test_the_same_data_set_gives_the_same_audit_whatever_the_jobs(tmp_path: Path) -> None:
+def test_the_same_dataset_gives_the_same_audit_whatever_the_jobs(tmp_path: Path) -> None:
     draw = random.Random(3)
     places: dict[str, list[tuple[str, str]]] = {"train": [], "val": [], "test": []}
     for one in slices(8, 30):
@@ -336,7 +336,7 @@ def test_what_each_trainer_would_load_is_counted(tmp_path: Path) -> None:
     assert not any("IM1-7" in problem.path for problem in trainers.problems)
 
 
-def test_a_data_set_of_links_whose_source_was_moved_names_relocate(tmp_path: Path) -> None:
+def test_a_dataset_of_links_whose_source_was_moved_names_relocate(tmp_path: Path) -> None:
     source = yolo_tree(tmp_path / "in", {"01-a": "+.", "02-b": ".+"})
     linked = tmp_path / "linked"
     write(linked / "data.yaml", b"train: images\nval: images\nnames: [tear]\n")

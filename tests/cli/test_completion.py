@@ -1,4 +1,4 @@
-"""The tab key, in the shells themselves where they are here."""
+"""Shell completion, tried in the shells that this machine has."""
 
 import os
 import shlex

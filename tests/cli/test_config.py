@@ -171,7 +171,7 @@ def test_no_file_of_options_is_written_into_an_input(here: Path, monkeypatch: py
         ),
         pytest.param("paln:\n  gap: 1\n", "line 1: 'paln' is no command|Did you mean plan", id="section"),
         pytest.param("seed: 42\n", "'seed' is no command|", id="no section"),
-        pytest.param("plan:\n  gap: 1\n  gap: 2\n", "line 3: 'gap' stands in 'plan' twice|", id="twice"),
+        pytest.param("plan:\n  gap: 1\n  gap: 2\n", "line 3: 'gap' is in 'plan' twice|", id="twice"),
         pytest.param("plan:\n- gap\n", "line 2: 'plan' is no list of `key: value`|", id="a list"),
         pytest.param("plan:\n  gap: [1, 2]\n", "line 2: 'gap' takes one value|", id="many for one"),
         pytest.param("plan:\n  gap:\n", "line 2: 'gap' has no value|", id="nothing"),

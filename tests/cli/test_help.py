@@ -1,4 +1,4 @@
-"""Help: an example that works, what is rarely needed apart, the guide's spellings at home."""
+"""The help: an example that works, rarely needed options last, the guide's spellings accepted."""
 
 import re
 import shlex
@@ -15,7 +15,7 @@ from tests.cli.command import knees, run, run_json
 NAMES = list(COMMANDS)
 
 
-def test_commands_in_the_order_in_which_people_meet_them() -> None:
+def test_commands_in_the_order_in_which_people_use_them() -> None:
     said = run("--help").stdout
     assert re.findall(r"^  ([a-z]+)  +\S", said, re.MULTILINE) == NAMES
     assert "..." not in said.split("Commands:")[1]  # no line is cut
@@ -48,7 +48,7 @@ def test_rarely_needed_options_come_last(name: str) -> None:
     assert headings[-2:] == ["Advanced", "Example"]
 
 
-def test_the_guides_spellings_are_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_guides_spellings_are_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The guide's command line, option for option; the dashed spellings give the same plan."""
     monkeypatch.chdir(tmp_path)
     knees(tmp_path / "in")

@@ -97,7 +97,7 @@ def test_the_finish_of_shards_says_it_too(here: Path) -> None:
     assert whole["naming"]["examples"][0] == EXAMPLE
 
 
-def test_another_data_set_is_read_by_names_of_its_own(here: Path) -> None:
+def test_another_dataset_is_read_by_names_of_its_own(here: Path) -> None:
     yolo_tree(
         here / "other", {f"knee{number}": "+.." for number in range(6)}, name="{volume}_{slice:03d}.png", names=None
     )
@@ -241,7 +241,7 @@ def test_patients_of_a_slice_map_are_told_as_the_maps(here: Path) -> None:
         assert found["slices_per_volume"] == OF_KNEES
 
 
-def test_patients_of_a_data_set_without_splits(here: Path) -> None:
+def test_patients_of_a_dataset_without_splits(here: Path) -> None:
     """Nothing can be shared between splits, and still the unit is told."""
     yolo_tree(here / "bare", dict.fromkeys(KNEES, "+.."), images="images", names=None)
     rows = "".join(f"{volume},p{number // 2}\n" for number, volume in enumerate(KNEES))

@@ -81,7 +81,7 @@ def test_what_is_called_for_printing_prints_when_quiet(here: Path) -> None:
     assert run("show", "--csv", "--quiet").stdout.startswith("volume,group,split\n")
 
 
-def test_a_reader_that_leaves_ends_the_printing_quietly(here: Path) -> None:
+def test_a_reader_that_ends_early_ends_the_printing_without_an_error(here: Path) -> None:
     for words in (("scan", "in"), ("scan", "in", "--json"), ("demo", "--help"), ("--version",)):
         ours, theirs = os.pipe()
         os.close(ours)
@@ -92,7 +92,7 @@ def test_a_reader_that_leaves_ends_the_printing_quietly(here: Path) -> None:
         assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_build_outlives_its_reader(here: Path) -> None:
+def test_a_build_goes_on_when_its_reader_ends(here: Path) -> None:
     ours, theirs = os.pipe()
     os.close(ours)
     done = subprocess.run([*PROGRAM, "build", "in", "--output", "out"], cwd=here, stdout=theirs, check=False)
@@ -133,7 +133,7 @@ def test_names_beyond_ascii_on_a_terminal_that_has_only_ascii(tmp_path: Path, en
     assert json.loads(process("scan", "Knie-MRT-ä", "--json", cwd=tmp_path, **environment).stdout)["volumes"] == 12
 
 
-def test_a_file_name_cannot_steer_the_terminal(here: Path) -> None:
+def test_a_file_name_cannot_control_the_terminal(here: Path) -> None:
     (here / "in/images/train/IM1-\x1b[31mred.png").write_bytes(b"x")
     done = process("scan", "in", cwd=here)
     assert not CONTROL.search(done.stdout)

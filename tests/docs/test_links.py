@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="the docs are not here
 
 
 class Site(BaseHTTPRequestHandler):
-    """`/page` is there, `/moved` leads to it, `/shy` only sends whole pages, `/wall` lets nobody in."""
+    """`/page` is there, `/moved` leads to it, `/shy` only sends whole pages, `/wall` refuses everybody."""
 
     def do_HEAD(self) -> None:
         self.answer({"/page": 200, "/moved": 301, "/shy": 405, "/wall": 403}.get(self.path, 404))

@@ -56,7 +56,7 @@ def test_build_in_each_mode_agrees_with_an_independent_recount(
 
 
 def assert_numbers_agree(built: Any, metadata: Any, counted: dict[str, Counted]) -> None:
-    """Hold every number that the tool printed or stored against the recount."""
+    """Compare every number that the tool printed or stored with the recount."""
     statistics = built["plan"]["statistics"]
     for told in (statistics, metadata["statistics"]):
         for split in SPLITS:

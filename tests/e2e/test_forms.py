@@ -77,7 +77,7 @@ def volumes(pictures: Iterable[Picture]) -> dict[str, list[Picture]]:
 
 
 def assert_reading(planned: Planned, told: Any, pictures: Sequence[Picture]) -> None:
-    """Hold what opens every answer against the truth: the unit, how many there are, slices a volume."""
+    """Compare what opens every answer with the truth: the unit, how many there are, slices a volume."""
     sizes = [len(held) for held in volumes(pictures).values()]
     assert told["unit"] == ("patient" if planned.form.by_patient else "volume")
     assert told["groups"] == len(planned.units(pictures))
@@ -268,7 +268,7 @@ def assert_pictures(planned: Planned, mode: str) -> Held:
 
 
 def assert_placed(image: Path, picture: Picture, mode: str) -> None:
-    """Hold one image against what the mode promises."""
+    """Compare one image with what the mode promises."""
     assert image.is_symlink() == (mode == "symlink")
     if mode == "symlink":
         assert os.readlink(image) == str(picture.path)
@@ -306,7 +306,7 @@ def as_assigned(planned: Planned, held: Held) -> Held:
 
 
 def assert_statistics(planned: Planned, held: Held) -> None:
-    """Hold the numbers of slices, volumes and classes that `plan` told against what was built."""
+    """Compare the numbers of slices, volumes and classes that `plan` told with what was built."""
     plan, form, assigned = planned.plan, planned.form, as_assigned(planned, held)
     assert_reading(planned, plan, form.pictures)
     told = dict(plan["statistics"])
@@ -358,7 +358,7 @@ def classes(planned: Planned, held: Held) -> list[dict[str, Any]]:
 
 
 def assert_targets(planned: Planned, held: Held) -> None:
-    """Hold the targets against the largest-remainder rule, and what was reached against what was built."""
+    """Compare the targets with the largest-remainder rule, and what was reached with what was built."""
     told, assigned = planned.plan["targets"], as_assigned(planned, held)
     all_of = planned.counts(planned.form.pictures)
     distance = 0
@@ -395,7 +395,7 @@ def apportioned(total: int) -> dict[str, int]:
 
 
 def assert_plan_file(planned: Planned, held: Held) -> None:
-    """Hold the plan's table of volumes, and its operations, against what was written and built."""
+    """Compare the plan's table of volumes, and its operations, with what was written and built."""
     stored = json.loads(Path(planned.plan["plan_file"]).read_text())
     kept = volumes(picture for split in SPLITS for picture in held[split])
     wanted = Counter(
@@ -422,7 +422,7 @@ def assert_plan_file(planned: Planned, held: Held) -> None:
 
 
 def assert_footprint(planned: Planned, mode: str, applied: Any) -> None:
-    """Hold files, bytes and inodes, foretold and told, against the tree."""
+    """Compare files, bytes and inodes, predicted and reported, with the tree."""
     output = planned.output
     files = [Path(folder, name) for folder, _, names in os.walk(output) for name in names]
     files = [path for path in files if path.relative_to(output).parts[0] != ".planbalance"]
@@ -446,7 +446,7 @@ def assert_footprint(planned: Planned, mode: str, applied: Any) -> None:
 
 
 def assert_metadata(planned: Planned, held: Held) -> None:
-    """Hold the metadata file against what was built, down to the names of the slices of each volume."""
+    """Compare the metadata file with what was built, down to the names of the slices of each volume."""
     stored = json.loads((planned.output / "balanced_dataset_metadata.json").read_text())
     told = stored["volume_statistics"]
     assigned = as_assigned(planned, held)

@@ -546,7 +546,7 @@ def test_a_name_that_vanished_is_made_again_whatever_the_journal_says(cut_off: S
 def test_a_name_that_vanished_and_was_half_made_again_does_not_count(
     cut_off: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two runs claim it: the first had it, the second lost it half way through."""
+    """Two runs have a line for it: the first had placed it, the second was interrupted while it placed it again."""
     image = cut_off.staging / "images/train/IM1-01-a.png"
     image.unlink()
     with monkeypatch.context() as patch:
@@ -616,7 +616,7 @@ def test_a_damaged_header_is_refused_not_adopted(cut_off: Scene, header: bytes) 
     assert apply(cut_off, restart=True).published
 
 
-def test_a_header_that_says_nonsense_of_the_way_is_refused(cut_off: Scene) -> None:
+def test_a_header_with_an_impossible_effective_mode_is_refused(cut_off: Scene) -> None:
     path = cut_off.staging / ".planbalance/staging.json"
     path.write_bytes(orjson.dumps(orjson.loads(path.read_bytes()) | {"way": "teleport"}))
     assert refused(PlanError, cut_off).kind == "staging-damaged"

@@ -35,7 +35,7 @@ def test_what_was_written_is_read() -> None:
 
 
 @given(st.integers(0, 400))
-def test_a_torn_tail_costs_the_torn_line_only(cut: int) -> None:
+def test_an_incomplete_last_line_loses_only_itself(cut: int) -> None:
     whole = [run_line(HERE), record_line(FIRST), record_line(SECOND)]
     data = b"".join(whole)[:cut]
     journal = read_journal(data, BLOCKS, HERE, with_sums=True)
@@ -153,7 +153,7 @@ def test_without_a_boot_id_nothing_unsynced_counts() -> None:
         {"syncing": None},
     ],
 )
-def test_a_line_that_says_nonsense_counts_for_nothing(value: dict[str, object]) -> None:
+def test_a_line_without_a_meaning_does_not_count(value: dict[str, object]) -> None:
     assert read(run_line(HERE) + line(value) + record_line(FIRST)) == (FIRST,)
 
 

@@ -43,7 +43,7 @@ def test_every_batch_is_a_line_though_many_come_at_once(tmp_path: Path, safe: bo
     assert written(tmp_path, 100, safe=safe) == [Record((Range(0, number, number + 1),), b"") for number in range(100)]
 
 
-def test_what_comes_while_a_line_is_written_is_written_in_one_go(
+def test_what_comes_while_a_line_is_written_is_written_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writes: list[int] = []

@@ -1,4 +1,4 @@
-"""Metadata files are written while slices are placed, and what fails there is reported in its turn."""
+"""Metadata files are written while slices are placed, and an error there is reported after those of the slices."""
 
 import errno
 import os

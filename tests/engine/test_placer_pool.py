@@ -1,6 +1,6 @@
-"""Worker processes: the same tree as without them, and whatever dies, an honest exit and a resume.
+"""Worker processes: the same tree as without them, and whatever dies, the right exit code and a resume.
 
-They are forked only by a process without other threads, so each act is played in a forked child, which has one.
+They are forked only by a process without other threads, so each test runs in a forked child, which has one thread.
 """
 
 import os
@@ -192,7 +192,7 @@ def _lives(pid: str) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_to_all_of_them_is_the_parents_to_answer(tmp_path: Path, number: int) -> None:
+def test_a_signal_to_all_processes_is_handled_by_the_parent(tmp_path: Path, number: int) -> None:
     """As a terminal and Slurm send it."""
     scene = Scene(tmp_path)
 

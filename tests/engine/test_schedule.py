@@ -1,4 +1,4 @@
-"""Batches go round the folders in proportion to what each still has, and cover everything once."""
+"""Batches are spread over the folders in proportion to what is left of each, and cover everything once."""
 
 from collections import Counter
 from itertools import cycle
@@ -60,7 +60,7 @@ def test_every_operation_is_in_exactly_one_batch_and_no_batch_is_too_large(
 
 
 @given(SHAPES, st.integers(1, 5))
-def test_every_block_is_dealt_to_one_worker_and_the_shares_differ_by_a_block_at_most(
+def test_every_block_is_assigned_to_one_worker_and_the_shares_differ_by_a_block_at_most(
     shape: dict[str, list[int]], workers: int
 ) -> None:
     given_blocks = blocks(**shape)
@@ -136,10 +136,10 @@ def test_a_source_folder_that_is_read_no_more_is_chosen_again() -> None:
     st.integers(1, 50),
     st.lists(st.integers(0, 2), min_size=1, max_size=20),
 )
-def test_source_folders_never_cost_a_destination_what_it_deserves(
+def test_source_folders_choose_only_among_destinations_of_about_equal_weight(
     shape: dict[str, list[int]], sources: list[str], size: int, asking: list[int]
 ) -> None:
-    """What is chosen deserves the batch nearly as much as any other, and is no more crowded than the first choice."""
+    """The chosen folder has nearly the largest weight, and no more batches work in it than in the first choice."""
     given_blocks = blocks(**shape)
     schedule = Schedule(given_blocks, missing_ranges(given_blocks, {}), (), sources[: len(given_blocks)])
     left = {folder: sum(counts) for folder, counts in shape.items()}

@@ -57,8 +57,8 @@ def test_it_comes_near_what_a_server_can_do_and_stays_there(best: int, jitter: f
     assert run.scaler.workers <= max(8, 4 * best)
 
 
-def test_a_server_that_slows_down_under_load_is_left_alone() -> None:
-    """Beyond 16 callers it answers slower than it gains."""
+def test_a_server_that_slows_down_under_load_gets_fewer_callers() -> None:
+    """With more than 16 callers the total rate falls."""
     slow = Run(Autoscaler(2, 0, None), lambda active, _: 4e-3 * max(1.0, (active / 16) ** 2)).until(20)
     assert slow.scaler.workers <= 16
     assert slow.rate(10) > 0.85 * 16 / 4e-3

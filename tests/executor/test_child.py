@@ -56,7 +56,7 @@ def test_what_it_raises_is_raised_here_and_it_answers_on() -> None:
 
 
 @pytest.mark.parametrize(("number", "how"), [(signal.SIGKILL, "was killed (signal 9)"), (0, "ended")])
-def test_a_death_is_not_taken_for_an_exception(number: int, how: str) -> None:
+def test_the_death_of_a_child_is_not_taken_for_an_exception(number: int, how: str) -> None:
     with child() as it:
         it.ask(*(("die", number) if number else ("make",)))  # what `make` returns cannot be pickled: the child ends
         with pytest.raises(ChildGoneError):

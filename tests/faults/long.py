@@ -1,4 +1,4 @@
-"""A build that takes long enough to be met in the middle, run by its command line."""
+"""A build that takes long enough to be interrupted in the middle, run by its command line."""
 
 import json
 import subprocess

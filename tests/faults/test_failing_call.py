@@ -1,4 +1,4 @@
-"""The n-th call fails, once or for good: an honest exit, an untouched source, and a resume to an equal tree."""
+"""The n-th call fails, once or for good: the right exit code, an untouched source, and a resume to an equal tree."""
 
 import os
 import random

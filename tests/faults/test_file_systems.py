@@ -92,7 +92,7 @@ NOBODY = 65534
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
 def test_hard_links_to_another_users_files_are_refused_before_anything_is_written(in_memory: Path) -> None:
-    """A real refusal by fs.protected_hardlinks, which spares root."""
+    """A real refusal by fs.protected_hardlinks, which does not apply to root."""
     protected = Path("/proc/sys/fs/protected_hardlinks")
     if os.geteuid() != 0 or not protected.exists() or protected.read_text().strip() != "1":
         pytest.skip("needs root, and fs.protected_hardlinks=1")

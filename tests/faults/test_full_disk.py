@@ -82,7 +82,7 @@ def test_an_empty_disk_as_the_output_is_refused_before_anything_is_written(disk:
 @pytest.mark.torture(row=3)
 @pytest.mark.timeout(3600)
 def test_full_at_a_hundred_sizes(disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trials: Trials) -> None:
-    """Whatever the size, in bytes or inodes: an honest end, and the resume makes the tree of an undisturbed run."""
+    """At any size, in bytes or inodes: the right exit code, and the resume makes the tree of an undisturbed run."""
     plan, draw = plan_on(disk, tmp_path), trials.draw
     before = tree_state(tmp_path / "in")
     monkeypatch.setattr(fs, "room", lambda _path: fs.Room(None, None, 4096))

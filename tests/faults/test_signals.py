@@ -62,8 +62,8 @@ def test_every_process_gets_it_and_the_same_command_resumes(
 
 
 @pytest.mark.xdist_group("signals")
-def test_a_worker_that_is_killed_alone_ends_the_build_honestly(long: Long, whole: dict[str, str]) -> None:
-    """For want of memory, say: exit 5, and the same command resumes."""
+def test_a_worker_that_is_killed_alone_ends_the_build_with_exit_5(long: Long, whole: dict[str, str]) -> None:
+    """For example where memory ran out: exit 5, and the same command resumes."""
     process = long.start_and_reach("copy", 0.05)
     workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     if not workers:

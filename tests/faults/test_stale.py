@@ -128,7 +128,7 @@ def test_all_changes_are_listed_at_once(tmp_path: Path, mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_put_right_again_it_resumes(tmp_path: Path, mode: str) -> None:
+def test_it_resumes_once_the_source_is_restored(tmp_path: Path, mode: str) -> None:
     scene, options = Scene(tmp_path), ApplyOptions(mode=mode)  # type: ignore[arg-type]  # parametrized
     scene.undisturbed(options)
     label = scene.source / LABEL

@@ -89,7 +89,7 @@ def test_a_thousand_races(in_memory: Path, trials: Trials, mode: str, kernel: st
 
 
 def test_a_link_in_the_place_of_every_folder_is_refused(in_memory: Path) -> None:
-    """Without luck in a race: the links are there from the beginning of a resume."""
+    """Not a race: the links are there from the beginning of a resume."""
     scene, options = Scene(in_memory), ApplyOptions(jobs=1)
     outside = scene.root / "outside"
     for swapped in SWAPPED[:5]:

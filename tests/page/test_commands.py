@@ -84,7 +84,7 @@ def test_what_a_plan_does_not_hold_is_said(tmp_path: Path, source: Path) -> None
         pytest.param(None, "--mode copy", id="none at all"),
     ],
 )
-def test_a_data_set_is_built_once_more_as_it_was_and_beside_itself(
+def test_a_dataset_is_built_once_more_as_it_was_and_beside_itself(
     tmp_path: Path, source: Path, receipt: Any, words: str
 ) -> None:
     built = tmp_path / "built it"

@@ -233,7 +233,7 @@ def test_pairs_that_look_alike_are_shown_side_by_side(tmp_path: Path) -> None:
     assert "and 18 more." in page.text
 
 
-def test_a_built_data_set_is_read_instead_of_its_inputs(tmp_path: Path, source: Path) -> None:
+def test_a_built_dataset_is_read_instead_of_its_inputs(tmp_path: Path, source: Path) -> None:
     """The page of a moved dataset needs the inputs no more."""
     built = tmp_path / "built"
     plan = saved_plan(tmp_path, source)
@@ -261,7 +261,7 @@ def test_labels_out_of_reach_are_said(tmp_path: Path, source: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["in/page.html", "in/images/train/page.html", "out/page.html", "link/page.html"])
-def test_a_page_inside_an_input_or_the_data_set_is_refused(tmp_path: Path, source: Path, place: str) -> None:
+def test_a_page_inside_an_input_or_the_dataset_is_refused(tmp_path: Path, source: Path, place: str) -> None:
     plan = saved_plan(tmp_path, source)
     (tmp_path / "out").mkdir()
     (tmp_path / "link").symlink_to(source)
@@ -296,7 +296,7 @@ def test_without_jinja2_the_extra_is_named(tmp_path: Path, source: Path, monkeyp
     assert refused.value.hint == "pip install 'planbalance[report]'"
 
 
-def test_somebodys_data_set_is_shown_as_it_lies_there(tmp_path: Path, source: Path) -> None:
+def test_a_dataset_of_another_tool_is_shown_as_it_lies_there(tmp_path: Path, source: Path) -> None:
     """Every slice where it is, nothing left out, no plan's targets, and the audit."""
     for split, start in (("val", 100), ("test", 200)):
         yolo_tree(
@@ -318,7 +318,7 @@ def test_somebodys_data_set_is_shown_as_it_lies_there(tmp_path: Path, source: Pa
     assert tree_state(source) == before
 
 
-def test_the_page_of_a_data_set_that_leaks_says_so_first_and_shows_the_data_set(tmp_path: Path, source: Path) -> None:
+def test_the_page_of_a_dataset_that_leaks_says_so_first_and_shows_the_dataset(tmp_path: Path, source: Path) -> None:
     yolo_tree(source, {"01-02-00001": "   ..+."}, images="images/test")
     write(source / "dataset.yaml", SPLIT_YAML.replace(b"val: images/val\n", b""))
     document = run_json("report", source, "--html", tmp_path / "page.html")
@@ -346,7 +346,7 @@ def test_the_page_of_a_data_set_that_leaks_says_so_first_and_shows_the_data_set(
     assert "This dataset leaks." not in page.text, "nobody has audited it"
 
 
-def test_a_data_set_of_which_nothing_can_be_shown_is_refused_without_an_audit(tmp_path: Path) -> None:
+def test_a_dataset_of_which_nothing_can_be_shown_is_refused_without_an_audit(tmp_path: Path) -> None:
     source = yolo_tree(tmp_path / "in", KNEES, images="images")
     refused = run_json("report", source, "--html", tmp_path / "page.html", "--audit", "none", code=2)
     assert refused["error"]["kind"] == "no-plan"
@@ -375,7 +375,7 @@ def test_the_command_says_where_the_page_is(tmp_path: Path, source: Path) -> Non
     }
 
 
-def test_verify_writes_a_page_of_any_data_set(tmp_path: Path) -> None:
+def test_verify_writes_a_page_of_any_dataset(tmp_path: Path) -> None:
     """Of one that planbalance did not build, the audit; of one that it built, the plan too."""
     split_of = {volume: ("train", "val", "test")[index % 3] for index, volume in enumerate(KNEES)}
     foreign = yolo_tree(tmp_path / "foreign", KNEES, split_of=split_of)
@@ -397,7 +397,7 @@ def test_verify_writes_a_page_of_any_data_set(tmp_path: Path) -> None:
 
 
 @pytest.mark.full_size
-def test_the_guides_data_set_stays_far_below_eight_megabytes(tmp_path: Path) -> None:
+def test_the_guides_dataset_stays_far_below_eight_megabytes(tmp_path: Path) -> None:
     page = page_of(tmp_path / "page.html", PlanFile.of(seed_shaped_plan()))
     assert "94,440 slices of 550 volumes. 53,914 kept; 40,526 negative slices" in page.text
     assert len(page.volumes) == 550

@@ -111,7 +111,7 @@ def test_the_sheets_of_paper_name_every_volume(knees: tuple[PlanFile, dict[str, 
     assert [volume.id for volume in plan.header.volumes if volume.id not in text] == []
 
 
-def test_a_click_sorts_and_another_turns_it_round(knees: tuple[PlanFile, dict[str, Any]]) -> None:
+def test_a_click_sorts_and_another_one_reverses_the_order(knees: tuple[PlanFile, dict[str, Any]]) -> None:
     plan, seen = knees
     slices = sorted(volume.slices for volume in plan.header.volumes)
     assert list(map(int, seen["bySlices"]["values"])) == slices[::-1]
@@ -146,7 +146,7 @@ def test_a_volume_opens_and_closes_by_keyboard(knees: tuple[PlanFile, dict[str, 
     assert seen["ownScale"] == f"0 0 {smallest} 18"
 
 
-def test_the_theme_goes_round_and_changes_the_colours(knees: tuple[PlanFile, dict[str, Any]]) -> None:
+def test_the_theme_switches_and_changes_the_colours(knees: tuple[PlanFile, dict[str, Any]]) -> None:
     themes = knees[1]["themes"]
     assert [name for name, _ in themes] == ["system", "light", "dark", "system"]
     assert themes[0][1] == themes[1][1] == themes[3][1] != themes[2][1]
@@ -159,7 +159,7 @@ def test_the_keyboard_skips_to_the_content_and_copies_a_command(knees: tuple[Pla
     assert seen["copied"] in {"Copied.", "Selected: copy it with the keyboard."}
 
 
-def test_somebodys_data_set_in_a_browser(tmp_path: Path) -> None:
+def test_a_dataset_of_another_tool_in_a_browser(tmp_path: Path) -> None:
     letters = mixed_volumes(9, 21, smallest=3, largest=9)
     splits = {volume: SPLITS[index % 3] for index, volume in enumerate(letters)}
     source = yolo_tree(tmp_path / "in", letters, split_of=splits)
@@ -169,8 +169,8 @@ def test_somebodys_data_set_in_a_browser(tmp_path: Path) -> None:
     assert (seen["messages"], seen["violations"], seen["overflow"]) == ([], {"light": []}, {"light": 0})
 
 
-def test_a_data_set_that_leaks_in_a_browser(tmp_path: Path) -> None:
-    """The plague of such sets: slices were split at random, so that nearly every volume is everywhere."""
+def test_a_dataset_that_leaks_in_a_browser(tmp_path: Path) -> None:
+    """A common fault: slices were split at random, so that nearly every volume is everywhere."""
     letters = mixed_volumes(40, 80, smallest=4, largest=12)
     for offset, split in enumerate(SPLITS):
         parts = {
@@ -201,7 +201,7 @@ def test_long_names_and_those_of_other_scripts_fit_a_phone(tmp_path: Path) -> No
 
 
 @pytest.mark.full_size
-def test_the_guides_data_set_in_a_browser(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+def test_the_guides_dataset_in_a_browser(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     seen = looked_at(PlanFile.of(seed_shaped_plan()), "seed-shaped", tmp_path)
     record_property("load", seen["load"])
     assert seen["all"]["status"] == "550 volumes"

@@ -61,7 +61,7 @@ def test_the_same_figure_is_the_same_to_the_byte(drawing: None) -> None:
     assert drawn() == drawn()
 
 
-def test_a_users_own_settings_have_no_say(tmp_path: Path) -> None:
+def test_a_users_own_settings_have_no_effect(tmp_path: Path) -> None:
     with settings():
         plain = drawn()
     library = matplotlib()

@@ -1,4 +1,4 @@
-"""What a plan says of the disk, held against what apply then puts there."""
+"""What a plan says of the disk, compared with what apply then writes."""
 
 import os
 from pathlib import Path

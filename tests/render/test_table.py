@@ -1,4 +1,4 @@
-"""Tables and lines on any width: nothing is cut, nothing steers the terminal."""
+"""Tables and lines on any width: nothing is cut, nothing controls the terminal."""
 
 import io
 
@@ -46,7 +46,7 @@ def test_every_cell_is_whole_at_every_width(rows: list[tuple[str, str, str]], wi
 
 
 @given(st.text(), st.integers(1, 200))
-def test_nothing_in_a_text_steers_the_terminal(text: str, width: int) -> None:
+def test_nothing_in_a_text_controls_the_terminal(text: str, width: int) -> None:
     for shown in (line(text), prose(text), item("-", text), Grid([""]).add(text)):
         assert "\n".join(printed(shown, width)).replace("\n", "").isprintable()
 

@@ -62,7 +62,7 @@ def test_what_is_no_shard_is_exit_2(scene: Scene, word: str) -> None:
         api.apply(str(scene.path), shard=word)
 
 
-def test_list_mode_has_nothing_to_share_out(tmp_path: Path) -> None:
+def test_list_mode_is_not_built_in_shards(tmp_path: Path) -> None:
     scene = Scene(tmp_path, layout="keep")
     for words in (("--shard", "1/2"), ("--finish",)):
         run("apply", scene.path, "--mode", "list", *words, code=2)

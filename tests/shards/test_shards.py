@@ -263,7 +263,7 @@ def test_clean_removes_what_dead_shards_left(scene: Scene) -> None:
     assert not list(scene.parent.iterdir())
 
 
-def test_what_a_shard_that_was_cut_off_left_half_made_is_taken_away(scene: Scene) -> None:
+def test_temporary_files_of_an_interrupted_shard_are_removed(scene: Scene) -> None:
     expected = scene.reference(ApplyOptions())
     for number in (1, 2):
         scene.shard(number, 2)
@@ -391,7 +391,7 @@ def test_versions_that_cut_alike_are_named_in_a_warning(scene: Scene, monkeypatc
     assert any("several versions of planbalance (0.1.0, 0.2.0)" in warning for warning in scene.finish().warnings)
 
 
-def test_versions_that_cut_differently_do_not_meet(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_versions_that_cut_differently_are_refused(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     scene.shard(1, 2)
     monkeypatch.setattr(staging, "RULE", 2)
     for work in (lambda: scene.shard(2, 2), scene.finish):

@@ -26,11 +26,11 @@ knee-finish.sbatch
 #SBATCH --cpus-per-task=2
 #SBATCH --output=planbalance-knee-%A_%a.log
 #SBATCH --open-mode=append
-# A shard that runs again, on another node even, goes on from where it was.
+# A shard that is started again resumes, also on another node.
 #SBATCH --requeue
-# A minute before the time limit: stop in good order.
+# A minute before the time limit: stop, so that the shard can be resumed.
 #SBATCH --signal=B:TERM@60
-# What your cluster wants to know; remove one # of each line that you fill in:
+# What your cluster asks for; remove one # of each line that you fill in:
 ##SBATCH --time=04:00:00
 ##SBATCH --partition=
 ##SBATCH --account=

@@ -1,4 +1,4 @@
-"""An audit in shards says what an audit in one go says, on whole datasets and on damaged ones."""
+"""An audit in shards gives the result of a single audit, on whole datasets and on damaged ones."""
 
 import random
 from pathlib import Path
@@ -98,7 +98,7 @@ def test_a_part_keeps_every_problem_and_every_slice(made: Built) -> None:
     assert sum(batch.statistics.totals.total() for batch in batches) == len(made.images())
 
 
-def test_a_data_set_without_a_plan_is_verified_on_one_machine(tmp_path: Path) -> None:
+def test_a_dataset_without_a_plan_is_verified_on_one_machine(tmp_path: Path) -> None:
     foreign = yolo_tree(tmp_path / "foreign", {"01-a": "+..", "02-b": ".."})
     assert refused(UsageError, str(foreign), shard="1/2").exit_code == 2
     assert sorted(path.name for path in foreign.iterdir()) == ["dataset.yaml", "images", "labels"]
