@@ -29,9 +29,8 @@ def apply_plan(plan: PlanFile, options: ApplyOptions, progress: Progress | None 
     if options.shard is not None:
         plan = plan.stretch(cut(plan.header.blocks, options.shard.total)[options.shard.number - 1])
     job, flags = make_job(plan, options), SharedFlags()
-    with (
-        without_collecting()
-    ):  # batches make no reference cycles, and each collection would visit all slices of the plan
+    # Batches make no reference cycles, and each collection would visit all slices of the plan.
+    with without_collecting():
         # Workers are forked while this process is small and has no thread.
         pool = PlacerPool(job, flags, process_count(job.slices, options.jobs, autoscaler.LIMITS))
         try:

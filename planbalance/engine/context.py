@@ -206,9 +206,8 @@ def run_until_signal(context: Context, run: Callable[[Context], Awaitable[Outcom
     The loop has a thread of its own where this thread already runs one (a notebook). Raises what `run` does;
     IncompleteError for an OSError; InterruptedRunError.
     """
-    ended: list[
-        Outcome | Exception
-    ] = []  # not returned: asyncio formats a task's result when it closes, which takes a second for a large one
+    # Not returned by the task: asyncio formats a task's result when it closes, which takes a second for a large one.
+    ended: list[Outcome | Exception] = []
 
     async def main() -> None:
         async with anyio.create_task_group() as tasks:
