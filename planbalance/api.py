@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from planbalance.options.apply import ApplyRequest
     from planbalance.options.audit import ReportRequest, VerifyRequest
     from planbalance.options.plan import PlanRequest, ScanRequest
-    from planbalance.page.unplanned import Shown
+    from planbalance.page.unplanned import PageSource
     from planbalance.planner import PlanOptions
     from planbalance.relocate import RelocateOutcome
     from planbalance.tune import Tuned
@@ -712,14 +712,14 @@ def report(
     return Reported(written.path, written.bytes, None if plan is None else plan.header.digest, dataset, found)
 
 
-def _as_it_is(dataset: str, progress: Progress | None) -> "Shown | None":
+def _as_it_is(dataset: str, progress: Progress | None) -> "PageSource | None":
     """Return what the page shows of a dataset without a plan; None where its names cannot be read."""
     from planbalance.inputs import resolve_input
-    from planbalance.page.unplanned import as_found
+    from planbalance.page.unplanned import as_plan
     from planbalance.scan import scan as scan_inputs
 
     try:
-        return as_found(scan_inputs([resolve_input(InputSpec(path=dataset))], progress=progress or Silent()))
+        return as_plan(scan_inputs([resolve_input(InputSpec(path=dataset))], progress=progress or Silent()))
     except InputError:
         return None
 

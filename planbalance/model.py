@@ -525,7 +525,7 @@ class Check(NamedTuple):
     problems: tuple[Problem, ...]
 
 
-class Look(NamedTuple):
+class PairPicture(NamedTuple):
     """One picture of a pair that looks alike.
 
     Attributes:
@@ -548,8 +548,8 @@ class LookAlike(NamedTuple):
         measure: what was compared, for a person, such as `correlation 0.998`; may be empty.
     """
 
-    left: Look
-    right: Look
+    left: PairPicture
+    right: PairPicture
     likeness: float
     measure: str = ""
 

@@ -8,7 +8,7 @@ from planbalance.errors import UsageError
 from planbalance.path_relation import Relation, is_within, overlap_refused, relation
 
 
-class Looks:
+class PathCache:
     """Remembers identities and real paths: each is asked for once, since a remote file system is slow to answer."""
 
     def __init__(self) -> None:
@@ -34,9 +34,9 @@ def refuse_output(output: str, inputs: Iterable[str]) -> None:
     Raises:
         UsageError: it does (kind `output-overlaps-input`).
     """
-    looks = Looks()
+    cache = PathCache()
     for source in dict.fromkeys(inputs):
-        how = found_relation(output, source, looks)
+        how = found_relation(output, source, cache)
         if how is not None:
             raise overlap_refused(output, how, source)
 
@@ -52,10 +52,10 @@ def refuse_files(files: Mapping[str, str], folders: Iterable[str], *, what: str 
     Raises:
         UsageError: one does (kind `file-inside-input`).
     """
-    looks = Looks()
+    cache = PathCache()
     for folder in dict.fromkeys(folders):
         for name, path in files.items():
-            if lies_in(path, folder, looks):
+            if lies_in(path, folder, cache):
                 raise UsageError(
                     f"The {name} {path} is inside the {what} {folder}.",
                     kind="file-inside-input",
@@ -64,31 +64,31 @@ def refuse_files(files: Mapping[str, str], folders: Iterable[str], *, what: str 
                 )
 
 
-def found_relation(path: str, other: str, looks: Looks | None = None) -> Relation | None:
+def found_relation(path: str, other: str, cache: PathCache | None = None) -> Relation | None:
     """Return how two absolute paths overlap, as written or as the file system resolves them."""
     written = relation(path, other)
     if written is not None:
         return written
-    looks = looks or Looks()
-    inside, around = lies_in(path, other, looks), lies_in(other, path, looks)
+    cache = cache or PathCache()
+    inside, around = lies_in(path, other, cache), lies_in(other, path, cache)
     if inside and around:
         return "equal to"
     return "inside" if inside else "around" if around else None
 
 
-def lies_in(path: str, folder: str, looks: Looks | None = None) -> bool:
+def lies_in(path: str, folder: str, cache: PathCache | None = None) -> bool:
     """Return whether `path` is `folder` or lies in it, as written or as the file system resolves it.
 
     Of a path that does not exist (yet), the existing part counts.
     """
     if is_within(path, folder):
         return True
-    looks = looks or Looks()
-    identity = looks.identity(folder)
+    cache = cache or PathCache()
+    identity = cache.identity(folder)
     if identity is None:
         return False
-    place = looks.real_path(path)
-    while looks.identity(place) != identity:
+    place = cache.real_path(path)
+    while cache.identity(place) != identity:
         parent = os.path.dirname(place)
         if parent == place:
             return False

@@ -18,7 +18,7 @@ from planbalance.page.commands import steps
 from planbalance.planfile import parse_header
 from planbalance.render.plan_facts import Tally
 from planbalance.render.show import volume_document
-from planbalance.render.slice import Asked, slice_documents
+from planbalance.render.slice import SliceQuery, slice_documents
 from planbalance.slicemap import Place, SourceReading, parse_columns, parse_slice_map
 from tests.builders import write, yolo_tree
 from tests.plans import parts, signed
@@ -323,7 +323,7 @@ def test_what_is_shown_of_a_plan_has_the_maps_numbers(numbered: Path, plan: Run)
         if volume.split != "train":
             assert runs == {"..+..": "2kp2k", ".++.....": "k2p5k", ".....": "5k", ".......": "7k"}[letters]
     train = next(volume for volume in header.volumes if volume.split == "train" and volume.positives == 1)
-    kept, *_ = slice_documents(header, opened.operations(), Asked("3", train.id))
+    kept, *_ = slice_documents(header, opened.operations(), SliceQuery("3", train.id))
     assert (kept["kept"], kept["positive"], kept["image"]) == (True, True, None)
     page = api.report(str(numbered / "plan.json"), html=str(numbered / "plan.html"))
     assert page.bytes > 0

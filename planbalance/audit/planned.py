@@ -15,7 +15,7 @@ from planbalance.audit.check_table import (
     of_each_slice,
 )
 from planbalance.audit.checks.against import content_of
-from planbalance.audit.checks.counts import count_checks, planned_gaps
+from planbalance.audit.checks.counts import count_checks, planned_empty_splits
 from planbalance.audit.checks.documents import (
     check_manifest,
     dataset_yaml_check,
@@ -114,12 +114,12 @@ def audit_planned(
     images = ImageLookup(split_of, partial(_blank, dataset), partial(_at, dataset))
     groups, groups_from = _groups(dataset, options)
     overlaps = overlap_checks(statistics, groups=groups, images=images, options=options, progress=progress)
-    split_gaps = planned_gaps(dataset, statistics, labels_read=expected.reading.labels)
+    empty_splits = planned_empty_splits(dataset, statistics, labels_read=expected.reading.labels)
     with_note(overlaps.checks, volumes.note)
     checks = in_reading_order(
         [
             *status.slice_checks(builders),
-            *count_checks(dataset, statistics, metadata, options, split_gaps),
+            *count_checks(dataset, statistics, metadata, options, empty_splits),
             dataset_yaml_check(dataset),
             metadata_checked,
             hyps_check(dataset),
@@ -134,7 +134,7 @@ def audit_planned(
         groups_from,
         statistics.count_groups(groups or {}),
     )
-    return DatasetResult(checks, overlaps, statistics, content, names, split_gaps, dataset.header.digest, loads)
+    return DatasetResult(checks, overlaps, statistics, content, names, empty_splits, dataset.header.digest, loads)
 
 
 def _reading(dataset: PlannedDataset, options: VerifyOptions, absent: Sequence[str]) -> ReadOptions:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from planbalance.audit.checks.against import ComparableContent
 from planbalance.audit.checks.leaks import LeakChecks
-from planbalance.audit.slice_statistics import Gap, SliceStatistics
+from planbalance.audit.slice_statistics import EmptySplit, SliceStatistics
 from planbalance.inputs import FoundInput
 from planbalance.model import Check, Load, SlicesPerVolume
 
@@ -34,7 +34,7 @@ class DatasetResult:
 
     Attributes:
         names: how names were read.
-        gaps: splits without a slice or without a positive one.
+        empty_splits: splits without a slice or without a positive one.
         digest: of the plan; "" without one.
         source: the dataset as its yaml or its folders describe it; None of one that has a plan.
     """
@@ -44,7 +44,7 @@ class DatasetResult:
     statistics: SliceStatistics
     content: Callable[[], ComparableContent]
     names: NamesRead
-    gaps: Sequence[Gap]
+    empty_splits: Sequence[EmptySplit]
     digest: str = ""
     loads: tuple[Load, ...] = ()
     source: FoundInput | None = None

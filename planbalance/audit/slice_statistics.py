@@ -183,7 +183,7 @@ def _places(places: Iterable[ImagePlace], split_of: SplitOf) -> list[tuple[Image
 # ---- splits that lack something --------------------------------------------------------------------------------------
 
 
-class Gap(NamedTuple):
+class EmptySplit(NamedTuple):
     """A split that holds no slice, or no positive one."""
 
     split: Split
@@ -201,12 +201,14 @@ class Gap(NamedTuple):
         return f"{self.clause}: {meaning}."
 
 
-def gaps(expected: Sequence[Split], slices: Mapping[Split, int], positives: Mapping[Split, int] | None) -> list[Gap]:
-    """Return the gaps of the splits that a dataset has or should have; `positives` is None where none were counted."""
+def empty_splits(
+    expected: Sequence[Split], slices: Mapping[Split, int], positives: Mapping[Split, int] | None
+) -> list[EmptySplit]:
+    """Return which of the expected splits are empty; `positives` is None where none were counted."""
     found = []
     for split in expected:
         if not slices.get(split):
-            found.append(Gap(split, "slice"))
+            found.append(EmptySplit(split, "slice"))
         elif positives is not None and not positives.get(split):
-            found.append(Gap(split, "positive slice"))
+            found.append(EmptySplit(split, "positive slice"))
     return found

@@ -23,7 +23,7 @@ from planbalance.audit.options import VerifyOptions
 from planbalance.audit.partial_result import Newest, note_newest
 from planbalance.audit.pictures import blank_at, fingerprinter
 from planbalance.audit.result import DatasetResult, NamesRead
-from planbalance.audit.slice_statistics import Gap, SliceRecord, SliceStatistics, SplitOf, gaps
+from planbalance.audit.slice_statistics import EmptySplit, SliceRecord, SliceStatistics, SplitOf, empty_splits
 from planbalance.audit.trainer_loading import Loads, TrainerOutcome, add_loads, loads_of, outcome_problems
 from planbalance.audit.trainer_rules import label_of
 from planbalance.audit.unplanned_images import ImageRead, ImageToRead, LabelRules, read_images
@@ -78,7 +78,7 @@ class UnplannedDataset:
         unreadable: images that could not be read.
         outcomes: what trainers do with each image.
         names: how names were read.
-        gaps: splits without a slice or without a positive one.
+        empty_splits: splits without a slice or without a positive one.
         labelled: of each image what is known of its label, where a split has no labelled image.
         label_files: labels that were read.
         outside: images that no split loads.
@@ -91,7 +91,7 @@ class UnplannedDataset:
     source: FoundInput
     snapshot: Snapshot | None
     names: NamesRead
-    gaps: list[Gap] = field(default_factory=list)
+    empty_splits: list[EmptySplit] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     unreadable: list[Problem] = field(default_factory=list)
     outcomes: list[tuple[_Image, TrainerOutcome]] = field(default_factory=list)
@@ -125,7 +125,7 @@ def audit_unplanned(path: str, options: VerifyOptions, progress: Progress) -> Da
     ]
     content = partial(content_of, found.statistics, found.split_of, groups, images=not options.quick)
     return DatasetResult(
-        checks, overlaps, found.statistics, content, found.names, found.gaps, loads=loads, source=found.source
+        checks, overlaps, found.statistics, content, found.names, found.empty_splits, loads=loads, source=found.source
     )
 
 
@@ -161,7 +161,9 @@ def _read_dataset(path: str, options: VerifyOptions, progress: Progress) -> Unpl
     folders = {folder.split for folder in source.input.folders}
     named = folders if source.yaml is None else source.yaml.splits.keys()
     expected = [split for split in SPLITS if split in named or found.statistics.totals[split]]
-    found.gaps = gaps(expected, found.statistics.totals, None if options.quick else found.statistics.positives)
+    found.empty_splits = empty_splits(
+        expected, found.statistics.totals, None if options.quick else found.statistics.positives
+    )
     return found
 
 
@@ -364,7 +366,7 @@ def _trainers_view(found: UnplannedDataset, loads: Sequence[Load]) -> Check:
     else:
         problems = [*found.source.problems, *_empty_splits(found)]
     problems = [_as_trainers_fail(problem) for problem in problems]
-    problems += [Problem("counts", "warning", gap.split, gap.sentence) for gap in found.gaps]
+    problems += [Problem("counts", "warning", empty.split, empty.sentence) for empty in found.empty_splits]
     problems += [
         one for image, each in found.outcomes for one in outcome_problems(image.path, label_of(image.path), each)
     ]

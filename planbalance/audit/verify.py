@@ -137,7 +137,9 @@ def _audit(checks: Sequence[Check], leaks: Sequence[Leak], audited: DatasetResul
     labels_read = any(check.name == "labels" and check.ok is not None for check in checks)
     return Audit(
         ok=not any(check.ok is False for check in checks),
-        summary=sentence(checks, leaks, splits, [*(gap.clause for gap in audited.gaps), *([_DOUBT] if doubts else [])]),
+        summary=sentence(
+            checks, leaks, splits, [*(empty.clause for empty in audited.empty_splits), *([_DOUBT] if doubts else [])]
+        ),
         checks=tuple(checks),
         leaks=tuple(leak.as_json() for leak in leaks),
         counts=tuple(
@@ -148,5 +150,5 @@ def _audit(checks: Sequence[Check], leaks: Sequence[Leak], audited: DatasetResul
         slices_per_volume=names.slices,
         grouped_by=names.grouped_by,
         groups=names.groups,
-        warnings=(*doubts, *(gap.sentence for gap in audited.gaps)),
+        warnings=(*doubts, *(empty.sentence for empty in audited.empty_splits)),
     )

@@ -13,7 +13,7 @@ from planbalance.planstore import PlanFile
 from planbalance.render.footprint import footprint
 from planbalance.render.plan import plan_document, plan_text
 from planbalance.render.show import volume_document, volume_text, volumes_csv
-from planbalance.render.slice import Asked, slice_documents, slice_text
+from planbalance.render.slice import SliceQuery, slice_documents, slice_text
 from planbalance.render.table import lines
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def show(
     opened = api.open_plan(plan, allow_edited=allow_edited)
     header = opened.header
     if name is not None:
-        return _slice(opened, Asked(name, None if volume is None else api.planned_volume(header, volume).id))
+        return _slice(opened, SliceQuery(name, None if volume is None else api.planned_volume(header, volume).id))
     if as_csv:
         rows = [{"volume": one.id, "group": one.group, "split": one.split} for one in header.volumes]
         return CommandResult({"volumes": rows}, lines(volumes_csv(header.volumes)))
@@ -71,12 +71,12 @@ def show(
     return CommandResult(document, plan_text(document))
 
 
-def _slice(plan: PlanFile, asked: Asked) -> CommandResult:
-    found = slice_documents(plan.header, plan.operations(), asked)
+def _slice(plan: PlanFile, query: SliceQuery) -> CommandResult:
+    found = slice_documents(plan.header, plan.operations(), query)
     if not found:
-        of = "" if asked.volume is None else f" of volume {asked.volume}"
+        of = "" if query.volume is None else f" of volume {query.volume}"
         raise UsageError(
-            f"The plan has no slice {asked.slice}{of}.",
+            f"The plan has no slice {query.slice}{of}.",
             kind="unknown-slice",
             hint="Give a file's name or its path, or with --volume a slice number: `--volume ID` alone shows them all.",
         )

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from planbalance.decode import NoPictureError
-from planbalance.model import Audit, Check, Look, LookAlike, Problem, Progress
+from planbalance.model import Audit, Check, LookAlike, PairPicture, Problem, Progress
 from planbalance.page.pixels import Picture, picture
 from planbalance.render.statement import statement
 from planbalance.render.table import plain
@@ -26,10 +26,10 @@ class AuditedCheck(NamedTuple):
     more: int
 
 
-class Seen(NamedTuple):
+class PairSide(NamedTuple):
     """One side of a pair; `picture` is None where there is none, and `reason` says why."""
 
-    look: Look
+    shown: PairPicture
     picture: Picture | None
     reason: str
 
@@ -37,7 +37,7 @@ class Seen(NamedTuple):
 class Pair(NamedTuple):
     """Two images that look alike, side by side."""
 
-    sides: tuple[Seen, Seen]
+    sides: tuple[PairSide, PairSide]
     likeness: float
     measure: str
 
@@ -84,17 +84,19 @@ def _pairs(found: Sequence[LookAlike], dataset: str | None, progress: Progress) 
     progress.begin("drawing pairs", len(found), "pairs")
     try:
         for one in found:
-            pairs.append(Pair((_seen(one.left, dataset), _seen(one.right, dataset)), one.likeness, one.measure))
+            pairs.append(
+                Pair((_pair_side(one.left, dataset), _pair_side(one.right, dataset)), one.likeness, one.measure)
+            )
             progress.advance(1)
     finally:
         progress.end()
     return tuple(pairs)
 
 
-def _seen(look: Look, dataset: str | None) -> Seen:
+def _pair_side(shown: PairPicture, dataset: str | None) -> PairSide:
     if dataset is not None:
-        look = look._replace(name=look.name.removeprefix(dataset.rstrip("/") + "/"))
+        shown = shown._replace(name=shown.name.removeprefix(dataset.rstrip("/") + "/"))
     try:
-        return Seen(look, picture(look.path), "")
+        return PairSide(shown, picture(shown.path), "")
     except NoPictureError as error:
-        return Seen(look, None, str(error))
+        return PairSide(shown, None, str(error))

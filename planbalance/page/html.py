@@ -27,7 +27,7 @@ from planbalance.page.commands import audit_steps, steps
 from planbalance.page.samples import Places, count_all_boxes, draw_samples
 from planbalance.page.subject import how_built
 from planbalance.page.svg import matplotlib
-from planbalance.page.unplanned import Shown
+from planbalance.page.unplanned import PageSource
 from planbalance.path_relation import all_guarded
 from planbalance.render import plan_facts
 from planbalance.render.footprint import Footprint, footprint
@@ -72,7 +72,7 @@ class ModeRow(NamedTuple):
 
 
 def write_page(
-    path: str, plan: Shown | None, options: PageOptions | None = None, progress: Progress | None = None
+    path: str, plan: PageSource | None, options: PageOptions | None = None, progress: Progress | None = None
 ) -> Written:
     """Write the page in one step, so that the file is always the whole old page or the whole new one.
 
@@ -103,7 +103,7 @@ def write_page(
     return Written(path, len(data))
 
 
-def check_page(path: str, plan: Shown | None, dataset: str | None) -> None:
+def check_page(path: str, plan: PageSource | None, dataset: str | None) -> None:
     """Check, before long work, that a page can be made and that its file is in no input and in no dataset.
 
     Raises:
@@ -131,7 +131,7 @@ def check_page(path: str, plan: Shown | None, dataset: str | None) -> None:
 # ---- rendering ------------------------------------------------------------------------------------------------------
 
 
-def render(plan: Shown | None, options: PageOptions, progress: Progress) -> bytes:
+def render(plan: PageSource | None, options: PageOptions, progress: Progress) -> bytes:
     """Return the page's bytes: the same for the same plan, files and audit; no clock, no host.
 
     Raises:
@@ -163,7 +163,7 @@ def render(plan: Shown | None, options: PageOptions, progress: Progress) -> byte
     return str(template.render(context)).encode("utf-8", "backslashreplace")
 
 
-def _reading(plan: Shown | None, audit: Audit | None) -> dict[str, Any] | None:
+def _reading(plan: PageSource | None, audit: Audit | None) -> dict[str, Any] | None:
     """Return how names are read, for the top of the page: as the plan says, else as the audit found."""
     if plan is not None:
         document, when = reading_of_header(plan.header), " (before undersampling)" if plan.header.statistics else ""
@@ -237,7 +237,7 @@ def embedded_json(value: object) -> str:
 # ---- the plan -------------------------------------------------------------------------------------------------------
 
 
-def _plan_context(plan: Shown, options: PageOptions, progress: Progress) -> dict[str, Any]:
+def _plan_context(plan: PageSource, options: PageOptions, progress: Progress) -> dict[str, Any]:
     header = plan.header
     tally = plan_facts.Tally(header, options.samples)
     needs = footprint(header, tally.watching(plan.operations()))

@@ -12,7 +12,7 @@ from planbalance.labels import KPT_SHAPE, keypoints_of
 from planbalance.model import Operation, PlanHeader, Progress, Split
 from planbalance.page.boxes import Box, BoxCounts, WantedLabel, boxes_of, class_name, count_boxes, read_small
 from planbalance.page.pixels import Picture, picture
-from planbalance.page.unplanned import Shown
+from planbalance.page.unplanned import PageSource
 
 _JOBS: Final = 8  # small reads wait for the disk or the network, not for a core
 _BATCH: Final = 256
@@ -52,7 +52,7 @@ class Places:
 # ---- all boxes ------------------------------------------------------------------------------------------------------
 
 
-def count_all_boxes(plan: Shown, labelled: int, places: Places, progress: Progress) -> BoxCounts:
+def count_all_boxes(plan: PageSource, labelled: int, places: Places, progress: Progress) -> BoxCounts:
     """Read the `labelled` labels that are not empty, a batch at a time, and keep only counts."""
     counts = BoxCounts()
 
@@ -69,7 +69,7 @@ def count_all_boxes(plan: Shown, labelled: int, places: Places, progress: Progre
     return counts
 
 
-def _wanted(plan: Shown, places: Places) -> Iterator[WantedLabel]:
+def _wanted(plan: PageSource, places: Places) -> Iterator[WantedLabel]:
     for operation in plan.operations():
         path = places.label(operation)
         if path is not None:

@@ -27,7 +27,7 @@ from planbalance.planner.volumes import paths_below, read_slices, sources_of
 from planbalance.runlength import gaps
 
 
-class Shown(ReadablePlan, Protocol):
+class PageSource(ReadablePlan, Protocol):
     """What a page is made of: a plan (`planstore.PlanFile`), or a dataset as it was found."""
 
     @property
@@ -36,8 +36,8 @@ class Shown(ReadablePlan, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A dataset as it was found.
+class DatasetAsPlan:
+    """A dataset that has no plan, with the attributes that the page reads of a plan.
 
     Attributes:
         header: what the dataset shows; it has no targets, no statistics and no digest.
@@ -55,7 +55,7 @@ class Found:
             yield _operation(split, one)
 
 
-def as_found(snapshot: Snapshot) -> Found:
+def as_plan(snapshot: Snapshot) -> DatasetAsPlan:
     """Return a scanned dataset as it is; images of no split are left out.
 
     Raises:
@@ -89,7 +89,7 @@ def as_found(snapshot: Snapshot) -> Found:
         blocks=(),
         yaml_keys=snapshot.yaml_keys,
     )
-    return Found(header, tuple(placed))
+    return DatasetAsPlan(header, tuple(placed))
 
 
 def _split_of(snapshot: Snapshot, file: ImageFile) -> Split | None:

@@ -11,20 +11,20 @@ from planbalance.render.strips import runs_of
 from planbalance.render.table import Group, Renderable, count, line, size
 
 
-class Asked(NamedTuple):
+class SliceQuery(NamedTuple):
     """The slice that is asked for: a file name or path, or a number where a volume is given too."""
 
     slice: str
     volume: str | None = None
 
 
-def slice_documents(header: PlanHeader, operations: Iterable[Operation], asked: Asked) -> list[dict[str, Any]]:
+def slice_documents(header: PlanHeader, operations: Iterable[Operation], query: SliceQuery) -> list[dict[str, Any]]:
     """Return every slice of a plan that a name may mean: usually one; none where the plan has no such slice.
 
     Args:
         header: the plan's first line.
         operations: all of the plan's.
-        asked: a file's name with or without its suffix, its path in the input or in the output; or a slice number.
+        query: a file's name with or without its suffix, its path in the input or in the output; or a slice number.
     """
     destinations = Destinations(header.sources, header.parameters["layout"])
     number_of = NumberOf(header)
@@ -32,12 +32,12 @@ def slice_documents(header: PlanHeader, operations: Iterable[Operation], asked: 
     found = [
         _kept(header, volumes[operation.volume], operation, number, destination)
         for operation in operations
-        if asked.volume in (None, operation.volume)
+        if query.volume in (None, operation.volume)
         for number in [number_of(operation)]
         for destination in [destinations.of(operation)]
-        if asked.slice in _names(header, operation, destination) or _is_number(asked, number)
+        if query.slice in _names(header, operation, destination) or _is_number(query, number)
     ]
-    return found or list(_told(header, volumes, asked)) or list(_left_out(header, volumes, asked))
+    return found or list(_by_stored_number(header, volumes, query)) or list(_left_out(header, volumes, query))
 
 
 def _names(header: PlanHeader, operation: Operation, destination: Destination) -> Iterator[str]:
@@ -51,8 +51,8 @@ def _names(header: PlanHeader, operation: Operation, destination: Destination) -
     yield f"{header.output.rstrip('/')}/{below}"
 
 
-def _is_number(asked: Asked, number: int | None) -> bool:
-    return asked.volume is not None and number is not None and asked.slice == str(number)
+def _is_number(query: SliceQuery, number: int | None) -> bool:
+    return query.volume is not None and number is not None and query.slice == str(number)
 
 
 def _kept(
@@ -77,38 +77,40 @@ def _where(volume: PlannedVolume, number: int | None) -> dict[str, Any]:
     return {"volume": volume.id, "group": volume.group, "split": volume.split, "slice": number}
 
 
-def _told(header: PlanHeader, volumes: Mapping[str, PlannedVolume], asked: Asked) -> Iterator[dict[str, Any]]:
+def _by_stored_number(
+    header: PlanHeader, volumes: Mapping[str, PlannedVolume], query: SliceQuery
+) -> Iterator[dict[str, Any]]:
     """Yield a kept slice by a number that is not in its name: the plan has the number, but not which file it is."""
-    if asked.volume is None or not (asked.slice.isdecimal() and asked.slice.isascii()):
+    if query.volume is None or not (query.slice.isdecimal() and query.slice.isascii()):
         return
-    for positive, numbers in zip((True, False), stored_numbers(header, asked.volume), strict=True):
-        if int(asked.slice) in numbers:
+    for positive, numbers in zip((True, False), stored_numbers(header, query.volume), strict=True):
+        if int(query.slice) in numbers:
             nothing = dict.fromkeys(
                 ("image", "image_size", "label", "label_size", "label_sha256", "to_image", "to_label")
             )
-            where = _where(volumes[asked.volume], int(asked.slice))
+            where = _where(volumes[query.volume], int(query.slice))
             yield {**where, "kept": True, "positive": positive, **nothing}
 
 
-def _left_out(header: PlanHeader, volumes: Mapping[str, PlannedVolume], asked: Asked) -> Iterator[dict[str, Any]]:
+def _left_out(header: PlanHeader, volumes: Mapping[str, PlannedVolume], query: SliceQuery) -> Iterator[dict[str, Any]]:
     """Yield the slice where sampling left it out: of such slices the plan has volume and number only."""
-    for volume_id, number in _readings(header, asked):
+    for volume_id, number in _readings(header, query):
         volume = volumes.get(volume_id)
         if volume is not None and any(first <= number <= last for first, last in runs_of(volume.dropped)):
             yield {**_where(volume, number), "kept": False, "positive": False}
             return
 
 
-def _readings(header: PlanHeader, asked: Asked) -> Iterator[tuple[str, int]]:
+def _readings(header: PlanHeader, query: SliceQuery) -> Iterator[tuple[str, int]]:
     """Yield the volume and number that a name may mean."""
-    if asked.volume is not None and asked.slice.isdecimal() and asked.slice.isascii():
-        yield asked.volume, int(asked.slice)
+    if query.volume is not None and query.slice.isdecimal() and query.slice.isascii():
+        yield query.volume, int(query.slice)
         return
     read = name_reader(header)
-    for path in _below_image_folders(header, asked.slice):
+    for path in _below_image_folders(header, query.slice):
         # A rule reads a stem: a name without a suffix gets one.
         for name in (read(path), read(path + ".png")):
-            if name is not None and name.number is not None and asked.volume in (None, name.volume):
+            if name is not None and name.number is not None and query.volume in (None, name.volume):
                 yield name.volume, name.number
 
 

@@ -12,7 +12,7 @@ from planbalance.audit import VerifyOptions, verify
 from planbalance.errors import InputError
 from planbalance.model import Audit
 from planbalance.modes import Mode
-from planbalance.page.unplanned import as_found
+from planbalance.page.unplanned import as_plan
 from planbalance.relocate import relocate
 from planbalance.render.scan import scan_document, scan_text
 from planbalance.render.verify import verify_document, verify_text
@@ -150,7 +150,7 @@ def test_without_its_keypoints_a_line_says_how_many_columns_are_wanted(tmp_path:
 def test_a_page_draws_the_boxes_of_labels_with_keypoints(tmp_path: Path) -> None:
     pytest.importorskip("jinja2")
     source = dataset(tmp_path / "in", (POSE,), SHAPE)
-    assert as_found(api.scan(str(source)).snapshot).header.yaml_keys["kpt_shape"] == [2, 3]
+    assert as_plan(api.scan(str(source)).snapshot).header.yaml_keys["kpt_shape"] == [2, 3]
     made = built(tmp_path, source)
     run("report", tmp_path / "out", "--html", tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from planbalance.errors import PlanError, UsageError
-from planbalance.model import Audit, Check, Look, LookAlike, Problem, SlicesPerVolume
+from planbalance.model import Audit, Check, LookAlike, PairPicture, Problem, SlicesPerVolume
 from planbalance.page.html import PageOptions, write_page
 from planbalance.page.subject import open_subject
 from planbalance.planstore import PlanFile
@@ -220,7 +220,7 @@ def test_an_audit_is_shown_with_what_was_not_checked(tmp_path: Path, source: Pat
 def test_pairs_that_look_alike_are_shown_side_by_side(tmp_path: Path) -> None:
     Image.new("L", (8, 6), 60).save(tmp_path / "a.png")
     here, gone = (
-        Look(split, f"/data/set/{split}/{HOSTILE}", str(tmp_path / name))
+        PairPicture(split, f"/data/set/{split}/{HOSTILE}", str(tmp_path / name))
         for split, name in (("train", "a.png"), ("test", "b.png"))
     )
     pairs = tuple(LookAlike(here, gone, 0.99 - i / 100, "correlation") for i in range(30))

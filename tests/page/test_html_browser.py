@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from planbalance import api
-from planbalance.model import SPLITS, Audit, Check, Look, LookAlike, Problem
+from planbalance.model import SPLITS, Audit, Check, LookAlike, PairPicture, Problem
 from planbalance.page.html import PageOptions, write_page
 from planbalance.planstore import PlanFile
 from tests.browser import browsed, needs_browser
@@ -58,8 +58,11 @@ def _draw_some(source: Path) -> list[Path]:
 
 
 def _alike(images: list[Path]) -> tuple[LookAlike, ...]:
-    looks = [Look(split, f"images/{split}/{path.name}", str(path)) for split, path in zip(SPLITS, images, strict=False)]
-    gone = Look("test", "images/test/gone.png", "/nowhere/gone.png")
+    looks = [
+        PairPicture(split, f"images/{split}/{path.name}", str(path))
+        for split, path in zip(SPLITS, images, strict=False)
+    ]
+    gone = PairPicture("test", "images/test/gone.png", "/nowhere/gone.png")
     return LookAlike(looks[0], looks[1], 0.9987, "correlation"), LookAlike(looks[1], gone, 0.97)
 
 

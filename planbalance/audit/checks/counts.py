@@ -7,12 +7,14 @@ from planbalance.audit.check_builder import CheckBuilder, not_checked
 from planbalance.audit.check_table import BALANCE, COUNTS, NOTHING_READ
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.planned_dataset import PlannedDataset
-from planbalance.audit.slice_statistics import Gap, SliceStatistics, gaps
+from planbalance.audit.slice_statistics import EmptySplit, SliceStatistics, empty_splits
 from planbalance.dataset_files import METADATA
 from planbalance.model import SPLITS, Check, Split
 
 
-def planned_gaps(dataset: PlannedDataset, statistics: SliceStatistics, *, labels_read: bool) -> list[Gap]:
+def planned_empty_splits(
+    dataset: PlannedDataset, statistics: SliceStatistics, *, labels_read: bool
+) -> list[EmptySplit]:
     """Return the splits that the plan gives a share, and that hold no slice or no positive one.
 
     Where labels were not read, the number of positive ones is the plan's.
@@ -24,7 +26,7 @@ def planned_gaps(dataset: PlannedDataset, statistics: SliceStatistics, *, labels
     if not labels_read:
         stated = {split: _number(planned, split, "positive") for split in SPLITS}
         positives = {split: 1 if number is None else number for split, number in stated.items()}
-    return gaps(expected, statistics.totals, positives)
+    return empty_splits(expected, statistics.totals, positives)
 
 
 def count_checks(
@@ -32,9 +34,9 @@ def count_checks(
     statistics: SliceStatistics,
     metadata: dict[str, object] | None,
     options: VerifyOptions,
-    lacking: Sequence[Gap],
+    lacking: Sequence[EmptySplit],
 ) -> list[Check]:
-    """Return counts (plan, tree, metadata) and balance of train; `lacking` are those of `planned_gaps`."""
+    """Return counts (plan, tree, metadata) and balance of train; `lacking` are those of `planned_empty_splits`."""
     found = CheckBuilder(COUNTS)
     found.count = sum(statistics.totals.values())
     read_labels = not options.quick or options.labels_by_content

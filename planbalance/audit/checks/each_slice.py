@@ -52,26 +52,26 @@ class SliceCheck(NamedTuple):
     Attributes:
         problems: gives what is wrong with it; each problem with the name of a check of the table whose `each_slice`
             is true.
-        silent_where: what must be proven of a slice to make sure that the function finds no problem; empty: it must
+        skip_if_proven: what must be proven of a slice to make sure that the function finds no problem; empty: it must
             look at every slice.
     """
 
     problems: LooksAtSlice
-    silent_where: frozenset[Proof]
+    skip_if_proven: frozenset[Proof]
 
     def may_skip(self, proven: frozenset[Proof]) -> bool:
         """Return whether it need not look at a slice of which this is proven."""
-        return bool(self.silent_where) and self.silent_where <= proven
+        return bool(self.skip_if_proven) and self.skip_if_proven <= proven
 
 
 SLICE_CHECKS: Final[list[SliceCheck]] = []
 
 
-def slice_check(*silent_where: Proof) -> Callable[[LooksAtSlice], LooksAtSlice]:
-    """Register a function that looks at each slice; `silent_where` as in `SliceCheck`."""
+def slice_check(*skip_if_proven: Proof) -> Callable[[LooksAtSlice], LooksAtSlice]:
+    """Register a function that looks at each slice; `skip_if_proven` as in `SliceCheck`."""
 
     def added(problems: LooksAtSlice) -> LooksAtSlice:
-        SLICE_CHECKS.append(SliceCheck(problems, frozenset(silent_where)))
+        SLICE_CHECKS.append(SliceCheck(problems, frozenset(skip_if_proven)))
         return problems
 
     return added

@@ -12,7 +12,7 @@ from planbalance.audit.leak_counts import Leak, Spread, Unit, overlaps, regroupe
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.slice_statistics import ImagePlace, SliceRecord, SliceStatistics, SplitOf
 from planbalance.grouping import look_like_one_patient, require_known
-from planbalance.model import SPLITS, Check, Look, LookAlike, Problem, Progress, Split
+from planbalance.model import SPLITS, Check, LookAlike, PairPicture, Problem, Progress, Split
 from planbalance.text import counted
 from planbalance.union_find import UnionFind
 
@@ -205,14 +205,14 @@ def shared_looks(statistics: SliceStatistics, at: Callable[[str], str], progress
         both = images[pair.left], images[pair.right]
         result.ties.append([(unit_of(image.volume, image.path), image.split) for image in both])
     result.look_alikes = tuple(
-        LookAlike(_look(images[pair.left], at), _look(images[pair.right], at), pair.likeness)
+        LookAlike(_pair_picture(images[pair.left], at), _pair_picture(images[pair.right], at), pair.likeness)
         for pair in pairs[:_PICTURES]
     )
     return result
 
 
-def _look(image: SliceRecord, at: Callable[[str], str]) -> Look:
-    return Look(image.split, image.path, at(image.path))
+def _pair_picture(image: SliceRecord, at: Callable[[str], str]) -> PairPicture:
+    return PairPicture(image.split, image.path, at(image.path))
 
 
 # ---- all of them ----------------------------------------------------------------------------------------------------
