@@ -282,7 +282,7 @@ def _rows(rows: Iterable[Sequence[str]], places: Mapping[str, Sequence[int]], na
         message = f"{name} has {counted(len(empty), 'empty value')}: {some(empty)}."
         raise bad_map(message, "Fill them in, or remove the rows.", *empty)
     if unread:
-        wrong = counted(len(unread), "slice number is no whole number", "slice numbers are no whole numbers")
+        wrong = counted(len(unread), "slice number is not a whole number", "slice numbers are not whole numbers")
         message = f"{name}: {wrong} from 0 up: {some(unread)}."
         raise bad_map(message, "Number the slices, or leave the column of slices out.", *unread)
 

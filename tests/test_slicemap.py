@@ -162,7 +162,7 @@ def test_columns_may_be_joined() -> None:
         ("image,volume\n1,2\n", "image=image,volume=v", "m.csv has no column 'v' for the volume;"),
         ("image,v,V\n1,2,3\n", "image=image,volume=v", "m.csv has more than one column 'v' for the volume;"),
         ("image,volume\n1,\n,v\n", None, "m.csv has 2 empty values: row 2: volume, row 3: image."),
-        ("image,volume,slice\n1,v,-3.5\n", None, "m.csv: 1 slice number is no whole number from 0 up: row 2: -3.5"),
+        ("image,volume,slice\n1,v,-3.5\n", None, "m.csv: 1 slice number is not a whole number from 0 up: row 2: -3.5"),
         ("", None, "m.csv is empty."),
     ],
 )

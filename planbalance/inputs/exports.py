@@ -1,9 +1,9 @@
 """Read class names and image lists that other tools write beside a YOLO dataset without a yaml.
 
-`classes.txt` (labelImg, Label Studio), `obj.names` (CVAT "YOLO 1.1", Darknet), `_darknet.labels` (Roboflow): one name a
-line, the first is class 0. `notes.json` (Label Studio): `categories` with `id` and `name`. `obj.data` (Darknet): lines
-such as `train = data/train.txt`. The texts are not trusted: their size, the number of classes and the characters of
-names are bounded as those of the yaml are.
+`classes.txt` (labelImg, Label Studio), `obj.names` (CVAT "YOLO 1.1", Darknet), `_darknet.labels` (Roboflow): one name
+per line, the first is class 0. `notes.json` (Label Studio): `categories` with `id` and `name`. `obj.data` (Darknet):
+lines such as `train = data/train.txt`. The texts are not trusted: size, number of classes and the characters of names
+have the same limits as those of a yaml.
 """
 
 import os
