@@ -14,6 +14,16 @@ def path_in(root: str, path: str) -> str:
     return f"{root.rstrip('/')}/{path}" if path else root
 
 
+def label_for_trainers(image: str) -> str:
+    """Return where trainers look for an image's label: the last `/images/` becomes `/labels/`, the suffix `.txt`.
+
+    Without such a part the label lies beside the image (YOLOv5 7.0 and Ultralytics 8.4, `img2label_paths`).
+    """
+    before, found, after = image.rpartition("/images/")
+    path = f"{before}/labels/{after}" if found else image
+    return f"{path.rpartition('.')[0] or path}.txt"
+
+
 def guarded(root: str, source: Input | Source) -> Iterator[str]:
     """Yield the absolute paths of an input that are never written to.
 

@@ -158,6 +158,17 @@ RIGHT = [
     ),
     Convention("a date between", "P{p:03d}_20190203_T2_{s:03d}.png", {"s": SLICES}),
     Convention("a date in front", "2019020{t}_P{p:03d}_{s:03d}.png", {"t": (1, 2), "s": SLICES}),
+    Convention("a date and a time in front", "2019020{t}174501_{p}_{s:03d}.png", {"t": (1, 2), "s": SLICES}, numbers),
+    Convention("slice before a hash", "{s:03d}_{p}.png", {"s": range(20)}, hashes),
+    Convention("slice before a UID", "img_{s:03d}_{p}.png", {"s": range(20)}, uids),
+    Convention("slice first in German", "Schicht_{s:02d}_Fall_{p:02d}.png", {"s": range(20)}),
+    Convention("copies of Google Drive", "{m}endo{p:02d}_out{s:04d}.png", {"s": SLICES, "m": ("", "Copy of ")}),
+    Convention("copies with an angle", "liver_{p}_{s}{m}.png", {"s": SLICES, "m": ("", "_90")}),
+    Convention("flipped below a folder", "case_{p:05d}/imaging/{m}{s:03d}.png", {"s": SLICES, "m": ("", "flip_")}),
+    Convention("flipped files of series in one field", "{m}p{p:02d}s{s:03d}.png", {"s": SLICES, "m": ("", "flip_")}),
+    Convention("a hash before the slice, below a patient", "PAT{p:03d}/{a}-IM_{s:04d}.png", {"s": SLICES, "a": hex8}),
+    Convention("flipped, with a hash in front", "{a}-{p}_{s}{m}.png", {"s": SLICES, "a": hex8, "m": ("", "_flip")}),
+    Convention("classes in front", "{m}_knee{p:02d}_{s:03d}.png", {"s": SLICES, "m": ("pos", "neg")}),
 ]
 
 # Nothing in the names is a volume.
@@ -239,6 +250,7 @@ def test_the_guides_names_are_read_as_the_guide_says_whatever_their_fields(seed:
     assert names.volumes == [path.partition("-")[2].removesuffix(".dcm") for path in paths]
 
 
+NAMES = ("Smith", "Rossi", "Kim", "Mueller", "Sato", "Garcia", "Chen", "Novak", "Dubois", "Silva")
 UNDECIDED = [
     (
         "few patients, or classes",
@@ -257,6 +269,9 @@ UNDECIDED = [
         "numbers that recur in each of several",
         [f"{a}_{b:03d}_{s}.png" for a in range(11, 18) for b in range(20) for s in range(4)],
     ),
+    ("slice first, or last", [f"{s:03d}_P{p:03d}.png" for p in range(20) for s in range(12 + p % 7)]),
+    ("slice first, or last, with letters", [f"I{s:07d}_E{66990 + p}.png" for p in range(30) for s in range(9 + p % 9)]),
+    ("slice first, or a view", [f"{s:03d}_{p}.png" for p in NAMES for s in range(10 + len(p))]),
 ]
 
 
@@ -317,6 +332,32 @@ def test_what_is_called_alike_in_several_folders_stays_together_and_that_is_said
     (note,) = reading.notes
     apart = note.partition("--volume-pattern '")[2].partition("'")[0]
     assert len(set(find_names(paths, apart).names.volumes)) == 36
+
+
+def test_a_visit_that_few_patients_have_does_not_divide_them() -> None:
+    paths = [f"T{t}/{p:03d}/{s:03d}.png" for p in range(18) for t in ((1, 2) if p % 3 == 0 else (1,)) for s in SLICES]
+    assert len(set(units(paths))) == 18
+
+
+def test_a_few_files_of_another_kind_do_not_hide_the_patients() -> None:
+    paths = [f"{4000 + p}/{6000 + 2 * p + t}/{s:03d}.png" for p in range(20) for t in (0, 1) for s in SLICES]
+    strays = ["test.png", "IMG_9876.png", "unnamed (2).png"]
+    assert len(set(units([*paths, *strays]))) == 20 + 3
+
+
+def test_two_conventions_in_one_folder_are_refused_if_one_reading_divides_what_the_other_shows() -> None:
+    first = [f"file1000{p:03d}_{s}.png" for p in range(20) for s in SLICES]
+    second = [f"{side}_{p:03d}_{s:02d}.png" for side in "LR" for p in range(20) for s in SLICES]
+    assert (len(set(units(first))), len(set(units(second)))) == (20, 20)
+    with pytest.raises(InputError, match="follow several conventions"):
+        find_names([*first, *second])
+
+
+def test_a_number_behind_some_names_does_not_turn_slices_into_volumes() -> None:
+    paths = [f"knee_{p}_{s}.png" for p in range(20) for s in SLICES]
+    turned = [f"knee_{p}_{s}_90.png" for p in range(20) for s in range(20, 24)]
+    with pytest.raises(InputError):
+        find_names([*paths, *turned])
 
 
 def test_a_few_patients_with_the_same_series_each_are_not_divided_without_a_word() -> None:

@@ -6,9 +6,10 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from planbalance.audit.file_facts import FileFacts, read
-from planbalance.audit.trainer_rules import TRAINERS, Trainer, image_fault, label_of, label_verdict, loads
+from planbalance.audit.trainer_rules import TRAINERS, Trainer, image_fault, label_verdict, loads
 from planbalance.decode import NoPictureError, probe
 from planbalance.model import SPLITS, Keypoints, Load, Problem, Split
+from planbalance.path_relation import label_for_trainers
 from planbalance.text import counted
 
 _LABEL_BYTES: Final = 1 << 26
@@ -58,7 +59,7 @@ def open_image(data: bytes) -> OpenedImage:
 
 def read_label_of(image: str) -> FileFacts:
     """Return the file where trainers look for an image's label, with its content where it can be read."""
-    return read(label_of(image), follow=True, keep=True, most=_LABEL_BYTES)
+    return read(label_for_trainers(image), follow=True, keep=True, most=_LABEL_BYTES)
 
 
 def trainer_outcome(

@@ -41,13 +41,6 @@ _FINE: Final = LabelVerdict("")
 _BEYOND: Final = "coordinates beyond 1"
 
 
-def label_of(image: str) -> str:
-    """Return where trainers look for an image's label: the last `/images/` becomes `/labels/`, the suffix `.txt`."""
-    head, found, tail = image.rpartition("/images/")
-    path = f"{head}/labels/{tail}" if found else image
-    return f"{path.rpartition('.')[0] or path}.txt"
-
-
 def loads(trainer: Trainer, image: str) -> bool:
     """Return whether a trainer's glob and its list of suffixes take an image."""
     return image.rpartition(".")[2].lower() in trainer.suffixes

@@ -25,7 +25,6 @@ from planbalance.audit.pictures import blank_at, fingerprinter
 from planbalance.audit.result import DatasetResult, NamesRead
 from planbalance.audit.slice_statistics import EmptySplit, SliceRecord, SliceStatistics, SplitOf, empty_splits
 from planbalance.audit.trainer_loading import Loads, TrainerOutcome, add_loads, loads_of, outcome_problems
-from planbalance.audit.trainer_rules import label_of
 from planbalance.audit.unplanned_images import ImageRead, ImageToRead, LabelRules, read_images
 from planbalance.audit.volumes import FROM_SOURCE, with_note
 from planbalance.errors import InputError
@@ -44,6 +43,7 @@ from planbalance.model import (
     Split,
 )
 from planbalance.naming import Name, Names, find_names, reader
+from planbalance.path_relation import label_for_trainers
 from planbalance.planfile import naming_document, read_source
 from planbalance.scan import scan
 from planbalance.slicemap import Place
@@ -193,7 +193,7 @@ def _by_snapshot(snapshot: Snapshot, found: FoundInput) -> Iterator[_Image]:
         folder = source.folders[file.folder]
         at = _at(source.root, file.path)
         below = file.path[len(folder.images) + 1 :] if folder.images else file.path
-        label = file.label is not None and _at(source.root, file.label) == label_of(at)
+        label = file.label is not None and _at(source.root, file.label) == label_for_trainers(at)
         without_boxes = label and not file.annotations and not file.invalid
         splits = found.splits_of(folder, file.path)
         yield _Image(at, below, splits, file.annotations > 0, label, without_boxes)
@@ -308,7 +308,7 @@ def _add_labels(found: UnplannedDataset, images: Iterable[_Image]) -> None:
         if image.content is not None and image.content.trainer_outcome is not None and not image.content.fault:
             found.outcomes.append((image, image.content.trainer_outcome))
         if image.content is not None and image.content.label_mtime_ns:
-            label = label_of(image.path)
+            label = label_for_trainers(image.path)
             for split in image.splits:
                 time = image.content.label_mtime_ns, label
                 note_newest(found.newest, split, os.path.dirname(label), time)
@@ -368,7 +368,9 @@ def _trainers_view(found: UnplannedDataset, loads: Sequence[Load]) -> Check:
     problems = [_as_trainers_fail(problem) for problem in problems]
     problems += [Problem("counts", "warning", empty.split, empty.sentence) for empty in found.empty_splits]
     problems += [
-        one for image, each in found.outcomes for one in outcome_problems(image.path, label_of(image.path), each)
+        one
+        for image, each in found.outcomes
+        for one in outcome_problems(image.path, label_for_trainers(image.path), each)
     ]
     check = unplanned_view(found.statistics, problems, found.missing, found.source.yaml, leftovers, loads)
     return noted(check, _note_of_outside(found))

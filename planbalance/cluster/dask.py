@@ -15,7 +15,7 @@ from planbalance import audit, engine
 from planbalance.audit import VerifyOptions
 from planbalance.engine import ApplyOptions
 from planbalance.engine.staging import pinned_shards
-from planbalance.errors import IncompleteError, InputError, InterruptedRunError, PlanbalanceError, PlanError, UsageError
+from planbalance.errors import IncompleteError, InterruptedRunError, PlanbalanceError, UsageError
 from planbalance.model import Audit, Block, Outcome, Progress, Silent
 from planbalance.planstore import PlanFile
 from planbalance.shards import Shard, cut
@@ -30,7 +30,7 @@ _GIVE_UP_SECONDS: Final = 600.0  # without a scheduler, or while a shard of an e
 _CONNECT_SECONDS: Final = 10
 _PAUSE: Final = 1.0
 _ERRORS: Final[Mapping[str, type[PlanbalanceError]]] = {
-    each.__name__: each for each in (UsageError, InputError, PlanError, IncompleteError, InterruptedRunError)
+    each.__name__: each for each in PlanbalanceError.__subclasses__()
 }
 
 

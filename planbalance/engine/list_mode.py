@@ -1,13 +1,11 @@
 """`--mode list`: the images' absolute paths by split, where trainers find each label by its image's path."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from planbalance.engine.staleness import AbsentLabels
 from planbalance.model import Operation, PlanHeader, Split
-
-_IMAGES: Final = "/images/"
-_LABELS: Final = "/labels/"
+from planbalance.path_relation import label_for_trainers
 
 
 class ListedBlock(NamedTuple):
@@ -42,7 +40,7 @@ class ListMaker:
         """Return a block's part."""
         paths = [f"{self._roots[each.input]}/{each.image}" for each in operations]
         without_label = [
-            path for path, each in zip(paths, operations, strict=True) if label_by_path(path) != self._label(each)
+            path for path, each in zip(paths, operations, strict=True) if label_for_trainers(path) != self._label(each)
         ]
         lines = "".join([f"{path}\n" for path in paths])
         whole = len(lines.splitlines()) == len(paths)
@@ -56,9 +54,3 @@ class ListMaker:
             place = self._absent.of(operation)
             label = None if place is None else "/".join(part for part in place if part)
         return None if label is None else f"{self._roots[operation.input]}/{label}"
-
-
-def label_by_path(image: str) -> str | None:
-    """Return where YOLOv5 and Ultralytics look for an image's label (`img2label_paths`); None where they find none."""
-    before, found, after = image.rpartition(_IMAGES)
-    return f"{before}{_LABELS}{after.rpartition('.')[0]}.txt" if found else None

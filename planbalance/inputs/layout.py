@@ -12,6 +12,7 @@ from typing import Final
 from planbalance.inputs.draft import Area, unreadable, upwards, with_slash
 from planbalance.inputs.text_lists import is_image
 from planbalance.model import SPLITS, LayoutDifference, Problem, Split, split_of_word
+from planbalance.path_relation import label_for_trainers
 from planbalance.text import counted
 
 _MOST_ENTRIES: Final = 2000  # of a folder that is looked through for split folders of any spelling
@@ -26,12 +27,8 @@ _USUAL_SPLIT_FOLDERS: Final = tuple(
 
 
 def label_folder(images: str) -> str:
-    """Return the label folder of an absolute image folder as trainers do: the LAST `/images/` becomes `/labels/`.
-
-    Where there is no such part, labels lie beside the images.
-    """
-    before, found, after = f"{images}/".rpartition("/images/")
-    return f"{before}/labels/{after}".rstrip("/") if found else images
+    """Return the folder in which trainers look for the labels of an absolute image folder."""
+    return os.path.dirname(label_for_trainers(f"{images}/x"))
 
 
 def layout_areas(root: str) -> list[Area]:

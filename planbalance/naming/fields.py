@@ -31,7 +31,8 @@ _EXPORT: Final = re.compile(rf"(?:[_.-](?:{_SUFFIXES}))?\.rf\.[0-9a-z]{{8,}}\Z",
 # A word beside a number that names a person, an animal or a specimen: what must stay together.
 PATIENT_WORDS: Final = _words(
     """
-    case donor mouse mrn participant pat patid patient patientid person pid sub subj subject volunteer
+    case caso donor fall hasta malade mouse mrn pacient paciente pacjent participant pat patid patient patiente
+    patientid paziente person pid probando sub subj subject volunteer пациент مريض
     """
 )
 # A word beside a number that names one recording: a volume, or several of one patient.
@@ -43,12 +44,14 @@ VOLUME_WORDS: Final = _words(
 # A word beside a number that says where in a volume, a film or a picture something lies.
 POSITION_WORDS: Final = _words(
     """
-    f fr frame frm i idx im image images img index instance layer page pic picture pos position section sl slc
-    slice t timepoint z
+    corte coupe f fatia fetta fr frame frm i idx im image images img index instance kesit layer page pic picture
+    pos position przekroj schicht section sl slc slice t timepoint tranche z срез شريحة
     """
 )
 # Those of them that always mean a slice: no volume's id may hold one.
-SLICE_WORDS: Final = frozenset("frame frm sl slc slice z".split())  # noqa: SIM905 - reads better
+SLICE_WORDS: Final = _words(
+    "corte coupe fatia fetta frame frm kesit przekroj schicht sl slc slice tranche z срез شريحة"
+)
 # A word beside a number that says which part or which finding of one picture is meant.
 PART_WORDS: Final = _words(
     """

@@ -15,6 +15,7 @@ from math import gcd
 from typing import Final, NamedTuple
 
 from planbalance.naming.fields import (
+    CLASS_WORDS,
     ENOUGH,
     FEW,
     FILM_WORDS,
@@ -36,6 +37,7 @@ from planbalance.naming.fields import (
     has_digit,
     made_from,
 )
+from planbalance.naming.slice_first import slice_first
 
 _MOST_BELOW: Final = 8  # series, channels or views of one patient, on average
 _SMALL: Final = 12  # a field with no more values is a list of words: channels, planes, sides
@@ -103,6 +105,7 @@ class _Name:
     last: int
     folder: str = ""  # the folder of a class, plane or organ that was left out
     made: bool = False  # a tool wrote words before it
+    original: str = ""  # without what tools add: the copies of an image have one in common
     number: Field | None = None
     patient: tuple[int, int] | None = None  # first and last field of a patient that a word names
 
@@ -167,9 +170,11 @@ class _Search:
             name.take_off(count)
 
     def single(self) -> float:
-        """Return the share of ids that hold one image; an id in two left-out folders counts as two."""
-        ids = Counter((name.folder, name.id()) for name in self.names)
-        return _share(count == 1 for count in ids.values())
+        """Return the share of ids that hold one image and its copies; an id in two left-out folders counts as two."""
+        ids: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        for name in self.names:
+            ids[name.folder, name.id()].add(name.original)
+        return _share(len(originals) == 1 for originals in ids.values())
 
 
 def find_layouts(paths: Sequence[str]) -> FoundLayouts:
@@ -180,18 +185,120 @@ def find_layouts(paths: Sequence[str]) -> FoundLayouts:
     Raises:
         NoReadingError: the names have ids of images or of classes only.
     """
+    strays = _strays(paths)
+    main = [path for path in paths if path not in strays]
+    found = _find_layouts(main)
+    _refuse_several_conventions(main, found.layouts)
+    if not strays:
+        return found
+    readings = [None if one is None else _with_strays(one, paths, strays) for one in found]
+    return FoundLayouts(readings[0] or [], readings[1], readings[2])
+
+
+def _refuse_several_conventions(paths: Sequence[str], layouts: Sequence[Layout]) -> None:
+    """Refuse names of several datasets in one folder, if a reading divides a tenth of what one of them shows alone."""
+    groups = _groups_of_forms(paths)
+    if len(groups) < 2:
+        return
+    read = {f"{one.text}.": one.unit for one in layouts}
+    for group in groups:
+        try:
+            alone = _find_layouts(group).layouts
+        except NoReadingError:
+            continue
+        units: defaultdict[str, set[str]] = defaultdict(set)
+        for one in alone:
+            units[one.unit].add(read[f"{one.text}."])
+        if _share(len(several) > 1 for several in units.values()) >= _RECURS:
+            shown = ", ".join(each[0] for each in groups[:3])
+            raise NoReadingError(f"follow several conventions, which no one reading keeps whole ({shown})")
+
+
+def _groups_of_forms(paths: Sequence[str]) -> list[list[str]]:
+    """Return groups of names, each of a tenth of all or more, that differ in form and share no word and no identity."""
+    forms: defaultdict[str, list[str]] = defaultdict(list)
+    for path in paths:
+        forms[_BETWEEN.sub("x", path[: path.rfind(".")])].append(path)
+    if len(forms) < 2:
+        return []
+    groups: list[tuple[set[str], list[str]]] = []
+    for several in forms.values():
+        tokens = {token for path in several for token in _tokens(path)}
+        apart = []
+        joined = list(several)
+        for known, members in groups:
+            if known.isdisjoint(tokens):
+                apart.append((known, members))
+            else:
+                tokens |= known
+                joined = members + joined
+        groups = [*apart, (tokens, joined)]
+    return [members for _, members in groups if len(members) >= max(ENOUGH, _RECURS * len(paths))]
+
+
+def _tokens(path: str) -> set[str]:
+    """Return the words and long numbers of a name, by which names of one dataset are recognised."""
+    fields = fields_of(path[: path.rfind(".")])
+    return {one.word if len(one.word) > 1 else one.text for one in fields if len(one.word) > 1 or len(one.text) > FEW}
+
+
+def _strays(paths: Sequence[str]) -> dict[str, Layout]:
+    """Return the readings of a few files of another kind among many: `test.png`, `IMG_1234.png`, `unnamed (2).png`.
+
+    What they have in common is in no other name, so each first field of theirs is a volume of its own.
+    """
+    if len(paths) < ENOUGH * ENOUGH:
+        return {}
+    forms: defaultdict[str, list[str]] = defaultdict(list)
+    for path in paths:
+        forms[_BETWEEN.sub("x", path[: path.rfind(".")])].append(path)
+    rare = [path for several in forms.values() if len(several) <= _MOST_STRAYS for path in several]
+    if not rare or len(rare) > (1 - _ALL) * len(paths):
+        return {}
+    few = set(rare)
+    known = {one.text for path in paths if path not in few for one in fields_of(path[: path.rfind(".")])}
+    found = {}
+    for path in rare:
+        text = path[: path.rfind(".")]
+        own = [one for one in fields_of(text) if one.part == text.count("/")]
+        if not own or own[0].text in known or text.count("/"):
+            return {}
+        found[path] = Layout(text, Span(own[0].start, own[0].end), None, None)
+    return found
+
+
+_BETWEEN: Final = re.compile("[0-9A-Za-z]+")
+_MOST_STRAYS: Final = 3  # of one form
+_ALL: Final = 0.98  # of the names, so that the others are strays
+
+
+def _with_strays(layouts: Sequence[Layout], paths: Sequence[str], strays: dict[str, Layout]) -> list[Layout]:
+    """Return the layouts with those of the strays at their places."""
+    patients = any(one.patient is not None for one in layouts)
+    others = iter(layouts)
+    return [
+        next(others) if path not in strays
+        else strays[path]._replace(patient=strays[path].volume if patients else None)
+        for path in paths
+    ]  # fmt: skip
+
+
+def _find_layouts(paths: Sequence[str]) -> FoundLayouts:
     names = [_Name(text, fields, len(fields)) for text in (path[: path.rfind(".")] for path in paths)
              for fields in [fields_of(text)]]  # fmt: skip
     if not all(name.fields for name in names):
         raise NoReadingError("hold neither letters nor digits")
     search = _Search(names)
-    _split_fields_of_several_numbers(names)
     _take_off_what_tools_add(names)
+    _split_dates_from_numbers(names)
+    _split_fields_of_several_numbers(names)
+    _leave_out_class_words(names)
     _leave_out_repeated_folders(names)
     _leave_out_class_folders(names)
     _leave_out_unique_first_field(search)
     if (found := _as_im_dash(names)) is not None:
         return found
+    crossing = _slice_first(search)
     _leave_out_slice_first(search)
     _find_named_patients(names)
     _last_of_uid(search)
@@ -199,8 +306,11 @@ def find_layouts(paths: Sequence[str]) -> FoundLayouts:
         pass
     _cut_before_slice_words(search)
     _cut_behind_films(names)
+    _join_shorter_ids(names)
     _refuse_class_folders(names)
     found = _with_patients(search)
+    if crossing is not None and _crosses(crossing, found.layouts):
+        return found._replace(other=crossing)
     return found._replace(apart=_with_folders(names, found.layouts))
 
 
@@ -219,21 +329,71 @@ def _take_off_what_tools_add(names: Sequence[_Name]) -> None:
         if count < len(name.own):
             name.last -= count
         own = name.own
-        skip = 0
-        while skip < len(own) - 1 and own[skip].word in MADE_WORDS:
-            skip += 1
+        skip = _made_before(own)
         if skip:
             name.made = True
-            name.keep(own[skip:])
+            name.keep([*name.fields[: name.last - len(own)], *own[skip:]])
     originals = {name.id() for name in names}
+    copies = Counter(name.id(name.last - 1) for name in names if _is_copy(name, originals))
+    few = sum(copies.values()) < _MOST * len(names) and max(copies.values(), default=0) <= _MOST_COPIES
     for name in names:
-        if name.last > 1 and _is_in_parentheses(name.text, name.end) and name.id(name.last - 1) in originals:
+        if _is_copy(name, originals) and (few or _is_in_parentheses(name.text, name.end)):
             name.last -= 1
     for name in names:
         name.keep(name.fields[: name.last])
+        name.original = name.id()
+
+
+_MOST_COPIES: Final = 5  # of one image
+_LONGEST_COPY: Final = 3  # digits of a copy's number or its angle
+
+
+def _is_copy(name: _Name, originals: Collection[str]) -> bool:
+    """Return whether a name is another one with a number behind it: `(1)`, `_90`."""
+    if name.last < 2 or not name.end.is_number or name.end.part != name.fields[name.last - 2].part:
+        return False
+    return len(name.end.text) <= _LONGEST_COPY and name.id(name.last - 1) in originals
+
+
+def _leave_out_class_words(names: Sequence[_Name]) -> None:
+    """Leave out a first field of the file name that is a class or a split: `pos_knee_03`, `neg_knee_04`."""
+    if any(len(name.own) < 3 or len(name.own) < name.last for name in names):
+        return
+    words = {name.fields[0].text.lower() for name in names}
+    if len(words) > 1 and words <= CLASS_WORDS:
+        for name in names:
+            name.keep(name.fields[1:])
+
+
+def _made_before(own: Sequence[Field]) -> int:
+    """Return how many first fields of a file name a tool wrote before it: `flip_`, `Copy of `."""
+    skip = 0
+    while skip < len(own) - 1 and own[skip].word in MADE_WORDS:
+        skip += 1
+        if own[skip - 1].word == "copy" and own[skip].text.lower() == "of" and skip < len(own) - 1:
+            skip += 1
+    return skip
 
 
 _GROUP: Final = re.compile(r"[^0-9]*[0-9]+|[^0-9]+\Z")
+
+
+def _split_dates_from_numbers(names: Sequence[_Name]) -> None:
+    """Split `20120314_153045`, read as date and time, where most names have a date and a number that is no time."""
+    for column in range(max(len(name.fields) for name in names)):
+        ones = [name.fields[column] for name in names if column < len(name.fields)]
+        if not any(one.is_stamp for one in ones) or _share(one.is_date and not one.is_stamp for one in ones) < 0.5:
+            continue
+        for name in names:
+            one = name.fields[column] if column < len(name.fields) else None
+            found = None if one is None or not one.is_stamp else _DATE_AND_NUMBER.fullmatch(one.text)
+            if one is not None and found is not None:
+                pieces = [Field(found[each], one.start + found.start(each), one.start + found.end(each), one.part)
+                          for each in (1, 2)]  # fmt: skip
+                name.keep([*name.fields[:column], *pieces, *name.fields[column + 1 :]])
+
+
+_DATE_AND_NUMBER: Final = re.compile(r"(.+)[-_ ]([0-9]{6})")
 
 
 def _split_fields_of_several_numbers(names: Sequence[_Name]) -> None:
@@ -325,8 +485,13 @@ def _leave_out_unique_first_field(search: _Search) -> None:
     owned = [name.own for name in search.names]
     if len(owned) < 2 or any(len(own) < 3 for own in owned):
         return
+    in_folders = any(len(own) < name.last for name, own in zip(search.names, owned, strict=True))
+    counted = all(own[1].is_number or own[1].word in POSITION_WORDS for own in owned)
+    if in_folders and (counted or not any(one.has_digit for own in owned for one in own[1:-1])):
+        return  # `PAT001/1559f547-IM_0012`: the folder is the volume, and the file name holds the slice only
+    images = len({name.original for name in search.names})
     firsts, seconds = {own[0].text for own in owned}, {own[1].text for own in owned}
-    if len(firsts) < 0.98 * len(owned) or len(seconds) > _MOST * len(owned):
+    if len(firsts) < 0.98 * images or len(seconds) > _MOST * images:
         return
     search.first_dropped = True
     for name, own in zip(search.names, owned, strict=True):
@@ -345,6 +510,37 @@ def _as_im_dash(names: Sequence[_Name]) -> FoundLayouts | None:
         volume = Span(name.fields[1].start, name.end.end)
         layouts.append(Layout(name.text, volume, None, Span(first.start + 2, first.end)))
     return FoundLayouts(layouts)
+
+
+def _slice_first(search: _Search) -> list[Layout] | None:
+    """Return the reading by which file names begin with the slice; it is taken at once where their form decides."""
+    names = search.names
+    if any(name.fields[0].part < name.text.count("/") for name in names) or len(names) < ENOUGH:
+        return None
+    found = slice_first([name.fields[: name.last] for name in names])
+    if found is None:
+        return None
+    layouts = [
+        Layout(
+            name.text, Span(name.fields[found.at + 1].start, name.end.end), None, Span(*name.fields[found.at].digits)
+        )
+        for name in names
+    ]
+    if not found.certain:
+        return layouts
+    for name in names:
+        name.number = name.fields[found.at]
+        name.keep(name.fields[found.at + 1 : name.last])
+    search.slices_off = search.slices_named = True
+    return None
+
+
+def _crosses(other: Sequence[Layout], layouts: Sequence[Layout]) -> bool:
+    """Return whether a reading divides most units of another one."""
+    units: defaultdict[str, set[str]] = defaultdict(set)
+    for one, read in zip(other, layouts, strict=True):
+        units[one.unit].add(read.unit)
+    return _share(len(several) > 1 for several in units.values()) >= 0.5
 
 
 def _leave_out_slice_first(search: _Search) -> None:
@@ -602,6 +798,23 @@ def _cut_behind_films(names: Sequence[_Name]) -> None:
                 name.last = index + 1
 
 
+def _join_shorter_ids(names: Sequence[_Name]) -> None:
+    """Shorten ids where the next field counts slices in other names: `knee_3_07_90` where there is `knee_3_08`.
+
+    In `knee_3_07_90` the search takes off 90, so 07 would be part of the volume; in `knee_3_08` it is the slice.
+    """
+    behind: defaultdict[str, set[str]] = defaultdict(set)
+    for name in names:
+        if name.last < len(name.fields):
+            behind[name.id()].add(re.sub("[0-9]+", "#", name.fields[name.last].text))
+    for name in names:
+        for last in range(name.floor, name.last):
+            following = name.fields[last]
+            if following.has_digit and re.sub("[0-9]+", "#", following.text) in behind.get(name.id(last), ()):
+                name.last, name.number = last, following if following.number else None
+                break
+
+
 def _refuse_class_folders(names: Sequence[_Name]) -> None:
     """Refuse fewer than 20 numbered folders that hardly share a file name: they are grades or classes.
 
@@ -763,9 +976,11 @@ def _refuse_images(names: Sequence[_Name], layouts: Sequence[Layout]) -> None:
     units = {one.unit for one in layouts}
     if all(_is_position(unit) for unit in units):
         raise NoReadingError(f"tell places in a picture or a volume ({', '.join(sorted(units)[:3])}), not volumes")
-    ids = Counter((name.folder, one.lead, one.unit) for name, one in zip(names, layouts, strict=True))
+    ids: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
+    for name, one in zip(names, layouts, strict=True):
+        ids[name.folder, one.lead, one.unit].add(name.original)
     enough = len(names) >= ENOUGH or all(one.number is None and one.patient is None for one in layouts)
-    if enough and _share(count == 1 for count in ids.values()) >= SINGLE:
+    if enough and _share(len(originals) == 1 for originals in ids.values()) >= SINGLE:
         raise NoReadingError("tell images apart, not volumes")
 
 
@@ -821,6 +1036,8 @@ def _shorter_ids(search: _Search, most: Sequence[int]) -> list[int] | None:
         last = [name.fields[end - 1] for name, end in zip(names, ends, strict=True)]
         if len({one.text for one in last}) == 1:
             continue
+        if len(shorter) == volumes and all(one.is_stamp for one in last):
+            continue  # when each recording began; what follows may be the patient
         if _share(map(has_digit, shorter)) >= _NEARLY_ALL and _share(map(_is_no_patient, last)) < 0.9:
             return ends
     return list(most) if len({name.id(end) for name, end in zip(names, most, strict=True)}) < volumes else None
@@ -844,14 +1061,16 @@ def _starts(names: Sequence[_Name], ends: Sequence[int]) -> list[int] | None:
     """
     if any(name.patient for name in names) or min(ends) < 2:
         return None
+    same = next((at for at in range(min(ends) - 1) if len({name.fields[at].text for name in names}) > 1), 0)
     firsts: defaultdict[str, set[str]] = defaultdict(set)
     for name, end in zip(names, ends, strict=True):
-        firsts[name.text[name.fields[1].start : name.fields[end - 1].end]].add(name.fields[0].text)
+        firsts[name.text[name.fields[same + 1].start : name.fields[end - 1].end]].add(name.fields[same].text)
     heads = {head for several in firsts.values() for head in several}
     again = _share(len(several) > 1 for several in firsts.values())
-    if len(firsts) < FEW or len(heads) < 2 or _share(map(has_digit, firsts)) < _NEARLY_ALL:
+    if len(firsts) < FEW or len(heads) < 2:
         return None
-    words = not any(map(has_digit, heads)) and len(heads) < MOST_CLASSES and again >= _RECURS
-    few = len(heads) < FEW and again >= 0.5 and not all(name.fields[0].word in PLACE_WORDS for name in names)
-    dates = all(name.fields[0].is_date for name in names) and again > 0
-    return [1] * len(names) if words or few or dates else None
+    numbered = _share(map(has_digit, firsts)) >= _NEARLY_ALL
+    words = numbered and not any(map(has_digit, heads)) and len(heads) < MOST_CLASSES and again >= _RECURS
+    few = len(heads) < FEW and again >= _RECURS and not all(name.fields[same].word in PLACE_WORDS for name in names)
+    dates = all(name.fields[same].is_date for name in names) and again > 0
+    return [same + 1] * len(names) if words or (numbered and few) or dates else None

@@ -8,11 +8,11 @@ from planbalance.audit.trainer_rules import (
     YOLOV5,
     Trainer,
     image_fault,
-    label_of,
     label_verdict,
     loads,
 )
 from planbalance.model import Keypoints
+from planbalance.path_relation import label_for_trainers
 
 BOX = b"0 0.5 0.5 0.1 0.1\n"
 POLYGON = b"0 0.1 0.1 0.2 0.1 0.2 0.2\n"
@@ -109,7 +109,7 @@ def test_a_class_of_any_size_without_names_is_judged() -> None:
     ],
 )
 def test_the_last_images_folder_becomes_labels(image: str, label: str) -> None:
-    assert label_of(image) == label
+    assert label_for_trainers(image) == label
 
 
 @pytest.mark.parametrize(

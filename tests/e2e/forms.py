@@ -225,7 +225,7 @@ def roboflow_without_test(root: Path) -> Form:
 
 def roboflow_darknet(root: Path) -> Form:
     """Write an export in Darknet's form: labels beside the images of each split, class names in each folder."""
-    form = Form(root, ("cyst", "tear"), boxes_without_a_last_newline, as_lists=False)
+    form = Form(root, ("cyst", "tear"), boxes_without_a_last_newline)
     for case in range(1, 13):
         for index, classes in positions(case, 2):
             split = by_image(case, index)
@@ -238,7 +238,7 @@ def roboflow_darknet(root: Path) -> Form:
 
 def cvat_yolo(root: Path) -> Form:
     """Write CVAT's "YOLO 1.1": obj.data with lists, labels beside the images of each subset."""
-    form = Form(root, ("mass", "calcification"), as_lists=False)
+    form = Form(root, ("mass", "calcification"))
     listed: dict[str, list[str]] = {"train": [], "valid": []}
     for case in range(1, 13):
         subset = "valid" if case > 9 else "train"
@@ -312,7 +312,7 @@ def labelimg_folders(root: Path) -> Form:
 
 def flat_folder(root: Path) -> Form:
     """Write one folder of pictures and labels, class names among them."""
-    form = Form(root, ("lesion",), as_lists=False)
+    form = Form(root, ("lesion",))
     for volume in range(1, 13):
         for index, classes in positions(volume):
             image = f"volume-{volume}_z{index:03d}.jpg"
@@ -674,7 +674,7 @@ def a_folder_a_patient(root: Path) -> Form:
 
 def beside_in_folders(root: Path) -> Form:
     """Write a folder a scan with labels beside the images, and nothing around it."""
-    form = Form(root, ("class_0",), as_lists=False)
+    form = Form(root, ("class_0",))
     for scan in range(1, 13):
         for index, classes in positions(scan):
             image = f"scan{scan:02d}/{index:03d}.png"

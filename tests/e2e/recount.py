@@ -70,6 +70,6 @@ def loaded(root: Path) -> dict[str, list[tuple[Path, Path]]]:
 
 
 def looked_for(image: Path) -> Path:
-    """Return the label of an image by the trainers' rule: the last `images` of its path turns `labels`."""
-    before, _, after = str(image).rpartition("/images/")
-    return Path(f"{before}/labels/{after}").with_suffix(".txt")
+    """Return the label of an image by the trainers' rule: the last `images` of its path becomes `labels`."""
+    before, found, after = str(image).rpartition("/images/")
+    return (Path(f"{before}/labels/{after}") if found else image).with_suffix(".txt")

@@ -9,9 +9,9 @@ import pytest
 
 from planbalance import api
 from planbalance.engine import ApplyOptions, apply_plan
-from planbalance.engine.list_mode import label_by_path
 from planbalance.errors import PlanError, UsageError
 from planbalance.model import Outcome
+from planbalance.path_relation import label_for_trainers
 from tests.builders import tree_state, yolo_tree
 from tests.engine.plans import saved_plan
 
@@ -85,11 +85,12 @@ def test_a_list_is_refused_where_trainers_would_read_one_path_as_two_lines(tmp_p
         ("/d/images/train/a.png", "/d/labels/train/a.txt"),
         ("/images/old/images/a.b.dcm", "/images/old/labels/a.b.txt"),
         ("/d/train/images/a.png", "/d/train/labels/a.txt"),
-        ("/d/pictures/a.png", None),
+        ("/d/pictures/a.png", "/d/pictures/a.txt"),
+        ("/d/pictures/a.b", "/d/pictures/a.txt"),
     ],
 )
-def test_trainers_find_a_label_by_the_last_folder_named_images(image: str, label: str | None) -> None:
-    assert label_by_path(image) == label
+def test_trainers_find_a_label_by_the_last_folder_named_images(image: str, label: str) -> None:
+    assert label_for_trainers(image) == label
 
 
 def test_a_changed_source_is_found_and_a_mended_one_resumes(source: Path, tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ from planbalance.audit.check_table import TRAINERS_VIEW
 from planbalance.audit.file_facts import look, read
 from planbalance.audit.slice_statistics import SliceStatistics
 from planbalance.audit.trainer_loading import load_note
-from planbalance.audit.trainer_rules import TRAINERS, label_of
+from planbalance.audit.trainer_rules import TRAINERS
 from planbalance.model import SPLITS, TRAINER_SUFFIXES, Check, Load, PlanHeader, Problem, Split, SplitYaml
 from planbalance.modes import MODE_TABLE, Mode
+from planbalance.path_relation import label_for_trainers
 from planbalance.text import counted
 
 
@@ -170,7 +171,7 @@ def unlabelled_problems(images: Sequence[Labelled], roots: Iterable[str]) -> Ite
     if not lacking:
         return
     places = {os.path.dirname(image.path) for _, members in lacking for image in members}
-    planned_names = {label_of(image.path) for image in images}
+    planned_names = {label_for_trainers(image.path) for image in images}
     strays = [
         path
         for path in islice(_files_below(sorted({*roots, *places})), _MOST_FILES)
@@ -184,7 +185,7 @@ def _judge(name: str, images: Sequence[Labelled], strays: Sequence[str]) -> Prob
 
     `strays` are text files that are the label of no image.
     """
-    wanted = {os.path.dirname(label_of(image.path)) for image in images}
+    wanted = {os.path.dirname(label_for_trainers(image.path)) for image in images}
     at = os.path.commonpath(wanted)
     of_them = f"of its {counted(len(images), 'image')}"
     none = f"trainers would find 0 labelled images in {name}"
