@@ -4,6 +4,7 @@ from typing import get_args
 
 from planbalance.engine.placer import PLACES_AFTER_CHECK, PLACES_OPEN_FILES
 from planbalance.modes import MODE_TABLE, MODES, Mode
+from planbalance.tune.probes import described
 
 
 def test_every_mode_has_a_row() -> None:
@@ -17,3 +18,9 @@ def test_every_mode_that_places_files_has_a_function_that_places_one() -> None:
 
 def test_a_mode_that_may_be_refused_can_be_tried() -> None:
     assert {mode for mode, traits in MODE_TABLE.items() if traits.may_be_refused} <= set(PLACES_AFTER_CHECK)
+
+
+def test_tune_tries_each_mode_that_may_be_refused() -> None:
+    for mode, traits in MODE_TABLE.items():
+        if traits.may_be_refused:
+            assert described(mode)

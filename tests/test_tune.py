@@ -21,7 +21,7 @@ from planbalance.model import Silent
 from planbalance.render.tune import tune_text
 from planbalance.tune import document_of, latency, rates, tune
 from planbalance.tune.names import file_system
-from planbalance.tune.probes import Probe, probe_all
+from planbalance.tune.probes import Probe, described, probe_all
 from planbalance.tune.rates import Rate
 from planbalance.tune.settings import settings
 from tests.builders import tree_state, yolo_tree
@@ -230,7 +230,9 @@ def test_the_plot_fits_any_terminal(width: int, encoding: str) -> None:
     document = {
         "folder": "/scratch",
         "file_system": {"name": "GPFS", "type": "gpfs", "mount_point": "/scratch", "statfs_type": "0x47504653"},
-        "works": {name: {"ok": probe.works, "reason": probe.reason} for name, probe in PROBES.items()},
+        "works": {
+            name: {"ok": probe.works, "reason": probe.reason, "what": described(name)} for name, probe in PROBES.items()
+        },
         "latency": {"create": {"median": 0.0021, "p95": 0.0123, "calls": 40}},
         "rates": [
             {"kind": "threads", "workers": count, "where": where, "per_second": 80.0 * count, "busy": 0.1}

@@ -9,15 +9,6 @@ from planbalance.render.table import Grid, Group, Renderable, count, heading, li
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
-_WORDS: Final = {
-    "hardlink": "hard links",
-    "symlink": "symbolic links",
-    "reflink": "reflinks (shared blocks)",
-    "copy_file_range": "copies inside the kernel",
-    "o_tmpfile": "files without a name",
-    "atomic_publish": "publishing that replaces nothing",
-    "fcntl_locks": "locks",
-}
 _LONGEST_BAR: Final = 40
 
 
@@ -32,9 +23,9 @@ def _parts(document: Mapping[str, Any]) -> Iterable[Renderable]:
     yield line((document["folder"], "bold"))
     yield prose(f"  {named['name']}{mounted}")
     yield heading("What works there")
-    for name, probe in document["works"].items():
+    for probe in document["works"].values():
         mark = ("  yes  ", "green") if probe["ok"] else ("  no   ", "yellow")
-        yield prose(mark, _WORDS[name] + (f": {probe['reason']}" if probe["reason"] else ""))
+        yield prose(mark, probe["what"] + (f": {probe['reason']}" if probe["reason"] else ""))
     yield heading("What a call takes")
     latency = Grid(("", "median", "95 of 100 below"))
     for name, told in document["latency"].items():

@@ -11,7 +11,7 @@ from planbalance.executor.processes import ProcessPool, available_cores
 from planbalance.model import Progress, split_of_word
 from planbalance.tune.latency import Latency, latencies
 from planbalance.tune.names import FileSystem, file_system
-from planbalance.tune.probes import Probe, probe_all
+from planbalance.tune.probes import Probe, described, probe_all
 from planbalance.tune.rates import Rate, rates
 from planbalance.tune.scratch import scratch
 from planbalance.tune.settings import Settings, settings
@@ -90,7 +90,10 @@ def document_of(tuned: Tuned) -> dict[str, Any]:
             "statfs_type": None if named.number is None else f"0x{named.number & 0xFFFFFFFF:x}",
         },
         "cores": tuned.cores,
-        "works": {name: {"ok": probe.works, "reason": probe.reason} for name, probe in tuned.works.items()},
+        "works": {
+            name: {"ok": probe.works, "reason": probe.reason, "what": described(name)}
+            for name, probe in tuned.works.items()
+        },
         "latency": {name: latency._asdict() for name, latency in tuned.latency.items()},
         "rates": [rate._asdict() for rate in tuned.rates],
         "settings": tuned.settings._asdict(),

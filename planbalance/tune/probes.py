@@ -18,7 +18,12 @@ class Probe(NamedTuple):
 
 def probe_all(tree: fs.Tree) -> dict[str, Probe]:
     """Try everything that `apply` may use, in a folder of its own."""
-    return {name: _probed(name, attempt, tree) for name, attempt in _ATTEMPTS.items()}
+    return {name: _probed(name, attempt, tree) for name, (_, attempt) in _ATTEMPTS.items()}
+
+
+def described(name: str) -> str:
+    """Return in words what a probe tries."""
+    return _ATTEMPTS[name][0]
 
 
 def _probed(name: str, attempt: Callable[[int, str], str], tree: fs.Tree) -> Probe:
@@ -90,12 +95,13 @@ def _locks(folder: int, _path: str) -> str:
     return "" if fs.keeps_locks("lock", folder) else "a second holder was let in"
 
 
-_ATTEMPTS: Final[Mapping[str, Callable[[int, str], str]]] = {
-    "hardlink": _hard_link,
-    "symlink": _symlink,
-    "reflink": _reflink,
-    "copy_file_range": _copy_file_range,
-    "o_tmpfile": _unnamed,
-    "atomic_publish": _publish,
-    "fcntl_locks": _locks,
+# A mode that a file system may refuse has a probe of its name.
+_ATTEMPTS: Final[Mapping[str, tuple[str, Callable[[int, str], str]]]] = {
+    "hardlink": ("hard links", _hard_link),
+    "symlink": ("symbolic links", _symlink),
+    "reflink": ("reflinks (shared blocks)", _reflink),
+    "copy_file_range": ("copies inside the kernel", _copy_file_range),
+    "o_tmpfile": ("files without a name", _unnamed),
+    "atomic_publish": ("publishing that replaces nothing", _publish),
+    "fcntl_locks": ("locks", _locks),
 }
