@@ -8,7 +8,7 @@ split. docs/explanation/names.md has the figures.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import gcd
@@ -37,6 +37,7 @@ from planbalance.naming.fields import (
     has_digit,
     made_from,
 )
+from planbalance.naming.forms import conventions, strays
 from planbalance.naming.slice_first import slice_first
 
 _MOST_BELOW: Final = 8  # series, channels or views of one patient, on average
@@ -185,19 +186,19 @@ def find_layouts(paths: Sequence[str]) -> FoundLayouts:
     Raises:
         NoReadingError: the names have ids of images or of classes only.
     """
-    strays = _strays(paths)
-    main = [path for path in paths if path not in strays]
+    others = strays(paths)
+    main = [path for path in paths if path not in others]
     found = _find_layouts(main)
     _refuse_several_conventions(main, found.layouts)
-    if not strays:
+    if not others:
         return found
-    readings = [None if one is None else _with_strays(one, paths, strays) for one in found]
+    readings = [None if one is None else _with_strays(one, paths, others) for one in found]
     return FoundLayouts(readings[0] or [], readings[1], readings[2])
 
 
 def _refuse_several_conventions(paths: Sequence[str], layouts: Sequence[Layout]) -> None:
     """Refuse names of several datasets in one folder, if a reading divides a tenth of what one of them shows alone."""
-    groups = _groups_of_forms(paths)
+    groups = conventions(paths)
     if len(groups) < 2:
         return
     read = {f"{one.text}.": one.unit for one in layouts}
@@ -214,73 +215,19 @@ def _refuse_several_conventions(paths: Sequence[str], layouts: Sequence[Layout])
             raise NoReadingError(f"follow several conventions, which no one reading keeps whole ({shown})")
 
 
-def _groups_of_forms(paths: Sequence[str]) -> list[list[str]]:
-    """Return groups of names, each of a tenth of all or more, that differ in form and share no word and no identity."""
-    forms: defaultdict[str, list[str]] = defaultdict(list)
-    for path in paths:
-        forms[_BETWEEN.sub("x", path[: path.rfind(".")])].append(path)
-    if len(forms) < 2:
-        return []
-    groups: list[tuple[set[str], list[str]]] = []
-    for several in forms.values():
-        tokens = {token for path in several for token in _tokens(path)}
-        apart = []
-        joined = list(several)
-        for known, members in groups:
-            if known.isdisjoint(tokens):
-                apart.append((known, members))
-            else:
-                tokens |= known
-                joined = members + joined
-        groups = [*apart, (tokens, joined)]
-    return [members for _, members in groups if len(members) >= max(ENOUGH, _RECURS * len(paths))]
-
-
-def _tokens(path: str) -> set[str]:
-    """Return the words and long numbers of a name, by which names of one dataset are recognised."""
-    fields = fields_of(path[: path.rfind(".")])
-    return {one.word if len(one.word) > 1 else one.text for one in fields if len(one.word) > 1 or len(one.text) > FEW}
-
-
-def _strays(paths: Sequence[str]) -> dict[str, Layout]:
-    """Return the readings of a few files of another kind among many: `test.png`, `IMG_1234.png`, `unnamed (2).png`.
-
-    What they have in common is in no other name, so each first field of theirs is a volume of its own.
-    """
-    if len(paths) < ENOUGH * ENOUGH:
-        return {}
-    forms: defaultdict[str, list[str]] = defaultdict(list)
-    for path in paths:
-        forms[_BETWEEN.sub("x", path[: path.rfind(".")])].append(path)
-    rare = [path for several in forms.values() if len(several) <= _MOST_STRAYS for path in several]
-    if not rare or len(rare) > (1 - _ALL) * len(paths):
-        return {}
-    few = set(rare)
-    known = {one.text for path in paths if path not in few for one in fields_of(path[: path.rfind(".")])}
-    found = {}
-    for path in rare:
-        text = path[: path.rfind(".")]
-        own = [one for one in fields_of(text) if one.part == text.count("/")]
-        if not own or own[0].text in known or text.count("/"):
-            return {}
-        found[path] = Layout(text, Span(own[0].start, own[0].end), None, None)
-    return found
-
-
-_BETWEEN: Final = re.compile("[0-9A-Za-z]+")
-_MOST_STRAYS: Final = 3  # of one form
-_ALL: Final = 0.98  # of the names, so that the others are strays
-
-
-def _with_strays(layouts: Sequence[Layout], paths: Sequence[str], strays: dict[str, Layout]) -> list[Layout]:
-    """Return the layouts with those of the strays at their places."""
+def _with_strays(layouts: Sequence[Layout], paths: Sequence[str], others: Mapping[str, Field]) -> list[Layout]:
+    """Return the layouts with those of the strays at their places: the first field is the volume, and the patient."""
     patients = any(one.patient is not None for one in layouts)
-    others = iter(layouts)
-    return [
-        next(others) if path not in strays
-        else strays[path]._replace(patient=strays[path].volume if patients else None)
-        for path in paths
-    ]  # fmt: skip
+    main = iter(layouts)
+    found = []
+    for path in paths:
+        first = others.get(path)
+        if first is None:
+            found.append(next(main))
+        else:
+            volume = Span(first.start, first.end)
+            found.append(Layout(path[: path.rfind(".")], volume, volume if patients else None, None))
+    return found
 
 
 def _find_layouts(paths: Sequence[str]) -> FoundLayouts:
