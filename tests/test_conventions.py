@@ -269,10 +269,23 @@ UNDECIDED = [
         "numbers that recur in each of several",
         [f"{a}_{b:03d}_{s}.png" for a in range(11, 18) for b in range(20) for s in range(4)],
     ),
+]
+
+
+CROSSING = [
     ("slice first, or last", [f"{s:03d}_P{p:03d}.png" for p in range(20) for s in range(12 + p % 7)]),
     ("slice first, or last, with letters", [f"I{s:07d}_E{66990 + p}.png" for p in range(30) for s in range(9 + p % 9)]),
     ("slice first, or a view", [f"{s:03d}_{p}.png" for p in NAMES for s in range(10 + len(p))]),
 ]
+
+
+@pytest.mark.parametrize("paths", [paths for _, paths in CROSSING], ids=[name for name, _ in CROSSING])
+def test_two_readings_that_divide_each_others_volumes_are_refused_with_both_patterns(paths: list[str]) -> None:
+    with pytest.raises(InputError, match="can be read in two ways that give different volumes") as caught:
+        find_names(paths)
+    patterns = [piece.partition("'")[0] for piece in caught.value.hint.split("--volume-pattern '")[1:]]
+    assert len(patterns) == 2
+    assert len({tuple(find_names(paths, pattern).names.volumes) for pattern in patterns}) == 2
 
 
 @pytest.mark.parametrize("paths", [paths for _, paths in UNDECIDED], ids=[name for name, _ in UNDECIDED])

@@ -25,12 +25,14 @@ class Searched(NamedTuple):
         other: another reading that the names allow; None where they allow one only.
         apart: the reading by which equal ids in several folders (classes, planes) are different ids; None where no id
             is in several folders.
+        crosses: the other reading divides the units of this one, and is divided by it.
     """
 
     naming: Naming
     names: Names
     other: "Other | None" = None
     apart: "Other | None" = None
+    crosses: bool = False
 
 
 class Other(NamedTuple):
@@ -76,7 +78,7 @@ def search_names(paths: Sequence[str]) -> Searched:
             expressed = _expressed(layouts, paths)
             if isinstance(expressed, tuple):
                 others = [None if one is None else _other(one, paths) for one in (other, found.apart)]
-                return Searched(*expressed, *others)
+                return Searched(*expressed, others[0], others[1], found.crosses)
             unread = expressed
         if not unread:
             break

@@ -140,7 +140,7 @@ def _of_many(paths: Sequence[str], class_names: Collection[str]) -> NamesReading
     from planbalance.naming.search import NoReadingError  # noqa: PLC0415
 
     try:
-        naming, names, other, apart = search_names(paths)
+        naming, names, other, apart, crosses = search_names(paths)
     except NoReadingError as error:
         raise _refused(f"The names {error}", "image-names", paths) from None
     except NoPatternError as error:
@@ -152,6 +152,8 @@ def _of_many(paths: Sequence[str], class_names: Collection[str]) -> NamesReading
     if found and found[0].fatal:
         raise _refused(found[0].text, found[0].kind, paths)
     warnings = [_doubted(doubt, naming, paths) for doubt in found]
+    if other is not None and crosses:
+        raise _ambiguous(naming, paths, other)
     if other is not None:
         warnings.append(_undecided(naming, paths, other))
     notes = [] if names.patients is None else [_patients_found(names, naming)]
@@ -246,6 +248,17 @@ def _undecided(naming: Naming, paths: Sequence[str], other: "Other") -> str:
         f"They could also show {other.units:,} {kind}s: {other.image} of {kind} {other.unit}. Keep this reading "
         f"with --volume-pattern '{naming.pattern or naming.rule}', or take the other one with "
         f"--volume-pattern '{other.pattern}'."
+    )
+
+
+def _ambiguous(naming: Naming, paths: Sequence[str], other: "Other") -> InputError:
+    """Return the refusal of names of which two readings divide each other's volumes."""
+    return InputError(
+        "The names can be read in two ways that give different volumes: "
+        f"{'; '.join(format_examples(naming, paths))}; or {other.image} is of volume {other.unit}.",
+        kind="ambiguous-names",
+        hint=f"Say which: --volume-pattern '{naming.pattern or naming.rule}', or --volume-pattern '{other.pattern}'.",
+        paths=sorted(paths)[:PATHS_LISTED],
     )
 
 

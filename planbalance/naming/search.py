@@ -83,14 +83,16 @@ class FoundLayouts(NamedTuple):
 
     Attributes:
         layouts: one for each path, in their order.
-        other: another reading, where the names allow two; a warning must show both.
+        other: another reading, where the names allow two; a message must show both.
         apart: the reading by which equal ids in several folders are different ids, where folders without a digit were
             left out and several of them hold the same id.
+        crosses: the other reading divides the units of this one, and is divided by it: neither is the safe one.
     """
 
     layouts: list[Layout]
     other: list[Layout] | None = None
     apart: list[Layout] | None = None
+    crosses: bool = False
 
 
 class NoReadingError(ValueError):
@@ -192,8 +194,8 @@ def find_layouts(paths: Sequence[str]) -> FoundLayouts:
     _refuse_several_conventions(main, found.layouts)
     if not others:
         return found
-    readings = [None if one is None else _with_strays(one, paths, others) for one in found]
-    return FoundLayouts(readings[0] or [], readings[1], readings[2])
+    readings = [None if one is None else _with_strays(one, paths, others) for one in found[:3]]
+    return FoundLayouts(readings[0] or [], readings[1], readings[2], found.crosses)
 
 
 def _refuse_several_conventions(paths: Sequence[str], layouts: Sequence[Layout]) -> None:
@@ -257,7 +259,7 @@ def _find_layouts(paths: Sequence[str]) -> FoundLayouts:
     _refuse_class_folders(names)
     found = _with_patients(search)
     if crossing is not None and _crosses(crossing, found.layouts):
-        return found._replace(other=crossing)
+        return found._replace(other=crossing, crosses=True)
     return found._replace(apart=_with_folders(names, found.layouts))
 
 

@@ -28,6 +28,7 @@ _ALL: Final = 0.98  # of the names
 _WIDEST: Final = 4  # slice numbers lie so close: of the numbers from the lowest to the highest, a quarter is there
 _CLEARER: Final = 0.05  # the least difference of two shares that counts; where it may be chance, more is needed
 _IDENTITY: Final = re.compile(r"(?=.*[0-9])(?=.*[A-Fa-f])[0-9A-Fa-f-]{8,}|[1-9][0-9]{5,}|[0-9]+(?:\.[0-9]+){3,}")
+_FEW_VALUES: Final = 12
 _LETTERS: Final = POSITION_WORDS | {"", "n", "s"}  # before the number of a slice
 
 
@@ -67,7 +68,7 @@ def slice_first(names: Sequence[Sequence[Field]]) -> SliceFirst | None:
     of_slices = _runs(numbers)
     of_volumes = _runs((order[rest], number) for number, rest in numbers)
     margin = max(_CLEARER, 2 * sqrt(of_slices.variance + of_volumes.variance))
-    either = _share(_is_like_a_slice(fields) for fields in names) < 0.5  # a tie is doubtful enough
+    either = not _may_end_in_slices(names, at + 2)  # a tie is doubtful enough
     clearer = of_slices.share > of_volumes.share + (-margin if either else margin)
     return SliceFirst(at, certain=False) if clearer else None
 
@@ -110,6 +111,16 @@ def _may_be_volumes(firsts: Sequence[Field], rests: Sequence[tuple[str, ...]]) -
         volumes[number].add(rest)
     few = FEW <= len(set(rests)) <= len(rests) / _LEAST_IMAGES
     return few and len(pairs) >= _ALL * len(rests) and _share(len(each) > 1 for each in volumes.values()) >= 0.5
+
+
+def _may_end_in_slices(names: Sequence[Sequence[Field]], least: int) -> bool:
+    """Return whether the last fields of most names may count slices, or those before a channel, a side, a class."""
+    ends = list(names)
+    while _share(map(_is_like_a_slice, ends)) < 0.5:
+        if min(map(len, ends)) <= least or len({fields[-1].text for fields in ends}) > _FEW_VALUES:
+            return False
+        ends = [fields[:-1] for fields in ends]
+    return True
 
 
 def _is_like_a_slice(fields: Sequence[Field]) -> bool:
