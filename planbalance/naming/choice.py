@@ -152,9 +152,9 @@ def _of_many(paths: Sequence[str], class_names: Collection[str]) -> NamesReading
     if found and found[0].fatal:
         raise _refused(found[0].text, found[0].kind, paths)
     warnings = [_doubted(doubt, naming, paths) for doubt in found]
-    if other is not None and crosses:
-        raise _ambiguous(naming, paths, other)
     if other is not None:
+        if crosses:
+            raise _ambiguous(naming, paths, other)
         warnings.append(_undecided(naming, paths, other))
     notes = [] if names.patients is None else [_patients_found(names, naming)]
     if apart is not None:

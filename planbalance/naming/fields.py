@@ -6,7 +6,7 @@ what words and numbers usually mean in imaging datasets; docs/explanation/names.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
@@ -182,6 +182,12 @@ class Field(NamedTuple):
 def has_digit(text: str) -> bool:
     """Return whether a digit is in a text."""
     return any(map(str.isdigit, text))
+
+
+def share(flags: Iterable[bool]) -> float:
+    """Return how many of the flags are true, from 0 to 1; 0 where there is none."""
+    listed = list(flags)
+    return sum(listed) / len(listed) if listed else 0.0
 
 
 def without_export_suffix(stem: str) -> str:

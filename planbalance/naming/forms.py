@@ -5,60 +5,57 @@ The form of a name is what remains if its words and numbers are left out: separa
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from planbalance.naming.fields import ENOUGH, FEW, Field, fields_of
+from planbalance.union_find import UnionFind
 
+_BEFORE_A_WORD: Final = "\0"  # before a word, which may read as a form does
 _BETWEEN: Final = re.compile("[0-9A-Za-z]+")
 _MOST_STRAYS: Final = 3  # of one form
 _ALL: Final = 0.98  # of the names, so that the others are strays
 _LEAST: Final = 0.1  # of the names, so that they are a group
 
 
-def strays(paths: Sequence[str]) -> dict[str, Field]:
+def by_form(paths: Sequence[str]) -> dict[str, list[str]]:
+    """Return the names of each form."""
+    forms: defaultdict[str, list[str]] = defaultdict(list)
+    for path in paths:
+        forms[_BETWEEN.sub("x", path[: path.rfind(".")])].append(path)
+    return forms
+
+
+def strays(forms: Mapping[str, Sequence[str]]) -> dict[str, Field]:
     """Return a few files of another kind among many (`test.png`, `IMG_1234.png`, `unnamed (2).png`), with a field each.
 
-    Strays with the same first field belong together; no other name has this field.
+    Strays with the same first field belong together; no other name has this field. All names of a form are strays, or
+    none is.
     """
-    if len(paths) < ENOUGH * ENOUGH:
+    count = sum(map(len, forms.values()))
+    rare = [path for several in forms.values() if len(several) <= _MOST_STRAYS for path in several]
+    if count < ENOUGH * ENOUGH or not rare or len(rare) > (1 - _ALL) * count:
         return {}
-    rare = [path for several in _by_form(paths).values() if len(several) <= _MOST_STRAYS for path in several]
-    if not rare or len(rare) > (1 - _ALL) * len(paths):
-        return {}
-    few = set(rare)
-    known = {one.text for path in paths if path not in few for one in _fields(path)}
+    others = (path for several in forms.values() if len(several) > _MOST_STRAYS for path in several)
+    known = {one.text for path in others for one in _fields(path)}
     found = {path: next(iter(_fields(path)), None) for path in rare}
     if any(first is None or first.text in known or "/" in path for path, first in found.items()):
         return {}
     return {path: first for path, first in found.items() if first is not None}
 
 
-def conventions(paths: Sequence[str]) -> list[list[str]]:
+def conventions(forms: Mapping[str, Sequence[str]]) -> list[list[str]]:
     """Return groups of names, each of a tenth of all or more, that differ in form and share no word and no identity."""
-    forms = _by_form(paths)
     if len(forms) < 2:
         return []
-    groups: list[tuple[set[str], list[str]]] = []
-    for several in forms.values():
-        tokens = {token for path in several for token in _tokens(path)}
-        joined = list(several)
-        apart = []
-        for known, members in groups:
-            if known.isdisjoint(tokens):
-                apart.append((known, members))
-            else:
-                tokens |= known
-                joined = members + joined
-        groups = [*apart, (tokens, joined)]
-    return [members for _, members in groups if len(members) >= max(ENOUGH, _LEAST * len(paths))]
-
-
-def _by_form(paths: Sequence[str]) -> dict[str, list[str]]:
-    forms: defaultdict[str, list[str]] = defaultdict(list)
-    for path in paths:
-        forms[_BETWEEN.sub("x", path[: path.rfind(".")])].append(path)
-    return forms
+    joined = UnionFind()
+    for form, several in forms.items():
+        joined.join([form, *(f"{_BEFORE_A_WORD}{token}" for path in several for token in _tokens(path))])
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    for form, several in forms.items():
+        groups[joined.root(form)] += several
+    least = max(ENOUGH, _LEAST * sum(map(len, forms.values())))
+    return [group for group in groups.values() if len(group) >= least]
 
 
 def _fields(path: str) -> list[Field]:

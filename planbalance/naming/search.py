@@ -8,7 +8,7 @@ split. docs/explanation/names.md has the figures.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import gcd
@@ -36,8 +36,9 @@ from planbalance.naming.fields import (
     fields_of,
     has_digit,
     made_from,
+    share,
 )
-from planbalance.naming.forms import conventions, strays
+from planbalance.naming.forms import by_form, conventions, strays
 from planbalance.naming.slice_first import slice_first
 
 _MOST_BELOW: Final = 8  # series, channels or views of one patient, on average
@@ -165,7 +166,7 @@ class _Search:
 
     def can_take_off(self, count: int = 1) -> bool:
         """Return whether `count` fields can be taken off nearly all names."""
-        return _share(name.last - count >= name.floor for name in self.names) >= _NEARLY_ALL
+        return share(name.last - count >= name.floor for name in self.names) >= _NEARLY_ALL
 
     def take_off(self, count: int = 1) -> None:
         """Take fields off the ends of all names."""
@@ -177,7 +178,7 @@ class _Search:
         ids: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         for name in self.names:
             ids[name.folder, name.id()].add(name.original)
-        return _share(len(originals) == 1 for originals in ids.values())
+        return share(len(originals) == 1 for originals in ids.values())
 
 
 def find_layouts(paths: Sequence[str]) -> FoundLayouts:
@@ -188,22 +189,22 @@ def find_layouts(paths: Sequence[str]) -> FoundLayouts:
     Raises:
         NoReadingError: the names have ids of images or of classes only.
     """
-    others = strays(paths)
-    main = [path for path in paths if path not in others]
-    found = _find_layouts(main)
-    _refuse_several_conventions(main, found.layouts)
+    forms = by_form(paths)
+    others = strays(forms)
+    found = _find_layouts([path for path in paths if path not in others])
+    main = {form: several for form, several in forms.items() if several[0] not in others}
+    _refuse_several_conventions(conventions(main), found.layouts)
     if not others:
         return found
     readings = [None if one is None else _with_strays(one, paths, others) for one in found[:3]]
     return FoundLayouts(readings[0] or [], readings[1], readings[2], found.crosses)
 
 
-def _refuse_several_conventions(paths: Sequence[str], layouts: Sequence[Layout]) -> None:
+def _refuse_several_conventions(groups: Sequence[Sequence[str]], layouts: Sequence[Layout]) -> None:
     """Refuse names of several datasets in one folder, if a reading divides a tenth of what one of them shows alone."""
-    groups = conventions(paths)
     if len(groups) < 2:
         return
-    read = {f"{one.text}.": one.unit for one in layouts}
+    read = {one.text: one.unit for one in layouts}
     for group in groups:
         try:
             alone = _find_layouts(group).layouts
@@ -211,8 +212,8 @@ def _refuse_several_conventions(paths: Sequence[str], layouts: Sequence[Layout])
             continue
         units: defaultdict[str, set[str]] = defaultdict(set)
         for one in alone:
-            units[one.unit].add(read[f"{one.text}."])
-        if _share(len(several) > 1 for several in units.values()) >= _RECURS:
+            units[one.unit].add(read[one.text])
+        if share(len(several) > 1 for several in units.values()) >= _RECURS:
             shown = ", ".join(each[0] for each in groups[:3])
             raise NoReadingError(f"follow several conventions, which no one reading keeps whole ({shown})")
 
@@ -263,11 +264,6 @@ def _find_layouts(paths: Sequence[str]) -> FoundLayouts:
     return found._replace(apart=_with_folders(names, found.layouts))
 
 
-def _share(flags: Iterable[bool]) -> float:
-    listed = list(flags)
-    return sum(listed) / len(listed) if listed else 0.0
-
-
 # ---- before the chain is read ---------------------------------------------------------------------------------------
 
 
@@ -283,10 +279,11 @@ def _take_off_what_tools_add(names: Sequence[_Name]) -> None:
             name.made = True
             name.keep([*name.fields[: name.last - len(own)], *own[skip:]])
     originals = {name.id() for name in names}
-    copies = Counter(name.id(name.last - 1) for name in names if _is_copy(name, originals))
-    few = sum(copies.values()) < _MOST * len(names) and max(copies.values(), default=0) <= _MOST_COPIES
-    for name in names:
-        if _is_copy(name, originals) and (few or _is_in_parentheses(name.text, name.end)):
+    copies = [name for name in names if _is_copy(name, originals)]
+    of_each = Counter(name.id(name.last - 1) for name in copies)
+    few = len(copies) < _MOST * len(names) and max(of_each.values(), default=0) <= _MOST_COPIES
+    for name in copies:
+        if few or _is_in_parentheses(name.text, name.end):
             name.last -= 1
     for name in names:
         name.keep(name.fields[: name.last])
@@ -331,7 +328,7 @@ def _split_dates_from_numbers(names: Sequence[_Name]) -> None:
     """Split `20120314_153045`, read as date and time, where most names have a date and a number that is no time."""
     for column in range(max(len(name.fields) for name in names)):
         ones = [name.fields[column] for name in names if column < len(name.fields)]
-        if not any(one.is_stamp for one in ones) or _share(one.is_date and not one.is_stamp for one in ones) < 0.5:
+        if not any(one.is_stamp for one in ones) or share(one.is_date and not one.is_stamp for one in ones) < 0.5:
             continue
         for name in names:
             one = name.fields[column] if column < len(name.fields) else None
@@ -350,7 +347,7 @@ def _split_fields_of_several_numbers(names: Sequence[_Name]) -> None:
     columns = min(len(name.own) for name in names)
     for column in range(columns):
         ones = [name.own[column] for name in names]
-        skeletons = {re.sub("[0-9]+", "#", one.text) for one in ones}
+        skeletons = {_skeleton(one) for one in ones}
         before = {name.own[column - 1].text.lower() for name in names} if column else set()
         if len(names) < 2 or len(skeletons) > 1 or before & PATIENT_WORDS:
             continue
@@ -362,6 +359,11 @@ def _split_fields_of_several_numbers(names: Sequence[_Name]) -> None:
                       for each in _GROUP.finditer(one.text)]  # fmt: skip
             name.keep([*name.fields[:at], *pieces, *name.fields[at + 1 :]])
         return
+
+
+def _skeleton(one: Field) -> str:
+    """Return the text of a field with `#` in place of each number."""
+    return re.sub("[0-9]+", "#", one.text)
 
 
 def _is_in_parentheses(text: str, one: Field) -> bool:
@@ -380,7 +382,7 @@ def _leave_out_repeated_folders(names: Sequence[_Name]) -> None:
     repeated = {
         part
         for part in range(depth)
-        if _share(_begins_below(texts, part) for texts in parts if part in texts) >= _NEARLY_ALL
+        if share(_begins_below(texts, part) for texts in parts if part in texts) >= _NEARLY_ALL
     }
     for name in names:
         own = name.text.count("/")
@@ -477,11 +479,17 @@ def _slice_first(search: _Search) -> list[Layout] | None:
     ]
     if not found.certain:
         return layouts
-    for name in names:
-        name.number = name.fields[found.at]
-        name.keep(name.fields[found.at + 1 : name.last])
-    search.slices_off = search.slices_named = True
+    _take_off_first(search, [found.at + 1] * len(names))
     return None
+
+
+def _take_off_first(search: _Search, counts: Sequence[int]) -> None:
+    """Take so many fields off the beginning of each name; the last of them counts slices."""
+    for name, count in zip(search.names, counts, strict=True):
+        if count:
+            name.number = name.fields[count - 1]
+            name.keep(name.fields[count:])
+    search.slices_off = search.slices_named = all(counts)
 
 
 def _crosses(other: Sequence[Layout], layouts: Sequence[Layout]) -> bool:
@@ -489,19 +497,15 @@ def _crosses(other: Sequence[Layout], layouts: Sequence[Layout]) -> bool:
     units: defaultdict[str, set[str]] = defaultdict(set)
     for one, read in zip(other, layouts, strict=True):
         units[one.unit].add(read.unit)
-    return _share(len(several) > 1 for several in units.values()) >= 0.5
+    return share(len(several) > 1 for several in units.values()) >= 0.5
 
 
 def _leave_out_slice_first(search: _Search) -> None:
     """Leave out a first slice number with its word, where a field with a digit follows: `slice_012_patient_3`."""
     firsts = [_first_slice(name) for name in search.names]
-    if _share(first > 0 for first in firsts) < _RECURS:
+    if share(first > 0 for first in firsts) < _RECURS:
         return
-    for name, first in zip(search.names, firsts, strict=True):
-        if first:
-            name.number = name.fields[first - 1]
-            name.keep(name.fields[first:])
-    search.slices_off = search.slices_named = all(firsts)
+    _take_off_first(search, firsts)
 
 
 def _first_slice(name: _Name) -> int:
@@ -520,7 +524,7 @@ def _first_slice(name: _Name) -> int:
 def _find_named_patients(names: Sequence[_Name]) -> None:
     """Note the field that a word names as the patient (`patient007`, `sub-01`), where most names have one."""
     found = [_named_patient(name) for name in names]
-    if _share(each is not None for each in found) >= 0.5:
+    if share(each is not None for each in found) >= 0.5:
         for name, each in zip(names, found, strict=True):
             name.patient = each
 
@@ -589,7 +593,7 @@ def _slice_with_word(search: _Search) -> bool:
     if search.slices_off:
         return False
     bound = [bound_to(name.fields, name.last - 1, POSITION_WORDS) for name in search.names]
-    if _share(each is not None for each in bound) < _MOST:
+    if share(each is not None for each in bound) < _MOST:
         return False
     for name, each in zip(search.names, bound, strict=True):
         if each is not None:
@@ -603,7 +607,7 @@ def _slice_with_word(search: _Search) -> bool:
 def _part_of_a_picture(search: _Search) -> bool:
     """Take off the number of a crop, a cell or a lesion, with its word."""
     bound = [bound_to(name.fields, name.last - 1, PART_WORDS) for name in search.names]
-    if search.slices_off or _share(each is not None for each in bound) < _NEARLY_ALL:
+    if search.slices_off or share(each is not None for each in bound) < _NEARLY_ALL:
         return False
     for name, each in zip(search.names, bound, strict=True):
         if each is not None:
@@ -621,7 +625,7 @@ def _channel(search: _Search) -> bool:
     if values > _MOST_NUMBERED and len({one.word for one in ends}) == 1 and all(one.ends_in_number for one in ends):
         return False  # it counts something
     words = [bound_to(name.fields, name.last - 1, VOLUME_WORDS) is not None for name in search.names]
-    if _share(words) >= 0.5 or _share(one.text.lower() in FILM_WORDS for one in ends) >= 0.5:
+    if share(words) >= 0.5 or share(one.text.lower() in FILM_WORDS for one in ends) >= 0.5:
         return False
     if not _recurs_behind_others(search.names):
         return False
@@ -637,7 +641,7 @@ def _recurs_behind_others(names: Sequence[_Name]) -> bool:
         if name.last > name.floor:
             before[name.end.text].add(name.id(name.last - 1))
     shorter = {one for several in before.values() for one in several}
-    return _share(len(several) > 1 for several in before.values()) >= 0.5 and len(shorter) >= FEW
+    return share(len(several) > 1 for several in before.values()) >= 0.5 and len(shorter) >= FEW
 
 
 def _number(search: _Search) -> bool:
@@ -645,13 +649,13 @@ def _number(search: _Search) -> bool:
     ends = search.ends()
     (letters, times), *_ = Counter(one.word for one in ends).most_common(1)
     with_letters = times >= _NEARLY_ALL * len(ends) and letters not in PATIENT_WORDS | VOLUME_WORDS
-    with_letters = with_letters and _share(one.ends_in_number for one in ends) >= _NEARLY_ALL
-    if search.slices_off or not (with_letters or _share(one.is_number for one in ends) >= _MOST):
+    with_letters = with_letters and share(one.ends_in_number for one in ends) >= _NEARLY_ALL
+    if search.slices_off or not (with_letters or share(one.is_number for one in ends) >= _MOST):
         return False
     shorter = {name.id(name.last - 1) for name in search.names if name.last > 1}
     if len(shorter) < FEW <= len(search.ids()) and search.single() < SINGLE:
         return False  # it is part of the volume
-    if search.parts_off and not (_counts_slices(search) or _share(one.is_date for one in ends) >= _MOST):
+    if search.parts_off and not (_counts_slices(search) or share(one.is_date for one in ends) >= _MOST):
         return False
     for name in search.names:
         if name.end.ends_in_number:
@@ -671,7 +675,7 @@ def _counts_slices(search: _Search) -> bool:
         before[name.end.text].add(name.id(name.last - 1))
     numbered = sum(map(has_digit, behind))
     each = sum(map(len, behind.values())) / len(behind)
-    return numbered >= FEW and each >= 2 and _share(len(ids) > 1 for ids in before.values()) >= 0.5
+    return numbered >= FEW and each >= 2 and share(len(ids) > 1 for ids in before.values()) >= 0.5
 
 
 def _last_of_uid(search: _Search) -> bool:
@@ -755,11 +759,11 @@ def _join_shorter_ids(names: Sequence[_Name]) -> None:
     behind: defaultdict[str, set[str]] = defaultdict(set)
     for name in names:
         if name.last < len(name.fields):
-            behind[name.id()].add(re.sub("[0-9]+", "#", name.fields[name.last].text))
+            behind[name.id()].add(_skeleton(name.fields[name.last]))
     for name in names:
         for last in range(name.floor, name.last):
             following = name.fields[last]
-            if following.has_digit and re.sub("[0-9]+", "#", following.text) in behind.get(name.id(last), ()):
+            if following.has_digit and _skeleton(following) in behind.get(name.id(last), ()):
                 name.last, name.number = last, following if following.number else None
                 break
 
@@ -776,10 +780,10 @@ def _refuse_class_folders(names: Sequence[_Name]) -> None:
     for name in names:
         stems[name.text[name.text.rfind("/") + 1 :]].add(name.id())
     grades = 1 < len(folders) < MOST_CLASSES and all(folder.isdigit() and len(folder) < 3 for folder in folders)
-    if not grades or _share(len(ids) > 1 for ids in stems.values()) >= _RECURS:
+    if not grades or share(len(ids) > 1 for ids in stems.values()) >= _RECURS:
         return
     ordered = sorted(stems, key=lambda stem: (len(stem), stem))
-    if _share(stems[one] == stems[other] for one, other in pairwise(ordered)) < _MOST:
+    if share(stems[one] == stems[other] for one, other in pairwise(ordered)) < _MOST:
         raise NoReadingError(f"lie in {len(folders)} folders that look like classes: {', '.join(sorted(folders)[:5])}")
 
 
@@ -833,7 +837,7 @@ def _ends_of_patients(search: _Search) -> list[int] | None:
 
 def _are_films(names: Sequence[_Name]) -> bool:
     """Return whether the ids of half of the names or more hold the suffix of a film."""
-    return _share(any(one.text.lower() in FILM_WORDS for one in name.fields[: name.last]) for name in names) >= 0.5
+    return share(any(one.text.lower() in FILM_WORDS for one in name.fields[: name.last]) for name in names) >= 0.5
 
 
 def _ids_above(search: _Search) -> list[int] | None:
@@ -849,13 +853,13 @@ def _ids_above(search: _Search) -> list[int] | None:
             if end < name.last:
                 behind[name.fields[end].text].add(name.id(end))
         shorter = {name.id(end) for name, end in zip(names, ends, strict=True)}
-        again = _share(len(ids) > 1 for ids in behind.values())
+        again = share(len(ids) > 1 for ids in behind.values())
         if not _may_be_patients(shorter, again, volumes):
             continue
         follower = [name.fields[end] for name, end in zip(names, ends, strict=True) if end < name.last]
         last = [name.fields[end - 1] for name, end in zip(names, ends, strict=True)]
         scenes = any(one.word in SCENE_WORDS for one in follower)
-        if not scenes and _share(map(_is_no_patient, last)) < 0.9 and len({one.text for one in last}) > 1:
+        if not scenes and share(map(_is_no_patient, last)) < 0.9 and len({one.text for one in last}) > 1:
             return ends
     return None
 
@@ -897,7 +901,7 @@ def _without_sides(layouts: list[Layout]) -> list[Layout]:
     for unit, match in found.items():
         sides[unit if match is None else match[1]].add("" if match is None else match[2])
     letters = {side for several in sides.values() for side in several}
-    if len(letters) > 4 or len(sides) < FEW or _share(len(several) > 1 for several in sides.values()) < _RECURS:
+    if len(letters) > 4 or len(sides) < FEW or share(len(several) > 1 for several in sides.values()) < _RECURS:
         return layouts
     shorter = []
     for one in layouts:
@@ -929,7 +933,7 @@ def _refuse_images(names: Sequence[_Name], layouts: Sequence[Layout]) -> None:
     for name, one in zip(names, layouts, strict=True):
         ids[name.folder, one.lead, one.unit].add(name.original)
     enough = len(names) >= ENOUGH or all(one.number is None and one.patient is None for one in layouts)
-    if enough and _share(len(originals) == 1 for originals in ids.values()) >= SINGLE:
+    if enough and share(len(originals) == 1 for originals in ids.values()) >= SINGLE:
         raise NoReadingError("tell images apart, not volumes")
 
 
@@ -987,7 +991,7 @@ def _shorter_ids(search: _Search, most: Sequence[int]) -> list[int] | None:
             continue
         if len(shorter) == volumes and all(one.is_stamp for one in last):
             continue  # when each recording began; what follows may be the patient
-        if _share(map(has_digit, shorter)) >= _NEARLY_ALL and _share(map(_is_no_patient, last)) < 0.9:
+        if share(map(has_digit, shorter)) >= _NEARLY_ALL and share(map(_is_no_patient, last)) < 0.9:
             return ends
     return list(most) if len({name.id(end) for name, end in zip(names, most, strict=True)}) < volumes else None
 
@@ -1015,10 +1019,10 @@ def _starts(names: Sequence[_Name], ends: Sequence[int]) -> list[int] | None:
     for name, end in zip(names, ends, strict=True):
         firsts[name.text[name.fields[same + 1].start : name.fields[end - 1].end]].add(name.fields[same].text)
     heads = {head for several in firsts.values() for head in several}
-    again = _share(len(several) > 1 for several in firsts.values())
+    again = share(len(several) > 1 for several in firsts.values())
     if len(firsts) < FEW or len(heads) < 2:
         return None
-    numbered = _share(map(has_digit, firsts)) >= _NEARLY_ALL
+    numbered = share(map(has_digit, firsts)) >= _NEARLY_ALL
     words = numbered and not any(map(has_digit, heads)) and len(heads) < MOST_CLASSES and again >= _RECURS
     few = len(heads) < FEW and again >= _RECURS and not all(name.fields[same].word in PLACE_WORDS for name in names)
     dates = all(name.fields[same].is_date for name in names) and again > 0

@@ -21,6 +21,7 @@ from planbalance.naming.fields import (
     VOLUME_WORDS,
     Field,
     bound_to,
+    share,
 )
 
 _LEAST_IMAGES: Final = 2  # of each volume, on average
@@ -61,7 +62,7 @@ def slice_first(names: Sequence[Sequence[Field]]) -> SliceFirst | None:
     second = _first_varying(names, at + 1)
     if second is not None and max(len(one.number) for one in firsts) < FEW:
         identities = [not fields[second].is_date and _IDENTITY.fullmatch(fields[second].text) for fields in names]
-        if _share(map(bool, identities)) >= _ALL:
+        if share(map(bool, identities)) >= _ALL:
             return SliceFirst(at, certain=True)
     numbers = [(int(one.number), rest) for one, rest in zip(firsts, rests, strict=True)]
     order = {rest: index for index, rest in enumerate(sorted(volumes, key=_by_numbers))}
@@ -71,11 +72,6 @@ def slice_first(names: Sequence[Sequence[Field]]) -> SliceFirst | None:
     either = not _may_end_in_slices(names, at + 2)  # a tie is doubtful enough
     clearer = of_slices.share > of_volumes.share + (-margin if either else margin)
     return SliceFirst(at, certain=False) if clearer else None
-
-
-def _share(flags: Iterable[bool]) -> float:
-    listed = list(flags)
-    return sum(listed) / len(listed) if listed else 0.0
 
 
 def _first_varying(names: Sequence[Sequence[Field]], start: int) -> int | None:
@@ -99,7 +95,7 @@ def _may_count(names: Sequence[Sequence[Field]], at: int) -> bool:
     if step == 0 or (numbers[-1] - numbers[0]) / step > _WIDEST * len(numbers):
         return False  # ids that are far apart
     named = bound_to(names[0], at, PATIENT_WORDS | VOLUME_WORDS | PLACE_WORDS) is not None
-    last = _share(bound_to(fields, len(fields) - 1, POSITION_WORDS) is not None for fields in names)
+    last = share(bound_to(fields, len(fields) - 1, POSITION_WORDS) is not None for fields in names)
     return not named and last < 0.5
 
 
@@ -110,13 +106,13 @@ def _may_be_volumes(firsts: Sequence[Field], rests: Sequence[tuple[str, ...]]) -
     for number, rest in pairs:
         volumes[number].add(rest)
     few = FEW <= len(set(rests)) <= len(rests) / _LEAST_IMAGES
-    return few and len(pairs) >= _ALL * len(rests) and _share(len(each) > 1 for each in volumes.values()) >= 0.5
+    return few and len(pairs) >= _ALL * len(rests) and share(len(each) > 1 for each in volumes.values()) >= 0.5
 
 
 def _may_end_in_slices(names: Sequence[Sequence[Field]], least: int) -> bool:
     """Return whether the last fields of most names may count slices, or those before a channel, a side, a class."""
     ends = list(names)
-    while _share(map(_is_like_a_slice, ends)) < 0.5:
+    while share(map(_is_like_a_slice, ends)) < 0.5:
         if min(map(len, ends)) <= least or len({fields[-1].text for fields in ends}) > _FEW_VALUES:
             return False
         ends = [fields[:-1] for fields in ends]
@@ -144,8 +140,8 @@ def _runs(pairs: Iterable[tuple[int, object]]) -> _Runs:
     known = sorted({number for numbers in values.values() for number in numbers})
     rank = {number: index for index, number in enumerate(known)}
     steps = [rank[right] - rank[left] for numbers in values.values() for left, right in pairwise(sorted(numbers))]
-    share = _share(step == 1 for step in steps)
-    return _Runs(share, share * (1 - share) / max(1, len(steps)))
+    followed = share(step == 1 for step in steps)
+    return _Runs(followed, followed * (1 - followed) / max(1, len(steps)))
 
 
 def _by_numbers(rest: tuple[str, ...]) -> list[tuple[int, str]]:
