@@ -113,7 +113,8 @@ class Planned(NamedTuple):
         plan: the plan, ready to be applied.
         content: how many slices and bytes it names.
         replaced: digest of a different plan that stood at `path` before, else "".
-        warnings: the plan's own, and what concerns only this place (an output that is not empty).
+        warnings: the plan's own, those of how it was made (a fixed test set to which the ratios add), and what concerns
+            only this place (an output that is not empty).
         classes: what the splits hold of each class, after undersampling; nothing where there is one class.
     """
 
@@ -343,8 +344,9 @@ def _saved(sealed: SealedPlan, path: str | None, warnings: tuple[str, ...]) -> P
         save_plan(path, sealed)
     plan_file = PlanFile.of(sealed)
     header = plan_file.header
+    said = (*header.warnings, *sealed.warnings, *warnings)
     replaced = "" if replaced == header.digest else replaced
-    return Planned(path or "", plan_file, sealed.content, replaced, (*header.warnings, *warnings), sealed.classes)
+    return Planned(path or "", plan_file, sealed.content, replaced, said, sealed.classes)
 
 
 def _digest_at(path: str) -> str:

@@ -837,7 +837,7 @@ PLACED: dict[str, Split] = {"v0": "train", "v3": "train", "v1": "val", "v2": "te
 def test_a_class_that_a_split_lacks_is_named_and_of_many_the_first_five() -> None:
     sealed = planned(snapshot_of(ONE_OF_EACH, names=SEVEN), split_map=PLACED)
     lacking = "6 classes: cyst, scar, nodule, lesion, edema and 1 more"
-    assert [warning for warning in sealed.header.warnings if "box" in warning] == [
+    assert [warning for warning in sealed.header.warnings if "box of" in warning] == [
         f"val holds no box of {lacking}; a result on val says nothing about them.",
         f"test holds no box of {lacking}; a result on test says nothing about them.",
         "No label holds a box of 1 class: never.",

@@ -17,6 +17,7 @@ from planbalance.cli.options import (
     option,
     output_option,
     takes,
+    verbose_option,
 )
 from planbalance.cli.plan import document_of
 from planbalance.cli.terminal import CommandResult, Terminal
@@ -45,6 +46,7 @@ from planbalance.render.verify import verify_document, verify_text
 @takes(ApplyRequest, "apply", only=OF_BUILD, without=("labels",))
 @option("--plan-file", type=PATH, heading="Output", help="Keep the plan here too.  [default: only in the output]")
 @option("--folds", hidden=True)
+@verbose_option
 @click.pass_obj
 def build(  # noqa: PLR0913, PLR0917 - click passes options by name
     terminal: Terminal,
@@ -57,6 +59,7 @@ def build(  # noqa: PLR0913, PLR0917 - click passes options by name
     apply: ApplyRequest,
     plan_file: str | None,
     folds: str | None,
+    verbose: bool,  # noqa: FBT001 - an option
 ) -> CommandResult:
     """Plan, apply and verify by one command: the guide's create_balanced_dataset.py.
 
@@ -70,7 +73,7 @@ def build(  # noqa: PLR0913, PLR0917 - click passes options by name
 
     def show_plan(made: Planned) -> None:
         documents["plan"] = document_of(made)
-        terminal.show(plan_text(documents["plan"]))
+        terminal.show(plan_text(documents["plan"], verbose=verbose))
         terminal.show(heading("Build"))
 
     built = api.build(

@@ -10,7 +10,16 @@ import click
 from planbalance import api, path_safety
 from planbalance.api import DEFAULT_PLAN, Planned, fold_file
 from planbalance.cli import config
-from planbalance.cli.options import PATH, command, input_specs, inputs_options, option, output_option, takes
+from planbalance.cli.options import (
+    PATH,
+    command,
+    input_specs,
+    inputs_options,
+    option,
+    output_option,
+    takes,
+    verbose_option,
+)
 from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.model import SPLITS, InputSpec
 from planbalance.options.plan import DEFAULT_SEED, PlanRequest
@@ -38,6 +47,7 @@ if TYPE_CHECKING:
     "--save-config", is_flag=True, heading="Output",
     help="Write these options to planbalance.yaml here: the same plan again by `planbalance plan` alone.",
 )  # fmt: skip
+@verbose_option
 @click.pass_context
 def plan(  # noqa: PLR0913, PLR0917 - click passes options by name
     ctx: click.Context,
@@ -50,6 +60,7 @@ def plan(  # noqa: PLR0913, PLR0917 - click passes options by name
     plan_file: str,
     folds: int | None,
     save_config: bool,  # noqa: FBT001 - an option
+    verbose: bool,  # noqa: FBT001 - an option
 ) -> CommandResult:
     """Create a plan: which volume goes to train, val or test, and which train negatives are kept.
 
@@ -69,10 +80,10 @@ def plan(  # noqa: PLR0913, PLR0917 - click passes options by name
         _save(section, several[0], terminal)
     documents = [document_of(made) for made in several]
     if folds is None:
-        return CommandResult(documents[0], plan_text(documents[0], commands=_next_commands(plan_file)))
-    return CommandResult(
-        {"folds": documents}, Group(*_fold_texts(documents, [fold_file(plan_file, k) for k in range(1, folds + 1)]))
-    )
+        text = plan_text(documents[0], commands=_next_commands(plan_file), verbose=verbose)
+        return CommandResult(documents[0], text)
+    files = [fold_file(plan_file, k) for k in range(1, folds + 1)]
+    return CommandResult({"folds": documents}, Group(*_fold_texts(documents, files, verbose=verbose)))
 
 
 def _section(ctx: click.Context, request: PlanRequest, folds: int | None) -> "NewSection":
@@ -80,7 +91,7 @@ def _section(ctx: click.Context, request: PlanRequest, folds: int | None) -> "Ne
     from planbalance.cli.saved import given, new_section
     from planbalance.planner import parse_ratios
 
-    settings = given(ctx)
+    settings = {name: value for name, value in given(ctx).items() if name != "verbose"}  # it decides nothing
     if request.extend is None:
         if not {"seed", "split-seed", "sample-seed"} & set(settings):
             settings["seed"] = str(DEFAULT_SEED)
@@ -128,9 +139,11 @@ def _apply_command(plan_files: Sequence[str]) -> str:
     return shlex.join(["planbalance", "apply", *words])
 
 
-def _fold_texts(documents: Sequence[dict[str, Any]], plan_files: Sequence[str]) -> Iterable[Renderable]:
+def _fold_texts(
+    documents: Sequence[dict[str, Any]], plan_files: Sequence[str], *, verbose: bool
+) -> Iterable[Renderable]:
     for number, document in enumerate(documents, start=1):
         yield heading(f"Fold {number} of {len(documents)}")
-        yield plan_text(document)
+        yield plan_text(document, verbose=verbose)
     yield heading("Nothing was touched but the plan files. To build them:")
     yield line(_apply_command(plan_files))

@@ -6,7 +6,7 @@ import click
 
 from planbalance import api
 from planbalance.api import DEFAULT_PLAN
-from planbalance.cli.options import PATH, command, offered, option
+from planbalance.cli.options import PATH, command, offered, option, verbose_option
 from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.errors import PlanbalanceError, UsageError
 from planbalance.planstore import PlanFile
@@ -42,6 +42,7 @@ def _volumes(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -
 )  # fmt: skip
 @option("--csv", "as_csv", is_flag=True, help="All volumes as CSV (volume, group, split), for a paper's appendix.")
 @option("--allow-edited", is_flag=True, heading="Advanced", help="Read a plan that was edited by hand.")
+@verbose_option
 @click.pass_obj
 def show(
     _terminal: Terminal,
@@ -50,6 +51,7 @@ def show(
     name: str | None,
     as_csv: bool,  # noqa: FBT001 - an option
     allow_edited: bool,  # noqa: FBT001 - an option
+    verbose: bool,  # noqa: FBT001 - an option
 ) -> CommandResult:
     """Show a plan: its statistics, one volume, one slice, or all volumes as CSV.
 
@@ -68,7 +70,7 @@ def show(
         document = volume_document(header, api.planned_volume(header, volume), opened.operations())
         return CommandResult(document, volume_text(document))
     document = plan_document(header, footprint(header, opened.operations()), plan_file=plan)
-    return CommandResult(document, plan_text(document))
+    return CommandResult(document, plan_text(document, verbose=verbose))
 
 
 def _slice(plan: PlanFile, query: SliceQuery) -> CommandResult:

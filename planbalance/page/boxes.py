@@ -62,12 +62,13 @@ def _box(fields: Sequence[bytes]) -> Box | None:
 
 
 class WantedLabel(NamedTuple):
-    """A label file to read: where it lies, and what the plan says of its content."""
+    """A label file to read: where it lies, what the plan says of its content, and whose slice it labels."""
 
     path: str
     split: Split
     sha256: str
     keypoints: Keypoints | None = None  # of its annotations
+    group: str = ""  # the volume, or the patient
 
 
 @dataclass
@@ -77,6 +78,7 @@ class BoxCounts:
     Attributes:
         sizes: (split, class, size in per mille of the image) -> boxes.
         slices: (split, class) -> slices with at least one box of the class.
+        holders: (split, class, group) of each group with at least one box of the class.
         unread: label files that could not be read.
         changed: label files that are not what the plan says; their boxes are not counted.
         read: label files that were read.
@@ -84,6 +86,7 @@ class BoxCounts:
 
     sizes: Counter[tuple[Split, int, int]] = field(default_factory=Counter)
     slices: Counter[tuple[Split, int]] = field(default_factory=Counter)
+    holders: set[tuple[Split, int, str]] = field(default_factory=set)
     unread: int = 0
     changed: int = 0
     read: int = 0
@@ -92,6 +95,7 @@ class BoxCounts:
         """Add another's counts."""
         self.sizes.update(other.sizes)
         self.slices.update(other.slices)
+        self.holders |= other.holders
         self.unread += other.unread
         self.changed += other.changed
         self.read += other.read
@@ -107,18 +111,19 @@ def count_boxes(wanted: Iterable[WantedLabel]) -> BoxCounts:
         elif label.sha256 and hashlib.sha256(data).hexdigest() != label.sha256:
             counts.changed += 1
         else:
-            _count(counts, label.split, boxes_of(data, label.keypoints))
+            _count(counts, label, boxes_of(data, label.keypoints))
     return counts
 
 
-def _count(counts: BoxCounts, split: Split, boxes: Iterable[Box]) -> None:
+def _count(counts: BoxCounts, label: WantedLabel, boxes: Iterable[Box]) -> None:
     counts.read += 1
     seen = set()
     for box in boxes:
-        counts.sizes[split, box.class_id, round(1000 * box.size)] += 1
+        counts.sizes[label.split, box.class_id, round(1000 * box.size)] += 1
         seen.add(box.class_id)
     for class_id in sorted(seen):
-        counts.slices[split, class_id] += 1
+        counts.slices[label.split, class_id] += 1
+        counts.holders.add((label.split, class_id, label.group))
 
 
 def read_small(path: str) -> bytes | None:
@@ -139,11 +144,22 @@ def read_small(path: str) -> bytes | None:
 
 
 class ClassRow(NamedTuple):
-    """One class: for each split boxes, slices with at least one, and the median size (per mille of the image)."""
+    """One class, a number for each split.
 
+    Attributes:
+        class_id: its id.
+        name: its name, or `class 3`.
+        boxes: annotations of the class.
+        slices: images with at least one of them.
+        units: volumes, or patients where they are known, with at least one of them.
+        medians: of the boxes' sizes, in per mille of the image.
+    """
+
+    class_id: int
     name: str
     boxes: tuple[int, ...]
     slices: tuple[int, ...]
+    units: tuple[int, ...]
     medians: tuple[int | None, ...]
 
 
@@ -182,10 +198,13 @@ def box_facts(names: Sequence[str] | None, counts: BoxCounts) -> BoxFacts:
 
 def _row(names: Sequence[str] | None, counts: BoxCounts, class_id: int, sizes: Mapping[Split, list[int]]) -> ClassRow:
     found = [quartiles(sizes[split]) for split in SPLITS]
+    holders = Counter(split for split, held, _ in counts.holders if held == class_id)
     return ClassRow(
+        class_id,
         class_name(names, class_id),
         tuple(len(sizes[split]) for split in SPLITS),
         tuple(counts.slices[split, class_id] for split in SPLITS),
+        tuple(holders[split] for split in SPLITS),
         tuple(None if one is None else one[2] for one in found),
     )
 

@@ -18,7 +18,7 @@ import orjson
 
 from planbalance import fs, path_safety, tool_version
 from planbalance.errors import UsageError
-from planbalance.model import Audit, PlannedVolume, Progress, Silent
+from planbalance.model import SPLITS, Audit, PlanHeader, PlannedVolume, Progress, Silent
 from planbalance.modes import MODE_TABLE
 from planbalance.page import plots
 from planbalance.page.audit_section import audited
@@ -31,7 +31,8 @@ from planbalance.page.unplanned import PageSource
 from planbalance.path_relation import all_guarded
 from planbalance.render import plan_facts
 from planbalance.render.footprint import Footprint, footprint
-from planbalance.render.naming import reading_of_audit, reading_of_header, slices_text, unit_text
+from planbalance.render.naming import reading_of_audit, reading_of_header, slices_text, unit_noun, unit_text
+from planbalance.render.plan_classes import MEASURED_ON, sensitivity_document
 from planbalance.render.table import plain, size
 from planbalance.text import counted, error_text, texts_of
 
@@ -254,6 +255,7 @@ def _plan_context(plan: PageSource, options: PageOptions, progress: Progress) ->
         "distance": plan_facts.distance(header),
         "grouped": plan_facts.is_grouped(header),
         "volumes_json": embedded_json(plan_facts.volume_rows(tally) | {"found": options.as_found}),
+        "told": _told(header, boxes, splits),
         "labels_from": "the dataset" if options.as_found else places.of,
         **_drawn(splits, header.volumes, boxes, as_found=options.as_found),
         "samples": draw_samples(tally.picked(), places, header.names, progress),
@@ -261,6 +263,18 @@ def _plan_context(plan: PageSource, options: PageOptions, progress: Progress) ->
         "warnings": header.warnings,
         "built_mode": "" if options.dataset is None else how_built(options.dataset).mode,
     } | ({} if options.as_found else {"steps": steps(header, plan.path, options.dataset)})
+
+
+def _told(header: PlanHeader, boxes: BoxFacts, splits: Iterable[plan_facts.SplitFacts]) -> dict[str, Any]:
+    """Return what the splits that are measured on can tell, and of each class where there are several."""
+    rows = [
+        {"class": row.class_id, "name": row.name}
+        | {split: {"units": units} for split, units in zip(SPLITS, row.units, strict=True)}
+        for row in boxes.rows
+        if len(boxes.rows) > 1
+    ]
+    told = sensitivity_document(header, rows, unit_noun(reading_of_header(header)))
+    return {**told, "splits": [one.split for one in splits if one.volumes and one.split in MEASURED_ON]}
 
 
 # ---- plots ----------------------------------------------------------------------------------------------------------

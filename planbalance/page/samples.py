@@ -70,10 +70,12 @@ def count_all_boxes(plan: PageSource, labelled: int, places: Places, progress: P
 
 
 def _wanted(plan: PageSource, places: Places) -> Iterator[WantedLabel]:
+    groups = {volume.id: volume.group for volume in plan.header.volumes}
     for operation in plan.operations():
         path = places.label(operation)
         if path is not None:
-            yield WantedLabel(path, operation.split, operation.label_sha256, places.keypoints)
+            group = groups[operation.volume]
+            yield WantedLabel(path, operation.split, operation.label_sha256, places.keypoints, group)
 
 
 # ---- a few slices ---------------------------------------------------------------------------------------------------

@@ -35,6 +35,8 @@ class SealedPlan(NamedTuple):
         body: one run of lines per block of the header.
         tail: what closes the document.
         classes: what the splits hold of each class, where there are several: of a plan just made, and not in its file.
+        warnings: sentences about how the plan was made, which its file does not have: with them, the plans of the same
+            options would have other digests than those of earlier versions.
     """
 
     header: PlanHeader
@@ -43,6 +45,7 @@ class SealedPlan(NamedTuple):
     body: tuple[bytes, ...]
     tail: bytes = TAIL
     classes: tuple[ClassCount, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def seal(draft: PlanHeader, operations: Iterable[Operation], names: Sequence[str] | None = None) -> SealedPlan:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from planbalance.errors import InputError, UsageError
 from planbalance.model import ImageFile, Operation, Snapshot
 from planbalance.planfile import SealedPlan, seal
-from planbalance.planner.groups import fixed_groups, units_of
+from planbalance.planner.groups import fixed_groups, topped_up, units_of
 from planbalance.planner.options import PlanOptions, check_output, check_ratios, options_from_plan
 from planbalance.planner.plan_header import Decisions, class_counts, header_of
 from planbalance.planner.select import select_slices
@@ -37,7 +37,8 @@ def make_plan(snapshot: Snapshot, options: PlanOptions) -> SealedPlan:
     fixed, warnings = fixed_groups(snapshot.inputs, selection.volumes, selection.grouped_by, options)
     result = split_units(units, SplitRequest(options.ratios, options.split_seed, options.split_method, fixed))
     sampled = undersample(snapshot.inputs, selection.volumes, result.split_of, options)
-    return _sealed(snapshot, Decisions(options, selection, result, sampled, None, tuple(warnings)))
+    sealed = _sealed(snapshot, Decisions(options, selection, result, sampled, None, tuple(warnings)))
+    return sealed._replace(warnings=topped_up(result.split_of, fixed, selection.unit, options))
 
 
 def make_folds(snapshot: Snapshot, options: PlanOptions, folds: int) -> list[SealedPlan]:

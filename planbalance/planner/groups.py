@@ -2,15 +2,18 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Final
 
 from planbalance import planfile
 from planbalance.errors import InputError, UsageError
 from planbalance.grouping import spelled_otherwise, spelling_note
 from planbalance.model import SPLITS, Input, PlanHeader, Split, Volume
-from planbalance.planner.options import PlanOptions
+from planbalance.planner.options import PlanOptions, plain
 from planbalance.split import Unit
 from planbalance.text import counted, some
 
+_FINEST: Final = Decimal("0.0001")  # of the ratios that a warning proposes
 _Claims = defaultdict[str, dict[Split, str]]  # group -> split -> what fixes it there
 
 
@@ -61,6 +64,51 @@ def fixed_groups(
             paths=contradicting,
         )
     return {group: next(iter(splits)) for group, splits in claims.items()}, warnings
+
+
+def topped_up(
+    split_of: Mapping[str, Split], fixed: Mapping[str, Split], unit: str, options: PlanOptions
+) -> tuple[str, ...]:
+    """Return a warning for val and for test, where the ratios add groups to those that are fixed there.
+
+    A fixed test set is often one that was published or labelled twice: results on a larger one cannot be compared.
+
+    Args:
+        split_of: group -> split, of all groups.
+        fixed: group -> split, of the fixed ones.
+        unit: what a group is called, such as `volume`.
+        options: those that fix groups, and the ratios.
+    """
+    by_hand = {*options.keep_split, *(options.split_map or {}).values()}
+    fixing = {"--keep-split": options.keep_split, "--split-map": options.split_map, "--extend": options.extend}
+    names = " and ".join(name for name, value in fixing.items() if value)
+    held = Counter(fixed.values())
+    added = Counter(split for group, split in split_of.items() if group not in fixed)
+    topped = [split for split in SPLITS[1:] if split in by_hand and held[split] and added[split]]
+    if options.extend is None:
+        ratios = _ratios_without(topped, options)
+        how = "To add none: " + " ".join(f"--{split}-ratio {plain(ratio)}" for split, ratio in ratios.items())
+    else:
+        how = "The ratios are those of the older plan"
+    return tuple(
+        f"{split} has {counted(held[split], unit)} fixed by {names}, and the ratios add "
+        f"{counted(added[split], unit)} to it. {how}."
+        for split in topped
+    )
+
+
+def _ratios_without(splits: Sequence[Split], options: PlanOptions) -> dict[Split, Decimal]:
+    """Return ratios that give nothing to these splits of val and test; the others keep their proportion."""
+    left = {split: ratio for split, ratio in zip(SPLITS, options.ratios, strict=True) if split not in splits}
+    whole = sum(left.values())
+    shares = {
+        split: max(_FINEST, (ratio / whole).quantize(_FINEST)) if ratio and split != "train" else Decimal(0)
+        for split, ratio in left.items()
+    }
+    return {
+        split: 1 - sum(shares.values(), Decimal(0)) if split == "train" else shares.get(split, Decimal(0))
+        for split in SPLITS
+    }
 
 
 def _column(options: PlanOptions, name: str) -> Mapping[str, str]:

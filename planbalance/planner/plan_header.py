@@ -69,6 +69,7 @@ def header_of(snapshot: Snapshot, decisions: Decisions, counts: Sequence[ClassCo
         *decisions.warnings,
         *_split_warnings(decisions),
         *_class_warnings(decisions, counts, classes.names),
+        *_trait_warnings(decisions),
         *decisions.sampled.warnings,
         *classes.warnings,
         *_suffix_warnings(selection.suffixes),
@@ -294,6 +295,12 @@ def _wanted_splits(decisions: Decisions) -> list[tuple[int, Split]]:
     return [(index, split) for index, split in enumerate(SPLITS) if ratios[index] > 0 or decisions.fold is not None]
 
 
+def _filled_splits(decisions: Decisions) -> list[tuple[int, Split]]:
+    """Return the splits that must hold slices, and those that hold fixed ones only, with their index."""
+    wanted, units = _wanted_splits(decisions), decisions.result.units
+    return [(index, split) for index, split in enumerate(SPLITS) if units[index] or (index, split) in wanted]
+
+
 def _split_warnings(decisions: Decisions) -> Iterator[str]:
     result = decisions.result
     for index, split in _wanted_splits(decisions):
@@ -320,25 +327,67 @@ def _split_warnings(decisions: Decisions) -> Iterator[str]:
 
 
 def _class_warnings(decisions: Decisions, classes: Sequence[ClassCount], names: Sequence[str] | None) -> Iterator[str]:
-    """Yield a warning for every split that lacks classes, and one for named classes that never occur."""
+    """Yield warnings of the classes that a split has in no or in one unit only, and of named classes that never occur.
+
+    There is one sentence for each split and kind, however many classes it is about.
+    """
+    unit = decisions.selection.unit
 
     def listed(ids: Sequence[int]) -> str:
         called = [_name(names, class_id) or f"class {class_id}" for class_id in ids]
         return f"{counted(len(ids), 'class', 'classes')}: {some(called)}"
 
-    for index, split in _wanted_splits(decisions):
+    for index, split in _filled_splits(decisions):
         absent = [one.id for one in classes if not one.boxes[index]]
         if absent and any(one.boxes[index] for one in classes):
-            them = "it" if len(absent) == 1 else "them"
-            meaning = (
-                f"no model can learn {them}" if split == "train" else f"a result on {split} says nothing about {them}"
-            )
+            meaning = _meaning_of_none(split, "no model can learn", absent)
             yield f"{split} holds no box of {listed(absent)}; {meaning}."
+        single = [one.id for one in classes if one.units[index] == 1]
+        if single:
+            each = "" if len(single) == 1 else "each of "
+            yield f"{split} has only one {unit} with boxes of {each}{listed(single)}; {_meaning_of_one(split, single)}."
     occurring = decisions.result.classes
     named = names if names is not None and are_named(names) else ()
     unused = [class_id for class_id in range(len(named)) if class_id not in occurring]
     if unused:
         yield f"No label holds a box of {listed(unused)}."
+
+
+def _trait_warnings(decisions: Decisions) -> Iterator[str]:
+    """Yield warnings of the values of `--stratify` columns that a split has in no or in one unit only."""
+    unit = decisions.selection.unit
+    reached = {
+        f"{column}={value}": share.counts.reached
+        for column, values in zip(decisions.options.stratify, decisions.result.traits, strict=True)
+        for value, share in values.items()
+    }
+
+    def listed(values: Sequence[str]) -> str:
+        return f"{counted(len(values), 'value')} of --stratify: {some(values)}"
+
+    for index, split in _filled_splits(decisions):
+        absent = [value for value, counts in reached.items() if not counts[index]]
+        if absent and decisions.result.units[index]:
+            meaning = _meaning_of_none(split, "no model is trained on", absent)
+            yield f"{split} has no {unit} with {listed(absent)}; {meaning}."
+        single = [value for value, counts in reached.items() if counts[index] == 1]
+        if single:
+            each = "" if len(single) == 1 else "each of "
+            yield f"{split} has only one {unit} with {each}{listed(single)}; {_meaning_of_one(split, single)}."
+
+
+def _meaning_of_none(split: Split, in_train: str, absent: Sequence[object]) -> str:
+    """Return what it means that a split has none of some classes, or of some values of traits."""
+    them = "it" if len(absent) == 1 else "them"
+    return f"{in_train} {them}" if split == "train" else f"a result on {split} says nothing about {them}"
+
+
+def _meaning_of_one(split: Split, single: Sequence[object]) -> str:
+    """Return what it means that a split has some classes, or values of traits, in one unit only."""
+    them = "it" if len(single) == 1 else "them"
+    return (
+        f"a model learns little about {them}" if split == "train" else f"a result on {split} says little about {them}"
+    )
 
 
 def _suffix_warnings(spelled: Mapping[str, int]) -> Iterator[str]:

@@ -69,6 +69,13 @@ class Selection(NamedTuple):
     naming_warnings: tuple[str, ...] = ()
     naming_notes: tuple[str, ...] = ()
 
+    @property
+    def unit(self) -> str:
+        """What a group is called: `patient`; `volume`; or `group`, where volumes are joined by identical images."""
+        if self.grouped_by != "volume":
+            return "patient"
+        return "group" if self.joined else "volume"
+
 
 def select_slices(snapshot: Snapshot, options: PlanOptions) -> Selection:
     """Return the slices that the options choose, read into volumes and groups.

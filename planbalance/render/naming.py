@@ -91,12 +91,19 @@ def rule_text(naming: Mapping[str, Any]) -> str:
 def unit_text(document: Mapping[str, Any]) -> str:
     """Return the unit that is never divided, and where patients come from."""
     if document["unit"] == "volume":
-        slices = document["slices_per_volume"]
-        joined = slices is not None and document["groups"] < slices["volumes"]
+        joined = unit_noun(document) == "group"
         together = "; volumes that share identical images stay together" if joined else ""
         return f"volume (patients NOT checked: no --group-map){together}"
     source = _SOURCES.get(document["grouped_by"])
     return f"patient{f', {source}' if source else ''}: {count(document['groups'])} in all"
+
+
+def unit_noun(document: Mapping[str, Any]) -> str:
+    """Return what is counted as one: `patient`; `volume`; or `group`, where volumes are joined by identical images."""
+    if document["unit"] != "volume":
+        return "patient"
+    slices = document["slices_per_volume"]
+    return "group" if slices is not None and document["groups"] < slices["volumes"] else "volume"
 
 
 def slices_text(document: Mapping[str, Any], *, when: str = "") -> str:

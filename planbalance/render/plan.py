@@ -8,13 +8,12 @@ from planbalance.model import SPLITS, ClassCount, PlanHeader
 from planbalance.render.apply import warnings_text
 from planbalance.render.class_labels import Words, words_of_plan
 from planbalance.render.footprint import Footprint
-from planbalance.render.naming import reading_of_header, reading_text, warnings_at_the_end
+from planbalance.render.naming import reading_of_header, reading_text, unit_noun, warnings_at_the_end
+from planbalance.render.plan_classes import class_rows, classes_text, sensitivity_document, sensitivity_text
 from planbalance.render.table import Grid, Group, Renderable, count, heading, line, prose, share, size
 from planbalance.text import counted, texts_of
 
 _KEYS: Final = ("digest", "split_digest", "names", "statistics", "volume_statistics", "targets")
-_CLASSES_SHOWN: Final = 40
-_NO_BOX: Final = "none"
 
 
 def plan_document(
@@ -38,12 +37,15 @@ def plan_document(
             boxes of each class there were before undersampling.
     """
     kept = Counter(volume.split for volume in header.volumes if volume.kept)
+    reading = reading_of_header(header)
+    rows = class_rows(header.names, classes)
     return {
-        **reading_of_header(header),
+        **reading,
         "plan_file": plan_file,
         **{key: getattr(header, key) for key in _KEYS},
         "kept_volumes": {split: kept[split] for split in SPLITS},
-        "classes": _class_rows(header.names, classes),
+        "classes": rows,
+        "sensitivity": sensitivity_document(header, rows, unit_noun(reading)),
         "warnings": list(header.warnings if warnings is None else warnings),
         "inputs": list(header.inputs),
         "output": header.output,
@@ -53,26 +55,18 @@ def plan_document(
     }
 
 
-def _class_rows(names: Sequence[str] | None, classes: Iterable[ClassCount]) -> list[dict[str, Any]]:
-    return [
-        {
-            "class": one.id,
-            "name": names[one.id] if names is not None and one.id < len(names) else None,
-            **{
-                split: {"boxes": one.boxes[index], "slices": one.slices[index], "units": one.units[index]}
-                for index, split in enumerate(SPLITS)
-            },
-        }
-        for one in classes
-    ]
+def plan_text(document: Mapping[str, Any], *, commands: Sequence[str] = (), verbose: bool = False) -> Renderable:
+    """Return the plan for a person.
+
+    Args:
+        document: of `plan_document`.
+        commands: that show and build the plan; they come last, if there are any.
+        verbose: what can be told of each class too.
+    """
+    return Group(*_text(document, commands, verbose=verbose))
 
 
-def plan_text(document: Mapping[str, Any], *, commands: Sequence[str] = ()) -> Renderable:
-    """Return the plan for a person; `commands` that show and build it come last, if there are any."""
-    return Group(*_text(document, commands))
-
-
-def _text(document: Mapping[str, Any], commands: Sequence[str]) -> Iterable[Renderable]:
+def _text(document: Mapping[str, Any], commands: Sequence[str], *, verbose: bool) -> Iterable[Renderable]:
     words = words_of_plan(document["names"], document["statistics"])
     yield from reading_text(document, when=" (before undersampling)")
     yield from _where(document)
@@ -81,7 +75,8 @@ def _text(document: Mapping[str, Any], commands: Sequence[str]) -> Iterable[Rend
     yield from _before(document["statistics"], words)
     yield from _undersampling(document, words)
     yield from _final(document["statistics"], words)
-    yield from _classes(document)
+    yield from classes_text(document)
+    yield from sensitivity_text(document, verbose=verbose)
     yield from _reduction(document["statistics"], words)
     yield from _disk(document["modes"])
     yield from warnings_text(document["warnings"])
@@ -197,49 +192,6 @@ def _final(statistics: Mapping[str, Any], words: Words) -> Iterable[Renderable]:
     balanced = "train 1:1; " if train["positive"] == train["negative"] else ""
     yield heading(f"Final splits ({balanced}val and test keep their natural class balance)")
     yield _slices(statistics["splits"], words)
-
-
-def _classes(document: Mapping[str, Any]) -> Iterable[Renderable]:
-    """Yield the table of classes by split, where there are several."""
-    rows: Sequence[Mapping[str, Any]] = document["classes"]
-    if rows:
-        title = f"Classes in the final splits (boxes / slices / {document['unit']}s with the class)"
-        cells = {split: _aligned([[*row[split].values()] for row in rows]) for split in SPLITS}
-    else:
-        rows = _planned_boxes(document["targets"].get("classes"))
-        if len(rows) < 2:
-            return
-        title = "Boxes of each class, before undersampling"
-        cells = {split: [count(row[split]) if row[split] else _NO_BOX for row in rows] for split in SPLITS}
-    yield heading(title)
-    grid = Grid(["class", *SPLITS], styles={_NO_BOX: "bold red"})
-    for index, row in enumerate(rows[:_CLASSES_SHOWN]):
-        grid.add(row["name"] or row["class"], *(cells[split][index] for split in SPLITS))
-    yield grid
-    if len(rows) > _CLASSES_SHOWN:
-        yield line(f"  and {count(len(rows) - _CLASSES_SHOWN)} more (--json lists all)")
-
-
-def _planned_boxes(found: object) -> list[dict[str, Any]]:
-    """Return the boxes of each class by split from the targets of a plan file, which may lack them."""
-    rows = []
-    for row in found if isinstance(found, list) else ():
-        shares = [row.get(split) for split in SPLITS] if isinstance(row, dict) else []
-        numbers = [share.get("reached") for share in shares if isinstance(share, dict)]
-        if len(numbers) == len(SPLITS) and all(type(number) is int for number in numbers):
-            name = {"class": row.get("class"), "name": row.get("name")}
-            rows.append(name | dict(zip(SPLITS, numbers, strict=True)))
-    return rows
-
-
-def _aligned(rows: Sequence[Sequence[int]]) -> list[str]:
-    """Return each row of numbers as a text, with the numbers of all rows below each other."""
-    texts = [list(map(count, row)) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-    return [
-        " / ".join(text.rjust(width) for text, width in zip(row, widths, strict=True)) if numbers[0] else _NO_BOX
-        for row, numbers in zip(texts, rows, strict=True)
-    ]
 
 
 def _reduction(statistics: Mapping[str, Any], words: Words) -> Iterable[Renderable]:

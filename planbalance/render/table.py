@@ -139,6 +139,11 @@ def item(mark: str, text: str, *, style: str = "") -> Renderable:
     return _Item("  " + mark, text, style)
 
 
+def indented(text: str) -> Renderable:
+    """Return a sentence of a section, all its lines set in as the section's tables are."""
+    return _Item(" ", text, "")
+
+
 def term(name: str, text: str) -> Renderable:
     """Return a sentence behind what it is about, such as `Unit    volume`, its further lines set under the first.
 

@@ -77,8 +77,8 @@ def test_sizes_are_told_in_percent(side: str, values: list[int]) -> None:
 @pytest.mark.parametrize("side", BOTH)
 def test_classes_have_a_panel_a_split_and_names_are_text(side: str) -> None:
     rows = (
-        ClassRow("$\\frac{a}$ <b>", (40, 0, 5), (30, 0, 5), (1, None, 1)),
-        ClassRow("تمزق الغضروف الهلالي في الركبة اليسرى", (10, 2, 5), (10, 2, 5), (1, 1, 1)),
+        ClassRow(0, "$\\frac{a}$ <b>", (40, 0, 5), (30, 0, 5), (9, 0, 1), (1, None, 1)),
+        ClassRow(1, "تمزق الغضروف الهلالي في الركبة اليسرى", (10, 2, 5), (10, 2, 5), (1, 1, 1), (1, 1, 1)),
     )
     svg = sides(classes(BoxFacts(rows, (), None, 62, "")))[side]
     drawn = bars(svg)
