@@ -52,6 +52,15 @@ def test_a_class_that_a_split_lacks_is_told_where_that_split_has_boxes(tmp_path:
     assert box_facts(None, count_boxes([WantedLabel(both, "train", "")])).absent == ()
 
 
+def test_a_group_with_a_class_is_counted_once_however_many_of_its_slices_have_it(tmp_path: Path) -> None:
+    label = str(write(tmp_path / "a.txt", b"0 0.5 0.5 0.1 0.1\n0 0.5 0.5 0.3 0.3\n"))
+    wanted = [WantedLabel(label, "test", "", None, group) for group in ("p1", "p1", "p2")]
+    counts = count_boxes(wanted[:1])
+    counts.add(count_boxes(wanted[1:]))
+    (row,) = box_facts(("tear",), counts).rows
+    assert (row.class_id, row.slices, row.units) == (0, (0, 0, 3), (0, 0, 2))
+
+
 def test_nothing_read_is_nothing_known() -> None:
     found = box_facts(None, BoxCounts())
     assert (found.rows, found.sizes, found.note) == ((), None, "")

@@ -14,10 +14,12 @@ import pytest
 from PIL import Image
 
 from planbalance.errors import PlanError, UsageError
+from planbalance.grouping import GroupMap
 from planbalance.model import Audit, Check, LookAlike, PairPicture, Problem, SlicesPerVolume
 from planbalance.page.html import PageOptions, write_page
 from planbalance.page.subject import open_subject
 from planbalance.planstore import PlanFile
+from planbalance.sensitivity import interval
 from tests.builders import mixed_volumes, tree_state, write, yolo_tree
 from tests.cli.command import run_json
 from tests.page.made import saved_plan, seed_shaped_plan
@@ -141,6 +143,42 @@ def test_the_page_begins_with_how_names_are_read(tmp_path: Path, source: Path) -
     assert alone.index("A doubt") < alone.index("Audit: no errors") < alone.rindex("A doubt")
     assert alone.count("test holds no positive slice") == 1
     assert "A note." in alone
+
+
+def test_the_page_says_what_val_and_test_can_tell(tmp_path: Path) -> None:
+    """In patients, counted here again: positive ones, and those with each class."""
+    source = yolo_tree(tmp_path / "in", mixed_volumes(20, 20), names=("tear", "cyst"))
+    for label in sorted(source.rglob("*.txt"))[::3]:
+        if label.stat().st_size:
+            label.write_bytes(label.read_bytes() + b"1 0.5 0.5 0.1 0.1\n")
+    volumes = {path.stem.split("-", 1)[1] for path in source.rglob("*.png")}
+    patients = GroupMap({volume: f"p{number // 2}" for number, volume in enumerate(sorted(volumes))})
+    plan = saved_plan(tmp_path, source, group_map=patients)
+    group_of = {volume.id: volume.group for volume in plan.header.volumes}
+    found: dict[tuple[str, str], set[str]] = {}
+    for operation in plan.operations():
+        for line in (source / str(operation.label)).read_text().splitlines():
+            for key in ("any", line.split()[0]):
+                found.setdefault((operation.split, key), set()).add(group_of[operation.volume])
+    page = page_of(tmp_path / "page.html", plan).text
+    told = page[page.index("What val and test can tell", page.index("Splits against")) :]
+    assert "a split needs 73 positive patients" in told
+    for split in ("val", "test"):
+        positives = len(found[split, "any"])
+        limits = interval(positives)
+        assert limits is not None
+        assert f"{split} {positives} {limits.lower:.1f}–{limits.upper:.1f} % {limits.off} points" in told
+    cells = []
+    for split in ("val", "test"):
+        limits = interval(len(found.get((split, "1"), ())))
+        cells.append("0 –" if limits is None else f"{len(found[split, '1'])} {limits.off} points")
+    assert f"cyst {' '.join(cells)}" in told
+
+
+def test_of_one_class_the_page_has_no_table_of_each(tmp_path: Path, source: Path) -> None:
+    text = page_of(tmp_path / "page.html", saved_plan(tmp_path, source)).text
+    assert "What val and test can tell" in text
+    assert "Of each class" not in text
 
 
 def test_the_same_plan_gives_the_same_page(tmp_path: Path, source: Path) -> None:
