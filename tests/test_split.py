@@ -6,7 +6,8 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from itertools import combinations
+from fractions import Fraction
+from itertools import combinations, product
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +17,8 @@ from benchmarks.splitters import draw_units
 from planbalance.errors import InputError
 from planbalance.model import SPLITS, Split
 from planbalance.split import SplitRequest, SplitResult, Stratum, Unit, largest_remainder, split_folds, split_units
-from planbalance.split.quotas import quotas_left, unit_quotas
+from planbalance.split.floor import class_floor
+from planbalance.split.quotas import exact_shares, group_ranges, quotas_left, unit_quotas
 from tests import fastmri
 from tests.builders import seed_shaped_volumes
 from tests.strategies import ratios, units
@@ -417,7 +419,7 @@ def test_class_shares_and_traits_break_ties() -> None:
     assert result.exact
     assert result.class_deviation() <= 1
     assert result.trait_deviation <= Decimal("1.5")
-    assert [sum(share.counts.reached) for share in result.classes.values()] == [
+    assert [sum(share.boxes.counts.reached) for share in result.classes.values()] == [
         sum(boxes for unit in given_units for class_id, boxes in unit.classes if class_id == wanted)
         for wanted in range(4)
     ]
@@ -441,7 +443,7 @@ def test_among_few_units_no_equally_close_placement_has_better_class_shares() ->
         _share_cost([sum(unit.classes[kind][1] for unit in cut[part]) for part in range(3) for kind in (0, 1)])
         for cut in _cuts(given_units, result.units)
     )
-    reached = [result.classes[kind].counts.reached[part] for part in range(3) for kind in (0, 1)]
+    reached = [result.classes[kind].boxes.counts.reached[part] for part in range(3) for kind in (0, 1)]
     assert _share_cost(reached) == best
 
 
@@ -472,3 +474,32 @@ def test_real_annotations_keep_each_classs_share(seed: int) -> None:
     assert result.exact
     assert len(result.classes) == 21
     assert result.class_deviation(100) <= 1
+
+
+# ---- floors of classes ----------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 9), min_size=3, max_size=7), ratios())
+def test_no_division_of_a_class_is_below_its_floor(boxes: list[int], wanted: Ratios) -> None:
+    """The floor is a lower bound of every division within the ranges; where sums decide alone, it is reached."""
+    shares = exact_shares(wanted)
+    ranges = group_ranges(len(boxes), wanted)
+    deviations = []
+    for parts in product(range(3), repeat=len(boxes)):
+        counts = [parts.count(part) for part in range(3)]
+        if all(least <= count <= most for count, (least, most) in zip(counts, ranges, strict=True)):
+            sums = [sum(amount for amount, at in zip(boxes, parts, strict=True) if at == part) for part in range(3)]
+            deviations.append(
+                max(abs(Fraction(have, sum(boxes)) - share) for have, share in zip(sums, shares, strict=True))
+            )
+    assert deviations
+    floor = class_floor(boxes, ranges, shares)
+    assert floor <= min(deviations) * 100
+
+
+def test_the_floor_of_a_class_with_a_giant() -> None:
+    """One unit holds 90 of 100 boxes: wherever it goes, some split is at least 20 points off."""
+    shares = exact_shares(SEVENTY)
+    assert class_floor([90, 5, 5], group_ranges(3, SEVENTY), shares) == Decimal("20.000")
+    assert class_floor([1] * 20, group_ranges(20, SEVENTY), shares) == 0

@@ -25,7 +25,7 @@ from planbalance.planner.select import Selection
 from planbalance.planner.undersample import Sampled
 from planbalance.planner.volumes import sources_of
 from planbalance.runlength import encode, gaps
-from planbalance.split import STRATA, Share, SplitResult, Target
+from planbalance.split import STRATA, ClassShare, Share, SplitResult, Target
 from planbalance.text import counted, some
 
 _MOST_CLASSES: Final = 1000  # without class names, a larger class id is taken for an error in a label
@@ -193,7 +193,7 @@ def _targets(decisions: Decisions, names: Sequence[str] | None) -> dict[str, Any
         "exact": result.exact,
         "proven": result.proven,
         "classes": [
-            {"class": class_id, "name": _name(names, class_id), **_shared(share)}
+            {"class": class_id, "name": _name(names, class_id), **_class_target(share)}
             for class_id, share in result.classes.items()
         ],
         "stratify": {
@@ -211,6 +211,18 @@ def _reached(target: Target, index: int) -> dict[str, int]:
 def _shared(share: Share) -> dict[str, Any]:
     by_split: dict[str, Any] = {split: _reached(share.counts, index) for index, split in enumerate(SPLITS)}
     return by_split | {"deviation": plain(share.deviation)}
+
+
+def _class_target(share: ClassShare) -> dict[str, Any]:
+    """Return the boxes of a class, and where there are several classes its groups and its floor."""
+    target = _shared(share.boxes)
+    if share.floor is None:  # the only class: the slices are its target
+        return target
+    groups: dict[str, Any] = {
+        split: {**_reached(share.groups.counts, index), "least": least, "most": most}
+        for index, (split, (least, most)) in enumerate(zip(SPLITS, share.ranges, strict=True))
+    }
+    return target | {"groups": groups, "floor": plain(share.floor), "proven": share.proven}
 
 
 def _name(names: Sequence[str] | None, class_id: int) -> str | None:

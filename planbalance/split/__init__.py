@@ -10,10 +10,11 @@ is limited by a number of steps, not by time.
 
 from planbalance.apportion import largest_remainder
 from planbalance.split.solver import split_folds, split_units
-from planbalance.split.units import STRATA, Share, SplitRequest, SplitResult, Stratum, Target, Unit
+from planbalance.split.units import STRATA, ClassShare, Share, SplitRequest, SplitResult, Stratum, Target, Unit
 
 __all__ = [
     "STRATA",
+    "ClassShare",
     "Share",
     "SplitRequest",
     "SplitResult",

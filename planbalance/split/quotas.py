@@ -6,6 +6,7 @@ A part is train, val or test, or one of K folds. Fixed units are counted first; 
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
+from math import ceil, floor
 
 from planbalance.apportion import largest_remainder
 
@@ -26,6 +27,30 @@ def unit_quotas(counts: Sequence[int], ratios: Ratios) -> list[tuple[int, ...]]:
             _one_each(stratum, nothing, wanted)
     _no_part_empty(quotas, nothing, wanted)
     return [tuple(stratum) for stratum in quotas]
+
+
+def group_ranges(count: int, ratios: Ratios) -> tuple[tuple[int, int], ...]:
+    """Return (least, most) of `count` units with one class or trait value that each part should hold.
+
+    That is floor and ceil of the unit's share. With at least as many units as non-zero ratios, each such part should
+    hold at least one; where this asks for more than there are, the least of the largest part is lower.
+    """
+    shares = exact_shares(ratios)
+    quotas, _ = unit_quotas((count, 0), ratios)
+    ranges = []
+    for share, quota in zip(shares, quotas, strict=True):
+        ideal = share * count
+        ranges.append((min(quota, floor(ideal)), max(quota, ceil(ideal))))
+    if count >= sum(share > 0 for share in shares):
+        ranges = [(max(least, min(quota, 1)), most) for (least, most), quota in zip(ranges, quotas, strict=True)]
+    return tuple(ranges)
+
+
+def exact_shares(ratios: Ratios) -> tuple[Fraction, ...]:
+    """Return the ratios as fractions that sum to 1."""
+    shares = [Fraction(ratio) for ratio in ratios]
+    whole = sum(shares)
+    return tuple(share / whole for share in shares)
 
 
 def quotas_left(quotas: Sequence[Sequence[int]], fixed: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:

@@ -10,12 +10,13 @@ from typing import Literal, NamedTuple
 from planbalance.apportion import largest_remainder
 from planbalance.errors import InputError
 from planbalance.model import SPLITS
+from planbalance.split.floor import class_floor
 from planbalance.split.optimize import solve
-from planbalance.split.quotas import Ratios, amounts_left, quotas_left, unit_quotas
+from planbalance.split.quotas import Ratios, amounts_left, exact_shares, group_ranges, quotas_left, unit_quotas
 from planbalance.split.rng import Rng
 from planbalance.split.shares import share_weight
 from planbalance.split.task import Features, Placement, Task, amount_per_part
-from planbalance.split.units import STRATA, Share, SplitRequest, SplitResult, Target, Unit
+from planbalance.split.units import STRATA, ClassShare, Share, SplitRequest, SplitResult, Target, Unit
 
 Method = Literal["optimal", "random"]
 
@@ -253,12 +254,22 @@ def _result(units: Sequence[Unit], wanted: _Wanted, placement: Placement) -> Spl
     )
 
 
-def _class_shares(units: Sequence[Unit], ratios: Ratios, part_of: Sequence[int]) -> Mapping[int, Share]:
-    reached: dict[int, list[int]] = {}
+def _class_shares(units: Sequence[Unit], ratios: Ratios, part_of: Sequence[int]) -> Mapping[int, ClassShare]:
+    boxes: dict[int, list[int]] = {}
+    reached: dict[int, tuple[list[int], list[int]]] = {}
     for unit, part in zip(units, part_of, strict=True):
-        for class_id, boxes in unit.classes:
-            reached.setdefault(class_id, [0] * len(ratios))[part] += boxes
-    return {class_id: _share(reached[class_id], ratios) for class_id in sorted(reached)}
+        for class_id, count in unit.classes:
+            if count:
+                boxes.setdefault(class_id, []).append(count)
+                of_boxes, of_units = reached.setdefault(class_id, ([0] * len(ratios), [0] * len(ratios)))
+                of_boxes[part] += count
+                of_units[part] += 1
+    shares = {}
+    for class_id, (of_boxes, of_units) in sorted(reached.items()):
+        ranges = group_ranges(len(boxes[class_id]), ratios)
+        floor = class_floor(boxes[class_id], ranges, exact_shares(ratios)) if len(reached) > 1 else None
+        shares[class_id] = ClassShare(_share(of_boxes, ratios), _share(of_units, ratios), ranges, floor)
+    return shares
 
 
 def _trait_shares(units: Sequence[Unit], ratios: Ratios, part_of: Sequence[int]) -> tuple[Mapping[str, Share], ...]:

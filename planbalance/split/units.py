@@ -72,6 +72,29 @@ class Share(NamedTuple):
     deviation: Decimal
 
 
+class ClassShare(NamedTuple):
+    """How the boxes of one class, and the units that have it, are divided over the splits.
+
+    Attributes:
+        boxes: its boxes.
+        groups: the units with at least one box of it.
+        ranges: least and most units that train, val and test should hold: floor and ceil of their shares, and at least
+            one each where there are enough.
+        floor: no split that keeps `ranges` has a lower deviation of boxes for this class, in percentage points, rounded
+            down to three places. None where the class was not examined: it is the only one.
+    """
+
+    boxes: Share
+    groups: Share
+    ranges: tuple[tuple[int, int], ...]
+    floor: Decimal | None
+
+    @property
+    def proven(self) -> bool:
+        """Whether the deviation of the boxes is at its floor, so that no split that keeps `ranges` is better."""
+        return self.floor is not None and self.boxes.deviation <= self.floor + Decimal("0.001")
+
+
 class SplitResult(NamedTuple):
     """A split, and how close it is to its targets.
 
@@ -82,7 +105,7 @@ class SplitResult(NamedTuple):
         volumes: volumes in train, val and test; reported, not targeted.
         positives: positive slices.
         negatives: negative slices.
-        classes: class id -> share of its boxes, sorted by id.
+        classes: class id -> share of its boxes and of its units, sorted by id.
         traits: one mapping for each `--stratify` column: value -> share of the units that have it, sorted by value.
         exact: every integer target of positive and negative slices is met.
         proven: no placement that keeps the quotas comes closer: exact, enumerated, or at a lower bound.
@@ -94,7 +117,7 @@ class SplitResult(NamedTuple):
     volumes: tuple[int, int, int]
     positives: Target
     negatives: Target
-    classes: Mapping[int, Share]
+    classes: Mapping[int, ClassShare]
     traits: tuple[Mapping[str, Share], ...]
     exact: bool
     proven: bool
@@ -107,7 +130,7 @@ class SplitResult(NamedTuple):
     def class_deviation(self, least_boxes: int = 100) -> Decimal:
         """Return the worst deviation in percentage points over the classes with at least `least_boxes` boxes."""
         return max(
-            (share.deviation for share in self.classes.values() if sum(share.counts.wanted) >= least_boxes),
+            (share.boxes.deviation for share in self.classes.values() if sum(share.boxes.counts.wanted) >= least_boxes),
             default=Decimal(0),
         )
 
