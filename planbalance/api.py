@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from planbalance.page.unplanned import PageSource
     from planbalance.planner import PlanOptions
     from planbalance.relocate import RelocateOutcome
+    from planbalance.split.prove import Proof
     from planbalance.tune import Tuned
 
 Inputs = str | InputSpec | Sequence[str | InputSpec]
@@ -116,6 +117,7 @@ class Planned(NamedTuple):
         warnings: the plan's own, those of how it was made (a fixed test set to which the ratios add), and what concerns
             only this place (an output that is not empty).
         classes: what the splits hold of each class, after undersampling; nothing where there is one class.
+        proof: how near the best split this one is (`prove`), else None.
     """
 
     path: str
@@ -124,6 +126,7 @@ class Planned(NamedTuple):
     replaced: str
     warnings: tuple[str, ...]
     classes: tuple[ClassCount, ...] = ()
+    proof: "Proof | None" = None
 
     @property
     def header(self) -> PlanHeader:
@@ -346,7 +349,7 @@ def _saved(sealed: SealedPlan, path: str | None, warnings: tuple[str, ...]) -> P
     header = plan_file.header
     said = (*header.warnings, *sealed.warnings, *warnings)
     replaced = "" if replaced == header.digest else replaced
-    return Planned(path or "", plan_file, sealed.content, replaced, said, sealed.classes)
+    return Planned(path or "", plan_file, sealed.content, replaced, said, sealed.classes, sealed.proof)
 
 
 def _digest_at(path: str) -> str:

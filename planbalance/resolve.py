@@ -49,6 +49,7 @@ def plan_options(
     classes = positive_classes(request, found)
     check_counts({"--gap": request.gap}, least=0)
     check_counts({"--jobs": request.jobs}, least=1)
+    _check_proof(request)
     stratify = tuple(request.stratify)
     if stratify and request.group_map is None:
         raise UsageError(
@@ -87,6 +88,26 @@ def plan_options(
         keep_split=_splits(request.keep_split),
         exclude=tuple(word for one in request.exclude for word in _file_or_glob(one)),
     )
+
+
+def _check_proof(request: "PlanRequest") -> None:
+    """Refuse a proof that cannot be made, before anything is read."""
+    check_counts({"--prove": request.prove}, least=1)
+    if request.prove is None:
+        if request.prove_split:
+            raise UsageError(
+                "--prove-split takes the split that a proof finds: give --prove SECONDS too.", kind="prove-nothing"
+            )
+        return
+    if request.split_method == "random":
+        raise UsageError(
+            "--prove and --split-method random exclude each other: a random split does not aim at anything.",
+            kind="prove-nothing",
+            hint="Leave one of them out.",
+        )
+    from planbalance.split.proof_model import require
+
+    require()
 
 
 def _of_older_plan(request: "PlanRequest", path: str, given: Mapping[str, Any]) -> dict[str, Any]:

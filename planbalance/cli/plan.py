@@ -125,6 +125,7 @@ def document_of(made: Planned) -> dict[str, Any]:
         replaced=made.replaced,
         warnings=made.warnings,
         classes=made.classes,
+        proof=made.proof,
     )
 
 

@@ -69,6 +69,18 @@ class PlanChoices:
     split_method: Literal["optimal", "random"] = option(
         "optimal", "Search for the split nearest to the targets, or draw one at random.", heading=ADVANCED
     )
+    prove: int | None = option(
+        None,
+        "Let a solver look for a better split for so long, and print what is proven (extra [prove]). The plan stays as "
+        "it is.",
+        heading=ADVANCED,
+        metavar="SECONDS",
+    )
+    prove_split: bool = option(
+        False,
+        "With --prove: take the better split that it finds. The seed alone does not give this split again.",
+        heading=ADVANCED,
+    )
     hash_images: bool = option(
         False,
         "Hash every image too: volumes that share an image stay in one split, and a changed image is noticed.",

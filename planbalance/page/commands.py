@@ -147,6 +147,9 @@ def _plain_options(parameters: Mapping[str, Any]) -> Iterator[str]:
         yield "--hash-images"
     if isinstance(parameters.get("shared_ids"), str):
         yield from ("--shared-ids", parameters["shared_ids"])
+    proof = parameters.get("prove_split")
+    if isinstance(proof, Mapping):
+        yield from ("--prove", str(proof.get("seconds")), "--prove-split")
 
 
 def _lists(parameters: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
@@ -194,4 +197,8 @@ def _plan_note(header: PlanHeader) -> str:
         ("--extend", parameters.get("extend") is not None),
     ]
     named = [name for name, used in lacking if used]
-    return f"Add the files that were given with {', '.join(named)}: a plan does not hold their paths." if named else ""
+    files = f"Add the files that were given with {', '.join(named)}: a plan does not hold their paths." if named else ""
+    proof = parameters.get("prove_split")
+    taken = isinstance(proof, Mapping) and proof.get("taken") is True
+    solver = "A solver with a time limit found this split (--prove-split): it may find another one next time."
+    return " ".join(sentence for sentence in (files, solver if taken else "") if sentence)

@@ -4,7 +4,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from operator import methodcaller
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
@@ -22,6 +22,9 @@ from planbalance.planfile.header import (
     parse_header,
 )
 
+if TYPE_CHECKING:
+    from planbalance.split.prove import Proof
+
 TAIL: Final = b"]}\n"
 
 
@@ -37,6 +40,7 @@ class SealedPlan(NamedTuple):
         classes: what the splits hold of each class, where there are several: of a plan just made, and not in its file.
         warnings: sentences about how the plan was made, which its file does not have: with them, the plans of the same
             options would have other digests than those of earlier versions.
+        proof: how near the best split this one is, where that was asked: of a plan just made, and not in its file.
     """
 
     header: PlanHeader
@@ -46,6 +50,7 @@ class SealedPlan(NamedTuple):
     tail: bytes = TAIL
     classes: tuple[ClassCount, ...] = ()
     warnings: tuple[str, ...] = ()
+    proof: "Proof | None" = None
 
 
 def seal(draft: PlanHeader, operations: Iterable[Operation], names: Sequence[str] | None = None) -> SealedPlan:

@@ -1,6 +1,6 @@
 """Build a plan: select slices, group volumes, split the groups, sample negatives, write the header and operations."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from operator import itemgetter
@@ -14,7 +14,8 @@ from planbalance.planner.options import PlanOptions, check_output, check_ratios,
 from planbalance.planner.plan_header import Decisions, class_counts, header_of
 from planbalance.planner.select import select_slices
 from planbalance.planner.undersample import undersample
-from planbalance.split import SplitRequest, split_folds, split_units
+from planbalance.split import SplitRequest, SplitResult, Unit, describe_split, split_folds, split_units
+from planbalance.split.prove import Proof, prove_split
 from planbalance.text import text_fault
 
 
@@ -35,10 +36,23 @@ def make_plan(snapshot: Snapshot, options: PlanOptions) -> SealedPlan:
     selection = select_slices(snapshot, options)
     units = units_of(selection.volumes, options)
     fixed, warnings = fixed_groups(snapshot.inputs, selection.volumes, selection.grouped_by, options)
-    result = split_units(units, SplitRequest(options.ratios, options.split_seed, options.split_method, fixed))
+    request = SplitRequest(options.ratios, options.split_seed, options.split_method, fixed=fixed)
+    result, proof = _proven(units, request, split_units(units, request), options)
     sampled = undersample(snapshot.inputs, selection.volumes, result.split_of, options)
-    sealed = _sealed(snapshot, Decisions(options, selection, result, sampled, None, tuple(warnings)))
+    sealed = _sealed(snapshot, Decisions(options, selection, result, sampled, None, tuple(warnings), proof))
     return sealed._replace(warnings=topped_up(result.split_of, fixed, selection.unit, options))
+
+
+def _proven(
+    units: Sequence[Unit], request: SplitRequest, result: SplitResult, options: PlanOptions
+) -> tuple[SplitResult, Proof | None]:
+    """Return the proof that was asked for, and the better split that it found where that is to be taken."""
+    if options.prove is None:
+        return result, None
+    proof, best = prove_split(units, request, result.split_of, options.prove, improve=options.prove_split)
+    if not options.prove_split or not proof.better_found:
+        return result, proof
+    return describe_split(units, request, best, proven=proof.levels[0].closed), proof._replace(taken=True)
 
 
 def make_folds(snapshot: Snapshot, options: PlanOptions, folds: int) -> list[SealedPlan]:
@@ -59,6 +73,12 @@ def make_folds(snapshot: Snapshot, options: PlanOptions, folds: int) -> list[Sea
                 f"{name} does not go with --folds: every group is in test exactly once, so none can be fixed.",
                 kind="folds-fix-nothing",
             )
+    if options.prove is not None:
+        raise UsageError(
+            "--prove does not go with --folds: a proof is about one split.",
+            kind="folds-exclude",
+            hint="Leave --prove out.",
+        )
     _check(snapshot, options)
     selection = select_slices(snapshot, options)
     units = units_of(selection.volumes, options)
@@ -67,7 +87,7 @@ def make_folds(snapshot: Snapshot, options: PlanOptions, folds: int) -> list[Sea
     for number, result in enumerate(results, start=1):
         sampled = undersample(snapshot.inputs, selection.volumes, result.split_of, options)
         of_fold = replace(options, output=f"{options.output.rstrip('/')}/fold{number}")
-        decisions = Decisions(of_fold, selection, result, sampled, {"fold": number, "of": folds}, ())
+        decisions = Decisions(of_fold, selection, result, sampled, {"fold": number, "of": folds}, (), None)
         plans.append(_sealed(snapshot, decisions))
     return plans
 
@@ -89,7 +109,9 @@ def _check(snapshot: Snapshot, options: PlanOptions) -> None:
 def _sealed(snapshot: Snapshot, decisions: Decisions) -> SealedPlan:
     names = [one.name for volume in decisions.selection.volumes for one in decisions.kept(volume)]
     classes = class_counts(snapshot, decisions)
-    return seal(header_of(snapshot, decisions, classes), _operations(decisions), names)._replace(classes=classes)
+    return seal(header_of(snapshot, decisions, classes), _operations(decisions), names)._replace(
+        classes=classes, proof=decisions.proof
+    )
 
 
 def _operations(decisions: Decisions) -> Iterator[Operation]:

@@ -26,6 +26,7 @@ from planbalance.planner.undersample import Sampled
 from planbalance.planner.volumes import sources_of
 from planbalance.runlength import encode, gaps
 from planbalance.split import STRATA, ClassShare, Share, SplitResult, Target
+from planbalance.split.prove import Proof
 from planbalance.text import counted, some
 
 _MOST_CLASSES: Final = 1000  # without class names, a larger class id is taken for an error in a label
@@ -41,6 +42,7 @@ class Decisions(NamedTuple):
         sampled: the slices of train that are kept.
         fold: `{"fold": k, "of": K}`, or None.
         warnings: sentences of the steps before.
+        proof: how near the best split this one is, where that was asked.
     """
 
     options: PlanOptions
@@ -49,6 +51,7 @@ class Decisions(NamedTuple):
     sampled: Sampled
     fold: Mapping[str, int] | None
     warnings: tuple[str, ...]
+    proof: Proof | None
 
     def split(self, volume: Volume) -> Split:
         """Return the split of a volume."""
@@ -120,6 +123,14 @@ def _group_from(options: PlanOptions) -> dict[str, str]:
     groups = options.group_map
     other = groups is not None and groups.source == "dicom" and groups.name != "dicom:PatientID"
     return {"group_from": groups.name} if groups is not None and other else {}
+
+
+def _split_from(decisions: Decisions) -> dict[str, Any]:
+    """Return that the split of a proof was asked for, which no seed gives again, and whether one was taken."""
+    proof = decisions.proof
+    if proof is None or not decisions.options.prove_split:
+        return {}
+    return {"prove_split": {"seconds": proof.seconds, "solver": proof.solver, "taken": proof.taken}}
 
 
 def _slice_numbers(decisions: Decisions) -> dict[str, Any]:
@@ -262,6 +273,7 @@ def _parameters(decisions: Decisions, inputs: Iterable[Input]) -> dict[str, Any]
         "fold": None if decisions.fold is None else dict(decisions.fold),
         **({} if options.volume_source is None else options.volume_source.parameters),
         **_group_from(options),
+        **_split_from(decisions),
         **({"shared_ids": options.shared_ids} if any(source.prefix for source in inputs) else {}),
     }
 

@@ -10,7 +10,9 @@ from planbalance.render.class_labels import Words, words_of_plan
 from planbalance.render.footprint import Footprint
 from planbalance.render.naming import reading_of_header, reading_text, unit_noun, warnings_at_the_end
 from planbalance.render.plan_classes import class_rows, classes_text, sensitivity_document, sensitivity_text
+from planbalance.render.proof import proof_document, proof_text
 from planbalance.render.table import Grid, Group, Renderable, count, heading, line, prose, share, size
+from planbalance.split.prove import Proof
 from planbalance.text import counted, texts_of
 
 _KEYS: Final = ("digest", "split_digest", "names", "statistics", "volume_statistics", "targets")
@@ -24,6 +26,7 @@ def plan_document(
     replaced: str = "",
     warnings: Sequence[str] | None = None,
     classes: Sequence[ClassCount] = (),
+    proof: Proof | None = None,
 ) -> dict[str, Any]:
     """Return the plan's outcome with the keys of docs/reference/json.md, and what it would take on the disk.
 
@@ -35,6 +38,7 @@ def plan_document(
         warnings: the plan's own and others; None: the plan's own.
         classes: what the splits hold of each class, where the plan was made just now. A plan file only has how many
             boxes of each class there were before undersampling.
+        proof: how near the best split this one is, where that was asked.
     """
     kept = Counter(volume.split for volume in header.volumes if volume.kept)
     reading = reading_of_header(header)
@@ -46,6 +50,7 @@ def plan_document(
         "kept_volumes": {split: kept[split] for split in SPLITS},
         "classes": rows,
         "sensitivity": sensitivity_document(header, rows, unit_noun(reading)),
+        "proof": None if proof is None else proof_document(proof, header.names),
         "warnings": list(header.warnings if warnings is None else warnings),
         "inputs": list(header.inputs),
         "output": header.output,
@@ -77,6 +82,8 @@ def _text(document: Mapping[str, Any], commands: Sequence[str], *, verbose: bool
     yield from _final(document["statistics"], words)
     yield from classes_text(document)
     yield from sensitivity_text(document, verbose=verbose)
+    if document["proof"] is not None:
+        yield from proof_text(document["proof"])
     yield from _reduction(document["statistics"], words)
     yield from _disk(document["modes"])
     yield from warnings_text(document["warnings"])

@@ -9,7 +9,7 @@ is limited by a number of steps, not by time.
 """
 
 from planbalance.apportion import largest_remainder
-from planbalance.split.solver import split_folds, split_units
+from planbalance.split.solver import describe_split, split_folds, split_units
 from planbalance.split.units import STRATA, ClassShare, Share, SplitRequest, SplitResult, Stratum, Target, Unit
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Stratum",
     "Target",
     "Unit",
+    "describe_split",
     "largest_remainder",
     "split_folds",
     "split_units",

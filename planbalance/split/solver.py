@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from planbalance.apportion import largest_remainder
 from planbalance.errors import InputError
-from planbalance.model import SPLITS
+from planbalance.model import SPLITS, Split
 from planbalance.split.floor import class_floor
 from planbalance.split.optimize import solve
 from planbalance.split.quotas import Ratios, amounts_left, exact_shares, group_ranges, quotas_left, unit_quotas
@@ -57,6 +57,15 @@ def split_units(units: Sequence[Unit], request: SplitRequest) -> SplitResult:
     fixed = [SPLITS.index(request.fixed[unit.id]) if unit.id in request.fixed else None for unit in units]
     placement = _solve_free(units, wanted, fixed, Rng("planbalance/split/1", request.seed), request.method)
     return _result(units, wanted, placement)
+
+
+def describe_split(
+    units: Sequence[Unit], request: SplitRequest, split_of: Mapping[str, Split], *, proven: bool
+) -> SplitResult:
+    """Return the result of a split that was found elsewhere, with the targets of a request; `proven` is as told."""
+    units = sorted(units)
+    part_of = [SPLITS.index(split_of[unit.id]) for unit in units]
+    return _result(units, _wanted(units, request.ratios), Placement(part_of, proven))
 
 
 def split_folds(
