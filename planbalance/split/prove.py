@@ -31,6 +31,8 @@ from planbalance.split.units import SplitRequest, Unit
 
 # Of the time, for the bounds of the classes, each alone. Small questions: most take less than they may.
 _SHARE_OF_CLASSES: Final = 0.3
+# Of the time that is left, for a level of a split that is improved: the rest is for the levels after it.
+_SHARE_OF_A_LEVEL: Final = 0.5
 
 
 class Level(NamedTuple):
@@ -173,7 +175,8 @@ class _Prover:
             if name == "worst_boxes":
                 classes = self._class_bounds(order[:index])
             known = self._known_bound(name, classes)
-            level = self._level(name, order[:index], known, share=1.0 if index + 1 == len(order) else 0.8)
+            share = _SHARE_OF_A_LEVEL if improve and index + 1 < len(order) else 1.0
+            level = self._level(name, order[:index], known, share)
             levels.append(level._replace(reached=asked[name]))
             if not level.closed or (level.found < asked[name] and not improve):
                 if improve:
@@ -218,7 +221,8 @@ class _Prover:
             return
         for index in range(start, len(order)):
             if self._seconds > 0:
-                self._solve(order[index], order[:index], Fraction(0), 1.0 if index + 1 == len(order) else 0.8)
+                share = _SHARE_OF_A_LEVEL if index + 1 < len(order) else 1.0
+                self._solve(order[index], order[:index], Fraction(0), share)
 
     def _solve(self, name: LevelName, before: Sequence[LevelName], known: Fraction, share: float) -> Fraction:
         """Let the solver minimize a level; return its bound, and keep the split that it finds if it is better."""
