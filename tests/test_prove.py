@@ -7,7 +7,6 @@ from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from itertools import product
-from math import ceil, floor
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,6 @@ from planbalance.split.levels import (
     measure_levels,
     proof_task,
     strata,
-    unit_bounds,
 )
 from planbalance.split.prove import prove, prove_split
 from tests.builders import mixed_volumes, yolo_tree
@@ -165,15 +163,6 @@ def test_fixed_units_stay_in_the_split_that_is_taken() -> None:
     _, best = prove_split(units, request, found, 20, improve=True)
     assert {unit: best[unit] for unit in request.fixed} == request.fixed
     assert set(best.values()) <= set(SPLITS)
-
-
-@pytest.mark.parametrize(("total", "wanted"), [(2, (1, 0, 0)), (3, (1, 1, 1)), (10, (7, 1, 1)), (4, (2, 1, 1))])
-def test_a_class_may_have_one_group_in_each_split(total: int, wanted: tuple[int, ...]) -> None:
-    ratios = [Fraction(7, 10), Fraction(3, 20), Fraction(3, 20)]
-    bounds = unit_bounds(total, ratios)
-    assert tuple(least for least, _ in bounds) == wanted
-    assert all(most >= ceil(ratio * total) for (_, most), ratio in zip(bounds, ratios, strict=True))
-    assert all(least <= max(1, floor(ratio * total)) for (least, _), ratio in zip(bounds, ratios, strict=True))
 
 
 def test_without_the_extra_the_command_that_installs_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple
 
 from planbalance.apportion import largest_remainder
 from planbalance.model import SPLITS
-from planbalance.split.quotas import quotas_left, unit_quotas
+from planbalance.split.quotas import exact_shares, group_ranges, quotas_left, unit_quotas
 from planbalance.split.units import SplitRequest, Unit
 
 LevelName = Literal["slices", "positive_slices", "quotas", "missing", "outside", "worst_boxes", "all_boxes"]
@@ -54,7 +54,7 @@ class ProofTask(NamedTuple):
 
 def proof_task(units: Sequence[Unit], request: SplitRequest) -> ProofTask:
     """Return the task of a request; `units` are sorted, as the split's own search takes them."""
-    ratios = [Fraction(ratio) for ratio in request.ratios]
+    ratios = exact_shares(request.ratios)
     fixed = [SPLITS.index(request.fixed[unit.id]) if unit.id in request.fixed else None for unit in units]
     parts = range(len(ratios))
     positives, negatives = map(sum, slice_amounts(units))
@@ -108,20 +108,6 @@ def measure_levels(task: ProofTask, part_of: Sequence[int]) -> dict[LevelName, F
         if feature.common:
             counts["worst_boxes"] = max(counts["worst_boxes"], feature.worst_deviation(held, task.ratios))
     return counts
-
-
-def unit_bounds(total: int, ratios: Sequence[Fraction]) -> tuple[tuple[int, int], ...]:
-    """Return part -> (least, most) of `total` units with a class: floor and ceil of the ideal.
-
-    Where there are as many units as parts with a ratio, each of these parts is allowed, and needs, one at least.
-    """
-    parts = [part for part, ratio in enumerate(ratios) if ratio > 0]
-    one = int(total >= len(parts))
-    least = [max(one, floor(ratio * total)) if ratio > 0 else 0 for ratio in ratios]
-    most = [max(one, ceil(ratio * total)) if ratio > 0 else 0 for ratio in ratios]
-    while sum(least) > total:
-        least[least.index(max(least))] -= 1
-    return tuple(zip(least, most, strict=True))
 
 
 class Feature(NamedTuple):
@@ -187,7 +173,7 @@ def features_of(task: ProofTask) -> list[Feature]:
             holders=tuple(int(index in found) for index in range(len(units))),
             boxes=tuple(found.get(index, 0) for index in range(len(units))),
             must_have=tuple(parts) if len(found) >= len(parts) else (),
-            bounds=unit_bounds(len(found), task.ratios),
+            bounds=group_ranges(len(found), task.ratios),
             common=kind == 0 and len(found) >= COMMON,
         )
         for (kind, number, _), found in sorted(amounts.items())
