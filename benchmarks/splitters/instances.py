@@ -3,9 +3,10 @@
 * `knee`: the 1,172 volumes of fastMRI+ (Zhao et al. 2021), 663 with a meniscus tear, which is what makes a slice
   positive; the boxes of all 21 classes count. The annotation file is not part of this project (`tests/fastmri.py` says
   where it is looked for); without it this instance is skipped.
-* `synth`: 550 volumes, 93 positive, lognormal sizes from 20 to 600 slices. Its 8 classes are in 80 to 10 of the
-  positive volumes. Each volume has a site (5, of 45 to 5 % of the volumes) and a sex; two classes are more frequent at
-  some sites.
+* `synth`: 550 volumes, 93 positive, lognormal sizes from 20 to 600 slices. Its 8 classes are in 80 to 16 of the
+  positive volumes, with 1 to 8 boxes in each. Each volume has a site (50, 30 and 20 % of the volumes) and a sex; two
+  classes are three times as frequent at one of the sites. So 14 positive volumes must stand for 8 classes, 3 sites and
+  2 sexes, with the right number of slices.
 * `equal`: a protocol of fixed length, 93 volumes of 160 slices, 30 of them positive, 6 classes. The number of slices
   of a split is its number of volumes times 160, so no split meets the slice targets.
 * `patients`: 320 patients with 1 to 6 volumes of 24 to 48 slices, 140 of them positive; 14 classes, of which 6 are in 3
@@ -72,17 +73,16 @@ def knee_units() -> list[Unit]:
 def synth_units() -> list[Unit]:
     """Draw 550 volumes with 8 classes, a site and a sex."""
     draw = random.Random("synth")
-    sites = draw.choices("ABCDE", (45, 25, 15, 10, 5), k=550)
-    # How often a volume of a site is drawn as a holder of the class: classes 2 and 5 are a matter of the scanner.
-    frequency = {(2, "B"): 4, (5, "C"): 6, (5, "E"): 6}
+    sites = draw.choices("ABC", (50, 30, 20), k=550)
+    frequency = {(2, "B"): 3, (5, "C"): 3}  # how often a volume of the site is drawn as a holder of the class
     boxes: list[dict[int, int]] = [{} for _ in sites]
-    for class_id, holders in enumerate((80, 56, 42, 33, 24, 18, 13, 10)):
+    for class_id, holders in enumerate((80, 60, 50, 40, 33, 26, 20, 16)):
         weights = [frequency.get((class_id, site), 1) for site in sites[:93]]
         for index in _draw_holders(draw, weights, holders):
-            boxes[index][class_id] = max(1, round(draw.lognormvariate(1.9, 0.9)))
-    for index in range(93):
-        if not boxes[index]:
-            boxes[index][0] = 1
+            boxes[index][class_id] = draw.randint(1, 8)
+    for found in boxes[:93]:
+        if not found:
+            found[0] = 1
     units = []
     for index, site in enumerate(sites):
         size = _lognormal_size(draw)
