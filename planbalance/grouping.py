@@ -27,7 +27,7 @@ _LETTERED: Final = re.compile(r"(.*[0-9])[a-z]", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class GroupMap:
-    """Volume -> group, with further columns for `--stratify`.
+    """Volume -> group, with further columns for `--stratify` and `--leave-out`.
 
     Attributes:
         group_of: group by volume id, as the plan shows ids (an input's prefix included).
@@ -69,7 +69,7 @@ def parse_group_map(
         text: the CSV text.
         volume_column: heading of the column that holds volume ids.
         group_column: heading of the column that holds groups; may be the volume column (each volume its own group).
-        columns: headings of further columns, for `--stratify`.
+        columns: headings of further columns, for `--stratify` and `--leave-out`.
         name: how messages call the map.
 
     Raises:
@@ -278,7 +278,8 @@ def _places(headings: Sequence[str], wanted: Sequence[str], name: str) -> dict[s
         if headings.count(column) != 1:
             times = "no column" if column not in headings else "more than one column"
             message = f"{name} has {times} {column!r}; its columns are {some(headings)}."
-            raise bad_map(message, "Choose columns with --volume-column, --group-column and --stratify.", name)
+            hint = "Choose columns with --volume-column, --group-column, --stratify and --leave-out."
+            raise bad_map(message, hint, name)
     return {column: headings.index(column) for column in wanted}
 
 

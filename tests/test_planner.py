@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -22,6 +23,7 @@ from planbalance.planner import (
     check_output,
     group_into_volumes,
     make_folds,
+    make_left_out,
     make_plan,
     options_from_plan,
     parse_negatives,
@@ -35,6 +37,7 @@ from tests.planning import (
     Readable,
     image_file,
     kept_names,
+    plan_bytes,
     snapshot_of,
     splits_of,
     together,
@@ -876,7 +879,7 @@ def test_one_class_is_not_counted_by_class() -> None:
 
 def test_every_volume_is_in_test_exactly_once() -> None:
     snapshot = snapshot_of(mixed_volumes(6, 9))
-    folds = make_folds(snapshot, OPTIONS, 3)
+    folds = list(make_folds(snapshot, OPTIONS, 3))
     tests = [volume for fold in folds for volume, split in splits_of(fold).items() if split == "test"]
     assert sorted(tests) == sorted(mixed_volumes(6, 9))
     assert [fold.header.output for fold in folds] == ["/data/out/fold1", "/data/out/fold2", "/data/out/fold3"]
@@ -898,6 +901,7 @@ def test_every_volume_is_in_test_exactly_once() -> None:
         (1, {}, "bad-folds"),
         (3, {"keep_split": ("test",)}, "folds-fix-nothing"),
         (3, {"split_map": {"v0": "test"}}, "folds-fix-nothing"),
+        (3, {"split_seed": 2**63}, "bad-number"),
         (9, {}, "too-few-groups"),
     ],
 )
@@ -905,6 +909,102 @@ def test_folds_that_cannot_be(folds: int, changes: dict[str, Any], kind: str) ->
     with pytest.raises(PlanbalanceError) as caught:
         make_folds(snapshot_of(EIGHT), replace(OPTIONS, **changes), folds)
     assert caught.value.kind == kind
+
+
+def test_each_repetition_is_a_division_of_its_own_with_the_next_seed() -> None:
+    snapshot = snapshot_of(mixed_volumes(6, 9))
+    several = list(make_folds(snapshot, OPTIONS, 3, repeats=2))
+    assert [plan.header.output for plan in several] == [
+        f"/data/out/repeat{repeat}/fold{fold}" for repeat in (1, 2) for fold in (1, 2, 3)
+    ]
+    for repeat in (1, 2):
+        with_seed = replace(OPTIONS, split_seed=OPTIONS.split_seed + repeat - 1)
+        of_repeat = several[3 * repeat - 3 : 3 * repeat]
+        for number, (plan, alone) in enumerate(
+            zip(of_repeat, make_folds(snapshot, with_seed, 3), strict=True), start=1
+        ):
+            assert plan.header.split_digest == alone.header.split_digest
+            assert plan.header.parameters["fold"] == {"fold": number, "of": 3, "repeat": repeat, "repeats": 2}
+            assert plan.header.parameters["split_seed"] == with_seed.split_seed
+            assert plan.body == alone.body
+            parse_header(plan.first_line)
+        tests = [volume for plan in of_repeat for volume, split in splits_of(plan).items() if split == "test"]
+        assert sorted(tests) == sorted(mixed_volumes(6, 9))
+    assert several[0].header.split_digest != several[3].header.split_digest
+
+
+def test_one_repetition_has_the_bytes_of_folds_without_repetitions() -> None:
+    snapshot = snapshot_of(mixed_volumes(6, 9))
+    both = [[plan_bytes(plan) for plan in make_folds(snapshot, OPTIONS, 3, *more)] for more in ((), (1,))]
+    assert both[0] == both[1]
+
+
+SITES = {f"v{index}": ("north", "south", "a/b c")[index % 3] for index in range(12)}
+TWELVE = {volume: "..+..." if index % 2 else "....." for index, volume in enumerate(SITES)}
+
+
+def sites(site_of: dict[str, str], group_of: dict[str, str] | None = None, **changes: Any) -> PlanOptions:
+    groups = {volume: volume for volume in site_of} | (group_of or {})
+    return replace(
+        OPTIONS, group_map=GroupMap(groups, {"site": site_of, "hand": dict.fromkeys(groups, "L")}), **changes
+    )
+
+
+def test_each_value_is_test_once_and_train_and_val_share_the_others() -> None:
+    plans = list(make_left_out(snapshot_of(TWELVE), sites(SITES, stratify=("hand",)), "site"))
+    assert [plan.header.output for plan in plans] == ["/data/out/a_b_c", "/data/out/north", "/data/out/south"]
+    for number, (plan, value) in enumerate(zip(plans, ("a/b c", "north", "south"), strict=True), start=1):
+        splits = splits_of(plan)
+        assert {volume for volume, split in splits.items() if split == "test"} == {
+            volume for volume, site in SITES.items() if site == value
+        }
+        assert Counter(splits.values()) == {"train": 6, "val": 2, "test": 4}
+        fold = {"fold": number, "of": 3, "leave_out": "site", "value": value}
+        assert plan.header.parameters["fold"] == fold
+        assert plan.header.parameters["test_ratio"] is None
+        assert plan.header.parameters["stratify"] == ["hand"]
+        assert [plan.header.targets["test"][name]["distance"] for name in ("positive", "negative")] == [0, 0]
+        parse_header(plan.first_line)
+        with pytest.raises(PlanError, match="one of several folds"):
+            options_from_plan(plan.header)
+
+
+def test_a_value_without_a_positive_slice_is_warned_of() -> None:
+    volumes = {volume: "....." if site == "north" else "..+..." for volume, site in SITES.items()}
+    plans = list(make_left_out(snapshot_of(volumes), sites(SITES), "site"))
+    assert "test holds no positive slice (8 positive groups in all)." in plans[1].header.warnings
+    assert not any("holds no positive" in warning for warning in plans[0].header.warnings)
+
+
+@pytest.mark.parametrize(
+    ("options", "column", "kind", "says"),
+    [
+        (sites(SITES), "scanner", "no-such-column", "--leave-out scanner"),
+        (OPTIONS, "site", "no-such-column", "group map"),
+        (sites(dict.fromkeys(SITES, "one")), "site", "one-value", "all volumes have the value one"),
+        (sites(SITES | {"v0": "NORTH"}), "site", "same-folder", "NORTH and north would both have the folder north"),
+        (sites(SITES, {"v0": "p", "v1": "p"}), "site", "group-has-two-values", "p: north (v0) and south (v1)"),
+        (sites(SITES | {"v4": ""}), "site", "volume-without-value", "1 volume has no value: v4"),
+        (sites(SITES, keep_split=("test",)), "site", "folds-fix-nothing", "--keep-split does not go with --leave-out"),
+        (sites(SITES | {"v0": "a\x07"}), "site", "bad-map", "holds a control character"),
+    ],
+)
+def test_a_column_of_which_no_value_can_be_left_out(options: PlanOptions, column: str, kind: str, says: str) -> None:
+    with pytest.raises(PlanbalanceError) as caught:
+        make_left_out(snapshot_of(TWELVE), options, column)
+    assert caught.value.kind == kind
+    assert says in caught.value.message
+    assert caught.value.hint or kind in ("folds-fix-nothing", "bad-map")
+
+
+@pytest.mark.parametrize(
+    ("value", "folder"),
+    [("Graz", "Graz"), ("Zürich", "Zürich"), ("-x", "_x"), ("..", "_."), ("a/b:c", "a_b_c"), ("é" * 80, "é" * 50)],
+)
+def test_a_value_as_the_name_of_a_folder(value: str, folder: str) -> None:
+    options = sites({volume: value if site == "north" else "other" for volume, site in SITES.items()})
+    plans = make_left_out(snapshot_of(TWELVE), options, "site")
+    assert {plan.header.output for plan in plans} == {"/data/out/other", f"/data/out/{folder}"}
 
 
 def test_the_selection_alone_can_be_asked_for() -> None:

@@ -16,7 +16,16 @@ from hypothesis import strategies as st
 from benchmarks.splitters import draw_units
 from planbalance.errors import InputError
 from planbalance.model import SPLITS, Split
-from planbalance.split import SplitRequest, SplitResult, Stratum, Unit, largest_remainder, split_folds, split_units
+from planbalance.split import (
+    SplitRequest,
+    SplitResult,
+    Stratum,
+    Unit,
+    largest_remainder,
+    split_folds,
+    split_left_out,
+    split_units,
+)
 from planbalance.split.floor import class_floor
 from planbalance.split.quotas import exact_shares, group_ranges, quotas_left, unit_quotas
 from tests import fastmri
@@ -392,6 +401,64 @@ def test_folds_of_few_volumes() -> None:
         split_folds(plain((2, 8), (3, 7), (0, 10)), 4, SEVENTY, 1)
     with pytest.raises(InputError):
         split_folds(plain((2, 8), (3, 7)), 2, SEVENTY, 1)
+
+
+# ---- one value left out ---------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=20, deadline=None)
+@given(units(smallest=8), st.data())
+def test_the_units_of_each_value_are_test_and_the_others_are_split(
+    given_units: list[Unit], data: st.DataObject
+) -> None:
+    ids = sorted(unit.id for unit in given_units)
+    value_of = {one: data.draw(st.sampled_from("abc")) for one in ids} | dict(zip(ids, "aabb", strict=False))
+    results = split_left_out(given_units, value_of, SEVENTY, 3)
+    assert list(results) == sorted(set(value_of.values()))
+    for value, result in results.items():
+        assert result.in_split("test") == tuple(one for one in ids if value_of[one] == value)
+        others = [unit for unit in given_units if value_of[unit.id] != value]
+        alone = split_units(others, SplitRequest((*SEVENTY[:2], Decimal(0)), 3))
+        assert {one: place for one, place in result.split_of.items() if place != "test"} == alone.split_of
+        assert list(result.split_of) == ids
+    shuffled = sorted(given_units, key=lambda unit: unit.id[::-1])
+    assert split_left_out(shuffled, value_of, SEVENTY, 3) == results
+
+
+def test_counts_of_a_value_that_is_left_out_are_those_of_its_units() -> None:
+    given_units = draw_units(4)
+    value_of = {unit.id: "north" if index % 5 else "south" for index, unit in enumerate(given_units)}
+    for value, result in split_left_out(given_units, value_of, SEVENTY, 1).items():
+        tested = [unit for unit in given_units if value_of[unit.id] == value]
+        assert result.exact
+        assert result.units[2] == len(tested)
+        assert result.volumes[2] == sum(unit.volumes for unit in tested)
+        assert result.positives.wanted[2] == result.positives.reached[2] == sum(unit.positives for unit in tested)
+        boxes = Counter[int]()
+        for unit in given_units:
+            boxes.update(dict(unit.classes))
+        assert {one: sum(share.boxes.counts.reached) for one, share in result.classes.items()} == boxes
+        train, val, _ = result.positives.reached
+        assert abs(val * 70 - train * 15) <= 100
+
+
+def test_a_class_that_only_the_value_has_is_counted_in_test() -> None:
+    given_units = [Unit(f"v{index}", 9, 3, ((index // 6, 5),), (f"t{index // 6}",)) for index in range(12)]
+    value_of = {unit.id: unit.traits[0] for unit in given_units}
+    result = split_left_out(given_units, value_of, SEVENTY, 1)["t1"]
+    assert result.classes[1].boxes.counts.reached == (0, 0, 30)
+    assert result.classes[1].groups.counts.reached == (0, 0, 6)
+    assert result.classes[1].ranges == ((0, 0), (0, 0), (6, 6))
+    assert result.classes[1].proven
+    assert result.classes[0].groups.counts.reached[2] == 0
+    assert result.traits[0]["t1"].counts.reached == (0, 0, 6)
+    assert result.traits[0]["t0"].counts.reached[2] == 0
+
+
+def test_train_and_val_need_units_beside_the_value() -> None:
+    given_units = plain((2, 8), (3, 7), (0, 10))
+    with pytest.raises(InputError, match="Without a there are fewer groups than train and val need: 1 for 2"):
+        split_left_out(given_units, {"v00": "a", "v01": "a", "v02": "b"}, SEVENTY, 1)
 
 
 # ---- ties: classes, then traits -------------------------------------------------------------------------------------

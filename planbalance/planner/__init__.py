@@ -1,10 +1,11 @@
 """Make a plan from a snapshot and options: which slices count, how they are grouped, split and sampled.
 
-`make_plan` and `make_folds` do all of it. Two of their steps are public because other packages need them:
-`select_slices` chooses slices and refuses inputs, `group_into_volumes` only reads names.
+`make_plan`, `make_folds` and `make_left_out` do all of it. Two of their steps are public because other packages
+need them: `select_slices` chooses slices and refuses inputs, `group_into_volumes` only reads names.
 """
 
-from planbalance.planner.build import make_folds, make_plan
+from planbalance.planner.build import make_plan
+from planbalance.planner.folds import make_folds, make_left_out
 from planbalance.planner.options import (
     DEFAULT_RATIOS,
     PlanOptions,
@@ -42,6 +43,7 @@ __all__ = (
     "into_volumes",
     "is_positive",
     "make_folds",
+    "make_left_out",
     "make_plan",
     "options_from_plan",
     "parse_classes",

@@ -14,7 +14,7 @@ from planbalance.planner.options import PlanOptions, check_output, check_ratios,
 from planbalance.planner.plan_header import Decisions, class_counts, header_of
 from planbalance.planner.select import select_slices
 from planbalance.planner.undersample import undersample
-from planbalance.split import SplitRequest, SplitResult, Unit, describe_split, split_folds, split_units
+from planbalance.split import SplitRequest, SplitResult, Unit, describe_split, split_units
 from planbalance.split.prove import Proof, prove_split
 from planbalance.text import text_fault
 
@@ -32,14 +32,14 @@ def make_plan(snapshot: Snapshot, options: PlanOptions) -> SealedPlan:
     """
     if options.extend is not None:
         options = replace(options, **options_from_plan(options.extend.header))
-    _check(snapshot, options)
+    check_request(snapshot, options)
     selection = select_slices(snapshot, options)
     units = units_of(selection.volumes, options)
     fixed, warnings = fixed_groups(snapshot.inputs, selection.volumes, selection.grouped_by, options)
     request = SplitRequest(options.ratios, options.split_seed, options.split_method, fixed=fixed)
     result, proof = _proven(units, request, split_units(units, request), options)
     sampled = undersample(snapshot.inputs, selection.volumes, result.split_of, options)
-    sealed = _sealed(snapshot, Decisions(options, selection, result, sampled, None, tuple(warnings), proof))
+    sealed = sealed_plan(snapshot, Decisions(options, selection, result, sampled, None, tuple(warnings), proof))
     return sealed._replace(warnings=topped_up(result.split_of, fixed, selection.unit, options))
 
 
@@ -55,44 +55,12 @@ def _proven(
     return describe_split(units, request, best, proven=proof.levels[0].closed), proof._replace(taken=True)
 
 
-def make_folds(snapshot: Snapshot, options: PlanOptions, folds: int) -> list[SealedPlan]:
-    """Return one plan for each fold, with output `<output>/fold<k>`: every group is in test exactly once.
-
-    Val gets val/(train+val) of the groups that are not in test; the test ratio is not used.
+def check_request(snapshot: Snapshot, options: PlanOptions, *texts: str) -> None:
+    """Check what can be checked before slices are selected; `texts` are further ones that the plan stores.
 
     Raises:
-        UsageError: fewer than 2 folds, or an option that fixes volumes (`keep_split`, `split_map`, `extend`).
-        InputError: as `make_plan`; fewer groups than folds.
+        UsageError: wrong ratios, seeds or texts, an output that overlaps an input. InputError: there is no input.
     """
-    if folds < 2:
-        raise UsageError(f"--folds is {folds}: there must be at least 2.", kind="bad-folds")
-    fixing = {"--keep-split": options.keep_split, "--split-map": options.split_map, "--extend": options.extend}
-    for name, value in fixing.items():
-        if value:
-            raise UsageError(
-                f"{name} does not go with --folds: every group is in test exactly once, so none can be fixed.",
-                kind="folds-fix-nothing",
-            )
-    if options.prove is not None:
-        raise UsageError(
-            "--prove does not go with --folds: a proof is about one split.",
-            kind="folds-exclude",
-            hint="Leave --prove out.",
-        )
-    _check(snapshot, options)
-    selection = select_slices(snapshot, options)
-    units = units_of(selection.volumes, options)
-    results = split_folds(units, folds, options.ratios, options.split_seed, options.split_method)
-    plans = []
-    for number, result in enumerate(results, start=1):
-        sampled = undersample(snapshot.inputs, selection.volumes, result.split_of, options)
-        of_fold = replace(options, output=f"{options.output.rstrip('/')}/fold{number}")
-        decisions = Decisions(of_fold, selection, result, sampled, {"fold": number, "of": folds}, (), None)
-        plans.append(_sealed(snapshot, decisions))
-    return plans
-
-
-def _check(snapshot: Snapshot, options: PlanOptions) -> None:
     check_ratios(options.ratios)
     check_output(options.output, snapshot.inputs)
     if not snapshot.inputs:
@@ -100,13 +68,14 @@ def _check(snapshot: Snapshot, options: PlanOptions) -> None:
     for seed in (options.split_seed, options.sample_seed):
         if not -(2**63) <= seed < 2**63:
             raise UsageError(f"The seed {seed} is out of range.", kind="bad-number", hint="Give one below 2**63.")
-    for text in (options.output, options.volume_pattern, *options.exclude, *options.stratify):
+    for text in (options.output, options.volume_pattern, *options.exclude, *options.stratify, *texts):
         fault = text_fault(text)
         if fault is not None:
             raise UsageError(f"{text!r} {fault}, so no plan can hold it.", kind="bad-text")
 
 
-def _sealed(snapshot: Snapshot, decisions: Decisions) -> SealedPlan:
+def sealed_plan(snapshot: Snapshot, decisions: Decisions) -> SealedPlan:
+    """Return the plan of decisions that were made."""
     names = [one.name for volume in decisions.selection.volumes for one in decisions.kept(volume)]
     classes = class_counts(snapshot, decisions)
     return seal(header_of(snapshot, decisions, classes), _operations(decisions), names)._replace(

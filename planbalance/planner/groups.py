@@ -1,4 +1,7 @@
-"""Group volumes into the units that are split, and fix groups by official splits, split maps and older plans."""
+"""Group volumes into the units that are split; fix groups by official splits, split maps and older plans.
+
+Also read, for `--leave-out`, the one value that each group has in a column of the group map.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +29,7 @@ def units_of(volumes: Iterable[Volume], options: PlanOptions) -> list[Unit]:
     Raises:
         UsageError: a `--stratify` column is not in the group map (kind `bad-stratify`).
     """
-    columns = [_column(options, name) for name in options.stratify]
+    columns = [_column(options, name, "--stratify") for name in options.stratify]
     members: defaultdict[str, list[Volume]] = defaultdict(list)
     for volume in volumes:
         members[volume.group].append(volume)
@@ -111,11 +114,51 @@ def _ratios_without(splits: Sequence[Split], options: PlanOptions) -> dict[Split
     }
 
 
-def _column(options: PlanOptions, name: str) -> Mapping[str, str]:
+def values_of_groups(volumes: Iterable[Volume], options: PlanOptions, column: str) -> dict[str, str]:
+    """Return group -> its value in a column of the group map, for `--leave-out`.
+
+    Raises:
+        UsageError: the column is not in the group map (kind `no-such-column`).
+        InputError: a volume has no value (kind `volume-without-value`); a group has several values, so that none of
+            them can be left out without a part of the group in train (kind `group-has-two-values`).
+    """
+    value_of = _column(options, column, "--leave-out")
+    values: defaultdict[str, dict[str, str]] = defaultdict(dict)  # group -> value -> a volume that has it
+    without = []
+    for volume in volumes:
+        value = value_of.get(volume.id)
+        if value:
+            values[volume.group].setdefault(value, volume.id)
+        else:
+            without.append(volume.id)
+    if without:
+        raise InputError(
+            f"--leave-out {column}: {counted(len(without), 'volume has', 'volumes have')} no value: {some(without)}.",
+            kind="volume-without-value",
+            hint="Write their values into the group map, or leave these volumes out with --exclude.",
+            paths=without,
+        )
+    divided = [
+        f"{group}: {' and '.join(f'{value} ({found[value]})' for value in sorted(found))}"
+        for group, found in sorted(values.items())
+        if len(found) > 1
+    ]
+    if divided:
+        raise InputError(
+            f"--leave-out {column}: {counted(len(divided), 'group has', 'groups have')} volumes with different values, "
+            f"and a group is never divided: {some(divided, 3)}.",
+            kind="group-has-two-values",
+            hint="Correct the group map, or leave the volumes with one of the values out with --exclude.",
+            paths=divided,
+        )
+    return {group: next(iter(found)) for group, found in values.items()}
+
+
+def _column(options: PlanOptions, name: str, flag: str) -> Mapping[str, str]:
     if options.group_map is None or name not in options.group_map.traits:
         raise UsageError(
-            f"--stratify {name}: there is no such column in a group map.",
-            kind="bad-stratify",
+            f"{flag} {name}: there is no such column in a group map.",
+            kind="bad-stratify" if flag == "--stratify" else "no-such-column",
             hint="Give --group-map a CSV file that has this column.",
         )
     return options.group_map.traits[name]

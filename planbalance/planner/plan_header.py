@@ -40,7 +40,8 @@ class Decisions(NamedTuple):
         selection: the slices used.
         result: which group goes where.
         sampled: the slices of train that are kept.
-        fold: `{"fold": k, "of": K}`, or None.
+        fold: of several plans, which one this is: `fold` and `of`, with repetitions `repeat` and `repeats`, of a value
+            that is left out `leave_out` (the column) and `value`; else None.
         warnings: sentences of the steps before.
         proof: how near the best split this one is, where that was asked.
     """
@@ -49,7 +50,7 @@ class Decisions(NamedTuple):
     selection: Selection
     result: SplitResult
     sampled: Sampled
-    fold: Mapping[str, int] | None
+    fold: Mapping[str, int | str] | None
     warnings: tuple[str, ...]
     proof: Proof | None
 

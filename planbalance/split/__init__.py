@@ -9,6 +9,7 @@ is limited by a number of steps, not by time.
 """
 
 from planbalance.apportion import largest_remainder
+from planbalance.split.left_out import split_left_out
 from planbalance.split.solver import describe_split, split_folds, split_units
 from planbalance.split.units import STRATA, ClassShare, Share, SplitRequest, SplitResult, Stratum, Target, Unit
 
@@ -24,5 +25,6 @@ __all__ = [
     "describe_split",
     "largest_remainder",
     "split_folds",
+    "split_left_out",
     "split_units",
 ]
