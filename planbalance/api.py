@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 
 Inputs = str | InputSpec | Sequence[str | InputSpec]
 DEFAULT_PLAN: Final = "plan.json"
-_Plans = TypeVar("_Plans", SealedPlan, list[SealedPlan])  # one plan, or one for each fold
+_Made = TypeVar("_Made")  # a plan, or what becomes of several
 __all__ = (
     "MODES",
     "Built",
@@ -74,6 +74,7 @@ __all__ = (
     "open_plan",
     "plan",
     "plan_folds",
+    "plan_left_out",
     "relocate",
     "report",
     "scan",
@@ -266,12 +267,16 @@ def plan_folds(
     *,
     output: str,
     folds: int,
+    repeats: int = 1,
     plan_file: str = DEFAULT_PLAN,
     options: "PlanRequest | None" = None,
     progress: Progress | None = None,
     **keywords: object,
 ) -> list[Planned]:
     """Plan `folds` datasets in which every group is in test exactly once: `<output>/fold1` and so on.
+
+    With several `repeats` this is done several times, in `<output>/repeat1/fold1` and so on. Repetition r has the split
+    seed + r - 1, so the first one has the folds that are made without repetitions.
 
     Example:
         `[apply(fold.path) for fold in plan_folds("yolo_dataset", output="folds", folds=5)]`
@@ -283,25 +288,92 @@ def plan_folds(
     from planbalance.planner import make_folds
 
     request: PlanRequest = made(PlanRequest, options, keywords)
+    _refuse_with_folds(request, "--folds", f"each fold's test split is 1/{folds} of the groups")
+    resolve.check_counts({"--folds": folds}, least=2)
+    resolve.check_counts({"--repeats": repeats}, least=1)
+    make = partial(make_folds, folds=folds, repeats=repeats)
+    return _several(inputs, output, plan_file, request, make, progress)
+
+
+def plan_left_out(
+    inputs: Inputs,
+    *,
+    output: str,
+    leave_out: str,
+    plan_file: str = DEFAULT_PLAN,
+    options: "PlanRequest | None" = None,
+    progress: Progress | None = None,
+    **keywords: object,
+) -> list[Planned]:
+    """Plan one dataset for each value of a column of the group map, such as a site: its groups are test.
+
+    Train and val share the other groups. A dataset has the folder `<output>/<value>`, its plan the file
+    `plan-<value>.json`; characters of the value that are not for file names are `_` there.
+
+    Example:
+        `plan_left_out("yolo_dataset", output="sites", leave_out="site", group_map="patients.csv")`
+
+    Raises:
+        UsageError: also with `test_ratio` or `extend`, or without `group_map`.
+        InputError: also where a group has several values, or the column has one value only.
+    """
+    from planbalance.options.plan import PlanRequest
+    from planbalance.planner import make_left_out
+
+    request: PlanRequest = made(PlanRequest, options, keywords)
+    _refuse_with_folds(request, "--leave-out", "the test split is what has the value that is left out")
+    if request.group_map is None:
+        raise UsageError(
+            "--leave-out names a column of the group map: give --group-map too.", kind="leave-out-without-map"
+        )
+    make = partial(make_left_out, column=leave_out)
+    return _several(inputs, output, plan_file, request, make, progress, columns=(leave_out,))
+
+
+def _refuse_with_folds(request: "PlanRequest", flag: str, why: str) -> None:
     for name in ("test_ratio", "extend"):
         if getattr(request, name) is not None:
             option = spelled(name)
             raise UsageError(
-                f"--folds and {option} exclude each other: each fold's test split is 1/{folds} of the groups.",
+                f"{flag} and {option} exclude each other: {why}.",
                 kind="folds-exclude",
                 hint=f"Leave {option} out.",
             )
-    resolve.check_counts({"--folds": folds}, least=2)
-    path = os.path.abspath(plan_file)
-    sealed = _sealed(inputs, output, path, request, partial(make_folds, folds=folds), progress)
+
+
+def _several(
+    inputs: Inputs,
+    output: str,
+    plan_file: str,
+    request: "PlanRequest",
+    make: "Callable[[Snapshot, PlanOptions], Iterable[SealedPlan]]",
+    progress: Progress | None,
+    *,
+    columns: Sequence[str] = (),
+) -> list[Planned]:
+    """Make several plans and save each as soon as it is made: all of them may not fit into memory at once."""
+    path, whole = os.path.abspath(plan_file), os.path.abspath(output).rstrip("/")
     warnings = _place_warnings(output)
-    return [_saved(one, fold_file(path, number), warnings) for number, one in enumerate(sealed, start=1)]
+
+    def save(snapshot: Snapshot, chosen: "PlanOptions") -> list[Planned]:
+        saved = []
+        for sealed in make(snapshot, chosen):
+            one = _saved(sealed, _file_of(path, sealed.header.output.removeprefix(whole)), warnings)
+            saved.append(one._replace(plan=PlanFile.open(one.path)))
+        return saved
+
+    return _sealed(inputs, output, path, request, save, progress, columns=columns)
 
 
-def fold_file(plan_file: str, fold: int) -> str:
-    """Return the plan file of one fold, `plan-fold1.json` for `plan.json`; folds count from 1."""
+def fold_file(plan_file: str, fold: int, repeat: int | None = None) -> str:
+    """Return the plan file of one fold, `plan-fold1.json` for `plan.json`; folds and repetitions count from 1."""
+    return _file_of(plan_file, f"/fold{fold}" if repeat is None else f"/repeat{repeat}/fold{fold}")
+
+
+def _file_of(plan_file: str, below: str) -> str:
+    """Return the plan file of the output that lies at `below` in the folder of all."""
     stem, suffix = os.path.splitext(plan_file)
-    return f"{stem}-fold{fold}{suffix}"
+    return stem + below.replace("/", "-") + suffix
 
 
 @without_collecting()  # until the snapshot is freed: the collector would walk through all of it
@@ -310,16 +382,21 @@ def _sealed(
     output: str,
     plan_file: str | None,
     request: "PlanRequest",
-    make: "Callable[[Snapshot, PlanOptions], _Plans]",
+    make: "Callable[[Snapshot, PlanOptions], _Made]",
     progress: Progress | None,
-) -> _Plans:
-    """Make a plan, or folds, of the inputs; they are read once it is clear that nothing will be written into them."""
+    *,
+    columns: Sequence[str] = (),
+) -> _Made:
+    """Make a plan, or several, of the inputs; they are read once it is clear that nothing will be written into them.
+
+    `columns` are columns of the group map to read beside those of `stratify`.
+    """
     from planbalance.inputs import resolve_inputs
     from planbalance.scan import scan as scan_inputs
 
     specs = _specs(inputs)
     found = cache(partial(resolve_inputs, specs))
-    options = resolve.plan_options(request, os.path.abspath(output), found, progress)
+    options = resolve.plan_options(request, os.path.abspath(output), found, progress, columns)
     places = [place for spec, one in zip(specs, found(), strict=True) for place in _places_of(spec, one)]
     path_safety.refuse_output(options.output, places)
     path_safety.refuse_files({} if plan_file is None else {"plan file": plan_file}, places)

@@ -35,9 +35,15 @@ _LARGEST: Final = 2**63 - 1
 
 
 def plan_options(
-    request: "PlanRequest", output: str, found: "Callable[[], Sequence[FoundInput]]", progress: Progress | None
+    request: "PlanRequest",
+    output: str,
+    found: "Callable[[], Sequence[FoundInput]]",
+    progress: Progress | None,
+    columns: Sequence[str] = (),
 ) -> "PlanOptions":
-    """Return the planner's options for a request; `found` returns the inputs.
+    """Return the planner's options for a request.
+
+    `found` returns the inputs; `columns` are columns of the group map to read beside those of `stratify`.
 
     Raises:
         UsageError: options contradict each other, or a value is refused. InputError: a file is not found or refused.
@@ -81,7 +87,7 @@ def plan_options(
         **unchanged,
         **decided,
         volume_source=source,
-        group_map=group_map(request, stratify),
+        group_map=group_map(request, (*stratify, *columns)),
         split_map=_split_map(request.split_map),
         always_keep=() if request.always_keep is None else _lines(request.always_keep, "list of slices to keep"),
         stratify=stratify,

@@ -46,6 +46,8 @@ from planbalance.render.verify import verify_document, verify_text
 @takes(ApplyRequest, "apply", only=OF_BUILD, without=("labels",))
 @option("--plan-file", type=PATH, heading="Output", help="Keep the plan here too.  [default: only in the output]")
 @option("--folds", hidden=True)
+@option("--repeats", hidden=True)
+@option("--leave-out", hidden=True)
 @verbose_option
 @click.pass_obj
 def build(  # noqa: PLR0913, PLR0917 - click passes options by name
@@ -59,14 +61,17 @@ def build(  # noqa: PLR0913, PLR0917 - click passes options by name
     apply: ApplyRequest,
     plan_file: str | None,
     folds: str | None,
+    repeats: str | None,
+    leave_out: str | None,
     verbose: bool,  # noqa: FBT001 - an option
 ) -> CommandResult:
     """Plan, apply and verify by one command: the guide's create_balanced_dataset.py.
 
     The same call again resumes an unfinished build.
     """
-    if folds is not None:
-        raise click.UsageError("--folds makes several plans: use `planbalance plan --folds`, then apply them.")
+    for flag, given in (("--folds", folds), ("--repeats", repeats), ("--leave-out", leave_out)):
+        if given is not None:
+            raise click.UsageError(f"{flag} makes several plans: use `planbalance plan {flag}`, then apply them.")
     label_root, labels = _label_root_and_mode(label_words)
     specs = input_specs(inputs, named, images, label_root)
     documents: dict[str, Any] = {}

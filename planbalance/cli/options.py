@@ -371,7 +371,9 @@ def input_specs(
     return specs
 
 
-verbose_option = option("--verbose", "-v", is_flag=True, help="Print more: what can be told of each class.")
+verbose_option = option(
+    "--verbose", "-v", is_flag=True, help="Print more: what can be told of each class; of several plans, each in full."
+)
 output_option = option(
     "--output", type=FOLDER, metavar="DIR", required=True, heading="Output", help="The dataset to build."
 )

@@ -2,13 +2,13 @@
 
 import os
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from planbalance import api, path_safety
-from planbalance.api import DEFAULT_PLAN, Planned, fold_file
+from planbalance.api import DEFAULT_PLAN, Planned
 from planbalance.cli import config
 from planbalance.cli.options import (
     PATH,
@@ -22,11 +22,11 @@ from planbalance.cli.options import (
 )
 from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.model import SPLITS, InputSpec
-from planbalance.options.plan import DEFAULT_SEED, PlanRequest
+from planbalance.options.plan import DEFAULT_SEED, PlanRequest, SeveralPlans
 from planbalance.path_relation import all_guarded
+from planbalance.render.folds import folds_document, folds_text
 from planbalance.render.footprint import footprint_of
 from planbalance.render.plan import plan_document, plan_text
-from planbalance.render.table import Group, Renderable, heading, line
 
 if TYPE_CHECKING:
     from planbalance.cli.saved import NewSection
@@ -40,9 +40,7 @@ if TYPE_CHECKING:
 @output_option
 @takes(PlanRequest)
 @option("--plan-file", type=PATH, default=DEFAULT_PLAN, show_default=True, heading="Output", help="Where to write it.")
-@option(
-    "--folds", type=int, metavar="K", heading="Split", help="K plans for cross-validation, in OUTPUT/fold1 and so on."
-)
+@takes(SeveralPlans, "several")
 @option(
     "--save-config", is_flag=True, heading="Output",
     help="Write these options to planbalance.yaml here: the same plan again by `planbalance plan` alone.",
@@ -58,7 +56,7 @@ def plan(  # noqa: PLR0913, PLR0917 - click passes options by name
     output: str,
     request: PlanRequest,
     plan_file: str,
-    folds: int | None,
+    several: SeveralPlans,
     save_config: bool,  # noqa: FBT001 - an option
     verbose: bool,  # noqa: FBT001 - an option
 ) -> CommandResult:
@@ -67,26 +65,41 @@ def plan(  # noqa: PLR0913, PLR0917 - click passes options by name
     Neither INPUT nor the output is touched: read the numbers, then run `planbalance apply`.
     """
     specs = input_specs(inputs, named, images, label_root)
-    section = _section(ctx, request, folds) if save_config else None
+    _refuse_together(several)
+    one = several.folds is None and several.leave_out is None
+    section = _section(ctx, request, one=one) if save_config else None
     terminal: Terminal = ctx.obj
-    progress = terminal.progress
-    if folds is None:
-        several = [api.plan(specs, output=output, plan_file=plan_file, options=request, progress=progress)]
-    else:
-        several = api.plan_folds(
-            specs, output=output, folds=folds, plan_file=plan_file, options=request, progress=progress
-        )
+    common: dict[str, Any] = {"output": output, "plan_file": plan_file, "options": request}
+    common["progress"] = terminal.progress
+    plans = [api.plan(specs, **common)] if one else _several(specs, several, common)
     if section is not None:
-        _save(section, several[0], terminal)
-    documents = [document_of(made) for made in several]
-    if folds is None:
+        _save(section, plans[0], terminal)
+    documents = [document_of(made) for made in plans]
+    if one:
         text = plan_text(documents[0], commands=_next_commands(plan_file), verbose=verbose)
         return CommandResult(documents[0], text)
-    files = [fold_file(plan_file, k) for k in range(1, folds + 1)]
-    return CommandResult({"folds": documents}, Group(*_fold_texts(documents, files, verbose=verbose)))
+    document = folds_document(documents)
+    files = [os.path.join(os.path.dirname(plan_file), os.path.basename(made.path)) for made in plans]
+    return CommandResult(document, folds_text(document, files, _apply_command(files), verbose=verbose))
 
 
-def _section(ctx: click.Context, request: PlanRequest, folds: int | None) -> "NewSection":
+def _refuse_together(several: SeveralPlans) -> None:
+    if several.folds is not None and several.leave_out is not None:
+        raise click.UsageError("--folds and --leave-out exclude each other: both say what is in test.")
+    if several.repeats is not None and several.folds is None:
+        raise click.UsageError("--repeats repeats folds: give --folds too.")
+
+
+def _several(specs: Sequence[InputSpec], several: SeveralPlans, common: Mapping[str, Any]) -> list[Planned]:
+    if several.leave_out is not None:
+        return api.plan_left_out(specs, leave_out=several.leave_out, **common)
+    assert several.folds is not None
+    return api.plan_folds(
+        specs, folds=several.folds, repeats=1 if several.repeats is None else several.repeats, **common
+    )
+
+
+def _section(ctx: click.Context, request: PlanRequest, *, one: bool) -> "NewSection":
     """Return the options to save: those that were given, and the ratios and the seed whether they were or not."""
     from planbalance.cli.saved import given, new_section
     from planbalance.planner import parse_ratios
@@ -95,7 +108,7 @@ def _section(ctx: click.Context, request: PlanRequest, folds: int | None) -> "Ne
     if request.extend is None:
         if not {"seed", "split-seed", "sample-seed"} & set(settings):
             settings["seed"] = str(DEFAULT_SEED)
-        if folds is None:
+        if one:
             texts = (getattr(request, f"{split}_ratio") for split in SPLITS)
             ratios = parse_ratios(*(None if text is None else str(text) for text in texts))
             settings |= {f"{split}-ratio": str(ratio) for split, ratio in zip(SPLITS, ratios, strict=True)}
@@ -138,13 +151,3 @@ def _next_commands(plan_file: str) -> tuple[str, str]:
 def _apply_command(plan_files: Sequence[str]) -> str:
     words = [] if list(plan_files) == [DEFAULT_PLAN] else plan_files
     return shlex.join(["planbalance", "apply", *words])
-
-
-def _fold_texts(
-    documents: Sequence[dict[str, Any]], plan_files: Sequence[str], *, verbose: bool
-) -> Iterable[Renderable]:
-    for number, document in enumerate(documents, start=1):
-        yield heading(f"Fold {number} of {len(documents)}")
-        yield plan_text(document, verbose=verbose)
-    yield heading("Nothing was touched but the plan files. To build them:")
-    yield line(_apply_command(plan_files))

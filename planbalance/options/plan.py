@@ -145,3 +145,28 @@ class PlanRequest(PlanChoices, ScanRequest):
         heading="Sampling",
         metavar="FILE|GLOB",
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeveralPlans:
+    """The options of `plan` that make several plans, each the command line's of the same name.
+
+    With `folds`, every group is in test once. `repeats` makes the folds again with the next split seeds. With
+    `leave_out`, a column of the group map, the groups of each value in turn are test.
+    """
+
+    folds: int | None = option(
+        None, "K plans for cross-validation, in OUTPUT/fold1 and so on.", heading="Split", metavar="K"
+    )
+    repeats: int | None = option(
+        None,
+        "Make the folds R times, in OUTPUT/repeat1/fold1 and so on; the split seed grows by 1 each time.",
+        heading="Split",
+        metavar="R",
+    )
+    leave_out: str | None = option(
+        None,
+        "A column of the group map, such as a site: one plan for each of its values, which is then test.",
+        heading="Split",
+        metavar="COLUMN",
+    )

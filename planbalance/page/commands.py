@@ -101,7 +101,9 @@ def _input_words(root: str, source: Source) -> Iterator[str]:
 
 def _output(header: PlanHeader) -> str:
     fold = header.parameters.get("fold")
-    return header.output.rpartition("/")[0] if isinstance(fold, Mapping) else header.output
+    if not isinstance(fold, Mapping):
+        return header.output
+    return header.output.rsplit("/", 2 if "repeat" in fold else 1)[0] or "/"
 
 
 def _ratios(parameters: Mapping[str, Any]) -> Iterator[str]:
@@ -112,13 +114,20 @@ def _ratios(parameters: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _seeds(parameters: Mapping[str, Any]) -> Iterator[str]:
-    split, sample = parameters.get("split_seed"), parameters.get("sample_seed")
+    split, sample = _first_seed(parameters), parameters.get("sample_seed")
     if split == sample and split is not None:
         yield from ("--seed", str(split))
     else:
         for name, seed in (("--split-seed", split), ("--sample-seed", sample)):
             if seed is not None:
                 yield from (name, str(seed))
+
+
+def _first_seed(parameters: Mapping[str, Any]) -> object:
+    """Return the split seed that was given: of repeated folds it is that of the first repetition."""
+    seed, fold = parameters.get("split_seed"), parameters.get("fold")
+    repeat = fold.get("repeat") if isinstance(fold, Mapping) else None
+    return seed - repeat + 1 if type(seed) is int and type(repeat) is int else seed
 
 
 def _naming(header: PlanHeader) -> Iterator[str]:
@@ -165,7 +174,16 @@ def _lists(parameters: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]
         yield from ("--stratify", str(column))
     fold = parameters.get("fold")
     if isinstance(fold, Mapping):
-        yield from ("--folds", str(fold.get("of")))
+        yield from _fold_words(fold)
+
+
+def _fold_words(fold: Mapping[str, Any]) -> Iterator[str]:
+    if "leave_out" in fold:
+        yield from ("--leave-out", str(fold["leave_out"]))
+        return
+    yield from ("--folds", str(fold.get("of")))
+    if "repeats" in fold:
+        yield from ("--repeats", str(fold["repeats"]))
 
 
 def _slice_map_columns(parameters: Mapping[str, Any]) -> Iterator[str]:

@@ -254,6 +254,7 @@ def _plan_context(plan: PageSource, options: PageOptions, progress: Progress) ->
         "shared_groups": plan_facts.in_several_splits((volume.group, volume.split) for volume in header.volumes),
         "distance": plan_facts.distance(header),
         "grouped": plan_facts.is_grouped(header),
+        "fold": plan_facts.fold_text(header.parameters.get("fold")),
         "volumes_json": embedded_json(plan_facts.volume_rows(tally) | {"found": options.as_found}),
         "told": _told(header, boxes, splits),
         "labels_from": "the dataset" if options.as_found else places.of,

@@ -10,6 +10,7 @@ from planbalance.render.class_labels import Words, words_of_plan
 from planbalance.render.footprint import Footprint
 from planbalance.render.naming import reading_of_header, reading_text, unit_noun, warnings_at_the_end
 from planbalance.render.plan_classes import class_rows, classes_text, sensitivity_document, sensitivity_text
+from planbalance.render.plan_facts import fold_text
 from planbalance.render.proof import proof_document, proof_text
 from planbalance.render.table import Grid, Group, Renderable, count, heading, line, prose, share, size
 from planbalance.split.prove import Proof
@@ -74,8 +75,8 @@ def plan_text(document: Mapping[str, Any], *, commands: Sequence[str] = (), verb
 def _text(document: Mapping[str, Any], commands: Sequence[str], *, verbose: bool) -> Iterable[Renderable]:
     words = words_of_plan(document["names"], document["statistics"])
     yield from reading_text(document, when=" (before undersampling)")
-    yield from _where(document)
-    yield from _pooled(document, words)
+    yield from inputs_text(document)
+    yield from pooled_text(document, words)
     yield from _volumes(document, words)
     yield from _before(document["statistics"], words)
     yield from _undersampling(document, words)
@@ -85,7 +86,7 @@ def _text(document: Mapping[str, Any], commands: Sequence[str], *, verbose: bool
     if document["proof"] is not None:
         yield from proof_text(document["proof"])
     yield from _reduction(document["statistics"], words)
-    yield from _disk(document["modes"])
+    yield from disk_text(document["modes"])
     yield from warnings_text(document["warnings"])
     yield from _digests(document)
     yield from warnings_at_the_end(texts_of(document["naming"], "warnings"))
@@ -106,13 +107,18 @@ def _sum(document: Mapping[str, Any], words: Words) -> Renderable:
     return prose(("Plan: ", "bold"), f"{kept} slices{rest}. {whole} is in two splits.")
 
 
-def _where(document: Mapping[str, Any]) -> Iterable[Renderable]:
+def inputs_text(document: Mapping[str, Any]) -> Iterable[Renderable]:
+    """Yield the inputs and the output, and of one of several plans, which one it is."""
     for root in document["inputs"]:
         yield line(("Input   ", "dim"), root)
     yield line(("Output  ", "dim"), document["output"])
+    fold = fold_text(document["parameters"].get("fold"))
+    if fold:
+        yield line(("Fold    ", "dim"), fold)
 
 
-def _pooled(document: Mapping[str, Any], words: Words) -> Iterable[Renderable]:
+def pooled_text(document: Mapping[str, Any], words: Words) -> Iterable[Renderable]:
+    """Yield the table of all volumes and slices that are split."""
     before, volumes = document["statistics"]["before"], document["volume_statistics"]
     yield heading("Pooled totals")
     grid = Grid(["", "volumes", "slices"])
@@ -214,9 +220,10 @@ def _reduction(statistics: Mapping[str, Any], words: Words) -> Iterable[Renderab
     yield grid
 
 
-def _disk(modes: Mapping[str, Mapping[str, int]]) -> Iterable[Renderable]:
+def disk_text(modes: Mapping[str, Mapping[str, int]], of: str = "") -> Iterable[Renderable]:
+    """Yield what each mode needs of the file system; `of` says which plans that is for, where there are several."""
     if modes:
-        yield heading("What apply would put on the disk, by --mode")
+        yield heading(f"What apply would put on the disk{of}, by --mode")
         grid = Grid(["", "files", "bytes", "inodes"])
         for mode, need in modes.items():
             grid.add(mode, count(need["files"]), size(need["bytes"]), count(need["inodes"]))

@@ -230,6 +230,29 @@ def distance(header: PlanHeader) -> int | None:
     return found if type(found) is int else None
 
 
+def fold_name(fold: object) -> str:
+    """Return what one of several plans is called: `fold 1`, `repeat 2 fold 1`, or the value that is left out.
+
+    `fold` is its `parameters.fold`; "" where it is one plan alone.
+    """
+    if not isinstance(fold, Mapping):
+        return ""
+    if "leave_out" in fold:
+        return str(fold.get("value"))
+    repeat = f"repeat {fold['repeat']} " if "repeat" in fold else ""
+    return f"{repeat}fold {fold.get('fold')}"
+
+
+def fold_text(fold: object) -> str:
+    """Return which of several plans one is, for a sentence; "" where it is one plan alone."""
+    if not isinstance(fold, Mapping):
+        return ""
+    if "leave_out" in fold:
+        return f"{fold['leave_out']} {fold_name(fold)} is test (value {fold.get('fold')} of {fold.get('of')})"
+    repeats = f" in {fold['repeats']} repetitions" if "repeats" in fold else ""
+    return f"{fold_name(fold)}, one of {fold.get('of')} folds{repeats}"
+
+
 def in_several_splits(names: Iterable[tuple[str, Split]]) -> tuple[str, ...]:
     """Return the names (of volumes, of groups) that are in more than one split, sorted; in a plan there are none."""
     places: defaultdict[str, set[Split]] = defaultdict(set)

@@ -14,10 +14,10 @@ from planbalance.cli.program import COMMANDS, cli
 from planbalance.cli.terminal import CommandResult
 from planbalance.options.apply import OF_BUILD, OF_SLURM, ApplyRequest
 from planbalance.options.audit import ReportRequest, VerifyRequest
-from planbalance.options.plan import PlanRequest, ScanRequest
+from planbalance.options.plan import PlanRequest, ScanRequest, SeveralPlans
 from planbalance.render.table import line
 
-REQUESTS = (ScanRequest, PlanRequest, ApplyRequest, VerifyRequest, ReportRequest)
+REQUESTS = (ScanRequest, PlanRequest, SeveralPlans, ApplyRequest, VerifyRequest, ReportRequest)
 
 
 def options_of(name: str) -> list[click.Option]:
@@ -42,7 +42,7 @@ def test_each_option_of_a_command_exists_once(name: str) -> None:
     ("name", "of_request"),
     [
         ("scan", declared(ScanRequest)),
-        ("plan", declared(PlanRequest)),
+        ("plan", declared(PlanRequest) | declared(SeveralPlans)),
         ("apply", declared(ApplyRequest)),
         ("verify", declared(VerifyRequest)),
         ("report", declared(ReportRequest)),

@@ -60,6 +60,45 @@ def test_the_command_is_the_one_that_makes_the_plan(
     assert not first.note
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        pytest.param({"folds": 3}, "--seed 42 --volume-pattern im-dash --folds 3", id="folds"),
+        pytest.param(
+            {"folds": 2, "repeats": 2, "seed": 7},
+            "--seed 7 --volume-pattern im-dash --folds 2 --repeats 2",
+            id="repeated folds",
+        ),
+    ],
+)
+def test_the_command_of_a_fold_makes_all_folds(
+    tmp_path: Path, source: Path, words: dict[str, Any], expected: str
+) -> None:
+    several = api.plan_folds(str(source), output=str(tmp_path / "out"), plan_file=str(tmp_path / "p"), **words)
+    ratios = "--train-ratio 0.7 --val-ratio 0.15"
+    wanted = ["planbalance", "plan", str(source), "--output", str(tmp_path / "out"), *ratios.split(), *expected.split()]
+    assert [as_a_shell_reads(steps(one.header, "p")[0].command) for one in several] == [wanted] * len(several)
+
+
+def test_the_command_of_a_value_that_is_left_out_makes_all_values(tmp_path: Path, source: Path) -> None:
+    volumes = api.scan(str(source)).volumes
+    rows = "".join(f"{one.id},p{index},s{index % 2}\n" for index, one in enumerate(volumes))
+    write(tmp_path / "map.csv", f"volume,group,site\n{rows}".encode())
+    several = api.plan_left_out(
+        str(source),
+        output=str(tmp_path / "out"),
+        plan_file=str(tmp_path / "p.json"),
+        leave_out="site",
+        group_map=str(tmp_path / "map.csv"),
+    )
+    assert [one.path for one in several] == [str(tmp_path / f"p-{value}.json") for value in ("s0", "s1")]
+    for one in several:
+        step = steps(one.header, one.path)[0]
+        assert as_a_shell_reads(step.command)[-2:] == ["--leave-out", "site"]
+        assert str(tmp_path / "out") in step.command
+        assert "--group-map" in step.note
+
+
 def test_roots_that_were_named_apart_are_named_so_again(tmp_path: Path, source: Path) -> None:
     roots = [f"{source}/images", f"{source}/labels"]
     planned = api.plan(

@@ -1,0 +1,182 @@
+"""What `plan` prints of several plans, folds or values that are left out: one table with a row for each, then the rest.
+
+What is the same in all of them is printed once. `planbalance show` prints one of the plans in full.
+"""
+
+import os
+import re
+import shlex
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from planbalance.model import SPLITS
+from planbalance.render.apply import warnings_text
+from planbalance.render.class_labels import Words, and_others, several_alike, words_of_plan
+from planbalance.render.naming import reading_text, warnings_at_the_end
+from planbalance.render.plan import disk_text, inputs_text, plan_text, pooled_text
+from planbalance.render.plan_facts import fold_name, fold_text
+from planbalance.render.table import Grid, Group, Renderable, count, heading, line, prose
+from planbalance.text import counted, some, texts_of
+
+_COUNTS: Final = ("volumes", "positive", "negative", "kept")
+_NUMBER: Final = re.compile("[0-9][0-9,]*")
+
+
+def folds_document(documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the documents of all plans, and what they hold side by side: with mean, minimum and maximum."""
+    return {"folds": list(documents), "across_folds": _across(documents)}
+
+
+def _across(documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    first = documents[0]["parameters"]["fold"]
+    rows = [_row(document) for document in documents]
+    return {
+        "folds": first["of"],
+        "repeats": first.get("repeats", 1),
+        "leave_out": first.get("leave_out"),
+        "rows": rows,
+        "mean": _each(rows, lambda numbers: round(sum(numbers) / len(numbers), 3)),
+        "minimum": _each(rows, min),
+        "maximum": _each(rows, max),
+    }
+
+
+def _row(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one plan's row: volumes and slices before undersampling, slices kept, and how far the targets are off."""
+    statistics, volumes = document["statistics"], document["volume_statistics"]
+    numbers: dict[str, Any] = {
+        split: {
+            "volumes": volumes[f"{split}_volumes"],
+            "positive": statistics["before"][split]["positive"],
+            "negative": statistics["before"][split]["negative"],
+            "kept": statistics["splits"][split]["total"],
+        }
+        for split in SPLITS
+    }
+    name = fold_name(document["parameters"]["fold"])
+    return {"name": name, **numbers, "distance": document["targets"]["distance"]}
+
+
+def _each(rows: Sequence[Mapping[str, Any]], figure: Callable[[list[int]], float]) -> dict[str, Any]:
+    """Return one figure over all rows for each of their numbers."""
+    found: dict[str, Any] = {
+        split: {key: figure([row[split][key] for row in rows]) for key in _COUNTS} for split in SPLITS
+    }
+    return found | {"distance": figure([row["distance"] for row in rows])}
+
+
+# ---- for a person ---------------------------------------------------------------------------------------------------
+
+
+def folds_text(
+    document: Mapping[str, Any], plan_files: Sequence[str], apply: str, *, verbose: bool = False
+) -> Renderable:
+    """Return several plans for a person.
+
+    Args:
+        document: of `folds_document`.
+        plan_files: the files of the plans.
+        apply: the command that builds them.
+        verbose: print each plan in full first.
+    """
+    plans = document["folds"] if verbose else ()
+    each = (Group(heading(_full_title(plan)), plan_text(plan, verbose=True)) for plan in plans)
+    return Group(*each, *_text(document, plan_files, apply))
+
+
+def _full_title(plan: Mapping[str, Any]) -> str:
+    text = fold_text(plan["parameters"]["fold"])
+    return text[0].upper() + text[1:]
+
+
+def _text(document: Mapping[str, Any], plan_files: Sequence[str], apply: str) -> Iterable[Renderable]:
+    plans, across = document["folds"], document["across_folds"]
+    first, output = plans[0], os.path.commonpath([plan["output"] for plan in plans])
+    words = words_of_plan(first["names"], first["statistics"])
+    yield from reading_text(first, when=" (before undersampling)")
+    yield from inputs_text({**first, "output": output, "parameters": {}})
+    yield from pooled_text(first, words)
+    yield heading(_title(across, first["unit"]))
+    yield _table(across, words)
+    yield from (prose(f"  {sentence}") for sentence in _below_table(plans, across))
+    yield from disk_text(_summed([plan["modes"] for plan in plans]), f" for all {len(plans)} together")
+    yield from warnings_text(_warnings(plans, [row["name"] for row in across["rows"]]))
+    yield from warnings_at_the_end(texts_of(first["naming"], "warnings"))
+    replaced = sum(plan["replaced"] is not None for plan in plans)
+    if replaced:
+        yield prose(f"{counted(replaced, 'different plan was', 'different plans were')} there and replaced.")
+    yield heading("Nothing was touched but the plan files. To build them:")
+    yield line(apply)
+    yield prose("To see one of them in full, and to audit all of them when they are built:")
+    yield line(shlex.join(["planbalance", "show", plan_files[0]]))
+    yield line(shlex.join(["planbalance", "verify", output]))
+
+
+def _title(across: Mapping[str, Any], unit: str) -> str:
+    if across["leave_out"] is not None:
+        return f"{across['folds']} values of {across['leave_out']}, each left out once: its {unit}s are test"
+    if across["repeats"] > 1:
+        return f"{across['repeats']} repetitions of {across['folds']} folds: in each, every {unit} is in test once"
+    return f"{across['folds']} folds: every {unit} is in test once"
+
+
+def _table(across: Mapping[str, Any], words: Words) -> Grid:
+    named = [(row["name"], row) for row in across["rows"]]
+    named += [("mean", across["mean"]), ("smallest", across["minimum"]), ("largest", across["maximum"])]
+    cells = {
+        key: _aligned([[_number(row[split][key]) for split in SPLITS] for _, row in named]) for key in _COUNTS[:-1]
+    }
+    grid = Grid([across["leave_out"] or "", "volumes", words.positive, words.negative, "train kept", "off target"])
+    for index, (name, row) in enumerate(named):
+        several = (cells[key][index] for key in cells)
+        grid.add(name, *several, _number(row["train"]["kept"]), _number(row["distance"]))
+    return grid
+
+
+def _number(number: float) -> str:
+    return count(int(number)) if number == int(number) else f"{number:,.1f}"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return each row of numbers as a text, with the numbers of all rows below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [" / ".join(text.rjust(width) for text, width in zip(row, widths, strict=True)) for row in rows]
+
+
+def _below_table(plans: Sequence[Mapping[str, Any]], across: Mapping[str, Any]) -> Iterable[str]:
+    yield (
+        "Volumes and slices are those of train / val / test before undersampling, which leaves val and test as they "
+        "are. Off target: by how many slices the slice targets are missed in all."
+    )
+    if across["leave_out"] is not None:
+        yield "Test has no target: it is what has the value."
+    seeds = sorted({plan["parameters"]["split_seed"] for plan in plans})
+    if len(seeds) > 1:
+        yield f"The split seeds of the repetitions are {seeds[0]} to {seeds[-1]}."
+
+
+def _summed(several: Sequence[Mapping[str, Mapping[str, int]]]) -> dict[str, Counter[str]]:
+    """Return by mode what all plans together need of the file system."""
+    found: dict[str, Counter[str]] = {}
+    for modes in several:
+        for mode, need in modes.items():
+            found.setdefault(mode, Counter()).update(need)
+    return found
+
+
+def _warnings(plans: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Iterable[str]:
+    """Yield each warning once, with the plans that it is about; of those that differ in numbers only, the first."""
+    about: dict[str, list[str]] = {}
+    for plan, name in zip(plans, names, strict=True):
+        for warning in plan["warnings"]:
+            about.setdefault(warning, []).append(name)
+    told = [
+        {"kind": "", "message": _NUMBER.sub("0", warning), "text": _with_names(warning, of, len(plans))}
+        for warning, of in about.items()
+    ]
+    return (problem["text"] + and_others(others) for problem, others in several_alike(told))
+
+
+def _with_names(warning: str, names: Sequence[str], plans: int) -> str:
+    return warning if len(names) == plans else f"In {some(names)}: {warning}"
