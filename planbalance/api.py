@@ -15,6 +15,7 @@ Packages that not every command needs are imported by the functions that do: sta
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
@@ -26,6 +27,7 @@ from planbalance.executor.threads import without_collecting
 from planbalance.model import (
     Audit,
     ClassCount,
+    FoldsAudit,
     InputSpec,
     Naming,
     Outcome,
@@ -70,6 +72,7 @@ __all__ = (
     "build",
     "clean",
     "diff",
+    "fold_datasets",
     "fold_file",
     "open_plan",
     "plan",
@@ -81,6 +84,7 @@ __all__ = (
     "slurm",
     "tune",
     "verify",
+    "verify_folds",
 )
 
 
@@ -669,6 +673,53 @@ def verify(
     found = _audit(dataset, request, progress)
     _write_report(request.report, found, *_audited(dataset, request.plan))
     return found
+
+
+def fold_datasets(folder: str) -> list[str]:
+    """Return the datasets in a folder that `plan_folds` or `plan_left_out` planned; nothing where it is another folder.
+
+    Example:
+        `fold_datasets("folds")`
+    """
+    from planbalance import audit
+
+    return audit.fold_datasets(folder)
+
+
+def verify_folds(
+    datasets: str | Sequence[str],
+    *,
+    options: "VerifyRequest | None" = None,
+    progress: Progress | None = None,
+    **keywords: object,
+) -> FoldsAudit:
+    """Audit several datasets that belong together, each one and then all: every group is in test of one of them.
+
+    Example:
+        `verify_folds("folds").summary`
+
+    Args:
+        datasets: the folder that holds them, or a list of datasets and of such folders.
+        options: what is looked at.
+        progress: where to report to.
+        keywords: fields of `VerifyRequest`, in place of `options` or to change them.
+
+    Raises:
+        UsageError: an option that is for one dataset (`plan`, `report`, `shard`, `finish`, Dask), or as `verify` does.
+    """
+    from planbalance import audit
+    from planbalance.options.audit import VerifyRequest
+
+    request: VerifyRequest = made(VerifyRequest, options, keywords)
+    resolve.refuse_given(
+        request, ("plan", "report", "shard", "finish", "executor", "scheduler"), "is for one dataset, not for several"
+    )
+    named = [datasets] if isinstance(datasets, str) else list(datasets)
+    found = [dataset for one in named for dataset in fold_datasets(one) or [one]]
+    doubled = sorted(one for one, times in Counter(map(os.path.abspath, found)).items() if times > 1)
+    if doubled:
+        raise UsageError(f"{doubled[0]} is named twice.", kind="named-twice", hint="Name each dataset once.")
+    return audit.verify_folds(found, resolve.verify_options(request, progress), progress or Silent())
 
 
 def _audit(dataset: str | None, request: "VerifyRequest", progress: Progress | None) -> Audit:

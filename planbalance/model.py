@@ -616,6 +616,43 @@ class Audit(NamedTuple):
     differences: tuple[LayoutDifference, ...] = ()
 
 
+class AuditedFold(NamedTuple):
+    """One of several datasets that were audited together.
+
+    Attributes:
+        dataset: its path.
+        name: as its plan calls it, such as `fold 1`; else the name of its folder.
+        audit: the result; None where the dataset could not be audited.
+        error: why it could not be audited, else "".
+    """
+
+    dataset: str
+    name: str
+    audit: Audit | None
+    error: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether it was audited and no check failed."""
+        return self.audit is not None and self.audit.ok
+
+
+class FoldsAudit(NamedTuple):
+    """The result of `verify` for several datasets, such as the folds of a cross-validation.
+
+    Attributes:
+        ok: every dataset is ok, and no check of all of them together failed.
+        summary: all of it in one sentence.
+        folds: one for each dataset.
+        checks: of all datasets together.
+    """
+
+    ok: bool
+    summary: str
+    folds: tuple[AuditedFold, ...]
+    checks: tuple[Check, ...]
+
+
 class Progress(Protocol):
     """Where long work reports to; the terminal draws a bar, `--quiet` and pipes draw nothing.
 

@@ -140,9 +140,14 @@ def test_an_unknown_keyword_is_refused(here: Path) -> None:
 def test_docstrings_have_examples_that_run(here: Path) -> None:
     """Every example in a docstring, in an order that works."""
     known: dict[str, Any] = {name: getattr(api, name) for name in api.__all__}
-    yolo_tree(here / "yolo_dataset", mixed_volumes(6, 12))
+    volumes = api.scan(str(yolo_tree(here / "yolo_dataset", mixed_volumes(6, 12)))).volumes
     yolo_tree(here / "somebody/yolo_dataset", mixed_volumes(3, 3))
-    for name in ("scan", "plan", "open_plan", "apply", "verify", "plan_folds"):
+    rows = "".join(f"{one.id},{one.id},{'north' if index % 2 else 'south'}\n" for index, one in enumerate(volumes))
+    (here / "patients.csv").write_text(f"volume,group,site\n{rows}")
+    for name in (
+        *("scan", "plan", "open_plan", "apply", "verify"),
+        *("plan_folds", "fold_datasets", "verify_folds", "plan_left_out"),
+    ):
         if name == "plan_folds":
             (here / "folds").mkdir()
         if name == "apply":

@@ -22,7 +22,6 @@ from planbalance.text import counted, texts_of
 _DOUBT = "the reading of names is in doubt"
 
 
-@quiet_decoders
 def verify(
     dataset: str | None,
     options: VerifyOptions,
@@ -42,6 +41,17 @@ def verify(
         PlanError: the plan of `options.plan` is refused.
         UsageError: the dataset is to be compared with itself.
     """
+    return audit_dataset(dataset, options, progress, parts)[0]
+
+
+@quiet_decoders
+def audit_dataset(
+    dataset: str | None,
+    options: VerifyOptions,
+    progress: Progress | None = None,
+    parts: Iterable[PartialResult] | None = None,
+) -> tuple[Audit, DatasetResult]:
+    """Audit a dataset as `verify` does; return the audit, and what it was made of."""
     shown = progress or Silent()
     path, given = open_named(dataset, options.plan)
     others = _others(path, options.against)
@@ -51,7 +61,7 @@ def verify(
     # leaks come first: no evaluation can be trusted where there are any
     checks = [*overlaps.checks, *across, _plan_check(plan), *audited.checks]
     audit = _audit(checks, [*overlaps.leaks, *leaks], audited)
-    return audit._replace(
+    audit = audit._replace(
         look_alikes=overlaps.look_alikes,
         to_move=overlaps.to_move,
         plan_digest=audited.digest,
@@ -59,6 +69,7 @@ def verify(
         yaml=None if audited.source is None else audited.source.yaml,
         differences=() if audited.source is None else audited.source.differences,
     )
+    return audit, audited
 
 
 def _audited(

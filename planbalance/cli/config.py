@@ -28,7 +28,7 @@ FILE: Final = "planbalance.yaml"
 LARGEST: Final = 1 << 20  # bytes
 _FLAGS: Final = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 # A command's arguments, by the key that sets them.
-_ARGUMENTS: Final = {"inputs": "input", "plans": "plan", "plan": "plan", "dataset": "dataset"}
+_ARGUMENTS: Final = {"inputs": "input", "plans": "plan", "plan": "plan", "dataset": "dataset", "datasets": "dataset"}
 # Options that must be typed each time: a file must not remove something or change what a script reads.
 _NEVER: Final = frozenset(("help", "config", "json", "restart", "yes", "save-config"))
 # Where the left one is on the command line, the file's right ones are ignored: they would contradict it or add to it.

@@ -1,5 +1,7 @@
 """`planbalance verify`: the audit."""
 
+from collections.abc import Sequence
+
 import click
 
 from planbalance import api
@@ -8,20 +10,27 @@ from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.options.audit import VerifyRequest
 from planbalance.render.table import prose
 from planbalance.render.verify import verify_document, verify_text
+from planbalance.render.verify_folds import verify_folds_document, verify_folds_text
 
 AUDIT_FAILED = 6
 
 
 @command("verify", example="planbalance verify balanced_yolo_dataset")
-@click.argument("dataset", required=False, type=PATH)
+@click.argument("datasets", metavar="[DATASET]...", nargs=-1, type=PATH)
 @takes(VerifyRequest)
 @click.pass_obj
-def verify(terminal: Terminal, dataset: str | None, request: VerifyRequest) -> CommandResult:
+def verify(terminal: Terminal, datasets: Sequence[str], request: VerifyRequest) -> CommandResult:
     """Audit a dataset: leaks between splits, files, labels, counts. It may be any YOLO dataset.
 
     DATASET is a folder or a yaml; without it, the output of plan.json. Begins with how names were read, and gives a
-    sentence to quote; skipped checks are reported as skipped. Exit code 6 where something is wrong.
+    sentence to quote; skipped checks are reported as skipped. Where DATASET is a folder of folds, or several datasets,
+    each is audited, and then whether every volume is in test of one of them. Exit code 6 where something is wrong.
     """
+    if len(datasets) > 1 or (datasets and request.plan is None and api.fold_datasets(datasets[0])):
+        found = api.verify_folds(datasets, options=request, progress=terminal.progress)
+        several = verify_folds_document(found)
+        return CommandResult(several, verify_folds_text(several), 0 if found.ok else AUDIT_FAILED)
+    dataset = datasets[0] if datasets else None
     audit = api.verify(dataset, options=request, progress=terminal.progress)
     document = verify_document(audit)
     if request.shard is not None:

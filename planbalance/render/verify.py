@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from planbalance.model import Audit
+from planbalance.model import Audit, Check
 from planbalance.render.class_labels import and_others, several_alike
 from planbalance.render.naming import reading_of_audit, reading_text, warnings_at_the_end
 from planbalance.render.scan import differences_document, yaml_document
@@ -13,8 +13,8 @@ from planbalance.render.table import Grid, Group, Renderable, count, heading, it
 from planbalance.text import counted, texts_of
 
 _SHOWN: Final = 10  # problems of one check; --json has all
-_STATES: Final = {True: "ok", False: "FAILED", None: "NOT CHECKED"}
-_STYLES: Final = {"ok": "green", "FAILED": "bold red", "NOT CHECKED": "yellow"}
+STATES: Final = {True: "ok", False: "FAILED", None: "NOT CHECKED"}
+STYLES: Final = {"ok": "green", "FAILED": "bold red", "NOT CHECKED": "yellow"}
 
 
 def verify_document(audit: Audit) -> dict[str, Any]:
@@ -25,13 +25,16 @@ def verify_document(audit: Audit) -> dict[str, Any]:
         "summary": audit.summary,
         "warnings": list(audit.warnings),
         "plan_digest": audit.plan_digest or None,
-        "checks": [
-            {**check._asdict(), "problems": [problem._asdict() for problem in check.problems]} for check in audit.checks
-        ],
+        "checks": checks_document(audit.checks),
         "leaks": [dict(leak) for leak in audit.leaks],
         "yaml": yaml_document(audit.yaml),
         "layout_differences": differences_document(audit.differences),
     }
+
+
+def checks_document(checks: Iterable[Check]) -> list[dict[str, Any]]:
+    """Return finished checks as JSON values."""
+    return [{**check._asdict(), "problems": [problem._asdict() for problem in check.problems]} for check in checks]
 
 
 def verify_text(document: Mapping[str, Any]) -> Renderable:
@@ -42,19 +45,20 @@ def verify_text(document: Mapping[str, Any]) -> Renderable:
         line(),
         prose(document["summary"]),
         heading("Checks"),
-        *_checks(document["checks"]),
-        *_problems(document["checks"]),
-        *_leaks(document["leaks"]),
+        *checks_text(document["checks"]),
+        *problems_text(document["checks"]),
+        *leaks_text(document["leaks"]),
         line(),
         *warnings_at_the_end(document["warnings"]),
         prose(verdict, _verdict(document)),
     )
 
 
-def _checks(checks: Sequence[Mapping[str, Any]]) -> Iterable[Renderable]:
-    grid = Grid(["check", "result", "count"], words=frozenset({1}), styles=_STYLES)
+def checks_text(checks: Sequence[Mapping[str, Any]]) -> Iterable[Renderable]:
+    """Yield the table of checks, and their notes."""
+    grid = Grid(["check", "result", "count"], words=frozenset({1}), styles=STYLES)
     for check in checks:
-        grid.add(check["name"], _STATES[check["ok"]], count(check["count"]) if check["ok"] is not None else "")
+        grid.add(check["name"], STATES[check["ok"]], count(check["count"]) if check["ok"] is not None else "")
     yield grid
     noted = [check for check in checks if check["reason"]]
     if noted:
@@ -63,13 +67,14 @@ def _checks(checks: Sequence[Mapping[str, Any]]) -> Iterable[Renderable]:
         yield item("-", f"{check['name']}: {check['reason']}")
 
 
-def _problems(checks: Iterable[Mapping[str, Any]]) -> Iterable[Renderable]:
+def problems_text(checks: Iterable[Mapping[str, Any]]) -> Iterable[Renderable]:
+    """Yield the first problems of each check that found some."""
     for check in checks:
         problems = check["problems"]
         if problems:
             counts = Counter(problem["severity"] for problem in problems)
             told = ", ".join(
-                f"{count(counts[severity])} {severity}s" for severity in ("error", "warning") if counts[severity]
+                counted(counts[severity], severity) for severity in ("error", "warning") if counts[severity]
             )
             yield heading(f"{check['name']}: {told}")
             alike = several_alike(problems)
@@ -81,7 +86,8 @@ def _problems(checks: Iterable[Mapping[str, Any]]) -> Iterable[Renderable]:
                 yield line(f"  and {count(left)} more (--json lists all)")
 
 
-def _leaks(leaks: Sequence[Mapping[str, Any]]) -> Iterable[Renderable]:
+def leaks_text(leaks: Sequence[Mapping[str, Any]]) -> Iterable[Renderable]:
+    """Yield the table of what splits share."""
     if leaks:
         yield heading("Leaks")
         columns = list(leaks[0])
@@ -102,7 +108,7 @@ def _cell(column: str, value: object) -> str:
 
 
 def _verdict(document: Mapping[str, Any]) -> str:
-    states = Counter(_STATES[check["ok"]] for check in document["checks"])
+    states = Counter(STATES[check["ok"]] for check in document["checks"])
     parts = [f"{states['ok']} checks ok"]
     if states["FAILED"]:
         parts.append(f"{states['FAILED']} failed")
@@ -135,7 +141,7 @@ def verify_markdown(document: Mapping[str, Any], facts: Sequence[Fact]) -> str:
     lines += ["| check | result | looked at | note |", "|---|---|---:|---|"]
     for check in document["checks"]:
         looked_at = "" if check["ok"] is None else count(check["count"])
-        lines.append(f"| {check['name']} | {_STATES[check['ok']]} | {looked_at} | {_escaped(check['reason'])} |")
+        lines.append(f"| {check['name']} | {STATES[check['ok']]} | {looked_at} | {_escaped(check['reason'])} |")
     for check in document["checks"]:
         if check["problems"]:
             lines += ["", f"## {check['name']}", ""]

@@ -17,6 +17,7 @@ Words = list[str]
 PLAN = ["plan", "in", "--output", "out"]
 EXTEND = [*PLAN, "--extend", "plan.json"]
 FOLDS = [*PLAN, "--folds", "3"]
+LEFT_OUT = [*PLAN, "--group-map", "map.csv", "--leave-out", "site"]
 OVERLAP, DIFFERS, RANGE = "output-overlaps-input", "extend-differs", "number-out-of-range"
 MAP = "volume,group,site\n" + "".join(f"{volume},p{index},a\n" for index, volume in enumerate(KNEES))
 
@@ -32,6 +33,12 @@ class Case:
     says: tuple[str, ...]
     prepare: Callable[[Path], object] = lambda _: None
     leaves: tuple[str, ...] = ()  # what may be there afterwards
+
+
+def mapped(here: Path, *rows: str) -> None:
+    """Write the map, with other rows for some volumes."""
+    others = [row for row in MAP.splitlines() if not any(row[:11] == one[:11] for one in rows)]
+    write(here / "map.csv", "\n".join([*others, *rows]).encode())
 
 
 def two_invalid(here: Path) -> None:
@@ -139,6 +146,20 @@ USAGE = [
     Case("one fold", [*PLAN, "--folds", "1"], 2, RANGE, ("--folds is 1",)),
     Case("folds and a test ratio", [*FOLDS, "--test-ratio", "0.2"], 2, "folds-exclude", ("--test-ratio",)),
     Case("folds and an older plan", [*FOLDS, "--extend", "plan.json"], 2, "folds-exclude", ("--extend",), planned),
+    Case("no repetition", [*FOLDS, "--repeats", "0"], 2, RANGE, ("--repeats is 0",)),
+    Case("repetitions of no folds", [*PLAN, "--repeats", "2"], 2, "usage", ("give --folds too",)),
+    Case("folds and a value left out", [*FOLDS, "--leave-out", "site"], 2, "usage", ("exclude each other",)),
+    Case("folds and a kept split", [*FOLDS, "--keep-split", "test"], 2, "folds-fix-nothing", ("--keep-split",)),
+    Case("left out, no map", [*PLAN, "--leave-out", "site"], 2, "leave-out-without-map", ("--group-map",)),
+    Case("left out, a test ratio", [*LEFT_OUT, "--test-ratio", "0.2"], 2, "folds-exclude", ("--test-ratio",), mapped),
+    Case("left out, an older plan", [*LEFT_OUT, "--extend", "plan.json"], 2, "folds-exclude", ("--extend",), mapped),
+    Case("left out, a kept split", [*LEFT_OUT, "--keep-split", "test"],
+         2, "folds-fix-nothing", ("--keep-split",), mapped),
+    Case("left out and build", ["build", "in", "--output", "out", "--leave-out", "site"],
+         2, "usage", ("plan --leave-out",)),
+    Case("verify: a report of several", ["verify", "in", "in2", "--report", "a.md"], 2, "usage", ("--report",)),
+    Case("verify: the plan of several", ["verify", "in", "in2", "--plan", "a.json"], 2, "usage", ("--plan",)),
+    Case("verify: one twice", ["verify", "in", "./in"], 2, "named-twice", ("twice",)),
     Case("folds and build", ["build", "in", "--output", "out", "--folds", "3"], 2, "usage", ("plan --folds",)),
     Case("extend, another seed", [*EXTEND, "--seed", "7"], 2, DIFFERS, ("--split-seed",), planned),
     Case("extend, another ratio", [*EXTEND, "--train-ratio", "0.6"], 2, DIFFERS, ("--train-ratio",), planned),
@@ -198,6 +219,12 @@ INPUT = [
     Case("no such map", [*PLAN, "--group-map", "map.csv"], 3, "input-not-found", ("map.csv",)),
     Case("no such column", [*PLAN, "--group-map", "map.csv", "--group-column", "patient"], 3, "bad-map", ("patient",),
          lambda here: write(here / "map.csv", MAP.encode())),
+    Case("left out: no such column", [*LEFT_OUT[:-1], "scanner"], 3, "bad-map", ("scanner", "site"), mapped),
+    Case("left out: one value", LEFT_OUT, 3, "one-value", ("all volumes have the value a",), mapped),
+    Case("left out: a patient with two values", LEFT_OUT, 3, "group-has-two-values", ("p: a (", "--exclude"),
+         lambda here: mapped(here, "01-02-00000,p,a", "01-02-00001,p,b")),
+    Case("left out: no value", LEFT_OUT, 3, "bad-map", ("1 empty value",),
+         lambda here: mapped(here, "01-02-00000,p,", "01-02-00001,p,b")),
     Case("a map that is no text", [*PLAN, "--group-map", "map.csv"], 3, "bad-map", ("UTF-8",),
          lambda here: write(here / "map.csv", b"\xff\x00\x81")),
     Case("a split map with no split", [*PLAN, "--split-map", "map.csv"], 3, "bad-map", ("01-02-00000",),

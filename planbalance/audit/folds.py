@@ -1,0 +1,149 @@
+"""Audits several datasets that belong together, the folds of a cross-validation: each one, and then all of them."""
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from planbalance.audit.fold_checks import FoldContent, checks_across, facts_of, options_of
+from planbalance.audit.options import VerifyOptions
+from planbalance.audit.planned_dataset import find_planned_dataset
+from planbalance.audit.result import DatasetResult
+from planbalance.audit.verify import audit_dataset
+from planbalance.dataset_files import DATASET_YAML, OWN_FOLDER
+from planbalance.errors import InputError, PlanError
+from planbalance.model import SPLITS, AuditedFold, Check, FoldsAudit, PlanHeader, Progress, Split
+from planbalance.text import counted, some
+
+_PARTS: Final = re.compile("([0-9]+)")
+_FOLD: Final = re.compile("fold[0-9]+", re.ASCII)
+_REPEAT: Final = re.compile("repeat([0-9]{1,9})", re.ASCII)
+_OF_A_DATASET: Final = (OWN_FOLDER, "images", DATASET_YAML, *(f"{split}.txt" for split in SPLITS))
+
+
+def fold_datasets(path: str) -> list[str]:
+    """Return the datasets in a folder of folds, `fold2` before `fold10`; nothing where it is no such folder.
+
+    It is one if it is no dataset itself, and the plan of a dataset in it says that it is a fold, or all datasets in it
+    are called `fold1` and so on. Folds lie in it, or in its folders `repeat1` and so on.
+    """
+    path = os.path.abspath(path)
+    if not os.path.isdir(path) or _is_dataset(path):
+        return []
+    found = []
+    for folder in _folders(path):
+        if _is_dataset(folder):
+            found.append(folder)
+        elif _REPEAT.fullmatch(os.path.basename(folder)):
+            found += filter(_is_dataset, _folders(folder))
+    named = len(found) > 1 and all(_FOLD.fullmatch(os.path.basename(one)) for one in found)
+    return found if named or any(_says_fold(one) for one in found) else []
+
+
+def _folders(path: str) -> list[str]:
+    """Return the folders in a folder that are not hidden, with numbers in their order."""
+    try:
+        names = [name for name in os.listdir(path) if not name.startswith(".")]
+    except OSError:
+        return []
+    names.sort(key=lambda name: [(int(part), "") if part.isdecimal() else (-1, part) for part in _PARTS.split(name)])
+    return [folder for name in names if os.path.isdir(folder := f"{path.rstrip('/')}/{name}")]
+
+
+def _is_dataset(path: str) -> bool:
+    """Return whether a folder looks like a dataset; a fold that is called `images` does not make its parent one."""
+    there = [name for name in _OF_A_DATASET if os.path.lexists(f"{path}/{name}")]
+    return bool(there) and (there != ["images"] or not os.path.lexists(f"{path}/images/{OWN_FOLDER}"))
+
+
+def _says_fold(dataset: str) -> bool:
+    header = _header_of(dataset)
+    return header is not None and facts_of(header) is not None
+
+
+def _header_of(dataset: str) -> PlanHeader | None:
+    planned, _ = find_planned_dataset(dataset, None, whole=False)
+    return None if planned is None else planned.header
+
+
+def verify_folds(datasets: Sequence[str], options: VerifyOptions, progress: Progress | None = None) -> FoldsAudit:
+    """Audit each of several datasets, then compare them; nothing is changed.
+
+    A dataset that cannot be audited counts as failed, and the others are audited nevertheless.
+
+    Raises:
+        UsageError: a dataset is to be compared with itself, or an extra is not installed.
+    """
+    audited: list[AuditedFold] = []
+    contents: list[FoldContent] = []
+    of_patients = options.group_map is not None
+    for path in datasets:
+        dataset = os.path.abspath(path)
+        try:
+            audit, result = audit_dataset(dataset, options, progress)
+        except (InputError, PlanError) as error:
+            audited.append(AuditedFold(dataset, os.path.basename(dataset), None, error.message))
+            continue
+        content = _content(dataset, result, options)
+        if contents and content.volumes == contents[0].volumes:  # as it should be: held in memory once
+            content = content._replace(volumes=contents[0].volumes)
+        contents.append(content)
+        audited.append(AuditedFold(dataset, content.name, audit, ""))
+        of_patients |= audit.grouped_by != "volume"
+    unit = "patient" if of_patients else "volume"
+    checks = checks_across(contents, unit)
+    ok = all(fold.ok for fold in audited) and not any(check.ok is False for check in checks)
+    where = " in each repetition" if len({content.repeat for content in contents}) > 1 else ""
+    tested = f"every {unit} is in test of exactly one of them{where}"
+    return FoldsAudit(ok, _sentence(audited, checks, tested), tuple(audited), tuple(checks))
+
+
+def _content(dataset: str, result: DatasetResult, options: VerifyOptions) -> FoldContent:
+    """Return what the checks across folds look at: the plan, where the audit used it, else what the dataset holds."""
+    folder, name = os.path.split(dataset)
+    groups: Mapping[str, str] = {} if options.group_map is None else options.group_map.group_of
+    splits_of: defaultdict[str, set[Split]] = defaultdict(set)
+    header = _header_of(dataset)
+    if header is None or header.digest != result.digest:
+        content = result.content()
+        for volume, splits in content.volumes.items():
+            splits_of[groups.get(volume, content.groups.get(volume, volume))].update(splits)
+        return FoldContent(dataset, name, _repeat_of(folder), None, None, None, _frozen(splits_of))
+    facts = facts_of(header)
+    volumes = {}
+    for one in header.volumes:
+        group = groups.get(one.id, one.group)
+        volumes[one.id] = (group, one.slices, one.positives)
+        splits_of[group].add(one.split)
+    repeat = _repeat_of(folder) if facts is None else facts.repeat
+    name = name if facts is None else facts.name
+    return FoldContent(dataset, name, repeat, facts, options_of(header), volumes, _frozen(splits_of))
+
+
+def _repeat_of(folder: str) -> int:
+    """Return the repetition that a folder is named after, 1 where it is not."""
+    found = _REPEAT.fullmatch(os.path.basename(folder))
+    return 1 if found is None else int(found[1])
+
+
+def _frozen(splits_of: Mapping[str, set[Split]]) -> dict[str, frozenset[Split]]:
+    one_each: dict[frozenset[Split], frozenset[Split]] = {}  # there are few, for many groups
+    found = ((group, frozenset(splits)) for group, splits in splits_of.items())
+    return {group: one_each.setdefault(splits, splits) for group, splits in found}
+
+
+def _sentence(audited: Sequence[AuditedFold], checks: Sequence[Check], tested: str) -> str:
+    """Return all audits in one sentence; `tested` is its clause where every group is in test once."""
+    failed = [fold.name for fold in audited if not fold.ok]
+    parts = [f"{counted(len(audited), 'dataset')} audited"]
+    parts.append(f"{counted(len(failed), 'failed', 'failed')}: {some(failed)}" if failed else "each is ok")
+    wrong = [check.name for check in checks if check.ok is False]
+    if wrong:
+        parts.append(f"together they fail in {', '.join(wrong)}")
+    elif any(check.name == "folds-test-once" and check.ok for check in checks):
+        parts.append(tested)
+    unchecked = [check.name for check in checks if check.ok is None]
+    if unchecked:
+        parts.append(f"not checked: {', '.join(unchecked)}")
+    return "; ".join(parts) + "."
