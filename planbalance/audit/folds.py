@@ -3,9 +3,10 @@
 import os
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from planbalance.audit.checks.against import ComparableContent
 from planbalance.audit.fold_checks import FoldContent, checks_across, facts_of, options_of
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.planned_dataset import find_planned_dataset
@@ -77,21 +78,24 @@ def verify_folds(datasets: Sequence[str], options: VerifyOptions, progress: Prog
     """
     audited: list[AuditedFold] = []
     contents: list[FoldContent] = []
-    of_patients = options.group_map is not None
-    for path in datasets:
-        dataset = os.path.abspath(path)
+    without_plan: dict[int, ComparableContent] = {}  # by index in `contents`
+    for dataset in map(os.path.abspath, datasets):
         try:
             audit, result = audit_dataset(dataset, options, progress)
         except (InputError, PlanError) as error:
             audited.append(AuditedFold(dataset, os.path.basename(dataset), None, error.message))
             continue
-        content = _content(dataset, result, options)
-        if contents and content.volumes == contents[0].volumes:  # as it should be: held in memory once
+        content = _planned(dataset, result, options)
+        if content.options is None:
+            without_plan[len(contents)] = result.content()._replace(images=None)
+        elif contents and content.volumes == contents[0].volumes:  # as it should be: held in memory once
             content = content._replace(volumes=contents[0].volumes)
         contents.append(content)
         audited.append(AuditedFold(dataset, content.name, audit, ""))
-        of_patients |= audit.grouped_by != "volume"
-    unit = "patient" if of_patients else "volume"
+    for index, splits_of in _as_found(contents, without_plan, options).items():
+        contents[index] = contents[index]._replace(splits_of=splits_of)
+    grouped = (fold.audit is not None and fold.audit.grouped_by != "volume" for fold in audited)
+    unit = "patient" if options.group_map is not None or any(grouped) else "volume"
     checks = checks_across(contents, unit)
     ok = all(fold.ok for fold in audited) and not any(check.ok is False for check in checks)
     where = " in each repetition" if len({content.repeat for content in contents}) > 1 else ""
@@ -99,19 +103,16 @@ def verify_folds(datasets: Sequence[str], options: VerifyOptions, progress: Prog
     return FoldsAudit(ok, _sentence(audited, checks, tested), tuple(audited), tuple(checks))
 
 
-def _content(dataset: str, result: DatasetResult, options: VerifyOptions) -> FoldContent:
-    """Return what the checks across folds look at: the plan, where the audit used it, else what the dataset holds."""
+def _planned(dataset: str, result: DatasetResult, options: VerifyOptions) -> FoldContent:
+    """Return what the checks across folds look at, from the plan that the audit used; without one, an empty content."""
     folder, name = os.path.split(dataset)
-    groups: Mapping[str, str] = {} if options.group_map is None else options.group_map.group_of
-    splits_of: defaultdict[str, set[Split]] = defaultdict(set)
+    groups = _mapped(options)
     header = _header_of(dataset)
     if header is None or header.digest != result.digest:
-        content = result.content()
-        for volume, splits in content.volumes.items():
-            splits_of[groups.get(volume, content.groups.get(volume, volume))].update(splits)
-        return FoldContent(dataset, name, _repeat_of(folder), None, None, None, _frozen(splits_of))
+        return FoldContent(dataset, name, _repeat_of(folder), None, None, None, {})
     facts = facts_of(header)
     volumes = {}
+    splits_of: defaultdict[str, set[Split]] = defaultdict(set)
     for one in header.volumes:
         group = groups.get(one.id, one.group)
         volumes[one.id] = (group, one.slices, one.positives)
@@ -119,6 +120,28 @@ def _content(dataset: str, result: DatasetResult, options: VerifyOptions) -> Fol
     repeat = _repeat_of(folder) if facts is None else facts.repeat
     name = name if facts is None else facts.name
     return FoldContent(dataset, name, repeat, facts, options_of(header), volumes, _frozen(splits_of))
+
+
+def _as_found(
+    contents: Iterable[FoldContent], without_plan: Mapping[int, ComparableContent], options: VerifyOptions
+) -> dict[int, Mapping[str, frozenset[Split]]]:
+    """Return the splits of each group in the datasets without a plan; their patients are those of the others' plans."""
+    groups: dict[str, str] = {}
+    for content in contents if without_plan else ():
+        groups |= {volume: one[0] for volume, one in (content.volumes or {}).items()}
+    groups |= _mapped(options)
+    found: dict[int, Mapping[str, frozenset[Split]]] = {}
+    for index, there in without_plan.items():
+        splits_of: defaultdict[str, set[Split]] = defaultdict(set)
+        for volume, splits in there.volumes.items():
+            splits_of[groups.get(volume, there.groups.get(volume, volume))].update(splits)
+        found[index] = _frozen(splits_of)
+    return found
+
+
+def _mapped(options: VerifyOptions) -> Mapping[str, str]:
+    """Return the groups of the map that was given: they go before those of the plans."""
+    return {} if options.group_map is None else options.group_map.group_of
 
 
 def _repeat_of(folder: str) -> int:

@@ -157,6 +157,13 @@ def test_sites_are_audited_by_one_command(here: Path) -> None:
     assert found["summary"].endswith("every patient is in test of exactly one of them.")
 
 
+def test_patients_of_a_fold_that_lost_its_plan_are_those_of_the_other_plans(here: Path) -> None:
+    built(*with_sites(here))
+    shutil.rmtree(here / "sites/Ulm/.planbalance")
+    found = run_json("verify", "sites")
+    assert checks(found) == ALL_OK | {"folds-present": None, "folds-same-volumes": None}
+
+
 @pytest.mark.usefixtures("here")
 def test_ten_folds_are_listed_in_their_order() -> None:
     built("plan", "in", "--output", "cv", "--folds", "11")
