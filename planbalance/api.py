@@ -715,6 +715,8 @@ def verify_folds(
         request, ("plan", "report", "shard", "finish", "executor", "scheduler"), "is for one dataset, not for several"
     )
     named = [datasets] if isinstance(datasets, str) else list(datasets)
+    if not named:
+        raise UsageError("No dataset given.", kind="no-input", hint="Name the folder that holds the folds.")
     found = [dataset for one in named for dataset in fold_datasets(one) or [one]]
     doubled = sorted(one for one, times in Counter(map(os.path.abspath, found)).items() if times > 1)
     if doubled:

@@ -5,6 +5,7 @@ own audit, so here the plans are compared; of a dataset without a plan, what it 
 """
 
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -16,6 +17,11 @@ from planbalance.text import counted, some
 _MOST: Final = 100_000  # folds; a plan that says more is not believed
 _SHOWN: Final = 60  # characters of the value of an option
 _NO_FOLD: Final = "no plan in these datasets says that it is a fold"
+FOLD_FOLDER: Final = re.compile("fold[0-9]+", re.ASCII)  # how planbalance calls the folder of a fold
+PRESENT: Final = "folds-present"
+SAME_OPTIONS: Final = "folds-same-options"
+SAME_VOLUMES: Final = "folds-same-volumes"
+TEST_ONCE: Final = "folds-test-once"
 
 
 class FoldFacts(NamedTuple):
@@ -84,13 +90,18 @@ def facts_of(header: PlanHeader) -> FoldFacts | None:
 
 
 def checks_across(folds: Sequence[FoldContent], unit: str) -> list[Check]:
-    """Return the checks of all datasets together; `unit` is what is never divided: `volume` or `patient`."""
+    """Return the checks of all datasets together; `unit` is what is never divided: `volume` or `patient`.
+
+    Datasets of which none is a fold need not have anything in common, so nothing is checked of them together.
+    """
+    if not any(fold.facts for fold in folds) and not all(FOLD_FOLDER.fullmatch(fold.name) for fold in folds):
+        return [not_checked(name, _NO_FOLD) for name in (PRESENT, SAME_OPTIONS, SAME_VOLUMES, TEST_ONCE)]
     return [_present(folds), _same_options(folds), _same_volumes(folds), _test_once(folds, unit)]
 
 
 def _present(folds: Sequence[FoldContent]) -> Check:
     """Check that each fold is there, and only once."""
-    found = CheckBuilder("folds-present")
+    found = CheckBuilder(PRESENT)
     known = [(fold, fold.facts) for fold in folds if fold.facts is not None]
     if not known:
         return not_checked(found.name, _NO_FOLD)
@@ -144,7 +155,7 @@ def _called(of: FoldFacts, repeat: int, number: int) -> str:
 
 def _same_options(folds: Sequence[FoldContent]) -> Check:
     """Check that all plans were made with the same options: a fold of another seed may test what others tested."""
-    found = CheckBuilder("folds-same-options")
+    found = CheckBuilder(SAME_OPTIONS)
     known = [(fold, fold.options) for fold in folds if fold.options is not None]
     if not any(fold.facts for fold, _ in known):
         return not_checked(found.name, _NO_FOLD)
@@ -173,7 +184,7 @@ def options_of(header: PlanHeader) -> dict[str, str]:
 
 def _same_volumes(folds: Sequence[FoldContent]) -> Check:
     """Check that all folds divide the same volumes, in the same groups."""
-    found = CheckBuilder("folds-same-volumes")
+    found = CheckBuilder(SAME_VOLUMES)
     planned = [(fold, fold.volumes) for fold in folds if fold.volumes is not None]
     if len(planned) < 2:
         return not_checked(found.name, "fewer than two of these datasets have a plan")
@@ -202,9 +213,7 @@ def _same_volumes(folds: Sequence[FoldContent]) -> Check:
 
 def _test_once(folds: Sequence[FoldContent], unit: str) -> Check:
     """Check that every group is in test of exactly one fold of each repetition."""
-    found = CheckBuilder("folds-test-once")
-    if len(folds) < 2 or all(fold.options is not None and fold.facts is None for fold in folds):
-        return not_checked(found.name, _NO_FOLD if len(folds) > 1 else "there is one dataset only")
+    found = CheckBuilder(TEST_ONCE)
     repeats = sorted({fold.repeat for fold in folds})
     for repeat in repeats:
         of_repeat = [fold for fold in folds if fold.repeat == repeat]

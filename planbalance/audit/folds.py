@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from planbalance.audit.checks.against import ComparableContent
-from planbalance.audit.fold_checks import FoldContent, checks_across, facts_of, options_of
+from planbalance.audit.fold_checks import FOLD_FOLDER, TEST_ONCE, FoldContent, checks_across, facts_of, options_of
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.planned_dataset import find_planned_dataset
 from planbalance.audit.result import DatasetResult
@@ -18,7 +18,6 @@ from planbalance.model import SPLITS, AuditedFold, Check, FoldsAudit, PlanHeader
 from planbalance.text import counted, some
 
 _PARTS: Final = re.compile("([0-9]+)")
-_FOLD: Final = re.compile("fold[0-9]+", re.ASCII)
 _REPEAT: Final = re.compile("repeat([0-9]{1,9})", re.ASCII)
 _OF_A_DATASET: Final = (OWN_FOLDER, "images", DATASET_YAML, *(f"{split}.txt" for split in SPLITS))
 
@@ -38,7 +37,7 @@ def fold_datasets(path: str) -> list[str]:
             found.append(folder)
         elif _REPEAT.fullmatch(os.path.basename(folder)):
             found += filter(_is_dataset, _folders(folder))
-    named = len(found) > 1 and all(_FOLD.fullmatch(os.path.basename(one)) for one in found)
+    named = len(found) > 1 and all(FOLD_FOLDER.fullmatch(os.path.basename(one)) for one in found)
     return found if named or any(_says_fold(one) for one in found) else []
 
 
@@ -164,7 +163,7 @@ def _sentence(audited: Sequence[AuditedFold], checks: Sequence[Check], tested: s
     wrong = [check.name for check in checks if check.ok is False]
     if wrong:
         parts.append(f"together they fail in {', '.join(wrong)}")
-    elif any(check.name == "folds-test-once" and check.ok for check in checks):
+    elif any(check.name == TEST_ONCE and check.ok for check in checks):
         parts.append(tested)
     unchecked = [check.name for check in checks if check.ok is None]
     if unchecked:

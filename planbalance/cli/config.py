@@ -42,6 +42,8 @@ _IGNORED_WITH: Final[Mapping[str, Sequence[str]]] = {
     "test_ratio": ("train_ratio", "val_ratio"),
     "group_map": ("group_from",),
     "group_from": ("group_map", "stratify"),
+    "folds": ("leave_out",),
+    "leave_out": ("folds", "repeats"),
 }
 _SECTIONS_OF: Final[Mapping[str, Sequence[str]]] = {"build": ("plan", "apply", "build")}
 

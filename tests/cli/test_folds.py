@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import KNEES, run, run_json
+from tests.cli.command import KNEES, knees, run, run_json
 
 FOLDS = ("plan", "in", "--output", "cv", "--folds", "3")
 SITES = {volume: ("Ulm", "Graz/West")[index // 2 % 2] for index, volume in enumerate(KNEES)}
@@ -61,6 +61,13 @@ def test_one_table_shows_all_folds_and_nothing_else_is_printed_for_each(here: Pa
 
 
 @pytest.mark.usefixtures("here")
+def test_each_fold_is_printed_in_full_if_more_is_asked_for() -> None:
+    said = run(*FOLDS, "--verbose").stdout
+    assert said.count("Undersampling of train") == 3
+    assert said.index("Fold 3, one of 3 folds\n") < said.index("3 folds: every volume is in test once")
+
+
+@pytest.mark.usefixtures("here")
 def test_the_figures_across_folds_are_those_of_the_folds() -> None:
     found = run_json(*FOLDS)
     across, folds = found["across_folds"], found["folds"]
@@ -109,6 +116,12 @@ def test_repetitions_and_a_value_left_out_are_saved_and_read_again(here: Path) -
         assert "ratio" not in (here / "planbalance.yaml").read_text()
         assert [one["digest"] for one in run_json("plan")["folds"]] == [one["digest"] for one in first["folds"]]
         (here / "planbalance.yaml").unlink()
+
+
+def test_folds_that_are_typed_go_before_a_value_left_out_in_the_file(here: Path) -> None:
+    run(*with_sites(here), "--save-config", "--quiet")
+    assert run_json("plan", "--folds", "2")["across_folds"]["leave_out"] is None
+    assert run_json("plan")["across_folds"]["leave_out"] == "site"
 
 
 # ---- audits ---------------------------------------------------------------------------------------------------------
@@ -194,13 +207,16 @@ def test_a_fold_that_cannot_be_audited_counts_as_failed(here: Path) -> None:
 def test_a_folder_of_other_datasets_is_no_folder_of_folds(here: Path) -> None:
     (here / "all").mkdir()
     run("build", "in", "--output", "all/one", "--mode", "symlink", "--quiet")
-    run("build", "in", "--output", "all/two", "--mode", "symlink", "--quiet")
+    knees(here / "in2", name="IM{slice}-7{volume}.png")
+    run("build", "in2", "--output", "all/two", "--mode", "symlink", "--quiet")
     assert "No dataset layout" in run("verify", "all", code=3).stderr
-    found = run_json("verify", "all/one", "all/two")
-    assert found["ok"]
-    together = ("folds-present", "folds-same-options", "folds-test-once")
-    assert {name: checks(found)[name] for name in together} == dict.fromkeys(together)
-    assert "not checked: folds-present" in found["summary"]
+    for with_plan in (True, False):
+        for dataset in () if with_plan else ("one", "two"):
+            shutil.rmtree(here / "all" / dataset / ".planbalance")
+        found = run_json("verify", "all/one", "all/two")
+        assert found["ok"]
+        assert checks(found) == dict.fromkeys(ALL_OK)
+        assert "not checked: folds-present" in found["summary"]
 
 
 def test_a_site_that_is_called_images_does_not_hide_the_others(here: Path) -> None:
