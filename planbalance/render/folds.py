@@ -16,7 +16,8 @@ from planbalance.render.class_labels import Words, and_others, several_alike, wo
 from planbalance.render.naming import reading_text, warnings_at_the_end
 from planbalance.render.plan import disk_text, inputs_text, plan_text, pooled_text
 from planbalance.render.plan_facts import fold_name, fold_text
-from planbalance.render.table import Grid, Group, Renderable, count, heading, line, prose
+from planbalance.render.table import Grid, Group, Renderable, count, heading, indented, line, prose
+from planbalance.sensitivity import needed_sentence, sentence
 from planbalance.text import counted, some, texts_of
 
 _COUNTS: Final = ("volumes", "positive", "negative", "kept")
@@ -100,6 +101,7 @@ def _text(document: Mapping[str, Any], plan_files: Sequence[str], apply: str) ->
     yield heading(_title(across, first["unit"]))
     yield _table(across, words)
     yield from (prose(f"  {sentence}") for sentence in _below_table(plans, across))
+    yield from _what_test_can_tell(plans)
     yield from disk_text(_summed([plan["modes"] for plan in plans]), f" for all {len(plans)} together")
     yield from warnings_text(_warnings(plans, [row["name"] for row in across["rows"]]))
     yield from warnings_at_the_end(texts_of(first["naming"], "warnings"))
@@ -154,6 +156,21 @@ def _below_table(plans: Sequence[Mapping[str, Any]], across: Mapping[str, Any]) 
     seeds = sorted({plan["parameters"]["split_seed"] for plan in plans})
     if len(seeds) > 1:
         yield f"The split seeds of the repetitions are {seeds[0]} to {seeds[-1]}."
+
+
+def _what_test_can_tell(plans: Sequence[Mapping[str, Any]]) -> Iterable[Renderable]:
+    """Yield how far off a sensitivity may be that is measured on one test, and on those of one repetition together."""
+    told = [plan["sensitivity"] for plan in plans]
+    noun = told[0]["unit"]
+    once = [one["test"]["units"] for plan, one in zip(plans, told, strict=True) if _of_first_repetition(plan)]
+    yield heading("What the tests can tell")
+    yield indented(sentence("the smallest test", min(one["test"]["units"] for one in told), noun))
+    yield indented(sentence("the test of all together", sum(once), noun))
+    yield indented(needed_sentence(noun))
+
+
+def _of_first_repetition(plan: Mapping[str, Any]) -> bool:
+    return bool(plan["parameters"]["fold"].get("repeat", 1) == 1)
 
 
 def _summed(several: Sequence[Mapping[str, Mapping[str, int]]]) -> dict[str, Counter[str]]:

@@ -54,6 +54,8 @@ def test_one_table_shows_all_folds_and_nothing_else_is_printed_for_each(here: Pa
     assert "2 repetitions of 3 folds: in each, every volume is in test once" in said
     rows = [line.split()[:4] for line in said.splitlines() if line.startswith("  repeat ")]
     assert rows == [["repeat", r, "fold", k] for r in "12" for k in "123"]
+    assert "The smallest test has 1 positive volume: a sensitivity of 85 % may be off by up to" in said
+    assert "The test of all together has 4 positive volumes: " in said
     for word in ("mean", "smallest", "largest"):
         assert f"\n  {word} " in said
     assert f"planbalance verify {here}/cv\n" in said
