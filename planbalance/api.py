@@ -363,7 +363,7 @@ def _several(
         saved = []
         for sealed in make(snapshot, chosen):
             one = _saved(sealed, _file_of(path, sealed.header.output.removeprefix(whole)), warnings)
-            saved.append(one._replace(plan=PlanFile.open(one.path)))
+            saved.append(one._replace(plan=PlanFile.saved(one.path, sealed)))
         return saved
 
     return _sealed(inputs, output, path, request, save, progress, columns=columns)

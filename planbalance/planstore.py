@@ -112,6 +112,18 @@ class PlanFile:
         return cls._of("", sealed)
 
     @classmethod
+    def saved(cls, path: str, sealed: SealedPlan) -> "PlanFile":
+        """Return a plan that was just written to `path`, with its header in memory and nothing else.
+
+        The file is opened for each read and closed again, so that there may be more plans than a process may have open
+        files. What is read is checked as always.
+        """
+        start = len(sealed.first_line)
+        return cls(
+            path, sealed.header, lambda offset, size: _Descriptor(_open_regular(path)).read(start + offset, size)
+        )
+
+    @classmethod
     def _of(cls, path: str, sealed: SealedPlan) -> "PlanFile":
         parts = {block.offset: data for block, data in zip(sealed.header.blocks, sealed.body, strict=True)}
         parts[sum(map(len, sealed.body))] = sealed.tail

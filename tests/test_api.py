@@ -58,6 +58,19 @@ def test_the_whole_job(here: Path) -> None:
     assert tree_state(here / "in") == before
 
 
+def test_several_plans_are_read_from_their_files_and_keep_none_open(here: Path) -> None:
+    (here / "folds").mkdir()
+    before = len(os.listdir("/proc/self/fd"))
+    several = api.plan_folds("in", output="folds", folds=9)
+    assert len(os.listdir("/proc/self/fd")) == before
+    for one in several:
+        one.plan.check()
+        opened = api.open_plan(one.path)
+        assert list(one.plan.operations()) == list(opened.operations())
+        assert one.header == opened.header
+    assert api.apply(several[8].plan).published
+
+
 def test_inside_a_running_event_loop(here: Path) -> None:
     """As in a notebook."""
 
