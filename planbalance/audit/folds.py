@@ -31,14 +31,20 @@ def fold_datasets(path: str) -> list[str]:
     path = os.path.abspath(path)
     if not os.path.isdir(path) or _is_dataset(path):
         return []
-    found = []
+    folders: list[str] = []
     for folder in _folders(path):
-        if _is_dataset(folder):
-            found.append(folder)
-        elif _REPEAT.fullmatch(os.path.basename(folder)):
-            found += filter(_is_dataset, _folders(folder))
-    named = len(found) > 1 and all(FOLD_FOLDER.fullmatch(os.path.basename(one)) for one in found)
-    return found if named or any(_says_fold(one) for one in found) else []
+        repeat = _REPEAT.fullmatch(os.path.basename(folder)) and not _is_dataset(folder)
+        folders += _folders(folder) if repeat else [folder]
+    # of a folder with thousands of others, each is looked at once
+    told = any(_says_fold(one) for one in folders if os.path.lexists(f"{one}/{OWN_FOLDER}"))
+    if not told and not any(map(_is_called_fold, folders)):
+        return []
+    found = list(filter(_is_dataset, folders))
+    return found if told or (len(found) > 1 and all(map(_is_called_fold, found))) else []
+
+
+def _is_called_fold(path: str) -> bool:
+    return FOLD_FOLDER.fullmatch(os.path.basename(path)) is not None
 
 
 def _folders(path: str) -> list[str]:
