@@ -994,7 +994,7 @@ def test_a_column_of_which_no_value_can_be_left_out(options: PlanOptions, column
         make_left_out(snapshot_of(TWELVE), options, column)
     assert caught.value.kind == kind
     assert says in caught.value.message
-    assert caught.value.hint or kind in ("folds-fix-nothing", "bad-map")
+    assert caught.value.hint or kind == "folds-fix-nothing"
 
 
 @pytest.mark.parametrize(

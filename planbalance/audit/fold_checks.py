@@ -136,7 +136,7 @@ def _without_missing(
         check = found.check()
         return check if check.ok is False else check._replace(ok=None)
     for name in missing:
-        found.error("fold-missing", "", f"{name} of {of.of} is not there")
+        found.error("fold-missing", "", f"{name} is not there")
     if len(repeats) < of.repeats:
         listed = ", ".join(f"repeat {repeat}" for repeat in sorted(repeats))
         found.warning("fold-missing", "", f"of {of.repeats} repetitions only {listed} was looked at")
@@ -149,8 +149,8 @@ def _called(of: FoldFacts, repeat: int, number: int) -> str:
     `of` is any fold of the same command.
     """
     if of.column is not None:
-        return f"value {number} of {of.column}"
-    return of._replace(repeat=repeat, number=number).name
+        return f"value {number} of {of.of} of {of.column}"
+    return f"{of._replace(repeat=repeat, number=number).name} of {of.of}"
 
 
 def _same_options(folds: Sequence[FoldContent]) -> Check:

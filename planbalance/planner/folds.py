@@ -139,7 +139,11 @@ def _folders_of(values: Iterable[str], column: str) -> dict[str, str]:
 def _folder_of(value: str, column: str) -> str:
     fault = text_fault(value)
     if fault is not None:
-        raise InputError(f"--leave-out {column}: the value {value!r} {fault}.", kind="bad-map")
+        raise InputError(
+            f"--leave-out {column}: the value {value!r} {fault}.",
+            kind="bad-map",
+            hint="Write it otherwise in the group map.",
+        )
     name = _UNSAFE.sub("_", normalize("NFC", value))
     return name.encode()[:_LONGEST].decode(errors="ignore")
 

@@ -82,7 +82,7 @@ def of_another_seed_without_plans(here: Path) -> None:
     [
         (lambda _: None, "", "", ""),
         (missing, "present test-once", "", "fold 2 of 3 is not there"),
-        (twice, "present test-once", "", "it is fold 1, and so is"),
+        (twice, "present test-once", "", "it is fold 1 of 3, and so is"),
         (of_another_seed, "same-options test-once", "", "split_seed is 7, and of the others 42"),
         (of_four, "present test-once", "", "it is one of 4 folds, and the others are one of 3 folds"),
         (of_no_folds, "present test-once", "", "its plan is of no fold"),
@@ -166,6 +166,13 @@ def test_a_volume_with_another_patient_is_named() -> None:
     found = check("folds-same-volumes", content(1, "ab"), changed, content(1, "ab"))
     assert [problem.path for problem in found.problems] == ["/cv/1/2"]
     assert "another patient or other slices" in found.problems[0].message
+
+
+def test_a_value_that_is_not_there_is_named_by_its_number() -> None:
+    values = [FoldFacts(number, 3, column="site", value=value) for number, value in ((1, "Graz"), (3, "Ulm"))]
+    folds = [content(1, "ab")._replace(facts=values[0]), content(2, "cd")._replace(facts=values[1])]
+    found = check("folds-present", *folds)
+    assert [problem.message for problem in found.problems] == ["value 2 of 3 of site is not there"]
 
 
 def test_each_repetition_has_to_be_complete() -> None:
