@@ -153,6 +153,7 @@ USAGE = [
     Case("left out, no map", [*PLAN, "--leave-out", "site"], 2, "leave-out-without-map", ("--group-map",)),
     Case("left out, a test ratio", [*LEFT_OUT, "--test-ratio", "0.2"], 2, "folds-exclude", ("--test-ratio",), mapped),
     Case("left out, an older plan", [*LEFT_OUT, "--extend", "plan.json"], 2, "folds-exclude", ("--extend",), mapped),
+    Case("left out, a proof", [*LEFT_OUT, "--prove", "9"], 2, "folds-exclude", ("a proof is about one split",), mapped),
     Case("left out, a kept split", [*LEFT_OUT, "--keep-split", "test"],
          2, "folds-fix-nothing", ("--keep-split",), mapped),
     Case("left out and build", ["build", "in", "--output", "out", "--leave-out", "site"],
