@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from planbalance.inputs import FoundInput
     from planbalance.options.apply import ApplyRequest
     from planbalance.options.audit import ReportRequest, VerifyRequest
-    from planbalance.options.plan import PlanRequest, ScanRequest
+    from planbalance.options.plan import PlanRequest, RepairRequest, ScanRequest
     from planbalance.page.unplanned import PageSource
     from planbalance.planner import PlanOptions
     from planbalance.relocate import RelocateOutcome
@@ -66,6 +66,7 @@ __all__ = (
     "Built",
     "InputSpec",
     "Planned",
+    "Repaired",
     "Reported",
     "Scanned",
     "apply",
@@ -79,6 +80,7 @@ __all__ = (
     "plan_folds",
     "plan_left_out",
     "relocate",
+    "repair",
     "report",
     "scan",
     "slurm",
@@ -137,6 +139,20 @@ class Planned(NamedTuple):
     def header(self) -> PlanHeader:
         """The plan's first line."""
         return self.plan.header
+
+
+class Repaired(NamedTuple):
+    """The repair of a dataset.
+
+    Attributes:
+        planned: the plan of the mended dataset; of one without a leak, the dataset as it is, not saved.
+        leaks: whether a group, or an identical image, is in two splits.
+        by_default: the caller named no split to keep.
+    """
+
+    planned: Planned
+    leaks: bool
+    by_default: bool
 
 
 class Reported(NamedTuple):
@@ -375,6 +391,64 @@ def _several(
     return _sealed(inputs, output, path, request, save, progress, columns=columns)
 
 
+def repair(
+    dataset: str,
+    *,
+    output: str,
+    plan_file: str = DEFAULT_PLAN,
+    options: "RepairRequest | None" = None,
+    progress: Progress | None = None,
+    **keywords: object,
+) -> Repaired:
+    """Plan the repair of a dataset that leaks: the fewest slices are moved to another split or left out.
+
+    No plan is written where no volume, no patient and no identical image is in two splits.
+
+    Example:
+        `repair("somebody/yolo_dataset", output="mended", keep=["test"]).leaks`
+
+    Args:
+        dataset: a folder or a yaml: any YOLO dataset that is split.
+        output: the dataset to make later.
+        plan_file: where the plan is written; an older one there is replaced.
+        options: what is kept, and how names are read.
+        progress: where to report to.
+        keywords: fields of `RepairRequest`, in place of `options` or to change them.
+
+    Raises:
+        UsageError, InputError: exit codes 2 and 3 of the command line.
+        PlanError: the plan cannot be written.
+    """
+    from planbalance.options.plan import RepairRequest
+
+    request: RepairRequest = made(RepairRequest, options, keywords)
+    path = os.path.abspath(plan_file)
+    leaks, sealed = _repaired(dataset, output, path, request, progress)
+    planned = _saved(sealed, path if leaks else None, _place_warnings(output) if leaks else ())
+    return Repaired(planned, leaks, by_default=not request.keep)
+
+
+@without_collecting()
+def _repaired(
+    dataset: str, output: str, plan_file: str, request: "RepairRequest", progress: Progress | None
+) -> tuple[bool, SealedPlan]:
+    """Return whether a group is in two splits, and the plan in which none is."""
+    from planbalance.inputs import resolve_inputs
+    from planbalance.planner import make_repair, read_split_dataset
+    from planbalance.scan import image_digests
+    from planbalance.scan import scan as scan_inputs
+
+    specs = _specs(dataset)
+    found = cache(partial(resolve_inputs, specs))
+    keep = resolve.kept_splits(request)
+    options = resolve.repair_options(request, os.path.abspath(output), found, progress)
+    _refuse_places(specs, found(), options.output, plan_file)
+    snapshot = scan_inputs(found(), hash_images=options.hash_images, jobs=request.jobs, progress=progress or Silent())
+    source = read_split_dataset(snapshot, keep, options.exclude, image_digests)
+    mended, sealed = make_repair(source, resolve.with_patients(source.snapshot, options, request, progress))
+    return bool(mended.groups), sealed
+
+
 def fold_file(plan_file: str, fold: int, repeat: int | None = None) -> str:
     """Return the plan file of one fold, `plan-fold1.json` for `plan.json`; folds and repetitions count from 1."""
     return _file_of(plan_file, f"/fold{fold}" if repeat is None else f"/repeat{repeat}/fold{fold}")
@@ -407,11 +481,18 @@ def _sealed(
     specs = _specs(inputs)
     found = cache(partial(resolve_inputs, specs))
     options = resolve.plan_options(request, os.path.abspath(output), found, progress, columns)
-    places = [place for spec, one in zip(specs, found(), strict=True) for place in _places_of(spec, one)]
-    path_safety.refuse_output(options.output, places)
-    path_safety.refuse_files({} if plan_file is None else {"plan file": plan_file}, places)
+    _refuse_places(specs, found(), options.output, plan_file)
     snapshot = scan_inputs(found(), hash_images=options.hash_images, jobs=request.jobs, progress=progress or Silent())
     return make(snapshot, resolve.with_patients(snapshot, options, request, progress))
+
+
+def _refuse_places(
+    specs: Sequence[InputSpec], found: "Sequence[FoundInput]", output: str, plan_file: str | None
+) -> None:
+    """Refuse an output or a plan file that lies in an input."""
+    places = [place for spec, one in zip(specs, found, strict=True) for place in _places_of(spec, one)]
+    path_safety.refuse_output(output, places)
+    path_safety.refuse_files({} if plan_file is None else {"plan file": plan_file}, places)
 
 
 def _place_warnings(output: str) -> tuple[str, ...]:

@@ -584,6 +584,7 @@ class Audit(NamedTuple):
         look_alikes: the worst pairs of near-duplicates first; a few dozen at most, for a person to look at.
         to_move: how many slices, at least, must change their split or be removed so that no two splits share anything
             that was checked; None where there are no two splits.
+        leaves_train: whether a repair that keeps test as it is leaves a slice in train.
         counts: slices by split.
         loads: what each trainer would load of each split, where it was looked at.
         plan_digest: of the plan that it was compared with; "" without one.
@@ -604,6 +605,7 @@ class Audit(NamedTuple):
     leaks: Sequence[Mapping[str, Any]]
     look_alikes: tuple[LookAlike, ...] = ()
     to_move: int | None = None
+    leaves_train: bool = False
     counts: tuple[SplitCount, ...] = ()
     loads: tuple[Load, ...] = ()
     plan_digest: str = ""

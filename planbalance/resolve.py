@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from planbalance.options.apply import ApplyRequest
     from planbalance.options.audit import VerifyRequest
     from planbalance.options.cluster import ClusterChoices
-    from planbalance.options.plan import PlanRequest, ScanRequest
+    from planbalance.options.plan import PlanRequest, RepairRequest, ScanRequest
     from planbalance.options.reading import Reading
     from planbalance.planner import PlanOptions
     from planbalance.shards import Shard
@@ -116,6 +116,53 @@ def _check_proof(request: "PlanRequest") -> None:
     require()
 
 
+def repair_options(
+    request: "RepairRequest", output: str, found: "Callable[[], Sequence[FoundInput]]", progress: Progress | None
+) -> "PlanOptions":
+    """Return the planner's options for a repair; `found` returns the inputs.
+
+    Raises:
+        UsageError: options contradict each other, or a value is refused. InputError: a file is not found or refused.
+    """
+    from decimal import Decimal
+
+    from planbalance import planner
+
+    check_counts({"--jobs": request.jobs}, least=1)
+    refuse_two_groupings(request)
+    source = volume_source(request, request.jobs, progress)
+    refuse_two_readings(source, request)
+    return planner.PlanOptions(
+        output=output,
+        train_ratio=Decimal(1),  # groups are not divided by ratios
+        val_ratio=Decimal(0),
+        test_ratio=Decimal(0),
+        negatives_per_positive=None,
+        positive_classes=positive_classes(request, found),
+        volume_pattern=request.volume_pattern or "auto",
+        volume_source=source,
+        group_map=group_map(request),
+        missing_label=request.missing_label,
+        invalid_label=request.invalid_label,
+        hash_images=request.hash_images,
+        exclude=tuple(word for one in request.exclude for word in _file_or_glob(one)),
+    )
+
+
+def kept_splits(request: "RepairRequest") -> tuple[Split, ...] | None:
+    """Return the splits that a repair leaves as they are, in the order train, val, test; None: the caller named none.
+
+    Raises:
+        UsageError: a word is no split, or `none` beside a split.
+    """
+    if tuple(request.keep) == ("none",):
+        return ()
+    if "none" in request.keep:
+        raise UsageError("--keep none does not go with a split to keep.", kind="unknown-split")
+    chosen = _splits(request.keep, "--keep")
+    return tuple(split for split in SPLITS if split in chosen) or None
+
+
 def _of_older_plan(request: "PlanRequest", path: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return what `extend` takes from the older plan; options in `given` must have the same values."""
     from planbalance.planner import options_from_plan
@@ -164,7 +211,7 @@ def _refuse_other_source(older: PlanHeader, request: "Reading") -> None:
 
 
 def with_patients(
-    snapshot: Snapshot, options: "PlanOptions", request: "PlanRequest", progress: Progress | None
+    snapshot: Snapshot, options: "PlanOptions", request: "ScanRequest", progress: Progress | None
 ) -> "PlanOptions":
     """Read the patients of the volumes that the options choose from their headers, where the request says so."""
     if request.group_from is None:
@@ -409,11 +456,11 @@ def check_counts(values: Mapping[str, int | None], *, least: int) -> None:
             raise UsageError(f"{option} is {value}: give a whole number from {least} up.", kind="number-out-of-range")
 
 
-def _splits(names: Sequence[Split]) -> tuple[Split, ...]:
+def _splits(names: Sequence[str], option: str = "--keep-split") -> tuple[Split, ...]:
     unknown = [name for name in names if name not in SPLITS]
     if unknown:
-        raise UsageError(f"--keep-split {unknown[0]}: a split is one of {', '.join(SPLITS)}.", kind="unknown-split")
-    return tuple(dict.fromkeys(names))
+        raise UsageError(f"{option} {unknown[0]}: a split is one of {', '.join(SPLITS)}.", kind="unknown-split")
+    return tuple(split for name in dict.fromkeys(names) for split in SPLITS if split == name)
 
 
 def _text_or_none(number: object) -> str | None:

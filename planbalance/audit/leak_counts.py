@@ -107,6 +107,11 @@ def touched(spread: Spread[Unit], other: Mapping[Unit, Counter[Split]], totals: 
     ]
 
 
+def leaves_train(spread: Spread[Unit]) -> bool:
+    """Return whether a repair that keeps test as it is leaves a slice in train: some unit belongs there."""
+    return any(not counts["test"] and counts["train"] == max(counts.values()) for counts in spread.values())
+
+
 def to_move(spread: Spread[Unit]) -> int:
     """Return the fewest slices that have to change their split so that no unit is in two."""
     return sum(counts.total() - max(counts.values()) for counts in spread.values())

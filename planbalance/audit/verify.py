@@ -64,6 +64,7 @@ def audit_dataset(
     audit = audit._replace(
         look_alikes=overlaps.look_alikes,
         to_move=overlaps.to_move,
+        leaves_train=overlaps.leaves_train,
         plan_digest=audited.digest,
         loads=audited.loads,
         yaml=None if audited.source is None else audited.source.yaml,

@@ -235,6 +235,12 @@ def _splits(text: str) -> tuple[str, ...]:
 SPLIT_LIST = _Value(
     "SPLIT[,SPLIT]", _splits, f"one or more of {', '.join(SPLITS)} with a comma between", ("test", "test,val", "val")
 )
+SEVERAL_SPLITS = _Value(
+    SPLIT_LIST.name,
+    lambda text: (text,) if text == "none" else _splits(text),
+    f"none, or one or more of {', '.join(SPLITS)} with a comma between",
+    (*SPLITS, "none"),
+)
 
 
 def _refuse_empty() -> str:
@@ -309,17 +315,36 @@ def _declared(field: "Field[Any]") -> Callable[[Decorated], Decorated]:
     settings: dict[str, Any] = {"help": declared["about"], "heading": declared["heading"]}
     if declared["metavar"] is not None:
         settings["metavar"] = declared["metavar"]
+    name = _dashed(f"--{field.name}")
     if field.default is False:
         settings["is_flag"] = True
+    elif field.default is True:
+        settings |= {"is_flag": True, "default": True, "show_default": True}
+        name = f"{name}/--no-{name[2:]}"
     else:
         settings["type"] = kind = _type_of(field)
         settings["default"] = "auto" if kind is JOBS else field.default
         settings["multiple"] = field.default == () and kind is not SPLIT_LIST
         settings["show_default"] = settings["default"] not in {None, ()}
-    return option(declared["flag"] or _dashed(f"--{field.name}"), field.name, **settings)
+        if kind is SEVERAL_SPLITS:
+            settings["callback"] = _flat
+    return option(declared["flag"] or name, field.name, **settings)
 
 
-_VALUES: Final = {"path": PATH, "folder": FOLDER, "jobs": JOBS, "pair": OLD_NEW, "rule": RULE, "splits": SPLIT_LIST}
+def _flat(_ctx: click.Context, _parameter: click.Parameter, several: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Return the words of all lists, each once."""
+    return tuple(dict.fromkeys(word for words in several for word in words))
+
+
+_VALUES: Final = {
+    "path": PATH,
+    "folder": FOLDER,
+    "jobs": JOBS,
+    "pair": OLD_NEW,
+    "rule": RULE,
+    "splits": SPLIT_LIST,
+    "several splits": SEVERAL_SPLITS,
+}
 
 
 def _type_of(field: "Field[Any]") -> Any:  # noqa: ANN401 - a type, or what click makes one of

@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "apply": "Build the dataset that a plan describes.",
     "verify": "Audit a dataset.",
     "build": "Plan, apply and verify by one command.",
+    "repair": "Plan the repair of a dataset that leaks, with the fewest slices moved or left out.",
     "report": "Write a page to review a plan or a dataset.",
     "relocate": "Repair paths after a dataset was moved.",
     "clean": "Show or remove partial builds.",

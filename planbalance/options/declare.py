@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 ADVANCED: Final = "Advanced"
 
 # How a text on the command line is read, where the field's type alone does not decide it.
-Value = Literal["path", "folder", "jobs", "pair", "rule", "splits"]
+Value = Literal["path", "folder", "jobs", "pair", "rule", "splits", "several splits"]
 
 
 def option(
@@ -23,7 +23,8 @@ def option(
     """Declare an option; a field that is declared without it is for the Python API alone.
 
     Args:
-        default: its value where the user gives none; the help shows it, unless it is None, False or empty.
+        default: its value where the user gives none; the help shows it, unless it is None, False or empty. True makes a
+            pair of options, `--name` and `--no-name`.
         about: its help text.
         heading: the part of the help where it is listed.
         metavar: the placeholder of its value in the help.

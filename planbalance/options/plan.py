@@ -1,4 +1,4 @@
-"""The options of `scan` and `plan`."""
+"""The options of `scan`, `plan` and `repair`."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +11,8 @@ from planbalance.options.reading import Reading
 
 Number: TypeAlias = str | Decimal | float
 GroupFrom = Literal["dicom:PatientID", "dicom:StudyInstanceUID", "dicom:FrameOfReferenceUID"]
+MissingLabel = Literal["empty", "skip", "error"]
+InvalidLabel = Literal["error", "skip", "keep"]
 
 DEFAULT_SEED: Final = 42
 
@@ -58,12 +60,12 @@ class PlanChoices:
         "random", "Draw train negatives at random, or spread them over volumes and slices.", heading="Sampling"
     )
     gap: int = option(0, "Negatives within this many slices of a positive are not drawn.", heading="Sampling")
-    missing_label: Literal["empty", "skip", "error"] | None = option(
+    missing_label: MissingLabel | None = option(
         None,
         "What to do with an image without a label file: take it as background, leave it out, or refuse.",
         heading="Reading",
     )
-    invalid_label: Literal["error", "skip", "keep"] = option(
+    invalid_label: InvalidLabel = option(
         "error", "What to do with a label file that has an invalid line.", heading="Reading"
     )
     split_method: Literal["optimal", "random"] = option(
@@ -85,6 +87,38 @@ class PlanChoices:
         False,
         "Hash every image too: volumes that share an image stay in one split, and a changed image is noticed.",
         heading=ADVANCED,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepairRequest(ScanRequest):
+    """The options of `repair`, each the command line's of the same name.
+
+    `keep` are the splits that stay as they are, or "none"; nothing: test, where the dataset has one. `hash_images`
+    reads all images, so that identical ones in two splits are found. `shared_ids`, for one dataset, means nothing.
+    """
+
+    keep: Sequence[Split | Literal["none"]] = option(
+        (),
+        "A split that stays as it is: test, or test,val, or none (repeatable).  [default: test, where there is one]",
+        heading="Split",
+        metavar="SPLIT[,SPLIT]|none",
+        value="several splits",
+    )
+    missing_label: MissingLabel | None = option(
+        None, "As in plan; none of a kept split is left out.", heading="Reading"
+    )
+    invalid_label: InvalidLabel = option("error", "As in plan; none of a kept split is left out.", heading="Reading")
+    hash_images: bool = option(
+        True,
+        "Read all images: volumes that share an identical image are one group, and must be in one split.",
+        heading="Groups",
+    )
+    exclude: Sequence[str] = option(
+        (),
+        "Volumes or slices to leave out, whatever the repair does; none of a kept split (repeatable).",
+        heading=ADVANCED,
+        metavar="FILE|GLOB",
     )
 
 

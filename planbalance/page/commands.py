@@ -4,10 +4,11 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from planbalance.model import EXTERNAL_RULES, PlanHeader, Source
+from planbalance.model import EXTERNAL_RULES, Audit, PlanHeader, Source
 from planbalance.page.subject import HowBuilt, how_built
 from planbalance.path_relation import guarded
 from planbalance.planfile import grouped_by
+from planbalance.render.repair import can_repair, repair_facts
 
 
 class Step(NamedTuple):
@@ -39,7 +40,7 @@ def steps(header: PlanHeader, plan_path: str, dataset: str | None = None) -> tup
     """
     path = plan_path or "plan.json"
     return (
-        Step("Make the same plan", _line(["plan", *_plan_words(header)]), _plan_note(header)),
+        Step("Make the same plan", _line(list(_making(header))), _plan_note(header)),
         Step("Look at it", _line(["show", path])),
         Step("Build it", _line(["apply", path]))
         if dataset is None
@@ -49,11 +50,21 @@ def steps(header: PlanHeader, plan_path: str, dataset: str | None = None) -> tup
     )
 
 
-def audit_steps(dataset: str) -> tuple[Step, ...]:
-    """Return the commands that repeat the page of a dataset that another tool built."""
+def audit_steps(dataset: str, audit: Audit | None = None) -> tuple[Step, ...]:
+    """Return the commands that repeat the page of a dataset that another tool built, and that mend its leaks."""
+    repair = () if audit is None or not can_repair(audit) else (_repair_step(dataset),)
     return (
         Step("Audit it", _line(["verify", dataset])),
         Step("Make this page again", _line(["report", dataset, "--html", "report.html"])),
+        *repair,
+    )
+
+
+def _repair_step(dataset: str) -> Step:
+    return Step(
+        "Plan a dataset without these leaks: the fewest slices are moved or left out",
+        _line(["repair", dataset, "--output", f"{dataset.rstrip('/')}-repaired"]),
+        "Add the options that say how names are read and which volumes are one patient, where the audit had any.",
     )
 
 
@@ -73,6 +84,30 @@ def _line(words: Sequence[str]) -> str:
         return line
     broken = (f"{_CONTINUED if word.startswith('--') else ' '}{shlex.quote(word)}" for word in words)
     return "planbalance" + "".join(broken)
+
+
+def _making(header: PlanHeader) -> Iterator[str]:
+    """Yield the command that makes the plan, and its options."""
+    if repair_facts(header.parameters) is None:
+        yield from ("plan", *_plan_words(header))
+    else:
+        yield from ("repair", *_repair_words(header))
+
+
+def _repair_words(header: PlanHeader) -> Iterator[str]:
+    parameters = header.parameters
+    yield header.inputs[0]
+    yield from ("--output", header.output)
+    kept = _listed(parameters["repair"].get("keep"))
+    yield from ("--keep", ",".join(map(str, kept)) or "none")
+    yield from _naming(header)
+    yield from _slice_map_columns(parameters)
+    for name in ("missing_label", "invalid_label"):
+        if parameters.get(name, _PLAIN[name]) != _PLAIN[name]:
+            yield from (f"--{name.replace('_', '-')}", str(parameters[name]))
+    if parameters.get("hash_images") is not True:
+        yield "--no-hash-images"
+    yield from _lists(parameters, header.names or ())
 
 
 def _plan_words(header: PlanHeader) -> Iterator[str]:

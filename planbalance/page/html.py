@@ -33,6 +33,7 @@ from planbalance.render import plan_facts
 from planbalance.render.footprint import Footprint, footprint
 from planbalance.render.naming import reading_of_audit, reading_of_header, slices_text, unit_noun, unit_text
 from planbalance.render.plan_classes import MEASURED_ON, sensitivity_document
+from planbalance.render.repair import repair_facts
 from planbalance.render.table import plain, size
 from planbalance.text import counted, error_text, texts_of
 
@@ -155,8 +156,9 @@ def render(plan: PageSource | None, options: PageOptions, progress: Progress) ->
         else audited(options.audit, options.dataset, f"planbalance {version}", progress),
         "plan": None,
         "as_found": options.as_found,
+        "repair": None,
         "warnings": (),
-        "steps": () if options.dataset is None else audit_steps(options.dataset),
+        "steps": () if options.dataset is None else audit_steps(options.dataset, options.audit),
     }
     if plan is not None:
         context |= _plan_context(plan, options, progress)
@@ -167,7 +169,9 @@ def render(plan: PageSource | None, options: PageOptions, progress: Progress) ->
 def _reading(plan: PageSource | None, audit: Audit | None) -> dict[str, Any] | None:
     """Return how names are read, for the top of the page: as the plan says, else as the audit found."""
     if plan is not None:
-        document, when = reading_of_header(plan.header), " (before undersampling)" if plan.header.statistics else ""
+        document = reading_of_header(plan.header)
+        repaired = repair_facts(plan.header.parameters) is not None
+        when = " (after the repair)" if repaired else " (before undersampling)" if plan.header.statistics else ""
     elif audit is not None and audit.naming is not None:
         document, when = reading_of_audit(audit), ""
     else:
@@ -262,6 +266,8 @@ def _plan_context(plan: PageSource, options: PageOptions, progress: Progress) ->
         "samples": draw_samples(tally.picked(), places, header.names, progress),
         "modes": _modes(needs, sum(volume.kept for volume in header.volumes)),
         "warnings": header.warnings,
+        "repair": repair_facts(header.parameters),
+        "unit": reading_of_header(header)["unit"],
         "built_mode": "" if options.dataset is None else how_built(options.dataset).mode,
     } | ({} if options.as_found else {"steps": steps(header, plan.path, options.dataset)})
 

@@ -1,10 +1,10 @@
 """Make a plan from a snapshot and options: which slices count, how they are grouped, split and sampled.
 
-`make_plan`, `make_folds` and `make_left_out` do all of it. Two of their steps are public because other packages
-need them: `select_slices` chooses slices and refuses inputs, `group_into_volumes` only reads names.
+`make_plan`, `make_repair`, `make_folds` and `make_left_out` do all of it. Two of their steps are public because other
+packages need them: `select_slices` chooses slices and refuses inputs, `group_into_volumes` only reads names.
 """
 
-from planbalance.planner.build import make_plan
+from planbalance.planner.build import make_plan, make_repair
 from planbalance.planner.folds import make_folds, make_left_out
 from planbalance.planner.options import (
     DEFAULT_RATIOS,
@@ -18,7 +18,9 @@ from planbalance.planner.options import (
     parse_ratios,
     plain,
 )
+from planbalance.planner.repair import Repair
 from planbalance.planner.select import Selection, select_slices
+from planbalance.planner.split_dataset import read_split_dataset
 from planbalance.planner.volumes import (
     below_folders,
     class_names,
@@ -34,6 +36,7 @@ from planbalance.planner.volumes import (
 __all__ = (
     "DEFAULT_RATIOS",
     "PlanOptions",
+    "Repair",
     "Selection",
     "below_folders",
     "check_output",
@@ -45,6 +48,7 @@ __all__ = (
     "make_folds",
     "make_left_out",
     "make_plan",
+    "make_repair",
     "options_from_plan",
     "parse_classes",
     "parse_decimal",
@@ -54,6 +58,7 @@ __all__ = (
     "places_of",
     "plain",
     "read_slices",
+    "read_split_dataset",
     "select_slices",
     "with_groups",
 )

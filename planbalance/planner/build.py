@@ -12,8 +12,10 @@ from planbalance.planfile import SealedPlan, seal
 from planbalance.planner.groups import fixed_groups, topped_up, units_of
 from planbalance.planner.options import PlanOptions, check_output, check_ratios, options_from_plan
 from planbalance.planner.plan_header import Decisions, class_counts, header_of
+from planbalance.planner.repair import Repair, mend
 from planbalance.planner.select import select_slices
-from planbalance.planner.undersample import undersample
+from planbalance.planner.split_dataset import SplitDataset
+from planbalance.planner.undersample import Sampled, undersample
 from planbalance.split import SplitRequest, SplitResult, Unit, describe_split, split_units
 from planbalance.split.prove import Proof, prove_split
 from planbalance.text import text_fault
@@ -53,6 +55,27 @@ def _proven(
     if not options.prove_split or not proof.better_found:
         return result, proof
     return describe_split(units, request, best, proven=proof.levels[0].closed), proof._replace(taken=True)
+
+
+def make_repair(dataset: SplitDataset, options: PlanOptions) -> tuple[Repair, SealedPlan]:
+    """Return how a dataset is mended with the fewest slices moved or left out, and the plan for it.
+
+    If no group lies in two splits, the plan is the dataset as it is. Nothing is undersampled.
+
+    Raises:
+        UsageError: an option leaves out slices of a kept split (kind `kept-split-changes`); as `make_plan`.
+        InputError: as `make_plan` and `mend`.
+    """
+    snapshot = dataset.snapshot
+    check_request(snapshot, options)
+    selection = select_slices(snapshot, options)
+    repair = mend(dataset, selection.volumes, options.positive_classes)
+    mended = selection._replace(volumes=repair.volumes)
+    request = SplitRequest(options.ratios, options.split_seed)
+    result = describe_split(units_of(mended.volumes, options), request, repair.split_of, proven=False)
+    warnings = (*dataset.warnings(), *repair.warnings())
+    decisions = Decisions(options, mended, result, Sampled({}, 0, ()), None, warnings, None, repair)
+    return repair, sealed_plan(snapshot, decisions)
 
 
 def check_request(snapshot: Snapshot, options: PlanOptions, *texts: str) -> None:

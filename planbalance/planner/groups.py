@@ -204,7 +204,9 @@ def _claim_kept(claims: _Claims, inputs: Sequence[Input], volumes: Sequence[Volu
             f"{counted(len(leaks), 'group has', 'groups have')} slices both in a kept split and outside it: "
             f"{some(leaks, 3)}.",
             kind="kept-split-leaks",
-            hint="A split that shares volumes or patients with the rest leaks: drop --keep-split, or --exclude them.",
+            hint="A split that shares volumes or patients with the rest leaks: "
+            + (f"mend it with `planbalance repair INPUT --keep {','.join(kept)}`, " if len(inputs) == 1 else "")
+            + "drop --keep-split, or --exclude them.",
             paths=leaks,
         )
     absent = [split for split in kept if not any(counts[split] for counts in held.values())]

@@ -236,6 +236,12 @@ def options_from_plan(header: PlanHeader) -> dict[str, Any]:
             kind="bad-plan",
             hint="Plan the folds again, or extend a plan that is no fold.",
         )
+    if parameters.get("repair") is not None:
+        raise PlanError(
+            "The plan to extend is the repair of a dataset, which has no ratios and no seed.",
+            kind="bad-plan",
+            hint="Build it, and plan the dataset that it makes with --keep-split or --split-map.",
+        )
     try:
         ratios = check_ratios(_three([_decimal(parameters[f"{split}_ratio"]) for split in ("train", "val", "test")]))
         classes = parameters["positive_classes"]

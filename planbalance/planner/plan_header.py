@@ -21,6 +21,7 @@ from planbalance.model import (
 )
 from planbalance.planfile import naming_document, slice_counts, source_document, volume_counts
 from planbalance.planner.options import PlanOptions, plain
+from planbalance.planner.repair import Repair
 from planbalance.planner.select import Selection
 from planbalance.planner.undersample import Sampled
 from planbalance.planner.volumes import sources_of
@@ -44,6 +45,7 @@ class Decisions(NamedTuple):
             that is left out `leave_out` (the column) and `value`; else None.
         warnings: sentences of the steps before.
         proof: how near the best split this one is, where that was asked.
+        repair: of a dataset that is mended; None where slices are split anew.
     """
 
     options: PlanOptions
@@ -53,6 +55,7 @@ class Decisions(NamedTuple):
     fold: Mapping[str, int | str] | None
     warnings: tuple[str, ...]
     proof: Proof | None
+    repair: Repair | None = None
 
     def split(self, volume: Volume) -> Split:
         """Return the split of a volume."""
@@ -71,7 +74,7 @@ def header_of(snapshot: Snapshot, decisions: Decisions, counts: Sequence[ClassCo
     warnings = (
         *selection.warnings,
         *decisions.warnings,
-        *_split_warnings(decisions),
+        *(_split_warnings(decisions) if decisions.repair is None else ()),
         *_class_warnings(decisions, counts, classes.names),
         *_trait_warnings(decisions),
         *decisions.sampled.warnings,
@@ -91,7 +94,9 @@ def header_of(snapshot: Snapshot, decisions: Decisions, counts: Sequence[ClassCo
         else {**source_document(selection.naming, selection.examples), **_slice_numbers(decisions)},
         statistics=_statistics(decisions, classes.word),
         volume_statistics={**volume_counts(planned), **_strata(planned)},
-        targets=_targets(decisions, classes.names),
+        targets=_targets(decisions, classes.names)
+        if decisions.repair is None
+        else _reached_only(decisions, classes.names),
         warnings=tuple(dict.fromkeys(warnings)),
         volumes=planned,
         blocks=(),
@@ -215,6 +220,24 @@ def _targets(decisions: Decisions, names: Sequence[str] | None) -> dict[str, Any
     }
 
 
+def _reached_only(decisions: Decisions, names: Sequence[str] | None) -> dict[str, Any]:
+    """Return the boxes of each class in each split; a repair has no targets."""
+    boxes: Counter[tuple[int, Split]] = Counter()
+    for volume in decisions.selection.volumes:
+        split = decisions.split(volume)
+        boxes.update((class_id, split) for one in volume.slices for class_id in one.file.classes)
+    return {
+        "classes": [
+            {
+                "class": class_id,
+                "name": _name(names, class_id),
+                **{split: {"reached": boxes[class_id, split]} for split in SPLITS},
+            }
+            for class_id in sorted({class_id for class_id, _ in boxes})
+        ]
+    }
+
+
 def _reached(target: Target, index: int) -> dict[str, int]:
     wanted, reached = target.wanted[index], target.reached[index]
     return {"wanted": wanted, "reached": reached, "distance": abs(reached - wanted)}
@@ -276,7 +299,14 @@ def _parameters(decisions: Decisions, inputs: Iterable[Input]) -> dict[str, Any]
         **_group_from(options),
         **_split_from(decisions),
         **({"shared_ids": options.shared_ids} if any(source.prefix for source in inputs) else {}),
+        **({} if decisions.repair is None else _of_repair(decisions.repair)),
     }
+
+
+def _of_repair(repair: Repair) -> dict[str, Any]:
+    """Return the repair, and no ratio or seed, which decide nothing in it; a split that is not there has ratio 0."""
+    ratios = {f"{split}_ratio": None if split in repair.held else "0" for split in SPLITS}
+    return {**ratios, "split_seed": None, "sample_seed": None, "split_method": None, "repair": repair.to_json()}
 
 
 class _Classes(NamedTuple):
@@ -317,6 +347,8 @@ def _classes(snapshot: Snapshot, volumes: Iterable[Volume]) -> _Classes:
 def _wanted_splits(decisions: Decisions) -> list[tuple[int, Split]]:
     """Return the splits that must hold slices, with their index."""
     ratios = decisions.options.ratios
+    if decisions.repair is not None:
+        return [(index, split) for index, split in enumerate(SPLITS) if split in decisions.repair.held]
     return [(index, split) for index, split in enumerate(SPLITS) if ratios[index] > 0 or decisions.fold is not None]
 
 

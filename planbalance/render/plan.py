@@ -12,6 +12,7 @@ from planbalance.render.naming import reading_of_header, reading_text, unit_noun
 from planbalance.render.plan_classes import class_rows, classes_text, sensitivity_document, sensitivity_text
 from planbalance.render.plan_facts import fold_text
 from planbalance.render.proof import proof_document, proof_text
+from planbalance.render.repair import RepairFacts, repair_facts, repair_sections
 from planbalance.render.table import Grid, Group, Renderable, count, heading, line, prose, share, size
 from planbalance.split.prove import Proof
 from planbalance.text import counted, texts_of
@@ -67,9 +68,59 @@ def plan_text(document: Mapping[str, Any], *, commands: Sequence[str] = (), verb
     Args:
         document: of `plan_document`.
         commands: that show and build the plan; they come last, if there are any.
-        verbose: what can be told of each class too.
+        verbose: what can be told of each class too; of a repair, all groups that are mended.
     """
+    repair = repair_facts(document["parameters"])
+    if repair is not None:
+        return Group(*_repair_text(document, repair, commands, verbose=verbose))
     return Group(*_text(document, commands, verbose=verbose))
+
+
+def no_leak_text(document: Mapping[str, Any], *, hashed: bool) -> Renderable:
+    """Return that there is nothing to repair, and what was not looked at."""
+    nothing = ["patient", "volume"] if document["unit"] == "patient" else ["volume"]
+    nothing += ["identical image"] if hashed else []
+    *first, last = (f"no {what}" for what in nothing)
+    found = f"{', '.join(first)} and {last}" if first else last
+    unread = "" if hashed else " Identical images were NOT looked for (--no-hash-images)."
+    return Group(
+        *reading_text(document),
+        *(line(("Input   ", "dim"), root) for root in document["inputs"]),
+        line(),
+        *warnings_text(document["warnings"]),
+        prose(
+            ("No leak: ", "bold green"),
+            f"{found} is in two splits. No plan was written.{unread}",
+        ),
+    )
+
+
+def _repair_text(
+    document: Mapping[str, Any], repair: RepairFacts, commands: Sequence[str], *, verbose: bool
+) -> Iterable[Renderable]:
+    yield from reading_text(document, when=" (after the repair)")
+    yield from inputs_text(document)
+    yield line(("Kept    ", "dim"), _kept(repair, by_default=document.get("keep_by_default") is True))
+    yield from repair_sections(repair, document["unit"], every=verbose)
+    yield from classes_text(document)
+    yield from sensitivity_text(document, verbose=verbose)
+    yield from disk_text(document["modes"])
+    yield from warnings_text(document["warnings"])
+    yield from _digests(document)
+    yield from warnings_at_the_end(texts_of(document["naming"], "warnings"))
+    if commands:
+        yield line()
+        yield prose(("Repair: ", "bold"), f"{repair.proof} No {document['unit']} is in two splits.")
+        yield prose("Nothing was touched but the plan file. To look at it as a page, and to build it:")
+        yield from (line("  ", command) for command in commands)
+
+
+def _kept(repair: RepairFacts, *, by_default: bool) -> str:
+    """Return which splits stay as they are, and where that is the default, why."""
+    kept = f"{', '.join(repair.keep)}, to the byte" if repair.keep else "no split"
+    if not by_default:
+        return kept
+    return f"{kept} (no --keep was given, and the dataset has {'a' if repair.keep else 'no'} test split)"
 
 
 def _text(document: Mapping[str, Any], commands: Sequence[str], *, verbose: bool) -> Iterable[Renderable]:

@@ -17,8 +17,8 @@ STATES: Final = {True: "ok", False: "FAILED", None: "NOT CHECKED"}
 STYLES: Final = {"ok": "green", "FAILED": "bold red", "NOT CHECKED": "yellow"}
 
 
-def verify_document(audit: Audit) -> dict[str, Any]:
-    """Return the audit with the keys of docs/reference/json.md."""
+def verify_document(audit: Audit, *, repair: str | None = None) -> dict[str, Any]:
+    """Return the audit with the keys of docs/reference/json.md; `repair` is the command that mends its leaks."""
     return {
         **reading_of_audit(audit),
         "ok": audit.ok,
@@ -29,6 +29,7 @@ def verify_document(audit: Audit) -> dict[str, Any]:
         "leaks": [dict(leak) for leak in audit.leaks],
         "yaml": yaml_document(audit.yaml),
         "layout_differences": differences_document(audit.differences),
+        "repair_command": repair,
     }
 
 
@@ -51,7 +52,14 @@ def verify_text(document: Mapping[str, Any]) -> Renderable:
         line(),
         *warnings_at_the_end(document["warnings"]),
         prose(verdict, _verdict(document)),
+        *_next(document["repair_command"]),
     )
+
+
+def _next(repair: str | None) -> Iterable[Renderable]:
+    if repair is not None:
+        yield prose("To plan a dataset without these leaks, with the fewest slices moved or left out:")
+        yield line("  ", repair)
 
 
 def checks_text(checks: Sequence[Mapping[str, Any]]) -> Iterable[Renderable]:

@@ -5,6 +5,7 @@ reading are done in batches by worker threads or processes: by one where calls r
 file system makes each call wait.
 """
 
+from planbalance.scan.content import image_digests
 from planbalance.scan.scanner import scan, unread_suffixes
 
-__all__ = ["scan", "unread_suffixes"]
+__all__ = ["image_digests", "scan", "unread_suffixes"]

@@ -2,9 +2,10 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
+from planbalance.errors import InputError
 from planbalance.labels import read_label
 from planbalance.model import Keypoints, Overshoot
 from planbalance.text import error_text
@@ -91,6 +92,27 @@ def _is_open_ended(path: str, size: int) -> bool:
 def read_images(paths: list[str]) -> list[ImageContent]:
     """Read images to their ends."""
     return [read_image_file(path) for path in paths]
+
+
+def image_digests(paths: Iterable[str]) -> list[str]:
+    """Return the SHA-256 of the bytes of each image.
+
+    Raises:
+        InputError: one cannot be read (kind `unreadable`).
+    """
+    return [_digest(path) for path in paths]
+
+
+def _digest(path: str) -> str:
+    found = read_image_file(path)
+    if found.fault:
+        raise InputError(
+            f"{path} {found.fault}.",
+            kind="unreadable",
+            hint="Check its permissions, or leave it out with --exclude.",
+            paths=[path],
+        )
+    return found.sha256
 
 
 def read_image_file(path: str) -> ImageContent:

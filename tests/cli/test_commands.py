@@ -19,7 +19,7 @@ PLAN_KEYS = {"plan_file", "digest", "split_digest", "statistics", "volume_statis
 APPLY_KEYS = {"output", "mode", "files", "bytes", "seconds", "resumed", "published", "train_commands"}
 READING_KEYS = {"naming", "unit", "grouped_by", "groups", "slices_per_volume"}
 VERIFY_KEYS = {
-    "ok", "summary", "checks", "leaks", "warnings", "plan_digest", "yaml", "layout_differences",
+    "ok", "summary", "checks", "leaks", "warnings", "plan_digest", "yaml", "layout_differences", "repair_command",
 } | READING_KEYS  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from planbalance.audit.check_builder import CheckBuilder, not_checked
 from planbalance.audit.check_table import BYTES, CHECKS, GROUPS, LOOKS, PIXELS, VOLUMES
 from planbalance.audit.fingerprint import Fingerprint
-from planbalance.audit.leak_counts import Leak, Spread, Unit, overlaps, regrouped, spread_of, to_move
+from planbalance.audit.leak_counts import Leak, Spread, Unit, leaves_train, overlaps, regrouped, spread_of, to_move
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.slice_statistics import ImagePlace, SliceRecord, SliceStatistics, SplitOf
 from planbalance.grouping import look_like_one_patient, require_known
@@ -228,12 +228,14 @@ class LeakChecks:
     Attributes:
         to_move: the fewest slices that have to change their split (or go) for nothing to be shared at all; None where
             there are no two splits.
+        leaves_train: whether a repair that keeps test as it is leaves a slice in train.
     """
 
     checks: list[Check] = field(default_factory=list)
     leaks: list[Leak] = field(default_factory=list)
     look_alikes: tuple[LookAlike, ...] = ()
     to_move: int | None = None
+    leaves_train: bool = False
 
 
 class ImageLookup(NamedTuple):
@@ -276,11 +278,13 @@ def overlap_checks(
         if options.near_duplicates:
             made += [shared_pixels(statistics), shared_looks(statistics, images.at, progress)]
     by_name = {each.builder.name: each.builder.check() for each in made}
+    connected = _connected(statistics, groups or {}, [tie for each in made for tie in each.ties])
     return LeakChecks(
         [by_name.get(name) or _not_made(name, statistics, options) for name in LEAK_CHECKS],
         [leak for each in made for leak in each.leaks],
         tuple(pair for each in made for pair in each.look_alikes),
-        _to_move(statistics, groups or {}, [tie for each in made for tie in each.ties]),
+        to_move(connected),
+        leaves_train(connected),
     )
 
 
@@ -300,8 +304,8 @@ def _not_made(name: str, statistics: SliceStatistics, options: VerifyOptions) ->
     return not_checked(name, "not asked for (--near-duplicates)")
 
 
-def _to_move(statistics: SliceStatistics, groups: Mapping[str, str], ties: Sequence[Tie]) -> int:
-    """Return how many slices must move so that all slices that are connected in any way are in one split."""
+def _connected(statistics: SliceStatistics, groups: Mapping[str, str], ties: Sequence[Tie]) -> Spread[str]:
+    """Return the slices by split of all units that are connected in any way, and so must be in one split."""
     sets = UnionFind()
     spread = statistics.volumes
     for volume in spread:
@@ -312,7 +316,7 @@ def _to_move(statistics: SliceStatistics, groups: Mapping[str, str], ties: Seque
         for unit, split in tie:
             if unit not in spread:  # a slice whose volume is not known
                 spread[unit] = Counter((split,))
-    return to_move(regrouped(spread, {unit: sets.root(unit) for unit in spread}))
+    return regrouped(spread, {unit: sets.root(unit) for unit in spread})
 
 
 def _suspected(volumes: Spread[str]) -> list[Problem]:
