@@ -18,9 +18,10 @@ import click
 import numpy as np
 
 from planbalance.audit import VerifyOptions, verify
-from planbalance.audit.fingerprint import Fingerprint, FingerprintResult
-from planbalance.audit.near_duplicates import SIDE, find_alike
+from planbalance.audit.near_duplicates import find_alike
 from planbalance.audit.slice_statistics import SliceRecord
+from planbalance.fingerprint import Fingerprint, FingerprintResult
+from planbalance.likeness import SIDE
 from planbalance.model import Audit, Silent, Split
 from tests.mri import Planted, plant, volume
 

@@ -21,9 +21,10 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from planbalance import path_safety, resolve, tool_version
+from planbalance import path_safety, read_groups, resolve, tool_version
 from planbalance.errors import InputError, PlanError, UsageError
 from planbalance.executor.threads import without_collecting
+from planbalance.group_sources import IDENTICAL, LOOK_ALIKES
 from planbalance.model import (
     Audit,
     ClassCount,
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from planbalance.options.audit import ReportRequest, VerifyRequest
     from planbalance.options.plan import PlanRequest, RepairRequest, ScanRequest
     from planbalance.page.unplanned import PageSource
-    from planbalance.planner import PlanOptions
+    from planbalance.planner import Grouped, PlanOptions
     from planbalance.relocate import RelocateOutcome
     from planbalance.split.prove import Proof
     from planbalance.tune import Tuned
@@ -101,7 +102,8 @@ class Scanned(NamedTuple):
         grouped: whether patients are known, so that a unit of splitting is a patient.
         reading: how names are read, as JSON values: `rule`, `pattern`, `examples`, and what there is to warn of.
         grouped_by: where patients come from: `volume` (they are not known), `patient` (the names), `map` (the group
-            map), `slice-map` or `dicom`.
+            map), `slice-map`, `dicom` or `h5`; several of them with `+` between.
+        groups: the volumes again, with what each source of groups has joined.
     """
 
     snapshot: Snapshot
@@ -111,6 +113,7 @@ class Scanned(NamedTuple):
     grouped: bool
     reading: Mapping[str, Any]
     grouped_by: str
+    groups: "Grouped"
 
 
 class Planned(NamedTuple):
@@ -125,6 +128,7 @@ class Planned(NamedTuple):
             only this place (an output that is not empty).
         classes: what the splits hold of each class, after undersampling; nothing where there is one class.
         proof: how near the best split this one is (`prove`), else None.
+        pairs_file: the CSV with the pairs of volumes that look alike, for a person to fill; "" where there is none.
     """
 
     path: str
@@ -134,6 +138,7 @@ class Planned(NamedTuple):
     warnings: tuple[str, ...]
     classes: tuple[ClassCount, ...] = ()
     proof: "Proof | None" = None
+    pairs_file: str = ""
 
     @property
     def header(self) -> PlanHeader:
@@ -209,7 +214,8 @@ def scan(
     classes = resolve.positive_classes(request, found)
     source = resolve.volume_source(request, request.jobs, progress)
     resolve.refuse_two_readings(source, request)
-    snapshot = scan_inputs(found(), jobs=request.jobs, progress=progress or Silent())
+    words = read_groups.asked_sources(request)
+    snapshot = scan_inputs(found(), hash_images=IDENTICAL in words, jobs=request.jobs, progress=progress or Silent())
     paths = planner.paths_below(snapshot.inputs, snapshot.images)
     if not paths:
         roots = [source.root for source in snapshot.inputs]
@@ -220,7 +226,6 @@ def scan(
             hint="Images are looked for in images/, images/<split>/ and <split>/images/.",
             paths=roots,
         )
-    resolve.refuse_two_groupings(request)
     groups = resolve.group_map(request)
     shared_ids = request.shared_ids
     if source is None:
@@ -233,16 +238,14 @@ def scan(
         names, reading = read_source(source, places)
         naming, shared_ids = Naming(source.rule), "same"
     volumes = planner.group_into_volumes(
-        snapshot, naming, positive_classes=classes, group_map=groups, shared_ids=shared_ids, names=names
+        snapshot, naming, positive_classes=classes, group_map=None, shared_ids=shared_ids, names=names
     )
-    if request.group_from is not None:
-        groups = resolve.groups_from(snapshot, volumes, request, source, progress)
-        volumes = planner.with_groups(volumes, groups.group_of)
     by_names = names.patients is not None and any(names.patients)
-    by_images = "patient" if source is None else source.rule
-    grouped_by = groups.source if groups is not None else by_images if by_names else "volume"
+    patients = {volume.id: volume.group for volume in volumes} if by_names else {}
+    known = planner.PlanOptions("", group_map=groups, volume_source=source)
+    grouped = read_groups.scanned_groups(snapshot, (volumes, patients), known, request, progress)
     shown = tuple(reading["examples"])
-    return Scanned(snapshot, naming, shown, volumes, grouped_by != "volume", reading, grouped_by)
+    return Scanned(snapshot, naming, shown, grouped.volumes, grouped.by != "volume", reading, grouped.by, grouped)
 
 
 # ---- plan -----------------------------------------------------------------------------------------------------------
@@ -279,7 +282,8 @@ def plan(
 
     request: PlanRequest = made(PlanRequest, options, keywords)
     path = os.path.abspath(plan_file)
-    return _saved(_sealed(inputs, output, path, request, make_plan, progress), path, _place_warnings(output))
+    sealed = _sealed(inputs, output, path, request, make_plan, progress)
+    return _with_pairs([_saved(sealed, path, _place_warnings(output))], path)[0]
 
 
 def plan_folds(
@@ -388,7 +392,7 @@ def _several(
             saved.append(one._replace(plan=PlanFile.saved(one.path, sealed)))
         return saved
 
-    return _sealed(inputs, output, path, request, save, progress, columns=columns)
+    return _with_pairs(_sealed(inputs, output, path, request, save, progress, columns=columns), path)
 
 
 def repair(
@@ -425,6 +429,8 @@ def repair(
     path = os.path.abspath(plan_file)
     leaks, sealed = _repaired(dataset, output, path, request, progress)
     planned = _saved(sealed, path if leaks else None, _place_warnings(output) if leaks else ())
+    if leaks:
+        planned = _with_pairs([planned], path)[0]
     return Repaired(planned, leaks, by_default=not request.keep)
 
 
@@ -445,7 +451,7 @@ def _repaired(
     _refuse_places(specs, found(), options.output, plan_file)
     snapshot = scan_inputs(found(), hash_images=options.hash_images, jobs=request.jobs, progress=progress or Silent())
     source = read_split_dataset(snapshot, keep, options.exclude, image_digests)
-    mended, sealed = make_repair(source, resolve.with_patients(source.snapshot, options, request, progress))
+    mended, sealed = make_repair(source, read_groups.with_groups_read(source.snapshot, options, request, progress))
     return bool(mended.groups), sealed
 
 
@@ -483,7 +489,7 @@ def _sealed(
     options = resolve.plan_options(request, os.path.abspath(output), found, progress, columns)
     _refuse_places(specs, found(), options.output, plan_file)
     snapshot = scan_inputs(found(), hash_images=options.hash_images, jobs=request.jobs, progress=progress or Silent())
-    return make(snapshot, resolve.with_patients(snapshot, options, request, progress))
+    return make(snapshot, read_groups.with_groups_read(snapshot, options, request, progress))
 
 
 def _refuse_places(
@@ -518,6 +524,28 @@ def _saved(sealed: SealedPlan, path: str | None, warnings: tuple[str, ...]) -> P
     said = (*header.warnings, *sealed.warnings, *warnings)
     replaced = "" if replaced == header.digest else replaced
     return Planned(path or "", plan_file, sealed.content, replaced, said, sealed.classes, sealed.proof)
+
+
+def _with_pairs(plans: list[Planned], plan_file: str | None) -> list[Planned]:
+    """Write the pairs of volumes that look alike beside the plan file, and say in the plans where they are."""
+    if LOOK_ALIKES not in _sources_of(plans[0].header):
+        return plans
+    from planbalance.look_alikes import planned_pairs
+
+    pairs = planned_pairs(plans[0].header.parameters)
+    if not pairs:
+        return plans
+    if plan_file is None:
+        path = ""
+        warning = "The pairs of volumes that look alike are in no CSV file: give --plan-file to have one written."
+    else:
+        path, warning = read_groups.save_pairs(plan_file, pairs)
+    warnings = (warning,) if warning else ()
+    return [one._replace(pairs_file=path, warnings=(*one.warnings, *warnings)) for one in plans]
+
+
+def _sources_of(header: PlanHeader) -> list[str]:
+    return [one["source"] for one in header.parameters["groups"].get("sources", ())]
 
 
 def _digest_at(path: str) -> str:
@@ -996,6 +1024,7 @@ def build(
     path = None if plan_file is None else os.path.abspath(plan_file)
     warnings = _place_warnings(output)
     made_plan = _saved(_sealed(inputs, output, path, wanted, make_plan, progress), path, warnings)
+    made_plan = _with_pairs([made_plan], path)[0]
     if not warnings:  # an output that exists is refused next, so there is no need to show the plan
         planned(made_plan)
     outcome = engine.apply_plan(made_plan.plan, resolve.apply_options(build_as), progress or Silent())

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 from planbalance.errors import InputError, UsageError
 from planbalance.executor.autoscaler import LIMITS
 from planbalance.executor.processes import ProcessPool, process_count
+from planbalance.group_sources import GROUP_TAGS
 from planbalance.grouping import GroupMap, keyed_value
 from planbalance.model import Input, Progress, Silent, Volume
 from planbalance.naming import Names
@@ -21,7 +22,6 @@ from planbalance.slicemap import Place, SourceReading
 from planbalance.text import counted, error_text, some
 
 SERIES: Final = "SeriesInstanceUID"
-GROUP_TAGS: Final = ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID")
 TAGS: Final = (*GROUP_TAGS, SERIES, "InstanceNumber")
 _VALUES: Final = {"PatientID": "patients", "StudyInstanceUID": "studies", "FrameOfReferenceUID": "frames of reference"}
 _KEY_BYTES: Final = 32

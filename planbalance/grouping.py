@@ -18,7 +18,7 @@ from planbalance.model import IMAGE_SUFFIXES, SPLITS, Split, split_of_word
 from planbalance.text import counted, some
 from planbalance.union_find import UnionFind
 
-GroupSource = Literal["map", "dicom"]
+MapSource = Literal["map", "dicom", "h5"]
 
 _SIDES: Final = frozenset({"l", "r", "left", "right", "lt", "rt"})
 _WORDS: Final = re.compile(r"[^_\-. ]+")
@@ -32,13 +32,13 @@ class GroupMap:
     Attributes:
         group_of: group by volume id, as the plan shows ids (an input's prefix included).
         traits: per column name, the value by volume id.
-        source: where it comes from: a CSV map, or DICOM headers.
+        source: where it comes from: a CSV map, DICOM headers, or .h5 files.
         name: its name in messages, such as the file's path.
     """
 
     group_of: Mapping[str, str]
     traits: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    source: GroupSource = "map"
+    source: MapSource = "map"
     name: str = "the group map"
 
 
@@ -205,16 +205,23 @@ def csv_table(text: str, name: str, columns: str) -> tuple[list[str], list[list[
     Raises:
         InputError: it is no CSV text, or empty (kind `bad-map`).
     """
+    headings, rows = csv_lines(text, name, columns)
+    return headings, [row for _, row in rows]
+
+
+def csv_lines(text: str, name: str, columns: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Return the same as `csv_table`, each row with the number of its line in the file, from 1."""
     lines = text.removeprefix("\ufeff")
     heading = lines.lstrip("\r\n").split("\n", 1)[0]
     delimiter = max(",;\t", key=heading.count)
+    reader = csv.reader(StringIO(lines, newline=""), delimiter=delimiter, strict=True)
     try:
-        rows = [row for row in csv.reader(StringIO(lines, newline=""), delimiter=delimiter, strict=True) if any(row)]
+        rows = [(reader.line_num, row) for row in reader if any(row)]
     except csv.Error as error:
         raise bad_map(f"{name} is not CSV text: {error}.", "", name) from None
     if not rows:
         raise bad_map(f"{name} is empty.", f"Its first line must name the columns: {columns}.", name)
-    return [column.strip() for column in rows[0]], rows[1:]
+    return [column.strip() for column in rows[0][1]], rows[1:]
 
 
 def spelled_otherwise(mapped: Iterable[str], found: Iterable[str]) -> tuple[str, str] | None:

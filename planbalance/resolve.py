@@ -7,12 +7,14 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from planbalance import read_groups
 from planbalance.errors import InputError, UsageError
-from planbalance.model import SPLITS, Layout, PlanHeader, Progress, Snapshot, Split, Volume
+from planbalance.group_sources import IDENTICAL
+from planbalance.model import SPLITS, Layout, PlanHeader, Progress, Split
 from planbalance.options.declare import shared, spelled
 from planbalance.planfile import id_prefixes
 from planbalance.planstore import PlanFile
-from planbalance.text import error_text
+from planbalance.read_groups import read_input
 
 if TYPE_CHECKING:
     from planbalance.audit import VerifyOptions
@@ -61,7 +63,7 @@ def plan_options(
         raise UsageError(
             "--stratify names columns of the group map: give --group-map too.", kind="stratify-without-map"
         )
-    refuse_two_groupings(request)
+    sources = read_groups.asked_sources(request)
     check_counts({spelled(name): getattr(request, name) for name in ("seed", "split_seed", "sample_seed")}, least=0)
     seeds = {
         name: request.seed if own is None else own
@@ -81,6 +83,7 @@ def plan_options(
     source = volume_source(request, request.jobs, progress)
     refuse_two_readings(source, request)
     unchanged = shared(request, PlanChoices)
+    unchanged["hash_images"] = request.hash_images or IDENTICAL in sources
     unchanged["negatives_per_positive"] = planner.parse_negatives(_text(request.negatives_per_positive))
     return planner.PlanOptions(
         output=output,
@@ -129,7 +132,7 @@ def repair_options(
     from planbalance import planner
 
     check_counts({"--jobs": request.jobs}, least=1)
-    refuse_two_groupings(request)
+    sources = read_groups.asked_sources(request)
     source = volume_source(request, request.jobs, progress)
     refuse_two_readings(source, request)
     return planner.PlanOptions(
@@ -144,7 +147,7 @@ def repair_options(
         group_map=group_map(request),
         missing_label=request.missing_label,
         invalid_label=request.invalid_label,
-        hash_images=request.hash_images,
+        hash_images=request.hash_images or IDENTICAL in sources,
         exclude=tuple(word for one in request.exclude for word in _file_or_glob(one)),
     )
 
@@ -210,20 +213,6 @@ def _refuse_other_source(older: PlanHeader, request: "Reading") -> None:
             )
 
 
-def with_patients(
-    snapshot: Snapshot, options: "PlanOptions", request: "ScanRequest", progress: Progress | None
-) -> "PlanOptions":
-    """Read the patients of the volumes that the options choose from their headers, where the request says so."""
-    if request.group_from is None:
-        return options
-    from dataclasses import replace
-
-    from planbalance import planner
-
-    volumes = planner.select_slices(snapshot, options).volumes
-    return replace(options, group_map=groups_from(snapshot, volumes, request, options.volume_source, progress))
-
-
 # ---- how names are read ---------------------------------------------------------------------------------------------
 
 
@@ -246,13 +235,13 @@ def volume_source(request: "Reading", jobs: int | None, progress: Progress | Non
         from planbalance.dicom import Headers, SeriesSource, group_key
 
         headers = Headers(jobs=jobs, progress=progress)
-        return SeriesSource(group_key(request.group_key or default_group_key()), headers)
+        return SeriesSource(group_key(request.group_key or read_groups.default_group_key()), headers)
     if request.slice_map is None:
         return None
     from planbalance.slicemap import parse_columns, parse_slice_map
 
     chosen = None if request.slice_map_columns is None else parse_columns(request.slice_map_columns)
-    return parse_slice_map(_read_input(request.slice_map, "slice map"), columns=chosen, name=request.slice_map)
+    return parse_slice_map(read_input(request.slice_map, "slice map"), columns=chosen, name=request.slice_map)
 
 
 def group_map(request: "Reading", columns: Sequence[str] = ()) -> "GroupMap | None":
@@ -266,65 +255,21 @@ def group_map(request: "Reading", columns: Sequence[str] = ()) -> "GroupMap | No
     from planbalance.grouping import csv_text, parse_group_map
 
     path = request.group_map
-    text = csv_text(_read_input(path, "group map"), path)
+    text = csv_text(read_input(path, "group map"), path)
     return parse_group_map(
         text, volume_column=request.volume_column, group_column=request.group_column, columns=columns, name=path
     )
 
 
-def default_group_key() -> str:
-    """Return where this user's key for `--group-from` and `--volume-from` lies, in the user's settings folder.
-
-    The folder is that of the XDG Base Directory Specification.
-    """
-    settings = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
-    return os.path.join(settings, "planbalance", "group-key")
-
-
-def groups_from(
-    snapshot: Snapshot,
-    volumes: Sequence[Volume],
-    request: "ScanRequest",
-    source: "VolumeSource | None",
-    progress: Progress | None,
-) -> "GroupMap":
-    """Return the groups by the DICOM tag that a request names in `group_from`."""
-    from planbalance.dicom import Headers, SeriesSource, group_key, groups_from_headers
-
-    tag = (request.group_from or "").removeprefix("dicom:")
-    key = group_key(request.group_key or default_group_key())
-    headers = source.headers if isinstance(source, SeriesSource) else Headers(progress=progress)
-    return groups_from_headers(snapshot.inputs, volumes, key, headers, tag=tag, by_names=source is None)
-
-
-def refuse_two_groupings(request: "ScanRequest") -> None:
-    """Refuse a request that names patients in two ways."""
-    if request.group_map is not None and request.group_from is not None:
-        raise UsageError(
-            "--group-from and --group-map exclude each other: both say which volumes belong together.",
-            kind="two-groupings",
-            hint="Leave one of them out.",
-        )
-
-
 def refuse_two_readings(source: "VolumeSource | None", request: "Reading") -> None:
     """Refuse options that a source of volumes contradicts."""
-    if source is None:
-        return
-    if getattr(request, "shared_ids", None) == "different":
+    read_groups.refuse_two_patients(source, request)
+    if source is not None and getattr(request, "shared_ids", None) == "different":
         raise UsageError(
             "--shared-ids different is for ids that names tell: one that a slice map or a header gives is one volume "
             "in all inputs.",
             kind="two-readings",
             hint="Leave --shared-ids out.",
-        )
-    given = [name for name in ("group_map", "group_from") if getattr(request, name, None) is not None]
-    if given and source.tells_patients:
-        raise UsageError(
-            f"The slice map has a column of patients, and {spelled(given[0])} names patients too.",
-            kind="two-groupings",
-            hint="Leave that option out, or name the map's columns without patients: --slice-map-columns "
-            "image=HEADING,volume=HEADING.",
         )
 
 
@@ -484,7 +429,7 @@ def _split_map(path: str | None) -> Mapping[str, Split] | None:
         return None
     from planbalance.grouping import csv_text, parse_split_map
 
-    return parse_split_map(csv_text(_read_input(path, "split map"), path), name=path)
+    return parse_split_map(csv_text(read_input(path, "split map"), path), name=path)
 
 
 def _file_or_glob(text: str) -> tuple[str, ...]:
@@ -493,17 +438,7 @@ def _file_or_glob(text: str) -> tuple[str, ...]:
 
 def _lines(path: str, what: str) -> tuple[str, ...]:
     try:
-        text = _read_input(path, what).decode("utf-8-sig")
+        text = read_input(path, what).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"The {what} {path} is not UTF-8 text.", kind="bad-list", paths=[path]) from error
     return tuple(line.strip() for line in text.splitlines() if line.strip())
-
-
-def _read_input(path: str, what: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise InputError(
-            f"The {what} {path} cannot be read: {error_text(error)}.", kind="input-not-found", paths=[path]
-        ) from error

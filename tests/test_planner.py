@@ -1010,7 +1010,7 @@ def test_a_value_as_the_name_of_a_folder(value: str, folder: str) -> None:
 def test_the_selection_alone_can_be_asked_for() -> None:
     selection = select_slices(snapshot_of(EIGHT), OPTIONS)
     assert [volume.id for volume in selection.volumes] == sorted(EIGHT)
-    assert (selection.grouped_by, selection.naming) == ("volume", Naming("im-dash"))
+    assert (selection.grouped.by, selection.naming) == ("volume", Naming("im-dash"))
 
 
 def test_label_folders_that_share_a_label_are_refused() -> None:

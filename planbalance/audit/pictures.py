@@ -3,9 +3,9 @@
 from typing import Final
 
 from planbalance.audit.file_facts import is_flat, read
-from planbalance.audit.fingerprint import Fingerprinter, FingerprintResult
 from planbalance.decode import NoPictureError, decode, is_one_value
 from planbalance.errors import UsageError
+from planbalance.fingerprint import Fingerprinter, FingerprintResult
 
 _PICTURE_BYTES: Final = 1 << 26
 
@@ -33,7 +33,7 @@ def fingerprinter() -> Fingerprinter:
         UsageError: numpy is not installed.
     """
     try:
-        from planbalance.audit.near_duplicates import fingerprint_of  # noqa: PLC0415 - needs an extra
+        from planbalance.likeness import fingerprint_of  # noqa: PLC0415 - needs an extra
     except ImportError:
         raise UsageError(
             "--near-duplicates needs numpy, which is not installed.",

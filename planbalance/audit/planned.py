@@ -1,5 +1,6 @@
 """The audit of a dataset that has a plan: reads every slice once, then makes every check from what was read."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
@@ -43,7 +44,7 @@ from planbalance.dataset_files import DATASET_YAML, HYP, MANIFEST, METADATA
 from planbalance.executor.processes import available_cores
 from planbalance.labels import KPT_SHAPE, keypoints_of, overshoot_sentence
 from planbalance.model import SPLITS, Check, Progress, SlicesPerVolume, Split
-from planbalance.planfile import Facts, grouped_by
+from planbalance.planfile import Facts, grouped_by, knows_patients
 
 
 def judge_blocks(
@@ -113,7 +114,9 @@ def audit_planned(
     split_of = _split_of(dataset)
     images = ImageLookup(split_of, partial(_blank, dataset), partial(_at, dataset))
     groups, groups_from = _groups(dataset, options)
-    overlaps = overlap_checks(statistics, groups=groups, images=images, options=options, progress=progress)
+    overlaps = overlap_checks(
+        statistics, groups=groups, images=images, options=options, progress=progress, joined=_joined(dataset)
+    )
     empty_splits = planned_empty_splits(dataset, statistics, labels_read=expected.reading.labels)
     with_note(overlaps.checks, volumes.note)
     checks = in_reading_order(
@@ -183,9 +186,15 @@ def _groups(dataset: PlannedDataset, options: VerifyOptions) -> tuple[dict[str, 
     if options.group_map is not None:
         return dict(options.group_map.group_of), options.group_map.source
     by = grouped_by(dataset.header)
-    if by not in ("map", "patient", "slice-map", "dicom"):
+    if by is None or not knows_patients(by):
         return None, "volume"
     return {volume.id: volume.group for volume in dataset.header.volumes}, by
+
+
+def _joined(dataset: PlannedDataset) -> dict[str, str]:
+    """Return group by volume of the volumes that the plan joins with others."""
+    sizes = Counter(volume.group for volume in dataset.header.volumes)
+    return {volume.id: volume.group for volume in dataset.header.volumes if sizes[volume.group] > 1}
 
 
 def _split_of(dataset: PlannedDataset) -> Callable[[str], tuple[Split, ...]]:

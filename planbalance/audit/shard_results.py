@@ -16,7 +16,6 @@ from typing import Any, Final
 import orjson
 
 from planbalance import fs
-from planbalance.audit.fingerprint import Fingerprint, FingerprintResult
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.partial_result import Newest, PartialResult
 from planbalance.audit.planned_dataset import PlannedDataset
@@ -24,6 +23,7 @@ from planbalance.audit.slice_statistics import ImageHashes, SliceRecord, SliceSt
 from planbalance.audit.trainer_loading import Loads
 from planbalance.dataset_files import OWN_FOLDER
 from planbalance.errors import IncompleteError
+from planbalance.fingerprint import Fingerprint, FingerprintResult
 from planbalance.model import Overshoot, Problem
 from planbalance.shards import RULE, Shard, cut
 from planbalance.text import error_text

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from planbalance.audit.file_facts import FileFacts, look, read
-from planbalance.audit.fingerprint import Fingerprinter, FingerprintResult
 from planbalance.audit.planned_dataset import Pairs
 from planbalance.audit.trainer_loading import NOT_OPENED, TrainerOutcome, is_loaded, open_image, trainer_outcome
 from planbalance.destination import Destinations, label_of
+from planbalance.fingerprint import Fingerprinter, FingerprintResult
 from planbalance.labels import EMPTY, LabelFacts, read_label
 from planbalance.model import Keypoints, Operation
 from planbalance.modes import MODE_TABLE, Mode, ModeTraits

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from planbalance.audit.fingerprint import FingerprintResult
 from planbalance.audit.leak_counts import Spread
+from planbalance.fingerprint import FingerprintResult
 from planbalance.model import Split
 
 # The splits that an image belongs to, by its path: one, but for lists that name it twice.

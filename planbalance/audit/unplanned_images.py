@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from planbalance.audit.file_facts import FileFacts, read
-from planbalance.audit.fingerprint import Fingerprinter, FingerprintResult
 from planbalance.audit.trainer_loading import (
     NOT_OPENED,
     TrainerOutcome,
@@ -15,6 +14,7 @@ from planbalance.audit.trainer_loading import (
 )
 from planbalance.executor.processes import available_cores
 from planbalance.executor.threads import batched, run_in_threads
+from planbalance.fingerprint import Fingerprinter, FingerprintResult
 from planbalance.model import Keypoints, Progress
 
 _BATCH: Final = 32

@@ -22,6 +22,7 @@ from typing import Any, Final, NamedTuple
 import click
 
 from planbalance.errors import UsageError
+from planbalance.group_sources import without_map
 from planbalance.text import error_text
 
 FILE: Final = "planbalance.yaml"
@@ -40,10 +41,13 @@ _IGNORED_WITH: Final[Mapping[str, Sequence[str]]] = {
     "train_ratio": ("val_ratio", "test_ratio"),
     "val_ratio": ("train_ratio", "test_ratio"),
     "test_ratio": ("train_ratio", "val_ratio"),
-    "group_map": ("group_from",),
-    "group_from": ("group_map", "stratify"),
     "folds": ("leave_out",),
     "leave_out": ("folds", "repeats"),
+}
+# The same, where the sources of groups on one side and the map on the other contradict each other.
+_CONTRADICTING_MAP: Final[Mapping[str, Sequence[str]]] = {
+    "group_map": ("group_from",),
+    "group_from": ("group_map", "stratify"),
 }
 _SECTIONS_OF: Final[Mapping[str, Sequence[str]]] = {"build": ("plan", "apply", "build")}
 
@@ -222,6 +226,8 @@ def settle(ctx: click.Context) -> list[str]:
     _fill_arguments(ctx)
     typed = {name for name in ctx.params if source_of(ctx, name) is click.core.ParameterSource.COMMANDLINE}
     ignored = {other for name in typed for other in _IGNORED_WITH.get(name, ())}
+    if without_map(word for text in ctx.params.get("group_from") or () for word in text.split(",")):
+        ignored |= {other for name in typed for other in _CONTRADICTING_MAP.get(name, ())}
     decided = []
     for parameter in ctx.command.params:
         if source_of(ctx, parameter.name) is not click.core.ParameterSource.DEFAULT_MAP:

@@ -10,6 +10,7 @@ import click
 
 from planbalance.cli import config
 from planbalance.cli.terminal import CommandResult, Terminal
+from planbalance.group_sources import OFFERED as OFFERED_SOURCES
 from planbalance.model import SPLITS, InputSpec
 
 # In the order of the help.
@@ -274,6 +275,7 @@ class _Rule(_Value):
 
 
 RULE = _Rule("RULE", str, "a rule")
+SOURCES = _Value("SOURCE", str, "a source of groups", OFFERED_SOURCES)
 
 
 # ---- declared options ------------------------------------------------------------------------------------------------
@@ -342,6 +344,7 @@ _VALUES: Final = {
     "jobs": JOBS,
     "pair": OLD_NEW,
     "rule": RULE,
+    "sources": SOURCES,
     "splits": SPLIT_LIST,
     "several splits": SEVERAL_SPLITS,
 }

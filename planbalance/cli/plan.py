@@ -131,7 +131,7 @@ def _save(section: "NewSection", made: Planned, terminal: Terminal) -> None:
 def document_of(made: Planned) -> dict[str, Any]:
     """Return what a plan decided, as JSON values."""
     needs = footprint_of(made.header, made.content)
-    return plan_document(
+    document = plan_document(
         made.header,
         needs,
         plan_file=made.path or None,
@@ -140,6 +140,7 @@ def document_of(made: Planned) -> dict[str, Any]:
         classes=made.classes,
         proof=made.proof,
     )
+    return document | {"look_alikes_file": made.pairs_file or None}
 
 
 def _next_commands(plan_file: str) -> tuple[str, str]:

@@ -30,5 +30,5 @@ def scan(
     """
     specs = input_specs(inputs, named, images, label_root)
     found = api.scan(specs, options=request, progress=terminal.progress)
-    document = scan_document(found.snapshot, found.reading, found.volumes, grouped_by=found.grouped_by)
+    document = scan_document(found.snapshot, found.reading, found.groups)
     return CommandResult(document, scan_text(document))

@@ -10,7 +10,6 @@ from planbalance.options.declare import ADVANCED, option
 from planbalance.options.reading import Reading
 
 Number: TypeAlias = str | Decimal | float
-GroupFrom = Literal["dicom:PatientID", "dicom:StudyInstanceUID", "dicom:FrameOfReferenceUID"]
 MissingLabel = Literal["empty", "skip", "error"]
 InvalidLabel = Literal["error", "skip", "keep"]
 
@@ -21,7 +20,9 @@ DEFAULT_SEED: Final = 42
 class ScanRequest(Reading):
     """The options of `scan`, each the command line's of the same name; `plan` has them too.
 
-    `positive_classes` are ids or names; none: any annotation. `jobs`, for the API alone, are workers of the scan.
+    `positive_classes` are ids or names; none: any annotation. `group_from` is one source, several, or a
+    text with commas between them; `h5_folder` are folders, `look_alikes` is the path of a file. `jobs`, for the API
+    alone, are workers of the scan.
     """
 
     positive_classes: Iterable[int | str] = option(
@@ -38,8 +39,30 @@ class ScanRequest(Reading):
         "before ids too).",
         heading="Input",
     )
-    group_from: GroupFrom | None = option(
-        None, "Read groups from the DICOM headers (extra [dicom]); only a keyed hash is stored.", heading="Groups"
+    group_from: str | Sequence[str] = option(
+        (),
+        "Where patients (groups) come from; of several sources, volumes that any of them puts together are one group. "
+        "map (--group-map), names, dicom:PatientID, dicom:StudyInstanceUID or dicom:FrameOfReferenceUID (extra "
+        "[dicom]), h5:ATTRIBUTE (extra [h5]), identical (images, as --hash-images), look-alikes (pictures; extra "
+        "[near-duplicates]; reads every image). Of headers and files only a keyed hash is stored.",
+        heading="Groups",
+        metavar="SOURCE[,SOURCE]",
+        value="sources",
+    )
+    h5_folder: Sequence[str] = option(
+        (),
+        "Where the files <volume>.h5 for --group-from h5:ATTRIBUTE are (repeatable).",
+        heading="Groups",
+        metavar="DIR",
+        value="folder",
+    )
+    look_alikes: str | None = option(
+        None,
+        "What a person said of the pairs that --group-from look-alikes has found: columns volume_a, volume_b and "
+        "same_patient (yes or no).",
+        heading="Groups",
+        metavar="CSV",
+        value="path",
     )
     jobs: int | None = None
 

@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from planbalance.decode import NoPictureError
 from planbalance.model import Audit, Check, LookAlike, PairPicture, Problem, Progress
-from planbalance.page.pixels import Picture, picture
+from planbalance.page.pixels import PairSide, pair_side
 from planbalance.render.statement import statement
 from planbalance.render.table import plain
 
@@ -24,14 +23,6 @@ class AuditedCheck(NamedTuple):
     errors: int
     warnings: int
     more: int
-
-
-class PairSide(NamedTuple):
-    """One side of a pair; `picture` is None where there is none, and `reason` says why."""
-
-    shown: PairPicture
-    picture: Picture | None
-    reason: str
 
 
 class Pair(NamedTuple):
@@ -96,7 +87,4 @@ def _pairs(found: Sequence[LookAlike], dataset: str | None, progress: Progress) 
 def _pair_side(shown: PairPicture, dataset: str | None) -> PairSide:
     if dataset is not None:
         shown = shown._replace(name=shown.name.removeprefix(dataset.rstrip("/") + "/"))
-    try:
-        return PairSide(shown, picture(shown.path), "")
-    except NoPictureError as error:
-        return PairSide(shown, None, str(error))
+    return pair_side(shown)

@@ -4,6 +4,8 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from planbalance.group_sources import H5, planned_joins
+from planbalance.look_alikes import answers_of, planned_pairs
 from planbalance.model import EXTERNAL_RULES, Audit, PlanHeader, Source
 from planbalance.page.subject import HowBuilt, how_built
 from planbalance.path_relation import guarded
@@ -120,6 +122,7 @@ def _plan_words(header: PlanHeader) -> Iterator[str]:
     yield from _naming(header)
     yield from _slice_map_columns(parameters)
     yield from _sampling(parameters)
+    yield from _group_sources(parameters)
     yield from _plain_options(parameters)
     yield from _lists(parameters, header.names or ())
 
@@ -221,6 +224,21 @@ def _fold_words(fold: Mapping[str, Any]) -> Iterator[str]:
         yield from ("--repeats", str(fold["repeats"]))
 
 
+def _group_sources(parameters: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the sources that are joined, or the attribute of .h5 files that gives the groups."""
+    sources = [row.name for row in planned_joins(_groups(parameters).get("sources"))]
+    one = parameters.get("group_from")
+    if sources:
+        yield from ("--group-from", ",".join(sources))
+    elif isinstance(one, str) and one.startswith(H5):
+        yield from ("--group-from", one)
+
+
+def _groups(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    groups = parameters.get("groups")
+    return groups if isinstance(groups, Mapping) else {}
+
+
 def _slice_map_columns(parameters: Mapping[str, Any]) -> Iterator[str]:
     """Yield the columns of the slice map, where a heading is not the name of its role."""
     told = parameters.get("slice_map")
@@ -236,14 +254,17 @@ def _listed(value: object) -> list[Any]:
 def _plan_note(header: PlanHeader) -> str:
     """Name the files that went into the plan whose paths the plan does not hold."""
     parameters = header.parameters
-    by, keep = grouped_by(header), parameters.get("always_keep")
+    by, keep = (grouped_by(header) or "").split("+"), parameters.get("always_keep")
+    joined = bool(_groups(parameters).get("sources"))
     lacking = [
         (
             "INPUT (where it was a yaml)",
             any(source.guarded != ("",) for source in header.sources) and bool(header.names),
         ),
-        ("--group-map", by == "map"),
-        ("--group-from", by == "dicom"),
+        ("--group-map", "map" in by),
+        ("--group-from", by == ["dicom"] and not joined),
+        ("--h5-folder", "h5" in by),
+        ("--look-alikes", bool(answers_of(planned_pairs(parameters)))),
         ("--slice-map", header.naming.get("rule") == "slice-map"),
         ("--split-map", parameters.get("split_map") is not None),
         ("--always-keep", isinstance(keep, Mapping) and bool(keep.get("entries"))),

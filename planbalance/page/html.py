@@ -24,6 +24,7 @@ from planbalance.page import plots
 from planbalance.page.audit_section import audited
 from planbalance.page.boxes import BoxFacts, box_facts
 from planbalance.page.commands import audit_steps, steps
+from planbalance.page.joined_groups import joined_groups
 from planbalance.page.samples import Places, count_all_boxes, draw_samples
 from planbalance.page.subject import how_built
 from planbalance.page.svg import matplotlib
@@ -261,6 +262,7 @@ def _plan_context(plan: PageSource, options: PageOptions, progress: Progress) ->
         "fold": plan_facts.fold_text(header.parameters.get("fold")),
         "volumes_json": embedded_json(plan_facts.volume_rows(tally) | {"found": options.as_found}),
         "told": _told(header, boxes, splits),
+        **joined_groups(header, progress),
         "labels_from": "the dataset" if options.as_found else places.of,
         **_drawn(splits, header.volumes, boxes, as_found=options.as_found),
         "samples": draw_samples(tally.picked(), places, header.names, progress),

@@ -10,6 +10,7 @@ import stat
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from planbalance.decode import Decoded, NoPictureError, decode, quiet_decoders
+from planbalance.model import PairPicture
 from planbalance.text import error_text
 
 if TYPE_CHECKING:
@@ -34,6 +35,22 @@ def picture(path: str) -> Picture:
         NoPictureError: it cannot be read or decoded here.
     """
     return _scaled(decode(_read(path), dicom=path.lower().endswith(".dcm")))
+
+
+class PairSide(NamedTuple):
+    """One side of a pair; `picture` is None where there is none, and `reason` says why."""
+
+    shown: PairPicture
+    picture: Picture | None
+    reason: str
+
+
+def pair_side(shown: PairPicture) -> PairSide:
+    """Return one side of a pair with its picture, or the reason why there is none."""
+    try:
+        return PairSide(shown, picture(shown.path), "")
+    except NoPictureError as error:
+        return PairSide(shown, None, str(error))
 
 
 def _read(path: str) -> bytes:

@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from planbalance.naming import Names
     from planbalance.slicemap import Place, VolumeSource
 
+# Where `parameters.groups.by` may say that patients come from.
+_PATIENT_SOURCES: Final = frozenset(("map", "patient", "slice-map", "dicom", "h5"))
 SCHEMA: Final = "planbalance/plan/1"
 BLOCK_OPERATIONS: Final = 4096
 # Bounds on what is read into memory at once. The guide's 550 volumes need 0.1 MB of header; a line, 350 bytes.
@@ -164,6 +166,11 @@ def grouped_by(header: PlanHeader) -> str | None:
     groups = header.parameters.get("groups")
     by = groups.get("by") if isinstance(groups, dict) else None
     return by if isinstance(by, str) else None
+
+
+def knows_patients(by: str | None) -> bool:
+    """Return whether `grouped_by` names where patients come from: one source, or several with `+` between."""
+    return by is not None and _PATIENT_SOURCES.issuperset(by.split("+"))
 
 
 def naming_document(

@@ -18,6 +18,7 @@ from planbalance.planner.options import (
     parse_ratios,
     plain,
 )
+from planbalance.planner.patients import Grouped, group_volumes, no_patients_in_names
 from planbalance.planner.repair import Repair
 from planbalance.planner.select import Selection, select_slices
 from planbalance.planner.split_dataset import read_split_dataset
@@ -35,6 +36,7 @@ from planbalance.planner.volumes import (
 
 __all__ = (
     "DEFAULT_RATIOS",
+    "Grouped",
     "PlanOptions",
     "Repair",
     "Selection",
@@ -43,12 +45,14 @@ __all__ = (
     "check_ratios",
     "class_names",
     "group_into_volumes",
+    "group_volumes",
     "into_volumes",
     "is_positive",
     "make_folds",
     "make_left_out",
     "make_plan",
     "make_repair",
+    "no_patients_in_names",
     "options_from_plan",
     "parse_classes",
     "parse_decimal",

@@ -37,7 +37,7 @@ def make_plan(snapshot: Snapshot, options: PlanOptions) -> SealedPlan:
     check_request(snapshot, options)
     selection = select_slices(snapshot, options)
     units = units_of(selection.volumes, options)
-    fixed, warnings = fixed_groups(snapshot.inputs, selection.volumes, selection.grouped_by, options)
+    fixed, warnings = fixed_groups(snapshot.inputs, selection.volumes, selection.grouped.by, options)
     request = SplitRequest(options.ratios, options.split_seed, options.split_method, fixed=fixed)
     result, proof = _proven(units, request, split_units(units, request), options)
     sampled = undersample(snapshot.inputs, selection.volumes, result.split_of, options)

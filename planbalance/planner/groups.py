@@ -4,7 +4,7 @@ Also read, for `--leave-out`, the one value that each group has in a column of t
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -53,7 +53,7 @@ def fixed_groups(
     if options.split_map is not None:
         _claim_mapped(claims, volumes, options.split_map, warnings)
     if options.extend is not None:
-        _claim_known(claims, volumes, grouped_by, options.extend.header, warnings)
+        _claim_known(claims, volumes, grouped_by, options, warnings)
     contradicting = [
         f"{group}: {' and '.join(f'{split} ({claims[group][split]})' for split in SPLITS if split in claims[group])}"
         for group in sorted(claims)
@@ -233,14 +233,30 @@ def _claim_mapped(
         )
 
 
+def _sources_left_out(older: PlanHeader, options: PlanOptions) -> Iterator[str]:
+    """Yield a warning where the older plan joined sources of groups that are not asked for again."""
+    groups = older.parameters.get("groups")
+    rows = groups.get("sources") if isinstance(groups, dict) else None
+    named = [str(row.get("source")) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    lacking = [name for name in named if name not in options.group_from]
+    if lacking:
+        yield (
+            f"The older plan has groups from {', '.join(lacking)} too. Its volumes stay where they are, but new "
+            f"volumes were not looked at: give --group-from {','.join(named)} again."
+        )
+
+
 def _claim_known(
-    claims: _Claims, volumes: Sequence[Volume], grouped_by: str, older: PlanHeader, warnings: list[str]
+    claims: _Claims, volumes: Sequence[Volume], grouped_by: str, options: PlanOptions, warnings: list[str]
 ) -> None:
     """Fix the volumes of the older plan in their splits, and new volumes of a known group in the group's split."""
+    assert options.extend is not None
+    older = options.extend.header
     known = {volume.id: volume for volume in older.volumes}
     same_groups = planfile.grouped_by(older) == grouped_by  # else one id may be a volume here and a patient there
     for planned in older.volumes if same_groups else ():
         claims[planned.group].setdefault(planned.split, f"the older plan, {planned.id}")
+    warnings += _sources_left_out(older, options)
     present = set()
     for volume in volumes:
         if volume.id in known:

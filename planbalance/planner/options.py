@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from planbalance.errors import PlanError, UsageError
 from planbalance.grouping import GroupMap
+from planbalance.look_alikes import LookAlikes
 from planbalance.model import EXTERNAL_RULES, Input, PlanHeader, ReadablePlan, SharedIds, Split
 from planbalance.options.plan import DEFAULT_SEED, PlanChoices
 from planbalance.path_relation import all_guarded, overlap_refused, relation
@@ -43,6 +44,10 @@ class PlanOptions(PlanChoices):
         stratify: columns of the group map to keep in proportion.
         extend: an older plan whose volumes stay where they are.
         shared_ids: whether a volume id in several inputs is one volume; None: refused where an input has a prefix.
+        group_from: the sources of groups that are joined, as `parse_sources` gives them; none where the groups are
+            those of `group_map`, else those of the names.
+        group_maps: what headers and files say, where they are among several sources.
+        look_alikes: the pairs of volumes that look alike, where they are one of the sources.
         volume_source: the slice map or DICOM headers that give the volume of each image; None: names give it.
     """
 
@@ -64,6 +69,9 @@ class PlanOptions(PlanChoices):
     extend: ReadablePlan | None = None
     shared_ids: SharedIds | None = None
     volume_source: VolumeSource | None = None
+    group_from: tuple[str, ...] = ()
+    group_maps: tuple[GroupMap, ...] = ()
+    look_alikes: LookAlikes | None = None
 
     @property
     def ratios(self) -> tuple[Decimal, Decimal, Decimal]:

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from planbalance.dataset_files import GUIDES_WORD, METADATA, UNREAD_SUFFIXES, class_word
+from planbalance.group_sources import LOOK_ALIKES, sources_document
+from planbalance.look_alikes import pairs_document
 from planbalance.model import (
     SPLITS,
     TRAINER_SUFFIXES,
@@ -125,9 +127,9 @@ def class_counts(snapshot: Snapshot, decisions: Decisions) -> tuple[ClassCount, 
 
 
 def _group_from(options: PlanOptions) -> dict[str, str]:
-    """Return the DICOM tag that gives the groups, where it is not `PatientID`."""
+    """Return the one DICOM tag or attribute that gives the groups, where it is not `PatientID`."""
     groups = options.group_map
-    other = groups is not None and groups.source == "dicom" and groups.name != "dicom:PatientID"
+    other = groups is not None and groups.source != "map" and groups.name != "dicom:PatientID"
     return {"group_from": groups.name} if groups is not None and other else {}
 
 
@@ -137,6 +139,15 @@ def _split_from(decisions: Decisions) -> dict[str, Any]:
     if proof is None or not decisions.options.prove_split:
         return {}
     return {"prove_split": {"seconds": proof.seconds, "solver": proof.solver, "taken": proof.taken}}
+
+
+def _sources(decisions: Decisions) -> dict[str, Any]:
+    """Return what each source of groups has joined, where there are several, and the pairs that look alike."""
+    words, grouped = decisions.options.group_from, decisions.selection.grouped
+    if not words:
+        return {}
+    found: dict[str, Any] = {"sources": sources_document(grouped.sources)}
+    return found | ({"look_alikes": pairs_document(grouped.look_alikes)} if LOOK_ALIKES in words else {})
 
 
 def _slice_numbers(decisions: Decisions) -> dict[str, Any]:
@@ -284,9 +295,10 @@ def _parameters(decisions: Decisions, inputs: Iterable[Input]) -> dict[str, Any]
         "layout": options.layout,
         "hash_images": options.hash_images,
         "groups": {
-            "by": selection.grouped_by,
+            "by": selection.grouped.by,
             "count": len(decisions.result.split_of),
-            "joined_by_content": [list(ids) for ids in selection.joined],
+            "joined_by_content": [list(ids) for ids in selection.grouped.joined],
+            **_sources(decisions),
         },
         "stratify": list(options.stratify),
         "keep_split": list(options.keep_split),

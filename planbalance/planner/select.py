@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from planbalance.errors import InputError
-from planbalance.grouping import look_like_one_patient, require_known
+from planbalance.grouping import look_like_one_patient
 from planbalance.labels import overshoot_sentence
 from planbalance.model import ImageFile, Naming, Problem, Slice, Snapshot, Volume
 from planbalance.naming import find_names
@@ -13,6 +13,7 @@ from planbalance.path_relation import path_in
 from planbalance.planner.collisions import refuse_collisions
 from planbalance.planner.matching import Matcher, spellings
 from planbalance.planner.options import PlanOptions
+from planbalance.planner.patients import Grouped, group_volumes, look_alike_warnings
 from planbalance.planner.volumes import (
     below_folders,
     class_names,
@@ -23,11 +24,9 @@ from planbalance.planner.volumes import (
     read_slices,
     refuse_ids,
     refuse_shared_ids,
-    with_equal_images_joined,
-    with_groups,
 )
 from planbalance.slicemap import SourceReading, examples
-from planbalance.text import counted, some, text_fault
+from planbalance.text import counted, some
 
 # What to do about a problem that the scan found, by its kind.
 _HINTS: Final[Mapping[str, str]] = {
@@ -46,9 +45,7 @@ class Selection(NamedTuple):
         volumes: sorted by id, with the groups that the names' `patient`, the group map or equal images give.
         naming: the rule that read the names.
         paths: a few image paths below their folders, for the examples of the naming rule.
-        grouped_by: the source of the groups: `volume` (each volume is a group), `patient` (the names), `map`,
-            `slice-map` or `dicom`.
-        joined: sets of volumes that became one group because they share identical images.
+        grouped: the same volumes, with where their groups come from.
         excluded: `volumes` and `slices` left out by `--exclude`, slices of whole volumes included.
         suffixes: how many of the slices have which suffix, as it is spelled.
         warnings: sentences.
@@ -60,8 +57,7 @@ class Selection(NamedTuple):
     volumes: tuple[Volume, ...]
     naming: Naming
     paths: tuple[str, ...]
-    grouped_by: str
-    joined: tuple[tuple[str, ...], ...]
+    grouped: Grouped
     excluded: dict[str, int]
     suffixes: dict[str, int]
     warnings: tuple[str, ...]
@@ -71,10 +67,10 @@ class Selection(NamedTuple):
 
     @property
     def unit(self) -> str:
-        """What a group is called: `patient`; `volume`; or `group`, where volumes are joined by identical images."""
-        if self.grouped_by != "volume":
+        """What a group is called: `patient`; `volume`; or `group`, where volumes are joined by their images."""
+        if self.grouped.by != "volume":
             return "patient"
-        return "group" if self.joined else "volume"
+        return "group" if any(volume.group != volume.id for volume in self.volumes) else "volume"
 
 
 def select_slices(snapshot: Snapshot, options: PlanOptions) -> Selection:
@@ -115,14 +111,22 @@ def select_slices(snapshot: Snapshot, options: PlanOptions) -> Selection:
     refuse_collisions(snapshot.inputs, slices, options.layout)
     if not any(volume.positives for volume in volumes):
         raise _no_positives(slices, options)
-    volumes, grouped_by = _grouped(volumes, patients, options)
-    volumes, joined = with_equal_images_joined(volumes) if options.hash_images else (volumes, ())
-    warnings += _warnings(volumes, grouped_by, joined, excluding)
+    grouped = group_volumes(volumes, patients, options)
+    warnings += _warnings(grouped, excluding)
+    warnings += options.look_alikes.warnings if options.look_alikes is not None else ()
     used = paths if len(slices) == len(paths) else [one.file.path for one in slices]
     suffixes = Counter([path[path.rfind(".") + 1 :] for path in used])
-    few = tuple(paths[:1000])
     return Selection(
-        volumes, naming, few, grouped_by, joined, excluded, suffixes, tuple(warnings), shown, doubts, notes
+        volumes=grouped.volumes,
+        naming=naming,
+        paths=tuple(paths[:1000]),
+        grouped=grouped,
+        excluded=excluded,
+        suffixes=suffixes,
+        warnings=tuple(warnings),
+        examples=shown,
+        naming_warnings=doubts,
+        naming_notes=notes,
     )
 
 
@@ -255,41 +259,20 @@ def _invalid_lines(snapshot: Snapshot, invalid: list[Slice]) -> list[Problem]:
     ]
 
 
-def _grouped(
-    volumes: tuple[Volume, ...], patients: dict[str, str], options: PlanOptions
-) -> tuple[tuple[Volume, ...], str]:
-    """Return the volumes with their groups, and the source: the map, else the patients in names, else each volume."""
-    grouped: tuple[tuple[Volume, ...], str]
-    if options.group_map is not None:
-        require_known((volume.id for volume in volumes), options.group_map)
-        grouped = with_groups(volumes, options.group_map.group_of), options.group_map.source
-    elif patients:
-        by = "patient" if options.volume_source is None else options.volume_source.rule
-        grouped = with_groups(volumes, patients), by
-    else:
-        return volumes, "volume"
-    faults = [f"{volume.id}: {volume.group!r} {fault}" for volume in grouped[0] if (fault := text_fault(volume.group))]
-    if faults:
-        message = f"The groups of {counted(len(faults), 'volume')} cannot be stored in a plan: {some(faults, 3)}."
-        raise InputError(message, kind="bad-map", paths=faults)
-    return grouped
-
-
-def _warnings(
-    volumes: Sequence[Volume], grouped_by: str, joined: Sequence[tuple[str, ...]], excluding: Matcher
-) -> Iterator[str]:
+def _warnings(grouped: Grouped, excluding: Matcher) -> Iterator[str]:
     if excluding.unmatched:
         yield f"--exclude matched nothing with {some(excluding.unmatched)}."
-    if grouped_by == "volume":
-        alike = look_like_one_patient(volume.id for volume in volumes)
+    if grouped.by == "volume":
+        alike = look_like_one_patient(volume.id for volume in grouped.volumes)
         if alike:
             yield (
                 f"Some volumes look like one patient ({some((' / '.join(ids) for ids in alike), 3)}) and may fall "
                 "into two splits; --group-map keeps them together."
             )
-    if joined:
-        together = some((" / ".join(ids) for ids in joined), 3)
+    if grouped.joined:
+        together = some((" / ".join(ids) for ids in grouped.joined), 3)
         yield f"Volumes that share identical images were put into one group: {together}."
+    yield from look_alike_warnings(grouped.look_alikes, grouped.volumes)
 
 
 def _no_slices(snapshot: Snapshot) -> InputError:

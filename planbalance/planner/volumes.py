@@ -1,7 +1,7 @@
 """Read slices from images by the naming rule, collect them into volumes, and give the volumes groups."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
 from typing import Final
@@ -209,14 +209,19 @@ def with_groups(volumes: Iterable[Volume], group_of: Mapping[str, str]) -> tuple
 
 def with_equal_images_joined(volumes: Sequence[Volume]) -> tuple[tuple[Volume, ...], tuple[tuple[str, ...], ...]]:
     """Join the groups of volumes that share identical images (blank ones do not count); return the joined sets too."""
-    joined = joined_by_content(
+    joined = joined_by_content(equal_images(volumes))
+    group_of = join_groups({volume.id: volume.group for volume in volumes}, joined)
+    return with_groups(volumes, group_of), tuple(joined)
+
+
+def equal_images(volumes: Iterable[Volume]) -> Iterator[tuple[str, str]]:
+    """Yield the volume and the hash of each image that was hashed and is not blank."""
+    return (
         (volume.id, one.file.image_sha256)
         for volume in volumes
         for one in volume.slices
         if one.file.image_sha256 and not one.file.blank
     )
-    group_of = join_groups({volume.id: volume.group for volume in volumes}, joined)
-    return with_groups(volumes, group_of), tuple(joined)
 
 
 def refuse_ids(volumes: Iterable[Volume]) -> None:

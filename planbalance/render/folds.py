@@ -14,7 +14,7 @@ from planbalance.model import SPLITS
 from planbalance.render.apply import warnings_text
 from planbalance.render.class_labels import Words, and_others, several_alike, words_of_plan
 from planbalance.render.naming import reading_text, warnings_at_the_end
-from planbalance.render.plan import disk_text, inputs_text, plan_text, pooled_text
+from planbalance.render.plan import disk_text, inputs_text, joined_text, plan_text, pooled_text
 from planbalance.render.plan_facts import fold_name, fold_text
 from planbalance.render.table import Grid, Group, Renderable, count, heading, indented, line, prose
 from planbalance.sensitivity import needed_sentence, sentence
@@ -97,6 +97,7 @@ def _text(document: Mapping[str, Any], plan_files: Sequence[str], apply: str) ->
     words = words_of_plan(first["names"], first["statistics"])
     yield from reading_text(first, when=" (before undersampling)")
     yield from inputs_text({**first, "output": output, "parameters": {}})
+    yield from joined_text(first)
     yield from pooled_text(first, words)
     yield heading(_title(across, first["unit"]))
     yield _table(across, words)

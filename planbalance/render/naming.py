@@ -5,11 +5,12 @@ their reading, and the slices per volume, come first. A warning about names is r
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from planbalance.model import EXTERNAL_RULES, Audit, PlanHeader, SlicesPerVolume
 from planbalance.planfile import grouped_by
+from planbalance.render.groups import reading_note
 from planbalance.render.table import Renderable, count, item, line, term
 from planbalance.text import texts_of
 
@@ -18,11 +19,17 @@ _SOURCES: Final = {
     "map": "as the group map says",
     "slice-map": "as the slice map says",
     "dicom": "as the DICOM headers say",
+    "h5": "as the .h5 files say",
 }
 
 
 def reading_document(
-    naming: Mapping[str, Any] | None, slices: SlicesPerVolume | None, *, grouped_by: str, groups: int
+    naming: Mapping[str, Any] | None,
+    slices: SlicesPerVolume | None,
+    *,
+    grouped_by: str,
+    groups: int,
+    sources: Sequence[Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Return the reading as JSON values.
 
@@ -31,6 +38,7 @@ def reading_document(
         slices: per volume, of what the command looked at.
         grouped_by: where patients come from, as `Audit.grouped_by` and the plan's `parameters.groups.by`.
         groups: how many patients there are.
+        sources: what each source of groups has joined; none where there is one. Verify does not know them (None).
     """
     return {
         "naming": None if naming is None else dict(naming),
@@ -38,6 +46,7 @@ def reading_document(
         "grouped_by": grouped_by,
         "groups": groups,
         "slices_per_volume": None if slices is None else slices._asdict(),
+        **({} if sources is None else {"group_sources": list(sources)}),
     }
 
 
@@ -55,7 +64,15 @@ def reading_of_header(header: PlanHeader) -> dict[str, Any]:
     if by is None:
         by = "patient" if any(volume.group != volume.id for volume in header.volumes) else "volume"
     groups = len({volume.group for volume in header.volumes})
-    return reading_document(header.naming, SlicesPerVolume.of(slices.values()), grouped_by=by, groups=groups)
+    told = header.parameters.get("groups")
+    sources = told.get("sources") if isinstance(told, Mapping) else None
+    return reading_document(
+        header.naming,
+        SlicesPerVolume.of(slices.values()),
+        grouped_by=by,
+        groups=groups,
+        sources=[one for one in sources if isinstance(one, Mapping)] if isinstance(sources, list) else (),
+    )
 
 
 def reading_text(document: Mapping[str, Any], *, when: str = "") -> Iterable[Renderable]:
@@ -92,18 +109,27 @@ def unit_text(document: Mapping[str, Any]) -> str:
     """Return the unit that is never divided, and where patients come from."""
     if document["unit"] == "volume":
         joined = unit_noun(document) == "group"
-        together = "; volumes that share identical images stay together" if joined else ""
+        together = f"; volumes that {reading_note(document.get('group_sources', ()))} stay together" if joined else ""
         return f"volume (patients NOT checked: no --group-map){together}"
-    source = _SOURCES.get(document["grouped_by"])
+    source = sources_text(document["grouped_by"])
     return f"patient{f', {source}' if source else ''}: {count(document['groups'])} in all"
 
 
 def unit_noun(document: Mapping[str, Any]) -> str:
-    """Return what is counted as one: `patient`; `volume`; or `group`, where volumes are joined by identical images."""
+    """Return what is counted as one: `patient`; `volume`; or `group`, where volumes are joined by their images."""
     if document["unit"] != "volume":
         return "patient"
     slices = document["slices_per_volume"]
     return "group" if slices is not None and document["groups"] < slices["volumes"] else "volume"
+
+
+def sources_text(grouped_by: str) -> str:
+    """Return where patients come from: `as the group map and the DICOM headers say`; `""` where that is not known."""
+    told = [_SOURCES[one].split() for one in grouped_by.split("+") if one in _SOURCES]
+    if len(told) < 2:
+        return " ".join(told[0]) if told else ""
+    names = [" ".join(words[1:-1]) for words in told]
+    return f"as {', '.join(names[:-1])} and {names[-1]} say"
 
 
 def slices_text(document: Mapping[str, Any], *, when: str = "") -> str:

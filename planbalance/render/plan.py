@@ -4,10 +4,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from planbalance.group_sources import planned_joins
+from planbalance.look_alikes import planned_pairs
 from planbalance.model import SPLITS, ClassCount, PlanHeader
 from planbalance.render.apply import warnings_text
 from planbalance.render.class_labels import Words, words_of_plan
 from planbalance.render.footprint import Footprint
+from planbalance.render.groups import groups_text
 from planbalance.render.naming import reading_of_header, reading_text, unit_noun, warnings_at_the_end
 from planbalance.render.plan_classes import class_rows, classes_text, sensitivity_document, sensitivity_text
 from planbalance.render.plan_facts import fold_text
@@ -57,6 +60,7 @@ def plan_document(
         "inputs": list(header.inputs),
         "output": header.output,
         "parameters": header.parameters,
+        "look_alikes_file": None,  # `plan` says where it has written it
         "replaced": replaced or None,
         "modes": {mode: need._asdict() for mode, need in needs.items()},
     }
@@ -127,6 +131,7 @@ def _text(document: Mapping[str, Any], commands: Sequence[str], *, verbose: bool
     words = words_of_plan(document["names"], document["statistics"])
     yield from reading_text(document, when=" (before undersampling)")
     yield from inputs_text(document)
+    yield from joined_text(document)
     yield from pooled_text(document, words)
     yield from _volumes(document, words)
     yield from _before(document["statistics"], words)
@@ -166,6 +171,12 @@ def inputs_text(document: Mapping[str, Any]) -> Iterable[Renderable]:
     fold = fold_text(document["parameters"].get("fold"))
     if fold:
         yield line(("Fold    ", "dim"), fold)
+
+
+def joined_text(document: Mapping[str, Any]) -> Iterable[Renderable]:
+    """Yield what each source of groups has joined, where there are several."""
+    rows, pairs = planned_joins(document["group_sources"]), planned_pairs(document["parameters"])
+    yield from groups_text(rows, pairs, document["look_alikes_file"])
 
 
 def pooled_text(document: Mapping[str, Any], words: Words) -> Iterable[Renderable]:

@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from planbalance.group_sources import planned_joins, sources_document
 from planbalance.labels import overshoot_sentence
+from planbalance.look_alikes import pairs_document, planned_pairs
 from planbalance.model import (
     SPLITS,
     TRAINER_SUFFIXES,
@@ -18,18 +20,21 @@ from planbalance.model import (
     Volume,
 )
 from planbalance.render.class_labels import and_others, several_alike, words_of_names
+from planbalance.render.groups import groups_text
 from planbalance.render.naming import reading_document, reading_text, warnings_at_the_end
 from planbalance.render.table import Grid, Group, Renderable, count, heading, item, line, prose, share, term
 from planbalance.text import texts_of
+
+if TYPE_CHECKING:
+    from planbalance.planner import Grouped
 
 _PROBLEMS_SHOWN: Final = 20
 _NO_SPLIT: Final = "none"
 
 
-def scan_document(
-    snapshot: Snapshot, naming: Mapping[str, Any], volumes: Sequence[Volume], *, grouped_by: str
-) -> dict[str, Any]:
-    """Return the findings of a scan as JSON values; `naming` and `grouped_by` are those of `api.Scanned`."""
+def scan_document(snapshot: Snapshot, naming: Mapping[str, Any], grouped: "Grouped") -> dict[str, Any]:
+    """Return the findings of a scan as JSON values; `naming` and `grouped` are those of `api.Scanned`."""
+    volumes = grouped.volumes
     positive = sum(volume.positives for volume in volumes)
     positive_volumes = sum(volume.positives > 0 for volume in volumes)
     slices = len(snapshot.images)
@@ -39,7 +44,9 @@ def scan_document(
     groups = len({volume.group for volume in volumes})
     slices_per_volume = SlicesPerVolume.of(len(volume.slices) for volume in volumes)
     return {
-        **reading_document(naming, slices_per_volume, grouped_by=grouped_by, groups=groups),
+        **reading_document(
+            naming, slices_per_volume, grouped_by=grouped.by, groups=groups, sources=sources_document(grouped.sources)
+        ),
         "inputs": [
             {
                 "root": source.root,
@@ -49,6 +56,7 @@ def scan_document(
             }
             for source, yaml in zip_longest(snapshot.inputs, snapshot.yamls)
         ],
+        "look_alikes": pairs_document(grouped.look_alikes),
         "layout_differences": differences_document(snapshot.differences),
         "names": next((source.names for source in snapshot.inputs if source.names is not None), None),
         "volumes": len(volumes),
@@ -147,6 +155,7 @@ def scan_text(document: Mapping[str, Any]) -> Renderable:
     return Group(
         *reading_text(document),
         *_where(document),
+        *groups_text(planned_joins(document["group_sources"]), planned_pairs({"groups": document})),
         *_counts(document),
         *_labels(document),
         *_remarks(document),

@@ -57,7 +57,7 @@ def shown(renderable: object) -> str:
 def test_confidences_are_explained_for_the_first_lines(tmp_path: Path) -> None:
     source = dataset(tmp_path / "in", (CONFIDENCE,))
     found = api.scan(str(source))
-    document = scan_document(found.snapshot, found.reading, found.volumes, grouped_by=found.grouped_by)
+    document = scan_document(found.snapshot, found.reading, found.groups)
     assert document["labels"]["invalid_lines"] == len(document["problems"]) > 3
     text = shown(scan_text(document))
     assert text.count("looks like a confidence") == 3
@@ -91,7 +91,7 @@ def test_an_overshoot_is_accepted_counted_and_said_once(tmp_path: Path, mode: Mo
     sentence = (
         f"{lines} label lines reach up to 0.4 % beyond the image; Ultralytics accepts them, YOLOv5 drops the images"
     )
-    document = scan_document(found.snapshot, found.reading, found.volumes, grouped_by=found.grouped_by)
+    document = scan_document(found.snapshot, found.reading, found.groups)
     assert document["labels"]["overshoot"]["lines"] == lines
     assert shown(scan_text(document)).count(sentence) == 1
     made = built(tmp_path, source, mode, negatives_per_positive="all")
@@ -111,7 +111,7 @@ def test_without_an_overshoot_nothing_is_said(tmp_path: Path) -> None:
     found = api.scan(str(dataset(tmp_path / "in", (BOX, b"0.0\t0.5 0.5 0.2 0.2 \r\n", BOX * 2))))
     assert found.snapshot.overshoot is None
     assert not found.snapshot.problems
-    document = scan_document(found.snapshot, found.reading, found.volumes, grouped_by=found.grouped_by)
+    document = scan_document(found.snapshot, found.reading, found.groups)
     assert document["labels"]["overshoot"] is None
     assert "beyond the image" not in shown(scan_text(document))
 

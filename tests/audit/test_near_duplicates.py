@@ -133,7 +133,7 @@ def test_what_cannot_be_decoded_is_said(tmp_path: Path) -> None:
 
 def test_without_the_extra_it_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "images/train/IM1-1.png", b"1")
-    monkeypatch.setitem(sys.modules, "planbalance.audit.near_duplicates", None)
+    monkeypatch.setitem(sys.modules, "planbalance.likeness", None)
     with pytest.raises(UsageError, match="needs numpy"):
         audit(tmp_path)
 

@@ -52,6 +52,21 @@ def test_the_command_line_wins_and_what_it_says_is_whole(here: Path) -> None:
     assert [ratios[f"{split}_ratio"] for split in ("train", "val", "test")] == ["0.8", "0.1", "0.1"]
 
 
+def test_a_typed_map_and_sources_of_groups_in_the_file_go_together_unless_they_contradict(here: Path) -> None:
+    run("plan", "in", "--output", "out")
+    ids = [line.split(",")[0] for line in run("show", "--csv").stdout.splitlines()[1:]]
+    rows = "".join(f"{volume},{number // 2}\n" for number, volume in enumerate(ids))
+    for name in ("of_file.csv", "typed.csv"):
+        write(here / name, f"volume,group\n{rows}".encode())
+    head = "plan:\n  input: in\n  output: out\n"
+    config(here, f"{head}  group-map: of_file.csv\n  group-from: [map, identical]\n")
+    joined = [row["source"] for row in parameters("--group-map", "typed.csv")["groups"]["sources"]]
+    assert joined == ["map", "identical"]
+    assert parameters("--group-from", "identical")["groups"]["by"] == "map"
+    config(here, f"{head}  group-from: dicom:PatientID\n")
+    assert parameters("--group-map", "typed.csv")["groups"] == {"by": "map", "count": 6, "joined_by_content": []}
+
+
 def test_apply_verify_and_build_have_sections_of_their_own(here: Path) -> None:
     config(
         here,

@@ -41,6 +41,27 @@ def test_two_knees_of_a_patient_share_a_split(knees: Path, tmp_path: Path) -> No
     assert (tmp_path / "again.json").read_text() == text
 
 
+def test_sources_are_repeated_or_have_commas_between(knees: Path, tmp_path: Path) -> None:
+    rows = "".join(f"{volume},{'x' if volume in {'v01', 'v02'} else volume}\n" for volume in PATIENTS)
+    write(tmp_path / "map.csv", f"volume,group\n{rows}".encode())
+    options = ("--group-map", "map.csv", "--output", tmp_path / "out", "--group-key", tmp_path / "key")
+    both = planbalance_json("plan", knees, *options, "--group-from", "dicom:PatientID,map", cwd=tmp_path)
+    again = planbalance_json(
+        "plan", knees, *options, "--group-from", "map", "--group-from", "dicom:PatientID", cwd=tmp_path
+    )
+    assert both["digest"] == again["digest"]
+    assert (both["unit"], both["grouped_by"], both["groups"]) == ("patient", "map+dicom", 7)
+    assert [row["source"] for row in both["group_sources"]] == ["map", "dicom:PatientID"]
+    assert both["look_alikes_file"] is None
+    text = planbalance("show", cwd=tmp_path).stdout
+    assert "as the group map and the DICOM headers say: 7 in all" in " ".join(text.split())
+    assert "dicom:PatientID joined 8 sets of volumes that map keeps apart: v00 + v01" in " ".join(text.split())
+    scanned = planbalance_json(
+        "scan", knees, *options[:2], *options[4:], "--group-from", "map,dicom:PatientID", cwd=tmp_path
+    )
+    assert (scanned["groups"], scanned["group_sources"]) == (7, both["group_sources"])
+
+
 def test_a_map_and_headers_exclude_each_other(knees: Path, tmp_path: Path) -> None:
     write(tmp_path / "map.csv", b"volume,group\n")
     options = ("--group-from", "dicom:PatientID", "--group-map", "map.csv", "--output", "out")

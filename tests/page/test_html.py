@@ -15,8 +15,9 @@ from PIL import Image
 
 from planbalance.errors import PlanError, UsageError
 from planbalance.grouping import GroupMap
-from planbalance.model import Audit, Check, LookAlike, PairPicture, Problem, SlicesPerVolume
+from planbalance.model import Audit, Check, LookAlike, PairPicture, Problem, Silent, SlicesPerVolume
 from planbalance.page.html import PageOptions, write_page
+from planbalance.page.joined_groups import joined_groups
 from planbalance.page.subject import open_subject
 from planbalance.planstore import PlanFile
 from planbalance.sensitivity import interval
@@ -110,6 +111,25 @@ def test_what_the_page_says_is_what_is_there(tmp_path: Path, source: Path) -> No
     assert "planbalance apply" in page.text
     for warning in plan.header.warnings:
         assert " ".join(warning.split()) in page.text
+
+
+def test_pairs_of_a_plan_that_is_not_trusted_show_nothing_from_outside(tmp_path: Path, source: Path) -> None:
+    secret = write(tmp_path / "secret.png", b"")
+    Image.new("L", (8, 8), 9).save(secret)
+    header = saved_plan(tmp_path, source).header
+    images = [[[0, "../secret.png"], [0, str(secret)]], [[7, "images/x.png"], [-1, "images/x.png"]], "no pair"]
+    pair = {"volumes": [HOSTILE, "v"], "alike": 2, "slices": [2, 2], "likeness": "1.00", "joined": True}
+    groups = {
+        "sources": [{"source": HOSTILE, "joins": 1, "alone": 1, "sets": [["a", 1], "b"]}, 3, {"source": "x"}],
+        "look_alikes": [{**pair, "same_patient": None, "shown": images}, {**pair, "shown": []}, None],
+    }
+    shown = joined_groups(header._replace(parameters={"groups": groups}), Silent())
+    assert [row.name for row in shown["group_joins"]] == [HOSTILE]
+    sides = [side for one in shown["alike_volumes"] for pair in one.slices for side in pair]
+    assert [side.reason for side in sides] == ["its path lies in no input"] * 4
+    others: tuple[Any, ...] = (None, [], {"sources": 1, "look_alikes": {}}, {"sources": [[]], "look_alikes": [[]]})
+    for other in others:
+        assert not joined_groups(header._replace(parameters={"groups": other}), Silent())["group_joins"]
 
 
 def test_the_page_begins_with_how_names_are_read(tmp_path: Path, source: Path) -> None:

@@ -7,10 +7,10 @@ from typing import Final, NamedTuple
 
 from planbalance.audit.check_builder import CheckBuilder, not_checked
 from planbalance.audit.check_table import BYTES, CHECKS, GROUPS, LOOKS, PIXELS, VOLUMES
-from planbalance.audit.fingerprint import Fingerprint
 from planbalance.audit.leak_counts import Leak, Spread, Unit, leaves_train, overlaps, regrouped, spread_of, to_move
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.slice_statistics import ImagePlace, SliceRecord, SliceStatistics, SplitOf
+from planbalance.fingerprint import Fingerprint
 from planbalance.grouping import look_like_one_patient, require_known
 from planbalance.model import SPLITS, Check, LookAlike, PairPicture, Problem, Progress, Split
 from planbalance.text import counted
@@ -259,8 +259,11 @@ def overlap_checks(
     images: ImageLookup,
     options: VerifyOptions,
     progress: Progress,
+    joined: Mapping[str, str] | None = None,
 ) -> LeakChecks:
     """Return the checks of volumes, groups, identical and similar images between the splits of one dataset.
+
+    `joined` are the groups of volumes that the plan put together, which are checked where patients are not known.
 
     Raises:
         InputError: the group map that was asked for does not know a volume.
@@ -271,7 +274,11 @@ def overlap_checks(
         reason = "there is one split only" if statistics.totals else "there are no splits"
         return LeakChecks([not_checked(name, reason) for name in LEAK_CHECKS])
     made = [_volumes(statistics)]
-    if groups is not None:
+    together = shared_units(GROUPS, "this group is", _several(statistics, joined or {}), statistics.totals)
+    if groups is None and together.leaks:
+        made.append(together)
+        groups = joined
+    elif groups is not None:
         made.append(shared_units(GROUPS, "this group is", regrouped(statistics.volumes, groups), statistics.totals))
     if not options.quick:
         made.append(shared_bytes(statistics, images.split_of, images.blank))
@@ -280,7 +287,7 @@ def overlap_checks(
     by_name = {each.builder.name: each.builder.check() for each in made}
     connected = _connected(statistics, groups or {}, [tie for each in made for tie in each.ties])
     return LeakChecks(
-        [by_name.get(name) or _not_made(name, statistics, options) for name in LEAK_CHECKS],
+        [by_name.get(name) or _not_made(name, statistics, options, together) for name in LEAK_CHECKS],
         [leak for each in made for leak in each.leaks],
         tuple(pair for each in made for pair in each.look_alikes),
         to_move(connected),
@@ -296,9 +303,16 @@ def _volumes(statistics: SliceStatistics) -> LeakCheck:
     return shared
 
 
-def _not_made(name: str, statistics: SliceStatistics, options: VerifyOptions) -> Check:
+def _several(statistics: SliceStatistics, joined: Mapping[str, str]) -> Spread[str]:
+    """Return the slices of each group of volumes that the plan put together, by split."""
+    return regrouped({one: counts for one, counts in statistics.volumes.items() if one in joined}, joined)
+
+
+def _not_made(name: str, statistics: SliceStatistics, options: VerifyOptions, together: LeakCheck) -> Check:
     if name == GROUPS:
-        return Check(GROUPS, None, NO_MAP, 0, tuple(_suspected(statistics.volumes)))
+        number = together.builder.count
+        note = f"; {counted(number, 'group')} of volumes that the plan joined: each in one split" if number else ""
+        return Check(GROUPS, None, NO_MAP + note, 0, tuple(_suspected(statistics.volumes)))
     if options.quick:
         return not_checked(name, "quick: images were not read")
     return not_checked(name, "not asked for (--near-duplicates)")

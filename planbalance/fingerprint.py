@@ -1,4 +1,4 @@
-"""What an image looks like, as an audit holds it for every slice (`near_duplicates` makes and compares it)."""
+"""What an image looks like, as a search for copies holds it for every slice (`likeness` makes and compares it)."""
 
 from collections.abc import Callable
 from typing import NamedTuple
