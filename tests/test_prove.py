@@ -38,7 +38,7 @@ needs_ortools = pytest.mark.skipif(not proof_model.installed(), reason="the extr
 
 @pytest.fixture(autouse=True)
 def _few_units_are_common(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("planbalance.split.levels.COMMON", 3)
+    monkeypatch.setattr("planbalance.split.balance.COMMON", 3)
 
 
 def small_task(seed: int) -> ProofTask:

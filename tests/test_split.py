@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from itertools import combinations, product
+from typing import Literal, TypeVar
 
 import pytest
 from hypothesis import given, settings
@@ -27,12 +28,13 @@ from planbalance.split import (
     split_units,
 )
 from planbalance.split.floor import class_floor
-from planbalance.split.quotas import exact_shares, group_ranges, quotas_left, unit_quotas
+from planbalance.split.quotas import exact_shares, group_ranges, other_quotas, quotas_left, unit_quotas
 from tests import fastmri
 from tests.builders import seed_shaped_volumes
 from tests.strategies import ratios, units
 
 Ratios = tuple[Decimal, Decimal, Decimal]
+Item = TypeVar("Item", Unit, int)
 SEVENTY: Ratios = (Decimal("0.7"), Decimal("0.15"), Decimal("0.15"))
 
 
@@ -158,6 +160,23 @@ def test_ten_million_slices() -> None:
     assert split(given_units).exact
 
 
+@pytest.mark.full_size
+def test_ten_million_slices_with_ten_classes() -> None:
+    draw = random.Random(1)
+    given_units = [
+        unit._replace(
+            classes=tuple((kind, draw.randint(1, unit.positives)) for kind in range(10) if draw.random() < 0.3)
+        )
+        if unit.positives
+        else unit
+        for unit in draw_units(1, 100_000, 17_000)
+    ]
+    result = split(given_units)
+    assert result.exact
+    assert len(result.classes) == 10
+    assert result.class_deviation() < 1
+
+
 # ---- laws -----------------------------------------------------------------------------------------------------------
 
 
@@ -170,7 +189,9 @@ def test_a_split_is_a_partition_that_keeps_its_quotas(
     result = split_units(given_units, request)
     assert list(result.split_of) == sorted(unit.id for unit in given_units)
     assert sum(result.units) == len(given_units)
-    assert all(target.wanted == target.reached for target in result.quotas.values())
+    for target in result.quotas.values():  # they give way by a rounding at most, and only where the slices gain
+        assert all(abs(want - have) <= 1 for want, have in zip(target.wanted, target.reached, strict=True))
+        assert target.distance == 0 or method == "optimal"
     assert sum(result.positives.reached) == sum(result.positives.wanted) == sum(unit.positives for unit in given_units)
     for part, name in enumerate(SPLITS):
         inside = [unit for unit in given_units if result.split_of[unit.id] == name]
@@ -196,8 +217,9 @@ def test_what_is_fixed_stays(given_units: list[Unit], wanted: Ratios, data: st.D
         for part, name in enumerate(SPLITS):
             reached = result.quotas[stratum].reached[part]
             over = reached > result.quotas[stratum].wanted[part]
-            # Beyond its quota a split holds what is fixed there, or the one unit that keeps it from being empty.
-            assert not over or reached in (held[name], 1)
+            # Beyond its quota a split holds what is fixed there, or the one unit that keeps it from being empty, or one
+            # that another rounding of the shares gives it.
+            assert not over or reached in (held[name], 1, result.quotas[stratum].wanted[part] + 1)
 
 
 def test_the_rest_is_placed_so_that_the_whole_meets_its_targets() -> None:
@@ -286,7 +308,7 @@ def brute_force(given_units: Sequence[Unit], result: SplitResult) -> int:
     return best
 
 
-def _cuts(given_units: list[Unit], quotas: Sequence[int]) -> Iterator[tuple[Sequence[Unit], ...]]:
+def _cuts(given_units: Sequence[Item], quotas: Sequence[int]) -> Iterator[tuple[Sequence[Item], ...]]:
     for val in combinations(given_units, quotas[1]):
         rest = [unit for unit in given_units if unit not in val]
         for test in combinations(rest, quotas[2]):
@@ -503,20 +525,105 @@ def test_traits_are_balanced_among_equal_volumes() -> None:
     }
 
 
-def test_among_few_units_no_equally_close_placement_has_better_class_shares() -> None:
-    given_units = [Unit(f"v{index}", 10, 5, classes=((0, index + 1), (1, 9 - index))) for index in range(9)]
-    result = split(given_units, 1, (Decimal("0.6"), Decimal("0.2"), Decimal("0.2")))
-    best = min(
-        _share_cost([sum(unit.classes[kind][1] for unit in cut[part]) for part in range(3) for kind in (0, 1)])
-        for cut in _cuts(given_units, result.units)
-    )
-    reached = [result.classes[kind].boxes.counts.reached[part] for part in range(3) for kind in (0, 1)]
-    assert _share_cost(reached) == best
+def test_small_sets_are_as_good_as_brute_force_in_the_whole_objective() -> None:
+    """Up to 12 units and 4 classes: quotas, slices, patients of each class and boxes."""
+    assert worse_than_brute_force(range(12)) == []
 
 
-def _share_cost(boxes: Sequence[int]) -> int:
-    wanted = [27, 27, 9, 9, 9, 9]
-    return sum((have - want) ** 2 for have, want in zip(boxes, wanted, strict=True))
+@pytest.mark.torture
+@pytest.mark.parametrize("first", range(0, 1_000, 100))
+def test_a_thousand_small_sets_are_as_good_as_brute_force_in_the_whole_objective(first: int) -> None:
+    assert len(worse_than_brute_force(range(first, first + 100))) <= 1
+
+
+def worse_than_brute_force(numbers: range) -> list[int]:
+    worse = []
+    for number in numbers:
+        given_units, wanted, balance = small_classed_instance(number)
+        result = split_units(given_units, SplitRequest(wanted, number, balance=balance))
+        part_of = [SPLITS.index(result.split_of[unit.id]) for unit in sorted(given_units)]
+        whole = Objective(sorted(given_units), wanted, balance)
+        if whole.of(part_of) > whole.best():
+            worse.append(number)
+    return worse
+
+
+def small_classed_instance(number: int) -> tuple[list[Unit], Ratios, Literal["patients", "boxes"]]:
+    draw = random.Random(f"classes {number}")
+    frequency = [draw.uniform(0.2, 0.9) for _ in range(draw.randint(1, 4))]
+    given_units = []
+    for index in range(draw.randint(3, 12)):
+        classes = tuple((kind, draw.randint(1, 9)) for kind, share in enumerate(frequency) if draw.random() < share)
+        slices = draw.choice((30, 30, draw.randint(20, 60)))
+        given_units.append(Unit(f"v{index:02d}", slices, draw.randint(1, 12) if classes else 0, classes))
+    wanted = draw.choice((SEVENTY, (Decimal("0.6"), Decimal("0.2"), Decimal("0.2"))))
+    return given_units, wanted, "boxes" if number % 4 == 0 else "patients"
+
+
+class Objective:
+    """The objective of docs/explanation/targets.md, written down again and tried on every placement."""
+
+    def __init__(self, given_units: Sequence[Unit], wanted: Ratios, balance: str) -> None:
+        self.units = given_units
+        self.ratios = [Fraction(ratio) for ratio in wanted]
+        self.balance = balance
+        positive = [unit.positives > 0 for unit in given_units]
+        self.strata = [[i for i, one in enumerate(positive) if one == kind] for kind in (True, False)]
+        self.usual = unit_quotas([len(stratum) for stratum in self.strata], wanted)
+        self.choices = [
+            (self.usual[0], self.usual[1]),
+            *other_quotas([len(stratum) for stratum in self.strata], wanted),
+        ]
+        amounts = [[unit.positives for unit in given_units], [unit.slices - unit.positives for unit in given_units]]
+        self.amounts = [(counts, largest_remainder(sum(counts), wanted)) for counts in amounts]
+        kinds = sorted({kind for unit in given_units for kind, _ in unit.classes})
+        self.kinds = kinds if len(kinds) > 1 else []
+
+    def of(self, part_of: Sequence[int]) -> tuple[object, ...]:
+        off = []
+        for counts, targets in self.amounts:
+            have = [sum(c for c, at in zip(counts, part_of, strict=True) if at == part) for part in range(3)]
+            off.append(sum(abs(a - b) for a, b in zip(have, targets, strict=True)))
+        shift = sum(
+            abs(sum(part_of[i] == part for i in stratum) - quotas[part])
+            for stratum, quotas in zip(self.strata, self.usual, strict=True)
+            for part in range(3)
+        )
+        patients, boxes = self.of_classes(part_of)
+        return (sum(off), off[0], shift, *(boxes + patients if self.balance == "boxes" else patients + boxes))
+
+    def of_classes(self, part_of: Sequence[int]) -> tuple[tuple[int, int], tuple[Fraction, Fraction]]:
+        absent = outside = 0
+        deviations = [Fraction(0)]
+        worst = [Fraction(0)]
+        numbers = {kind: sum(kind in dict(unit.classes) for unit in self.units) for kind in self.kinds}
+        for kind in self.kinds:
+            held = [
+                (dict(unit.classes)[kind], at)
+                for unit, at in zip(self.units, part_of, strict=True)
+                if kind in dict(unit.classes)
+            ]
+            total = sum(amount for amount, _ in held)
+            for part, (least, most) in enumerate(group_ranges(len(held), self.ratios)):
+                inside = [amount for amount, at in held if at == part]
+                absent += len(held) >= 3 and not inside
+                outside += max(0, least - len(inside), len(inside) - most)
+                deviations.append(abs(Fraction(sum(inside), total) - self.ratios[part]))
+                if numbers[kind] >= 10 or max(numbers.values()) < 10:
+                    worst.append(deviations[-1])
+        return (absent, outside), (max(worst), sum(deviations, Fraction(0)))
+
+    def best(self) -> tuple[object, ...]:
+        found = []
+        for quotas in self.choices:
+            for first in _cuts(self.strata[0], quotas[0]):
+                for second in _cuts(self.strata[1], quotas[1]):
+                    part_of = [0] * len(self.units)
+                    for part in range(3):
+                        for index in (*first[part], *second[part]):
+                            part_of[index] = part
+                    found.append(self.of(part_of))
+        return min(found)
 
 
 @fastmri.needs_annotations
@@ -541,6 +648,30 @@ def test_real_annotations_keep_each_classs_share(seed: int) -> None:
     assert result.exact
     assert len(result.classes) == 21
     assert result.class_deviation(100) <= 1
+
+
+# ---- equal volumes --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(1, 21, 4))
+def test_volumes_of_equal_size_share_the_positives(seed: int) -> None:
+    """93 volumes of 160 slices: no split meets the slice targets, and the positives are still within 3 of theirs."""
+    draw = random.Random(seed)
+    given_units = [Unit(f"v{index:02d}", 160, draw.randint(5, 60) if index < 30 else 0) for index in range(93)]
+    result = split(given_units, seed)
+    assert result.distance == 32
+    assert result.positives.distance <= 3
+    assert result.proven
+
+
+def test_where_both_strata_would_be_rounded_up_in_val_one_gives_way() -> None:
+    """60 patients of 200 slices: 9 of them in val and in test, where the usual quotas give 10 and 8."""
+    result = split([Unit(f"p{index:02d}", 200, 20 if index < 30 else 0, volumes=2) for index in range(60)])
+    assert result.units == (42, 9, 9)
+    assert [sum(one) for one in zip(result.positives.reached, result.negatives.reached, strict=True)][1:] == [
+        1_800,
+        1_800,
+    ]
 
 
 # ---- floors of classes ----------------------------------------------------------------------------------------------

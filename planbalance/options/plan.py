@@ -94,6 +94,12 @@ class PlanChoices:
     split_method: Literal["optimal", "random"] = option(
         "optimal", "Search for the split nearest to the targets, or draw one at random.", heading=ADVANCED
     )
+    balance: Literal["patients", "boxes"] = option(
+        "patients",
+        "What is divided evenly first where a split cannot have both: the patients (or volumes) of each class, or its "
+        "boxes.",
+        heading=ADVANCED,
+    )
     prove: int | None = option(
         None,
         "Let a solver look for a better split for so long, and print what is proven (extra [prove]). The plan stays as "

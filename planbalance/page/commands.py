@@ -24,6 +24,7 @@ class Step(NamedTuple):
 # Parameters that are options of the same name, with their defaults, which are left out.
 _PLAIN: Final = {
     "split_method": "optimal",
+    "balance": "patients",
     "sampling": "random",
     "gap": 0,
     "missing_label": None,

@@ -38,7 +38,7 @@ def make_plan(snapshot: Snapshot, options: PlanOptions) -> SealedPlan:
     selection = select_slices(snapshot, options)
     units = units_of(selection.volumes, options)
     fixed, warnings = fixed_groups(snapshot.inputs, selection.volumes, selection.grouped.by, options)
-    request = SplitRequest(options.ratios, options.split_seed, options.split_method, fixed=fixed)
+    request = SplitRequest(options.ratios, options.split_seed, options.split_method, options.balance, fixed)
     result, proof = _proven(units, request, split_units(units, request), options)
     sampled = undersample(snapshot.inputs, selection.volumes, result.split_of, options)
     sealed = sealed_plan(snapshot, Decisions(options, selection, result, sampled, None, tuple(warnings), proof))

@@ -48,7 +48,7 @@ def make_folds(snapshot: Snapshot, options: PlanOptions, folds: int, repeats: in
     several = []
     for repeat in range(1, repeats + 1):
         seed = options.split_seed + repeat - 1
-        results = split_folds(units, folds, options.ratios, seed, options.split_method)
+        results = split_folds(units, folds, options.ratios, seed, options.split_method, options.balance)
         for number, result in enumerate(results, start=1):
             facts, folder = {"fold": number, "of": folds}, f"fold{number}"
             if repeats > 1:
@@ -75,7 +75,7 @@ def make_left_out(snapshot: Snapshot, options: PlanOptions, column: str) -> Iter
     value_of = values_of_groups(selection.volumes, options, column)
     folders = _folders_of(set(value_of.values()), column)
     units = units_of(selection.volumes, options)
-    results = split_left_out(units, value_of, options.ratios, options.split_seed, options.split_method)
+    results = split_left_out(units, value_of, options.ratios, options.split_seed, options.split_method, options.balance)
     several = [
         _Fold(
             _below(options, folders[value]),

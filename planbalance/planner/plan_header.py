@@ -285,6 +285,7 @@ def _parameters(decisions: Decisions, inputs: Iterable[Input]) -> dict[str, Any]
         "split_seed": options.split_seed,
         "sample_seed": options.sample_seed,
         "split_method": options.split_method,
+        **({} if options.balance == "patients" else {"balance": options.balance}),
         "negatives_per_positive": None if negatives is None else plain(negatives),
         "sampling": options.sampling,
         "gap": options.gap,

@@ -6,9 +6,10 @@ the sum that is needed is looked up there.
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, islice
 from math import comb
 
+from planbalance.split.balance import Counts
 from planbalance.split.rng import Rng
 from planbalance.split.search_state import SearchState
 
@@ -17,6 +18,9 @@ SINGLES = 2_000
 SEVERAL = 3_000
 # The most exchanges of positive units, exact in positives, that are tried together with an exchange of negative units.
 COMPLETIONS = 60
+# Where exchanges are compared by what they do to classes and trait values: the most exchanges of positive units, and of
+# negative units for each of them.
+COMPARED = 2_000, 2
 
 Units = tuple[int, ...]
 Swaps = list[tuple[int, int]]
@@ -70,26 +74,48 @@ class Exchange:
         return self._tables[count]
 
 
-def reach_aims(state: SearchState, rng: Rng) -> bool:
+def reach_aims(state: SearchState, rng: Rng, counts: Counts | None = None) -> bool:
     """Bring every part to its aim by exact exchanges; return whether all parts are there.
 
-    Exchanges made before a part fails stay made.
+    Exchanges made before a part fails stay made. With `counts`, which are kept up to date, the exchange that is best
+    for classes and trait values is made, otherwise the first one.
     """
     sizes = [sum(len(cells[part]) for cells in state.members) for part in range(len(state.positive))]
     order = sorted(range(len(sizes)), key=lambda part: (-sizes[part], part))
     for index in range(len(order) - 1, 0, -1):
         here = order[index]
         # The largest part offers most exchanges, so it is tried first.
-        if not any(_settle(state, here, there, rng) for there in order[:index]):
+        if not any(_settle(state, here, there, rng, counts) for there in order[:index]):
             return False
     return True
 
 
-def _settle(state: SearchState, here: int, there: int, rng: Rng) -> bool:
+def _settle(state: SearchState, here: int, there: int, rng: Rng, counts: Counts | None) -> bool:
     """Bring the part `here` to its aim by exchanges with the part `there`; return whether that worked."""
-    need = (-state.positive[here], -state.negative[here])
-    if need == (0, 0):
+    if not state.positive[here] and not state.negative[here]:
         return True
+    if counts is None:
+        swaps = next(_exact(state, here, there, rng, (COMPLETIONS, 1)), None)
+    else:
+        swaps = min(
+            islice(_exact(state, here, there, rng, COMPARED), 2 * COMPARED[0]),
+            key=lambda one: counts.change([*one[0], *one[1]], here, there),
+            default=None,
+        )
+    if swaps is None:
+        return False
+    if counts is not None:
+        counts.take([*swaps[0], *swaps[1]], here, there)
+    _apply(state, here, there, *swaps)
+    return True
+
+
+def _exact(state: SearchState, here: int, there: int, rng: Rng, most: tuple[int, int]) -> Iterator[tuple[Swaps, Swaps]]:
+    """Yield exchanges of positive and of negative units that bring `here` to its aim.
+
+    `most`: exchanges of positive units, and exchanges of negative units for each of them.
+    """
+    need = (-state.positive[here], -state.negative[here])
     task = state.task
     negative = Exchange(task.negatives, state.members[1][here], state.members[1][there], rng, depth=2)
     exact = Exchange(
@@ -99,16 +125,12 @@ def _settle(state: SearchState, here: int, there: int, rng: Rng) -> bool:
         loose = Exchange(task.positives, state.members[0][here], state.members[0][there], rng, depth=2)
         for tries, swaps in enumerate(loose.of(need[0])):
             gain = sum(task.negatives[b] - task.negatives[a] for a, b in swaps)
-            rest = next(negative.of(need[1] - gain), None)
-            if rest is not None:
-                _apply(state, here, there, swaps, rest)
-                return True
-            if tries == COMPLETIONS:
+            for rest in islice(negative.of(need[1] - gain), most[1]):
+                yield swaps, rest
+            if tries == most[0]:
                 break
-    swaps_found = next(exact.of((need[0] << 40) + need[1]), None)
-    if swaps_found is not None:
-        _apply(state, here, there, swaps_found, [])
-    return swaps_found is not None
+    for swaps in exact.of((need[0] << 40) + need[1]):
+        yield swaps, []
 
 
 def _apply(state: SearchState, here: int, there: int, positive: Swaps, negative: Swaps) -> None:

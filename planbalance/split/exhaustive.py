@@ -19,7 +19,7 @@ FILLINGS = 150_000
 BUNDLES = 40_000
 MOST_VISITS = 1_500_000
 # The most placements that are returned.
-MOST_SOLUTIONS = 2_000
+MOST_SOLUTIONS = 6_000
 
 _SHIFT = 40  # positives << 40 | negatives: no dataset has 2**40 slices
 _LOW = (1 << _SHIFT) - 1

@@ -20,6 +20,7 @@ def split_left_out(
     ratios: tuple[Decimal, Decimal, Decimal],
     seed: int,
     method: Literal["optimal", "random"] = "optimal",
+    balance: Literal["patients", "boxes"] = "patients",
 ) -> dict[str, SplitResult]:
     """Return one split for each value, sorted by value: its units are test, the others are train and val.
 
@@ -32,13 +33,14 @@ def split_left_out(
         ratios: of train and val; they need not sum to 1.
         seed: any integer, the same for every value.
         method: as in `SplitRequest`.
+        balance: as in `SplitRequest`.
 
     Raises:
         InputError: beside one of the values there are fewer units than train and val need.
     """
     units = sorted(units)
     needed = sum(ratio > 0 for ratio in ratios[:2])
-    request = SplitRequest((ratios[0], ratios[1], Decimal(0)), seed, method)
+    request = SplitRequest((ratios[0], ratios[1], Decimal(0)), seed, method, balance)
     results = {}
     for value in sorted(set(value_of.values())):
         others = [unit for unit in units if value_of[unit.id] != value]

@@ -12,6 +12,7 @@ from typing import Final, Literal, NamedTuple
 
 from planbalance.apportion import largest_remainder
 from planbalance.model import SPLITS
+from planbalance.split.balance import are_common
 from planbalance.split.quotas import exact_shares, group_ranges, quotas_left, unit_quotas
 from planbalance.split.units import SplitRequest, Unit
 
@@ -22,8 +23,6 @@ ORDERS: Final[Mapping[str, tuple[LevelName, ...]]] = {
 }
 """`--balance` -> the levels in their order."""
 
-# A class in fewer units than this does not count in the worst deviation.
-COMMON: Final = 10
 # The solver counts in whole numbers, so percentage points are counted in these parts of one, here as well: the worst
 # deviation rounded up, each term of the sum with a factor that is rounded down.
 PARTS_WORST: Final = 10**5
@@ -81,6 +80,7 @@ def proof_task(units: Sequence[Unit], request: SplitRequest) -> ProofTask:
             ]
             for row, count in zip(quotas, counts, strict=True)
         ],
+        balance=request.balance,
     )
 
 
@@ -119,7 +119,7 @@ class Feature(NamedTuple):
         boxes: unit -> boxes of the class; all 0 for a trait.
         must_have: parts that should have a unit with it.
         bounds: part -> (least, most) units.
-        common: a class in at least 10 units.
+        common: a class that counts in the worst deviation (`balance.are_common`).
     """
 
     class_id: int | None
@@ -167,6 +167,8 @@ def features_of(task: ProofTask) -> list[Feature]:
     if sum(kind == 0 for kind, _, _ in amounts) == 1:
         amounts = defaultdict(dict, {key: found for key, found in amounts.items() if key[0]})
     parts = [part for part, ratio in enumerate(task.ratios) if ratio > 0]
+    classes = [key for key in sorted(amounts) if key[0] == 0]
+    common = dict(zip(classes, are_common([len(amounts[key]) for key in classes]), strict=True))
     return [
         Feature(
             class_id=number if kind == 0 else None,
@@ -174,9 +176,9 @@ def features_of(task: ProofTask) -> list[Feature]:
             boxes=tuple(found.get(index, 0) for index in range(len(units))),
             must_have=tuple(parts) if len(found) >= len(parts) else (),
             bounds=group_ranges(len(found), task.ratios),
-            common=kind == 0 and len(found) >= COMMON,
+            common=common.get((kind, number, value), False),
         )
-        for (kind, number, _), found in sorted(amounts.items())
+        for (kind, number, value), found in sorted(amounts.items())
     ]
 
 

@@ -1,66 +1,140 @@
-"""Solve one placement task: local search, then enumeration where it is not proven optimal, then refinement of ties."""
+"""Solve one placement task by its whole objective: quotas, slices, then classes and trait values.
 
-from collections.abc import Sequence
-from typing import Literal
+The slices come first: local search, and enumeration where it is not proven that nothing is closer. Other quotas are
+tried where the slices miss their targets. Then classes and trait values are divided evenly by annealing, and exact
+exchanges bring the slices back to the best that was found.
+"""
 
-from planbalance.split.exhaustive import FILLINGS, Solution, closest, nearby
-from planbalance.split.local_search import local_search
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
+
+from planbalance.split.anneal import anneal
+from planbalance.split.balance import Counts, Features, in_order
+from planbalance.split.exchange import reach_aims
+from planbalance.split.exhaustive import FILLINGS, closest, nearby
+from planbalance.split.local_search import RESTARTS, local_search
 from planbalance.split.refine import refine
 from planbalance.split.rng import Rng
 from planbalance.split.search_state import SearchState, parts_of_members, shuffled_members
-from planbalance.split.shares import Shares, ZonedShares
-from planbalance.split.task import Features, Placement, Task, amount_per_part, distance_to_targets
+from planbalance.split.task import Placement, Task, amount_per_part, distance_to_targets
 
 # The most placements of the positive stratum that are completed with negative units, and restarts for each.
 COMPLETIONS = 24
 COMPLETION_RESTARTS = 3
-# The most placements that are refined where class shares are not met.
-ATTEMPTS = 4
-# With no more ways to fill a part, all placements are enumerated for the best shares, although none can be closer.
+# Restarts of the search with other quotas.
+OTHER_RESTARTS = 3
+# How strictly each annealing keeps classes in their ranges, and what follows it. The next one is made only where a
+# class is outside its range after the last one, or the slices could not be brought back.
+STRICTNESS = (1.0, 2.0, 4.0)
+STRICTNESS_AFTER = 30.0
+# With no more ways to fill a part, all placements are enumerated for the most even one, although none can be closer.
 FEW = 2_000
+
+Key = tuple[int, ...]
+"""The whole objective of a placement as numbers, the first one first; less is better."""
+
+
+class _Found(NamedTuple):
+    """The best placement for one choice of quotas.
+
+    Attributes:
+        task: with these quotas.
+        part_of: unit -> part.
+        proven: no placement with these quotas is closer to the targets.
+        complete: nor is any equally close one more even: all were compared.
+    """
+
+    task: Task
+    part_of: list[int]
+    proven: bool
+    complete: bool
 
 
 def solve(task: Task, rng: Rng, method: Literal["optimal", "random"]) -> Placement:
     """Assign every unit of the task to a part so that its quotas are kept."""
     if method == "random":
         return Placement(parts_of_members(task, shuffled_members(task, rng)), proven=False)
-    state = local_search(task, rng)
-    placement = Placement(parts_of_members(task, state.members), state.proven)
+    best = _closest(task, rng, RESTARTS)
+    proven = best.proven
+    if distance_to_targets(task, best.part_of).slices:
+        for found in _with_other_quotas(task, rng):
+            proven = proven and found.proven
+            if _key(task, found.part_of) < _key(task, best.part_of):
+                best = found
+    if task.features is not None and not best.complete:
+        return Placement(_even(best.task, task.features, best.part_of, rng), proven)
+    return Placement(best.part_of, proven)
+
+
+def _key(task: Task, part_of: Sequence[int]) -> Key:
+    """Return the objective; `task` has the quotas that are wanted."""
+    shift = sum(
+        abs(sum(part_of[unit] == part for unit in stratum) - quota)
+        for stratum, quotas in zip(task.strata, task.quotas, strict=True)
+        for part, quota in enumerate(quotas)
+    )
+    return *distance_to_targets(task, part_of), shift, *_uneven(task, part_of)
+
+
+def _uneven(task: Task, part_of: Sequence[int]) -> Key:
+    features = task.features
+    return () if features is None else in_order(Counts(features, part_of).unevenness(), features.first)
+
+
+def _with_other_quotas(task: Task, rng: Rng) -> Iterator[_Found]:
+    for quotas in task.other_quotas:
+        yield _closest(task._replace(quotas=quotas), rng, OTHER_RESTARTS)
+
+
+def _closest(task: Task, rng: Rng, restarts: int) -> _Found:
+    """Return the placement that is closest to the targets; if all could be compared, the most even of them."""
+    state = local_search(task, rng, restarts)
+    part_of = parts_of_members(task, state.members)
     if state.proven and task.features is None:
-        return placement
-    solutions = closest(task, state.distance, rng, FEW if state.proven else FILLINGS)
+        return _Found(task, part_of, proven=True, complete=True)
+    solutions = closest(task, state.distance.slices, rng, FEW if state.proven else FILLINGS)
     if solutions:
-        return Placement(_best_shared(task, solutions), proven=True)
+        placements = [solution.part_of for solution in solutions]
+        distances = [distance_to_targets(task, one) for one in placements]
+        least = min(distances)
+        nearest = [one for one, distance in zip(placements, distances, strict=True) if distance == least]
+        best = min(nearest, key=lambda one: _uneven(task, one))
+        return _Found(task, best, proven=True, complete=True)
     if not state.proven and len(task.strata[1]) > 1:
         placement = _positives_first(task, state, rng)
-    return placement if task.features is None else _refined(task, task.features, placement, rng)
+        return _Found(task, placement.part_of, placement.proven, complete=False)
+    return _Found(task, part_of, state.proven, complete=False)
 
 
-def _refined(task: Task, features: Features, placement: Placement, rng: Rng) -> Placement:
-    """Return the placement with better shares; where a class stays out of its zone, the best of several searches."""
-    best = placement
-    best_key = None
-    for attempt in range(ATTEMPTS):
-        if attempt:
-            state = local_search(task, rng)
-            if state.distance > distance_to_targets(task, best.part_of):
-                continue
-            placement = Placement(parts_of_members(task, state.members), state.proven)
-        met = refine(task, features, placement.part_of, rng)
-        key = (not met, ZonedShares(Shares(features, placement.part_of)).cost())
-        if best_key is None or key < best_key:
-            best, best_key = placement, key
-        if met:
+def _even(task: Task, features: Features, part_of: list[int], rng: Rng) -> list[int]:
+    """Return a placement whose slices are as close to the targets, with classes and trait values divided evenly."""
+    aims = SearchState(task, _members(task, part_of)).excess
+    best: list[int] | None = None
+    for strictness in STRICTNESS:
+        state = SearchState(task, shuffled_members(task, rng), aims)
+        counts = Counts(features, parts_of_members(task, state.members), strictness)
+        anneal(state, counts, rng)
+        counts = Counts(features, parts_of_members(task, state.members), STRICTNESS_AFTER)
+        if state.cost and not reach_aims(state, rng, counts):
+            continue
+        found = parts_of_members(task, state.members)
+        refine(task, counts, found, rng, heated=False)
+        if best is None or _uneven(task, found) < _uneven(task, best):
+            best = found
+        uneven = counts.unevenness()
+        if not uneven.absent and not uneven.outside:
             break
+    if best is None:
+        best = list(part_of)
+        refine(task, Counts(features, best), best, rng, heated=True)
     return best
 
 
-def _best_shared(task: Task, solutions: Sequence[Solution]) -> list[int]:
-    """Return the solution with the best class shares, then traits; of equal ones the first, in random order."""
-    features = task.features
-    if features is None:
-        return solutions[0].part_of
-    return min((solution.part_of for solution in solutions), key=lambda part_of: Shares(features, part_of).cost())
+def _members(task: Task, part_of: Sequence[int]) -> list[list[list[int]]]:
+    """Return stratum -> part -> units."""
+    return [
+        [[unit for unit in stratum if part_of[unit] == part] for part in range(task.parts)] for stratum in task.strata
+    ]
 
 
 def _positives_first(task: Task, state: SearchState, rng: Rng) -> Placement:
@@ -70,15 +144,15 @@ def _positives_first(task: Task, state: SearchState, rng: Rng) -> Placement:
     negative units the bound is usually reached.
     """
     part_of = parts_of_members(task, state.members)
-    distance = state.distance
+    distance = state.distance.slices
     ranked = (nearby(_positive_task(task), distance, rng, FILLINGS) or [])[:COMPLETIONS]
     for bound, positive_parts in ranked:
         if bound >= distance:
             break
         rest = _negative_task(task, positive_parts)
         completed = local_search(rest, rng, COMPLETION_RESTARTS)
-        if bound + completed.distance < distance:
-            distance = bound + completed.distance
+        if bound + completed.distance.slices < distance:
+            distance = bound + completed.distance.slices
             for units, parts in zip(
                 task.strata, (positive_parts, parts_of_members(rest, completed.members)), strict=True
             ):

@@ -65,7 +65,7 @@ class ClassBound(NamedTuple):
     """The worst deviation of the boxes of one class, in percentage points.
 
     Attributes:
-        class_id: the class; it is in at least 10 units.
+        class_id: a class that counts in the worst deviation.
         reached: over the parts, by the split that was asked about.
         found: by the best split that was seen, which may be worse by this class.
         bound: no split that keeps the quotas has less, whatever it does to the other classes.
@@ -83,7 +83,7 @@ class Proof(NamedTuple):
     Attributes:
         levels: in the order of the objective, to the first one that was not closed.
         not_reached: the levels after it.
-        classes: of each class that is in at least 10 units.
+        classes: of each class that counts in the worst deviation.
         part_of: unit -> part of the best split that was seen; the one that was asked about if none is better.
         better_found: it is not the one that was asked about.
         solver: name and version.

@@ -3,14 +3,21 @@
 A part is train, val or test, or one of K folds. Fixed units are counted first; they never move.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from math import ceil, floor
+from itertools import combinations, product
+from math import ceil, comb, floor
 
 from planbalance.apportion import largest_remainder
 
 Ratios = Sequence[Decimal | Fraction | int]
+Quotas = tuple[tuple[int, ...], tuple[int, ...]]
+"""Stratum -> part -> units."""
+
+# The most choices of quotas that are tried beside the usual ones, and the most ways to round one stratum.
+MOST_OTHERS = 12
+MOST_ROUNDINGS = 30
 
 
 def unit_quotas(counts: Sequence[int], ratios: Ratios) -> list[tuple[int, ...]]:
@@ -19,7 +26,11 @@ def unit_quotas(counts: Sequence[int], ratios: Ratios) -> list[tuple[int, ...]]:
     Quotas follow largest remainder. Where a stratum has at least as many units as there are non-zero ratios, a part
     whose quota would be 0 takes one from the largest. Where there are enough units in all, no part stays empty.
     """
-    quotas = [list(largest_remainder(count, ratios)) for count in counts]
+    return _at_least_one(counts, [list(largest_remainder(count, ratios)) for count in counts], ratios)
+
+
+def _at_least_one(counts: Sequence[int], quotas: list[list[int]], ratios: Ratios) -> list[tuple[int, ...]]:
+    """Return the quotas after parts that would have no unit took one."""
     wanted = [part for part, ratio in enumerate(ratios) if ratio > 0]
     nothing = (0,) * len(ratios)
     for stratum, count in zip(quotas, counts, strict=True):
@@ -27,6 +38,41 @@ def unit_quotas(counts: Sequence[int], ratios: Ratios) -> list[tuple[int, ...]]:
             _one_each(stratum, nothing, wanted)
     _no_part_empty(quotas, nothing, wanted)
     return [tuple(stratum) for stratum in quotas]
+
+
+def other_quotas(counts: Sequence[int], ratios: Ratios) -> list[Quotas]:
+    """Return what the quotas may be instead of `unit_quotas`: every part gets floor or ceil of its share.
+
+    At most `MOST_OTHERS`: first those whose parts have, over both strata, most nearly their share of all units.
+    """
+    shares = exact_shares(ratios)
+    usual = unit_quotas(counts, ratios)
+    found: dict[Quotas, tuple[Fraction, int]] = {}
+    for positive, negative in product(*(_roundings(count, shares) for count in counts)):
+        quotas = _at_least_one(counts, [list(positive), list(negative)], ratios)
+        off = sum(
+            abs(sum(units) - share * sum(counts))
+            for units, share in zip(zip(*quotas, strict=True), shares, strict=True)
+        )
+        shift = sum(abs(a - b) for both in zip(quotas, usual, strict=True) for a, b in zip(*both, strict=True))
+        if shift:
+            found.setdefault((quotas[0], quotas[1]), (off, shift))
+    return sorted(found, key=lambda quotas: (*found[quotas], quotas))[:MOST_OTHERS]
+
+
+def _roundings(count: int, shares: Sequence[Fraction]) -> Iterator[tuple[int, ...]]:
+    """Yield every way to round the shares of `count` units up or down to whole numbers that sum to `count`.
+
+    Where there are too many ways, parts that follow each other are rounded up.
+    """
+    down = [floor(share * count) for share in shares]
+    uneven = [part for part, share in enumerate(shares) if (share * count).denominator > 1]
+    left = count - sum(down)
+    ways: Iterable[Sequence[int]] = combinations(uneven, left)
+    if comb(len(uneven), left) > MOST_ROUNDINGS:
+        ways = [[uneven[(first + step) % len(uneven)] for step in range(left)] for first in range(len(uneven))]
+    for up in ways:
+        yield tuple(amount + (part in up) for part, amount in enumerate(down))
 
 
 def group_ranges(count: int, ratios: Ratios) -> tuple[tuple[int, int], ...]:

@@ -4,24 +4,29 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from itertools import compress
-from math import ceil, floor
+from math import lcm
 from typing import Literal, NamedTuple
 
 from planbalance.apportion import largest_remainder
 from planbalance.errors import InputError
 from planbalance.model import SPLITS, Split
+from planbalance.split.balance import Balance, Features, are_common
 from planbalance.split.floor import class_floor
 from planbalance.split.optimize import solve
-from planbalance.split.quotas import Ratios, amounts_left, exact_shares, group_ranges, quotas_left, unit_quotas
+from planbalance.split.quotas import (
+    Ratios,
+    amounts_left,
+    exact_shares,
+    group_ranges,
+    other_quotas,
+    quotas_left,
+    unit_quotas,
+)
 from planbalance.split.rng import Rng
-from planbalance.split.shares import share_weight
-from planbalance.split.task import Features, Placement, Task, amount_per_part
+from planbalance.split.task import Placement, Task, amount_per_part
 from planbalance.split.units import STRATA, ClassShare, Share, SplitRequest, SplitResult, Target, Unit
 
 Method = Literal["optimal", "random"]
-
-# A class with fewer boxes need not be within a percentage point of its share.
-RARE = 100
 
 Feature = tuple[int, int, str]
 """(0, class id, "") or (1, column, value): classes sort before traits."""
@@ -34,11 +39,25 @@ class _Wanted(NamedTuple):
         ratios: part -> share.
         quotas: stratum -> part -> units.
         slices: (positive, negative) -> part -> slices.
+        closed: a part that holds fixed units and takes no other, such as the test part of a fold.
     """
 
     ratios: Ratios
     quotas: Sequence[tuple[int, ...]]
     slices: tuple[tuple[int, ...], tuple[int, ...]]
+    closed: int | None = None
+
+
+class _How(NamedTuple):
+    """How to search.
+
+    Attributes:
+        method: `optimal` or `random`.
+        balance: what is balanced first, the patients (units) of each class or its boxes.
+    """
+
+    method: Method
+    balance: Balance
 
 
 def split_units(units: Sequence[Unit], request: SplitRequest) -> SplitResult:
@@ -55,7 +74,8 @@ def split_units(units: Sequence[Unit], request: SplitRequest) -> SplitResult:
     _check_count(len(units), sum(ratio > 0 for ratio in request.ratios), "non-zero splits")
     wanted = _wanted(units, request.ratios)
     fixed = [SPLITS.index(request.fixed[unit.id]) if unit.id in request.fixed else None for unit in units]
-    placement = _solve_free(units, wanted, fixed, Rng("planbalance/split/1", request.seed), request.method)
+    how = _How(request.method, request.balance)
+    placement = _solve_free(units, wanted, fixed, Rng("planbalance/split/1", request.seed), how)
     return _result(units, wanted, placement)
 
 
@@ -74,6 +94,7 @@ def split_folds(
     ratios: tuple[Decimal, Decimal, Decimal],
     seed: int,
     method: Method = "optimal",
+    balance: Balance = "patients",
 ) -> list[SplitResult]:
     """Split units `folds` times, every unit in test exactly once.
 
@@ -87,9 +108,10 @@ def split_folds(
     _check_count(len(units), folds, "folds")
     halves = sum(ratio > 0 for ratio in ratios[:2])
     _check_count(len(units) - -(-len(units) // folds), halves, "non-zero splits beside the test part of a fold")
+    how = _How(method, balance)
     whole = _wanted(units, (1,) * folds)
     free: list[int | None] = [None] * len(units)
-    tests = _solve_free(units, whole, free, Rng("planbalance/folds/1", seed, folds), method)
+    tests = _solve_free(units, whole, free, Rng("planbalance/folds/1", seed, folds), how)
     rest = Fraction(folds - 1, folds) / (Fraction(ratios[0]) + Fraction(ratios[1]))
     shares = (Fraction(ratios[0]) * rest, Fraction(ratios[1]) * rest, Fraction(1, folds))
     results = []
@@ -97,7 +119,7 @@ def split_folds(
         fixed = [2 if part == fold else None for part in tests.part_of]
         wanted = _fold_wanted(units, whole, shares, [part == fold for part in tests.part_of], fold)
         rng = Rng("planbalance/fold/1", seed, folds, fold)
-        placement = _solve_free(units, wanted, fixed, rng, method)
+        placement = _solve_free(units, wanted, fixed, rng, how)
         results.append(_result(units, wanted, placement._replace(proven=placement.proven and tests.proven)))
     return results
 
@@ -130,26 +152,29 @@ def _fold_wanted(units: Sequence[Unit], whole: _Wanted, shares: Ratios, in_test:
         (*largest_remainder(total - parts[fold], shares[:2]), parts[fold])
         for total, parts in zip(totals, whole.slices, strict=True)
     ]
-    quotas = [(*left[:2], parts[fold]) for left, parts in zip(rest.quotas, whole.quotas, strict=True)]
-    return _Wanted(ratios=shares, quotas=quotas, slices=(slices[0], slices[1]))
+    held = [0, 0]
+    for unit in compress(units, in_test):
+        held[unit.positives == 0] += 1
+    quotas = [(*left[:2], count) for left, count in zip(rest.quotas, held, strict=True)]
+    return _Wanted(ratios=shares, quotas=quotas, slices=(slices[0], slices[1]), closed=2)
 
 
-def _solve_free(
-    units: Sequence[Unit], wanted: _Wanted, fixed: Sequence[int | None], rng: Rng, method: Method
-) -> Placement:
+def _solve_free(units: Sequence[Unit], wanted: _Wanted, fixed: Sequence[int | None], rng: Rng, how: _How) -> Placement:
     """Place the units that are not fixed; return the part of every unit."""
     free = [index for index, part in enumerate(fixed) if part is None]
     part_of = [0 if part is None else part for part in fixed]
     if not free:
         return Placement(part_of, proven=True)
-    task = _task(units, wanted, fixed, free)
-    placed = solve(task, rng, method)
+    task = _task(units, wanted, fixed, free, how.balance)
+    placed = solve(task, rng, how.method)
     for index, part in zip(free, placed.part_of, strict=True):
         part_of[index] = part
     return Placement(part_of, placed.proven)
 
 
-def _task(units: Sequence[Unit], wanted: _Wanted, fixed: Sequence[int | None], free: Sequence[int]) -> Task:
+def _task(
+    units: Sequence[Unit], wanted: _Wanted, fixed: Sequence[int | None], free: Sequence[int], first: Balance
+) -> Task:
     parts = len(wanted.ratios)
     held = [[0] * parts for _ in STRATA]
     slices = [[0] * parts for _ in STRATA]
@@ -159,6 +184,12 @@ def _task(units: Sequence[Unit], wanted: _Wanted, fixed: Sequence[int | None], f
             slices[0][part] += unit.positives
             slices[1][part] += unit.slices - unit.positives
     left = quotas_left(wanted.quotas, held)
+    others = []
+    for quotas in other_quotas([sum(stratum) for stratum in wanted.quotas], wanted.ratios):
+        other = quotas_left(quotas, held)
+        reopened = wanted.closed is not None and any(stratum[wanted.closed] for stratum in other)
+        if other != left and not reopened and (other[0], other[1]) not in others:
+            others.append((other[0], other[1]))
     excess = [
         [have - want for have, want in zip(*both, strict=True)] for both in zip(slices, wanted.slices, strict=True)
     ]
@@ -182,57 +213,50 @@ def _task(units: Sequence[Unit], wanted: _Wanted, fixed: Sequence[int | None], f
         quotas=(left[0], left[1]),
         excess=(tuple(excess[0]), tuple(excess[1])),
         aim=(tuple(aim[0]), tuple(aim[1])),
-        features=_features(units, wanted, fixed, free),
+        features=_features(units, wanted, fixed, free, first),
+        other_quotas=tuple(others),
     )
 
 
 def _features(
-    units: Sequence[Unit], wanted: _Wanted, fixed: Sequence[int | None], free: Sequence[int]
+    units: Sequence[Unit], wanted: _Wanted, fixed: Sequence[int | None], free: Sequence[int], first: Balance
 ) -> Features | None:
-    """Return the features that decide between equal placements.
-
-    They are the classes where there are several, and the values of every trait that has several.
-    """
-    classes = {class_id for unit in units for class_id, _ in unit.classes}
+    """Return the classes where there are several, and the values of every trait that has several; None without any."""
+    classes = {class_id for unit in units for class_id, boxes in unit.classes if boxes}
     columns = [column for column in range(len(units[0].traits)) if len({unit.traits[column] for unit in units}) > 1]
     amounts: list[dict[Feature, int]] = [
         {(0, class_id, ""): boxes for class_id, boxes in unit.classes if boxes and len(classes) > 1}
-        | {(1, column, unit.traits[column]): 1 for column in columns}
+        | {(1, column, unit.traits[column]): 0 for column in columns}
         for unit in units
     ]
-    totals: dict[Feature, int] = {}
-    for unit_amounts in amounts:
-        for feature, amount in unit_amounts.items():
-            totals[feature] = totals.get(feature, 0) + amount
-    if not totals:
+    order = sorted(set[Feature]().union(*amounts))
+    if not order:
         return None
-    order = sorted(totals)
     number = {feature: index for index, feature in enumerate(order)}
-    excess = [[-count for count in largest_remainder(totals[feature], wanted.ratios)] for feature in order]
+    boxes, groups = ([[0] * len(wanted.ratios) for _ in order] for _ in range(2))
+    totals, counts = [0] * len(order), [0] * len(order)
     for unit_amounts, part in zip(amounts, fixed, strict=True):
-        if part is not None:
-            for feature, amount in unit_amounts.items():
-                excess[number[feature]][part] += amount
+        for feature, amount in unit_amounts.items():
+            totals[number[feature]] += amount
+            counts[number[feature]] += 1
+            if part is not None:
+                boxes[number[feature]][part] += amount
+                groups[number[feature]][part] += 1
+    number_of_classes = sum(kind == 0 for kind, _, _ in order)  # classes come before trait values
+    common = are_common(counts[:number_of_classes]) + [False] * (len(order) - number_of_classes)
+    shares = exact_shares(wanted.ratios)
+    whole = lcm(*(share.denominator for share in shares))
     return Features(
         of=tuple(tuple((number[feature], amount) for feature, amount in amounts[index].items()) for index in free),
-        weights=tuple(share_weight(totals[feature]) for feature in order),
-        classes=sum(kind == 0 for kind, _, _ in order),
-        excess=tuple(tuple(parts) for parts in excess),
-        rare=tuple(totals[feature] < RARE for feature in order),
-        zones=tuple(_zone(totals[feature], wanted.ratios, exact=feature[0] == 1) for feature in order),
-    )
-
-
-def _zone(total: int, ratios: Ratios, *, exact: bool) -> tuple[tuple[int, int], ...]:
-    """Return part -> (least, most) excess within one percentage point of its ratio, or five if boxes are few."""
-    if exact:
-        return ((0, 0),) * len(ratios)
-    width = Fraction(total, 100 if total >= RARE else 20)
-    whole = sum(Fraction(ratio) for ratio in ratios)
-    ideals = [Fraction(ratio) * total / whole for ratio in ratios]
-    return tuple(
-        (min(0, ceil(ideal - width) - want), max(0, floor(ideal + width) - want))
-        for ideal, want in zip(ideals, largest_remainder(total, ratios), strict=True)
+        boxes=tuple(totals),
+        held_boxes=tuple(map(tuple, boxes)),
+        held_groups=tuple(map(tuple, groups)),
+        ranges=tuple(group_ranges(count, wanted.ratios) for count in counts),
+        everywhere=tuple(count >= sum(share > 0 for share in shares) for count in counts),
+        common=tuple(common),
+        shares=tuple(int(share * whole) for share in shares),
+        whole=whole,
+        first=first,
     )
 
 

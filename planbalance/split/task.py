@@ -3,25 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-
-class Features(NamedTuple):
-    """Amounts of each class (boxes) and of each trait value (units); they decide between equally close placements.
-
-    Attributes:
-        of: unit -> (feature, amount) pairs.
-        weights: feature -> weight of a squared deviation.
-        classes: how many of the features are classes; they come first, the rest are trait values.
-        excess: feature -> part -> amount of the fixed units minus the wanted amount.
-        rare: feature -> whether its amount is too small to require its share.
-        zones: feature -> part -> (least, most) excess that costs nothing.
-    """
-
-    of: tuple[tuple[tuple[int, int], ...], ...]
-    weights: tuple[int, ...]
-    classes: int
-    excess: tuple[tuple[int, ...], ...]
-    rare: tuple[bool, ...]
-    zones: tuple[tuple[tuple[int, int], ...], ...]
+from planbalance.split.balance import Features
+from planbalance.split.quotas import Quotas
 
 
 class Task(NamedTuple):
@@ -32,19 +15,21 @@ class Task(NamedTuple):
         negatives: unit -> negative slices.
         strata: the units of the positive stratum and of the negative one, ascending.
         quotas: stratum -> part -> how many of its units go there; they sum to the stratum's size.
+        other_quotas: what the quotas may be instead if the slices come closer to their targets.
         excess: (positive, negative) -> part -> slices of the fixed units minus the wanted ones; with all free units
             placed it sums to 0.
         aim: (positive, negative) -> part -> the wanted excess: 0, unless fixed units alone are above a target.
-        features: decide between equal placements; None where there are none.
+        features: classes and trait values; they decide between equally close placements. None where there are none.
     """
 
     positives: tuple[int, ...]
     negatives: tuple[int, ...]
     strata: tuple[tuple[int, ...], tuple[int, ...]]
-    quotas: tuple[tuple[int, ...], tuple[int, ...]]
+    quotas: Quotas
     excess: tuple[tuple[int, ...], tuple[int, ...]]
     aim: tuple[tuple[int, ...], tuple[int, ...]]
     features: Features | None
+    other_quotas: tuple[Quotas, ...] = ()
 
     @property
     def parts(self) -> int:
@@ -57,7 +42,7 @@ class Placement(NamedTuple):
 
     Attributes:
         part_of: unit -> part.
-        proven: no placement that keeps the quotas is closer to the targets.
+        proven: no placement is closer to the targets, with these quotas or others that are allowed.
     """
 
     part_of: list[int]
@@ -72,10 +57,22 @@ def amount_per_part(amounts: Sequence[int], part_of: Iterable[int], start: Seque
     return totals
 
 
-def distance_to_targets(task: Task, part_of: Sequence[int]) -> int:
-    """Return the sum over the parts of the absolute deviations in positive and in negative slices."""
-    excess = (
-        amount_per_part(amounts, part_of, start)
+class Distance(NamedTuple):
+    """How far the slices of a placement are from their targets; less is better.
+
+    Attributes:
+        slices: sum over the parts of the absolute deviations in positive and in negative slices.
+        positives: the positive slices' part of it.
+    """
+
+    slices: int
+    positives: int
+
+
+def distance_to_targets(task: Task, part_of: Sequence[int]) -> Distance:
+    """Return how far the slices are from their targets."""
+    positives, negatives = (
+        sum(map(abs, amount_per_part(amounts, part_of, start)))
         for amounts, start in zip((task.positives, task.negatives), task.excess, strict=True)
     )
-    return sum(sum(map(abs, parts)) for parts in excess)
+    return Distance(positives + negatives, positives)

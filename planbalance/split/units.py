@@ -39,12 +39,14 @@ class SplitRequest:
         ratios: of train, val and test; they sum to 1, none is negative.
         seed: any integer; different seeds give different splits.
         method: `optimal` searches for the slice targets, `random` only keeps the quotas of units.
+        balance: what is balanced first where both cannot be had, the patients (units) of each class or its boxes.
         fixed: unit id -> split; these units are counted and never moved. Ids without a unit are ignored.
     """
 
     ratios: tuple[Decimal, Decimal, Decimal]
     seed: int
     method: Literal["optimal", "random"] = "optimal"
+    balance: Literal["patients", "boxes"] = "patients"
     fixed: Mapping[str, Split] = field(default_factory=dict)
 
 
