@@ -33,7 +33,7 @@ from planbalance.path_relation import all_guarded
 from planbalance.render import plan_facts
 from planbalance.render.footprint import Footprint, footprint
 from planbalance.render.naming import reading_of_audit, reading_of_header, slices_text, unit_noun, unit_text
-from planbalance.render.plan_classes import MEASURED_ON, sensitivity_document
+from planbalance.render.plan_classes import MEASURED_ON, class_targets, nearness, points, sensitivity_document, span
 from planbalance.render.repair import repair_facts
 from planbalance.render.table import plain, size
 from planbalance.text import counted, error_text, texts_of
@@ -217,6 +217,8 @@ def _environment() -> Any:  # noqa: ANN401 - jinja2 is an extra
         "plain": plain,
         "percent": percent,
         "signed": "{:+,}".format,
+        "points": points,
+        "span": span,
     }
     return environment
 
@@ -249,6 +251,7 @@ def _plan_context(plan: PageSource, options: PageOptions, progress: Progress) ->
     needs = footprint(header, tally.watching(plan.operations()))
     places = Places(header, None if options.as_found else options.dataset)
     splits = plan_facts.split_facts(header, tally)
+    targets = class_targets(header.targets)
     boxes = box_facts(header.names, count_all_boxes(plan, tally.labelled, places, progress))
     return {
         "plan": header,
@@ -261,6 +264,8 @@ def _plan_context(plan: PageSource, options: PageOptions, progress: Progress) ->
         "grouped": plan_facts.is_grouped(header),
         "fold": plan_facts.fold_text(header.parameters.get("fold")),
         "volumes_json": embedded_json(plan_facts.volume_rows(tally) | {"found": options.as_found}),
+        "targets": targets,
+        "nearness": nearness(targets, unit_noun(reading_of_header(header))) if targets else "",
         "told": _told(header, boxes, splits),
         **joined_groups(header, progress),
         "labels_from": "the dataset" if options.as_found else places.of,

@@ -12,7 +12,13 @@ from planbalance.render.class_labels import Words, words_of_plan
 from planbalance.render.footprint import Footprint
 from planbalance.render.groups import groups_text
 from planbalance.render.naming import reading_of_header, reading_text, unit_noun, warnings_at_the_end
-from planbalance.render.plan_classes import class_rows, classes_text, sensitivity_document, sensitivity_text
+from planbalance.render.plan_classes import (
+    class_rows,
+    class_targets,
+    classes_text,
+    sensitivity_document,
+    sensitivity_text,
+)
 from planbalance.render.plan_facts import fold_text
 from planbalance.render.proof import proof_document, proof_text
 from planbalance.render.repair import RepairFacts, repair_facts, repair_sections
@@ -48,13 +54,18 @@ def plan_document(
     kept = Counter(volume.split for volume in header.volumes if volume.kept)
     reading = reading_of_header(header)
     rows = class_rows(header.names, classes)
+    measured = rows or [
+        {"class": one.class_id, "name": one.name}
+        | {split: {"units": reached} for split, (*_, reached) in zip(SPLITS, one.groups, strict=True)}
+        for one in class_targets(header.targets)
+    ]
     return {
         **reading,
         "plan_file": plan_file,
         **{key: getattr(header, key) for key in _KEYS},
         "kept_volumes": {split: kept[split] for split in SPLITS},
         "classes": rows,
-        "sensitivity": sensitivity_document(header, rows, unit_noun(reading)),
+        "sensitivity": sensitivity_document(header, measured, unit_noun(reading)),
         "proof": None if proof is None else proof_document(proof, header.names),
         "warnings": list(header.warnings if warnings is None else warnings),
         "inputs": list(header.inputs),
@@ -106,7 +117,7 @@ def _repair_text(
     yield from inputs_text(document)
     yield line(("Kept    ", "dim"), _kept(repair, by_default=document.get("keep_by_default") is True))
     yield from repair_sections(repair, document["unit"], every=verbose)
-    yield from classes_text(document)
+    yield from classes_text(document, verbose=verbose)
     yield from sensitivity_text(document, verbose=verbose)
     yield from disk_text(document["modes"])
     yield from warnings_text(document["warnings"])
@@ -137,7 +148,7 @@ def _text(document: Mapping[str, Any], commands: Sequence[str], *, verbose: bool
     yield from _before(document["statistics"], words)
     yield from _undersampling(document, words)
     yield from _final(document["statistics"], words)
-    yield from classes_text(document)
+    yield from classes_text(document, verbose=verbose)
     yield from sensitivity_text(document, verbose=verbose)
     if document["proof"] is not None:
         yield from proof_text(document["proof"])

@@ -1,10 +1,15 @@
-"""What a plan says of classes: boxes, slices and patients of each by split, and what val and test can tell of them."""
+"""What a plan says of classes: what the splits hold of each, how near that is to the ratios, and what it can tell.
+
+The plan's targets are as untrusted as the rest of it: a class that they do not describe in full is left out.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final, NamedTuple
 
 from planbalance.model import SPLITS, ClassCount, PlanHeader, Split
+from planbalance.render.naming import unit_noun
 from planbalance.render.table import Grid, Renderable, count, heading, indented, line
 from planbalance.sensitivity import CONFIDENCE, MEASURED, WITHIN, interval, needed_sentence, patients_needed, sentence
 from planbalance.text import counted
@@ -29,8 +34,18 @@ def class_rows(names: Sequence[str] | None, classes: Iterable[ClassCount]) -> li
     ]
 
 
-def classes_text(document: Mapping[str, Any]) -> Iterable[Renderable]:
-    """Yield the table of classes by split, where there are several."""
+def classes_text(document: Mapping[str, Any], *, verbose: bool) -> Iterable[Renderable]:
+    """Yield what the splits hold of each class, and how near that is to the ratios, where there are several classes."""
+    yield from _held(document)
+    targets = class_targets(document["targets"])
+    if targets:
+        yield indented(nearness(targets, unit_noun(document)))
+    if targets and verbose:
+        yield from _targets_text(targets, unit_noun(document))
+
+
+def _held(document: Mapping[str, Any]) -> Iterable[Renderable]:
+    """Yield the table of classes by split."""
     rows: Sequence[Mapping[str, Any]] = document["classes"]
     if rows:
         title = f"Classes in the final splits (boxes / slices / {document['unit']}s with the class)"
@@ -69,6 +84,128 @@ def _aligned(rows: Sequence[Sequence[int]]) -> list[str]:
     return [
         " / ".join(text.rjust(width) for text, width in zip(row, widths, strict=True)) if numbers[0] else _NO_BOX
         for row, numbers in zip(texts, rows, strict=True)
+    ]
+
+
+# ---- targets of classes ---------------------------------------------------------------------------------------------
+
+
+class ClassTarget(NamedTuple):
+    """How the boxes of a class, and the units that have it, are divided over the splits, before undersampling.
+
+    Attributes:
+        class_id: of the class.
+        name: its name, or None.
+        boxes: wanted and reached, for each split.
+        groups: least and most wanted, and reached volumes, or patients where they are known, for each split.
+        deviation: how far the share of the boxes is from the ratio, in percentage points, in the worst split.
+        floor: the least deviation that a split can have for this class alone, with the wanted numbers of groups.
+        proven: no split with these numbers is better for this class.
+    """
+
+    class_id: int
+    name: str | None
+    boxes: tuple[tuple[int, int], ...]
+    groups: tuple[tuple[int, int, int], ...]
+    deviation: Decimal
+    floor: Decimal
+    proven: bool
+
+    @property
+    def called(self) -> str:
+        """Its name, or `class 3`."""
+        return self.name or f"class {self.class_id}"
+
+    @property
+    def gap(self) -> Decimal:
+        """By how many points a better split for this class may be nearer, at most; 0 where that is proven."""
+        return Decimal(0) if self.proven else max(self.deviation - self.floor, Decimal(0))
+
+
+def class_targets(targets: Mapping[str, Any]) -> list[ClassTarget]:
+    """Return the targets of each class; none in a plan of one class, and in plans of versions before 0.3."""
+    rows = targets.get("classes")
+    found = [_class_target(row) for row in rows] if isinstance(rows, list | tuple) else []
+    return [one for one in found if one is not None]
+
+
+def _class_target(row: object) -> ClassTarget | None:
+    groups = row.get("groups") if isinstance(row, Mapping) else None
+    if not isinstance(row, Mapping) or not isinstance(groups, Mapping):
+        return None
+    boxes, units = _counts(row, "wanted", "reached"), _counts(groups, "least", "most", "reached")
+    deviation, floor = _points(row.get("deviation")), _points(row.get("floor"))
+    class_id, name = row.get("class"), row.get("name")
+    if boxes is None or units is None or deviation is None or floor is None or type(class_id) is not int:
+        return None
+    called = name if isinstance(name, str) else None
+    return ClassTarget(class_id, called, boxes, units, deviation, floor, row.get("proven") is True)
+
+
+def _counts(counts: Mapping[str, Any], *keys: str) -> tuple[tuple[Any, ...], ...] | None:
+    """Return the numbers under these keys of each split, or None where one is not said."""
+    rows = [counts.get(split) for split in SPLITS]
+    found = tuple(tuple(row.get(key) for key in keys) for row in rows if isinstance(row, Mapping))
+    whole = len(found) == len(SPLITS) and all(type(number) is int for row in found for number in row)
+    return found if whole else None
+
+
+def _points(text: object) -> Decimal | None:
+    """Return percentage points, which a plan has as text."""
+    try:
+        number = Decimal(text) if isinstance(text, str) else None
+    except InvalidOperation:
+        return None
+    return number if number is not None and number.is_finite() and abs(number) <= 100 else None
+
+
+def nearness(targets: Sequence[ClassTarget], noun: str) -> str:
+    """Return in a sentence or two how many classes cannot be divided better, and how far the others may be from that.
+
+    A split that does not keep the wanted numbers of volumes or patients, which `noun` names, may be nearer.
+    """
+    best = f"no split with the wanted numbers of {noun}s has the boxes nearer to the ratios (proven)"
+    proven = sum(one.proven for one in targets)
+    if proven == len(targets):
+        return f"For all {counted(proven, 'class', 'classes')}, {best}."
+    worst = max(targets, key=lambda one: (one.gap, -one.class_id))
+    whole = counted(len(targets), "class", "classes")
+    others = f"For the others, one may be nearer by at most {points(worst.gap)} points ({worst.called})"
+    return f"For {proven:,} of {whole}, {best}. {others}."
+
+
+def points(number: Decimal) -> str:
+    """Return percentage points with three decimals, as a plan has them."""
+    return f"{number:.3f}"
+
+
+def _targets_text(targets: Sequence[ClassTarget], noun: str) -> Iterable[Renderable]:
+    yield heading("Boxes of each class before undersampling (reached / wanted; points off the ratios)")
+    grid = Grid(["class", *SPLITS, "off by", "floor", "gap"])
+    boxes = [[(count(reached), count(wanted)) for wanted, reached in one.boxes] for one in targets]
+    for one, cells in zip(targets, _lined_up(boxes), strict=True):
+        gap = "proven" if one.proven else points(one.gap)
+        grid.add(one.called, *cells, points(one.deviation), points(one.floor), gap)
+    yield grid
+    yield heading(f"{noun.capitalize()}s with each class (reached / wanted)")
+    grid = Grid(["class", *SPLITS])
+    groups = [[(count(reached), span(least, most)) for least, most, reached in one.groups] for one in targets]
+    for one, cells in zip(targets, _lined_up(groups), strict=True):
+        grid.add(one.called, *cells)
+    yield grid
+
+
+def span(least: int, most: int) -> str:
+    """Return the numbers that are wanted: `14`, or `14-15`."""
+    return count(least) if least == most else f"{count(least)}-{count(most)}"
+
+
+def _lined_up(rows: Sequence[Sequence[tuple[str, str]]]) -> list[list[str]]:
+    """Return the cells of a table of reached and wanted numbers, those of each column below each other."""
+    widths = [max(len(wanted) for _, wanted in column) for column in zip(*rows, strict=True)]
+    return [
+        [f"{reached} / {wanted.rjust(width)}" for (reached, wanted), width in zip(row, widths, strict=True)]
+        for row in rows
     ]
 
 
@@ -112,14 +249,15 @@ def sensitivity_text(document: Mapping[str, Any], *, verbose: bool) -> Iterable[
     filled = [split for split in MEASURED_ON if volumes[f"{split}_volumes"]]
     if not filled:
         return
-    yield heading(f"What {' and '.join(filled)} can tell")
+    title = f"What {' and '.join(filled)} can tell"
+    yield heading(title)
     for split in filled:
         yield indented(sentence(split, told[split]["units"], told["unit"]))
     if any(told[split]["units"] < told["needed"] for split in filled):
         yield indented(needed_sentence(told["unit"]))
     if verbose and told["classes"]:
         columns = [f"{split} {column}" for split in filled for column in (f"{told['unit']}s", "off by")]
-        yield heading(f"What can be told of each class (off by up to so much at {MEASURED} %, {CONFIDENCE} %)")
+        yield heading(f"{title} of each class ({MEASURED} % may be off by up to so many points, {CONFIDENCE} %)")
         grid = Grid(["class", *columns], styles={_NO_BOX: "bold red"})
         for row in told["classes"]:
             grid.add(row["name"] or row["class"], *(cell for split in filled for cell in _off_cells(row[split])))

@@ -7,7 +7,7 @@ from tests.builders import write, yolo_tree
 from tests.cli.command import run, run_json
 
 TITLE = "What val and test can tell"
-EACH = "What can be told of each class"
+EACH = f"{TITLE} of each class"
 
 
 def section(said: str, title: str = TITLE) -> list[str]:
@@ -86,6 +86,58 @@ def test_each_class_is_told_with_verbose(here: Path) -> None:
     mass, cyst = run_json(*words)["sensitivity"]["classes"]
     assert (mass["class"], mass["name"], mass["test"]["units"], mass["test"]["off"]) == (0, "mass", 6, 40)
     assert (cyst["name"], cyst["val"]["units"], cyst["val"]["off"]) == ("cyst", 0, None)
+
+
+def several(root: Path) -> dict[str, dict[str, list[int]]]:
+    """Write 120 volumes with two classes; return the boxes of each volume by class."""
+    many(root, positive=60)
+    found: dict[str, dict[str, list[int]]] = {"mass": {}, "cyst": {}}
+    for number in range(60):
+        boxes = [1 + number % 4, int(number % 5 == 0)]
+        lines = [f"{class_id} 0.5 0.5 0.1 0.1\n" * many for class_id, many in enumerate(boxes)]
+        write(root / f"labels/train/IM1-v{number:03d}.txt", "".join(lines).encode())
+        for name, amount in zip(found, boxes, strict=True):
+            found[name][f"v{number:03d}"] = [amount]
+    write(root / "dataset.yaml", b"path: .\ntrain: images/train\nval: images/train\nnames: [mass, cyst]\n")
+    return found
+
+
+def test_the_targets_of_each_class_are_told_with_verbose(here: Path) -> None:
+    """Boxes and volumes are counted here again; the floor is none that the split is below."""
+    held = several(here / "two")
+    words = ("plan", "two", "--output", "out")
+    planned = run_json(*words)
+    split_of = {row["volume"]: row["split"] for row in run_json("show", "--csv")["volumes"]}
+    said = run(*words, "--verbose").stdout
+    boxes = section(said, "Boxes of each class before undersampling (reached / wanted; points off the ratios)")
+    volumes = section(said, "Volumes with each class (reached / wanted)")
+    for index, amounts in enumerate(held.values()):
+        target = planned["targets"]["classes"][index]
+        for place, split in enumerate(("train", "val", "test")):
+            inside = [amount for volume, (amount,) in amounts.items() if split_of[volume] == split and amount]
+            assert (target[split]["reached"], target["groups"][split]["reached"]) == (sum(inside), len(inside))
+            assert f"{sum(inside)} /" in boxes[index + 1]
+            assert f"{len(inside)} /" in volumes[index + 1]
+            assert boxes[index + 1].split()[3 * place + 1 : 3 * place + 4 : 2] == [
+                str(sum(inside)), str(target[split]["wanted"]),
+            ]  # fmt: skip
+        last = "proven" if target["proven"] else f"{float(target['deviation']) - float(target['floor']):.3f}"
+        shown = [f"{float(target[key]):.3f}" for key in ("deviation", "floor")]
+        assert boxes[index + 1].split()[-3:] == [*shown, last]
+    assert "Boxes of each class before" not in run(*words).stdout
+    assert "no split with the wanted numbers of volumes has the boxes nearer to the ratios (proven)" in " ".join(
+        run(*words).stdout.split()
+    )
+
+
+def test_show_tells_the_same_of_each_class_as_plan(here: Path) -> None:
+    several(here / "two")
+    planned = run_json("plan", "two", "--output", "out")
+    assert planned["sensitivity"]["classes"]
+    assert run_json("show")["sensitivity"] == planned["sensitivity"]
+    said = run("show", "--verbose").stdout
+    assert EACH in said
+    assert "Volumes with each class (reached / wanted)" in said
 
 
 def test_folds_say_it_each(here: Path) -> None:

@@ -195,10 +195,33 @@ def test_the_page_says_what_val_and_test_can_tell(tmp_path: Path) -> None:
     assert f"cyst {' '.join(cells)}" in told
 
 
+def test_the_page_says_how_near_each_class_is_to_its_target(tmp_path: Path) -> None:
+    source = yolo_tree(tmp_path / "in", mixed_volumes(20, 20), names=("tear", "cyst"))
+    for label in sorted(source.rglob("*.txt"))[::3]:
+        if label.stat().st_size:
+            label.write_bytes(label.read_bytes() + b"1 0.5 0.5 0.1 0.1\n")
+    plan = saved_plan(tmp_path, source)
+    text = page_of(tmp_path / "page.html", plan).text
+    for target in plan.header.targets["classes"]:
+        cells = [target["name"]]
+        for place, further in ((target, True), (target["groups"], False)):
+            for one in (place[split] for split in ("train", "val", "test")):
+                least, most = (one["wanted"], one["wanted"]) if further else (one["least"], one["most"])
+                wanted = f"({least})" if least == most else f"({least}-{most})"
+                cells += [f"{one['reached']}", *([] if least <= one["reached"] <= most else [wanted])]
+            if further:
+                numbers = [float(target[key]) for key in ("deviation", "floor")]
+                gap = "proven" if target["proven"] else f"gap {numbers[0] - numbers[1]:.3f}"
+                cells += [*(f"{number:.3f}" for number in numbers), gap]
+        assert " ".join(cells) in text
+    assert "no split with the wanted numbers of volumes has the boxes nearer to the ratios (proven)" in text
+
+
 def test_of_one_class_the_page_has_no_table_of_each(tmp_path: Path, source: Path) -> None:
     text = page_of(tmp_path / "page.html", saved_plan(tmp_path, source)).text
     assert "What val and test can tell" in text
     assert "Of each class" not in text
+    assert "nearer to the ratios" not in text
 
 
 def test_the_same_plan_gives_the_same_page(tmp_path: Path, source: Path) -> None:
