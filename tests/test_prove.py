@@ -173,6 +173,17 @@ def test_without_the_extra_the_command_that_installs_it_is_said(monkeypatch: pyt
     assert caught.value.hint == "python -m pip install 'planbalance[prove]'"
 
 
+@needs_ortools
+def test_ratios_of_twelve_digits_and_quotas_outside_their_ranges_are_no_obstacle() -> None:
+    units = [Unit(f"u{i:02}", 10 + i, i % 2, ((0, 1 + i % 5), (1, 700 + i))) for i in range(12)]
+    third = Decimal("0.333333333333")
+    task = proof_task(units, SplitRequest((1 - 2 * third, third, third), 1))
+    part_of = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 2]  # more in train than any quota
+    proof = prove(task, part_of, 20, improve=True)
+    assert all(level.closed for level in proof.levels)
+    assert measured(task, proof.part_of) < measured(task, part_of)
+
+
 # ---- the option of `plan` -------------------------------------------------------------------------------------------
 
 

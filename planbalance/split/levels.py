@@ -134,7 +134,7 @@ class Feature(NamedTuple):
         total = sum(self.boxes)
         return [
             (abs(have * ratio.denominator - ratio.numerator * total), total * ratio.denominator)
-            for have, ratio in zip(held, ratios, strict=True)
+            for have, ratio in zip(held, short_ratios(ratios), strict=True)
         ]
 
     def worst_deviation(self, held: Sequence[int], ratios: Sequence[Fraction]) -> Fraction:
@@ -147,6 +147,14 @@ class Feature(NamedTuple):
         if not any(self.boxes):
             return Fraction(0)
         return Fraction(sum(off * weight(whole) for off, whole in self.distances(held, ratios)), PARTS_SUM)
+
+
+def short_ratios(ratios: Sequence[Fraction]) -> list[Fraction]:
+    """Return ratios of which whole numbers of boxes can be counted without numbers too large for a solver.
+
+    One such as 0.333333333333 is off by less than a thousandth of a percentage point.
+    """
+    return [ratio.limit_denominator(10_000) for ratio in ratios]
 
 
 def weight(whole: int) -> int:

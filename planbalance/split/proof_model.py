@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from importlib import import_module
 from importlib.util import find_spec
-from math import ceil, floor
+from math import ceil, floor, isfinite
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from planbalance.errors import UsageError
@@ -15,6 +15,7 @@ from planbalance.split.levels import (
     Feature,
     LevelName,
     ProofTask,
+    short_ratios,
     slice_amounts,
     strata,
     weight,
@@ -27,6 +28,8 @@ CpSat: TypeAlias = Any
 
 # So many run all methods of CP-SAT, which is faster on two cores too: they take turns there.
 _WORKERS: Final = 8
+# A solver that ends without a proof after less than this share of its time was stopped.
+_NOT_STOPPED: Final = 0.8
 
 
 class Answer(NamedTuple):
@@ -134,7 +137,11 @@ class ProofModel:
             self._model.add(self._expression(name) <= int(most * (PARTS_SUM if name == "all_boxes" else 1)))
 
     def minimize(self, name: LevelName, known: Fraction, seconds: float) -> Answer:
-        """Look for a split that has least in a level; `known` is a bound that the caller knows."""
+        """Look for a split that has least in a level; `known` is a bound that the caller knows.
+
+        Raises:
+            KeyboardInterrupt: the solver was stopped by a signal. It takes the signal itself and returns what it has.
+        """
         scale = {"worst_boxes": PARTS_WORST, "all_boxes": PARTS_SUM}.get(name, 1)
         objective = self._expression(name)
         self._model.add(objective >= int(known * scale))
@@ -143,10 +150,14 @@ class ProofModel:
         solver.parameters.max_time_in_seconds = seconds
         solver.parameters.num_workers = _WORKERS
         status = solver.solve(self._model)
+        assert status not in {_cp_sat().MODEL_INVALID, _cp_sat().INFEASIBLE}, "the split that is asked about is allowed"
+        if status != _cp_sat().OPTIMAL and solver.wall_time < _NOT_STOPPED * seconds:
+            raise KeyboardInterrupt
         solved = status in {_cp_sat().OPTIMAL, _cp_sat().FEASIBLE}
+        bound = solver.best_objective_bound if isfinite(solver.best_objective_bound) else 0
         return Answer(
             optimal=status == _cp_sat().OPTIMAL,
-            bound=max(known, Fraction(ceil(solver.best_objective_bound - 1e-6), scale)),
+            bound=max(known, Fraction(ceil(bound - 1e-6), scale)),
             part_of=self._read(solver) if solved else None,
             seconds=solver.wall_time,
         )
@@ -237,7 +248,7 @@ class ProofModel:
         """Return for each part |boxes - share| times a whole number: variable, its value now, and what 1 stands for."""
         total = sum(feature.boxes)
         found = []
-        for part, ratio in enumerate(self._task.ratios):
+        for part, ratio in enumerate(short_ratios(self._task.ratios)):
             held, now = self._amount(feature.boxes, part)
             off, wanted = held * ratio.denominator - ratio.numerator * total, ratio.numerator * total
             have = abs(now * ratio.denominator - wanted)

@@ -25,6 +25,7 @@ from planbalance.split.levels import (
     held_by_parts,
     measure_levels,
     proof_task,
+    strata,
 )
 from planbalance.split.proof_model import ProofModel, require, solver_name
 from planbalance.split.units import SplitRequest, Unit
@@ -133,15 +134,22 @@ def prove(task: ProofTask, part_of: Sequence[int], seconds: int, *, improve: boo
 
     Args:
         task: units, targets and order of the levels.
-        part_of: the split that is asked about, which keeps what is fixed and the quotas' ranges.
+        part_of: the split that is asked about, which keeps what is fixed. Numbers of units that it has are allowed.
         seconds: how long the solver may work; to build its models takes time too.
         improve: go on with a better split where one is found, to the best in all levels. Otherwise the proof ends at
             the first level in which a better split was found.
 
     Raises:
         UsageError: OR-tools is not installed (kind `extra-missing`).
+        KeyboardInterrupt: the solver was stopped by a signal.
     """
-    return _Prover(task, tuple(part_of), seconds).run(improve=improve)
+    ranges = [
+        [(min(least, have), max(most, have)) for (least, most), have in zip(row, held, strict=True)]
+        for row, held in zip(
+            task.quota_ranges, (held_by_parts(task, stratum, part_of) for stratum in strata(task.units)), strict=True
+        )
+    ]
+    return _Prover(task._replace(quota_ranges=ranges), tuple(part_of), seconds).run(improve=improve)
 
 
 class _ClassBound(NamedTuple):
