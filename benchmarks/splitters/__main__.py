@@ -4,6 +4,7 @@ import os
 import platform
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import metadata
@@ -128,7 +129,7 @@ def machine() -> str:
     for package in sorted({"planbalance", *(name for splitter in SPLITTERS for name in splitter.packages)}):
         with suppress(metadata.PackageNotFoundError):
             versions.append(f"{package} {metadata.version(package)}")
-    here = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    here = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
     return ", ".join((here, f"Python {platform.python_version()}", *versions))
 
 
@@ -146,6 +147,7 @@ def main(
     """Compare splitters at 70/15/15; deviations in percentage points, means over the seeds."""
     numbers = range(1, seeds + 1)
     chosen = [one for one in SPLITTERS if one.name.startswith(splitters or "") and (slow_seeds or not one.slow)]
+    warnings.simplefilter("ignore")  # of the rivals: of classes with fewer members than folds, and the like
     print(f"{machine()}.")
     tables = {}
     for instance in INSTANCES:

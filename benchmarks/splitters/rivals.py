@@ -72,20 +72,24 @@ def _own(units: Sequence[Unit], request: SplitRequest) -> Call:
     return run
 
 
-def stratified_group_k_fold(units: Sequence[Unit], seed: int) -> Call:
-    """Make 20 folds of slices, stratified by whether a slice is positive; 14 are train, 3 val, 3 test."""
-    selection = import_module("sklearn.model_selection")
-    labels, groups = _slices(units)
+def stratified_group_k_fold(rows: Callable[[Sequence[Unit]], tuple[Any, Any]]) -> Prepare:
+    """Return StratifiedGroupKFold with 20 folds of rows; 14 are train, 3 val, 3 test."""
 
-    def run() -> list[int]:
-        part_of = [0] * len(units)
-        folds = selection.StratifiedGroupKFold(n_splits=20, shuffle=True, random_state=seed)
-        for fold, (_, chosen) in enumerate(folds.split(labels, labels, groups)):
-            for unit in set(groups[chosen].tolist()):
-                part_of[unit] = 0 if fold < 14 else 1 if fold < 17 else 2
-        return part_of
+    def prepared(units: Sequence[Unit], seed: int) -> Call:
+        selection = import_module("sklearn.model_selection")
+        labels, groups = rows(units)
 
-    return run
+        def run() -> list[int]:
+            part_of = [0] * len(units)
+            folds = selection.StratifiedGroupKFold(n_splits=20, shuffle=True, random_state=seed)
+            for fold, (_, chosen) in enumerate(folds.split(labels, labels, groups)):
+                for unit in set(groups[chosen].tolist()):
+                    part_of[unit] = 0 if fold < 14 else 1 if fold < 17 else 2
+            return part_of
+
+        return run
+
+    return prepared
 
 
 def group_shuffle_split(units: Sequence[Unit], seed: int) -> Call:
@@ -113,6 +117,17 @@ def _slices(units: Sequence[Unit]) -> tuple[Any, Any]:
     numpy = import_module("numpy")
     labels = [int(index < unit.positives) for unit in units for index in range(unit.slices)]
     groups = [number for number, unit in enumerate(units) for _ in range(unit.slices)]
+    return numpy.array(labels), numpy.array(groups)
+
+
+def _boxes(units: Sequence[Unit]) -> tuple[Any, Any]:
+    """Return class and unit of every box, and a row of a class of its own for every slice without a box."""
+    numpy = import_module("numpy")
+    labels, groups = [], []
+    for number, unit in enumerate(units):
+        for class_id, count in (*unit.classes, (-1, unit.slices - unit.positives)):
+            labels += [class_id] * count
+            groups += [number] * count
     return numpy.array(labels), numpy.array(groups)
 
 
@@ -286,7 +301,7 @@ def cp_sat(seconds: float) -> Prepare:
 
 SPLITTERS = (
     Splitter("planbalance", (), planbalance),
-    Splitter("splitkit, boxes", ("splitkit",), splitkit(_counts), classes=True),
+    Splitter("splitkit, boxes alone", ("splitkit",), splitkit(_counts), classes=True),
     Splitter("splitkit, boxes and presence", ("splitkit",), splitkit(_counts, _presence)),
     Splitter("splitkit, boxes, presence, slices", ("splitkit",), splitkit(_counts, _presence, _slice_counts)),
     Splitter(
@@ -299,7 +314,8 @@ SPLITTERS = (
     Splitter("iterative-stratification, presence", ("iterative-stratification",), iterative_stratification),
     Splitter("scikit-multilearn order 1, presence", ("scikit-multilearn",), scikit_multilearn(1)),
     Splitter("scikit-multilearn order 2, presence", ("scikit-multilearn",), scikit_multilearn(2)),
-    Splitter("StratifiedGroupKFold, 20 folds 14/3/3", ("scikit-learn",), stratified_group_k_fold),
+    Splitter("StratifiedGroupKFold, slices", ("scikit-learn",), stratified_group_k_fold(_slices)),
+    Splitter("StratifiedGroupKFold, boxes", ("scikit-learn",), stratified_group_k_fold(_boxes), classes=True),
     Splitter("GroupShuffleSplit", ("scikit-learn",), group_shuffle_split),
     Splitter("DataSAIL, tolerance 5 %", ("datasail",), datasail(0.05)),
     Splitter("DataSAIL, tolerance 0.5 %", ("datasail",), datasail(0.005), slow=True),
