@@ -16,7 +16,7 @@ from planbalance.split.search_state import SearchState, parts_of_members
 # (temperature, draws, factor): from this temperature on, so many swaps are drawn at each level, and slices and groups
 # beyond their range cost so many times more than at first. At the high temperatures the rare classes settle, at the
 # middle ones, which take most of the time, the common ones, and at the low ones slices and ranges are put right.
-STAGES = ((30.0, 1_000, 1.0), (5.0, 2_900, 1.0), (0.35, 480, 8.0))
+STAGES = ((30.0, 600, 1.0), (5.0, 1_700, 1.0), (0.35, 280, 8.0))
 COOLING = 0.97
 COLD = 0.005
 # Units times features from which on all draws are made; with fewer, a share of the draws, but not less than this.
@@ -30,7 +30,7 @@ MOST_DRAWS = 4.0
 POSITIVES_COST = 4.0
 NEGATIVES_COST = 1.0
 # Where the draws look for their two units: both among the holders of one class, only the first, the first among all
-# units that hold boxes, or anywhere. Each number is the sum of the shares so far.
+# units that hold boxes where these are few, or anywhere. Each number is the sum of the shares so far.
 BOTH_HOLD = 0.25
 ONE_HOLDS = 0.5
 HAS_BOXES = 0.7
@@ -76,7 +76,7 @@ class _Annealing:
         self.possible = any(self._others)
         self._holders = self._lists_of_holders()
         self._bearers = [unit for unit, pairs in enumerate(counts.amounts) if any(boxes for _, boxes in pairs)]
-        if not self._bearers:
+        if not self._bearers or 2 * len(self._bearers) > len(self.part_of):  # units without a box are useful too
             self._bearers = list(range(len(self.part_of)))
         self._amounts = [dict(pairs) for pairs in counts.amounts]
         self._costs = (

@@ -8,12 +8,14 @@ and the slices, are left out of account, so the true least deviation may be high
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
-from math import floor, gcd
+from math import comb, floor, gcd
 
 # The most work (units x units in a part x boxes / 64); above it every multiple of the common divisor is reachable.
 MOST_WORK = 4_000_000
-# The most pairs (boxes of one part, boxes of another) to examine together.
+# The most pairs (boxes of one part, boxes of another) to examine together, and the most ways to choose the units of two
+# parts.
 MOST_PAIRS = 1_000_000
+MOST_WAYS = 20_000
 
 
 def class_floor(boxes: Sequence[int], ranges: Sequence[tuple[int, int]], shares: Sequence[Fraction]) -> Decimal:
@@ -29,7 +31,9 @@ def class_floor(boxes: Sequence[int], ranges: Sequence[tuple[int, int]], shares:
         _nearest(_reachable(boxes, least, most), share * total)
         for (least, most), share in zip(ranges, shares, strict=True)
     )
-    if len(shares) == 3 and len(boxes) * total * total <= MOST_PAIRS:
+    if len(shares) == 3 and comb(len(boxes), ranges[1][1]) * comb(len(boxes), ranges[2][1]) <= MOST_WAYS:
+        worst = max(worst, _within_ranges(boxes, ranges, shares))
+    elif len(shares) == 3 and len(boxes) * total * total <= MOST_PAIRS:
         worst = max(worst, _together(boxes, shares))
     return Decimal(floor(worst / total * 100_000)).scaleb(-3)
 
@@ -68,6 +72,32 @@ def _nearest(reachable: tuple[int, int], ideal: Fraction) -> Fraction:
     if higher:
         distances.append(whole + 1 + ((higher & -higher).bit_length() - 1) - ideal)
     return min(distances, default=Fraction(0))
+
+
+def _within_ranges(boxes: Sequence[int], ranges: Sequence[tuple[int, int]], shares: Sequence[Fraction]) -> Fraction:
+    """Return the least worst distance over three parts together, each with a number of units in its range."""
+    total = sum(boxes)
+    (least, most), (least_middle, most_middle), (least_last, most_last) = ranges
+    found = {(0, 0, 0, 0)}  # (units, boxes) of the middle part and of the last one
+    for amount in boxes:
+        found |= {
+            more
+            for units, held, units_last, held_last in found
+            for more in (
+                (units + 1, held + amount, units_last, held_last),
+                (units, held, units_last + 1, held_last + amount),
+            )
+            if more[0] <= most_middle and more[2] <= most_last
+        }
+    first, middle, last = (share * total for share in shares)
+    return min(
+        (
+            max(abs(total - held - held_last - first), abs(held - middle), abs(held_last - last))
+            for units, held, units_last, held_last in found
+            if units >= least_middle and units_last >= least_last and least <= len(boxes) - units - units_last <= most
+        ),
+        default=Fraction(0),
+    )
 
 
 def _together(boxes: Sequence[int], shares: Sequence[Fraction]) -> Fraction:
