@@ -5,9 +5,9 @@ A feature is a class or a value of a `--stratify` column. Of a class, boxes and 
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-Balance = Literal["patients", "boxes"]
+from planbalance.split.units import Balance
 
 # A billionth of a percentage point: deviations are compared as whole numbers of this unit.
 UNIT = 10**11

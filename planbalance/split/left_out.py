@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Final
 
 from planbalance.errors import InputError
 from planbalance.model import Split
 from planbalance.split.solver import split_units
-from planbalance.split.units import STRATA, ClassShare, Share, SplitRequest, SplitResult, Target, Unit
+from planbalance.split.units import STRATA, Balance, ClassShare, Method, Share, SplitRequest, SplitResult, Target, Unit
 
 _TEST = 2
 _NOTHING: Final = Share(Target((0, 0, 0), (0, 0, 0)), Decimal(0))
@@ -19,8 +19,8 @@ def split_left_out(
     value_of: Mapping[str, str],
     ratios: tuple[Decimal, Decimal, Decimal],
     seed: int,
-    method: Literal["optimal", "random"] = "optimal",
-    balance: Literal["patients", "boxes"] = "patients",
+    method: Method = "optimal",
+    balance: Balance = "patients",
 ) -> dict[str, SplitResult]:
     """Return one split for each value, sorted by value: its units are test, the others are train and val.
 

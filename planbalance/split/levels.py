@@ -14,7 +14,7 @@ from planbalance.apportion import largest_remainder
 from planbalance.model import SPLITS
 from planbalance.split.balance import are_common
 from planbalance.split.quotas import exact_shares, group_ranges, quotas_left, unit_quotas
-from planbalance.split.units import SplitRequest, Unit
+from planbalance.split.units import Balance, SplitRequest, Unit
 
 LevelName = Literal["slices", "positive_slices", "quotas", "missing", "outside", "worst_boxes", "all_boxes"]
 ORDERS: Final[Mapping[str, tuple[LevelName, ...]]] = {
@@ -48,7 +48,7 @@ class ProofTask(NamedTuple):
     slices: tuple[Sequence[int], Sequence[int]]
     quotas: Sequence[Sequence[int]]
     quota_ranges: Sequence[Sequence[tuple[int, int]]]
-    balance: Literal["patients", "boxes"] = "patients"
+    balance: Balance = "patients"
 
 
 def proof_task(units: Sequence[Unit], request: SplitRequest) -> ProofTask:

@@ -6,7 +6,7 @@ exchanges bring the slices back to the best that was found.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from planbalance.split.anneal import anneal
 from planbalance.split.balance import Counts, Features, in_order
@@ -17,6 +17,7 @@ from planbalance.split.refine import refine
 from planbalance.split.rng import Rng
 from planbalance.split.search_state import SearchState, parts_of_members, shuffled_members
 from planbalance.split.task import Placement, Task, amount_per_part, distance_to_targets
+from planbalance.split.units import Method
 
 # The most placements of the positive stratum that are completed with negative units, and restarts for each.
 COMPLETIONS = 24
@@ -52,7 +53,7 @@ class _Found(NamedTuple):
     complete: bool
 
 
-def solve(task: Task, rng: Rng, method: Literal["optimal", "random"]) -> Placement:
+def solve(task: Task, rng: Rng, method: Method) -> Placement:
     """Assign every unit of the task to a part so that its quotas are kept."""
     if method == "random":
         return Placement(parts_of_members(task, shuffled_members(task, rng)), proven=False)

@@ -5,12 +5,12 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import compress
 from math import lcm
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from planbalance.apportion import largest_remainder
 from planbalance.errors import InputError
 from planbalance.model import SPLITS, Split
-from planbalance.split.balance import Balance, Features, are_common
+from planbalance.split.balance import Features, are_common
 from planbalance.split.floor import class_floor
 from planbalance.split.optimize import solve
 from planbalance.split.quotas import (
@@ -24,9 +24,7 @@ from planbalance.split.quotas import (
 )
 from planbalance.split.rng import Rng
 from planbalance.split.task import Placement, Task, amount_per_part
-from planbalance.split.units import STRATA, ClassShare, Share, SplitRequest, SplitResult, Target, Unit
-
-Method = Literal["optimal", "random"]
+from planbalance.split.units import STRATA, Balance, ClassShare, Method, Share, SplitRequest, SplitResult, Target, Unit
 
 Feature = tuple[int, int, str]
 """(0, class id, "") or (1, column, value): classes sort before traits."""

@@ -7,6 +7,8 @@ from typing import Final, Literal, NamedTuple
 
 from planbalance.model import SPLITS, Split
 
+Method = Literal["optimal", "random"]
+Balance = Literal["patients", "boxes"]
 Stratum = Literal["positive", "negative"]
 STRATA: Final[tuple[Stratum, ...]] = ("positive", "negative")
 
@@ -45,8 +47,8 @@ class SplitRequest:
 
     ratios: tuple[Decimal, Decimal, Decimal]
     seed: int
-    method: Literal["optimal", "random"] = "optimal"
-    balance: Literal["patients", "boxes"] = "patients"
+    method: Method = "optimal"
+    balance: Balance = "patients"
     fixed: Mapping[str, Split] = field(default_factory=dict)
 
 
