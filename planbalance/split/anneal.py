@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from planbalance.split.balance import Counts
 from planbalance.split.rng import Rng
-from planbalance.split.search_state import SearchState, parts_of_members
+from planbalance.split.search_state import SearchState, members_of_parts, parts_of_members
 
 # (temperature, draws, factor): from this temperature on, so many swaps are drawn at each level, and slices and groups
 # beyond their range cost so many times more than at first. At the high temperatures the rare classes settle, at the
@@ -51,7 +51,7 @@ def anneal(state: SearchState, counts: Counts, rng: Rng) -> None:
             annealing.make_dearer(STAGES[stage][2])
         annealing.draw(int(STAGES[stage][1] * share), [temperature * step for step in steps])
         temperature *= COOLING
-    state.members = annealing.members()
+    state.members = members_of_parts(state.task, annealing.part_of)
 
 
 class _Annealing:
@@ -65,10 +65,9 @@ class _Annealing:
         self.part_of = parts_of_members(task, state.members)
         sizes = [sum(len(cells[part]) for cells in state.members) for part in range(task.parts)]
         self._largest = sizes.index(max(sizes))
-        self._strata = [list(stratum) for stratum in task.strata]
         self._stratum_of = [0 if count else 1 for count in task.positives]
         # Units outside the largest part: one of the two units is always drawn from them.
-        self._others = [[unit for unit in stratum if self.part_of[unit] != self._largest] for stratum in self._strata]
+        self._others = [[unit for unit in stratum if self.part_of[unit] != self._largest] for stratum in task.strata]
         self._place = [0] * len(self.part_of)
         for others in self._others:
             for place, unit in enumerate(others):
@@ -88,13 +87,6 @@ class _Annealing:
         """Multiply what slices off their aim cost, and groups beyond their range."""
         self._costs = (self._costs[0] * factor, self._costs[1] * factor)
         self._counts.make_dearer(factor)
-
-    def members(self) -> list[list[list[int]]]:
-        """Return the placement as stratum -> part -> units, ascending."""
-        parts = range(self._state.task.parts)
-        return [
-            [[unit for unit in stratum if self.part_of[unit] == part] for part in parts] for stratum in self._strata
-        ]
 
     def draw(self, draws: int, thresholds: Sequence[float]) -> None:  # noqa: C901, PLR0912, PLR0915 - calls cost 20 %
         """Draw swaps and make those that cost less than a threshold drawn with each."""
@@ -159,15 +151,8 @@ class _Annealing:
         elif there == self._largest:
             self._replace(a, b)
         self.part_of[a], self.part_of[b] = there, here
-        swaps = ((a, b),)
-        self._counts.take(swaps, here, there)
-        task, state = self._state.task, self._state
-        gain = task.positives[b] - task.positives[a]
-        state.positive[here] += gain
-        state.positive[there] -= gain
-        gain = task.negatives[b] - task.negatives[a]
-        state.negative[here] += gain
-        state.negative[there] -= gain
+        self._counts.take(((a, b),), here, there)
+        self._state.count_swap(here, a, there, b)
 
     def _replace(self, leaving: int, entering: int) -> None:
         place = self._place[leaving]
@@ -177,7 +162,7 @@ class _Annealing:
     def _lists_of_holders(self) -> list[list[int]]:
         """Return the units of each class in each stratum, where there are several; of trait values without classes."""
         classes = any(self._counts.features.boxes)
-        holders: list[list[list[int]]] = [[[] for _ in self._counts.weights] for _ in self._strata]
+        holders: list[list[list[int]]] = [[[] for _ in self._counts.weights] for _ in self._others]
         for unit, pairs in enumerate(self._counts.amounts):
             for feature, boxes in pairs:
                 if boxes or not classes:

@@ -67,6 +67,11 @@ class Unevenness(NamedTuple):
     worst: int
     total: int
 
+    @property
+    def in_ranges(self) -> bool:
+        """Whether every feature is in every part that could have it, in a number of units within its range."""
+        return not self.absent and not self.outside
+
 
 class Counts:
     """Boxes and groups of each feature in each part, kept up to date under swaps.

@@ -5,17 +5,17 @@ tried where the slices miss their targets. Then classes and trait values are div
 exchanges bring the slices back to the best that was found.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from planbalance.split.anneal import anneal
-from planbalance.split.balance import Counts, Features, in_order
+from planbalance.split.balance import Counts, Features, Unevenness, in_order
 from planbalance.split.exchange import reach_aims
 from planbalance.split.exhaustive import FILLINGS, closest, nearby
 from planbalance.split.local_search import RESTARTS, local_search
 from planbalance.split.refine import refine
 from planbalance.split.rng import Rng
-from planbalance.split.search_state import SearchState, parts_of_members, shuffled_members
+from planbalance.split.search_state import SearchState, members_of_parts, parts_of_members, shuffled_members
 from planbalance.split.task import Placement, Task, amount_per_part, distance_to_targets
 from planbalance.split.units import Method
 
@@ -59,13 +59,12 @@ def solve(task: Task, rng: Rng, method: Method) -> Placement:
         return Placement(parts_of_members(task, shuffled_members(task, rng)), proven=False)
     best = _closest(task, rng, RESTARTS)
     proven = best.proven
-    if distance_to_targets(task, best.part_of).slices:
-        # Of more than three parts, such as folds, not all other quotas are tried.
-        proven = proven and (task.parts <= 3 or not task.other_quotas)
-        for found in _with_other_quotas(task, rng):
-            proven = proven and found.proven
-            if _key(task, found.part_of) < _key(task, best.part_of):
-                best = found
+    if task.other_quotas and distance_to_targets(task, best.part_of).slices:
+        others = (_closest(task._replace(quotas=quotas), rng, OTHER_RESTARTS) for quotas in task.other_quotas)
+        found = [best, *others]
+        best = min(found, key=lambda one: _key(task, one.part_of))
+        # Of more than three parts, such as folds, these are not all the quotas that are allowed.
+        proven = all(one.proven for one in found) and task.parts <= 3
     if task.features is not None and not best.complete:
         return Placement(_even(best.task, task.features, best.part_of, rng), proven)
     return Placement(best.part_of, proven)
@@ -84,11 +83,6 @@ def _key(task: Task, part_of: Sequence[int]) -> Key:
 def _uneven(task: Task, part_of: Sequence[int]) -> Key:
     features = task.features
     return () if features is None else in_order(Counts(features, part_of).unevenness(), features.first)
-
-
-def _with_other_quotas(task: Task, rng: Rng) -> Iterator[_Found]:
-    for quotas in task.other_quotas:
-        yield _closest(task._replace(quotas=quotas), rng, OTHER_RESTARTS)
 
 
 def _closest(task: Task, rng: Rng, restarts: int) -> _Found:
@@ -113,40 +107,26 @@ def _closest(task: Task, rng: Rng, restarts: int) -> _Found:
 
 def _even(task: Task, features: Features, part_of: list[int], rng: Rng) -> list[int]:
     """Return a placement whose slices are as close to the targets, with classes and trait values divided evenly."""
-    aims = SearchState(task, _members(task, part_of)).excess
-    best: list[int] | None = None
+    aims = SearchState(task, members_of_parts(task, part_of)).excess
+    best: tuple[Unevenness, list[int]] | None = None
     for attempt, strictness in enumerate(STRICTNESS):
-        if attempt >= AT_LEAST and best is not None and _in_ranges(task, best):
+        if attempt >= AT_LEAST and best is not None and best[0].in_ranges:
             break
         state = SearchState(task, shuffled_members(task, rng), aims)
         counts = Counts(features, parts_of_members(task, state.members), strictness)
         anneal(state, counts, rng)
         counts = Counts(features, parts_of_members(task, state.members), STRICTNESS_AFTER)
-        if state.cost and not reach_aims(state, rng, counts):
-            continue
-        found = parts_of_members(task, state.members)
-        refine(task, counts, found, rng, heated=False)
-        if best is None or _uneven(task, found) < _uneven(task, best):
-            best = found
-    if best is None:
-        best = list(part_of)
-        refine(task, Counts(features, best), best, rng, heated=True)
-    return best
-
-
-def _in_ranges(task: Task, part_of: Sequence[int]) -> bool:
-    """Return whether every class and trait value is in every part that could have it, and in its range."""
-    if task.features is None:
-        return True
-    uneven = Counts(task.features, part_of).unevenness()
-    return not uneven.absent and not uneven.outside
-
-
-def _members(task: Task, part_of: Sequence[int]) -> list[list[list[int]]]:
-    """Return stratum -> part -> units."""
-    return [
-        [[unit for unit in stratum if part_of[unit] == part] for part in range(task.parts)] for stratum in task.strata
-    ]
+        if not state.cost or reach_aims(state, rng, counts):
+            placed = parts_of_members(task, state.members)
+            refine(task, counts, placed, rng, heated=False)
+            uneven = counts.unevenness()
+            if best is None or in_order(uneven, features.first) < in_order(best[0], features.first):
+                best = uneven, placed
+    if best is not None:
+        return best[1]
+    placed = list(part_of)
+    refine(task, Counts(features, placed), placed, rng, heated=True)
+    return placed
 
 
 def _positives_first(task: Task, state: SearchState, rng: Rng) -> Placement:

@@ -40,6 +40,10 @@ class SearchState:
         cells = self.members[stratum]
         cells[here][cells[here].index(a)] = b
         cells[there][cells[there].index(b)] = a
+        self.count_swap(here, a, there, b)
+
+    def count_swap(self, here: int, a: int, there: int, b: int) -> None:
+        """Count the slices of a swap of which the caller keeps the members."""
         gain = self.task.positives[b] - self.task.positives[a]
         self.positive[here] += gain
         self.positive[there] -= gain
@@ -151,6 +155,13 @@ def shuffled_members(task: Task, rng: Rng) -> list[list[list[int]]]:
             begin += quota
         members.append(cuts)
     return members
+
+
+def members_of_parts(task: Task, part_of: Sequence[int]) -> list[list[list[int]]]:
+    """Return stratum -> part -> units, ascending."""
+    return [
+        [[unit for unit in stratum if part_of[unit] == part] for part in range(task.parts)] for stratum in task.strata
+    ]
 
 
 def parts_of_members(task: Task, members: list[list[list[int]]]) -> list[int]:
