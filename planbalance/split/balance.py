@@ -3,11 +3,15 @@
 A feature is a class or a value of a `--stratify` column. Of a class, boxes and groups are counted; of a value, groups.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from planbalance.split.units import Balance
+from planbalance.split.units import Balance, Unit
+
+FeatureId = tuple[int, int, str]
+"""(0, class id, "") or (1, column, value): classes sort before trait values."""
 
 # A billionth of a percentage point: deviations are compared as whole numbers of this unit.
 UNIT = 10**11
@@ -175,6 +179,24 @@ def are_common(counts: Sequence[int]) -> list[bool]:
     """Return which classes count in the worst deviation; `counts` are the units that have each class."""
     common = [count >= COMMON for count in counts]
     return common if any(common) else [True] * len(common)
+
+
+def holders_by_feature(units: Sequence[Unit]) -> dict[FeatureId, dict[int, int]]:
+    """Return feature -> index of each unit that has it -> its boxes, sorted; a trait value has 0 boxes.
+
+    The features are the classes where there are several, and the values of every trait that has several.
+    """
+    classes: dict[FeatureId, dict[int, int]] = {}
+    values: dict[FeatureId, dict[int, int]] = {}
+    for index, unit in enumerate(units):
+        for class_id, boxes in unit.classes:
+            if boxes:
+                classes.setdefault((0, class_id, ""), {})[index] = boxes
+        for column, value in enumerate(unit.traits):
+            values.setdefault((1, column, value), {})[index] = 0
+    several = Counter(column for _, column, _ in values)
+    values = {key: held for key, held in values.items() if several[key[1]] > 1}
+    return dict(sorted(((classes if len(classes) > 1 else {}) | values).items()))
 
 
 def in_order(uneven: Unevenness, first: Balance) -> tuple[int, ...]:

@@ -4,7 +4,6 @@ Percentage points are counted in whole parts of one, so that levels are compared
 counts what is counted here.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from math import ceil, floor
@@ -12,8 +11,9 @@ from typing import Final, Literal, NamedTuple
 
 from planbalance.apportion import largest_remainder
 from planbalance.model import SPLITS
-from planbalance.split.balance import are_common
+from planbalance.split.balance import are_common, holders_by_feature
 from planbalance.split.quotas import exact_shares, group_ranges, quotas_left, unit_quotas
+from planbalance.split.task import amount_per_part
 from planbalance.split.units import Balance, SplitRequest, Unit
 
 LevelName = Literal["slices", "positive_slices", "quotas", "missing", "outside", "worst_boxes", "all_boxes"]
@@ -163,30 +163,22 @@ def weight(whole: int) -> int:
 
 
 def features_of(task: ProofTask) -> list[Feature]:
-    """Return the classes, where there are several, and the values of all traits."""
-    units = task.units
-    amounts: defaultdict[tuple[int, int, str], dict[int, int]] = defaultdict(dict)
-    for index, unit in enumerate(units):
-        for class_id, boxes in unit.classes:
-            if boxes:
-                amounts[0, class_id, ""][index] = boxes
-        for column, value in enumerate(unit.traits):
-            amounts[1, column, value][index] = 0
-    if sum(kind == 0 for kind, _, _ in amounts) == 1:
-        amounts = defaultdict(dict, {key: found for key, found in amounts.items() if key[0]})
+    """Return the classes and trait values that the search divides evenly (`balance.holders_by_feature`)."""
+    holders = holders_by_feature(task.units)
     parts = [part for part, ratio in enumerate(task.ratios) if ratio > 0]
-    classes = [key for key in sorted(amounts) if key[0] == 0]
-    common = dict(zip(classes, are_common([len(amounts[key]) for key in classes]), strict=True))
+    classes = [key for key in holders if key[0] == 0]
+    common = dict(zip(classes, are_common([len(holders[key]) for key in classes]), strict=True))
+    units = range(len(task.units))
     return [
         Feature(
-            class_id=number if kind == 0 else None,
-            holders=tuple(int(index in found) for index in range(len(units))),
-            boxes=tuple(found.get(index, 0) for index in range(len(units))),
+            class_id=key[1] if key[0] == 0 else None,
+            holders=tuple(int(index in found) for index in units),
+            boxes=tuple(found.get(index, 0) for index in units),
             must_have=tuple(parts) if len(found) >= len(parts) else (),
             bounds=group_ranges(len(found), task.ratios),
-            common=common.get((kind, number, value), False),
+            common=common.get(key, False),
         )
-        for (kind, number, value), found in sorted(amounts.items())
+        for key, found in holders.items()
     ]
 
 
@@ -200,9 +192,6 @@ def strata(units: Sequence[Unit]) -> tuple[list[int], list[int]]:
     return [int(unit.positives > 0) for unit in units], [int(unit.positives == 0) for unit in units]
 
 
-def held_by_parts(task: ProofTask, amounts: Iterable[int], part_of: Iterable[int]) -> list[int]:
+def held_by_parts(task: ProofTask, amounts: Sequence[int], part_of: Iterable[int]) -> list[int]:
     """Return what each part holds of an amount."""
-    held = [0] * len(task.ratios)
-    for amount, part in zip(amounts, part_of, strict=True):
-        held[part] += amount
-    return held
+    return amount_per_part(amounts, part_of, (0,) * len(task.ratios))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from planbalance.apportion import largest_remainder
 from planbalance.errors import InputError
 from planbalance.model import SPLITS, Split
-from planbalance.split.balance import Features, are_common
+from planbalance.split.balance import Features, are_common, holders_by_feature
 from planbalance.split.floor import class_floor
 from planbalance.split.optimize import solve
 from planbalance.split.quotas import (
@@ -25,9 +25,6 @@ from planbalance.split.quotas import (
 from planbalance.split.rng import Rng
 from planbalance.split.task import Placement, Task, amount_per_part
 from planbalance.split.units import STRATA, Balance, ClassShare, Method, Share, SplitRequest, SplitResult, Target, Unit
-
-Feature = tuple[int, int, str]
-"""(0, class id, "") or (1, column, value): classes sort before traits."""
 
 
 class _Wanted(NamedTuple):
@@ -219,34 +216,27 @@ def _task(
 def _features(
     units: Sequence[Unit], wanted: _Wanted, fixed: Sequence[int | None], free: Sequence[int], first: Balance
 ) -> Features | None:
-    """Return the classes where there are several, and the values of every trait that has several; None without any."""
-    classes = {class_id for unit in units for class_id, boxes in unit.classes if boxes}
-    columns = [column for column in range(len(units[0].traits)) if len({unit.traits[column] for unit in units}) > 1]
-    amounts: list[dict[Feature, int]] = [
-        {(0, class_id, ""): boxes for class_id, boxes in unit.classes if boxes and len(classes) > 1}
-        | {(1, column, unit.traits[column]): 0 for column in columns}
-        for unit in units
-    ]
-    order = sorted(set[Feature]().union(*amounts))
-    if not order:
+    """Return the classes and trait values that decide between equally close placements; None without any."""
+    holders = holders_by_feature(units)
+    if not holders:
         return None
-    number = {feature: index for index, feature in enumerate(order)}
-    boxes, groups = ([[0] * len(wanted.ratios) for _ in order] for _ in range(2))
-    totals, counts = [0] * len(order), [0] * len(order)
-    for unit_amounts, part in zip(amounts, fixed, strict=True):
-        for feature, amount in unit_amounts.items():
-            totals[number[feature]] += amount
-            counts[number[feature]] += 1
+    of: list[list[tuple[int, int]]] = [[] for _ in units]
+    boxes, groups = ([[0] * len(wanted.ratios) for _ in holders] for _ in range(2))
+    for feature, held in enumerate(holders.values()):
+        for index, amount in held.items():
+            of[index].append((feature, amount))
+            part = fixed[index]
             if part is not None:
-                boxes[number[feature]][part] += amount
-                groups[number[feature]][part] += 1
-    number_of_classes = sum(kind == 0 for kind, _, _ in order)  # classes come before trait values
-    common = are_common(counts[:number_of_classes]) + [False] * (len(order) - number_of_classes)
+                boxes[feature][part] += amount
+                groups[feature][part] += 1
+    counts = [len(held) for held in holders.values()]
+    number_of_classes = sum(kind == 0 for kind, _, _ in holders)
+    common = are_common(counts[:number_of_classes]) + [False] * (len(holders) - number_of_classes)
     shares = exact_shares(wanted.ratios)
     whole = lcm(*(share.denominator for share in shares))
     return Features(
-        of=tuple(tuple((number[feature], amount) for feature, amount in amounts[index].items()) for index in free),
-        boxes=tuple(totals),
+        of=tuple(tuple(of[index]) for index in free),
+        boxes=tuple(sum(held.values()) for held in holders.values()),
         held_boxes=tuple(map(tuple, boxes)),
         held_groups=tuple(map(tuple, groups)),
         ranges=tuple(group_ranges(count, wanted.ratios) for count in counts),
