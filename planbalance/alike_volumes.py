@@ -15,11 +15,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from planbalance.decode import NoPictureError, decode
 from planbalance.executor.autoscaler import LIMITS
 from planbalance.executor.processes import ProcessPool, process_count
 from planbalance.fingerprint import Fingerprint, FingerprintResult
-from planbalance.likeness import LENGTH, NEAR, SIDE, Floats, Levels, fingerprint_of, likeness, signatures
+from planbalance.likeness import LENGTH, NEAR, Floats, Levels, details_of, fingerprint_of_file, likeness, signatures
 from planbalance.look_alikes import FoundPairs, SlicePair, Undecoded, VolumePair
 from planbalance.model import Input, Progress, Volume
 from planbalance.path_relation import path_in
@@ -110,9 +109,7 @@ def _read_picture(path: str) -> FingerprintResult:
             data = file.read(_LARGEST_FILE + 1)
         if len(data) > _LARGEST_FILE:
             return FingerprintResult(None, f"larger than {_LARGEST_FILE >> 20} MiB")
-        return FingerprintResult(fingerprint_of(decode(data, dicom=path.lower().endswith(".dcm"))))
-    except NoPictureError as error:
-        return FingerprintResult(None, str(error))
+        return fingerprint_of_file(data, path)
     except OSError as error:
         return FingerprintResult(None, f"not readable: {error_text(error)}")
 
@@ -140,13 +137,13 @@ def _pairs(volumes: Sequence[Volume], shown: Sequence[_Shown], progress: Progres
     vectors: Floats = np.empty((int(ends[-1]) if len(ends) else 0, LENGTH), np.float32)
     parts = np.split(vectors, ends[:-1])
     for own, part in zip(shown, parts, strict=False):
-        part[:] = signatures(_details(own.prints))
+        part[:] = signatures(details_of(own.prints))
     hits = _hits(shown, vectors, ends, progress)
     for (left, right), found in sorted(hits.items()):
         sure = next((hit for hit in found if likeness(_print(shown, hit), shown[hit.other].prints[hit.at])), None)
         if sure is not None:
             shift = sure.shift if sure.volume == left else (-sure.shift[0], -sure.shift[1])
-            products = signatures(_moved(_details(shown[left].prints), shift)) @ parts[right].T
+            products = signatures(_moved(details_of(shown[left].prints), shift)) @ parts[right].T
             pair = _compared(volumes[left], volumes[right], (shown[left], shown[right]), products)
             if pair is not None:
                 yield pair
@@ -154,10 +151,6 @@ def _pairs(volumes: Sequence[Volume], shown: Sequence[_Shown], progress: Progres
 
 def _print(shown: Sequence[_Shown], hit: _Hit) -> Fingerprint:
     return shown[hit.volume].prints[hit.place]
-
-
-def _details(prints: Sequence[Fingerprint]) -> Levels:
-    return np.frombuffer(b"".join(each.detail for each in prints), dtype=np.int8).reshape(-1, SIDE, SIDE)
 
 
 def _moved(details: Levels, shift: tuple[int, int]) -> Levels:
@@ -177,7 +170,7 @@ def _hits(
     try:
         for start in range(0, len(probes), _ROWS):
             rows = probes[start : start + _ROWS]
-            pictures = _details([shown[index].prints[place] for index, place in rows])
+            pictures = details_of([shown[index].prints[place] for index, place in rows])
             for shift in _SHIFTS:
                 products = signatures(_moved(pictures, shift)) @ vectors.T
                 nearest = np.maximum.reduceat(products, starts, axis=1)
