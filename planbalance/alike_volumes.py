@@ -10,6 +10,7 @@ compared slice by slice. A part of a volume is found too, as all slices of the p
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from planbalance.executor.autoscaler import LIMITS
 from planbalance.executor.processes import ProcessPool, process_count
 from planbalance.fingerprint import Fingerprint, FingerprintResult
 from planbalance.likeness import LENGTH, NEAR, Floats, Levels, details_of, fingerprint_of_file, likeness, signatures
-from planbalance.look_alikes import FoundPairs, SlicePair, Undecoded, VolumePair
+from planbalance.look_alikes import FoundPairs, SlicePair, Undecoded, VolumePair, spread
 from planbalance.model import Input, Progress, Volume
 from planbalance.path_relation import path_in
 from planbalance.text import error_text
@@ -61,24 +62,21 @@ def find_alike_volumes(
         progress: where to report to.
     """
     files = [path_in(inputs[one.file.input].root, one.file.path) for volume in volumes for one in volume.slices]
-    results = iter(_fingerprints(files, jobs, progress))
-    shown: list[_Shown] = []
-    undecoded: list[Undecoded] = []
-    for volume in volumes:
-        found = [(place, one, next(results)) for place, one in enumerate(volume.slices)]
-        undecoded += [
-            Undecoded(path_in(inputs[one.file.input].root, one.file.path), result.reason)
-            for _, one, result in found
-            if result.fingerprint is None
-        ]
-        visible = [
-            (place, result.fingerprint)
-            for place, _, result in found
-            if result.fingerprint is not None and result.fingerprint.detail and not result.fingerprint.faint
-        ]
-        shown.append(_Shown([place for place, _ in visible], [each for _, each in visible]))
+    results = _fingerprints(files, jobs, progress)
+    undecoded = [
+        Undecoded(path, result.reason)
+        for path, result in zip(files, results, strict=True)
+        if result.fingerprint is None
+    ]
+    prints = (result.fingerprint for result in results)
+    shown = [_shown(islice(prints, len(volume.slices))) for volume in volumes]
     unseen = tuple(volume.id for volume, own in zip(volumes, shown, strict=True) if not own.places)
     return FoundPairs(tuple(_pairs(volumes, shown, progress)), tuple(undecoded), unseen)
+
+
+def _shown(prints: Iterable[Fingerprint | None]) -> _Shown:
+    visible = [(place, one) for place, one in enumerate(prints) if one is not None and one.detail and not one.faint]
+    return _Shown([place for place, _ in visible], [one for _, one in visible])
 
 
 # ---- pictures -------------------------------------------------------------------------------------------------------
@@ -165,7 +163,7 @@ def _hits(
     found: defaultdict[tuple[int, int], list[_Hit]] = defaultdict(list)
     filled = [index for index, own in enumerate(shown) if own.places]
     starts = [int(ends[index]) - len(shown[index].places) for index in filled]
-    probes = [(index, place) for index in filled for place in _spread(len(shown[index].places))]
+    probes = [(index, place) for index in filled for place in spread(len(shown[index].places), _PROBES)]
     progress.begin("compare pictures", len(probes), "slices")
     try:
         for start in range(0, len(probes), _ROWS):
@@ -197,13 +195,6 @@ def _keep_nearest(hits: list[_Hit], hit: _Hit) -> None:
     del hits[_HITS:]
 
 
-def _spread(count: int) -> list[int]:
-    """Return the places of a few slices at equal distances, without both ends where there are more."""
-    if count <= _PROBES:
-        return list(range(count))
-    return [(2 * step + 1) * count // (2 * _PROBES) for step in range(_PROBES)]
-
-
 def _best(products: Floats) -> list[int]:
     """Return the places of the largest products that are near enough, the largest first."""
     order = np.argsort(-products, kind="stable")[:_CLOSEST]
@@ -219,8 +210,7 @@ def _compared(left: Volume, right: Volume, shown: tuple[_Shown, _Shown], product
             if score:
                 matches.append(_Match(row, column, score))
     columns = products.shape[1]
-    opposite = [_Match(match.left, columns - 1 - match.right, match.likeness) for match in matches]
-    chains = _best_chain(matches, columns), _back(_best_chain(opposite, columns), columns)
+    chains = _best_chain(matches, columns), _reversed(_best_chain(_reversed(matches, columns), columns), columns)
     chain = max(chains, key=lambda found: sum(match.likeness for match in found))
     if not chain:
         return None
@@ -233,9 +223,9 @@ def _compared(left: Volume, right: Volume, shown: tuple[_Shown, _Shown], product
     )
 
 
-def _back(chain: Iterable[_Match], columns: int) -> list[_Match]:
-    """Return the matches of a right volume in its opposite order by its own places."""
-    return [match._replace(right=columns - 1 - match.right) for match in chain]
+def _reversed(matches: Iterable[_Match], columns: int) -> list[_Match]:
+    """Return the matches with the places of the right volume counted from its other end."""
+    return [match._replace(right=columns - 1 - match.right) for match in matches]
 
 
 def _best_chain(matches: Iterable[_Match], columns: int) -> list[_Match]:

@@ -183,18 +183,18 @@ def pairs_document(pairs: Iterable[DecidedPair]) -> list[dict[str, Any]]:
             "same_patient": answer,
             "shown": [
                 [[one.left.file.input, one.left.file.path], [one.right.file.input, one.right.file.path]]
-                for one in _few(pair.slices)
+                for one in (pair.slices[place] for place in spread(len(pair.slices), _SHOWN))
             ],
         }
         for pair, answer, joined in pairs
     ]
 
 
-def _few(slices: Sequence[SlicePair]) -> list[SlicePair]:
-    """Return a few slices at equal distances."""
-    if len(slices) <= _SHOWN:
-        return list(slices)
-    return [slices[(2 * step + 1) * len(slices) // (2 * _SHOWN)] for step in range(_SHOWN)]
+def spread(count: int, most: int) -> list[int]:
+    """Return the places of at most `most` of `count` slices, at equal distances; without both ends if some are left."""
+    if count <= most:
+        return list(range(count))
+    return [(2 * step + 1) * count // (2 * most) for step in range(most)]
 
 
 class PlannedPair(NamedTuple):
