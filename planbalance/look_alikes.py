@@ -11,7 +11,7 @@ from io import StringIO
 from typing import Any, Final, NamedTuple
 
 from planbalance.errors import InputError
-from planbalance.grouping import bad_map, csv_lines
+from planbalance.grouping import bad_map, column_places, csv_lines
 from planbalance.model import Slice
 from planbalance.text import counted, some
 
@@ -319,14 +319,8 @@ def parse_answers(text: str, volumes: Iterable[str] | None, name: str) -> dict[t
     """
     headings, rows = csv_lines(text, name, ",".join(COLUMNS))
     wanted = (*COLUMNS[:2], _ANSWER)
-    absent = [column for column in wanted if headings.count(column) != 1]
-    if absent:
-        raise bad_map(
-            f"{name} has no column {absent[0]!r}, or several; its columns are {some(headings)}.",
-            f"The first line must name the columns {', '.join(wanted)}.",
-            name,
-        )
-    places = [headings.index(column) for column in wanted]
+    hint = f"The first line must name the columns {', '.join(wanted)}."
+    places = column_places(headings, wanted, name, hint).values()
     known = None if volumes is None else set(volumes)
     answers: dict[tuple[str, str], bool] = {}
     faults: list[str] = []
