@@ -10,17 +10,17 @@ compared slice by slice. A part of a volume is found too, as all slices of the p
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from planbalance.decode import NoPictureError, decode
 from planbalance.executor.autoscaler import LIMITS
 from planbalance.executor.processes import ProcessPool, process_count
 from planbalance.fingerprint import Fingerprint, FingerprintResult
-from planbalance.likeness import LENGTH, NEAR, SIDE, Floats, Levels, fingerprint_of, likeness, signatures
-from planbalance.look_alikes import FoundPairs, SlicePair, Undecoded, VolumePair
+from planbalance.likeness import LENGTH, NEAR, Floats, Levels, details_of, fingerprint_of_file, likeness, signatures
+from planbalance.look_alikes import FoundPairs, SlicePair, Undecoded, VolumePair, spread
 from planbalance.model import Input, Progress, Volume
 from planbalance.path_relation import path_in
 from planbalance.text import error_text
@@ -62,24 +62,21 @@ def find_alike_volumes(
         progress: where to report to.
     """
     files = [path_in(inputs[one.file.input].root, one.file.path) for volume in volumes for one in volume.slices]
-    results = iter(_fingerprints(files, jobs, progress))
-    shown: list[_Shown] = []
-    undecoded: list[Undecoded] = []
-    for volume in volumes:
-        found = [(place, one, next(results)) for place, one in enumerate(volume.slices)]
-        undecoded += [
-            Undecoded(path_in(inputs[one.file.input].root, one.file.path), result.reason)
-            for _, one, result in found
-            if result.fingerprint is None
-        ]
-        visible = [
-            (place, result.fingerprint)
-            for place, _, result in found
-            if result.fingerprint is not None and result.fingerprint.detail and not result.fingerprint.faint
-        ]
-        shown.append(_Shown([place for place, _ in visible], [each for _, each in visible]))
+    results = _fingerprints(files, jobs, progress)
+    undecoded = [
+        Undecoded(path, result.reason)
+        for path, result in zip(files, results, strict=True)
+        if result.fingerprint is None
+    ]
+    prints = (result.fingerprint for result in results)
+    shown = [_shown(islice(prints, len(volume.slices))) for volume in volumes]
     unseen = tuple(volume.id for volume, own in zip(volumes, shown, strict=True) if not own.places)
     return FoundPairs(tuple(_pairs(volumes, shown, progress)), tuple(undecoded), unseen)
+
+
+def _shown(prints: Iterable[Fingerprint | None]) -> _Shown:
+    visible = [(place, one) for place, one in enumerate(prints) if one is not None and one.detail and not one.faint]
+    return _Shown([place for place, _ in visible], [one for _, one in visible])
 
 
 # ---- pictures -------------------------------------------------------------------------------------------------------
@@ -110,9 +107,7 @@ def _read_picture(path: str) -> FingerprintResult:
             data = file.read(_LARGEST_FILE + 1)
         if len(data) > _LARGEST_FILE:
             return FingerprintResult(None, f"larger than {_LARGEST_FILE >> 20} MiB")
-        return FingerprintResult(fingerprint_of(decode(data, dicom=path.lower().endswith(".dcm"))))
-    except NoPictureError as error:
-        return FingerprintResult(None, str(error))
+        return fingerprint_of_file(data, path)
     except OSError as error:
         return FingerprintResult(None, f"not readable: {error_text(error)}")
 
@@ -140,13 +135,13 @@ def _pairs(volumes: Sequence[Volume], shown: Sequence[_Shown], progress: Progres
     vectors: Floats = np.empty((int(ends[-1]) if len(ends) else 0, LENGTH), np.float32)
     parts = np.split(vectors, ends[:-1])
     for own, part in zip(shown, parts, strict=False):
-        part[:] = signatures(_details(own.prints))
+        part[:] = signatures(details_of(own.prints))
     hits = _hits(shown, vectors, ends, progress)
     for (left, right), found in sorted(hits.items()):
         sure = next((hit for hit in found if likeness(_print(shown, hit), shown[hit.other].prints[hit.at])), None)
         if sure is not None:
             shift = sure.shift if sure.volume == left else (-sure.shift[0], -sure.shift[1])
-            products = signatures(_moved(_details(shown[left].prints), shift)) @ parts[right].T
+            products = signatures(_moved(details_of(shown[left].prints), shift)) @ parts[right].T
             pair = _compared(volumes[left], volumes[right], (shown[left], shown[right]), products)
             if pair is not None:
                 yield pair
@@ -154,10 +149,6 @@ def _pairs(volumes: Sequence[Volume], shown: Sequence[_Shown], progress: Progres
 
 def _print(shown: Sequence[_Shown], hit: _Hit) -> Fingerprint:
     return shown[hit.volume].prints[hit.place]
-
-
-def _details(prints: Sequence[Fingerprint]) -> Levels:
-    return np.frombuffer(b"".join(each.detail for each in prints), dtype=np.int8).reshape(-1, SIDE, SIDE)
 
 
 def _moved(details: Levels, shift: tuple[int, int]) -> Levels:
@@ -172,12 +163,12 @@ def _hits(
     found: defaultdict[tuple[int, int], list[_Hit]] = defaultdict(list)
     filled = [index for index, own in enumerate(shown) if own.places]
     starts = [int(ends[index]) - len(shown[index].places) for index in filled]
-    probes = [(index, place) for index in filled for place in _spread(len(shown[index].places))]
+    probes = [(index, place) for index in filled for place in spread(len(shown[index].places), _PROBES)]
     progress.begin("compare pictures", len(probes), "slices")
     try:
         for start in range(0, len(probes), _ROWS):
             rows = probes[start : start + _ROWS]
-            pictures = _details([shown[index].prints[place] for index, place in rows])
+            pictures = details_of([shown[index].prints[place] for index, place in rows])
             for shift in _SHIFTS:
                 products = signatures(_moved(pictures, shift)) @ vectors.T
                 nearest = np.maximum.reduceat(products, starts, axis=1)
@@ -204,13 +195,6 @@ def _keep_nearest(hits: list[_Hit], hit: _Hit) -> None:
     del hits[_HITS:]
 
 
-def _spread(count: int) -> list[int]:
-    """Return the places of a few slices at equal distances, without both ends where there are more."""
-    if count <= _PROBES:
-        return list(range(count))
-    return [(2 * step + 1) * count // (2 * _PROBES) for step in range(_PROBES)]
-
-
 def _best(products: Floats) -> list[int]:
     """Return the places of the largest products that are near enough, the largest first."""
     order = np.argsort(-products, kind="stable")[:_CLOSEST]
@@ -226,8 +210,7 @@ def _compared(left: Volume, right: Volume, shown: tuple[_Shown, _Shown], product
             if score:
                 matches.append(_Match(row, column, score))
     columns = products.shape[1]
-    opposite = [_Match(match.left, columns - 1 - match.right, match.likeness) for match in matches]
-    chains = _best_chain(matches, columns), _back(_best_chain(opposite, columns), columns)
+    chains = _best_chain(matches, columns), _reversed(_best_chain(_reversed(matches, columns), columns), columns)
     chain = max(chains, key=lambda found: sum(match.likeness for match in found))
     if not chain:
         return None
@@ -240,9 +223,9 @@ def _compared(left: Volume, right: Volume, shown: tuple[_Shown, _Shown], product
     )
 
 
-def _back(chain: Iterable[_Match], columns: int) -> list[_Match]:
-    """Return the matches of a right volume in its opposite order by its own places."""
-    return [match._replace(right=columns - 1 - match.right) for match in chain]
+def _reversed(matches: Iterable[_Match], columns: int) -> list[_Match]:
+    """Return the matches with the places of the right volume counted from its other end."""
+    return [match._replace(right=columns - 1 - match.right) for match in matches]
 
 
 def _best_chain(matches: Iterable[_Match], columns: int) -> list[_Match]:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from planbalance import path_safety, read_groups, resolve, tool_version
 from planbalance.errors import InputError, PlanError, UsageError
 from planbalance.executor.threads import without_collecting
-from planbalance.group_sources import IDENTICAL, LOOK_ALIKES
+from planbalance.group_sources import IDENTICAL
 from planbalance.model import (
     Audit,
     ClassCount,
@@ -528,8 +528,6 @@ def _saved(sealed: SealedPlan, path: str | None, warnings: tuple[str, ...]) -> P
 
 def _with_pairs(plans: list[Planned], plan_file: str | None) -> list[Planned]:
     """Write the pairs of volumes that look alike beside the plan file, and say in the plans where they are."""
-    if LOOK_ALIKES not in _sources_of(plans[0].header):
-        return plans
     from planbalance.look_alikes import planned_pairs
 
     pairs = planned_pairs(plans[0].header.parameters)
@@ -542,10 +540,6 @@ def _with_pairs(plans: list[Planned], plan_file: str | None) -> list[Planned]:
         path, warning = read_groups.save_pairs(plan_file, pairs)
     warnings = (warning,) if warning else ()
     return [one._replace(pairs_file=path, warnings=(*one.warnings, *warnings)) for one in plans]
-
-
-def _sources_of(header: PlanHeader) -> list[str]:
-    return [one["source"] for one in header.parameters["groups"].get("sources", ())]
 
 
 def _digest_at(path: str) -> str:

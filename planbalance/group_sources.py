@@ -139,6 +139,12 @@ def sources_document(joins: Iterable[SourceJoins]) -> list[dict[str, Any]]:
     ]
 
 
+def joins_of_plan(parameters: Mapping[str, Any]) -> list[SourceJoins]:
+    """Return what the parameters of a plan say that each source has joined; nothing where there is one source."""
+    groups = parameters.get("groups")
+    return planned_joins(groups.get("sources") if isinstance(groups, Mapping) else None)
+
+
 def planned_joins(document: object) -> list[SourceJoins]:
     """Return what a plan says that each source has joined; what does not have its form is left out."""
     joins = []

@@ -124,7 +124,7 @@ def keyed_group(patient_id: str, key: bytes) -> str:
 
 
 def keyed_value(tag: str, value: str, key: bytes) -> str:
-    """Return the hash of a DICOM value: `keyed_group` of a `PatientID`; of other tags, the tag's name is hashed too."""
+    """Return the hash of a value of a DICOM header or an .h5 file; for all but `PatientID`, the tag is hashed too."""
     return keyed_group(value if tag == "PatientID" else f"{tag}\0{value}", key)
 
 
@@ -268,7 +268,8 @@ def _by_last_number(names: Iterable[str]) -> dict[str, str]:
 def _rows(text: str, wanted: Sequence[str], name: str) -> Iterator[dict[str, str]]:
     """Yield the wanted columns of every row that is not blank, values stripped."""
     headings, rows = csv_table(text, name, ",".join(wanted))
-    places = _places(headings, wanted, name)
+    hint = "Choose columns with --volume-column, --group-column, --stratify and --leave-out."
+    places = column_places(headings, wanted, name, hint)
     empty: list[str] = []
     for number, row in enumerate(rows, start=2):
         values = {column: row[place].strip() if place < len(row) else "" for column, place in places.items()}
@@ -279,13 +280,16 @@ def _rows(text: str, wanted: Sequence[str], name: str) -> Iterator[dict[str, str
         raise bad_map(f"{name} has {counted(len(empty), 'empty value')}: {some(empty)}.", "Fill them in.", *empty)
 
 
-def _places(headings: Sequence[str], wanted: Sequence[str], name: str) -> dict[str, int]:
-    """Return the index of every wanted column."""
+def column_places(headings: Sequence[str], wanted: Sequence[str], name: str, hint: str) -> dict[str, int]:
+    """Return the index of every wanted column.
+
+    Raises:
+        InputError: a column is absent or doubled (kind `bad-map`); `hint` says what to do.
+    """
     for column in wanted:
         if headings.count(column) != 1:
             times = "no column" if column not in headings else "more than one column"
             message = f"{name} has {times} {column!r}; its columns are {some(headings)}."
-            hint = "Choose columns with --volume-column, --group-column, --stratify and --leave-out."
             raise bad_map(message, hint, name)
     return {column: headings.index(column) for column in wanted}
 

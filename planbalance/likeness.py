@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from planbalance.decode import Decoded, is_one_value, quiet_decoders
-from planbalance.fingerprint import Fingerprint
+from planbalance.decode import Decoded, NoPictureError, decode, is_one_value, quiet_decoders
+from planbalance.fingerprint import Fingerprint, FingerprintResult
 
 Floats = NDArray[np.float32]
 Levels = NDArray[np.int8]
@@ -57,6 +57,19 @@ _RULES: Final = (
     LikenessRule(_FAINT, _LEAST_TILES, 0.88),
     LikenessRule(0.5, 10.0, 0.4, noise=True),
 )
+
+
+def fingerprint_of_file(data: bytes, path: str) -> FingerprintResult:
+    """Return what the image in a file looks like, or why it cannot be decoded.
+
+    Args:
+        data: the content of the file.
+        path: of the file; its suffix tells whether it is DICOM.
+    """
+    try:
+        return FingerprintResult(fingerprint_of(decode(data, dicom=path.lower().endswith(".dcm"))))
+    except NoPictureError as error:
+        return FingerprintResult(None, str(error))
 
 
 @np.errstate(invalid="ignore", over="ignore")  # pixels of a TIFF may be infinite or no number
@@ -131,6 +144,11 @@ def _tiles(energies: Floats, rule: LikenessRule) -> float:
 
 
 # ---- two pictures ----------------------------------------------------------------------------------------------------
+
+
+def details_of(prints: Iterable[Fingerprint]) -> Levels:
+    """Return the fine structure of pictures that have one: (pictures, 64, 64) signed bytes."""
+    return np.frombuffer(b"".join(each.detail for each in prints), dtype=np.int8).reshape(-1, SIDE, SIDE)
 
 
 def signatures(details: Levels) -> Floats:

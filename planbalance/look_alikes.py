@@ -11,7 +11,7 @@ from io import StringIO
 from typing import Any, Final, NamedTuple
 
 from planbalance.errors import InputError
-from planbalance.grouping import bad_map, csv_lines
+from planbalance.grouping import bad_map, column_places, csv_lines
 from planbalance.model import Slice
 from planbalance.text import counted, some
 
@@ -183,18 +183,18 @@ def pairs_document(pairs: Iterable[DecidedPair]) -> list[dict[str, Any]]:
             "same_patient": answer,
             "shown": [
                 [[one.left.file.input, one.left.file.path], [one.right.file.input, one.right.file.path]]
-                for one in _few(pair.slices)
+                for one in (pair.slices[place] for place in spread(len(pair.slices), _SHOWN))
             ],
         }
         for pair, answer, joined in pairs
     ]
 
 
-def _few(slices: Sequence[SlicePair]) -> list[SlicePair]:
-    """Return a few slices at equal distances."""
-    if len(slices) <= _SHOWN:
-        return list(slices)
-    return [slices[(2 * step + 1) * len(slices) // (2 * _SHOWN)] for step in range(_SHOWN)]
+def spread(count: int, most: int) -> list[int]:
+    """Return the places of at most `most` of `count` slices, at equal distances; without both ends if some are left."""
+    if count <= most:
+        return list(range(count))
+    return [(2 * step + 1) * count // (2 * most) for step in range(most)]
 
 
 class PlannedPair(NamedTuple):
@@ -319,14 +319,8 @@ def parse_answers(text: str, volumes: Iterable[str] | None, name: str) -> dict[t
     """
     headings, rows = csv_lines(text, name, ",".join(COLUMNS))
     wanted = (*COLUMNS[:2], _ANSWER)
-    absent = [column for column in wanted if headings.count(column) != 1]
-    if absent:
-        raise bad_map(
-            f"{name} has no column {absent[0]!r}, or several; its columns are {some(headings)}.",
-            f"The first line must name the columns {', '.join(wanted)}.",
-            name,
-        )
-    places = [headings.index(column) for column in wanted]
+    hint = f"The first line must name the columns {', '.join(wanted)}."
+    places = column_places(headings, wanted, name, hint).values()
     known = None if volumes is None else set(volumes)
     answers: dict[tuple[str, str], bool] = {}
     faults: list[str] = []

@@ -1,7 +1,7 @@
 """Read who the patients are, from all sources that a request names: a CSV map, DICOM headers, .h5 files, pictures."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -118,12 +118,12 @@ def with_groups_read(
 
     words = asked_sources(request)
     joined = joined_sources(words)
-    if not any(word not in (MAP, IDENTICAL) for word in words):
-        return replace(options, group_from=joined)
-    selected = planner.select_slices(snapshot, options)
-    if words == (NAMES,) and selected.grouped.by == "volume":
-        raise planner.no_patients_in_names()
-    maps = header_maps(words, snapshot, selected.volumes, request, options.volume_source, progress)
+    maps: tuple[GroupMap, ...] = ()
+    if words == (NAMES,) or _reads_files(words):
+        selected = planner.select_slices(snapshot, options)
+        if words == (NAMES,) and selected.grouped.by == "volume":
+            raise planner.no_patients_in_names()
+        maps = header_maps(words, snapshot, selected.volumes, request, options.volume_source, progress)
     if not joined:
         return replace(options, group_map=maps[0]) if maps else options
     options = replace(options, group_from=joined, group_maps=maps)
@@ -180,7 +180,7 @@ def header_maps(
     progress: Progress | None,
 ) -> tuple["GroupMap", ...]:
     """Return the groups that DICOM headers and .h5 files give, in the order of the sources."""
-    if not any(word.startswith((DICOM, H5)) for word in words):
+    if not _reads_files(words):
         return ()
     from planbalance.dicom import Headers, SeriesSource, group_key, groups_from_headers
     from planbalance.h5_attributes import groups_from_h5
@@ -199,6 +199,10 @@ def header_maps(
             attribute = word.removeprefix(H5)
             maps.append(groups_from_h5(request.h5_folder, ids, key, attribute=attribute, prefixes=prefixes))
     return tuple(maps)
+
+
+def _reads_files(words: Iterable[str]) -> bool:
+    return any(word.startswith((DICOM, H5)) for word in words)
 
 
 def look_alikes_of(

@@ -109,6 +109,8 @@ def test_further_columns_and_other_separators_are_no_fault() -> None:
     assert parse_answers("same_patient;note;volume_b;volume_a\nyes;x;a;b\n", "ab", "f") == {("a", "b"): True}
     with pytest.raises(InputError, match="has no column 'same_patient'"):
         parse_answers("volume_a,volume_b\na,b\n", "ab", "f")
+    with pytest.raises(InputError, match="has more than one column 'volume_a'"):
+        parse_answers("volume_a,volume_b,volume_a,same_patient\na,b,c,yes\n", "abc", "f")
 
 
 def test_what_a_person_has_written_is_noticed() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from planbalance.audit.slice_statistics import SliceRecord
 from planbalance.fingerprint import Fingerprint
-from planbalance.likeness import NEAR, SIDE, Floats, likeness, signatures
+from planbalance.likeness import NEAR, Floats, details_of, likeness, signatures
 from planbalance.model import Progress, Split
 
 # Noise is never like other noise, and a lossy copy keeps only some of it.
@@ -76,8 +76,7 @@ def _candidates(images: Sequence[SliceRecord], search: _SplitPair, progress: Pro
 
 
 def _signatures_of(images: Sequence[SliceRecord], places: Sequence[int]) -> Floats:
-    details = b"".join(_fingerprint(images[place]).detail for place in places)
-    return signatures(np.frombuffer(details, dtype=np.int8).reshape(-1, SIDE, SIDE))
+    return signatures(details_of(_fingerprint(images[place]) for place in places))
 
 
 def _near(images: Sequence[SliceRecord], search: _SplitPair, products: Floats) -> Iterator[tuple[int, int]]:

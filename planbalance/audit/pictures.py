@@ -5,7 +5,7 @@ from typing import Final
 from planbalance.audit.file_facts import is_flat, read
 from planbalance.decode import NoPictureError, decode, is_one_value
 from planbalance.errors import UsageError
-from planbalance.fingerprint import Fingerprinter, FingerprintResult
+from planbalance.fingerprint import Fingerprinter
 
 _PICTURE_BYTES: Final = 1 << 26
 
@@ -33,18 +33,11 @@ def fingerprinter() -> Fingerprinter:
         UsageError: numpy is not installed.
     """
     try:
-        from planbalance.likeness import fingerprint_of  # noqa: PLC0415 - needs an extra
+        from planbalance.likeness import fingerprint_of_file  # noqa: PLC0415 - needs an extra
     except ImportError:
         raise UsageError(
             "--near-duplicates needs numpy, which is not installed.",
             kind="extra-missing",
             hint="pip install 'planbalance[near-duplicates]'",
         ) from None
-
-    def made_of(data: bytes, path: str) -> FingerprintResult:
-        try:
-            return FingerprintResult(fingerprint_of(decode(data, dicom=path.lower().endswith(".dcm"))))
-        except NoPictureError as error:
-            return FingerprintResult(None, str(error))
-
-    return made_of
+    return fingerprint_of_file

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from planbalance.group_sources import H5, planned_joins
+from planbalance.group_sources import H5, joins_of_plan
 from planbalance.look_alikes import answers_of, planned_pairs
 from planbalance.model import EXTERNAL_RULES, Audit, PlanHeader, Source
 from planbalance.page.subject import HowBuilt, how_built
@@ -227,17 +227,12 @@ def _fold_words(fold: Mapping[str, Any]) -> Iterator[str]:
 
 def _group_sources(parameters: Mapping[str, Any]) -> Iterator[str]:
     """Yield the sources that are joined, or the attribute of .h5 files that gives the groups."""
-    sources = [row.name for row in planned_joins(_groups(parameters).get("sources"))]
+    sources = [row.name for row in joins_of_plan(parameters)]
     one = parameters.get("group_from")
     if sources:
         yield from ("--group-from", ",".join(sources))
     elif isinstance(one, str) and one.startswith(H5):
         yield from ("--group-from", one)
-
-
-def _groups(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    groups = parameters.get("groups")
-    return groups if isinstance(groups, Mapping) else {}
 
 
 def _slice_map_columns(parameters: Mapping[str, Any]) -> Iterator[str]:
@@ -256,7 +251,7 @@ def _plan_note(header: PlanHeader) -> str:
     """Name the files that went into the plan whose paths the plan does not hold."""
     parameters = header.parameters
     by, keep = (grouped_by(header) or "").split("+"), parameters.get("always_keep")
-    joined = bool(_groups(parameters).get("sources"))
+    joined = bool(joins_of_plan(parameters))
     lacking = [
         (
             "INPUT (where it was a yaml)",

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from planbalance.destination import path_fault
-from planbalance.group_sources import planned_joins
+from planbalance.group_sources import joins_of_plan
 from planbalance.look_alikes import PlannedPair, planned_pairs
 from planbalance.model import PairPicture, PlanHeader, Progress, Split
 from planbalance.page.pixels import PairSide, pair_side
@@ -26,8 +26,7 @@ def joined_groups(header: PlanHeader, progress: Progress) -> dict[str, Any]:
 
     Pairs that nobody has decided come first, then those that were joined.
     """
-    groups = header.parameters.get("groups")
-    rows = planned_joins(groups.get("sources") if isinstance(groups, dict) else None)
+    rows = joins_of_plan(header.parameters)
     pairs = planned_pairs(header.parameters)
     return {
         "group_joins": rows,

@@ -10,6 +10,7 @@ from typing import Final
 
 from planbalance import planfile
 from planbalance.errors import InputError, UsageError
+from planbalance.group_sources import joins_of_plan
 from planbalance.grouping import spelled_otherwise, spelling_note
 from planbalance.model import SPLITS, Input, PlanHeader, Split, Volume
 from planbalance.planner.options import PlanOptions, plain
@@ -235,9 +236,7 @@ def _claim_mapped(
 
 def _sources_left_out(older: PlanHeader, options: PlanOptions) -> Iterator[str]:
     """Yield a warning where the older plan joined sources of groups that are not asked for again."""
-    groups = older.parameters.get("groups")
-    rows = groups.get("sources") if isinstance(groups, dict) else None
-    named = [str(row.get("source")) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    named = [row.name for row in joins_of_plan(older.parameters)]
     lacking = [name for name in named if name not in options.group_from]
     if lacking:
         yield (

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from planbalance.group_sources import joins_of_plan, sources_document
 from planbalance.model import EXTERNAL_RULES, Audit, PlanHeader, SlicesPerVolume
 from planbalance.planfile import grouped_by
 from planbalance.render.groups import reading_note
@@ -64,14 +65,12 @@ def reading_of_header(header: PlanHeader) -> dict[str, Any]:
     if by is None:
         by = "patient" if any(volume.group != volume.id for volume in header.volumes) else "volume"
     groups = len({volume.group for volume in header.volumes})
-    told = header.parameters.get("groups")
-    sources = told.get("sources") if isinstance(told, Mapping) else None
     return reading_document(
         header.naming,
         SlicesPerVolume.of(slices.values()),
         grouped_by=by,
         groups=groups,
-        sources=[one for one in sources if isinstance(one, Mapping)] if isinstance(sources, list) else (),
+        sources=sources_document(joins_of_plan(header.parameters)),
     )
 
 
