@@ -363,7 +363,7 @@ def _refuse_with_folds(request: "PlanRequest", flag: str, why: str) -> None:
                 kind="folds-exclude",
                 hint=f"Leave {option} out.",
             )
-    if request.prove is not None:  # said before it is looked for the solver, which may not be installed
+    if request.prove is not None:  # said before the solver is looked for: it may not be installed
         raise UsageError(
             f"{flag} and --prove exclude each other: a proof is about one split.",
             kind="folds-exclude",
