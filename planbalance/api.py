@@ -363,7 +363,7 @@ def _refuse_with_folds(request: "PlanRequest", flag: str, why: str) -> None:
                 kind="folds-exclude",
                 hint=f"Leave {option} out.",
             )
-    if request.prove is not None:  # said before it is looked for the solver, which may not be installed
+    if request.prove is not None:  # said before the solver is looked for: it may not be installed
         raise UsageError(
             f"{flag} and --prove exclude each other: a proof is about one split.",
             kind="folds-exclude",
@@ -439,17 +439,12 @@ def _repaired(
     dataset: str, output: str, plan_file: str, request: "RepairRequest", progress: Progress | None
 ) -> tuple[bool, SealedPlan]:
     """Return whether a group is in two splits, and the plan in which none is."""
-    from planbalance.inputs import resolve_inputs
     from planbalance.planner import make_repair, read_split_dataset
     from planbalance.scan import image_digests
-    from planbalance.scan import scan as scan_inputs
 
-    specs = _specs(dataset)
-    found = cache(partial(resolve_inputs, specs))
     keep = resolve.kept_splits(request)
-    options = resolve.repair_options(request, os.path.abspath(output), found, progress)
-    _refuse_places(specs, found(), options.output, plan_file)
-    snapshot = scan_inputs(found(), hash_images=options.hash_images, jobs=request.jobs, progress=progress or Silent())
+    choose = partial(resolve.repair_options, request, os.path.abspath(output), progress=progress)
+    snapshot, options = _snapshot(dataset, plan_file, choose, request.jobs, progress)
     source = read_split_dataset(snapshot, keep, options.exclude, image_digests)
     mended, sealed = make_repair(source, read_groups.with_groups_read(source.snapshot, options, request, progress))
     return bool(mended.groups), sealed
@@ -477,28 +472,33 @@ def _sealed(
     *,
     columns: Sequence[str] = (),
 ) -> _Made:
-    """Make a plan, or several, of the inputs; they are read once it is clear that nothing will be written into them.
+    """Make a plan, or several; `columns` are columns of the group map to read beside those of `stratify`."""
+    choose = partial(resolve.plan_options, request, os.path.abspath(output), progress=progress, columns=columns)
+    snapshot, options = _snapshot(inputs, plan_file, choose, request.jobs, progress)
+    return make(snapshot, read_groups.with_groups_read(snapshot, options, request, progress))
 
-    `columns` are columns of the group map to read beside those of `stratify`.
+
+def _snapshot(
+    inputs: Inputs,
+    plan_file: str | None,
+    choose: "Callable[[Callable[[], Sequence[FoundInput]]], PlanOptions]",
+    jobs: int | None,
+    progress: Progress | None,
+) -> "tuple[Snapshot, PlanOptions]":
+    """Read the inputs once it is clear that neither the output nor the plan file lies in one of them.
+
+    `choose` returns the options; it is given the function that finds the inputs.
     """
     from planbalance.inputs import resolve_inputs
     from planbalance.scan import scan as scan_inputs
 
     specs = _specs(inputs)
     found = cache(partial(resolve_inputs, specs))
-    options = resolve.plan_options(request, os.path.abspath(output), found, progress, columns)
-    _refuse_places(specs, found(), options.output, plan_file)
-    snapshot = scan_inputs(found(), hash_images=options.hash_images, jobs=request.jobs, progress=progress or Silent())
-    return make(snapshot, read_groups.with_groups_read(snapshot, options, request, progress))
-
-
-def _refuse_places(
-    specs: Sequence[InputSpec], found: "Sequence[FoundInput]", output: str, plan_file: str | None
-) -> None:
-    """Refuse an output or a plan file that lies in an input."""
-    places = [place for spec, one in zip(specs, found, strict=True) for place in _places_of(spec, one)]
-    path_safety.refuse_output(output, places)
+    options = choose(found)
+    places = [place for spec, one in zip(specs, found(), strict=True) for place in _places_of(spec, one)]
+    path_safety.refuse_output(options.output, places)
     path_safety.refuse_files({} if plan_file is None else {"plan file": plan_file}, places)
+    return scan_inputs(found(), hash_images=options.hash_images, jobs=jobs, progress=progress or Silent()), options
 
 
 def _place_warnings(output: str) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Texts of messages: numbers, plurals, lists, percent and errors in one spelling each, and faults of texts. Pure."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 _CONTROL: Final = frozenset(map(chr, (*range(0x20), *range(0x7F, 0xA0))))  # Unicode category Cc
@@ -19,6 +19,18 @@ def some(names: Iterable[str], most: int = 5) -> str:
     listed = list(names)
     rest = len(listed) - most
     return ", ".join(listed[:most]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def named_texts(said: Sequence[tuple[str, Iterable[str]]]) -> dict[str, str]:
+    """Return each text of several plans or datasets once, and how it is printed.
+
+    `said` are their names, each with its texts. Where a text is not about all of them, their names are printed before.
+    """
+    names: dict[str, list[str]] = {}
+    for name, texts in said:
+        for text in texts:
+            names.setdefault(text, []).append(name)
+    return {text: text if len(of) == len(said) else f"In {some(of)}: {text}" for text, of in names.items()}
 
 
 def texts_of(document: Mapping[str, Any] | None, key: str) -> tuple[str, ...]:

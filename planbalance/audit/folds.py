@@ -10,7 +10,6 @@ from planbalance.audit.checks.against import ComparableContent
 from planbalance.audit.fold_checks import FOLD_FOLDER, TEST_ONCE, FoldContent, checks_across, facts_of, options_of
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.planned_dataset import find_planned_dataset
-from planbalance.audit.result import DatasetResult
 from planbalance.audit.verify import audit_dataset
 from planbalance.dataset_files import DATASET_YAML, OWN_FOLDER
 from planbalance.errors import InputError, PlanError
@@ -64,13 +63,8 @@ def _is_dataset(path: str) -> bool:
 
 
 def _says_fold(dataset: str) -> bool:
-    header = _header_of(dataset)
-    return header is not None and facts_of(header) is not None
-
-
-def _header_of(dataset: str) -> PlanHeader | None:
     planned, _ = find_planned_dataset(dataset, None, whole=False)
-    return None if planned is None else planned.header
+    return planned is not None and facts_of(planned.header) is not None
 
 
 def verify_folds(datasets: Sequence[str], options: VerifyOptions, progress: Progress | None = None) -> FoldsAudit:
@@ -90,7 +84,7 @@ def verify_folds(datasets: Sequence[str], options: VerifyOptions, progress: Prog
         except (InputError, PlanError) as error:
             audited.append(AuditedFold(dataset, os.path.basename(dataset), None, error.message))
             continue
-        content = _planned(dataset, result, options)
+        content = _planned(dataset, result.header, options)
         if content.options is None:
             without_plan[len(contents)] = result.content()._replace(images=None)
         elif contents and content.volumes == contents[0].volumes:  # as it should be: held in memory once
@@ -108,12 +102,11 @@ def verify_folds(datasets: Sequence[str], options: VerifyOptions, progress: Prog
     return FoldsAudit(ok, _sentence(audited, checks, tested), tuple(audited), tuple(checks))
 
 
-def _planned(dataset: str, result: DatasetResult, options: VerifyOptions) -> FoldContent:
+def _planned(dataset: str, header: PlanHeader | None, options: VerifyOptions) -> FoldContent:
     """Return what the checks across folds look at, from the plan that the audit used; without one, an empty content."""
     folder, name = os.path.split(dataset)
     groups = _mapped(options)
-    header = _header_of(dataset)
-    if header is None or header.digest != result.digest:
+    if header is None:
         return FoldContent(dataset, name, _repeat_of(folder), None, None, None, {})
     facts = facts_of(header)
     volumes = {}

@@ -137,7 +137,7 @@ def audit_planned(
         groups_from,
         statistics.count_groups(groups or {}),
     )
-    return DatasetResult(checks, overlaps, statistics, content, names, empty_splits, dataset.header.digest, loads)
+    return DatasetResult(checks, overlaps, statistics, content, names, empty_splits, dataset.header, loads)
 
 
 def _reading(dataset: PlannedDataset, options: VerifyOptions, absent: Sequence[str]) -> ReadOptions:

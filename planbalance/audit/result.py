@@ -8,7 +8,7 @@ from planbalance.audit.checks.against import ComparableContent
 from planbalance.audit.checks.leaks import LeakChecks
 from planbalance.audit.slice_statistics import EmptySplit, SliceStatistics
 from planbalance.inputs import FoundInput
-from planbalance.model import Check, Load, SlicesPerVolume
+from planbalance.model import Check, Load, PlanHeader, SlicesPerVolume
 
 
 class NamesRead(NamedTuple):
@@ -35,7 +35,7 @@ class DatasetResult:
     Attributes:
         names: how names were read.
         empty_splits: splits without a slice or without a positive one.
-        digest: of the plan; "" without one.
+        header: of the plan; None without one.
         source: the dataset as its yaml or its folders describe it; None of one that has a plan.
     """
 
@@ -45,6 +45,6 @@ class DatasetResult:
     content: Callable[[], ComparableContent]
     names: NamesRead
     empty_splits: Sequence[EmptySplit]
-    digest: str = ""
+    header: PlanHeader | None = None
     loads: tuple[Load, ...] = ()
     source: FoundInput | None = None

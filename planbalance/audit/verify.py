@@ -65,7 +65,7 @@ def audit_dataset(
         look_alikes=overlaps.look_alikes,
         to_move=overlaps.to_move,
         leaves_train=overlaps.leaves_train,
-        plan_digest=audited.digest,
+        plan_digest="" if audited.header is None else audited.header.digest,
         loads=audited.loads,
         yaml=None if audited.source is None else audited.source.yaml,
         differences=() if audited.source is None else audited.source.differences,

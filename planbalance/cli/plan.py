@@ -76,7 +76,7 @@ def plan(  # noqa: PLR0913, PLR0917 - click passes options by name
         _save(section, plans[0], terminal)
     documents = [document_of(made) for made in plans]
     if one:
-        text = plan_text(documents[0], commands=_next_commands(plan_file), verbose=verbose)
+        text = plan_text(documents[0], commands=next_commands(plan_file), verbose=verbose)
         return CommandResult(documents[0], text)
     document = folds_document(documents)
     files = [os.path.join(os.path.dirname(plan_file), os.path.basename(made.path)) for made in plans]
@@ -143,12 +143,13 @@ def document_of(made: Planned) -> dict[str, Any]:
     return document | {"look_alikes_file": made.pairs_file or None}
 
 
-def _next_commands(plan_file: str) -> tuple[str, str]:
+def next_commands(plan_file: str, *apply_options: str) -> tuple[str, str]:
+    """Return the commands that show a plan as a page and that build it."""
     words = [] if plan_file == DEFAULT_PLAN else [plan_file]
     page = f"{os.path.splitext(os.path.basename(plan_file))[0]}.html"
-    return shlex.join(["planbalance", "report", *words, "--html", page]), _apply_command([plan_file])
+    return shlex.join(["planbalance", "report", *words, "--html", page]), _apply_command([plan_file], *apply_options)
 
 
-def _apply_command(plan_files: Sequence[str]) -> str:
+def _apply_command(plan_files: Sequence[str], *options: str) -> str:
     words = [] if list(plan_files) == [DEFAULT_PLAN] else plan_files
-    return shlex.join(["planbalance", "apply", *words])
+    return shlex.join(["planbalance", "apply", *words, *options])

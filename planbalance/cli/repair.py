@@ -1,7 +1,5 @@
 """`planbalance repair`: the plan that mends a leaking dataset with the fewest slices moved or left out."""
 
-import os
-import shlex
 from typing import Any
 
 import click
@@ -9,7 +7,7 @@ import click
 from planbalance import api
 from planbalance.api import DEFAULT_PLAN, Repaired
 from planbalance.cli.options import PATH, command, option, output_option, takes
-from planbalance.cli.plan import document_of
+from planbalance.cli.plan import document_of, next_commands
 from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.options.plan import RepairRequest
 from planbalance.render.naming import reading_of_header
@@ -46,7 +44,8 @@ def repair(
         return CommandResult(document, no_leak_text(document, hashed=request.hash_images))
     document = document_of(made.planned)
     document |= {"leaks": True, "repair": document["parameters"]["repair"], "keep_by_default": made.by_default}
-    return CommandResult(document, plan_text(document, commands=_next_commands(plan_file), verbose=verbose))
+    commands = next_commands(plan_file, "--mode", "symlink")
+    return CommandResult(document, plan_text(document, commands=commands, verbose=verbose))
 
 
 def _no_leak_document(made: Repaired) -> dict[str, Any]:
@@ -60,12 +59,3 @@ def _no_leak_document(made: Repaired) -> dict[str, Any]:
         "inputs": list(header.inputs),
         "output": header.output,
     }
-
-
-def _next_commands(plan_file: str) -> tuple[str, str]:
-    words = [] if plan_file == DEFAULT_PLAN else [plan_file]
-    page = f"{os.path.splitext(os.path.basename(plan_file))[0]}.html"
-    return (
-        shlex.join(["planbalance", "report", *words, "--html", page]),
-        shlex.join(["planbalance", "apply", *words, "--mode", "symlink"]),
-    )

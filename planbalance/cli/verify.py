@@ -30,8 +30,8 @@ def verify(terminal: Terminal, datasets: Sequence[str], request: VerifyRequest) 
     """Audit a dataset: leaks between splits, files, labels, counts. It may be any YOLO dataset.
 
     DATASET is a folder or a yaml; without it, the output of plan.json. Begins with how names were read, and gives a
-    sentence to quote; skipped checks are reported as skipped. Where DATASET is a folder of folds, or several datasets,
-    each is audited, and then whether every volume is in test of one of them. Exit code 6 where something is wrong.
+    sentence to quote; skipped checks are reported as skipped. Of a folder of folds, or of several datasets, it audits
+    each, and then checks that every volume is in test of exactly one of them. Exit code 6 where something is wrong.
     """
     if len(datasets) > 1 or (datasets and request.plan is None and api.fold_datasets(datasets[0])):
         found = api.verify_folds(datasets, options=request, progress=terminal.progress)

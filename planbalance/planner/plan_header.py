@@ -233,18 +233,14 @@ def _targets(decisions: Decisions, names: Sequence[str] | None) -> dict[str, Any
 
 def _reached_only(decisions: Decisions, names: Sequence[str] | None) -> dict[str, Any]:
     """Return the boxes of each class in each split; a repair has no targets."""
-    boxes: Counter[tuple[int, Split]] = Counter()
-    for volume in decisions.selection.volumes:
-        split = decisions.split(volume)
-        boxes.update((class_id, split) for one in volume.slices for class_id in one.file.classes)
     return {
         "classes": [
             {
                 "class": class_id,
                 "name": _name(names, class_id),
-                **{split: {"reached": boxes[class_id, split]} for split in SPLITS},
+                **{split: {"reached": share.boxes.counts.reached[index]} for index, split in enumerate(SPLITS)},
             }
-            for class_id in sorted({class_id for class_id, _ in boxes})
+            for class_id, share in decisions.result.classes.items()
         ]
     }
 

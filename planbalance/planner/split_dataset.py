@@ -88,7 +88,7 @@ def read_split_dataset(
     slices = {split: counts[split] for split in SPLITS if counts[split]}
     if snapshot.images:
         _refuse_absent(snapshot, slices, keep or ())
-    kept: tuple[Split, ...] = tuple(split for split in SPLITS if split == "test" and split in slices)
+    kept: tuple[Split, ...] = ("test",) if "test" in slices else ()
     if keep is not None:
         kept = keep
     order = {split: place for place, split in enumerate(dict.fromkeys((*kept, *SPLITS)))}

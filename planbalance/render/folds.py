@@ -18,7 +18,7 @@ from planbalance.render.plan import disk_text, inputs_text, joined_text, plan_te
 from planbalance.render.plan_facts import fold_name, fold_text
 from planbalance.render.table import Grid, Group, Renderable, count, heading, indented, line, prose
 from planbalance.sensitivity import needed_sentence, sentence
-from planbalance.text import counted, some, texts_of
+from planbalance.text import counted, named_texts, texts_of
 
 _COUNTS: Final = ("volumes", "positive", "negative", "kept")
 _NUMBER: Final = re.compile("[0-9][0-9,]*")
@@ -185,16 +185,8 @@ def _summed(several: Sequence[Mapping[str, Mapping[str, int]]]) -> dict[str, Cou
 
 def _warnings(plans: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Iterable[str]:
     """Yield each warning once, with the plans that it is about; of those that differ in numbers only, the first."""
-    about: dict[str, list[str]] = {}
-    for plan, name in zip(plans, names, strict=True):
-        for warning in plan["warnings"]:
-            about.setdefault(warning, []).append(name)
+    said = [(name, plan["warnings"]) for plan, name in zip(plans, names, strict=True)]
     told = [
-        {"kind": "", "message": _NUMBER.sub("0", warning), "text": _with_names(warning, of, len(plans))}
-        for warning, of in about.items()
+        {"kind": "", "message": _NUMBER.sub("0", warning), "text": text} for warning, text in named_texts(said).items()
     ]
     return (problem["text"] + and_others(others) for problem, others in several_alike(told))
-
-
-def _with_names(warning: str, names: Sequence[str], plans: int) -> str:
-    return warning if len(names) == plans else f"In {some(names)}: {warning}"

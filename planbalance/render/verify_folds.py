@@ -4,7 +4,7 @@ What several datasets have in common is printed once, with their names.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from planbalance.model import FoldsAudit
@@ -19,7 +19,7 @@ from planbalance.render.verify import (
     problems_text,
     verify_document,
 )
-from planbalance.text import some
+from planbalance.text import named_texts
 
 _READING: Final = ("naming", "unit", "grouped_by")
 
@@ -58,7 +58,7 @@ def verify_folds_text(document: Mapping[str, Any]) -> Renderable:
         *checks_text(document["checks"]),
         *problems_text(document["checks"]),
         line(),
-        *warnings_at_the_end(_together(audited, lambda fold: fold["warnings"])),
+        *warnings_at_the_end(named_texts([(fold["name"], fold["warnings"]) for fold in audited]).values()),
         prose(verdict, document["summary"]),
     )
 
@@ -83,24 +83,14 @@ def _datasets(folds: Sequence[Mapping[str, Any]]) -> Grid:
 
 
 def _not_checked(audited: Sequence[Mapping[str, Any]]) -> Iterable[Renderable]:
-    found = _together(
-        audited,
-        lambda fold: [f"{check['name']}: {check['reason']}" for check in fold["checks"] if check["ok"] is None],
-    )
+    found = named_texts([(fold["name"], _reasons(fold["checks"])) for fold in audited])
     if found:
         yield heading("Not checked")
-        yield from (item("-", text) for text in found)
+        yield from (item("-", text) for text in found.values())
 
 
-def _together(
-    audited: Sequence[Mapping[str, Any]], texts_of: Callable[[Mapping[str, Any]], Iterable[str]]
-) -> list[str]:
-    """Return each text of all datasets once, with their names before it where it is not about all of them."""
-    names: dict[str, list[str]] = {}
-    for fold in audited:
-        for text in texts_of(fold):
-            names.setdefault(text, []).append(fold["name"])
-    return [text if len(of) == len(audited) else f"In {some(of)}: {text}" for text, of in names.items()]
+def _reasons(checks: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    return (f"{check['name']}: {check['reason']}" for check in checks if check["ok"] is None)
 
 
 def _checks_of_all(audited: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
