@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from planbalance.model import SPLITS, ClassCount, PlanHeader, Split
 from planbalance.render.naming import unit_noun
-from planbalance.render.table import Grid, Renderable, count, heading, indented, line
+from planbalance.render.table import Grid, Renderable, aligned, count, heading, indented, line
 from planbalance.sensitivity import CONFIDENCE, MEASURED, WITHIN, interval, needed_sentence, patients_needed, sentence
 from planbalance.text import counted
 
@@ -49,7 +49,7 @@ def _held(document: Mapping[str, Any]) -> Iterable[Renderable]:
     rows: Sequence[Mapping[str, Any]] = document["classes"]
     if rows:
         title = f"Classes in the final splits (boxes / slices / {document['unit']}s with the class)"
-        cells = {split: _aligned([[*row[split].values()] for row in rows]) for split in SPLITS}
+        cells = {split: _cells([[*row[split].values()] for row in rows]) for split in SPLITS}
     else:
         rows = _planned_boxes(document["targets"].get("classes"))
         if len(rows) < 2:
@@ -69,22 +69,17 @@ def _planned_boxes(found: object) -> list[dict[str, Any]]:
     """Return the boxes of each class by split from the targets of a plan file, which may lack them."""
     rows = []
     for row in found if isinstance(found, list) else ():
-        shares = [row.get(split) for split in SPLITS] if isinstance(row, dict) else []
-        numbers = [share.get("reached") for share in shares if isinstance(share, dict)]
-        if len(numbers) == len(SPLITS) and all(type(number) is int for number in numbers):
+        counts = _counts(row, "reached") if isinstance(row, dict) else None
+        if counts is not None:
             name = {"class": row.get("class"), "name": row.get("name")}
-            rows.append(name | dict(zip(SPLITS, numbers, strict=True)))
+            rows.append(name | {split: reached for split, (reached,) in zip(SPLITS, counts, strict=True)})
     return rows
 
 
-def _aligned(rows: Sequence[Sequence[int]]) -> list[str]:
-    """Return each row of numbers as a text, with the numbers of all rows below each other."""
-    texts = [list(map(count, row)) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-    return [
-        " / ".join(text.rjust(width) for text, width in zip(row, widths, strict=True)) if numbers[0] else _NO_BOX
-        for row, numbers in zip(texts, rows, strict=True)
-    ]
+def _cells(rows: Sequence[Sequence[int]]) -> list[str]:
+    """Return each row of numbers as a text, or that there is no box, which is the first number."""
+    texts = aligned([list(map(count, row)) for row in rows])
+    return [text if boxes else _NO_BOX for text, (boxes, *_) in zip(texts, rows, strict=True)]
 
 
 # ---- targets of classes ---------------------------------------------------------------------------------------------
