@@ -194,6 +194,16 @@ def knees(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return yolo_tree(root, mixed_volumes(12, 20, smallest=3, largest=9), names=("tear", "cyst"))
 
 
+@pytest.fixture
+def far_from_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the splitter make a random split, so that the proof finds a better one."""
+
+    def random_split(units: Sequence[Unit], request: SplitRequest) -> SplitResult:
+        return split_units(units, replace(request, method="random"))
+
+    monkeypatch.setattr("planbalance.planner.build.split_units", random_split)
+
+
 @needs_ortools
 def test_a_proof_does_not_change_the_plan(tmp_path: Path, knees: Path) -> None:
     plain = api.plan(str(knees), output=str(tmp_path / "out"), plan_file=str(tmp_path / "plain.json"))
@@ -204,13 +214,8 @@ def test_a_proof_does_not_change_the_plan(tmp_path: Path, knees: Path) -> None:
 
 
 @needs_ortools
-def test_a_split_that_is_taken_is_better_and_stands_in_the_plan(
-    tmp_path: Path, knees: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def random_split(units: Sequence[Unit], request: SplitRequest) -> SplitResult:
-        return split_units(units, replace(request, method="random"))
-
-    monkeypatch.setattr("planbalance.planner.build.split_units", random_split)  # far from the best
+@pytest.mark.usefixtures("far_from_the_best")
+def test_a_split_that_is_taken_is_better_and_stands_in_the_plan(tmp_path: Path, knees: Path) -> None:
     words = (knees, "--output", tmp_path / "out", "--plan-file", tmp_path / "plan.json", "--prove", 20, "--prove-split")
     document = run_json("plan", *words)
     proof = document["proof"]
@@ -223,13 +228,8 @@ def test_a_split_that_is_taken_is_better_and_stands_in_the_plan(
 
 
 @needs_ortools
-def test_the_text_says_what_is_proven_and_how_to_take_a_better_split(
-    tmp_path: Path, knees: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def random_split(units: Sequence[Unit], request: SplitRequest) -> SplitResult:
-        return split_units(units, replace(request, method="random"))
-
-    monkeypatch.setattr("planbalance.planner.build.split_units", random_split)
+@pytest.mark.usefixtures("far_from_the_best")
+def test_the_text_says_what_is_proven_and_how_to_take_a_better_split(tmp_path: Path, knees: Path) -> None:
     text = run("plan", knees, "--output", tmp_path / "out", "--plan-file", tmp_path / "plan.json", "--prove", 20).stdout
     assert re.search(r"How near the best split this one is \(ortools [0-9.]+, at most 20 s\)", text)
     assert re.search(r"slices off their targets +\d+ +\d+ +\d+\n", text)
