@@ -14,7 +14,7 @@ from planbalance.render.table import Grid, Renderable, aligned, count, heading, 
 from planbalance.sensitivity import CONFIDENCE, MEASURED, WITHIN, interval, needed_sentence, patients_needed, sentence
 from planbalance.text import counted
 
-_CLASSES_SHOWN: Final = 40
+CLASSES_SHOWN: Final = 40
 _NO_BOX: Final = "none"
 MEASURED_ON: Final[tuple[Split, ...]] = ("val", "test")
 
@@ -24,7 +24,7 @@ def class_rows(names: Sequence[str] | None, classes: Iterable[ClassCount]) -> li
     return [
         {
             "class": one.id,
-            "name": names[one.id] if names is not None and one.id < len(names) else None,
+            "name": name_of(names, one.id),
             **{
                 split: {"boxes": one.boxes[index], "slices": one.slices[index], "units": one.units[index]}
                 for index, split in enumerate(SPLITS)
@@ -32,6 +32,11 @@ def class_rows(names: Sequence[str] | None, classes: Iterable[ClassCount]) -> li
         }
         for one in classes
     ]
+
+
+def name_of(names: Sequence[str] | None, class_id: int) -> str | None:
+    """Return the name of a class, or None where it has none."""
+    return names[class_id] if names is not None and class_id < len(names) else None
 
 
 def classes_text(document: Mapping[str, Any], *, verbose: bool) -> Iterable[Renderable]:
@@ -58,11 +63,16 @@ def _held(document: Mapping[str, Any]) -> Iterable[Renderable]:
         cells = {split: [count(row[split]) if row[split] else _NO_BOX for row in rows] for split in SPLITS}
     yield heading(title)
     grid = Grid(["class", *SPLITS], styles={_NO_BOX: "bold red"})
-    for index, row in enumerate(rows[:_CLASSES_SHOWN]):
+    for index, row in enumerate(rows[:CLASSES_SHOWN]):
         grid.add(row["name"] or row["class"], *(cells[split][index] for split in SPLITS))
     yield grid
-    if len(rows) > _CLASSES_SHOWN:
-        yield line(f"  and {count(len(rows) - _CLASSES_SHOWN)} more (--json lists all)")
+    yield from more_classes(rows)
+
+
+def more_classes(rows: Sequence[object]) -> Iterable[Renderable]:
+    """Yield how many classes a table of the first ones leaves out, if it does."""
+    if len(rows) > CLASSES_SHOWN:
+        yield line(f"  and {count(len(rows) - CLASSES_SHOWN)} more (--json lists all)")
 
 
 def _planned_boxes(found: object) -> list[dict[str, Any]]:
