@@ -175,7 +175,7 @@ def nearness(targets: Sequence[ClassTarget], noun: str) -> str:
         return f"For all {counted(proven, 'class', 'classes')}, {best}."
     worst = max(targets, key=lambda one: (one.gap, -one.class_id))
     whole = counted(len(targets), "class", "classes")
-    others = f"For the others, one may be nearer by at most {points(worst.gap)} points ({worst.called})"
+    others = f"For the others, a split may be nearer by at most {points(worst.gap)} points ({worst.called})"
     return f"For {proven:,} of {whole}, {best}. {others}."
 
 

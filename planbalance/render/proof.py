@@ -74,7 +74,7 @@ def proof_text(proof: Mapping[str, Any]) -> Iterable[Renderable]:
     for name in proof["not_reached"]:
         grid.add(_LEVELS[name], "", "", "not looked at")
     yield grid
-    yield prose("  Proven: no split that is as good in all lines above it has less.")
+    yield prose("  Proven: no split that is as good in all lines above this one has a smaller number here.")
     if proof["taken"]:
         yield prose(
             "  The plan has the split that the proof found. The seed alone does not give it again, so keep the plan."
@@ -93,7 +93,7 @@ def proof_text(proof: Mapping[str, Any]) -> Iterable[Renderable]:
             grid.add(row["name"] or row["class"], *_cells(row))
         yield grid
         yield from more_classes(rows)
-        yield prose("  Proven: no split that keeps the quotas does better by this class.")
+        yield prose("  Proven: no split that keeps the quotas is better for this class.")
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, str, str]:
