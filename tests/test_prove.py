@@ -6,16 +6,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from io import StringIO
 from itertools import product
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from planbalance import api
 from planbalance.errors import UsageError
 from planbalance.model import SPLITS, Split
 from planbalance.page.commands import steps
 from planbalance.planstore import PlanFile
+from planbalance.render.proof import proof_document, proof_text
+from planbalance.render.table import Group
 from planbalance.split import SplitRequest, SplitResult, Unit, proof_model, split_units
 from planbalance.split.levels import (
     ORDERS,
@@ -26,7 +30,7 @@ from planbalance.split.levels import (
     proof_task,
     strata,
 )
-from planbalance.split.prove import prove, prove_split
+from planbalance.split.prove import ClassBound, Proof, prove, prove_split
 from tests.builders import mixed_volumes, yolo_tree
 from tests.cli.command import run, run_json
 
@@ -194,6 +198,16 @@ def knees(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return yolo_tree(root, mixed_volumes(12, 20, smallest=3, largest=9), names=("tear", "cyst"))
 
 
+@pytest.fixture
+def far_from_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the splitter make a random split, so that the proof finds a better one."""
+
+    def random_split(units: Sequence[Unit], request: SplitRequest) -> SplitResult:
+        return split_units(units, replace(request, method="random"))
+
+    monkeypatch.setattr("planbalance.planner.build.split_units", random_split)
+
+
 @needs_ortools
 def test_a_proof_does_not_change_the_plan(tmp_path: Path, knees: Path) -> None:
     plain = api.plan(str(knees), output=str(tmp_path / "out"), plan_file=str(tmp_path / "plain.json"))
@@ -204,13 +218,8 @@ def test_a_proof_does_not_change_the_plan(tmp_path: Path, knees: Path) -> None:
 
 
 @needs_ortools
-def test_a_split_that_is_taken_is_better_and_stands_in_the_plan(
-    tmp_path: Path, knees: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def random_split(units: Sequence[Unit], request: SplitRequest) -> SplitResult:
-        return split_units(units, replace(request, method="random"))
-
-    monkeypatch.setattr("planbalance.planner.build.split_units", random_split)  # far from the best
+@pytest.mark.usefixtures("far_from_the_best")
+def test_a_split_that_is_taken_is_better_and_stands_in_the_plan(tmp_path: Path, knees: Path) -> None:
     words = (knees, "--output", tmp_path / "out", "--plan-file", tmp_path / "plan.json", "--prove", 20, "--prove-split")
     document = run_json("plan", *words)
     proof = document["proof"]
@@ -223,18 +232,21 @@ def test_a_split_that_is_taken_is_better_and_stands_in_the_plan(
 
 
 @needs_ortools
-def test_the_text_says_what_is_proven_and_how_to_take_a_better_split(
-    tmp_path: Path, knees: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def random_split(units: Sequence[Unit], request: SplitRequest) -> SplitResult:
-        return split_units(units, replace(request, method="random"))
-
-    monkeypatch.setattr("planbalance.planner.build.split_units", random_split)
+@pytest.mark.usefixtures("far_from_the_best")
+def test_the_text_says_what_is_proven_and_how_to_take_a_better_split(tmp_path: Path, knees: Path) -> None:
     text = run("plan", knees, "--output", tmp_path / "out", "--plan-file", tmp_path / "plan.json", "--prove", 20).stdout
     assert re.search(r"How near the best split this one is \(ortools [0-9.]+, at most 20 s\)", text)
     assert re.search(r"slices off their targets +\d+ +\d+ +\d+\n", text)
     assert re.search(r"positive slices among them +not looked at\n", text)
     assert "Add --prove-split to take it." in " ".join(text.split())
+
+
+def test_a_table_of_many_classes_says_how_many_it_leaves_out() -> None:
+    bounds = tuple(ClassBound(class_id, Fraction(1), Fraction(1), Fraction(1)) for class_id in range(43))
+    document = proof_document(Proof((), (), bounds, (), better_found=False, solver="ortools 9", seconds=1), None)
+    console = Console(width=100, file=StringIO(), record=True)
+    console.print(Group(*proof_text(document)))
+    assert "and 3 more (--json lists all)" in console.export_text()
 
 
 def test_plan_without_the_extra_ends_with_exit_code_2(

@@ -575,6 +575,18 @@ def test_the_page_shows_the_repair_and_a_command_that_makes_the_same_plan(theirs
     )
 
 
+def test_the_command_that_makes_the_same_repair_has_the_sources_of_groups(theirs: Path) -> None:
+    from planbalance.page.commands import steps  # noqa: PLC0415 - beside what needs an extra
+
+    rows = "".join(f"{one.id},p-{one.id}\n" for one in api.scan("theirs").volumes)
+    write(Path("patients.csv"), f"volume,group\n{rows}".encode())
+    made = api.repair("theirs", output="mended", group_map="patients.csv", group_from=["map", "identical"])
+    first = steps(made.planned.header, "plan.json")[0]
+    words = shlex.split(first.command.replace("\\\n", ""))
+    assert words[words.index("--group-from") + 1] == "map,identical"
+    assert "--group-map" in first.note
+
+
 def test_verify_names_the_repair_where_it_can_be_made(theirs: Path) -> None:
     found = run_json("verify", "theirs", code=6)
     assert found["repair_command"] == "planbalance repair theirs --output theirs-repaired"

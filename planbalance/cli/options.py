@@ -400,7 +400,7 @@ def input_specs(
 
 
 verbose_option = option(
-    "--verbose", "-v", is_flag=True, help="Print more: what can be told of each class; of several plans, each in full."
+    "--verbose", "-v", is_flag=True, help="Print more: the numbers of each class; of several plans, each plan in full."
 )
 output_option = option(
     "--output", type=FOLDER, metavar="DIR", required=True, heading="Output", help="The dataset to build."

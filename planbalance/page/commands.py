@@ -1,7 +1,7 @@
 """The command lines that repeat what a page shows, quoted for a shell, with no path or option left out."""
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from planbalance.group_sources import H5, joins_of_plan
@@ -105,9 +105,8 @@ def _repair_words(header: PlanHeader) -> Iterator[str]:
     yield from ("--keep", ",".join(map(str, kept)) or "none")
     yield from _naming(header)
     yield from _slice_map_columns(parameters)
-    for name in ("missing_label", "invalid_label"):
-        if parameters.get(name, _PLAIN[name]) != _PLAIN[name]:
-            yield from (f"--{name.replace('_', '-')}", str(parameters[name]))
+    yield from _group_sources(parameters)
+    yield from _changed(parameters, ("missing_label", "invalid_label"))
     if parameters.get("hash_images") is not True:
         yield "--no-hash-images"
     yield from _lists(parameters, header.names or ())
@@ -187,10 +186,7 @@ def _sampling(parameters: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _plain_options(parameters: Mapping[str, Any]) -> Iterator[str]:
-    for name, default in _PLAIN.items():
-        value = parameters.get(name, default)
-        if value != default:
-            yield from (f"--{name.replace('_', '-')}", str(value))
+    yield from _changed(parameters, _PLAIN)
     if parameters.get("hash_images") is True:
         yield "--hash-images"
     if isinstance(parameters.get("shared_ids"), str):
@@ -198,6 +194,14 @@ def _plain_options(parameters: Mapping[str, Any]) -> Iterator[str]:
     proof = parameters.get("prove_split")
     if isinstance(proof, Mapping):
         yield from ("--prove", str(proof.get("seconds")), "--prove-split")
+
+
+def _changed(parameters: Mapping[str, Any], names: Iterable[str]) -> Iterator[str]:
+    """Yield those of the options of `_PLAIN` with these names that do not have their default."""
+    for name in names:
+        value = parameters.get(name, _PLAIN[name])
+        if value != _PLAIN[name]:
+            yield from (f"--{name.replace('_', '-')}", str(value))
 
 
 def _lists(parameters: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:

@@ -252,6 +252,7 @@ def _plan_context(plan: PageSource, options: PageOptions, progress: Progress) ->
     places = Places(header, None if options.as_found else options.dataset)
     splits = plan_facts.split_facts(header, tally)
     targets = class_targets(header.targets)
+    reading = reading_of_header(header)
     boxes = box_facts(header.names, count_all_boxes(plan, tally.labelled, places, progress))
     return {
         "plan": header,
@@ -265,8 +266,8 @@ def _plan_context(plan: PageSource, options: PageOptions, progress: Progress) ->
         "fold": plan_facts.fold_text(header.parameters.get("fold")),
         "volumes_json": embedded_json(plan_facts.volume_rows(tally) | {"found": options.as_found}),
         "targets": targets,
-        "nearness": nearness(targets, unit_noun(reading_of_header(header))) if targets else "",
-        "told": _told(header, boxes, splits),
+        "nearness": nearness(targets, unit_noun(reading)) if targets else "",
+        "told": _told(header, boxes, splits, unit_noun(reading)),
         **joined_groups(header, progress),
         "labels_from": "the dataset" if options.as_found else places.of,
         **_drawn(splits, header.volumes, boxes, as_found=options.as_found),
@@ -274,12 +275,12 @@ def _plan_context(plan: PageSource, options: PageOptions, progress: Progress) ->
         "modes": _modes(needs, sum(volume.kept for volume in header.volumes)),
         "warnings": header.warnings,
         "repair": repair_facts(header.parameters),
-        "unit": reading_of_header(header)["unit"],
+        "unit": reading["unit"],
         "built_mode": "" if options.dataset is None else how_built(options.dataset).mode,
     } | ({} if options.as_found else {"steps": steps(header, plan.path, options.dataset)})
 
 
-def _told(header: PlanHeader, boxes: BoxFacts, splits: Iterable[plan_facts.SplitFacts]) -> dict[str, Any]:
+def _told(header: PlanHeader, boxes: BoxFacts, splits: Iterable[plan_facts.SplitFacts], noun: str) -> dict[str, Any]:
     """Return what the splits that are measured on can tell, and of each class where there are several."""
     rows = [
         {"class": row.class_id, "name": row.name}
@@ -287,7 +288,7 @@ def _told(header: PlanHeader, boxes: BoxFacts, splits: Iterable[plan_facts.Split
         for row in boxes.rows
         if len(boxes.rows) > 1
     ]
-    told = sensitivity_document(header, rows, unit_noun(reading_of_header(header)))
+    told = sensitivity_document(header, rows, noun)
     return {**told, "splits": [one.split for one in splits if one.volumes and one.split in MEASURED_ON]}
 
 

@@ -16,7 +16,7 @@ from planbalance.render.class_labels import Words, and_others, several_alike, wo
 from planbalance.render.naming import reading_text, warnings_at_the_end
 from planbalance.render.plan import disk_text, inputs_text, joined_text, plan_text, pooled_text
 from planbalance.render.plan_facts import fold_name, fold_text
-from planbalance.render.table import Grid, Group, Renderable, count, heading, indented, line, prose
+from planbalance.render.table import Grid, Group, Renderable, aligned, count, heading, indented, line, prose
 from planbalance.sensitivity import needed_sentence, sentence
 from planbalance.text import counted, named_texts, texts_of
 
@@ -127,9 +127,7 @@ def _title(across: Mapping[str, Any], unit: str) -> str:
 def _table(across: Mapping[str, Any], words: Words) -> Grid:
     named = [(row["name"], row) for row in across["rows"]]
     named += [("mean", across["mean"]), ("smallest", across["minimum"]), ("largest", across["maximum"])]
-    cells = {
-        key: _aligned([[_number(row[split][key]) for split in SPLITS] for _, row in named]) for key in _COUNTS[:-1]
-    }
+    cells = {key: aligned([[_number(row[split][key]) for split in SPLITS] for _, row in named]) for key in _COUNTS[:-1]}
     grid = Grid([across["leave_out"] or "", "volumes", words.positive, words.negative, "train kept", "off target"])
     for index, (name, row) in enumerate(named):
         several = (cells[key][index] for key in cells)
@@ -139,12 +137,6 @@ def _table(across: Mapping[str, Any], words: Words) -> Grid:
 
 def _number(number: float) -> str:
     return count(int(number)) if number == int(number) else f"{number:,.1f}"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return each row of numbers as a text, with the numbers of all rows below each other."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [" / ".join(text.rjust(width) for text, width in zip(row, widths, strict=True)) for row in rows]
 
 
 def _below_table(plans: Sequence[Mapping[str, Any]], across: Mapping[str, Any]) -> Iterable[str]:

@@ -16,11 +16,11 @@ from planbalance.render.table import Renderable, count, item, line, term
 from planbalance.text import texts_of
 
 _SOURCES: Final = {
-    "patient": "as the names show",
-    "map": "as the group map says",
-    "slice-map": "as the slice map says",
-    "dicom": "as the DICOM headers say",
-    "h5": "as the .h5 files say",
+    "patient": ("the names", "show"),
+    "map": ("the group map", "says"),
+    "slice-map": ("the slice map", "says"),
+    "dicom": ("the DICOM headers", "say"),
+    "h5": ("the .h5 files", "say"),
 }
 
 
@@ -110,7 +110,7 @@ def unit_text(document: Mapping[str, Any]) -> str:
         joined = unit_noun(document) == "group"
         together = f"; volumes that {reading_note(document.get('group_sources', ()))} stay together" if joined else ""
         return f"volume (patients NOT checked: no --group-map){together}"
-    source = sources_text(document["grouped_by"])
+    source = _sources_text(document["grouped_by"])
     return f"patient{f', {source}' if source else ''}: {count(document['groups'])} in all"
 
 
@@ -122,13 +122,15 @@ def unit_noun(document: Mapping[str, Any]) -> str:
     return "group" if slices is not None and document["groups"] < slices["volumes"] else "volume"
 
 
-def sources_text(grouped_by: str) -> str:
+def _sources_text(grouped_by: str) -> str:
     """Return where patients come from: `as the group map and the DICOM headers say`; `""` where that is not known."""
-    told = [_SOURCES[one].split() for one in grouped_by.split("+") if one in _SOURCES]
-    if len(told) < 2:
-        return " ".join(told[0]) if told else ""
-    names = [" ".join(words[1:-1]) for words in told]
-    return f"as {', '.join(names[:-1])} and {names[-1]} say"
+    told = [_SOURCES[one] for one in grouped_by.split("+") if one in _SOURCES]
+    if not told:
+        return ""
+    *names, (last, verb) = told
+    if not names:
+        return f"as {last} {verb}"
+    return f"as {', '.join(name for name, _ in names)} and {last} say"
 
 
 def slices_text(document: Mapping[str, Any], *, when: str = "") -> str:

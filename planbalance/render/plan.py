@@ -119,15 +119,8 @@ def _repair_text(
     yield from repair_sections(repair, document["unit"], every=verbose)
     yield from classes_text(document, verbose=verbose)
     yield from sensitivity_text(document, verbose=verbose)
-    yield from disk_text(document["modes"])
-    yield from warnings_text(document["warnings"])
-    yield from _digests(document)
-    yield from warnings_at_the_end(texts_of(document["naming"], "warnings"))
-    if commands:
-        yield line()
-        yield prose(("Repair: ", "bold"), f"{repair.proof} No {document['unit']} is in two splits.")
-        yield prose("Nothing was touched but the plan file. To look at it as a page, and to build it:")
-        yield from (line("  ", command) for command in commands)
+    summary = prose(("Repair: ", "bold"), f"{repair.proof} No {document['unit']} is in two splits.")
+    yield from _ending(document, summary, commands)
 
 
 def _kept(repair: RepairFacts, *, by_default: bool) -> str:
@@ -153,13 +146,18 @@ def _text(document: Mapping[str, Any], commands: Sequence[str], *, verbose: bool
     if document["proof"] is not None:
         yield from proof_text(document["proof"])
     yield from _reduction(document["statistics"], words)
+    yield from _ending(document, _sum(document, words), commands)
+
+
+def _ending(document: Mapping[str, Any], summary: Renderable, commands: Sequence[str]) -> Iterable[Renderable]:
+    """Yield what a plan and a repair end with; the summary, which is one sentence or two, only before commands."""
     yield from disk_text(document["modes"])
     yield from warnings_text(document["warnings"])
     yield from _digests(document)
     yield from warnings_at_the_end(texts_of(document["naming"], "warnings"))
     if commands:
         yield line()
-        yield _sum(document, words)
+        yield summary
         yield prose("Nothing was touched but the plan file. To look at it as a page, and to build it:")
         yield from (line("  ", command) for command in commands)
 

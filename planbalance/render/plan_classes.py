@@ -10,11 +10,11 @@ from typing import Any, Final, NamedTuple
 
 from planbalance.model import SPLITS, ClassCount, PlanHeader, Split
 from planbalance.render.naming import unit_noun
-from planbalance.render.table import Grid, Renderable, count, heading, indented, line
+from planbalance.render.table import Grid, Renderable, aligned, count, heading, indented, line
 from planbalance.sensitivity import CONFIDENCE, MEASURED, WITHIN, interval, needed_sentence, patients_needed, sentence
 from planbalance.text import counted
 
-_CLASSES_SHOWN: Final = 40
+CLASSES_SHOWN: Final = 40
 _NO_BOX: Final = "none"
 MEASURED_ON: Final[tuple[Split, ...]] = ("val", "test")
 
@@ -24,7 +24,7 @@ def class_rows(names: Sequence[str] | None, classes: Iterable[ClassCount]) -> li
     return [
         {
             "class": one.id,
-            "name": names[one.id] if names is not None and one.id < len(names) else None,
+            "name": name_of(names, one.id),
             **{
                 split: {"boxes": one.boxes[index], "slices": one.slices[index], "units": one.units[index]}
                 for index, split in enumerate(SPLITS)
@@ -32,6 +32,11 @@ def class_rows(names: Sequence[str] | None, classes: Iterable[ClassCount]) -> li
         }
         for one in classes
     ]
+
+
+def name_of(names: Sequence[str] | None, class_id: int) -> str | None:
+    """Return the name of a class, or None where it has none."""
+    return names[class_id] if names is not None and class_id < len(names) else None
 
 
 def classes_text(document: Mapping[str, Any], *, verbose: bool) -> Iterable[Renderable]:
@@ -49,7 +54,7 @@ def _held(document: Mapping[str, Any]) -> Iterable[Renderable]:
     rows: Sequence[Mapping[str, Any]] = document["classes"]
     if rows:
         title = f"Classes in the final splits (boxes / slices / {document['unit']}s with the class)"
-        cells = {split: _aligned([[*row[split].values()] for row in rows]) for split in SPLITS}
+        cells = {split: _cells([[*row[split].values()] for row in rows]) for split in SPLITS}
     else:
         rows = _planned_boxes(document["targets"].get("classes"))
         if len(rows) < 2:
@@ -58,33 +63,33 @@ def _held(document: Mapping[str, Any]) -> Iterable[Renderable]:
         cells = {split: [count(row[split]) if row[split] else _NO_BOX for row in rows] for split in SPLITS}
     yield heading(title)
     grid = Grid(["class", *SPLITS], styles={_NO_BOX: "bold red"})
-    for index, row in enumerate(rows[:_CLASSES_SHOWN]):
+    for index, row in enumerate(rows[:CLASSES_SHOWN]):
         grid.add(row["name"] or row["class"], *(cells[split][index] for split in SPLITS))
     yield grid
-    if len(rows) > _CLASSES_SHOWN:
-        yield line(f"  and {count(len(rows) - _CLASSES_SHOWN)} more (--json lists all)")
+    yield from more_classes(rows)
+
+
+def more_classes(rows: Sequence[object]) -> Iterable[Renderable]:
+    """Yield how many classes a table of the first ones leaves out, if it does."""
+    if len(rows) > CLASSES_SHOWN:
+        yield line(f"  and {count(len(rows) - CLASSES_SHOWN)} more (--json lists all)")
 
 
 def _planned_boxes(found: object) -> list[dict[str, Any]]:
     """Return the boxes of each class by split from the targets of a plan file, which may lack them."""
     rows = []
     for row in found if isinstance(found, list) else ():
-        shares = [row.get(split) for split in SPLITS] if isinstance(row, dict) else []
-        numbers = [share.get("reached") for share in shares if isinstance(share, dict)]
-        if len(numbers) == len(SPLITS) and all(type(number) is int for number in numbers):
+        counts = _counts(row, "reached") if isinstance(row, dict) else None
+        if counts is not None:
             name = {"class": row.get("class"), "name": row.get("name")}
-            rows.append(name | dict(zip(SPLITS, numbers, strict=True)))
+            rows.append(name | {split: reached for split, (reached,) in zip(SPLITS, counts, strict=True)})
     return rows
 
 
-def _aligned(rows: Sequence[Sequence[int]]) -> list[str]:
-    """Return each row of numbers as a text, with the numbers of all rows below each other."""
-    texts = [list(map(count, row)) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-    return [
-        " / ".join(text.rjust(width) for text, width in zip(row, widths, strict=True)) if numbers[0] else _NO_BOX
-        for row, numbers in zip(texts, rows, strict=True)
-    ]
+def _cells(rows: Sequence[Sequence[int]]) -> list[str]:
+    """Return each row of numbers as a text, or that there is no box, which is the first number."""
+    texts = aligned([list(map(count, row)) for row in rows])
+    return [text if boxes else _NO_BOX for text, (boxes, *_) in zip(texts, rows, strict=True)]
 
 
 # ---- targets of classes ---------------------------------------------------------------------------------------------
@@ -170,7 +175,7 @@ def nearness(targets: Sequence[ClassTarget], noun: str) -> str:
         return f"For all {counted(proven, 'class', 'classes')}, {best}."
     worst = max(targets, key=lambda one: (one.gap, -one.class_id))
     whole = counted(len(targets), "class", "classes")
-    others = f"For the others, one may be nearer by at most {points(worst.gap)} points ({worst.called})"
+    others = f"For the others, a split may be nearer by at most {points(worst.gap)} points ({worst.called})"
     return f"For {proven:,} of {whole}, {best}. {others}."
 
 

@@ -6,6 +6,7 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import Any, Final
 
+from planbalance.render.plan_classes import CLASSES_SHOWN, more_classes, name_of
 from planbalance.render.table import Grid, Renderable, heading, prose
 from planbalance.split.prove import Proof
 
@@ -19,7 +20,6 @@ _LEVELS: Final = {
     "all_boxes": "deviations of all classes in all splits added up, in points",
 }
 _IN_POINTS: Final = {"worst_boxes", "all_boxes"}
-_CLASSES_SHOWN: Final = 40
 
 
 def proof_document(proof: Proof, names: Sequence[str] | None) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def proof_document(proof: Proof, names: Sequence[str] | None) -> dict[str, Any]:
         "classes": [
             {
                 "class": one.class_id,
-                "name": names[one.class_id] if names is not None and one.class_id < len(names) else None,
+                "name": name_of(names, one.class_id),
                 **_proven("worst_boxes", one.found if proof.taken else one.reached, one.bound),
             }
             for one in proof.classes
@@ -74,7 +74,7 @@ def proof_text(proof: Mapping[str, Any]) -> Iterable[Renderable]:
     for name in proof["not_reached"]:
         grid.add(_LEVELS[name], "", "", "not looked at")
     yield grid
-    yield prose("  Proven: no split that is as good in all lines above it has less.")
+    yield prose("  Proven: no split that is as good in all lines above this one has a smaller number here.")
     if proof["taken"]:
         yield prose(
             "  The plan has the split that the proof found. The seed alone does not give it again, so keep the plan."
@@ -89,10 +89,11 @@ def proof_text(proof: Mapping[str, Any]) -> Iterable[Renderable]:
     if rows:
         yield heading("Worst deviation of the boxes of each class, in points")
         grid = Grid(["class", "reached", "bound", "gap"], styles={"proven": "green"})
-        for row in rows[:_CLASSES_SHOWN]:
-            grid.add(str(row["name"] or row["class"]), *_cells(row))
+        for row in rows[:CLASSES_SHOWN]:
+            grid.add(row["name"] or row["class"], *_cells(row))
         yield grid
-        yield prose("  Proven: no split that keeps the quotas does better by this class.")
+        yield from more_classes(rows)
+        yield prose("  Proven: no split that keeps the quotas is better for this class.")
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, str, str]:

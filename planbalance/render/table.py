@@ -54,6 +54,12 @@ def size(number: int) -> str:
     return f"{amount:.1f} TiB"
 
 
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return each row of numbers as one text, `7 / 80 / 9`, with the numbers of all rows below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [" / ".join(text.rjust(width) for text, width in zip(row, widths, strict=True)) for row in rows]
+
+
 class Line:
     """Text with its styles: parts, each a text or a text with its style; `settings` are those of rich's `Text`."""
 

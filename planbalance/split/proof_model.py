@@ -36,13 +36,11 @@ class Answer(NamedTuple):
     """What the solver found.
 
     Attributes:
-        optimal: no split has less than the best one found.
         bound: no split has less than this.
         part_of: unit -> part of the best split found; None where none was.
         seconds: time taken.
     """
 
-    optimal: bool
     bound: Fraction
     part_of: tuple[int, ...] | None
     seconds: float
@@ -156,7 +154,6 @@ class ProofModel:
         solved = status in {_cp_sat().OPTIMAL, _cp_sat().FEASIBLE}
         bound = solver.best_objective_bound if isfinite(solver.best_objective_bound) else 0
         return Answer(
-            optimal=status == _cp_sat().OPTIMAL,
             bound=max(known, Fraction(ceil(bound - 1e-6), scale)),
             part_of=self._read(solver) if solved else None,
             seconds=solver.wall_time,

@@ -76,5 +76,5 @@ def test_how_near_the_classes_are_is_one_sentence() -> None:
     )
     assert nearness(class_targets({"classes": [sure, other, row(2, "scar", deviation="0.5")]}), "volume") == (
         "For 1 of 3 classes, no split with the wanted numbers of volumes has the boxes nearer to the ratios (proven). "
-        "For the others, one may be nearer by at most 0.750 points (cyst)."
+        "For the others, a split may be nearer by at most 0.750 points (cyst)."
     )
