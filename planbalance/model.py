@@ -494,6 +494,7 @@ class Outcome(NamedTuple):
         published: whether the output appeared in this run.
         warnings: sentences.
         train_commands: `yolov5` and `ultralytics`: a command, or None with the reason in `warnings`.
+        packed_size: bytes of the one file of a packed dataset; None of a folder, and of a shard.
     """
 
     output: str
@@ -505,6 +506,7 @@ class Outcome(NamedTuple):
     published: bool
     warnings: tuple[str, ...]
     train_commands: Mapping[str, str | None]
+    packed_size: int | None = None
 
 
 class Check(NamedTuple):

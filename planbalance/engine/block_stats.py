@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from planbalance.engine.list_mode import ListedBlock, ListMaker
+from planbalance.engine.packing import BlockColumns, columns_of
 from planbalance.model import Operation, PlanHeader
 from planbalance.planfile import BlockFacts, Facts, KeptSlices
 
@@ -26,6 +27,7 @@ class BlockStats(NamedTuple):
         samples: one operation of each input that has one.
         source: the source folder of most of a few sampled images, with its input: the schedule uses it.
         lists: its part of the lists of `--mode list`; None in other modes.
+        columns: what the layout of a packed dataset needs to know; None in other modes.
     """
 
     facts: BlockFacts
@@ -33,15 +35,17 @@ class BlockStats(NamedTuple):
     samples: tuple[Operation, ...]
     source: str
     lists: ListedBlock | None
+    columns: BlockColumns | None
 
 
 class BlockStatsMaker:
-    """Makes the statistics of a plan's blocks; with a `ListMaker`, the lists too."""
+    """Makes the statistics of a plan's blocks; with a `ListMaker`, the lists too; `packs`: for a packed dataset."""
 
-    def __init__(self, header: PlanHeader, lists: ListMaker | None) -> None:
+    def __init__(self, header: PlanHeader, lists: ListMaker | None, *, packs: bool) -> None:
         self._header = header
         self._facts = Facts(header)
         self._lists = lists
+        self._packs = packs
 
     def of(self, index: int, operations: Sequence[Operation]) -> BlockStats:
         """Return the statistics of block `index`."""
@@ -52,7 +56,8 @@ class BlockStatsMaker:
         sample = operations[:: max(1, len(operations) // _SOURCE_SAMPLE)]
         sources = Counter(f"{each.input}:{each.image.rpartition('/')[0]}" for each in sample)
         source, _ = sources.most_common(1)[0]
-        return BlockStats(facts, units * UNIT, tuple(samples.values()), source, lists)
+        columns = columns_of(self._header.sources, operations) if self._packs else None
+        return BlockStats(facts, units * UNIT, tuple(samples.values()), source, lists, columns)
 
 
 class PlanStats:
@@ -62,16 +67,22 @@ class PlanStats:
         header: the plan's.
         read: reads a block; PlanError where it is damaged or hostile.
         lists: of `--mode list`; None in other modes.
+        packs: the dataset is packed into one file.
 
     Attributes:
         maker: makes the statistics of a block.
     """
 
     def __init__(
-        self, header: PlanHeader, read: Callable[[int], Sequence[Operation]], lists: ListMaker | None = None
+        self,
+        header: PlanHeader,
+        read: Callable[[int], Sequence[Operation]],
+        lists: ListMaker | None = None,
+        *,
+        packs: bool = False,
     ) -> None:
         self._read = read
-        self.maker = BlockStatsMaker(header, lists)
+        self.maker = BlockStatsMaker(header, lists, packs=packs)
         self._blocks = range(len(header.blocks))
         self._known: dict[int, BlockStats] = {}
 
@@ -106,6 +117,12 @@ class PlanStats:
         if len(self._known) < len(self._blocks):
             return []
         return [self._known[index].source for index in self._blocks]
+
+    def columns(self, index: int) -> BlockColumns:
+        """Return what the layout of a packed dataset needs to know of a block. Raises PlanError."""
+        columns = self._of(index).columns
+        assert columns is not None
+        return columns
 
     def lists(self) -> Iterator[ListedBlock]:
         """Yield every block's part of the lists of `--mode list`, in the plan's order. Raises PlanError."""

@@ -7,9 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Final, Literal, NamedTuple
 
-from planbalance import fs
+import orjson
+
+from planbalance import dataset_files, fs
 from planbalance.engine.block_stats import PlanStats
 from planbalance.engine.list_mode import ListMaker
+from planbalance.engine.packing import BlockColumns, Packing, columns_of
 from planbalance.errors import UsageError
 from planbalance.lock_owner import Node, this_node
 from planbalance.model import Operation, PlanHeader
@@ -21,9 +24,10 @@ from planbalance.path_relation import is_within
 from planbalance.planfile import BlockFacts
 from planbalance.planstore import PlanFile
 from planbalance.shards import Shard
+from planbalance.text import text_fault
 
 # The options that the first run pins in the staging header; a later run must have the same.
-PINNED: Final = ("mode", "labels", "checksum", "fallback", "durability")
+PINNED: Final = ("mode", "labels", "checksum", "fallback", "durability", "mount_at")
 # About 0.5 KB each: 300 MB at most, in each process that has parsed so many.
 _KEPT_OPERATIONS: Final = 600_000
 
@@ -106,6 +110,7 @@ class Job(NamedTuple):
         roots: the inputs' roots, mapped.
         stats: what is known of the plan's blocks.
         node: the machine and boot that this run is on.
+        packing: the one file that the dataset becomes; None where it is a folder.
     """
 
     plan: CachedPlan
@@ -115,6 +120,7 @@ class Job(NamedTuple):
     roots: tuple[str, ...]
     stats: PlanStats
     node: Node
+    packing: Packing | None = None
 
     @property
     def mapped(self) -> bool:
@@ -127,26 +133,94 @@ class Job(NamedTuple):
         return sum(block.count for block in self.plan.header.blocks)
 
 
-def make_job(plan: PlanFile, options: ApplyOptions) -> Job:
-    """Resolve the options against a plan. Raises UsageError."""
+def make_job(plan: PlanFile, options: ApplyOptions, stretch: range | None = None) -> Job:
+    """Resolve the options against a plan; `stretch`: the blocks that a shard builds. Raises UsageError."""
     _refuse_options(options)
     # absolute, since receipt and header of the build keep them
     pairs = tuple((os.path.abspath(old), os.path.abspath(new)) for old, new in options.map_input)
     options = replace(options, map_input=pairs)
-    if not MODE_TABLE[options.mode].places_files and plan.header.parameters["layout"] == "by-volume":
+    traits = MODE_TABLE[options.mode]
+    if not traits.places_files and plan.header.parameters["layout"] == "by-volume":
         raise UsageError(
             "--mode list names the images where they are, so it does not go with --layout by-volume",
             kind="list",
             hint="plan with --layout keep, or apply with --mode symlink",
         )
-    output = os.path.abspath(options.output) if options.output is not None else plan.header.output
+    output = (
+        os.path.abspath(options.output) if options.output is not None else planned_output(plan.header, options.mode)
+    )
     if output == "/":
         raise UsageError("The output cannot be the root folder", kind="output-refused", hint="name a new folder")
     roots = _mapped_roots(plan.header.inputs, options.map_input)
-    cached = CachedPlan(plan)
-    lists = None if MODE_TABLE[options.mode].places_files else ListMaker(plan.header, roots)
-    stats = PlanStats(plan.header, cached.read_block, lists)
-    return Job(cached, options, output, fs.partial_path(output), roots, stats, this_node())
+    cached = CachedPlan(plan if stretch is None else plan.stretch(stretch))
+    lists = None if traits.places_files else ListMaker(plan.header, roots)
+    stats = PlanStats(cached.header, cached.read_block, lists, packs=bool(traits.one_file))
+    packing = _packing(plan, stretch, cached, stats, options, output) if traits.one_file else None
+    return Job(cached, options, output, fs.partial_path(output), roots, stats, this_node(), packing)
+
+
+def planned_output(header: PlanHeader, mode: Mode) -> str:
+    """Return where a plan is built where no other place is given: a file gets the suffix of its mode."""
+    suffix = MODE_TABLE[mode].one_file
+    return header.output if header.output.endswith(suffix) else header.output + suffix
+
+
+def _packing(
+    plan: PlanFile,
+    stretch: range | None,
+    cached: CachedPlan,
+    stats: PlanStats,
+    options: ApplyOptions,
+    output: str,
+) -> Packing:
+    """Return the one file of a build. A shard reads the blocks before its own for their sizes alone."""
+    header = plan.header
+    own = range(len(header.blocks)) if stretch is None else stretch
+
+    def columns(index: int) -> BlockColumns:
+        if index in own:
+            return stats.columns(index - own.start)
+        return columns_of(header.sources, plan.read_block(index))
+
+    def documents() -> dict[str, bytes]:
+        hyp = dataset_files.hyp_yaml(header)
+        return {
+            dataset_files.DATASET_YAML: dataset_files.dataset_yaml(header, options.mount_at),
+            dataset_files.METADATA: dataset_files.metadata_of(header, stats.kept()),
+            **({} if hyp is None else {dataset_files.HYP: hyp}),
+            dataset_files.PLAN: b"".join(cached.parts()),
+            dataset_files.RECEIPT: receipt(header.digest, options, output, options.mode),
+        }
+
+    with_hyp = dataset_files.hyp_yaml(header) is not None
+    return Packing(
+        options.mode,
+        header.blocks,
+        columns,
+        documents,
+        document_folders=(*([dataset_files.HYP_FOLDER] if with_hyp else []), dataset_files.OWN_FOLDER),
+        summed=[dataset_files.METADATA, *([dataset_files.HYP] if with_hyp else [])]
+        if options.checksum == "sha256"
+        else None,
+        first=own.start,
+    )
+
+
+def receipt(digest: str, options: ApplyOptions, output: str, mode: Mode) -> bytes:
+    """Return `.planbalance/receipt.json`: how a dataset was built. `mode`: as really used."""
+    document = {
+        "schema": dataset_files.RECEIPT_SCHEMA,
+        "digest": digest,
+        "mode": mode,
+        "labels": options.labels,
+        "checksum": options.checksum,
+        "fallback": options.fallback,
+        "durability": options.durability,
+        "output": output,
+        "map_input": [list(pair) for pair in options.map_input],
+        "tool": "planbalance",
+    }
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n"
 
 
 def _refuse_options(options: ApplyOptions) -> None:
@@ -171,9 +245,26 @@ def _refuse_options(options: ApplyOptions) -> None:
         )
     if options.finish and options.dry_run:
         raise UsageError("--finish does not go with --dry-run", kind="shard", hint="--finish says what is missing")
+    if options.mount_at is not None:
+        _refuse_mount_at(options)
     if options.jobs is not None and options.jobs < 1:
         raise UsageError(
             f"--jobs {options.jobs} is not a number of workers", kind="jobs", hint="give 1 or more, or auto"
+        )
+
+
+def _refuse_mount_at(options: ApplyOptions) -> None:
+    if not MODE_TABLE[options.mode].one_file:
+        raise UsageError(
+            f"--mount-at does not go with --mode {options.mode}: only a dataset in one file is mounted or unpacked",
+            kind="mount-at",
+            hint="dataset.yaml of a folder names the output; `planbalance relocate` sets it right after a move",
+        )
+    if not os.path.isabs(options.mount_at or "") or text_fault(options.mount_at or ""):
+        raise UsageError(
+            f"--mount-at {options.mount_at} is not an absolute path",
+            kind="mount-at",
+            hint="give the folder where the dataset will be mounted or unpacked, such as /data",
         )
 
 

@@ -6,6 +6,7 @@ nothing, so there may be many.
 """
 
 import errno
+import os.path
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,13 +19,14 @@ from planbalance.engine.block_stats import BlockStats
 from planbalance.engine.fd_cache import SOURCES_ALONE, SharedFolders
 from planbalance.engine.job import Job
 from planbalance.engine.manifest import Lines, block_lines
+from planbalance.engine.packer import Packer
 from planbalance.engine.placer import BatchResult, Placer, SharedFlags
 from planbalance.engine.schedule import Batch, shares
 from planbalance.errors import IncompleteError
 from planbalance.executor.autoscaler import Kind
 from planbalance.executor.processes import Child, ChildGoneError
 from planbalance.model import Block
-from planbalance.modes import Mode
+from planbalance.modes import MODE_TABLE, Mode
 from planbalance.planfile import BlockFacts
 
 # A process is asked for the statistics of blocks of about so many operations at a time, and for so many portions ahead.
@@ -41,11 +43,13 @@ class PlacingSettings(NamedTuple):
         mode: how images are placed, after a fallback.
         overwrite: names may exist already, from a run that was interrupted.
         tree: the staging folder; None where files are only checked.
+        bases: where each block begins in the one file of a packed dataset; none of a folder.
     """
 
     mode: Mode
     overwrite: bool
     tree: fs.Tree | None
+    bases: Sequence[int] = ()
 
 
 class Worker(Protocol):
@@ -125,18 +129,38 @@ class PlacerService:
         """Parse blocks, keep them, and return their statistics. Raises PlanError."""
         return [self._job.stats.maker.of(index, self._job.plan.read_block(index)) for index in indices]
 
-    def begin(self, mode: Mode, overwrite: bool, tree: tuple[int, int] | None) -> None:  # noqa: FBT001 - sent by position
+    def begin(self, mode: Mode, overwrite: bool, tree: tuple[int, int] | None, bases: Sequence[int]) -> None:  # noqa: FBT001 - sent by position
         """Get ready to place; `tree` is device and inode of the staging folder, None where files are only checked."""
         opened = None if tree is None else fs.Tree(self._job.staging)
         if opened is not None and fs.open_identity(opened.fd) != tree:
             raise OSError(errno.ESTALE, "it was replaced", self._job.staging)
         self._job.plan.all_was_read()
         folders = SharedFolders(opened, SOURCES_ALONE)
-        self.place = Placer(self._job, mode, folders, self._flags, overwrite=overwrite, copier=fs.Copier()).place
+        settings = PlacingSettings(mode, overwrite, opened, bases)
+        self.place = _placer(
+            self._job, settings, folders, self._flags, fs.Copier(), _packed_file(self._job, opened)
+        ).place
 
     def manifest(self, index: int, sums: bytes) -> tuple[Lines, Lines]:
         """Return a block's lines of the manifest."""
         return _manifest_of(self._job, index, sums)
+
+
+def _packed_file(job: Job, tree: fs.Tree | None) -> int:
+    """Return a descriptor of the one file of a packed dataset; -1 of a folder, and where files are only checked."""
+    if job.packing is None or tree is None:
+        return -1
+    return fs.open_packed(os.path.basename(job.output), tree.fd)
+
+
+def _placer(
+    job: Job, settings: PlacingSettings, folders: SharedFolders, flags: SharedFlags, copier: fs.Copier, file: int
+) -> Placer:
+    """Return a worker's placer. Its process has one `copier` and opened the one file of a packed dataset once."""
+    mode = settings.mode
+    if MODE_TABLE[mode].one_file:
+        return Packer(job, mode, folders, flags, bases=settings.bases, file=file)
+    return Placer(job, mode, folders, flags, overwrite=settings.overwrite, copier=copier)
 
 
 def _manifest_of(job: Job, index: int, sums: bytes) -> tuple[Lines, Lines]:
@@ -213,6 +237,7 @@ class PlacerPool:
         self._flags = flags
         self._copier = fs.Copier()
         self._folders: SharedFolders | None = None
+        self._file = -1
         self._settings: PlacingSettings | None = None
         self._idle_threads: list[PlacerThread] = []
         self._processes: list[PlacerProcess] = []
@@ -252,10 +277,11 @@ class PlacerPool:
         """Let all workers get ready to place."""
         self._settings = settings
         self._folders = SharedFolders(settings.tree)
+        self._file = _packed_file(self._job, settings.tree)
         tree = None if settings.tree is None else fs.open_identity(settings.tree.fd)
         for process in self._processes:
             with process.expected_alive():
-                process.ask("begin", settings.mode, settings.overwrite, tree)
+                process.ask("begin", settings.mode, settings.overwrite, tree, settings.bases)
         for process in self._processes:
             with process.expected_alive():
                 process.answer()
@@ -268,9 +294,8 @@ class PlacerPool:
             return self._idle_threads.pop()
         assert self._settings is not None
         assert self._folders is not None
-        mode, overwrite, _ = self._settings
-        copier = self._copier
-        return PlacerThread(Placer(self._job, mode, self._folders, self._flags, overwrite=overwrite, copier=copier))
+        settings, copier = self._settings, self._copier
+        return PlacerThread(_placer(self._job, settings, self._folders, self._flags, copier, self._file))
 
     def give_back(self, worker: Worker, *, spent: bool) -> None:
         """Take back an idle worker; `spent`: nothing is left that this process could be given."""
@@ -314,3 +339,6 @@ class PlacerPool:
         self._processes, self._questions, self._idle_processes, self._idle_threads = [], [], [], []
         if self._folders is not None:
             self._folders.close()
+        if self._file >= 0:
+            fs.close(self._file)
+            self._file = -1

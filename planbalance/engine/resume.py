@@ -1,5 +1,6 @@
 """What earlier runs have done: what their journals list, as far as the files exist."""
 
+import os.path
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -65,6 +66,14 @@ def confirm(job: Job, mode: Mode, tree: fs.Tree, records: Sequence[Record]) -> C
     return ConfirmedWork(done, gone)
 
 
+def _packed_size(job: Job, tree: fs.Tree) -> int:
+    """Return the size of the one file of a packed dataset in the staging folder, 0 where it is not there."""
+    try:
+        return fs.facts(os.path.basename(job.output), tree.fd).st_size
+    except FileNotFoundError:
+        return 0
+
+
 def _runs(positions: set[int]) -> list[tuple[int, int]]:
     runs: list[tuple[int, int]] = []
     for at in sorted(positions):
@@ -85,9 +94,16 @@ class PlacedNames:
         self._image_kind = "link" if MODE_TABLE[mode].by_path else "file"
         self._label_kind = self._image_kind if job.options.labels == "same" else "file"
         self._listed: tuple[str, dict[str, str], dict[str, str]] = ("", {}, {})
+        self._packed = _packed_size(job, tree) if MODE_TABLE[mode].one_file else None
 
     def there(self, folder: str, operations: Sequence[Operation]) -> list[bool]:
-        """Return for each operation of one folder whether image and label are there, file or link as the mode says."""
+        """Return for each operation of one folder whether image and label are there, file or link as the mode says.
+
+        The one file of a packed dataset has its whole size from the begin, so there is no more to see than that it is
+        there.
+        """
+        if self._packed is not None:
+            return [self._packed > 0] * len(operations)
         if self._listed[0] != folder:
             labels = label_of(Destination(folder, "x")).folder
             self._listed = (folder, self._list(folder), self._list(labels))
