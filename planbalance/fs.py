@@ -826,6 +826,11 @@ def read_at(fd: int, size: int, at: int) -> bytes:
     return b"".join(parts)
 
 
+def cut_file(fd: int, size: int) -> None:
+    """Remove everything behind `size` bytes of an open file."""
+    os.ftruncate(fd, size)
+
+
 def set_permissions(fd: int, mode: int) -> None:
     """Set the permissions of an open file."""
     os.fchmod(fd, mode)

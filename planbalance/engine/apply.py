@@ -47,7 +47,7 @@ async def build(context: Context) -> Outcome:
             await context.begin_workers(tree, overwrite=staging.resumed)
             metadata: NamedSums = []
             dispatcher = Dispatcher(context, left, journal, sums)
-            await dispatcher.run(None if job.packing else lambda: _write_meanwhile(context, staging, metadata))
+            await dispatcher.run(lambda: _write_meanwhile(context, staging, metadata))
             if context.stop or context.errors:
                 with suppress(OSError):
                     await journal.checkpoint()
@@ -85,8 +85,14 @@ def _earlier_work(context: Context, staging: Staging, journal: JournalFile, sums
 
 
 async def _write_meanwhile(context: Context, staging: Staging, metadata: NamedSums) -> None:
-    """Write the metadata files, which depend on the plan alone, while slices are placed."""
+    """Write the metadata files, which depend on the plan alone, while slices are placed.
+
+    Of one file, its tables are made meanwhile.
+    """
     try:
+        if context.job.packing is not None:
+            await anyio.to_thread.run_sync(context.job.packing.exact_size)
+            return
         metadata.extend(await anyio.to_thread.run_sync(write_metadata, context.job, staging, context.mode))
     except Exception as error:  # raised by `refuse_failures`, once the workers have ended
         context.failure, context.stop = error, True

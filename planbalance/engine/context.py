@@ -200,7 +200,7 @@ class Context:
             published=published,
             warnings=(*self.warnings, *notes),
             train_commands=commands,
-            packed_size=None if self.job.packing is None or self.job.options.shard else self.job.packing.layout.size,
+            packed_size=None if self.job.packing is None or self.job.options.shard else self.job.packing.exact_size(),
         )
 
     def _train_commands(self) -> tuple[dict[str, str | None], tuple[str, ...]]:

@@ -17,7 +17,7 @@ from planbalance.engine.context import Context
 from planbalance.engine.job import Job, command, takes_sums
 from planbalance.engine.journal import ANY_PERMISSIONS
 from planbalance.engine.metadata_files import count_files, finish_metadata, finish_packed, write_metadata
-from planbalance.engine.packed_file import publish_file
+from planbalance.engine.packed_file import make_file, publish_file
 from planbalance.engine.resume import ImageSums, PlacedNames
 from planbalance.engine.schedule import Range, missing_ranges, ranges_by_block
 from planbalance.engine.shard import ShardJournals
@@ -92,6 +92,7 @@ async def publish_shards(context: Context) -> Outcome:
             await context.step(lambda: finish_metadata(context, staging, metadata, done.sums))
         else:
             context.permissions = done.permissions
+            await context.step(lambda: make_file(job, staging))
             digest = await context.step(lambda: finish_packed(context, staging, done.sums))
         if job.options.durability == "safe":
             await context.step(lambda: fs.sync_below(staging.tree.fd))

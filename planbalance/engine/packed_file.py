@@ -40,7 +40,7 @@ def make_file(job: Job, staging: Staging, blocks: range | None = None) -> None:
     Raises PlanError where there is no room; OSError.
     """
     packing = packing_of(job)
-    start, stop = (0, packing.layout.size) if blocks is None else packing.stretch(len(blocks))
+    start, stop = (0, packing.places.most) if blocks is None else packing.stretch(len(blocks))
     file = open_file(job, staging)
     try:
         fs.allocate(file, start, stop - start)
@@ -67,20 +67,18 @@ def end_file(job: Job, file: int, manifest: Iterable[bytes] | None, permissions:
         permissions: bits that every source has.
     """
     packing = packing_of(job)
-    layout, form = packing.layout, FORMS[packing.mode]
+    form, size = FORMS[packing.mode], packing.exact_size()
     documents = dict(packing.documents)
     if manifest is not None:
         documents[MANIFEST] = b"".join(manifest)
-    for path, at in layout.documents.items():
+    for path, at in packing.places.documents.items():
         data = documents[path]
         record = b"".join((form.head(path, len(data), FIXED_TIME), data, bytes(form.padding(len(data)))))
         fs.write_at(file, record, at)
-    for at, data in layout.ends.pieces:
+    for at, data in packing.ends.pieces:
         fs.write_at(file, data, at)
-    fs.write_at(file, layout.ends.first, 0)
-    now = fs.open_facts(file)
-    if now.st_size != layout.size:
-        raise OSError(errno.EIO, f"it has {now.st_size:,} bytes and should have {layout.size:,}", job.output)
+    fs.write_at(file, packing.ends.first, 0)
+    fs.cut_file(file, size)  # a little more was allocated
     fs.set_permissions(file, 0o600 | (fs.new_file_mode() & permissions & 0o066))
     return _sum_of(file) if manifest is not None else b""
 

@@ -21,20 +21,75 @@ from planbalance.engine.staleness import GONE, GoneError, RefusedError, StaleErr
 from planbalance.model import Operation
 from planbalance.modes import Mode
 from planbalance.packed.entry import Files
+from planbalance.packed.squashfs_layout import offsets
 
+_BLOCKS_KEPT: Final = 32  # whose places a process remembers: 64 KiB each, of a tar 1 MiB
 _TOGETHER: Final = 1 << 20  # bytes of slices that are written by one call
 _JPEG_BEGIN: Final = b"\xff\xd8\xff"
 _JPEG_END: Final = b"\xff\xd9"
 _CUT_JPEG: Final = "does not end as a JPEG does (FF D9)"
 
 
-class _Places(NamedTuple):
-    """Where the slices of a block go: the names, times and places of images, and of labels."""
+class BlockPlaces(NamedTuple):
+    """Where the images and labels of a block go, and what the format writes before them (None where it writes nothing).
 
-    images: Files
+    Attributes:
+        image_starts: where the record of each image begins.
+        label_starts: where the record of each label begins.
+        images: names and times of the images.
+        labels: names and times of the labels.
+    """
+
     image_starts: Sequence[int]
-    labels: Files
     label_starts: Sequence[int]
+    images: Files | None
+    labels: Files | None
+
+
+class PackedTarget:
+    """The one file of a packed dataset as the workers of a process share it.
+
+    Args:
+        job: what to build.
+        bases: where each block begins.
+        file: the one file, open.
+
+    Attributes:
+        file: its descriptor.
+        group: the group that it belongs to.
+    """
+
+    def __init__(self, job: Job, bases: Sequence[int], file: int) -> None:
+        self.file = file
+        self.group = fs.open_facts(file).st_gid
+        self._plan = job.plan
+        self._form = FORMS[job.options.mode]
+        self._bases = bases
+        self._known: dict[int, BlockPlaces] = {}
+
+    def places(self, block: int) -> BlockPlaces:
+        """Return where the slices of a block go; workers change between blocks, so those of several are kept."""
+        found = self._known.get(block)
+        if found is None:
+            found = self._known[block] = self._places(block)
+            while len(self._known) > _BLOCKS_KEPT:
+                self._known.pop(next(iter(self._known)), None)
+        return found
+
+    def _places(self, block: int) -> BlockPlaces:
+        operations = self._plan.read_block(block)
+        if not self._form.heads:
+            starts = offsets(self._bases[block], [each.image_size for each in operations])
+            end = starts[-1] + operations[-1].image_size
+            return BlockPlaces(starts, offsets(end, [each.label_size for each in operations]), None, None)
+        header = self._plan.header
+        images, labels = files_of(header.blocks[block].folder, columns_of(header.sources, operations))
+        image_starts, end = self._form.offsets(self._bases[block], images)
+        return BlockPlaces(image_starts, self._form.offsets(end, labels)[0], images, labels)
+
+    def close(self) -> None:
+        """Close the file."""
+        fs.close(self.file)
 
 
 class _Run:
@@ -58,26 +113,24 @@ class Packer(Placer):
         mode: the format.
         folders: what the workers of its process have open; without a staging folder it checks only.
         flags: set by the run.
-        bases: where each block begins.
-        file: the one file, open; -1 where files are only checked.
+        target: the one file; None where files are only checked.
     """
 
     def __init__(
-        self, job: Job, mode: Mode, folders: SharedFolders, flags: SharedFlags, *, bases: Sequence[int], file: int
+        self, job: Job, mode: Mode, folders: SharedFolders, flags: SharedFlags, target: PackedTarget | None
     ) -> None:
         super().__init__(job, mode, folders, flags, overwrite=False, copier=fs.Copier())
         self._form = FORMS[mode]
-        self._bases = bases
-        self._file = file
-        self._group = fs.open_facts(file).st_gid if file >= 0 else -1
-        self._sources = job.plan.header.sources
+        self._target = target
+        self._file = -1 if target is None else target.file
+        self._group = -1 if target is None else target.group
         self._allow_cut = job.options.allow_cut_jpegs
-        self._block_places: tuple[int, _Places] | None = None
         self._permissions_of: dict[str, int] = {}
 
     def _place_whole_part(self, part: Range, operations: Sequence[Operation], result: BatchResult) -> list[Range]:
         """Place a part of a block; return the ranges that went well."""
-        places = self._places_of(part.block)
+        assert self._target is not None
+        places = self._target.places(part.block)
         done: list[Range] = []
         run = _Run(part.start)
         for position, operation in enumerate(operations, part.start):
@@ -107,20 +160,9 @@ class Packer(Placer):
         self._write(part.block, run, places, result, done)
         return done
 
-    def _places_of(self, block: int) -> _Places:
-        """Return where the slices of a block go; those of the last block are kept."""
-        if self._block_places is None or self._block_places[0] != block:
-            header = self._plan.header
-            columns = columns_of(header.sources, self._plan.read_block(block))
-            images, labels = files_of(header.blocks[block].folder, columns)
-            image_starts, end = self._form.offsets(self._bases[block], images)
-            label_starts, _ = self._form.offsets(end, labels)
-            self._block_places = block, _Places(images, image_starts, labels, label_starts)
-        return self._block_places[1]
-
     # ---- writing
 
-    def _write(self, block: int, run: _Run, places: _Places, result: BatchResult, done: list[Range]) -> None:
+    def _write(self, block: int, run: _Run, places: BlockPlaces, result: BatchResult, done: list[Range]) -> None:
         """Write a run of slices: their images as one piece, and their labels as another."""
         count = len(run.operations)
         if not count:
@@ -141,14 +183,15 @@ class Packer(Placer):
 
     def _record(self, files: Files, position: int, data: bytes) -> bytes:
         """Return a file's content with what the format puts around it."""
-        name, size = files.names[position], len(data)
-        head = self._form.head(f"{files.folder}/{name}", size, files.times[position])
-        padding = self._form.padding(size)
-        return b"".join((head, data, bytes(padding))) if head or padding else data
+        size = len(data)
+        return b"".join((self._head(files, position, size), data, bytes(self._form.padding(size))))
+
+    def _head(self, files: Files, position: int, size: int) -> bytes:
+        return self._form.head(f"{files.folder}/{files.names[position]}", size, files.times[position])
 
     # ---- images
 
-    def _add_image(self, run: _Run, operation: Operation, places: _Places, position: int) -> None:
+    def _add_image(self, run: _Run, operation: Operation, places: BlockPlaces, position: int) -> None:
         """Read an image into a run, its content checked."""
         source = self._image_source(operation)
         opened = _open(source)
@@ -161,17 +204,17 @@ class Packer(Placer):
         sha256 = fs.digest(data) if self._takes_sums or operation.image_sha256 else None
         self._check_copy(operation, len(data), sha256)
         self._refuse_cut_jpeg(data[:3], data[-2:])
-        run.images.append(self._record(places.images, position, data))
+        run.images.append(data if places.images is None else self._record(places.images, position, data))
         if self._takes_sums and sha256 is not None:
             run.sums += sha256
         run.size += len(run.images[-1])
         run.permissions &= self._permissions(now, operation, operation.image)
 
-    def _copy_alone(self, position: int, operation: Operation, places: _Places) -> _Run:
+    def _copy_alone(self, position: int, operation: Operation, places: BlockPlaces) -> _Run:
         """Copy a large image to its place, piece by piece; return a run that begins with it, its label not yet read."""
         opened = _open(self._image_source(operation))
-        size, time = operation.image_size, places.images.times[position]
-        head = self._form.head(f"{places.images.folder}/{places.images.names[position]}", size, time)
+        size = operation.image_size
+        head = b"" if places.images is None else self._head(places.images, position, size)
         at = places.image_starts[position] + len(head)
         digest = hashlib.sha256() if self._takes_sums or operation.image_sha256 else None
         try:
@@ -213,7 +256,7 @@ class Packer(Placer):
 
     # ---- labels
 
-    def _add_label(self, run: _Run, operation: Operation, places: _Places, position: int) -> None:
+    def _add_label(self, run: _Run, operation: Operation, places: BlockPlaces, position: int) -> None:
         """Read a label into a run, its content checked."""
         data = b""
         if operation.label is None:
@@ -232,7 +275,7 @@ class Packer(Placer):
                     raise GoneError
                 staleness.label_empty(now := found)
             run.permissions &= self._permissions(now, operation, operation.label)
-        run.labels.append(self._record(places.labels, position, data))
+        run.labels.append(data if places.labels is None else self._record(places.labels, position, data))
         run.size += len(run.labels[-1])
 
     # ---- permissions

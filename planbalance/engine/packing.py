@@ -72,7 +72,13 @@ class Ends(NamedTuple):
 
 
 class PackedForm(Protocol):
-    """What the engine needs of a format: SquashFS or tar."""
+    """What the engine needs of a format: SquashFS or tar.
+
+    Attributes:
+        heads: whether it puts something before and behind each content.
+    """
+
+    heads: bool
 
     def offsets(self, start: int, files: Files) -> tuple[Sequence[int], int]:
         """Return where the record of each file begins (before its content), and where the last one ends."""
@@ -98,6 +104,10 @@ class GrowingLayout(Protocol):
     def size(self) -> int:
         """Bytes of the whole file."""
 
+    @property
+    def most(self) -> int:
+        """Bytes of the whole file at most."""
+
     def begin_segment(self) -> int:
         """Go on at the next whole MiB, which is returned."""
 
@@ -109,6 +119,8 @@ class GrowingLayout(Protocol):
 
 
 class _SquashfsForm:
+    heads = False
+
     def offsets(self, start: int, files: Files) -> tuple[Sequence[int], int]:
         starts = squashfs_layout.offsets(start, files.sizes)
         return starts, starts[-1] + files.sizes[-1] if starts else start
@@ -135,6 +147,10 @@ class _GrowingSquashfs:
     def size(self) -> int:
         return self._layout.size
 
+    @property
+    def most(self) -> int:
+        return self._layout.most
+
     def begin_segment(self) -> int:
         return self._layout.align(BOUNDARY)
 
@@ -146,6 +162,8 @@ class _GrowingSquashfs:
 
 
 class _TarForm:
+    heads = True
+
     def offsets(self, start: int, files: Files) -> tuple[Sequence[int], int]:
         return tar_layout.offsets(start, files)
 
@@ -172,6 +190,10 @@ class _GrowingTar:
     def size(self) -> int:
         return self._layout.size
 
+    @property
+    def most(self) -> int:
+        return self._layout.most
+
     def begin_segment(self) -> int:
         before = self._layout.end
         after = self._layout.align(BOUNDARY)
@@ -194,20 +216,18 @@ FORMS: Final[Mapping[Mode, PackedForm]] = {"squashfs": _SquashfsForm(), "tar": _
 # ---- the whole file -------------------------------------------------------------------------------------------------
 
 
-class PackedLayout(NamedTuple):
-    """The layout of the whole file.
+class PackedPlaces(NamedTuple):
+    """Where content goes in the file.
 
     Attributes:
         bases: where each block of the plan begins.
         documents: where the record of each document begins, by path.
-        size: bytes of the file.
-        ends: what the format puts before and behind the content.
+        most: bytes of the whole file at most.
     """
 
     bases: list[int]
     documents: dict[str, int]
-    size: int
-    ends: Ends
+    most: int
 
 
 class Packing:
@@ -243,6 +263,8 @@ class Packing:
         folders = list(dict.fromkeys(block.folder for block in blocks))
         labels = [label_of(Destination(folder, "")).folder for folder in folders]
         self._folders = (*folders, *labels, *document_folders)
+        self._growing: GrowingLayout | None = None
+        self.size = 0  # once the ends are known
 
     @property
     def _content_end(self) -> int:
@@ -258,8 +280,8 @@ class Packing:
         return self._documents()
 
     @cached_property
-    def layout(self) -> PackedLayout:
-        """The layout. Raises PlanError where a block cannot be read."""
+    def places(self) -> PackedPlaces:
+        """Where content goes. Raises PlanError where a block cannot be read."""
         documents = {path: len(data) for path, data in self.documents.items()}
         growing = FORMS[self.mode].layout(self._folders)
         bases, sum_lines = [], 0
@@ -274,7 +296,26 @@ class Packing:
             places[path] = growing.end
             folder, _, name = path.rpartition("/")
             growing.add(Files(folder, [name], [size], [FIXED_TIME]), together=True)
-        return PackedLayout(bases, places, growing.size, growing.ends())
+        self._growing = growing
+        return PackedPlaces(bases, places, growing.most)
+
+    @cached_property
+    def ends(self) -> Ends:
+        """What the format puts before and behind the content. Raises as `places`."""
+        growing = self._grown()
+        ends, self.size = growing.ends(), growing.size
+        self._growing = None  # holds all names
+        return ends
+
+    def exact_size(self) -> int:
+        """Return the bytes of the whole file. Raises as `places`."""
+        _ = self.ends
+        return self.size
+
+    def _grown(self) -> GrowingLayout:
+        _ = self.places
+        assert self._growing is not None
+        return self._growing
 
     def stretch(self, count: int) -> tuple[int, int]:
         """Return where the blocks begin and end that this run builds, which are `count`."""
@@ -284,7 +325,7 @@ class Packing:
     def bases(self, count: int) -> list[int]:
         """Return where each block begins that this run builds, which are `count`; later ones are not looked at."""
         if not self._first and count == len(self._blocks):
-            return self.layout.bases
+            return self.places.bases
         growing = FORMS[self.mode].layout(self._folders)
         return [base for base, _ in self._grow(growing, self._first + count)][self._first :]
 

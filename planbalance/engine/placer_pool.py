@@ -19,7 +19,7 @@ from planbalance.engine.block_stats import BlockStats
 from planbalance.engine.fd_cache import SOURCES_ALONE, SharedFolders
 from planbalance.engine.job import Job
 from planbalance.engine.manifest import Lines, block_lines
-from planbalance.engine.packer import Packer
+from planbalance.engine.packer import PackedTarget, Packer
 from planbalance.engine.placer import BatchResult, Placer, SharedFlags
 from planbalance.engine.schedule import Batch, shares
 from planbalance.errors import IncompleteError
@@ -138,7 +138,7 @@ class PlacerService:
         folders = SharedFolders(opened, SOURCES_ALONE)
         settings = PlacingSettings(mode, overwrite, opened, bases)
         self.place = _placer(
-            self._job, settings, folders, self._flags, fs.Copier(), _packed_file(self._job, opened)
+            self._job, settings, folders, self._flags, fs.Copier(), _packed_target(self._job, settings)
         ).place
 
     def manifest(self, index: int, sums: bytes) -> tuple[Lines, Lines]:
@@ -146,20 +146,30 @@ class PlacerService:
         return _manifest_of(self._job, index, sums)
 
 
-def _packed_file(job: Job, tree: fs.Tree | None) -> int:
-    """Return a descriptor of the one file of a packed dataset; -1 of a folder, and where files are only checked."""
-    if job.packing is None or tree is None:
-        return -1
-    return fs.open_packed(os.path.basename(job.output), tree.fd)
+def _packed_target(job: Job, settings: PlacingSettings) -> PackedTarget | None:
+    """Open the one file of a packed dataset; None of a folder, and where files are only checked."""
+    if job.packing is None or settings.tree is None:
+        return None
+    file = fs.open_packed(os.path.basename(job.output), settings.tree.fd)
+    try:
+        return PackedTarget(job, settings.bases, file)
+    except BaseException:
+        fs.close(file)
+        raise
 
 
 def _placer(
-    job: Job, settings: PlacingSettings, folders: SharedFolders, flags: SharedFlags, copier: fs.Copier, file: int
+    job: Job,
+    settings: PlacingSettings,
+    folders: SharedFolders,
+    flags: SharedFlags,
+    copier: fs.Copier,
+    target: PackedTarget | None,
 ) -> Placer:
-    """Return a worker's placer. Its process has one `copier` and opened the one file of a packed dataset once."""
+    """Return a worker's placer. The workers of a process have one `copier` and one `target`."""
     mode = settings.mode
     if MODE_TABLE[mode].one_file:
-        return Packer(job, mode, folders, flags, bases=settings.bases, file=file)
+        return Packer(job, mode, folders, flags, target)
     return Placer(job, mode, folders, flags, overwrite=settings.overwrite, copier=copier)
 
 
@@ -237,7 +247,7 @@ class PlacerPool:
         self._flags = flags
         self._copier = fs.Copier()
         self._folders: SharedFolders | None = None
-        self._file = -1
+        self._target: PackedTarget | None = None
         self._settings: PlacingSettings | None = None
         self._idle_threads: list[PlacerThread] = []
         self._processes: list[PlacerProcess] = []
@@ -277,7 +287,7 @@ class PlacerPool:
         """Let all workers get ready to place."""
         self._settings = settings
         self._folders = SharedFolders(settings.tree)
-        self._file = _packed_file(self._job, settings.tree)
+        self._target = _packed_target(self._job, settings)
         tree = None if settings.tree is None else fs.open_identity(settings.tree.fd)
         for process in self._processes:
             with process.expected_alive():
@@ -295,7 +305,7 @@ class PlacerPool:
         assert self._settings is not None
         assert self._folders is not None
         settings, copier = self._settings, self._copier
-        return PlacerThread(_placer(self._job, settings, self._folders, self._flags, copier, self._file))
+        return PlacerThread(_placer(self._job, settings, self._folders, self._flags, copier, self._target))
 
     def give_back(self, worker: Worker, *, spent: bool) -> None:
         """Take back an idle worker; `spent`: nothing is left that this process could be given."""
@@ -339,6 +349,6 @@ class PlacerPool:
         self._processes, self._questions, self._idle_processes, self._idle_threads = [], [], [], []
         if self._folders is not None:
             self._folders.close()
-        if self._file >= 0:
-            fs.close(self._file)
-            self._file = -1
+        if self._target is not None:
+            self._target.close()
+            self._target = None

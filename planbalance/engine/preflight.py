@@ -218,7 +218,7 @@ def _estimate(job: Job, mode: Mode, block: int) -> tuple[int, int]:
     traits = MODE_TABLE[mode]
     if job.packing is not None:
         given = job.options.shard or fs.look(job.staging)  # by `packed_file.make_file`
-        return (0 if given else job.packing.layout.size), _FIXED_INODES
+        return (0 if given else job.packing.places.most), _FIXED_INODES
     if not traits.places_files:
         return sum(len(each.lines) for each in job.stats.lists()), _FIXED_INODES
     slices = job.slices

@@ -47,6 +47,10 @@ _MOST_INDEXES: Final = 0xFFFF
 _MOST_IN_A_FOLDER: Final = 0xFFFFFFFF - 3
 _MOST_BASIC_LISTING: Final = 0xFFFF - 3
 _SMALL: Final = 1 << 32
+# At most: of a file an inode, an entry and a header of its own; of a folder the same, and an index.
+_MOST_OF_A_FILE: Final = 56 + 4 + 8 + 12
+_MOST_OF_A_FOLDER: Final = 512
+_MOST_FIXED: Final = 1 << 15
 
 
 class _Group(NamedTuple):
@@ -76,6 +80,7 @@ class SquashfsLayout:
         self._fragment_starts = array("Q")
         self._fragment_sizes = array("I")
         self._tables: _Tables | None = None
+        self._most = 0
 
     def align(self, boundary: int) -> int:
         """Let the next group begin at a multiple of `boundary`, which is returned."""
@@ -96,6 +101,10 @@ class SquashfsLayout:
         else:
             self._groups.append(_Group(files, array("Q", starts), None))
         self.end = ends
+        names = "".join(files.names)
+        blocks = sum([size // BLOCK for size in files.sizes if size > BLOCK])
+        bytes_of_names = len(names) if names.isascii() else len(names.encode())
+        self._most += len(files.names) * _MOST_OF_A_FILE + bytes_of_names + 4 * blocks
         return starts
 
     def _add_fragments(self, files: Files, starts: Sequence[int]) -> None:
@@ -129,6 +138,14 @@ class SquashfsLayout:
     def size(self) -> int:
         """Bytes of the whole image."""
         return self.end + len(self._made().after)
+
+    @property
+    def most(self) -> int:
+        """Bytes that the whole image has at most: its size but for the tables, which take a while to make."""
+        folders = {group.files.folder for group in self._groups}
+        of_folders = sum(_MOST_OF_A_FOLDER * (1 + folder.count("/")) + 2 * len(folder.encode()) for folder in folders)
+        tables = self._most + of_folders + len(self._fragment_starts) * _FRAGMENT.size
+        return self.end + tables + tables // 8 + _MOST_FIXED
 
     def _made(self) -> "_Tables":
         made = self._tables

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from planbalance.packed import tar_layout
 from planbalance.packed.entry import Files
 from planbalance.packed.squashfs_layout import SquashfsLayout
 from tests.packed import images
@@ -170,9 +173,52 @@ def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
     assert sums == ["64faa14eb9c77ced", "f56e76cf784b4738"]
 
 
-def test_the_size_is_known_before_any_content() -> None:
+@pytest.mark.parametrize("tree", [*TREES.values(), flat(1_000), flat(9_000)])
+def test_the_size_is_known_before_any_content(tree: list[Group]) -> None:
     layout = SquashfsLayout()
-    for each, fragments in flat(1_000):
+    for each, fragments in tree:
         layout.add(each, fragments=fragments)
+    most = layout.most
     assert layout.size == layout.end + len(layout.tables())
     assert layout.size % 4096 == 0
+    assert layout.size <= most
+
+
+LETTERS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/"), min_size=1, max_size=40)
+
+
+@given(
+    folders=st.dictionaries(
+        st.lists(LETTERS.filter(lambda name: name not in {".", ".."}), max_size=6).map("/".join),
+        st.tuples(st.dictionaries(LETTERS, st.integers(0, 400_000), max_size=40), st.booleans()),
+        max_size=8,
+    )
+)
+def test_the_most_that_an_image_takes_is_never_less_than_its_size(
+    folders: dict[str, tuple[dict[str, int], bool]],
+) -> None:
+    layout = SquashfsLayout()
+    for folder, (sizes, fragments) in folders.items():
+        layout.add(group(folder, sizes).files, fragments=fragments)
+    assert layout.size <= layout.most
+
+
+@given(
+    paths=st.lists(LETTERS, min_size=1, max_size=20, unique=True),
+    sizes=st.lists(st.integers(0, 10**11), min_size=20, max_size=20),
+    folder=st.text("abc/é", max_size=200).map(lambda text: "/".join(filter(None, text.split("/")))),
+)
+def test_the_header_of_a_tar_has_the_length_that_its_layout_says(
+    paths: list[str], sizes: list[int], folder: str
+) -> None:
+    files = Files(folder, paths, sizes[: len(paths)], [0] * len(paths))
+    starts, end = tar_layout.offsets(512, files)
+    for name, size, at, following in zip(paths, files.sizes, starts, [*starts[1:], end], strict=True):
+        header = tar_layout.header(f"{folder}/{name}" if folder else name, size, 5)
+        assert following - at == len(header) + size + -size % 512
+        assert len(header) % 512 == 0
+
+
+@pytest.mark.parametrize("length", [1024, 1536, 4096, 1 << 20, (1 << 20) + 512])
+def test_a_filler_has_the_length_that_is_asked_for(length: int) -> None:
+    assert len(tar_layout.filler(length)) == length
