@@ -14,6 +14,8 @@ from planbalance.packed.entry import Entry, PackedError
 from planbalance.packed.reader import PackedReader, open_packed, read_file
 
 _MAGIC_AT: Final = 257  # of a tar: `ustar` (POSIX 1003.1, pax)
+_MOST_EXPANDED: Final = 1_100  # deflate makes of a byte at most 1,032 (RFC 1951)
+_FREE: Final = 1 << 30
 _SUFFIXES: Final = (".sqfs", ".squashfs", ".sfs", ".sif", ".tar")
 
 
@@ -35,8 +37,12 @@ class PackedDataset:
         self._reader: PackedReader = open_packed(self.read_at, facts.st_size)
         self._entries: dict[str, Entry] = {}
         self._names: dict[str, list[str]] = {"": []}
+        content = 0
         for entry in self._reader.entries():
             self._add(entry)
+            content += entry.size
+        if content > _MOST_EXPANDED * facts.st_size + _FREE:
+            raise PackedError(f"it says that it holds {content:,} bytes, which so small a file cannot")
 
     def _add(self, entry: Entry) -> None:
         if entry.path in self._entries:

@@ -15,8 +15,9 @@ from planbalance.packed.squashfs_layout import MAGIC, METADATA, NO_TABLE, NONE, 
 
 ReadAt = Callable[[int, int], bytes]
 
-ENTRY_LIMIT: Final = 20_000_000  # names that are listed; a larger image is refused
-_DEEPEST: Final = 2_048  # folders in folders: a path on Linux has at most 4,096 bytes
+ENTRY_LIMIT: Final = 10_000_000  # names that are listed; a larger image is refused
+PATH_LIMIT: Final = 4_096  # characters of a path: Linux takes no longer one
+_ALL_PATHS: Final = 1 << 29  # characters of all paths
 _KEPT_METADATA: Final = 256  # of 8 KiB each
 _KEPT_BLOCKS: Final = 4  # of at most 1 MiB each
 _LONGEST_NAME: Final = 256
@@ -97,7 +98,8 @@ class SquashfsReader:
         if root.kind != "folder":
             raise PackedError("its root is not a folder")
         seen = {self._super.root}
-        count = 0
+        count = length = 0
+        most = min(ENTRY_LIMIT, self._super.used)  # however it is compressed, a name takes a byte
         stack = [("", self._names(root))]
         while stack:
             lead, names = stack[-1]
@@ -106,15 +108,18 @@ class SquashfsReader:
                 stack.pop()
                 continue
             count += 1
-            if count > ENTRY_LIMIT:
-                raise PackedError(f"it lists more than {ENTRY_LIMIT:,} names")
             name, at = found
             inode = self._inode(at)
             path = lead + name
+            length += len(path)
+            if count > most or length > _ALL_PATHS:
+                raise PackedError(f"it lists more than {count - 1:,} names, which so small a file cannot hold")
+            if len(path) > PATH_LIMIT:
+                raise PackedError(f"it holds a path of more than {PATH_LIMIT:,} characters")
             yield self._entry(path, at, inode)
             if inode.kind == "folder":
-                if at in seen or len(stack) >= _DEEPEST:
-                    raise PackedError(f"the folder {path!r} is reached twice, or lies too deep")
+                if at in seen:
+                    raise PackedError(f"the folder {path!r} is reached twice")
                 seen.add(at)
                 stack.append((f"{path}/", self._names(inode)))
 

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from planbalance.packed.entry import Entry, Kind, PackedError
-from planbalance.packed.squashfs_reader import ENTRY_LIMIT, ReadAt
+from planbalance.packed.squashfs_reader import ENTRY_LIMIT, PATH_LIMIT, ReadAt
 
 _BLOCK: Final = 512
 _LARGEST_HEADER: Final = 2 << 20
 _PIECE: Final = 1 << 20
+_USED: Final = frozenset(("path", "linkpath", "size", "mtime"))  # of a pax header; others say nothing of content
 _CHECKSUM: Final = slice(148, 156)
 _KINDS: Final[dict[bytes, Kind]] = {
     b"0": "file", b"\0": "file", b"7": "file", b"1": "link", b"2": "link", b"5": "folder"
@@ -120,6 +121,8 @@ def _entry(head: bytes, kind: bytes, size: int, at: int, pax: dict[str, bytes]) 
 def _clean(path: str) -> str:
     """Return a path without `./` before it and `/` behind it. Raises PackedError where it leads out of the tar."""
     parts = [part for part in path.split("/") if part not in {"", "."}]
+    if len(path) > PATH_LIMIT:
+        raise PackedError(f"it holds a path of more than {PATH_LIMIT:,} characters")
     if path.startswith("/") or ".." in parts or "\0" in path:
         raise PackedError(f"it holds the path {path!r}, which leads out of it")
     return "/".join(parts)
@@ -164,8 +167,9 @@ def _pax_records(content: bytes) -> dict[str, bytes]:
         key, equals, value = content[space + 1 : end - 1].partition(b"=")
         if end > len(content) or end <= space + 1 or not equals or content[end - 1 : end] != b"\n":
             raise PackedError("a pax header is damaged")
-        if key != b"comment":
-            records[key.decode("utf-8", "surrogateescape")] = value
+        name = key.decode("utf-8", "surrogateescape")
+        if name in _USED or name.startswith("GNU.sparse"):
+            records[name] = value
         at = end
     return records
 

@@ -15,6 +15,7 @@ from planbalance.packed import squashfs_layout, tar_layout
 from planbalance.packed.entry import FIXED_TIME, Entry, Files, PackedError
 from planbalance.packed.reader import open_packed, read_file
 from planbalance.packed.squashfs_layout import SquashfsLayout
+from planbalance.packed_dataset import open_dataset
 from tests.conftest import Trials
 from tests.packed import images
 from tests.packed.images import group
@@ -225,6 +226,42 @@ def test_a_bomb_does_not_take_memory(tmp_path: Path) -> None:
     reader = open_packed(*in_memory(bytes(image)))
     with pytest.raises(PackedError, match="more bytes than its size allows"):
         list(reader.chunks(entry))
+
+
+def deep_image(depth: int) -> bytes:
+    """Return an image with folders in folders, each of the longest name."""
+    layout = SquashfsLayout()
+    layout.add(Files("/".join(["d" * 255] * depth), ["x"], [0], [0]))
+    return layout.superblock() + layout.tables()
+
+
+def test_a_path_that_no_system_takes_is_refused() -> None:
+    assert len(read_all(deep_image(15))) == 16
+    with pytest.raises(PackedError, match="path of more than"):
+        read_all(deep_image(17))
+
+
+def test_a_listing_that_no_file_can_hold_is_refused(tmp_path: Path) -> None:
+    """Metadata that decompress to a thousand times their size: many names of one inode."""
+    names = 400_000
+    layout = SquashfsLayout()
+    layout.add(Files("", [f"{number:06}" for number in range(names)], [0] * names, [0] * names))
+    tables = layout.tables()
+    image = bytearray(layout.superblock() + tables)
+    image[40:48] = (300_000).to_bytes(8, "little")  # it says that it is smaller
+    with pytest.raises(PackedError):
+        read_all(bytes(image))
+
+
+def test_files_that_are_all_holes_are_refused_where_they_are_too_large(tmp_path: Path) -> None:
+    images.need("mksquashfs")
+    (tmp_path / "in").mkdir()
+    with open(tmp_path / "in/hole.png", "wb") as file:
+        file.truncate(1 << 31)
+    words = ["mksquashfs", str(tmp_path / "in"), str(tmp_path / "i.sqfs"), "-quiet", "-no-progress", "-b", "1M"]
+    subprocess.run(words, check=True)
+    with pytest.raises(PackedError, match="which so small a file cannot"):
+        open_dataset(str(tmp_path / "i.sqfs"))
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/../../b"])
