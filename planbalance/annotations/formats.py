@@ -4,7 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from planbalance.annotations.boxes_csv import read_boxes_csv
+from planbalance.annotations.coco import read_coco
+from planbalance.annotations.fastmri_plus import read_fastmri_plus
+from planbalance.annotations.mdai import read_mdai
+from planbalance.annotations.mdai_frame import read_mdai_frame
 from planbalance.annotations.source import AnnotationSource, FormatName, ReadOptions, SourceFile
+from planbalance.annotations.voc import read_voc
+from planbalance.annotations.xray_tables import read_deeplesion, read_retinanet, read_rsna, read_vinbigdata
 
 Read = Callable[[Sequence[SourceFile], ReadOptions], AnnotationSource]
 
@@ -52,16 +59,12 @@ class Format:
     one_class: bool = False
 
 
-def _not_yet(files: Sequence[SourceFile], options: ReadOptions) -> AnnotationSource:
-    raise NotImplementedError
-
-
 _ROWS: Final = (
     Format(
         name="fastmri-plus",
         title="fastMRI+ (Zhao et al. 2022)",
         reads="CSV: file, slice (from 0), study_level, x, y, width, height, label",
-        read=_not_yet,
+        read=read_fastmri_plus,
         suffix=".csv",
         list_beside="_file_list.csv",
         reviewed="the volumes of the file list beside the CSV",
@@ -72,7 +75,7 @@ _ROWS: Final = (
         name="mdai",
         title="MD.ai export",
         reads="JSON: labelGroups, and datasets with annotations",
-        read=_not_yet,
+        read=read_mdai,
         suffix=".json",
         takes_also=("--frame-base", "--reader", "--label-group"),
         reviewed="studies with any annotation of the chosen readers",
@@ -85,17 +88,20 @@ _ROWS: Final = (
         title="MD.ai export as a data frame, with a key",
         reads="CSV: TBreconID, SOPInstanceUID_anon, labelName, data; and a key CSV: tbrecon_id, SOPInstanceUID_anon, "
         "InstanceNumber",
-        read=_not_yet,
+        read=read_mdai_frame,
         suffix=".csv",
         needs=("--key",),
+        takes_also=("--reader", "--label-group"),
         reviewed="the images of the key",
         joined_by="folder (TBreconID) and InstanceNumber, which the key has for each SOPInstanceUID_anon",
+        has_readers=True,
+        has_label_groups=True,
     ),
     Format(
         name="coco",
         title="COCO",
         reads="JSON: images, categories, annotations with bbox, polygons or run lengths",
-        read=_not_yet,
+        read=read_coco,
         suffix=".json",
         reviewed="every image of `images`",
         joined_by="file_name",
@@ -104,7 +110,7 @@ _ROWS: Final = (
         name="voc",
         title="Pascal VOC",
         reads="one XML file for each image: object, bndbox with xmin, ymin, xmax, ymax",
-        read=_not_yet,
+        read=read_voc,
         takes="folder",
         suffix=".xml",
         takes_also=("--origin",),
@@ -115,7 +121,7 @@ _ROWS: Final = (
         name="rsna",
         title="RSNA Pneumonia Detection Challenge",
         reads="CSV: patientId, x, y, width, height, Target",
-        read=_not_yet,
+        read=read_rsna,
         suffix=".csv",
         needs=("--classes",),
         reviewed="every patientId of the CSV",
@@ -125,8 +131,9 @@ _ROWS: Final = (
     Format(
         name="retinanet",
         title="keras-retinanet",
-        reads="CSV without a header: path, x1, y1, x2, y2, class; a line with a path only is an image without a finding",
-        read=_not_yet,
+        reads="CSV without a header: path, x1, y1, x2, y2, class; a line with a path only is an image without "
+        "a finding",
+        read=read_retinanet,
         suffix=".csv",
         reviewed="every path of the CSV",
         joined_by="path",
@@ -135,7 +142,7 @@ _ROWS: Final = (
         name="vinbigdata",
         title="VinBigData Chest X-ray",
         reads="CSV: image_id, class_name, rad_id, x_min, y_min, x_max, y_max",
-        read=_not_yet,
+        read=read_vinbigdata,
         suffix=".csv",
         takes_also=("--reader",),
         reviewed="images with a line of the chosen readers",
@@ -146,7 +153,7 @@ _ROWS: Final = (
         name="deeplesion",
         title="DeepLesion (DL_info.csv)",
         reads="CSV: File_name, Key_slice_index, Bounding_boxes",
-        read=_not_yet,
+        read=read_deeplesion,
         suffix=".csv",
         needs=("--classes",),
         reviewed="key slices only",
@@ -158,7 +165,7 @@ _ROWS: Final = (
         name="boxes-csv",
         title="any CSV with a box in each line",
         reads="CSV with the columns that --columns names",
-        read=_not_yet,
+        read=read_boxes_csv,
         suffix=".csv",
         needs=("--columns", "--box", "--origin"),
         takes_also=("--slice-base", "--reader"),
