@@ -5,7 +5,6 @@ fractions. They are rounded once, a tie to the even digit, so that the text is t
 """
 
 from decimal import Decimal
-from fractions import Fraction
 from typing import Final, Literal, NamedTuple
 
 from planbalance.import_model import Box
@@ -35,34 +34,38 @@ def clip(box: Box, width: int, height: int) -> Box | ClipFault:
     clipped = Box(max(box.left, 0.0), max(box.top, 0.0), min(box.right, float(width)), min(box.bottom, float(height)))
     if clipped.right <= clipped.left or clipped.bottom <= clipped.top:
         return ClipFault("outside", f"the image is {width} x {height}, and it begins at {_point(box.left, box.top)}")
-    if "0.000000" in _shares(clipped, width, height)[2:]:
+    if _vanishes(clipped.left, clipped.right, width) or _vanishes(clipped.top, clipped.bottom, height):
         fate: Literal["degenerate", "outside"] = "degenerate" if clipped == box else "outside"
         return ClipFault(fate, "less than a millionth of the image is left of it")
     return clipped
 
 
+def _vanishes(start: float, end: float, size: int) -> bool:
+    return end - start < size / _PARTS and _shares(start, end, size)[1] == "0.000000"
+
+
 def yolo_line(class_id: int, box: Box, width: int, height: int) -> str:
     """Return the line of a box that was clipped: class, centre x, centre y, width, height."""
-    return f"{class_id} {' '.join(_shares(box, width, height))}\n"
+    (centre_x, wide), (centre_y, high) = _shares(box.left, box.right, width), _shares(box.top, box.bottom, height)
+    return f"{class_id} {centre_x} {centre_y} {wide} {high}\n"
 
 
-def _shares(box: Box, width: int, height: int) -> tuple[str, str, str, str]:
-    left, top, right, bottom = map(_exact, box)
-    return (
-        _six_decimals((left + right) / (2 * width)),
-        _six_decimals((top + bottom) / (2 * height)),
-        _six_decimals((right - left) / width),
-        _six_decimals((bottom - top) / height),
-    )
+def _shares(start: float, end: float, size: int) -> tuple[str, str]:
+    """Return centre and length of a part of a side of this size."""
+    (first, under), (last, below) = _exact(start), _exact(end)
+    whole = under * below * size
+    return _six_decimals(last * under + first * below, 2 * whole), _six_decimals(last * under - first * below, whole)
 
 
-def _exact(value: float) -> Fraction:
-    return Fraction(Decimal(repr(value)))
+def _exact(value: float) -> tuple[int, int]:
+    """Return the shortest decimal number of a float as a fraction."""
+    return (int(value), 1) if value.is_integer() else Decimal(repr(value)).as_integer_ratio()
 
 
-def _six_decimals(share: Fraction) -> str:
-    whole, parts = divmod(round(share * _PARTS), _PARTS)
-    return f"{whole}.{parts:06d}"
+def _six_decimals(numerator: int, denominator: int) -> str:
+    parts, rest = divmod(numerator * _PARTS, denominator)
+    parts += 2 * rest > denominator or (2 * rest == denominator and parts % 2)
+    return f"{parts // _PARTS}.{parts % _PARTS:06d}"
 
 
 def _point(x: float, y: float) -> str:
