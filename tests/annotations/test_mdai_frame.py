@@ -64,7 +64,7 @@ def test_an_image_that_the_key_does_not_have_is_looked_for_in_the_headers() -> N
         (f"78,u1,Tear,{BOX}", "unreadable", "TBreconID is '78', but the key has '77' for its image"),
         ("77,u1,Tear,__import__('os').system('true')", "unreadable", "data is no Python or JSON value"),
         ("77,u1,Tear,nan", "no-geometry", "it has no shape"),
-        ("77,u1,Tear,\"{'x': nan, 'y': 1, 'width': 1, 'height': 1}\"", "unreadable", "x is no number: 'nan'"),
+        ("77,u1,Tear,\"{'x': nan, 'y': 1, 'width': 1, 'height': 1}\"", "unreadable", "x is no number: nan"),
         ("77,,Tear,nan", "study-level", ""),
         (f"77,nan,Tear,{BOX}", "unreadable", "it has a shape, but names no image"),
     ],
