@@ -73,15 +73,16 @@ def _listed(counts: Mapping[str, int]) -> str:
     return f"The labels are: {', '.join(f'{label!r} ({count:,})' for label, count in counts.items())}."
 
 
-def _check(names: Sequence[str], pairs: Iterable[tuple[str, str]]) -> None:
+def _check(names: Sequence[str], pairs: Sequence[tuple[str, str]]) -> None:
+    for label, name in pairs:
+        if not label or not name:
+            raise _bad_classes(f"--map {label}={name} has an empty side", "Write --map LABEL=CLASS.")
     doubled = [name for name, count in Counter(names).items() if count > 1]
     class_of: dict[str, str] = {}
     if doubled or "" in names:
         fault = f"names {some(map(repr, doubled))} twice" if doubled else "names an empty class"
         raise _bad_classes(f"--classes {fault}", "Name each class once.")
     for label, name in pairs:
-        if not label or not name:
-            raise _bad_classes(f"--map {label}={name} has an empty side", "Write --map LABEL=CLASS.")
         if name not in names:
             raise _bad_classes(f"--map makes {name!r} of {label!r}, but --classes does not have it", "Add it there.")
         if class_of.setdefault(label, name) != name:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
-from planbalance.annotations.drafts import NoGeometryError, UnreadableError, box_of_corners, whole_of
+from planbalance.annotations.drafts import NoGeometryError, UnreadableError, box_of_corners, shown, whole_of
 from planbalance.import_model import Box
 
 _LARGEST: Final = 1_000_000  # of a side, in pixels
@@ -32,10 +32,18 @@ def box_of_runs(size: object, counts: object) -> Box:
     if isinstance(counts, str):
         runs: Iterable[int] = _decompressed(counts)
     elif isinstance(counts, list):
-        runs = (whole_of(one, "length of a run") for one in counts)
+        runs = map(_run, counts)
     else:
         raise UnreadableError("counts of the mask are neither a list nor a text")
     return _box(runs, height, width)
+
+
+def _run(value: object) -> int:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise UnreadableError(f"length of a run is no whole number: {shown(value)}")
+    return value
 
 
 def _box(runs: Iterable[int], height: int, width: int) -> Box:

@@ -59,7 +59,7 @@ def _shares(start: float, end: float, size: int) -> tuple[str, str]:
 
 def _exact(value: float) -> tuple[int, int]:
     """Return the shortest decimal number of a float as a fraction."""
-    return (int(value), 1) if value.is_integer() else Decimal(repr(value)).as_integer_ratio()
+    return (int(value), 1) if value == int(value) else Decimal(repr(value)).as_integer_ratio()
 
 
 def _six_decimals(numerator: int, denominator: int) -> str:

@@ -85,8 +85,10 @@ def _rsna(row: TableRow, finding: str) -> Annotation:
 def read_retinanet(files: Sequence[SourceFile], options: ReadOptions) -> AnnotationSource:  # noqa: ARG001 - as all readers
     """Return what a CSV without a header line says: path,x1,y1,x2,y2,class."""
     rows = [(file, line, row) for file in files for line, row in csv_rows(file)]
+    if not rows:
+        raise other_format(files[0].name, files[0].data, "retinanet", "it has no line")
     fitting = sum(len(row) == 6 and _is_box_line(row) for _, _, row in rows)
-    if rows and (fitting == 0 or not _is_box_line(rows[0][2])):
+    if fitting == 0 or not _is_box_line(rows[0][2]):
         file, line, row = rows[0]
         raise other_format(
             file.name, file.data, "retinanet", f"its line {line} is not path,x1,y1,x2,y2,class: {shown(','.join(row))}"

@@ -24,8 +24,16 @@ def export(*annotations: dict[str, Any], groups: list[dict[str, Any]] | None = N
 
 def annotation(uid: str | None = "1.1", **values: Any) -> dict[str, Any]:
     first = {
-        **{"id": "A_1", "labelId": "L_1", "StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.3.knee"},
-        **{"SOPInstanceUID": uid, "frameNumber": None, "width": 512, "height": 512, "data": BOX, "createdById": "U_1"},
+        "id": "A_1",
+        "labelId": "L_1",
+        "StudyInstanceUID": "1.2.3",
+        "SeriesInstanceUID": "1.2.3.knee",
+        "SOPInstanceUID": uid,
+        "frameNumber": None,
+        "width": 512,
+        "height": 512,
+        "data": BOX,
+        "createdById": "U_1",
     }
     return {**first, **values}
 

@@ -36,7 +36,7 @@ def test_with_origin_0_corners_stay_as_they_are() -> None:
 
 
 def test_a_0_proves_the_other_origin_and_is_refused() -> None:
-    with pytest.raises(InputError, match="Annotations/a.xml has ymin 0") as refusal:
+    with pytest.raises(InputError, match=r"Annotations/a\.xml has ymin 0") as refusal:
         source(("Annotations/a.xml", xml(an_object("5 0 50 70"))))
     assert (refusal.value.kind, refusal.value.exit_code) == ("origin", 3)
     assert "--origin 0" in refusal.value.hint

@@ -2,7 +2,7 @@
 
 import pytest
 
-from planbalance.annotations import FORMATS
+from planbalance.annotations import FORMATS, FormatName
 from planbalance.errors import InputError, UsageError
 from tests.annotations.raw import each, fates, joined, labels, pictures, read, reasons, states
 
@@ -157,11 +157,11 @@ def test_other_deeplesion_rows(row: str, fate: str, reason: str) -> None:
         ("<annotation/>", "voc"),
     ],
 )
-def test_another_header_is_refused_with_the_nearest_format(name: str, text: str, nearest: str) -> None:
+def test_another_header_is_refused_with_the_nearest_format(name: FormatName, text: str, nearest: str) -> None:
     if name == nearest:
         return
     with pytest.raises(InputError) as refusal:
-        read(name, text, finding="x")  # type: ignore[arg-type] - a name from the list above
+        read(name, text, finding="x")
     assert (refusal.value.kind, refusal.value.exit_code) == ("other-format", 3)
     assert refusal.value.hint == f"It looks like {nearest}: give --format {nearest}."
 
