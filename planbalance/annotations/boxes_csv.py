@@ -132,4 +132,4 @@ def _check_columns(columns: Mapping[str, str], form: BoxForm) -> None:
 
 
 def _bad_columns(fault: str, hint: str) -> UsageError:
-    return UsageError(f"{fault}.", kind="bad-columns", hint=hint)
+    return UsageError(f"These columns cannot be used: {fault}.", kind="bad-columns", hint=hint)

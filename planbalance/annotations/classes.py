@@ -90,7 +90,7 @@ def _check(names: Sequence[str], pairs: Sequence[tuple[str, str]]) -> None:
 
 
 def _bad_classes(fault: str, hint: str) -> UsageError:
-    return UsageError(f"{fault}.", kind="bad-classes", hint=hint)
+    return UsageError(f"These classes cannot be used: {fault}.", kind="bad-classes", hint=hint)
 
 
 def _require_known(labels: Iterable[str], counts: Mapping[str, int]) -> None:

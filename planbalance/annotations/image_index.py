@@ -274,7 +274,7 @@ class ImageIndex:
         spelling = "/".join(_parts(name))
         before = self._claims.setdefault(what, spelling)
         if before != spelling:
-            raise _ambiguous(f"Two names of the annotation file fit one image: {before} and {spelling}", [])
+            raise _ambiguous(f"two names of the annotation file fit one image: {before} and {spelling}", [])
 
 
 def _several(name: str, volumes: Sequence[RawVolume]) -> InputError:
@@ -284,7 +284,7 @@ def _several(name: str, volumes: Sequence[RawVolume]) -> InputError:
 
 def _ambiguous(fault: str, paths: Iterable[str]) -> InputError:
     return InputError(
-        f"{fault}.",
+        f"It is not clear which image is meant: {fault}.",
         kind="ambiguous-image",
         hint="Give --images the folder that has only the images of this annotation file.",
         paths=paths,

@@ -26,9 +26,9 @@ from planbalance.annotations.source import (
     Reviewed,
     SourceFile,
     option_missing,
-    refused,
 )
 from planbalance.annotations.tables import TableRow, read_columns, read_table
+from planbalance.errors import InputError
 from planbalance.import_model import Annotation, SliceKey, UidKey, VolumeKey
 from planbalance.text import counted
 
@@ -72,12 +72,12 @@ def _key(file: SourceFile) -> tuple[dict[str, SliceKey], list[str]]:
             faults.append(f"{row.where}: {error}")
             continue
         if places.setdefault(uid, place) != place:
-            raise refused(
-                file.name,
-                f"gives the image {shown(uid)} two places: slice {places[uid].number} of {shown(places[uid].volume)} "
-                f"and slice {place.number} of {shown(volume)} ({row.where})",
-                "Each SOPInstanceUID_anon must have one tbrecon_id and one InstanceNumber.",
-                "bad-key",
+            raise InputError(
+                f"The key {file.name} gives the image {shown(uid)} two places: slice {places[uid].number} of "
+                f"{shown(places[uid].volume)} and slice {place.number} of {shown(volume)} ({row.where}).",
+                kind="bad-key",
+                hint="Each SOPInstanceUID_anon must have one tbrecon_id and one InstanceNumber.",
+                paths=[file.name],
             )
     return places, faults
 

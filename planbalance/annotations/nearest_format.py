@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from io import StringIO
 from typing import Final, Literal
 
-from planbalance.annotations.source import FormatName, refused
+from planbalance.annotations.source import FormatName
 from planbalance.errors import InputError
 
 # The columns that tell a CSV format from the others: all must be there.
@@ -35,7 +35,9 @@ def other_format(name: str, data: bytes, wanted: FormatName, fault: str) -> Inpu
         if nearest not in ("", wanted)
         else f"Check that this is the right file of the format {wanted}."
     )
-    return refused(name, f"is not of the format {wanted}: {fault}", hint, "other-format")
+    return InputError(
+        f"The file {name} is not of the format {wanted}: {fault}.", kind="other-format", hint=hint, paths=[name]
+    )
 
 
 def nearest_format(data: bytes) -> FormatName | Literal[""]:

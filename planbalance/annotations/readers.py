@@ -29,21 +29,28 @@ def chosen_readers(
         _require_known(option, chosen, set(there) - {""})
     if not (all_readers or readers or label_groups):
         wanted = [one for one in source.annotations if one.kind != "unreadable" and one.label in classes.id_of]
-        _require_one("several-label-groups", "label groups", "--label-group", (one.label_group for one in wanted))
-        _require_one("several-readers", "readers", "--reader", (one.reader for one in wanted))
+        groups, by = _several(one.label_group for one in wanted), _several(one.reader for one in wanted)
+        if groups:
+            raise InputError(
+                f"Several label groups have wanted labels: {groups}.",
+                kind="several-label-groups",
+                hint="Choose with --label-group, or take the annotations of all with --readers all.",
+            )
+        if by:
+            raise InputError(
+                f"Several readers made annotations with wanted labels: {by}.",
+                kind="several-readers",
+                hint="Choose with --reader, or take the annotations of all with --readers all.",
+            )
     of_reader, of_group = frozenset(readers), frozenset(label_groups)
     return lambda reader, group: (not of_reader or reader in of_reader) and (not of_group or group in of_group)
 
 
-def _require_one(kind: str, nouns: str, option: str, names: Iterable[str]) -> None:
+def _several(names: Iterable[str]) -> str:
+    """Return all names with their counts; "" where there are not several."""
     counts = Counter(names)
-    if len(counts) > 1:
-        listed = ", ".join(f"{name or '(none)'} ({counts[name]:,})" for name in sorted(counts))
-        raise InputError(
-            f"{len(counts)} {nouns} carry wanted labels: {listed}.",
-            kind=kind,
-            hint=f"Choose with {option}, or take the annotations of all with --readers all.",
-        )
+    listed = (f"{name or '(none)'} ({counts[name]:,})" for name in sorted(counts))
+    return ", ".join(listed) if len(counts) > 1 else ""
 
 
 def _require_known(option: str, chosen: Iterable[str], known: Collection[str]) -> None:

@@ -104,9 +104,9 @@ class AnnotationSource:
     warnings: tuple[str, ...] = ()
 
 
-def refused(name: str, fault: str, hint: str = "", kind: str = "bad-annotations") -> InputError:
-    """Return the refusal of an annotation file; `fault` continues its name: `is not JSON`."""
-    return InputError(f"{name} {fault}.", kind=kind, hint=hint, paths=[name])
+def refused(name: str, fault: str, hint: str = "") -> InputError:
+    """Return the refusal of a file that cannot be read; `fault` continues its name: `is not CSV text`."""
+    return InputError(f"The file {name} {fault}.", kind="bad-annotations", hint=hint, paths=[name])
 
 
 def option_missing(option: str, why: str) -> UsageError:

@@ -20,8 +20,9 @@ from planbalance.annotations.drafts import (
     source_of,
     text_of,
 )
-from planbalance.annotations.source import AnnotationSource, ReadOptions, Reviewed, SourceFile, refused
+from planbalance.annotations.source import AnnotationSource, ReadOptions, Reviewed, SourceFile
 from planbalance.annotations.voc_xml import Element, parse_voc
+from planbalance.errors import InputError
 from planbalance.import_model import Annotation, ImageKey, PathKey
 from planbalance.text import counted, some
 
@@ -97,11 +98,11 @@ def _require_from_1(name: str, objects: Sequence[Element]) -> None:
         box = one.first("bndbox")
         for corner in ("xmin", "ymin"):
             if box is not None and _is_zero(box.text(corner)):
-                raise refused(
-                    name,
-                    f"has {corner} 0, so its pixels count from 0 and not from 1 as in Pascal VOC",
-                    "Give --origin 0 if all files count from 0, or --origin 1 if only this one is wrong.",
-                    "origin",
+                raise InputError(
+                    f"The file {name} has {corner} 0, so its pixels count from 0 and not from 1 as in Pascal VOC.",
+                    kind="origin",
+                    hint="Give --origin 0 if all files count from 0, or --origin 1 if only this one is wrong.",
+                    paths=[name],
                 )
 
 

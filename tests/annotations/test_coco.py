@@ -109,7 +109,7 @@ def test_one_id_for_two_images_or_categories_is_refused() -> None:
 
 def test_two_names_for_one_image_are_refused() -> None:
     images = [{"id": 1, "file_name": "x/a.jpg"}, {"id": 2, "file_name": "y/a.jpg"}]
-    with pytest.raises(InputError, match=r"Two names of the annotation file fit one image: x/a\.jpg and y/a\.jpg"):
+    with pytest.raises(InputError, match=r"two names of the annotation file fit one image: x/a\.jpg and y/a\.jpg"):
         joined(read_json("coco", document(annotation(image_id=1), images=images)), each("a.jpg"), "tear")
 
 

@@ -119,7 +119,7 @@ def two_readers() -> Any:
 
 
 def test_several_readers_are_refused_until_one_is_chosen() -> None:
-    with pytest.raises(InputError, match=r"2 readers carry wanted labels: U_1 \(1\), U_2 \(1\)") as refusal:
+    with pytest.raises(InputError, match=r"made annotations with wanted labels: U_1 \(1\), U_2 \(1\)") as refusal:
         joined(two_readers(), [KNEE], "Tear")
     assert (refusal.value.kind, refusal.value.exit_code) == ("several-readers", 3)
     one = joined(two_readers(), [KNEE, OTHER], "Tear", readers=("U_1",))
