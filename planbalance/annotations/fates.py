@@ -11,6 +11,7 @@ from io import StringIO
 from typing import Final, Literal, NamedTuple, get_args
 
 from planbalance.annotations.classes import ClassMap
+from planbalance.annotations.drafts import shown
 from planbalance.annotations.image_index import ImageIndex, Place, Target
 from planbalance.annotations.label_text import ClipFault, clip, yolo_line
 from planbalance.annotations.readers import chosen_readers
@@ -18,7 +19,7 @@ from planbalance.annotations.source import AnnotationSource, Reviewed, SourceFil
 from planbalance.annotations.tables import decoded
 from planbalance.errors import InputError
 from planbalance.import_model import Annotation, Box, Fate, ImageKey, RawVolume, State, UidKey, VolumeKey
-from planbalance.text import counted, some
+from planbalance.text import counted, some, text_fault
 
 FATES: Final[tuple[Fate, ...]] = get_args(Fate)
 STATES: Final[tuple[State, ...]] = get_args(State)
@@ -462,6 +463,9 @@ def review_lines(data: bytes, name: str) -> tuple[str, ...]:
     """
     lines = [line.strip() for line in decoded(SourceFile(name, data)).splitlines()]
     found = tuple(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
+    for line in found:
+        if fault := text_fault(line):
+            raise refused(name, f"has a line that {fault}: {shown(line)}")
     if not found:
         raise refused(name, "names no reviewed volume or image", "Write one name a line.")
     return found

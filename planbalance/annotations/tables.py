@@ -9,7 +9,8 @@ from planbalance.annotations.drafts import UnreadableError
 from planbalance.annotations.nearest_format import HEADINGS, other_format
 from planbalance.annotations.source import FormatName, SourceFile, refused
 
-SIZE_LIMIT: Final = 1 << 30  # bytes of an annotation file
+SIZE_LIMIT: Final = 1 << 29  # bytes of an annotation file; instances_train2017.json of COCO has 448 MB
+_FIELD_LIMIT: Final = 1 << 24  # letters of a field; a drawn shape may be long
 
 
 class TableRow(NamedTuple):
@@ -59,8 +60,8 @@ def check_size(file: SourceFile) -> None:
         raise refused(file.name, f"has {len(file.data):,} bytes, more than {SIZE_LIMIT:,}", "Divide it.")
 
 
-def csv_rows(file: SourceFile) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows that are not blank, fields without blanks at their ends, each with its line from 1.
+def csv_rows(file: SourceFile) -> list[tuple[int, list[str]]]:
+    """Return the rows that are not blank, fields without blanks at their ends, each with its line from 1.
 
     Raises:
         InputError: the file is no CSV text (kind `bad-annotations`). A quotation mark that is opened and not closed is
@@ -69,12 +70,13 @@ def csv_rows(file: SourceFile) -> Iterator[tuple[int, list[str]]]:
     text = decoded(file)
     first = text.lstrip("\r\n").split("\n", 1)[0]
     reader = csv.reader(StringIO(text, newline=""), delimiter=max(",;\t", key=first.count), strict=True)
+    before = csv.field_size_limit(_FIELD_LIMIT)
     try:
-        for row in reader:
-            if any(row):
-                yield reader.line_num, [field.strip() for field in row]
+        return [(reader.line_num, [field.strip() for field in row]) for row in reader if any(row)]
     except csv.Error as error:
         raise refused(file.name, f"is not CSV text: line {reader.line_num}: {error}") from None
+    finally:
+        csv.field_size_limit(before)
 
 
 def read_table(file: SourceFile, name: FormatName) -> tuple[list[str], Iterator[TableRow]]:
@@ -93,7 +95,7 @@ def read_columns(file: SourceFile, name: FormatName, columns: Sequence[str]) -> 
 
 
 def _table(file: SourceFile, name: FormatName, columns: Sequence[str]) -> tuple[list[str], Iterator[TableRow]]:
-    rows = csv_rows(file)
+    rows = iter(csv_rows(file))
     _, headings = next(rows, (0, []))
     for column in columns:
         if headings.count(column) != 1:

@@ -8,6 +8,7 @@ from planbalance.annotations.nearest_format import other_format
 from planbalance.annotations.source import SourceFile, refused
 
 _SIZE_LIMIT: Final = 16 * 1024 * 1024  # bytes
+_ELEMENT_LIMIT: Final = 500_000
 _DEPTH_LIMIT: Final = 30
 _ROOT: Final = "annotation"
 
@@ -74,6 +75,7 @@ class _Tree:
     def __init__(self) -> None:
         self.root: Element | None = None
         self._open: list[Element] = []
+        self._count = 0
 
     def start(self, name: str, _: dict[str, str]) -> None:
         element = Element(name)
@@ -82,6 +84,9 @@ class _Tree:
         else:
             self.root = element
         self._open.append(element)
+        self._count += 1
+        if self._count > _ELEMENT_LIMIT:
+            raise _RefusedError(f"has more than {_ELEMENT_LIMIT:,} elements")
         if len(self._open) > _DEPTH_LIMIT:
             raise _RefusedError(f"is nested more than {_DEPTH_LIMIT} deep")
 

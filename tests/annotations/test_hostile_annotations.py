@@ -182,7 +182,7 @@ def test_a_long_mask_takes_no_memory_of_its_size() -> None:
     assert source.annotations[0].box == (0, 500_000, 1, 500_001)
 
 
-@pytest.mark.parametrize("data", [b"", b"\xff", b"#\n", b"\xff\xfe\x00"])
+@pytest.mark.parametrize("data", [b"", b"\xff", b"#\n", b"\xff\xfe\x00", b"a\0b\n", b"\x1b[31m\n"])
 def test_a_list_of_reviewed_names_is_read_or_refused(data: bytes) -> None:
     with pytest.raises(InputError):
         review_lines(data, "list.txt")

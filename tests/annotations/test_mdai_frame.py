@@ -83,6 +83,12 @@ def test_columns_of_readers_groups_and_sizes_are_read_where_they_are() -> None:
     assert result.ledger[0].reader == "U_1"
 
 
+def test_a_long_drawing_is_read() -> None:
+    points = ", ".join(f"[{100 + x}.123456789, {y}.5]" for x in range(100) for y in range(100))
+    result = joined(read("mdai-frame", rows(f"77,u1,Tear,\"{{'vertices': [{points}]}}\""), key=KEY), VOLUMES, "Tear")
+    assert labels(result) == {0: "0 0.292233 0.097656 0.193359 0.193359\n"}
+
+
 def test_a_key_that_gives_an_image_two_places_is_refused() -> None:
     key = SourceFile("key.csv", KEY.data + b"78,u1,3\n")
     with pytest.raises(InputError, match=r"gives the image 'u1' two places: slice 1 of '77' and slice 3 of '78'"):

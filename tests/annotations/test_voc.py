@@ -104,6 +104,8 @@ OUTSIDE = b'<!DOCTYPE annotation [<!ENTITY f SYSTEM "file:///etc/passwd">]><anno
         (b"<!DOCTYPE annotation SYSTEM 'http://127.0.0.1:9/x.dtd'><annotation/>", "document type"),
         (b"<a>" * 50 + b"</a>" * 50, "nested more than 30 deep"),
         (b"<annotation>" + b"<a>" * 100_000, "nested more than 30 deep"),
+        (b"<annotation>" + b"<a/>" * 500_001, "more than 500,000 elements"),
+        (b" " * (1 << 24) + b"<a/>", "has 16,777,220 bytes"),
         (b"<annotation>&undefined;</annotation>", "it is not XML"),
         (b"<annotation>", "it is not XML"),
         (b"", "it is not XML"),

@@ -171,7 +171,7 @@ def test_another_header_is_refused_with_the_nearest_format(name: FormatName, tex
     [
         (RSNA.encode() + b'p1,"1,1,2,2,1\np2,1,1,2,2,1\n', "is not CSV text"),
         (RSNA.encode() + b"p\xff,1,1,2,2,1\n", "is not UTF-8 text"),
-        (RSNA.encode() + b'p1,"' + b"x" * 200_000 + b'",1,2,2,1\n', "is not CSV text"),
+        (RSNA.encode() + b'p1,"' + b"x" * (1 << 24) + b'y",1,2,2,1\n', "is not CSV text"),
         (b"", "its first line has no column"),
         (b"patientId,x,x,y,width,height,Target\n", "more than one column 'x'"),
     ],
