@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from planbalance.annotations.source import AnnotationSource
 from planbalance.errors import InputError, UsageError
 from planbalance.grouping import spelled_otherwise
 from planbalance.text import counted, some
+
+_LISTED: Final = 200  # labels in a message
 
 
 class ClassMap(NamedTuple):
@@ -70,7 +72,7 @@ def _listed(counts: Mapping[str, int]) -> str:
     """Return a sentence with every label and its count."""
     if not counts:
         return "There is no label."
-    return f"The labels are: {', '.join(f'{label!r} ({count:,})' for label, count in counts.items())}."
+    return f"The labels are: {some((f'{label!r} ({count:,})' for label, count in counts.items()), _LISTED)}."
 
 
 def _check(names: Sequence[str], pairs: Sequence[tuple[str, str]]) -> None:

@@ -174,7 +174,7 @@ def text_of(value: object, what: str, *, needed: bool = True) -> str:
 
 
 def clean_text(value: object) -> str:
-    """Return a name that is only shown, such as an id; "" where it is no text that can be shown."""
+    """Return a name or id without blanks at its ends; "" where it is no text, or one that cannot be shown."""
     try:
         return text_of(value, "", needed=False)
     except UnreadableError:

@@ -7,7 +7,7 @@ the whole name. A path whose folders contradict those of the only image of its n
 
 import re
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from planbalance.errors import InputError
@@ -62,6 +62,8 @@ class ImageIndex:
         self._by_name: defaultdict[str, list[_File]] = defaultdict(list)
         self._by_stem: defaultdict[str, list[_File]] = defaultdict(list)
         self._frames_of: defaultdict[tuple[int, int], list[Place]] = defaultdict(list)
+        self._numbers: dict[int, defaultdict[int, list[int]]] = {}
+        self._planes: dict[int, dict[int, int]] = {}
         self._named: defaultdict[str, list[int]] = defaultdict(list)
         self._folders: defaultdict[str, list[int]] = defaultdict(list)
         for index, volume in enumerate(volumes):
@@ -165,12 +167,7 @@ class ImageIndex:
 
     def _of_slice(self, name: str, number: int) -> Target:
         indices, reason = self._claimed_volumes(name)
-        found = [
-            (index, place)
-            for index in indices
-            for place, frame in enumerate(self._volumes[index].frames)
-            if frame.number == number
-        ]
+        found = [(index, place) for index in indices for place in self._places_of(index).get(number, ())]
         if len(found) > 1:
             raise _ambiguous(f"{len(found)} slices have the number {number} in the series {name}", [])
         return Target(tuple(found), "" if found else reason or f"this volume has no slice {number}")
@@ -182,15 +179,30 @@ class ImageIndex:
         if len(indices) > 1:
             raise _several(name, [self._volumes[index] for index in indices])
         (index,) = indices
-        volume = self._volumes[index]
-        if len(volume.files) == 1:
-            places = {frame.plane: place for place, frame in enumerate(volume.frames)}
-        else:
-            self._require_counted(volume)
-            places = dict(enumerate(range(len(volume.frames))))
+        places = self._planes_of(index)
         if plane in places:
             return Target(((index, places[plane]),))
         return Target((), f"this volume has {counted(len(places), 'slice')}, and none at place {plane} from 0")
+
+    def _places_of(self, index: int) -> Mapping[int, Sequence[int]]:
+        """Return number of a slice -> its places in the volume."""
+        places = self._numbers.get(index)
+        if places is None:
+            places = self._numbers[index] = defaultdict(list)
+            for place, frame in enumerate(self._volumes[index].frames):
+                places[frame.number].append(place)
+        return places
+
+    def _planes_of(self, index: int) -> Mapping[int, int]:
+        """Return what a slice is called that is counted from 0 -> its place in the volume."""
+        places = self._planes.get(index)
+        if places is None:
+            volume = self._volumes[index]
+            if len(volume.files) > 1:
+                self._require_counted(volume)
+            planes = [frame.plane if len(volume.files) == 1 else place for place, frame in enumerate(volume.frames)]
+            places = self._planes[index] = {plane: place for place, plane in enumerate(planes)}
+        return places
 
     def _require_counted(self, volume: RawVolume) -> None:
         """Check that the place of a slice and its number say the same: numbers run from 0 or 1 without a gap."""

@@ -41,8 +41,8 @@ def read_mdai_frame(files: Sequence[SourceFile], options: ReadOptions) -> Annota
     """Return what the CSV and its key say.
 
     Raises:
-        InputError: a file is not of this format (kind `other-format`), or the key gives an image two places (kind
-            `bad-key`).
+        InputError: a file is not of this format (kind `other-format`), or the key gives an image two places, or a place
+            two images (kind `bad-key`).
         UsageError: there is no key (kind `option-missing`).
     """
     if options.key is None:
@@ -62,6 +62,7 @@ def _name(text: str) -> str:
 def _key(file: SourceFile) -> tuple[dict[str, SliceKey], list[str]]:
     """Return SOPInstanceUID_anon -> slice, and the faults of rows that cannot be read."""
     places: dict[str, SliceKey] = {}
+    uid_of: dict[SliceKey, str] = {}
     faults = []
     for row in read_columns(file, "mdai-frame", _KEY_COLUMNS):
         try:
@@ -77,6 +78,14 @@ def _key(file: SourceFile) -> tuple[dict[str, SliceKey], list[str]]:
                 f"{shown(places[uid].volume)} and slice {place.number} of {shown(volume)} ({row.where}).",
                 kind="bad-key",
                 hint="Each SOPInstanceUID_anon must have one tbrecon_id and one InstanceNumber.",
+                paths=[file.name],
+            )
+        if uid_of.setdefault(place, uid) != uid:
+            raise InputError(
+                f"The key {file.name} has two images at slice {place.number} of {shown(volume)}: "
+                f"{shown(uid_of[place])} and {shown(uid)} ({row.where}).",
+                kind="bad-key",
+                hint="Leave one series of each tbrecon_id in the key.",
                 paths=[file.name],
             )
     return places, faults

@@ -2,10 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Final
 
 from planbalance.annotations.classes import ClassMap
 from planbalance.annotations.source import AnnotationSource
 from planbalance.errors import InputError
+from planbalance.text import some
+
+_LISTED: Final = 50  # names in a message
 
 
 def chosen_readers(
@@ -50,13 +54,13 @@ def _several(names: Iterable[str]) -> str:
     """Return all names with their counts; "" where there are not several."""
     counts = Counter(names)
     listed = (f"{name or '(none)'} ({counts[name]:,})" for name in sorted(counts))
-    return ", ".join(listed) if len(counts) > 1 else ""
+    return some(listed, _LISTED) if len(counts) > 1 else ""
 
 
 def _require_known(option: str, chosen: Iterable[str], known: Collection[str]) -> None:
     unknown = [name for name in chosen if name not in known]
     if unknown:
-        there = f"there are {', '.join(sorted(known))}" if known else "the annotations name none"
+        there = f"there are {some(sorted(known), _LISTED)}" if known else "the annotations name none"
         raise InputError(
             f"{option} {unknown[0]} is in no annotation; {there}.",
             kind="unknown-reader",

@@ -22,6 +22,12 @@ def test_without_a_choice_all_labels_are_listed_with_their_counts() -> None:
     assert (refusal.value.kind, refusal.value.exit_code) == ("no-classes", 3)
 
 
+def test_a_message_lists_no_more_than_200_labels() -> None:
+    with pytest.raises(InputError, match=r"'199' \(1\) and 51 more\.") as refusal:
+        choose_classes([source(*(f"{one:03d}" for one in range(251)))], [], [])
+    assert len(refusal.value.message) < 4000
+
+
 def test_classes_have_the_order_in_which_they_are_named() -> None:
     assert choose_classes(BOTH, ["Tear ", "Cyst"], []) == (("Tear", "Cyst"), {"Tear": 0, "Cyst": 1})
     mapping = [("tear", "lesion"), ("Cyst", "cyst"), ("Tear", "lesion")]

@@ -7,7 +7,8 @@ import pytest
 from planbalance.errors import InputError
 from tests.annotations.raw import fates, joined, labels, multi_frame, read_json, reasons, series, states
 
-KNEE = series("knee", ["1.1", "1.2", "1.3"])
+LONG = f"1.2.840.{'1' * 56}"  # UIDs have up to 64 letters
+KNEE = series("knee", ["1.1", "1.2", "1.3"], study=LONG)
 OTHER = series("other", ["2.1"], study="2.2.2")
 BOX = {"x": 128, "y": 64, "width": 256, "height": 128}
 LINE = "0 0.500000 0.250000 0.500000 0.250000\n"
@@ -26,8 +27,8 @@ def annotation(uid: str | None = "1.1", **values: Any) -> dict[str, Any]:
     first = {
         "id": "A_1",
         "labelId": "L_1",
-        "StudyInstanceUID": "1.2.3",
-        "SeriesInstanceUID": "1.2.3.knee",
+        "StudyInstanceUID": LONG,
+        "SeriesInstanceUID": f"{LONG}.knee",
         "SOPInstanceUID": uid,
         "frameNumber": None,
         "width": 512,

@@ -95,6 +95,12 @@ def test_a_key_that_gives_an_image_two_places_is_refused() -> None:
         read("mdai-frame", rows(), key=key)
 
 
+def test_a_key_with_two_images_at_one_place_is_refused() -> None:
+    key = SourceFile("key.csv", KEY.data + b"78,other,2.0\n")
+    with pytest.raises(InputError, match=r"has two images at slice 2 of '78': 'v2' and 'other' \(line 7\)"):
+        read("mdai-frame", rows(), key=key)
+
+
 def test_a_row_of_the_key_that_cannot_be_read_is_said() -> None:
     key = SourceFile("key.csv", KEY.data + b"78,u9,\n")
     assert read("mdai-frame", rows(), key=key).warnings == (
