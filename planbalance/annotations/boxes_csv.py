@@ -50,6 +50,7 @@ class _Reading:
 
     def _fill(self, draft: Draft, row: TableRow) -> None:
         draft.key = self._key(row)
+        row.require_fit()
         draft.reader = self._text(row, "reader")
         draft.label = self._text(row, "label") if "label" in self.columns else self.finding
         numbers = [row.field(self.columns[name]) for name in _NUMBERS[self.form]]

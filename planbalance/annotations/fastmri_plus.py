@@ -13,6 +13,7 @@ from planbalance.annotations.drafts import (
     box_of_size,
     drafted,
     number_of,
+    shown,
     source_of,
     text_of,
     whole_of,
@@ -44,15 +45,17 @@ def read_fastmri_plus(files: Sequence[SourceFile], options: ReadOptions) -> Anno
 def _annotation(row: TableRow) -> Annotation:
     def fill(draft: Draft) -> None:
         volume = volume_name(text_of(row.field("file"), "file"))
+        study_level = row.field("study_level")
+        if study_level.lower() not in ("yes", "no"):
+            raise UnreadableError(f"study_level is neither Yes nor No: {shown(study_level)}")
+        if study_level.lower() == "yes":
+            draft.kind, draft.key = "study", VolumeKey(volume=volume)
+        else:
+            draft.key = PlaneKey(volume, whole_of(row.field("slice"), "slice"))
+        row.require_fit()
         draft.label = text_of(row.field("label"), "label")
-        match row.field("study_level").lower():
-            case "yes":
-                draft.kind, draft.key = "study", VolumeKey(volume=volume)
-                return
-            case "no":
-                draft.key = PlaneKey(volume, whole_of(row.field("slice"), "slice"))
-            case other:
-                raise UnreadableError(f"study_level is neither Yes nor No: {other[:20]!r}")
+        if draft.kind == "study":
+            return
         x, y, width, height = (number_of(row.field(name), name) for name in ("x", "y", "width", "height"))
         draft.box = box_of_size(x, y, width, height)
 

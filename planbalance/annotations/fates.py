@@ -211,7 +211,7 @@ class _Joining:
             self.by_stem += target.by_stem
         if fate == "negative-mark":
             self.marked.update(target.frames)
-        if fate in _DOUBTFUL and counts and (class_id is not None or (fate == "unreadable" and not annotation.label)):
+        if self._is_doubtful(annotation, fate, counts=counts):
             for place in target.frames or target.unsure:
                 self.doubts[place][_DOUBTFUL[fate]] = None
         self.ledger.append(
@@ -227,6 +227,13 @@ class _Joining:
                 reason,
             )
         )
+
+    def _is_doubtful(self, annotation: Annotation, fate: Fate, *, counts: bool) -> bool:
+        """Return whether an annotation leaves it open what its slice shows; so does one of unknown reader or label."""
+        if fate == "unreadable":
+            wanted = not annotation.label or annotation.label in self.classes.id_of
+            return wanted and (counts or not annotation.reader)
+        return fate in _DOUBTFUL and counts and annotation.label in self.classes.id_of
 
     def _fate(self, annotation: Annotation, target: Target, *, counts: bool) -> tuple[Fate, str]:
         if annotation.kind == "unreadable":
@@ -360,7 +367,7 @@ class _Joining:
             examples={fate: tuple(rows) for fate, rows in examples.items()},
             not_written=sum(not_written),
             states={state: states[state] for state in STATES},
-            reviewed=tuple(name for name, seen, count in named if seen == count),
+            reviewed=tuple(name for name, seen, count in named if 0 < seen == count),
             partly_reviewed=tuple(name for name, seen, count in named if 0 < seen < count),
             unreviewed=tuple(name for name, seen, count in named if count and not seen),
             absent=absent,

@@ -25,7 +25,8 @@ from planbalance.annotations.source import AnnotationSource, ReadOptions, Review
 from planbalance.import_model import Annotation, UidKey, VolumeKey
 from planbalance.text import counted
 
-_WHOLE_SCOPES: Final = frozenset({"EXAM", "STUDY", "SERIES"})  # labels of a study or a series
+_EXAM_SCOPES: Final = frozenset({"EXAM", "STUDY"})
+_WHOLE_SCOPES: Final = _EXAM_SCOPES | {"SERIES"}
 
 
 class _Label(NamedTuple):
@@ -98,6 +99,8 @@ def _annotation(
             if data:
                 raise UnreadableError("it has a shape, but names no image")
             draft.kind = "study"
+            if study and label.scope in _EXAM_SCOPES:
+                draft.key = VolumeKey(study_uid=study)
             return
         draft.key = UidKey(image, _frame(one.get("frameNumber"), frame_base))
         draft.stated_size = size_of(one.get("width"), one.get("height"))

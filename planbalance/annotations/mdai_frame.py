@@ -96,6 +96,7 @@ def _annotation(row: TableRow, places: Mapping[str, SliceKey]) -> Annotation:
         volume = _name(text_of(row.field("TBreconID"), "TBreconID"))
         uid = text_of(row.field("SOPInstanceUID_anon"), "SOPInstanceUID_anon", needed=False)
         draft.key = _place(volume, "" if uid in _NOTHING else uid, places, draft)
+        row.require_fit()
         draft.reader = text_of(row.fields.get("createdById"), "createdById", needed=False)
         draft.label_group = text_of(row.fields.get("labelGroupName"), "labelGroupName", needed=False)
         draft.label = text_of(row.field("labelName"), "labelName")

@@ -34,10 +34,21 @@ class TableRow(NamedTuple):
         return f"line {self.line}"
 
     def field(self, heading: str) -> str:
-        """Return a field. Raises UnreadableError where the row does not fit the header line."""
-        if self.fault:
+        """Return a field. Raises UnreadableError where the row ends before it."""
+        if heading not in self.fields:
             raise UnreadableError(self.fault)
         return self.fields[heading]
+
+    def require_fit(self) -> None:
+        """Check that the row fits the header line.
+
+        Readers do this when they know the image: so a row that cannot be read still makes its slice doubtful.
+
+        Raises:
+            UnreadableError: it does not.
+        """
+        if self.fault:
+            raise UnreadableError(self.fault)
 
 
 def decoded(file: SourceFile) -> str:

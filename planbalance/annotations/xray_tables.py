@@ -64,6 +64,7 @@ def read_rsna(files: Sequence[SourceFile], options: ReadOptions) -> AnnotationSo
 def _rsna(row: TableRow, finding: str) -> Annotation:
     def fill(draft: Draft) -> None:
         draft.key = PathKey(text_of(row.field("patientId"), "patientId"))
+        row.require_fit()
         target = whole_of(row.field("Target"), "Target")
         if target not in (0, 1):
             raise UnreadableError(f"Target is neither 0 nor 1: {target}")
@@ -104,9 +105,9 @@ def _is_box_line(row: Sequence[str]) -> bool:
 
 def _retinanet(number: int, line: int, row: list[str]) -> Annotation:
     def fill(draft: Draft) -> None:
+        draft.key = PathKey(text_of(row[0], "path"))
         if len(row) != 6:
             raise UnreadableError(f"it has {len(row)} fields, not 6")
-        draft.key = PathKey(text_of(row[0], "path"))
         if not any(row[1:]):
             draft.kind = "negative-mark"
             return
@@ -130,6 +131,7 @@ def read_vinbigdata(files: Sequence[SourceFile], options: ReadOptions) -> Annota
 def _vinbigdata(row: TableRow) -> Annotation:
     def fill(draft: Draft) -> None:
         draft.key = PathKey(text_of(row.field("image_id"), "image_id"))
+        row.require_fit()
         draft.reader = text_of(row.field("rad_id"), "rad_id")
         draft.label = text_of(row.field("class_name"), "class_name")
         if draft.label.lower() == _NO_FINDING:
@@ -167,6 +169,7 @@ def _deeplesion(row: TableRow, finding: str) -> Annotation:
         if parts is None:
             raise UnreadableError(f"File_name is not like 000001_01_01_109.png: {shown(name)}")
         draft.key = PathKey(f"{parts['folder']}/{parts['slice']}.png")
+        row.require_fit()
         draft.label = finding
         if whole_of(row.field("Key_slice_index"), "Key_slice_index") != int(parts["slice"]):
             raise UnreadableError(f"Key_slice_index is {row.field('Key_slice_index')}, but File_name is {name}")

@@ -104,6 +104,13 @@ def test_a_wanted_row_that_cannot_be_read_makes_its_slice_doubtful() -> None:
     assert states(result)[:3] == ["negative", "doubtful", "negative"]
 
 
+def test_a_row_with_a_comma_too_many_makes_its_slice_doubtful() -> None:
+    text = HEADER + "file1,1,No,1,1,2,2,Bone, edema\nfile1,2,No,1,1,2,2,Tear\nfile1,2,No,1,1\n"
+    result = joined(read("fastmri-plus", text, file_list=LIST), VOLUMES, "Tear")
+    assert fates(result) == ["unreadable", "used", "unreadable"]
+    assert states(result)[:3] == ["negative", "doubtful", "doubtful"]
+
+
 def test_pictures_are_flipped() -> None:
     assert [name for name, row in FORMATS.items() if row.flips_up_down] == ["fastmri-plus"]
 

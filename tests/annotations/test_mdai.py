@@ -189,6 +189,17 @@ def test_a_finding_of_the_exam_is_of_the_study() -> None:
     assert states(result) == ["doubtful"] * 3
 
 
+def test_a_finding_of_the_exam_is_of_all_its_series() -> None:
+    groups = [{"id": "G", "name": "g", "labels": [{"id": "L_1", "name": "Tear", "scope": "EXAM"}]}]
+    second = series("second", ["3.1"], study=LONG)
+    for one in (annotation(data=None), annotation(None, data=None)):
+        result = joined(read_json("mdai", export(one, groups=groups)), [KNEE, second], "Tear")
+        assert states(result) == ["doubtful"] * 4
+    groups[0]["labels"] = [{"id": "L_1", "name": "Tear", "scope": "SERIES"}]
+    result = joined(read_json("mdai", export(annotation(data=None), groups=groups)), [KNEE, second], "Tear")
+    assert states(result) == [*["doubtful"] * 3, "negative"]
+
+
 def test_a_line_is_used_and_said() -> None:
     label = {"id": "L_1", "name": "Tear", "annotationMode": "line"}
     source = read_json(

@@ -66,6 +66,7 @@ def test_retinanet_rows_of_another_length_are_unreadable() -> None:
     source = read("retinanet", "a.jpg,50,20,150,30,tear\nb.jpg,50,20,150,30\nc.jpg,x,20,150,30,tear\n")
     result = joined(source, each("a.jpg", "b.jpg", "c.jpg"), "tear")
     assert fates(result) == ["used", "unreadable", "unreadable"]
+    assert states(result) == ["positive", "doubtful", "doubtful"]
     assert reasons(result)[1:] == ["it has 5 fields, not 6", "x1 is no number: 'x'"]
 
 
