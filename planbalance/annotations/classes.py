@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from planbalance.annotations.source import AnnotationSource
 from planbalance.errors import InputError, UsageError
 from planbalance.grouping import spelled_otherwise
-from planbalance.text import counted, some
+from planbalance.text import some
 
 _LISTED: Final = 200  # labels in a message
 
@@ -99,9 +99,9 @@ def _require_known(labels: Iterable[str], counts: Mapping[str, int]) -> None:
     unknown = [label for label in labels if label not in counts]
     if unknown:
         alike = spelled_otherwise((label for label in counts if label not in labels), unknown)
-        spelling = "" if alike is None else f" Perhaps {alike[0]!r} is meant by {alike[1]!r}."
+        spelling = "" if alike is None else f" Perhaps {alike[0]!r} is meant."
         raise InputError(
-            f"No annotation has {counted(len(unknown), 'label')} that is wanted: {some(map(repr, unknown))}."
+            f"No annotation has the {'label' if len(unknown) == 1 else 'labels'} {some(map(repr, unknown))}."
             f"{spelling} {_listed(counts)}",
             kind="unknown-label",
             hint="Write labels exactly as they are here; only blanks at the ends do not count.",

@@ -42,7 +42,7 @@ def read_mdai_frame(files: Sequence[SourceFile], options: ReadOptions) -> Annota
 
     Raises:
         InputError: a file is not of this format (kind `other-format`), or the key gives an image two places, or a place
-            two images (kind `bad-key`).
+            two images (kind `bad-image-key`).
         UsageError: there is no key (kind `option-missing`).
     """
     if options.key is None:
@@ -76,7 +76,7 @@ def _key(file: SourceFile) -> tuple[dict[str, SliceKey], list[str]]:
             raise InputError(
                 f"The key {file.name} gives the image {shown(uid)} two places: slice {places[uid].number} of "
                 f"{shown(places[uid].volume)} and slice {place.number} of {shown(volume)} ({row.where}).",
-                kind="bad-key",
+                kind="bad-image-key",
                 hint="Each SOPInstanceUID_anon must have one tbrecon_id and one InstanceNumber.",
                 paths=[file.name],
             )
@@ -84,7 +84,7 @@ def _key(file: SourceFile) -> tuple[dict[str, SliceKey], list[str]]:
             raise InputError(
                 f"The key {file.name} has two images at slice {place.number} of {shown(volume)}: "
                 f"{shown(uid_of[place])} and {shown(uid)} ({row.where}).",
-                kind="bad-key",
+                kind="bad-image-key",
                 hint="Leave one series of each tbrecon_id in the key.",
                 paths=[file.name],
             )

@@ -40,7 +40,9 @@ def test_a_class_that_is_a_label_too_keeps_it() -> None:
 
 
 def test_nothing_is_matched_fuzzily() -> None:
-    with pytest.raises(InputError, match=r"1 label that is wanted: 'TEAR'\. Perhaps '[Tt]ear' is meant") as refusal:
+    with pytest.raises(
+        InputError, match=r"No annotation has the label 'TEAR'\. Perhaps '[Tt]ear' is meant\."
+    ) as refusal:
         choose_classes(BOTH, ["TEAR"], [])
     assert refusal.value.kind == "unknown-label"
     with pytest.raises(InputError, match="'Tears'"):

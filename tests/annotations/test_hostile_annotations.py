@@ -119,6 +119,23 @@ def test_mutated_files_are_read_or_refused(name: FormatName, drawn: int) -> None
     import_it(name, mutated(random.Random(drawn), TEXTS[name]))
 
 
+TABLES: tuple[FormatName, ...] = ("fastmri-plus", "mdai-frame", "rsna", "retinanet", "vinbigdata", "deeplesion")
+cells = st.sampled_from(
+    ["file1", "77", "u1", "p1", "0", "1", "No", "Yes", "", "nan", "-3.5", "tear", "x y", "a/b", "é"]
+)
+
+
+@given(
+    st.sampled_from([*TABLES, "boxes-csv"]), st.lists(st.lists(cells, min_size=1, max_size=9).filter(any), max_size=6)
+)
+def test_every_row_that_is_not_blank_is_an_annotation(name: FormatName, drawn: list[list[str]]) -> None:
+    head = TEXTS[name].decode().splitlines()[0]
+    text = "\n".join([head, *map(",".join, drawn), ""])
+    source = read_annotations(name, [SourceFile("file", text.encode())], OPTIONS[name])
+    assert len(source.annotations) == len(drawn) + (name == "retinanet")
+    assert [one.number for one in source.annotations] == list(range(1, len(source.annotations) + 1))
+
+
 @given(st.sampled_from(FORMAT_NAMES), st.binary(max_size=300))
 @settings(max_examples=200)
 def test_any_bytes_are_read_or_refused(name: FormatName, data: bytes) -> None:
