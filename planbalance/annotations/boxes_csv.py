@@ -23,10 +23,11 @@ from planbalance.annotations.source import (
     ReadOptions,
     Reviewed,
     SourceFile,
+    finding_missing,
     option_missing,
 )
 from planbalance.annotations.tables import TableRow, read_columns
-from planbalance.errors import UsageError
+from planbalance.errors import InputError, UsageError
 from planbalance.import_model import Annotation, Box, ImageKey, PathKey, PlaneKey
 from planbalance.text import some
 
@@ -86,8 +87,10 @@ def read_boxes_csv(files: Sequence[SourceFile], options: ReadOptions) -> Annotat
     With `origin` 1, the corners of `xyxy` are pixels that both belong to the box, as in Pascal VOC: left - 1 and right.
 
     Raises:
-        InputError: a column is not there (kind `other-format`), or the file is no CSV text (kind `bad-annotations`).
-        UsageError: an option is missing (kind `option-missing`), or the columns do not fit the others (kind
+        InputError: a column is not there (kind `other-format`), or the file is no CSV text (kind `bad-annotations`); or
+            nobody says what the first pixel or slice is called, or what the boxes show (kinds `origin`, `slice-base`,
+            `no-classes`).
+        UsageError: `columns` or `box` is missing (kind `option-missing`), or the columns do not fit the others (kind
             `bad-columns`).
     """
     _check(options)
@@ -104,15 +107,23 @@ def _check(options: ReadOptions) -> None:
         raise option_missing(
             "--columns NAME=COLUMN,...", f"boxes-csv names no columns; NAME is {some(COLUMN_NAMES, 20)}"
         )
+    if "label" not in options.columns and not options.finding:
+        raise finding_missing("--columns has no label, and --classes does not name exactly one class")
     if options.box is None:
         raise option_missing("--box xyxy|xywh|cxcywh", "boxes-csv does not say what the four numbers of a box are")
-    if options.origin is None:
-        raise option_missing("--origin 0|1", "boxes-csv does not say what the first pixel of a row is called")
-    if "slice" in options.columns and options.slice_base is None:
-        raise option_missing("--slice-base 0|1", "boxes-csv does not say what the first slice of a volume is called")
-    if "label" not in options.columns and not options.finding:
-        raise option_missing("label=COLUMN in --columns", "without it, --classes must name exactly one class")
     _check_columns(options.columns, options.box)
+    if options.origin is None:
+        raise InputError(
+            "It is not clear whether the first pixel of a row is 0 or 1: boxes-csv does not say it.",
+            kind="origin",
+            hint="Give --origin 0 or --origin 1.",
+        )
+    if "slice" in options.columns and options.slice_base is None:
+        raise InputError(
+            "It is not clear whether the first slice of a volume is 0 or 1: boxes-csv does not say it.",
+            kind="slice-base",
+            hint="Give --slice-base 0 or --slice-base 1.",
+        )
 
 
 def _check_columns(columns: Mapping[str, str], form: BoxForm) -> None:

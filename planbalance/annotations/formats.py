@@ -188,6 +188,7 @@ def read_annotations(name: FormatName, files: Sequence[SourceFile], options: Rea
     Raises:
         InputError: a file is not of this format (kind `bad-annotations`; the message names the nearest format), or it
             leaves open what only an option can decide.
-        UsageError: an option that the format needs is missing (kind `option-missing`).
+        UsageError: `--key`, `--columns` or `--box` is missing (kind `option-missing`), or columns do not fit (kind
+            `bad-columns`).
     """
     return FORMATS[name].read(files, options)

@@ -21,7 +21,7 @@ from planbalance.annotations.drafts import (
 )
 from planbalance.annotations.json_text import objects, parse_json
 from planbalance.annotations.mdai_shapes import box_of_shape, is_line
-from planbalance.annotations.source import AnnotationSource, ReadOptions, Reviewed, SourceFile
+from planbalance.annotations.source import AnnotationSource, ReadOptions, Reviewed, SourceFile, refused
 from planbalance.import_model import Annotation, UidKey, VolumeKey
 from planbalance.text import counted
 
@@ -46,7 +46,7 @@ def read_mdai(files: Sequence[SourceFile], options: ReadOptions) -> AnnotationSo
         document = parse_json(file, "mdai", ("labelGroups", "datasets"))
         labels = _labels(objects(document["labelGroups"]))
         declared += [label.name for label in labels.values()]
-        for one in (each for dataset in objects(document["datasets"]) for each in objects(dataset.get("annotations"))):
+        for one in (each for dataset in objects(document["datasets"]) for each in _annotations(file.name, dataset)):
             annotation = _annotation(len(annotations) + 1, one, labels, options.frame_base)
             annotations.append(annotation)
             reviewed += _reviewed(one, annotation)
@@ -54,6 +54,14 @@ def read_mdai(files: Sequence[SourceFile], options: ReadOptions) -> AnnotationSo
     warnings = [_of_lines(lines)] if lines else []
     source = source_of("mdai", annotations, reviewed, declared=declared, warnings=warnings)
     return replace(source, frame_base=options.frame_base)
+
+
+def _annotations(name: str, dataset: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the annotations of a dataset; it need not have any."""
+    found = dataset.get("annotations")
+    if found is not None and not isinstance(found, list):
+        raise refused(name, "has a dataset whose annotations are no list")
+    return objects(found)
 
 
 def _of_lines(count: int) -> str:

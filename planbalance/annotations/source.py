@@ -109,6 +109,13 @@ def refused(name: str, fault: str, hint: str = "") -> InputError:
     return InputError(f"The file {name} {fault}.", kind="bad-annotations", hint=hint, paths=[name])
 
 
+def finding_missing(why: str) -> InputError:
+    """Return the refusal of files that name no label, where `--classes` names none either."""
+    return InputError(
+        f"It is not clear what the boxes show: {why}.", kind="no-classes", hint="Name the finding with --classes NAME."
+    )
+
+
 def option_missing(option: str, why: str) -> UsageError:
     """Return the refusal of a call without an option that a format needs."""
     return UsageError(f"{option} is missing: {why}.", kind="option-missing", hint=f"Add {option}.")

@@ -24,7 +24,7 @@ from planbalance.annotations.source import (
     ReadOptions,
     Reviewed,
     SourceFile,
-    option_missing,
+    finding_missing,
 )
 from planbalance.annotations.tables import TableRow, csv_rows, read_table
 from planbalance.import_model import Annotation, ImageKey, PathKey
@@ -46,7 +46,7 @@ def _reviewed(annotations: Sequence[Annotation]) -> list[Reviewed]:
 
 def _finding(name: str, options: ReadOptions) -> str:
     if not options.finding:
-        raise option_missing("--classes NAME", f"{name} knows one finding only, and its files do not name it")
+        raise finding_missing(f"{name} knows one finding only, and its files do not name it")
     return options.finding
 
 

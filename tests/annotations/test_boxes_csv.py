@@ -80,21 +80,32 @@ def test_without_a_label_column_the_class_is_named() -> None:
     [
         ({"columns": {}}, "--columns NAME=COLUMN,... is missing"),
         ({"box": None}, r"--box xyxy\|xywh\|cxcywh is missing"),
-        ({"origin": None}, r"--origin 0\|1 is missing"),
-        ({"columns": {**CORNERS, "slice": "n"}}, r"--slice-base 0\|1 is missing"),
         ({"columns": {**CORNERS, "volume": "v"}}, "either image or volume"),
         ({"columns": {name: one for name, one in CORNERS.items() if name != "image"}}, "either image or volume"),
         ({"columns": {"volume": "v", **{k: v for k, v in CORNERS.items() if k != "image"}}}, "volume and no slice"),
         ({"columns": {**CORNERS, "width": "w"}}, "--columns has width"),
         ({"columns": {**CORNERS, "colour": "w"}}, "--columns has the names colour"),
         ({"box": "xywh"}, "--columns has no x, y, width, height"),
-        ({"columns": {k: v for k, v in CORNERS.items() if k != "label"}}, "label=COLUMN in --columns is missing"),
     ],
 )
 def test_what_is_not_said_is_not_guessed(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message) as refusal:
         read("boxes-csv", HEADER, **{"columns": CORNERS, "box": "xyxy", "origin": 0, **options})
     assert refusal.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ({"origin": None}, "origin"),
+        ({"columns": {**CORNERS, "slice": "n"}}, "slice-base"),
+        ({"columns": {name: column for name, column in CORNERS.items() if name != "label"}}, "no-classes"),
+    ],
+)
+def test_what_is_unclear_is_refused(options: dict[str, Any], kind: str) -> None:
+    with pytest.raises(InputError, match="It is not clear") as refusal:
+        read("boxes-csv", HEADER, **{"columns": CORNERS, "box": "xyxy", "origin": 0, **options})
+    assert (refusal.value.kind, refusal.value.exit_code) == (kind, 3)
 
 
 def test_a_column_that_is_not_there_is_refused() -> None:

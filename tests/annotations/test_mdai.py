@@ -216,12 +216,13 @@ def test_a_line_is_used_and_said() -> None:
     [
         ([], "it is no JSON object"),
         ({"labelGroups": []}, "it has no list 'datasets'"),
+        ({"labelGroups": [], "datasets": [{"annotations": {"0": annotation()}}]}, "whose annotations are no list"),
         ({"images": [], "annotations": [], "categories": []}, "it has no list 'labelGroups'"),
     ],
 )
 def test_another_json_file_is_refused(document: Any, message: str) -> None:
     with pytest.raises(InputError, match=message) as refusal:
         read_json("mdai", document)
-    assert refusal.value.kind == "other-format"
+    assert refusal.value.exit_code == 3
     if isinstance(document, dict) and "images" in document:
         assert refusal.value.hint == "It looks like coco: give --format coco."

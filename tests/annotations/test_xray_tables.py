@@ -3,7 +3,7 @@
 import pytest
 
 from planbalance.annotations import FORMATS, FormatName
-from planbalance.errors import InputError, UsageError
+from planbalance.errors import InputError
 from tests.annotations.raw import each, fates, joined, labels, pictures, read, reasons, states
 
 RSNA = "patientId,x,y,width,height,Target\n"
@@ -25,8 +25,9 @@ def test_rsna_target_0_is_a_negative_mark_and_the_class_is_named() -> None:
 
 
 def test_rsna_needs_a_name_for_its_finding() -> None:
-    with pytest.raises(UsageError, match="--classes NAME is missing"):
+    with pytest.raises(InputError, match="rsna knows one finding only") as refusal:
         read("rsna", RSNA)
+    assert (refusal.value.kind, refusal.value.exit_code) == ("no-classes", 3)
     assert [name for name, row in FORMATS.items() if row.one_class] == ["rsna", "deeplesion"]
 
 
