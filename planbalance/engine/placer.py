@@ -114,7 +114,7 @@ class Placer:
     def __init__(
         self, job: Job, mode: Mode, folders: SharedFolders, flags: SharedFlags, *, overwrite: bool, copier: fs.Copier
     ) -> None:
-        header, traits = job.plan.header, MODE_TABLE[mode]
+        sources, traits = job.kind.sources, MODE_TABLE[mode]
         self._plan = job.plan
         self._folders = Folders(folders)
         self._places = folders.tree is not None
@@ -123,9 +123,9 @@ class Placer:
         self._shared = job.options.shard is not None  # another process may place the same files at the same time
         self._mapped = job.mapped
         self._copier = copier
-        self._absent = staleness.AbsentLabels(header.sources)
+        self._absent = staleness.AbsentLabels(sources)
         self._inputs = [  # where it is, and what is put before its names
-            (root.rstrip("/") + "/", source.prefix) for root, source in zip(job.roots, header.sources, strict=True)
+            (root.rstrip("/") + "/", source.prefix) for root, source in zip(job.roots, sources, strict=True)
         ]
         self._takes_sums = takes_sums(job, mode)
         self._temporary = fs.temporary_names()
