@@ -73,6 +73,18 @@ class SliceKey(NamedTuple):
     number: int
 
 
+class PlaneKey(NamedTuple):
+    """An image named by its volume and its place in it, as its file or its series has them.
+
+    Attributes:
+        volume: the name of the volume.
+        plane: which picture of the volume, from 0.
+    """
+
+    volume: str
+    plane: int
+
+
 class VolumeKey(NamedTuple):
     """A whole volume: by its name, its SeriesInstanceUID, or, with all its series, its StudyInstanceUID."""
 
@@ -81,7 +93,7 @@ class VolumeKey(NamedTuple):
     study_uid: str = ""
 
 
-ImageKey = UidKey | PathKey | SliceKey | VolumeKey
+ImageKey = UidKey | PathKey | SliceKey | PlaneKey | VolumeKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +111,7 @@ class Annotation:
             geometry from which a box could be made; a crowd; or a row that cannot be read.
         box: its box, where it has one, before it is clipped.
         stated_size: width and height of the image in pixels, as its file states them; None if not stated.
-        reason: why it cannot be read, or has no geometry; else "".
+        reason: why it cannot be read, has no geometry, or names no image; else "".
     """
 
     number: int
