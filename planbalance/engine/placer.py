@@ -25,6 +25,7 @@ from planbalance.engine.fd_cache import Folders, SharedFolders, Targets
 from planbalance.engine.job import Job, takes_sums
 from planbalance.engine.schedule import Range
 from planbalance.engine.staleness import GONE, GoneError, StaleError
+from planbalance.import_model import ImportOperation
 from planbalance.model import Operation
 from planbalance.modes import MODE_TABLE, Mode
 
@@ -239,7 +240,7 @@ class Placer:
         labels = sum([each.label_size for each in operations]) if self._copies_labels else 0
         return labels + (sum([each.image_size for each in operations]) if self._copies_images else 0)
 
-    def _report(self, result: BatchResult, operation: Operation, path: str, error: Exception) -> None:
+    def _report(self, result: BatchResult, operation: Operation | ImportOperation, path: str, error: Exception) -> None:
         if isinstance(error, OSError):
             why, number = reason(error), error.errno
         else:
