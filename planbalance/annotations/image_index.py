@@ -164,17 +164,24 @@ class ImageIndex:
         return Target((), f"this file has {len(frames):,} slices, and none is named", frames)
 
     def _of_slice(self, name: str, number: int) -> Target:
-        index, reason = self._claimed_volume(name)
-        if index is None:
-            return Target((), reason)
-        frames = self._volumes[index].frames
-        found = tuple((index, place) for place, frame in enumerate(frames) if frame.number == number)
-        return Target(found) if found else Target((), f"this volume has no slice {number}")
+        indices, reason = self._claimed_volumes(name)
+        found = [
+            (index, place)
+            for index in indices
+            for place, frame in enumerate(self._volumes[index].frames)
+            if frame.number == number
+        ]
+        if len(found) > 1:
+            raise _ambiguous(f"{len(found)} slices have the number {number} in the series {name}", [])
+        return Target(tuple(found), "" if found else reason or f"this volume has no slice {number}")
 
     def _of_plane(self, name: str, plane: int) -> Target:
-        index, reason = self._claimed_volume(name)
-        if index is None:
+        indices, reason = self._claimed_volumes(name)
+        if not indices:
             return Target((), reason)
+        if len(indices) > 1:
+            raise _several(name, [self._volumes[index] for index in indices])
+        (index,) = indices
         volume = self._volumes[index]
         if len(volume.files) == 1:
             places = {frame.plane: place for place, frame in enumerate(volume.frames)}
@@ -199,14 +206,16 @@ class ImageIndex:
 
     def _of_volume(self, key: VolumeKey) -> Target:
         if key.volume:
-            index, reason = self._claimed_volume(key.volume)
-            found = [] if index is None else [index]
+            found, reason = self._claimed_volumes(key.volume)
         elif key.series_uid:
             found, reason = self._by_series.get(key.series_uid, []), "no image has this SeriesInstanceUID"
         else:
             found, reason = self._by_study.get(key.study_uid, []), "no image has this StudyInstanceUID"
-        frames = tuple((index, place) for index in found for place in range(len(self._volumes[index].frames)))
+        frames = self._frames(found)
         return Target(frames, "" if frames else reason)
+
+    def _frames(self, indices: Iterable[int]) -> tuple[Place, ...]:
+        return tuple((index, place) for index in indices for place in range(len(self._volumes[index].frames)))
 
     def find_line(self, line: str) -> tuple[Place, ...]:
         """Return the frames for which a line of a list of reviewed volumes and images stands; none if there are none.
@@ -214,32 +223,35 @@ class ImageIndex:
         Raises:
             InputError: it fits several (kind `ambiguous-image`).
         """
-        index, _ = self._volume(line)
-        if index is not None:
-            return tuple((index, place) for place in range(len(self._volumes[index].frames)))
+        indices, _ = self._volumes_of(line)
+        if indices:
+            return self._frames(indices)
         file, _, _ = self._file(line)
         return () if file is None else tuple(self._frames_of[file.volume, file.file])
 
     # ---- names ------------------------------------------------------------------------------------------------------
 
-    def _volume(self, name: str) -> tuple[int | None, str]:
-        """Return the volume of a name, and why there is none. The name is its own, its only file's or its folder's."""
+    def _volumes_of(self, name: str) -> tuple[list[int], str]:
+        """Return the volume of a name, and why there is none. The name is its own, its only file's or its folder's.
+
+        There are several volumes only where they are parts of one series.
+        """
         *folders, last = _parts(name) or [""]
         found = dict.fromkeys((*self._named.get(name, ()), *self._folders.get("/".join((*folders, last)), ())))
         if not found:
             files = [one for one in self._by_stem.get(_stem(last), []) if len(self._volumes[one.volume].files) == 1]
             found = dict.fromkeys(one.volume for one in _fitting(files, tuple(folders)))
-        if len(found) > 1:
-            paths = [self._volumes[index].files[0].path for index in found if self._volumes[index].files]
-            raise _ambiguous(f"{len(found)} volumes fit the name {name}: {some(paths)}", paths)
-        return next(iter(found), None), "" if found else "no volume has this name"
+        volumes = [self._volumes[index] for index in found]
+        if len(volumes) > 1 and (not volumes[0].series_uid or len({one.series_uid for one in volumes}) > 1):
+            raise _several(name, volumes)
+        return list(found), "" if found else "no volume has this name"
 
-    def _claimed_volume(self, name: str) -> tuple[int | None, str]:
+    def _claimed_volumes(self, name: str) -> tuple[list[int], str]:
         """Return the same for an annotation, whose files may have only one name for a volume."""
-        index, reason = self._volume(name)
-        if index is not None:
+        indices, reason = self._volumes_of(name)
+        for index in indices:
             self._claim(index, name)
-        return index, reason
+        return indices, reason
 
     def _file(self, path: str) -> tuple[_File | None, bool, str]:
         """Return the file of a path, whether the path has another suffix, and why there is none."""
@@ -263,6 +275,11 @@ class ImageIndex:
         before = self._claims.setdefault(what, spelling)
         if before != spelling:
             raise _ambiguous(f"Two names of the annotation file fit one image: {before} and {spelling}", [])
+
+
+def _several(name: str, volumes: Sequence[RawVolume]) -> InputError:
+    paths = [volume.files[0].path for volume in volumes if volume.files]
+    return _ambiguous(f"{len(volumes)} volumes fit the name {name}: {some(paths)}", paths)
 
 
 def _ambiguous(fault: str, paths: Iterable[str]) -> InputError:
