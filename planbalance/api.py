@@ -43,7 +43,7 @@ from planbalance.modes import MODES
 from planbalance.options.declare import made, spelled
 from planbalance.path_relation import all_guarded, guarded, is_within
 from planbalance.planfile import Content, SealedPlan, naming_document, read_source
-from planbalance.planstore import PlanFile, save_plan
+from planbalance.planstore import ImportPlan, PlanFile, is_import, save_plan
 
 if TYPE_CHECKING:
     from planbalance.clean import PartialBuild
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from planbalance.inputs import FoundInput
     from planbalance.options.apply import ApplyRequest
     from planbalance.options.audit import ReportRequest, VerifyRequest
+    from planbalance.options.importing import ImportRequest
     from planbalance.options.plan import PlanRequest, RepairRequest, ScanRequest
     from planbalance.page.unplanned import PageSource
     from planbalance.planner import Grouped, PlanOptions
@@ -61,10 +62,12 @@ if TYPE_CHECKING:
 
 Inputs = str | InputSpec | Sequence[str | InputSpec]
 DEFAULT_PLAN: Final = "plan.json"
+DEFAULT_IMPORT: Final = "import.json"
 _Made = TypeVar("_Made")  # a plan, or what becomes of several
 __all__ = (
     "MODES",
     "Built",
+    "Imported",
     "InputSpec",
     "Planned",
     "Repaired",
@@ -76,6 +79,8 @@ __all__ = (
     "diff",
     "fold_datasets",
     "fold_file",
+    "import_dataset",
+    "open_import",
     "open_plan",
     "plan",
     "plan_folds",
@@ -144,6 +149,22 @@ class Planned(NamedTuple):
     def header(self) -> PlanHeader:
         """The plan's first line."""
         return self.plan.header
+
+
+class Imported(NamedTuple):
+    """The plan of an import that was made.
+
+    Attributes:
+        path: where it was saved; "" where it was not.
+        plan: the plan, ready to be applied.
+        replaced: digest of a different plan that stood at `path` before, else "".
+        warnings: the plan's own, and what concerns only this place.
+    """
+
+    path: str
+    plan: ImportPlan
+    replaced: str
+    warnings: tuple[str, ...]
 
 
 class Repaired(NamedTuple):
@@ -545,9 +566,63 @@ def _with_pairs(plans: list[Planned], plan_file: str | None) -> list[Planned]:
 def _digest_at(path: str) -> str:
     """Return the digest of the plan that stands there, "" where there is none that can be read."""
     try:
-        return PlanFile.open(path).header.digest
+        return (ImportPlan if is_import(path) else PlanFile).open(path).header.digest
     except PlanError:
         return ""
+
+
+# ---- import ---------------------------------------------------------------------------------------------------------
+
+
+@without_collecting()
+def import_dataset(
+    *,
+    output: str,
+    plan_file: str | None = DEFAULT_IMPORT,
+    options: "ImportRequest | None" = None,
+    progress: Progress | None = None,
+    **keywords: object,
+) -> Imported:
+    """Plan an import of raw annotations and images into one dataset; nothing but the plan is written.
+
+    Example:
+        `import_dataset(format="coco", annotations="a.json", images="raw", classes="tear", output="out").plan.header`
+
+    Args:
+        output: the dataset to make later.
+        plan_file: where the plan is written; an older one there is replaced. None: it is not written.
+        options: what is imported.
+        progress: where to report to.
+        keywords: fields of `ImportRequest`, in place of `options` or to change them.
+
+    Raises:
+        UsageError, InputError: exit codes 2 and 3 of the command line.
+        PlanError: the import to extend is refused, or the plan cannot be written.
+    """
+    from planbalance.importing import make_import
+    from planbalance.options.importing import ImportRequest
+
+    request: ImportRequest = made(ImportRequest, options, keywords)
+    resolve.check_counts({"--jobs": request.jobs}, least=1)
+    path = None if plan_file is None else os.path.abspath(plan_file)
+    key_file = request.group_key or read_groups.default_group_key()
+    sealed = make_import(request, output=os.path.abspath(output), key_file=key_file, plan_file=path, progress=progress)
+    replaced = ""
+    if path is not None:
+        replaced = _digest_at(path)
+        save_plan(path, sealed)
+    digest = sealed.header.digest
+    warnings = (*sealed.header.warnings, *_place_warnings(output))
+    return Imported(path or "", ImportPlan.of(sealed, path or ""), "" if replaced == digest else replaced, warnings)
+
+
+def open_import(path: str = DEFAULT_IMPORT) -> ImportPlan:
+    """Open the plan of an import and check its header.
+
+    Raises:
+        PlanError: not found, damaged or hostile, or the plan of a split.
+    """
+    return ImportPlan.open(path)
 
 
 # ---- places ---------------------------------------------------------------------------------------------------------
@@ -578,7 +653,7 @@ def _places_of(spec: InputSpec, found: "FoundInput") -> Iterable[str]:
 
 
 def apply(
-    plan: str | PlanFile = DEFAULT_PLAN,
+    plan: str | PlanFile | ImportPlan = DEFAULT_PLAN,
     *,
     options: "ApplyRequest | None" = None,
     progress: Progress | None = None,
@@ -590,7 +665,7 @@ def apply(
         `apply("plan.json", mode="symlink").train_commands["yolov5"]`
 
     Args:
-        plan: the plan's path, or a plan in memory.
+        plan: the plan's path, or a plan in memory; of a split, or of an import.
         options: how it is built.
         progress: where to report to.
         keywords: fields of `ApplyRequest`, in place of `options` or to change them.
@@ -603,6 +678,8 @@ def apply(
 
     request: ApplyRequest = made(ApplyRequest, options, keywords)
     chosen = resolve.apply_options(request)
+    if isinstance(plan, ImportPlan) or (isinstance(plan, str) and is_import(plan)):
+        return _apply_import(plan if isinstance(plan, ImportPlan) else open_import(plan), request, progress)
     plan_file = open_plan(plan, allow_edited=request.allow_edited) if isinstance(plan, str) else plan
     if request.executor == "local":
         resolve.refuse_scheduler(request)
@@ -616,6 +693,19 @@ def apply(
         progress=progress or Silent(),
         allow_edited=request.allow_edited,
     )
+
+
+def _apply_import(plan: ImportPlan, request: "ApplyRequest", progress: Progress | None) -> Outcome:
+    """Build what the plan of an import says."""
+    from planbalance import engine
+    from planbalance.importing import import_kind
+    from planbalance.render.importing import next_command
+
+    resolve.refuse_given(
+        request, ("labels", "executor", "scheduler", "allow_edited"), "is for the plan of a split, not for an import"
+    )
+    outcome = engine.apply_plan(plan, resolve.apply_options(request), progress or Silent(), import_kind(plan))
+    return outcome._replace(next_command=next_command(plan.header, outcome.output))
 
 
 def slurm(

@@ -11,8 +11,8 @@ from planbalance.engine.job import MakeKind
 from planbalance.errors import UsageError
 from planbalance.executor import autoscaler
 from planbalance.executor.autoscaler import Limits
+from planbalance.import_files import documents_of, has_groups
 from planbalance.import_model import ImportHeader, ImportOperation
-from planbalance.importing.documents import documents_of, has_groups
 from planbalance.importing.placer import ImportPlacer
 from planbalance.model import Folder, PlanHeader, Source
 from planbalance.modes import MODE_TABLE, Mode
