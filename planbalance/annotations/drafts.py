@@ -175,7 +175,7 @@ def text_of(value: object, what: str, *, needed: bool = True) -> str:
 def clean_text(value: object) -> str:
     """Return a name that is only shown, such as an id; "" where it is no text that can be shown."""
     try:
-        return text_of(value, "", needed=False)[:_SHOWN]
+        return text_of(value, "", needed=False)
     except UnreadableError:
         return ""
 
