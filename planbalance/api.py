@@ -923,9 +923,35 @@ def verify_folds(
     return audit.verify_folds(found, resolve.verify_options(request, progress), progress or Silent())
 
 
+def _import_plan(dataset: str | None, plan: str | None) -> ImportPlan | None:
+    """Return the plan of an import that an audit is about; None where it is about anything else."""
+    from planbalance.dataset_files import PLAN
+
+    if plan is not None:
+        return open_import(plan) if is_import(plan) else None
+    if dataset is None or not os.path.isdir(dataset):
+        return None
+    inside = os.path.join(dataset, PLAN)
+    return open_import(inside) if is_import(inside) else None
+
+
+def _verify_import(plan: ImportPlan, dataset: str | None, request: "VerifyRequest", progress: Progress | None) -> Audit:
+    from planbalance.importing import verify_import
+
+    others = ("near_duplicates", "against", "group_map", "slice_map", "volume_pattern", "volume_from", "shard")
+    resolve.refuse_given(
+        request, (*others, "finish", "executor", "report"), "is for a dataset that is split, not for an import"
+    )
+    folder = plan.header.output if dataset is None else dataset
+    return verify_import(folder, plan, quick=request.quick, jobs=request.jobs, progress=progress)
+
+
 def _audit(dataset: str | None, request: "VerifyRequest", progress: Progress | None) -> Audit:
     from planbalance import audit
 
+    imported = _import_plan(dataset, request.plan)
+    if imported is not None:
+        return _verify_import(imported, dataset, request, progress)
     options = resolve.verify_options(request, progress)
     if request.shard is not None:
         part = resolve.shard_of(request)

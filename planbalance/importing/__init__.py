@@ -4,7 +4,8 @@
 such a plan. `verify_import` audits what was built.
 """
 
+from planbalance.importing.audit import verify_import
 from planbalance.importing.kind import import_kind
 from planbalance.importing.make_plan import make_import
 
-__all__ = ["import_kind", "make_import"]
+__all__ = ["import_kind", "make_import", "verify_import"]

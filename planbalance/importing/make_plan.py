@@ -145,8 +145,8 @@ def _refuse_places(sources: Sequence[ReadSource], output: str, plan_file: str | 
     path_safety.refuse_output(output, roots)
     path_safety.refuse_files({} if plan_file is None else {"plan file": os.path.abspath(plan_file)}, roots)
     for source in sources:
-        for path, _, _ in source.sums:
-            if path_safety.lies_in(os.path.abspath(path), output):
+        for path, *_ in source.sums:
+            if path_safety.lies_in(path, output):
                 raise UsageError(
                     f"The annotations {path} lie inside the output {output}.",
                     kind="output-overlaps-input",
@@ -387,7 +387,7 @@ def _source_document(source: _JoinedSource, root: int) -> dict[str, Any]:
     return {
         "name": read.name,
         "format": read.format.name,
-        "annotations": [{"path": _plain(path), "bytes": size, "sha256": sha256} for path, size, sha256 in read.sums],
+        "annotations": [each._asdict() | {"path": _plain(each.path)} for each in read.sums],
         "inputs": [root],
         "image_options": image_options_json(read.images),
         "reviewed": reviewed if isinstance(reviewed, str) else "file",

@@ -40,7 +40,7 @@ class ReadSource(NamedTuple):
         prefix: put before the names of its volumes.
         format: of its annotations.
         files: the annotation files, sorted.
-        sums: of everything that was read beside the images: path, bytes and SHA-256 of each.
+        sums: of everything that was read beside the images.
         root: the image folder, absolute.
         read: how its annotations are read.
         images: how its images are read.
@@ -51,7 +51,7 @@ class ReadSource(NamedTuple):
     prefix: str
     format: Format
     files: tuple[SourceFile, ...]
-    sums: tuple[tuple[str, int, str], ...]
+    sums: tuple["AnnotationSum", ...]
     root: str
     read: ReadOptions
     images: ImageOptions
@@ -243,9 +243,46 @@ def read_source(name: str, prefix: str, choices: SourceChoices, finding: str, *,
         columns=_columns(choices.columns),
     )
     join, reviewed = _join_options(choices)
-    every = (*files, *extra.values(), *reviewed)
-    sums = tuple((each.name, len(each.data), hashlib.sha256(each.data).hexdigest()) for each in every)
-    return ReadSource(name, prefix, of_format, files, sums, root, options, images, join)
+    beside = [annotation_sum(each.name, "", {each.name: each.data}) for each in (*extra.values(), *reviewed)]
+    if of_format.takes == "file":
+        first = annotation_sum(choices.annotations, "", {choices.annotations: files[0].data})
+    else:
+        first = annotation_sum(choices.annotations, of_format.suffix, {each.name: each.data for each in files})
+    return ReadSource(name, prefix, of_format, files, (first, *beside), root, options, images, join)
+
+
+class AnnotationSum(NamedTuple):
+    """An annotation file, or a folder of them, as the plan names it.
+
+    Attributes:
+        path: absolute.
+        bytes: of all files.
+        sha256: hex, of the file; of a folder, of one line `SUM  NAME` for each of its files, sorted by name.
+        suffix: of the files of a folder; "" for a file.
+    """
+
+    path: str
+    bytes: int
+    sha256: str
+    suffix: str
+
+
+def annotation_sum(path: str, suffix: str, read: Mapping[str, bytes] | None = None) -> AnnotationSum:
+    """Return the sum of an annotation file, or of the files of a folder that end in `suffix`.
+
+    `read`: their bytes by name, where they were read already. Raises InputError where one cannot be read.
+    """
+    at = os.path.abspath(path)
+    if not suffix:
+        data = _read_file(path, FILE_BYTES) if read is None else next(iter(read.values()))
+        return AnnotationSum(at, len(data), hashlib.sha256(data).hexdigest(), "")
+    names = sorted(_names_below(path, suffix)) if read is None else sorted(read)
+    digest, size = hashlib.sha256(), 0
+    for name in names:
+        data = _read_file(os.path.join(path, name), FILE_BYTES) if read is None else read[name]
+        digest.update(f"{hashlib.sha256(data).hexdigest()}  {name}\n".encode(errors="surrogateescape"))
+        size += len(data)
+    return AnnotationSum(at, size, digest.hexdigest(), suffix)
 
 
 def _refuse_options(of_format: Format, choices: SourceChoices) -> None:
