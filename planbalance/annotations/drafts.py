@@ -107,9 +107,10 @@ def source_of(
 
 
 def shown(value: object) -> str:
-    """Return a value for a message: short, and without control characters."""
-    text = value if isinstance(value, str) else type(value).__name__ if isinstance(value, dict | list) else repr(value)
-    return ascii(text[:_SHOWN]) + ("..." if len(text) > _SHOWN else "")
+    """Return a value for a message: short, and without control characters; a text in quotes."""
+    if isinstance(value, str):
+        return ascii(value[:_SHOWN]) + ("..." if len(value) > _SHOWN else "")
+    return type(value).__name__ if isinstance(value, dict | list) else repr(value)[:_SHOWN]
 
 
 def number_of(value: object, what: str) -> Decimal:
