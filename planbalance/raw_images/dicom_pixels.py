@@ -226,7 +226,7 @@ class DicomPixels:
         if array.dtype.kind not in "iu" or bits > 16:
             return Plane(array, self._with_values(Coding(0, bits, array.dtype.kind == "i"), frame))
         coding = Coding(bits, bits, array.dtype.kind == "i")
-        words = np.ascontiguousarray(array).view(f"u{bits // 8}")
+        words = np.ascontiguousarray(array, array.dtype.newbyteorder("=")).view(f"u{bits // 8}")
         return Plane(words, self._with_values(coding, frame))
 
 

@@ -137,6 +137,8 @@ def _ordered(images: Sequence[Image]) -> tuple[list[tuple[int, Image]], list[str
     if None not in numbers and len(set(numbers)) == len(numbers):
         numbered = [(image.header.number or 0, image) for image in images]
         return sorted(numbered, key=lambda one: one[0]), []
+    if len(images) == 1:
+        return [(1, images[0])], []
     if not placed:
         raise InputError(
             f"{counted(len(images), 'image')} of one DICOM series have no InstanceNumber of their own and no place in "

@@ -79,7 +79,7 @@ def _axis_codes(image: Any) -> str:  # noqa: ANN401 - as above
     from nibabel import aff2axcodes
 
     try:
-        return "".join(code or "?" for code in aff2axcodes(image.affine))  # type: ignore[no-untyped-call]  # nibabel's
+        return "".join(code or "?" for code in aff2axcodes(image.affine))
     except Exception:  # an affine that is no rotation
         return ""
 
