@@ -298,6 +298,7 @@ class ImportPlan(SealedFile[ImportHeader, ImportOperation, ImportFacts]):
         with _naming(self.path):
             check_end(self.header, self._read)
             whole.finish()
+        self.ledger()
 
     def ledger(self) -> list[LedgerLine]:
         """Return a line for each annotation, with its fate. Raises PlanError where it is damaged."""

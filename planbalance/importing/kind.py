@@ -14,6 +14,7 @@ from planbalance.executor.autoscaler import Limits
 from planbalance.import_files import documents_of, has_groups
 from planbalance.import_model import ImportHeader, ImportOperation
 from planbalance.importing.placer import ImportPlacer
+from planbalance.importing.source_options import image_options_of
 from planbalance.model import Folder, PlanHeader, Source
 from planbalance.modes import MODE_TABLE, Mode
 from planbalance.planfile import files_of, import_facts
@@ -30,8 +31,12 @@ class ImportKind:
         header: of the part that is built.
         mode: how pictures are placed that are taken as they are.
 
+    Attributes:
+        image_options: how the images of each source are read.
+
     Raises:
         UsageError: the mode does not go with an import.
+        PlanError: the plan does not say how images are read.
     """
 
     placer = ImportPlacer
@@ -45,6 +50,7 @@ class ImportKind:
             )
         self._plan = plan
         self._header = header
+        self.image_options = tuple(map(image_options_of, header.sources))  # refused before anything is written
         self.sources = (_ROOT,) * len(header.inputs)
         self.destinations = ImportDestinations(header.volumes, by_volume=header.layout == "by-volume")
         self.stats_maker = ImportStatsMaker(header)

@@ -12,7 +12,6 @@ from planbalance.engine.schedule import Range
 from planbalance.engine.staleness import GoneError, StaleError
 from planbalance.errors import InputError
 from planbalance.import_model import Frame, ImportOperation, RawFile, RawVolume
-from planbalance.importing.source_options import image_options_of
 from planbalance.planfile import files_of
 from planbalance.raw_images import RenderedSlice, pixel_digest, png_bytes, render
 
@@ -27,7 +26,7 @@ class ImportPlacer(Placer):
         header = job.plan.header
         self._roots = job.roots
         self._volumes = header.volumes
-        self._options = [image_options_of(source) for source in header.sources]
+        self._options = job.kind.image_options
         self._destinations = job.kind.destinations
         self._check_picture: _PlacePicture = self._check.image
         self._place_picture: _PlacePicture = self._place.image

@@ -104,8 +104,9 @@ def test_the_next_command_divides_it(built: Path, tmp_path: Path) -> None:
 
 
 def test_a_trainer_finds_no_split(built: Path) -> None:
-    assert "train" not in (built / "dataset.yaml").read_text().replace("# Not split yet: `planbalance plan` divides "
-                                                                       "these slices into train, val and test.", "")
+    assert "train" not in (built / "dataset.yaml").read_text().replace(
+        "# Not split yet: `planbalance plan` divides these slices into train, val and test.", ""
+    )
 
 
 @pytest.mark.parametrize("mode", ["copy", "hardlink", "symlink"])
@@ -133,7 +134,9 @@ def test_one_folder_for_each_volume(study: Study, tmp_path: Path) -> None:
 
 
 def test_the_same_study_gives_the_same_plan(study: Study, plan: ImportPlan, tmp_path: Path) -> None:
-    again = api.import_dataset(output=plan.header.output, plan_file=str(tmp_path / "again.json"), options=study.request())
+    again = api.import_dataset(
+        output=plan.header.output, plan_file=str(tmp_path / "again.json"), options=study.request()
+    )
     assert Path(again.path).read_bytes() == Path(plan.path).read_bytes()
 
 
