@@ -67,6 +67,7 @@ _Made = TypeVar("_Made")  # a plan, or what becomes of several
 __all__ = (
     "MODES",
     "Built",
+    "ImportBuilt",
     "Imported",
     "InputSpec",
     "Planned",
@@ -79,6 +80,7 @@ __all__ = (
     "diff",
     "fold_datasets",
     "fold_file",
+    "import_and_build",
     "import_dataset",
     "open_import",
     "open_plan",
@@ -165,6 +167,22 @@ class Imported(NamedTuple):
     plan: ImportPlan
     replaced: str
     warnings: tuple[str, ...]
+
+
+class ImportBuilt(NamedTuple):
+    """What an import did that was built and divided into splits.
+
+    Attributes:
+        imported: the plan of the import.
+        outcome: of building it; None where an earlier call had built it.
+        audit: of what was built; None after a dry run.
+        built: the dataset that was made of it; None after a dry run.
+    """
+
+    imported: Imported
+    outcome: Outcome | None
+    audit: Audit | None
+    built: "Built | None"
 
 
 class Repaired(NamedTuple):
@@ -614,6 +632,65 @@ def import_dataset(
     digest = sealed.header.digest
     warnings = (*sealed.header.warnings, *_place_warnings(output))
     return Imported(path or "", ImportPlan.of(sealed, path or ""), "" if replaced == digest else replaced, warnings)
+
+
+def import_and_build(
+    *,
+    output: str,
+    plan_file: str | None = DEFAULT_IMPORT,
+    options: "ImportRequest | None" = None,
+    apply: "ApplyRequest | None" = None,
+    progress: Progress | None = None,
+    planned: Callable[[Imported], None] = lambda _: None,
+    **keywords: object,
+) -> ImportBuilt:
+    """Import, audit what was imported, and divide it into splits in `<output>-balanced`: the guide from end to end.
+
+    The same call again resumes what was not finished.
+
+    Example:
+        `import_and_build(sources="sources.toml", output="combined").built.audit.ok`
+
+    Args:
+        output: the imported dataset.
+        plan_file: as in `import_dataset`.
+        options: what is imported.
+        apply: how both datasets are built.
+        progress: where to report to.
+        planned: called with the plan of the import before anything is built.
+        keywords: fields of `ImportRequest`, in place of `options` or to change them.
+
+    Raises:
+        PlanbalanceError: as `import_dataset`, `apply`, `verify` and `build` do.
+    """
+    from planbalance.import_files import GROUPS, has_groups
+    from planbalance.options.apply import ApplyRequest
+    from planbalance.options.plan import PlanRequest
+
+    build_as = apply or ApplyRequest()
+    others = ("labels", "output", "map_input", "shard", "finish", "executor", "scheduler", "allow_edited")
+    resolve.refuse_given(build_as, others, "is for apply, not for import --build")
+    made_import = import_dataset(output=output, plan_file=plan_file, options=options, progress=progress, **keywords)
+    planned(made_import)
+    header = made_import.plan.header
+    try:
+        outcome: Outcome | None = _apply_import(made_import.plan, build_as, progress)
+    except PlanError as error:
+        if error.kind != "already-built":
+            raise
+        outcome = None
+    if build_as.dry_run:
+        return ImportBuilt(made_import, outcome, None, None)
+    audit = verify(header.output, quick=True, progress=progress)
+    groups = f"{header.output}/{GROUPS}" if has_groups(header) else None
+    built = build(
+        header.output,
+        output=f"{header.output}-balanced",
+        plan=PlanRequest(group_map=groups),
+        apply=build_as,
+        progress=progress,
+    )
+    return ImportBuilt(made_import, outcome, audit, built)
 
 
 def open_import(path: str = DEFAULT_IMPORT) -> ImportPlan:

@@ -326,6 +326,12 @@ class ImportHeader(NamedTuple):
     blocks: tuple[Block, ...]
 
     @property
+    def reuse(self) -> int | None:
+        """Index of the input that is an older import, whose pictures are used again; None where there is none."""
+        found: int | None = self.parameters.get("reuse")
+        return found
+
+    @property
     def layout(self) -> ImportLayout:
         """Whether slices of all volumes are in one folder, or in one for each volume."""
         found: ImportLayout = self.parameters["layout"]

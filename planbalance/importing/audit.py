@@ -20,6 +20,7 @@ from planbalance.executor.processes import ProcessPool, process_count
 from planbalance.fs import NOTHING_SHA256, hash_bytes
 from planbalance.import_files import DATASET_YAML, GROUPS, LEDGER, REPORT, documents_of
 from planbalance.import_model import FATES, LEDGER_COLUMNS, ImportHeader, ImportOperation
+from planbalance.importing.png import read_png
 from planbalance.importing.sources import annotation_sum
 from planbalance.model import Audit, Check, Problem, Progress, Silent
 from planbalance.modes import MODE_TABLE, ModeTraits
@@ -388,19 +389,10 @@ def _look_at_image(batch: _Batch, operation: ImportOperation, path: str, sums: _
 
 def _pixel_fault(data: bytes, operation: ImportOperation) -> str:
     """Return in what way a picture is not the planned one; "" where it is."""
-    from PIL import Image  # noqa: PLC0415 - not where no picture is read
-
-    try:
-        picture = Image.open(io.BytesIO(data), formats=("PNG",))
-        if picture.size != (operation.width, operation.height):
-            return f"has {picture.width} x {picture.height} pixels, planned {operation.width} x {operation.height}"
-        if picture.mode not in {"L", "RGB"}:
-            return f"has pixels of the kind {picture.mode}"
-        if pixel_digest(*picture.size, picture.tobytes()) != operation.pixels:
-            return "has other pixels than planned"
-    except Exception:  # a damaged file raises whatever the decoder stumbles over
-        return "is no picture that can be read"
-    return ""
+    picture = read_png(data, operation.width, operation.height)
+    if picture is None:
+        return f"is no 8-bit picture of {operation.width} x {operation.height} pixels that can be read"
+    return "" if pixel_digest(*picture) == operation.pixels else "has other pixels than planned"
 
 
 def _look_at_label(batch: _Batch, operation: ImportOperation, path: str, sums: _Sums) -> Iterator[tuple[str, Problem]]:

@@ -17,6 +17,7 @@ from planbalance.annotations import (
     read_annotations,
     require_boxes,
 )
+from planbalance.dataset_files import PLAN
 from planbalance.destination import clashing_ids, id_fault, path_fault
 from planbalance.dicom import group_key
 from planbalance.errors import InputError, UsageError
@@ -89,7 +90,8 @@ def make_import(
         sources.append(read_source(name, prefix, choices, finding, keep=keep))
     if older is not None:
         sources = _renamed(sources, older.header)
-    _refuse_places(sources, output, plan_file)
+    reuse = None if request.reuse is None else _reused_folder(request.reuse)
+    _refuse_places([source.root for source in sources] + ([reuse] if reuse else []), sources, output, plan_file)
     said = [read_annotations(each.format.name, each.files, each.read) for each in sources]
     classes = _class_map(said, asked.classes, asked.mapping, older)
     joined = []
@@ -100,13 +102,24 @@ def make_import(
         joined.append(_JoinedSource(source, annotations, found, result))
     require_boxes([each.joined for each in joined])
     facts = [_facts(each, keep=keep, jobs=request.jobs, progress=progress) for each in joined]
-    return _Draft(request, output, classes, key_file, older).sealed(joined, facts)
+    return _Draft(request, output, classes, key_file, older, reuse).sealed(joined, facts)
 
 
 def open_older(path: str) -> ImportPlan:
     """Return the plan of an older import: a plan file, or the folder of one that was built. Raises PlanError."""
-    folder = os.path.join(path, ".planbalance", "plan.json")
-    return ImportPlan.open(folder if os.path.isdir(path) else path)
+    return ImportPlan.open(os.path.join(path, PLAN) if os.path.isdir(path) else path)
+
+
+def _reused_folder(path: str) -> str:
+    """Return the absolute folder of an import whose pictures are used again. Raises InputError where there is none."""
+    if not os.path.isfile(os.path.join(path, PLAN)):
+        raise InputError(
+            f"{path} is no dataset that planbalance imported, so nothing of it can be used again.",
+            kind="input-not-found",
+            hint="Give --reuse the output of an earlier import.",
+            paths=[path],
+        )
+    return os.path.abspath(path)
 
 
 def _finding(name: str | None, classes: Sequence[str]) -> str:
@@ -140,8 +153,7 @@ def _renamed(sources: Sequence[ReadSource], older: ImportHeader) -> list[ReadSou
     return renamed
 
 
-def _refuse_places(sources: Sequence[ReadSource], output: str, plan_file: str | None) -> None:
-    roots = [source.root for source in sources]
+def _refuse_places(roots: Sequence[str], sources: Sequence[ReadSource], output: str, plan_file: str | None) -> None:
     path_safety.refuse_output(output, roots)
     path_safety.refuse_files({} if plan_file is None else {"plan file": os.path.abspath(plan_file)}, roots)
     for source in sources:
@@ -257,12 +269,20 @@ class _Draft:
         classes: names and wanted labels.
         key_file: the key under which patients are hashed.
         older: the import that is extended.
+        reuse: the output of an import whose pictures are used again, absolute.
     """
 
     def __init__(
-        self, request: ImportRequest, output: str, classes: ClassMap, key_file: str, older: ImportPlan | None
+        self,
+        request: ImportRequest,
+        output: str,
+        classes: ClassMap,
+        key_file: str,
+        older: ImportPlan | None,
+        reuse: str | None,
     ) -> None:
         self._request = request
+        self._reuse = reuse
         self._output = output
         self._classes = classes
         self._key_file = key_file
@@ -287,12 +307,13 @@ class _Draft:
         fates: Counter[str] = Counter()
         for each in self._sources:
             fates.update(each["fates"])
+        parameters = self._parameters()
         draft = ImportHeader(
             digest="",
             inputs=tuple(self._inputs),
             output=self._output,
             names=self._classes.names,
-            parameters=self._parameters(),
+            parameters=parameters,
             sources=tuple(self._sources),
             fates={fate: fates[fate] for fate in FATES},
             warnings=tuple(dict.fromkeys(map(_plain, self._warnings))),
@@ -307,11 +328,13 @@ class _Draft:
         request = self._request
         layout = request.layout if self._older is None else self._older.header.layout
         wanted = {label: self._classes.names[index] for label, index in sorted(self._classes.id_of.items())}
-        return {
-            "layout": layout,
-            "render": request.render,
-            "labels": {_plain(label): wanted[label] for label in wanted},
-        }
+        labels = {_plain(label): wanted[label] for label in wanted}
+        parameters: dict[str, Any] = {"layout": layout, "render": request.render, "labels": labels}
+        if self._reuse is not None:
+            if self._reuse not in self._inputs:
+                self._inputs.append(self._reuse)
+            parameters["reuse"] = self._inputs.index(self._reuse)
+        return parameters
 
     def _add(self, source: _JoinedSource, facts: Mapping[int, VolumeFacts], patients: "_Patients") -> None:
         """Add the volumes, slices and annotations of one source."""

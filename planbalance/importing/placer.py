@@ -1,8 +1,9 @@
 """Places the slices of an import: renders them, or takes pictures as the mode says, and writes the planned labels."""
 
+import errno
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from planbalance import fs
 from planbalance.engine import staleness
@@ -12,9 +13,15 @@ from planbalance.engine.schedule import Range
 from planbalance.engine.staleness import GoneError, StaleError
 from planbalance.errors import InputError
 from planbalance.import_model import Frame, ImportOperation, RawFile, RawVolume
+from planbalance.importing.png import read_png
 from planbalance.planfile import files_of
 from planbalance.raw_images import RenderedSlice, pixel_digest, png_bytes, render
 
+# What a file system says that makes no hard link here: another one, not permitted, no more links, not supported.
+_NO_LINK: Final = frozenset((errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP))
+# A PNG file of an older import is not larger than its pixels and a little more: colours, and what packing may add.
+_LARGEST_SHARE: Final = 4
+_MARGIN: Final = 1 << 16
 _PlacePicture = Callable[[Any, tuple[int, str, str], tuple[int, str]], bytes | None]
 
 
@@ -28,6 +35,7 @@ class ImportPlacer(Placer):
         self._volumes = header.volumes
         self._options = job.kind.image_options
         self._destinations = job.kind.destinations
+        self._reuse = None if header.reuse is None else job.roots[header.reuse].rstrip("/")
         self._check_picture: _PlacePicture = self._check.image
         self._place_picture: _PlacePicture = self._place.image
 
@@ -68,10 +76,18 @@ class ImportPlacer(Placer):
             staleness.image_size(first, now)
             if only_check:
                 return len(file)
-            for operation, picture in zip(file, self._rendered(file), strict=True):
+            left: list[ImportOperation] = []
+            for operation in file:
+                sha256 = self._reused(operation, targets) if self._reuse is not None and not left else None
+                if sha256 is None:
+                    left.append(operation)
+                    continue
+                result.sums += sha256
+                done += 1
+            for operation, picture in zip(left, self._rendered(left) if left else (), strict=True):
                 if self._flags.halt:
                     break
-                result.sums += self._write(operation, picture, targets) or b""
+                result.sums += self._write(operation, picture, targets, result) or b""
                 done += 1
         except (StaleError, OSError) as error:
             self._report(result, first, first.image, error)
@@ -104,7 +120,36 @@ class ImportPlacer(Placer):
         except InputError as error:
             raise StaleError(f"cannot be rendered any more ({error.message})") from None
 
-    def _write(self, operation: ImportOperation, picture: RenderedSlice, targets: Targets) -> bytes | None:
+    def _reused(self, operation: ImportOperation, targets: Targets) -> bytes | None:
+        """Link the picture of an older import that has the planned pixels, and write the label.
+
+        Return its sum (nothing where no sums are taken); None where there is no such picture.
+        """
+        folder, name = self._destinations.of(operation)
+        try:
+            source = self._folders.sources[f"{self._reuse}/{folder}"]
+            now = fs.source_facts(name, source)
+            if now is None or now.st_size > _LARGEST_SHARE * (operation.width * operation.height + _MARGIN):
+                return None
+            data = fs.read_whole(name, source)
+        except (OSError, StaleError):
+            return None
+        picture = read_png(data, operation.width, operation.height)
+        if picture is None or pixel_digest(*picture) != operation.pixels:
+            return None
+        link: _PlacePicture = self._replacing(_link, atomic=True)
+        try:
+            link(operation, (source, name, ""), (targets.images, name))
+        except OSError as error:
+            if error.errno not in _NO_LINK:
+                raise
+            self._write_anew(operation, (targets.images, name), data)
+        self._write_label(operation, targets, name)
+        return fs.digest(data) if self._takes_sums else b""
+
+    def _write(
+        self, operation: ImportOperation, picture: RenderedSlice, targets: Targets, result: BatchResult
+    ) -> bytes | None:
         """Write a rendered slice and its label. Raises StaleError where its pixels are not the planned ones."""
         if pixel_digest(*picture) != operation.pixels:
             raise StaleError(f"renders to other pixels than planned (slice {operation.number})")
@@ -112,6 +157,7 @@ class ImportPlacer(Placer):
         name = self._destinations.of(operation).name
         self._write_anew(operation, (targets.images, name), data)
         self._write_label(operation, targets, name)
+        result.copied += len(data)
         return fs.digest(data) if self._takes_sums else None
 
     def _write_label(self, operation: ImportOperation, targets: Targets, image: str) -> None:
@@ -127,6 +173,12 @@ class ImportPlacer(Placer):
         copied: int = sum(each.image_size for each in operations if not each.pixels) if self._copies_images else 0
         labels: int = sum(each.label_size for each in operations)
         return copied + labels
+
+
+def _link(_operation: object, source: tuple[int, str, str], target: tuple[int, str]) -> None:
+    source_folder, source_name, _ = source
+    folder, name = target
+    fs.hard_link(source_name, source_folder, name, folder)
 
 
 def _write_bytes(data: bytes, operation: Any, _source: object, target: tuple[int, str]) -> None:  # noqa: ANN401 - an operation

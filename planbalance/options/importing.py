@@ -136,6 +136,13 @@ class ImportRequest(SourceChoices):
         (), "A label and the class that it becomes (repeatable).", heading="Annotations", metavar="FROM=TO",
         value="pair",
     )  # fmt: skip
+    reuse: str | None = option(
+        None,
+        "An older import of the same layout: slices whose pixels are the same there are linked, not rendered again.",
+        heading="Output",
+        metavar="OLD_OUTPUT",
+        value="folder",
+    )
     layout: ImportLayout = option("flat", "All slices in one folder, or a folder for each volume.", heading="Output")
     render: Literal["png", "keep"] = option(
         "png",

@@ -207,6 +207,8 @@ def parse_import_header(first_line: bytes) -> ImportHeader:
         blocks=tuple(_block(each) for each in list_of(members["blocks"], "blocks")),
     )
     one_of(header.parameters.get("layout"), ("flat", "by-volume"), "the layout")
+    if count_of(header.parameters.get("reuse", 0), "`reuse`") >= len(header.inputs):
+        hostile("what is used again is none of its inputs")
     _check_places(header)
     _check_ledger_counts(header)
     check_blocks(header.blocks, _MOST_SLICES)
