@@ -145,7 +145,8 @@ def _mdai(identity: str, uid: str, number: int, data: dict[str, float]) -> dict[
 def _write_photos(study: Study) -> None:
     folder = study.root / "pictures"
     folder.mkdir()
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for volume in ("ankle1", "ankle2", "ankle3"):
         study.volumes.add(volume)
         for number in range(2):

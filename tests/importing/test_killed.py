@@ -1,18 +1,20 @@
-"""An import that is killed at any moment resumes: nothing that was journaled is rendered twice, and it is published once."""
+"""An import that is killed at any moment resumes: nothing journaled is rendered twice, and it is published once."""
 
 import os
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import pytest
 
-from planbalance import api, fs
+from planbalance import api, fs, raw_images
 from planbalance.engine import ApplyOptions, apply_plan
+from planbalance.engine.job import make_job
+from planbalance.engine.journal import read_journal
+from planbalance.engine.resume import confirm
 from planbalance.executor import autoscaler
-from planbalance.importing import import_kind, placer
+from planbalance.importing import import_kind
 from planbalance.planstore import ImportPlan
 from tests.builders import tree_content, tree_state
 from tests.conftest import Trials
@@ -91,10 +93,6 @@ class ImportScene:
 
     def journaled(self) -> set[str]:
         """Return the pixel sums of the slices that the journal lists and whose files exist."""
-        from planbalance.engine.job import make_job
-        from planbalance.engine.journal import read_journal
-        from planbalance.engine.resume import confirm
-
         path = Path(fs.partial_path(str(self.output)))
         journal = path / ".planbalance" / fs.JOURNAL
         if not journal.exists():
@@ -130,9 +128,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 @pytest.fixture
-def scene(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ImportScene]:
+def scene(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ImportScene:
     found = ImportScene(tmp_path, study)
-    digest = placer.pixel_digest
+    digest = raw_images.pixel_digest
 
     def noted(width: int, height: int, pixels: bytes) -> str:
         sum_ = digest(width, height, pixels)
@@ -140,10 +138,10 @@ def scene(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
             file.write(f"{sum_}\n")
         return sum_
 
-    monkeypatch.setattr(placer, "pixel_digest", noted)
+    monkeypatch.setattr("planbalance.importing.placer.pixel_digest", noted)
     # small batches, as of a long build: each line of the journal is a moment between two of them
     monkeypatch.setattr(autoscaler, "LIMITS", autoscaler.LIMITS._replace(cores=1, largest_batch=2))
-    yield found
+    return found
 
 
 def kill_at(scene: ImportScene, at: int, *, after: bool) -> bool:
