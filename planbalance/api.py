@@ -1130,6 +1130,9 @@ def report(
     from planbalance.page.subject import open_subject
 
     request: ReportRequest = made(ReportRequest, options, keywords)
+    imported = open_import(subject) if is_import(subject) else _import_plan(subject, None)
+    if imported is not None:
+        return _report_import(imported, subject if os.path.isdir(subject) else None, html, request, progress)
     plan, dataset = open_subject(subject)
     check_page(html, plan, dataset)  # before a long audit
     found = None
@@ -1147,6 +1150,23 @@ def report(
     page = PageOptions(dataset, found, request.samples, as_found=plan is None)
     written = write_page(html, shown, page, progress)
     return Reported(written.path, written.bytes, None if plan is None else plan.header.digest, dataset, found)
+
+
+def _report_import(
+    plan: ImportPlan, dataset: str | None, html: str, request: "ReportRequest", progress: Progress | None
+) -> Reported:
+    """Write the page of an import, with its audit where it was built."""
+    from planbalance.importing import verify_import
+    from planbalance.page.imported import check_import_page, write_import_page
+
+    resolve.refuse_given(request, ("near_duplicates",), "is for a dataset that is split, not for an import")
+    at = None if dataset is None else os.path.abspath(dataset)
+    check_import_page(html, plan, at)  # before a long audit
+    found = None
+    if at is not None and request.audit != "none":
+        found = verify_import(at, plan, quick=request.audit == "quick", progress=progress)
+    written = write_import_page(html, plan, dataset=at, audit=found, samples=request.samples, progress=progress)
+    return Reported(written.path, written.bytes, plan.header.digest, at, found)
 
 
 def _as_it_is(dataset: str, progress: Progress | None) -> "PageSource | None":

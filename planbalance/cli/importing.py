@@ -13,12 +13,21 @@ from planbalance.cli.options import PATH, command, option, output_option, takes,
 from planbalance.cli.plan import document_of as plan_document_of
 from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.cli.verify import AUDIT_FAILED
+from planbalance.errors import UsageError
+from planbalance.import_files import volume_document
+from planbalance.import_model import ImportHeader
 from planbalance.options.apply import OF_IMPORT, ApplyRequest
 from planbalance.options.importing import ImportRequest
 from planbalance.render.apply import apply_document, apply_text, done_text, train_text
-from planbalance.render.importing import import_document, import_text
+from planbalance.render.importing import (
+    import_document,
+    import_text,
+    imported_volume_document,
+    imported_volume_text,
+    imported_volumes_csv,
+)
 from planbalance.render.plan import plan_text
-from planbalance.render.table import Group, Renderable, heading, prose
+from planbalance.render.table import Group, Renderable, heading, lines, prose
 from planbalance.render.verify import verify_document, verify_text
 
 _OF_PLAN: Final = ("train-ratio", "val-ratio", "test-ratio", "seed", "negatives-per-positive", "folds")
@@ -136,3 +145,28 @@ def document_of(made: Imported) -> dict[str, Any]:
 
 def _next(plan_file: str) -> tuple[str, ...]:
     return (shlex.join(["planbalance", "apply", plan_file]),)
+
+
+def shown_import(path: str, volume: str | None, *, as_csv: bool, verbose: bool) -> CommandResult:
+    """Return what `show` prints of the plan of an import: all of it, one volume, or all volumes as CSV."""
+    plan = api.open_import(path)
+    header = plan.header
+    if as_csv:
+        rows = [volume_document(header, one) for one in header.volumes]
+        return CommandResult({"volumes": rows}, lines(imported_volumes_csv(rows)))
+    if volume is not None:
+        document = imported_volume_document(header, _index_of(header, volume), plan.operations())
+        return CommandResult(document, imported_volume_text(document))
+    document = import_document(header, plan.ledger(), plan_file=path, warnings=header.warnings, replaced="")
+    return CommandResult(document, import_text(document, commands=_next(path), verbose=verbose))
+
+
+def _index_of(header: ImportHeader, volume: str) -> int:
+    found = next((index for index, one in enumerate(header.volumes) if one.id == volume), None)
+    if found is None:
+        raise UsageError(
+            f"The plan has no volume {volume}.",
+            kind="unknown-volume",
+            hint="`planbalance show --csv` lists all volumes.",
+        )
+    return found

@@ -20,7 +20,7 @@ from planbalance.executor.processes import ProcessPool, process_count
 from planbalance.fs import NOTHING_SHA256, hash_bytes
 from planbalance.import_files import DATASET_YAML, GROUPS, LEDGER, REPORT, documents_of
 from planbalance.import_model import FATES, LEDGER_COLUMNS, ImportHeader, ImportOperation
-from planbalance.importing.png import read_png
+from planbalance.importing.pictures import read_png
 from planbalance.importing.sources import annotation_sum
 from planbalance.model import Audit, Check, Problem, Progress, Silent
 from planbalance.modes import MODE_TABLE, ModeTraits

@@ -12,10 +12,10 @@ from planbalance.engine.placer import BatchResult, Placer
 from planbalance.engine.schedule import Range
 from planbalance.engine.staleness import GoneError, StaleError
 from planbalance.errors import InputError
-from planbalance.import_model import Frame, ImportOperation, RawFile, RawVolume
-from planbalance.importing.png import read_png
+from planbalance.import_model import ImportOperation
+from planbalance.importing.pictures import read_png, render_file
 from planbalance.planfile import files_of
-from planbalance.raw_images import RenderedSlice, pixel_digest, png_bytes, render
+from planbalance.raw_images import RenderedSlice, pixel_digest, png_bytes
 
 # What a file system says that makes no hard link here: another one, not permitted, no more links, not supported.
 _NO_LINK: Final = frozenset((errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP))
@@ -108,15 +108,8 @@ class ImportPlacer(Placer):
         """Yield the slices of a file as pictures. Raises StaleError where they cannot be rendered any more."""
         first = file[0]
         volume = self._volumes[first.volume]
-        raw = RawVolume(
-            name=volume.id,
-            kind=volume.kind,
-            files=(RawFile(first.image, first.image_size, first.image_mtime_ns),),
-            frames=tuple(Frame(0, each.plane, each.number, each.width, each.height) for each in file),
-        )
-        root = self._roots[first.input]
         try:
-            yield from render(root, raw, range(len(file)), volume.window, self._options[volume.source])
+            yield from render_file(self._roots[first.input], volume, file, self._options[volume.source])
         except InputError as error:
             raise StaleError(f"cannot be rendered any more ({error.message})") from None
 

@@ -1,16 +1,20 @@
 """What `import` prints: the fate of every annotation, the state of every slice, volumes, groups and what comes next."""
 
+import csv
+import io
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from planbalance.destination import ImportDestinations
 from planbalance.import_files import GROUPS, has_groups, summary_of, volume_document
-from planbalance.import_model import FATES, LEDGER_COLUMNS, STATES, ImportHeader, LedgerLine
+from planbalance.import_model import FATES, LEDGER_COLUMNS, STATES, ImportHeader, ImportOperation, LedgerLine
 from planbalance.render.apply import warnings_text
 from planbalance.render.table import Grid, Group, Renderable, count, heading, indented, line, prose
 from planbalance.text import counted, some
 
+_CSV: Final = ("volume", "source", "kind", "reviewed", *STATES, "boxes", "black", "white", "orientation", "group")
 _EXAMPLES: Final = 3
 _VOLUMES_SHOWN: Final = 12
 FATE_MEANINGS: Final[Mapping[str, str]] = {
@@ -181,3 +185,58 @@ def _identity(document: Mapping[str, Any]) -> Iterable[Renderable]:
     else:
         yield prose("  No tag that names people or places is filled in the sources.")
     yield prose("  The rendered pictures carry no header. Not checked: text in the pixels.")
+
+
+# ---- one volume, and all volumes as CSV -----------------------------------------------------------------------------
+
+
+def imported_volume_document(header: ImportHeader, index: int, operations: Iterable[ImportOperation]) -> dict[str, Any]:
+    """Return one volume of the plan of an import with its slices, as JSON values."""
+    destinations = ImportDestinations(header.volumes, by_volume=header.layout == "by-volume")
+    slices = []
+    for each in operations:
+        if each.volume == index:
+            place = destinations.of(each)
+            slices.append(
+                {
+                    "number": each.number,
+                    "name": f"{place.folder}/{place.name}",
+                    "source": f"{header.inputs[each.input]}/{each.image}",
+                    "plane": each.plane,
+                    "width": each.width,
+                    "height": each.height,
+                    "rendered": bool(each.pixels),
+                    "label": each.label.splitlines(),
+                }
+            )
+    return {**volume_document(header, header.volumes[index]), "slices": slices}
+
+
+def imported_volume_text(document: Mapping[str, Any]) -> Renderable:
+    """Return one volume for a person."""
+    grid = Grid(("slice", "boxes", "file", "source"), words=frozenset({2, 3}))
+    for each in document["slices"]:
+        plane = f" #{each['plane']}" if each["plane"] else ""
+        grid.add(each["number"], count(len(each["label"])), each["name"], f"{each['source']}{plane}")
+    window = document["window"]
+    said = f"black at {window[0]:g}, white at {window[1]:g}" if window else "taken as it is"
+    return Group(
+        line(("Volume  ", "dim"), document["volume"]),
+        line(
+            ("Kind    ", "dim"), ", ".join(part for part in (document["kind"], document["orientation"], said) if part)
+        ),
+        line(("States  ", "dim"), ", ".join(f"{count(document[state])} {state}" for state in STATES)),
+        grid,
+    )
+
+
+def imported_volumes_csv(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return all volumes of the plan of an import as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_CSV)
+    for row in rows:
+        low, high = row["window"] or ("", "")
+        values = {**row, "black": low, "white": high, "group": row["group"] or ""}
+        writer.writerow([values[name] for name in _CSV])
+    return text.getvalue()
