@@ -90,7 +90,7 @@ def write_import_page(
         "audit": None
         if audit is None
         else audited(audit, dataset, f"planbalance {tool_version()}", progress or Silent()),
-        "sheets": list(_sheets(plan, dataset, samples, progress or Silent())) if samples else [],
+        "sheets": _sheets(plan, dataset, samples, progress or Silent()) if samples else [],
         "drawn_from": "the dataset" if dataset else "the sources",
         "columns": LEDGER_COLUMNS,
         **_ledger(plan.ledger()),
@@ -128,18 +128,20 @@ def _steps(plan: ImportPlan, dataset: str | None) -> tuple[Step, ...]:
 # ---- contact sheets -------------------------------------------------------------------------------------------------
 
 
-def _sheets(plan: ImportPlan, dataset: str | None, samples: int, progress: Progress) -> Iterator[ContactSheet]:
-    """Yield the sheets of the volumes with the most boxes of each source; all where there are few volumes."""
+def _sheets(plan: ImportPlan, dataset: str | None, samples: int, progress: Progress) -> list[ContactSheet]:
+    """Return the sheets of the volumes with the most boxes of each source; all where there are few volumes."""
     header = plan.header
     chosen = _chosen(header)
+    sheets: dict[int, ContactSheet] = {}
     progress.begin("drawing volumes", len(chosen), "volumes")
     try:
         for index, operations in groupby(plan.operations(), key=lambda each: each.volume):
             if index in chosen:
-                yield _sheet(header, index, list(operations), dataset, samples)
+                sheets[index] = _sheet(header, index, list(operations), dataset, samples)
                 progress.advance(1)
     finally:
         progress.end()
+    return [sheets[index] for index in sorted(sheets, key=lambda index: (-header.volumes[index].boxes, index))]
 
 
 def _chosen(header: ImportHeader) -> set[int]:
@@ -162,8 +164,8 @@ def _sheet(
 ) -> ContactSheet:
     volume = header.volumes[index]
     shown = _evenly([each for each in operations if each.label], samples)
-    if len(shown) < samples:
-        shown += _evenly([each for each in operations if not each.label], min(samples - len(shown), 1))
+    negative = 1 if shown else samples
+    shown += _evenly([each for each in operations if not each.label], min(samples - len(shown), negative))
     shown.sort(key=lambda each: each.number)
     drawn = tuple(slice_ for file in files_of(shown) for slice_ in _drawn(header, file, dataset))
     source = header.sources[volume.source]
