@@ -6,7 +6,7 @@ import shlex
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -17,7 +17,6 @@ from planbalance.engine.placer import place_unchecked
 from planbalance.engine.placer_pool import PlacerPool
 from planbalance.engine.staging import PROBE, Staging, effective_mode, refuse_other_there
 from planbalance.errors import IncompleteError, PlanError
-from planbalance.model import Operation
 from planbalance.modes import MODE_TABLE, Mode
 from planbalance.path_relation import all_guarded
 
@@ -53,7 +52,7 @@ def check(job: Job, pool: PlacerPool) -> None:
 
 def refuse_overlap(job: Job) -> None:
     """Refuse an output equal to, inside or around an input, by name and by device and inode (UsageError)."""
-    path_safety.refuse_output(job.output, all_guarded(job.roots, job.plan.header.sources))
+    path_safety.refuse_output(job.output, all_guarded(job.roots, job.kind.sources))
 
 
 def refuse_output(job: Job) -> bool:
@@ -240,7 +239,7 @@ def _try_all(job: Job, mode: Mode, staging: Staging) -> tuple[str, OSError] | No
     return None
 
 
-def _try(mode: Mode, operation: Operation, path: str, own: int) -> OSError | None:
+def _try(mode: Mode, operation: Any, path: str, own: int) -> OSError | None:  # noqa: ANN401 - of the plan's kind
     """Place a source file as the mode does, rename it and remove it; return the refusal."""
     folder, name = os.path.split(path)
     try:
