@@ -123,18 +123,16 @@ def _reused_folder(path: str) -> str:
 
 
 def _finding(name: str | None, classes: Sequence[str]) -> str:
-    """Return the name of the only finding that a format knows."""
+    """Return the name of the only finding of files that name none; "" where it is not clear, and readers ask for it."""
     from planbalance.annotations import FORMATS  # noqa: PLC0415 - beside its only use
 
-    if name is None or name not in FORMATS or not FORMATS[name].one_class:
-        return ""
-    if len(classes) != 1:
+    if len(classes) > 1 and name in FORMATS and FORMATS[name].one_class:
         raise UsageError(
-            f"--format {name} knows one finding only, and --classes does not name one.",
-            kind="option-missing",
+            f"--format {name} knows one finding only, and --classes names several.",
+            kind="usage",
             hint="Name it with --classes NAME.",
         )
-    return classes[0]
+    return classes[0] if len(classes) == 1 else ""
 
 
 def _renamed(sources: Sequence[ReadSource], older: ImportHeader) -> list[ReadSource]:
