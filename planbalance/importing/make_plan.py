@@ -126,7 +126,7 @@ def _finding(name: str | None, classes: Sequence[str]) -> str:
     """Return the name of the only finding of files that name none; "" where it is not clear, and readers ask for it."""
     from planbalance.annotations import FORMATS  # noqa: PLC0415 - beside its only use
 
-    if len(classes) > 1 and name in FORMATS and FORMATS[name].one_class:
+    if name is not None and name in FORMATS and FORMATS[name].one_class and len(classes) > 1:
         raise UsageError(
             f"--format {name} knows one finding only, and --classes names several.",
             kind="usage",

@@ -157,7 +157,7 @@ def test_the_guide_goes_on_where_it_was_left(tmp_path: Path, here: Path) -> None
         (*CLINIC, "--classes", "Tear", "--columns", "image=a"),
         (*CLINIC, "--classes", "Tear", "--sources", "sources.toml"),
         ("--format", "guess", "--annotations", "a", "--images", "b"),
-        ("--format", "rsna", "--annotations", "knee.csv", "--images", "dicom"),
+        ("--format", "rsna", "--annotations", "knee.csv", "--images", "dicom", "--classes", "a,b"),
         ("--format", "fastmri-plus", "--annotations", "knee.csv", "--images", "h5", "--render", "keep"),
     ],
 )
@@ -179,6 +179,7 @@ def test_the_split_is_left_to_plan(study: Study, here: Path) -> None:
     ("words", "kind"),
     [
         (CLINIC, "no-classes"),
+        (("--format", "rsna", "--annotations", "knee.csv", "--images", "dicom"), "no-classes"),
         ((*CLINIC, "--classes", "Crack"), "unknown-label"),
         (
             ("--format", "coco", "--annotations", "export.json", "--images", "dicom", "--classes", "x"),
