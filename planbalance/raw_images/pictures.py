@@ -139,8 +139,8 @@ def _names(paths: Sequence[str], pattern: str) -> tuple[Names, tuple[str, ...]]:
         folders = [path.rpartition("/")[0] or "images" for path in paths]
         said = (
             f"The names of the pictures do not say of which volume they are, so each folder is one volume: "
-            f"{counted(len(set(folders)), 'volume')}. If each picture stands alone: --volume-pattern image; else give a "
-            "--volume-pattern with (?P<volume>...) and (?P<slice>...)."
+            f"{counted(len(set(folders)), 'volume')}. If each picture stands alone: --volume-pattern image; else give "
+            "a --volume-pattern with (?P<volume>...) and (?P<slice>...)."
         )
         return Names(folders, [None] * len(paths), None), (said,)
     return reading.names, (*reading.warnings, *reading.notes)
