@@ -2,7 +2,8 @@
 
 import hashlib
 import io
-from collections.abc import Sequence
+import subprocess
+import sys
 from importlib import util
 from pathlib import Path
 
@@ -13,21 +14,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from planbalance.errors import UsageError
-from planbalance.executor import autoscaler
 from planbalance.raw_images import (
-    FoundVolumes,
     ImageOptions,
     RenderedSlice,
-    VolumeFacts,
     facts,
     find_volumes,
     pixel_digest,
     png_bytes,
-    read_facts,
     read_volume_facts,
     render,
 )
-from planbalance.raw_images import find as find_module
 from tests.raw_images.sources import only_volume, pixels, write_dicom, write_series
 
 
@@ -67,20 +63,30 @@ def series(root: Path, count: int) -> None:
         write_series(root / f"v{number}", arrays, SeriesInstanceUID=f"5.{number}")
 
 
-def read_all(root: Path, jobs: int) -> tuple[FoundVolumes, Sequence[VolumeFacts]]:
-    options = ImageOptions()
-    found = find_volumes(str(root), options, jobs=jobs)
-    return found, read_facts(str(root), found.volumes, options, jobs=jobs)
+_IN_PROCESSES = """
+import sys
+from planbalance.executor import autoscaler, processes
+from planbalance.raw_images import ImageOptions, facts, find, find_volumes, read_facts
+
+find.LIMITS = autoscaler.LIMITS._replace(worth_forking=2)
+find._BATCH, facts._WORTH_FORKING = 2, 2
+
+def read_all(jobs):
+    found = find_volumes(sys.argv[1], ImageOptions(), jobs=jobs)
+    assert "numpy" not in sys.modules or jobs == 1, "a process with its threads is not forked"
+    return found, read_facts(sys.argv[1], found.volumes, ImageOptions(), jobs=jobs)
+
+forked, fork = [], processes.os.fork
+processes.os.fork = lambda: forked.append(1) or fork()
+several = read_all(3)
+assert len(forked) == 6, forked
+assert several == read_all(1)
+"""
 
 
-def test_several_processes_find_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_processes_find_the_same(tmp_path: Path) -> None:
     series(tmp_path, 4)
-    alone = read_all(tmp_path, 1)
-    monkeypatch.setattr(find_module, "LIMITS", autoscaler.LIMITS._replace(worth_forking=2))
-    monkeypatch.setattr(find_module, "_BATCH", 2)
-    monkeypatch.setattr(facts, "_WORTH_FORKING", 2)
-    monkeypatch.setattr("planbalance.executor.processes.may_fork", lambda: True)
-    assert read_all(tmp_path, 3) == alone
+    subprocess.run([sys.executable, "-W", "error", "-c", _IN_PROCESSES, str(tmp_path)], check=True)
 
 
 def test_a_volume_that_is_too_large_to_be_kept_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
