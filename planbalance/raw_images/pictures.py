@@ -207,7 +207,8 @@ def picture_planes(path: str, planes: Sequence[int], options: ImageOptions) -> I
             with Image.open(path) as image:
                 _check(image)
                 image.seek(0)
-                plane = _plane(ImageOps.exif_transpose(image), options)
+                image.load()  # which applies the orientation of TIFF files; older versions of Pillow leave their tag there
+                plane = _plane(image if image.format == "TIFF" else ImageOps.exif_transpose(image), options)
         except (NoPictureError, FileNotFoundError, PermissionError):
             raise
         except Exception as error:  # a damaged file raises whatever the decoder stumbles over
