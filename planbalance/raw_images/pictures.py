@@ -207,7 +207,7 @@ def picture_planes(path: str, planes: Sequence[int], options: ImageOptions) -> I
             with Image.open(path) as image:
                 _check(image)
                 image.seek(0)
-                image.load()  # which applies the orientation of TIFF files; older versions of Pillow leave their tag there
+                image.load()  # it applies the orientation of TIFF files, whose tag older versions of Pillow leave there
                 plane = _plane(image if image.format == "TIFF" else ImageOps.exif_transpose(image), options)
         except (NoPictureError, FileNotFoundError, PermissionError):
             raise
