@@ -1,6 +1,7 @@
 """Damaged and hostile files: one clear sentence, in bounded memory, and nothing else."""
 
 import gzip
+import io
 import os
 import struct
 import tracemalloc
@@ -14,7 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.encaps import encapsulate
+from pydicom.pixels.utils import compress
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit
 
 from planbalance.errors import InputError, PlanbalanceError
 from planbalance.raw_images import ImageOptions, find_volumes, read_volume_facts, render
@@ -91,6 +94,36 @@ def test_a_whole_file_that_is_deflated(tmp_path: Path) -> None:
     content = dataset(np.zeros((4000, 4000), "u2"), syntax=DeflatedExplicitVRLittleEndian)
     content.save_as(tmp_path / "a.dcm", enforce_file_format=True)
     assert "deflated" in refused(tmp_path).message
+
+
+def test_compressed_pixels_of_another_size_are_not_decoded(tmp_path: Path) -> None:
+    content = dataset(pixels(1, 64, 72).astype("u2"))
+    compress(content, JPEG2000Lossless)
+    content.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+    data = (tmp_path / "a.dcm").read_bytes()
+    at = data.index(b"\xff\x4f\xff\x51") + 8
+    for size in ((60_000, 60_000), (65, 72), (72, 64)):
+        changed = data[:at] + struct.pack(">2I", *size) + data[at + 8 :]
+        (tmp_path / "a.dcm").write_bytes(changed)
+        if size == (72, 64):
+            assert len(read_volume_facts(str(tmp_path), only_volume(tmp_path), ImageOptions()).digests) == 1
+        else:
+            assert "another size" in refused(tmp_path).message
+
+
+def test_jpeg_pixels_of_another_size_are_not_decoded(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    Image.fromarray(pixels(1, 64, 72, high=255).astype("u1")).save(file, "JPEG")
+    for rows in (64, 65):
+        content = dataset(pixels(1, rows, 72, high=255).astype("u1"))
+        content.PixelData = encapsulate([file.getvalue()])
+        content["PixelData"].VR = "OB"
+        content.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+        content.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+        if rows == 64:
+            assert len(read_volume_facts(str(tmp_path), only_volume(tmp_path), ImageOptions()).digests) == 1
+        else:
+            assert "another size" in refused(tmp_path).message
 
 
 @pytest.mark.parametrize("kind", ["nan", "inf", "1e999", "x"])
