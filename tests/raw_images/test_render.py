@@ -4,6 +4,7 @@ import hashlib
 import io
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import util
 from pathlib import Path
 
@@ -27,7 +28,17 @@ from planbalance.raw_images import (
 from tests.raw_images.sources import only_volume, pixels, write_dicom, write_series
 
 
+@pytest.fixture(params=["isal", "zlib"], scope="module")
+def library(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have PNG files compressed by one of the two libraries."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "zlib":
+            patch.setitem(sys.modules, "isal", None)
+        yield
+
+
 @given(st.integers(1, 40), st.integers(1, 40), st.booleans(), st.integers(0, 99))
+@pytest.mark.usefixtures("library")
 def test_a_png_file_holds_the_pixels(width: int, height: int, colours: bool, seed: int) -> None:
     shape = (height, width, 3) if colours else (height, width)
     array = np.random.default_rng(seed).integers(0, 256, shape).astype("u1")
@@ -65,6 +76,7 @@ def series(root: Path, count: int) -> None:
 
 _IN_PROCESSES = """
 import sys
+from collections.abc import Iterator
 from planbalance.executor import autoscaler, processes
 from planbalance.raw_images import ImageOptions, facts, find, find_volumes, read_facts
 
