@@ -3,7 +3,7 @@
 Everything here opens files for reading only. `find_volumes` reads headers, `read_facts` reads the pixels of volumes
 once and returns the window of each and a digest of each slice as it will be rendered, and `render` renders slices.
 The values are those of `planbalance.import_model`. Pixels are the same on every machine; the bytes of a PNG file depend
-on the version of zlib, so a plan holds digests of pixels (`pixel_digest`) and not of PNG files.
+on the libraries that compress them, so a plan holds digests of pixels (`pixel_digest`) and not of PNG files.
 
 Needs the extra `import` for DICOM, NIfTI, .h5 files and pictures of more than 8 bits.
 """

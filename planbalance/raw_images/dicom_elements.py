@@ -1,10 +1,15 @@
-"""Elements of DICOM files, read as they are stored: pydicom finds them, and no value is checked that is not needed."""
+"""Elements of DICOM files as they are stored, so that no value is checked that is not needed.
+
+The elements of plain files are found by `dicom_plain`, those of all others by pydicom.
+"""
 
 import math
 from collections.abc import Sequence
-from typing import Any, BinaryIO, Final
+from functools import cache
+from typing import Any, BinaryIO, Final, NamedTuple
 
 from planbalance.decode import NoPictureError
+from planbalance.raw_images.dicom_plain import EXPLICIT, IMPLICIT, PlainElements, plain_elements
 
 _DEFLATED: Final = b"1.2.840.10008.1.2.1.99"  # PS3.5 A.5: the whole file is inflated before anything is known of it
 _HEAD: Final = 1 << 20  # bytes at the beginning in which the transfer syntax must stand
@@ -12,16 +17,65 @@ _BLANKS: Final = " \0"
 _SHARED: Final = "SharedFunctionalGroupsSequence"
 _PER_FRAME: Final = "PerFrameFunctionalGroupsSequence"
 GROUPS: Final = (_SHARED, _PER_FRAME)
+ENCODED: Final = ("PatientID",)  # texts of which letters count, so that their character set matters
 
-Dataset = Any  # pydicom's
+
+class _Element(NamedTuple):
+    """An element of a plain file."""
+
+    value: bytes
+    is_little_endian: bool = True
 
 
-def read_dataset(file: BinaryIO, tags: Sequence[str]) -> Dataset:
+class PlainDataset:
+    """The elements of a plain file, asked for as those of pydicom's `Dataset`."""
+
+    def __init__(self, elements: PlainElements) -> None:
+        self._found = elements.found
+        self.syntax = (EXPLICIT if elements.explicit else IMPLICIT).decode()
+
+    def get_item(self, keyword: str) -> _Element | None:
+        """Return an element, None where it is absent."""
+        value = self._found.get(_tag(keyword))
+        return None if value is None else _Element(value)
+
+    def get(self, keyword: str) -> str:
+        """Return a text of ASCII letters."""
+        return text_of(self, keyword)
+
+
+Dataset = Any  # a `PlainDataset`, or pydicom's
+
+
+@cache  # there are as many as this package names
+def _tag(keyword: str) -> int:
+    from pydicom.datadict import tag_for_keyword
+
+    return tag_for_keyword(keyword) or 0
+
+
+@cache  # likewise
+def _tags(keywords: tuple[str, ...]) -> tuple[frozenset[int], frozenset[int]]:
+    """Return the tags of elements, and those of sequences."""
+    sequences = frozenset(_tag(keyword) for keyword in keywords if keyword.endswith("Sequence"))
+    return frozenset(map(_tag, keywords)) - sequences, sequences
+
+
+def read_dataset(file: BinaryIO, tags: tuple[str, ...]) -> Dataset:
     """Return the elements `tags` of a file; the file then stands at the element that holds its pixels, if it has one.
 
     Raises:
         NoPictureError: it is no DICOM file, or is compressed as a whole.
     """
+    plain = plain_elements(file, *_tags(tags))
+    if plain is not None and all(plain.found.get(_tag(keyword), b"").isascii() for keyword in ENCODED):
+        file.seek(plain.end)
+        return PlainDataset(plain)
+    file.seek(0)
+    return _read_by_pydicom(file, tags)
+
+
+def _read_by_pydicom(file: BinaryIO, tags: tuple[str, ...]) -> Dataset:
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
 
@@ -46,6 +100,8 @@ def _is_deflated(file: BinaryIO) -> bool:
 
 def syntax_of(dataset: Dataset) -> str:
     """Return the transfer syntax, `""` where the file does not name it."""
+    if isinstance(dataset, PlainDataset):
+        return dataset.syntax
     return str(dataset.file_meta.get("TransferSyntaxUID", "") or "")
 
 
@@ -89,15 +145,16 @@ def number_of(dataset: Dataset, keyword: str) -> float | None:
 
 
 def whole_of(dataset: Dataset, keyword: str, absent: int = 0) -> int:
-    """Return an element of the kind US or IS. Raises NoPictureError."""
+    """Return an element of the kind US, `absent` where it is absent or empty. Raises NoPictureError."""
     element = dataset.get_item(keyword)
-    if element is None or element.value in (None, b"", ""):
+    value = None if element is None else element.value
+    if value in (None, b"", ""):
         return absent
-    try:
-        value = dataset[keyword].value
-        return int(value[0] if isinstance(value, list | tuple) else value)
-    except Exception as error:  # pydicom raises several kinds
-        raise NoPictureError(f"its {keyword} is no whole number") from error
+    if isinstance(value, bytes) and len(value) == 2:
+        return int.from_bytes(value, "little" if element.is_little_endian else "big")
+    if isinstance(value, int):
+        return value
+    raise NoPictureError(f"its {keyword} is no whole number")
 
 
 def signed_words_of(dataset: Dataset, keyword: str) -> int | None:

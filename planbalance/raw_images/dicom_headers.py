@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from planbalance.decode import MOST_PIXELS, NoPictureError, quiet_decoders
 from planbalance.raw_images.dicom_elements import (
+    ENCODED,
     Dataset,
     items_of,
     numbers_of,
@@ -176,7 +177,7 @@ def _numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...]:
 def _patient(dataset: Dataset) -> str:
     """Return the PatientID as `planbalance.dicom` reads it, so that both have one keyed hash."""
     try:
-        return str(dataset.get("PatientID") or "").strip(" \0")
+        return str(dataset.get(ENCODED[0]) or "").strip(" \0")
     except Exception:  # letters of a character set that pydicom does not know
         return text_of(dataset, "PatientID")
 

@@ -55,6 +55,10 @@ _RLE: Final = "1.2.840.10008.1.2.5"
 _RLE_BYTES: Final = 16 << 20  # PS3.5 Annex G: two bytes may stand for 128
 _PIXEL_DATA: Final = struct.pack("<HH", 0x7FE0, 0x0010)
 _UNDEFINED: Final = 0xFFFFFFFF
+_JPEG: Final = b"\xff\xd8"
+_FRAME_HEADERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
+_SIZ: Final = b"\xff\x4f\xff\x51"
+_MARKERS: Final = 1 << 10  # bytes in which JPEG 2000 pixels begin, perhaps behind boxes
 _GREY: Final = ("MONOCHROME1", "MONOCHROME2")
 
 
@@ -188,7 +192,7 @@ class DicomPixels:
             from pydicom.pixels.utils import iter_pixels
 
             content = dcmread(self._file)
-            self._check(content)
+            self._check(content, frames)
             arrays = iter_pixels(content, indices=list(frames))
             for frame, array in zip(frames, arrays, strict=True):
                 yield self._as_plane(content, array, frame)
@@ -199,7 +203,8 @@ class DicomPixels:
         except Exception as error:  # a damaged file raises whatever the decoder stumbles over
             raise NoPictureError("its pixels cannot be decoded") from error
 
-    def _check(self, content: Dataset) -> None:
+    def _check(self, content: Dataset, frames: Sequence[int]) -> None:
+        from pydicom.encaps import get_frame
         from pydicom.pixels.decoders.base import get_decoder
         from pydicom.uid import UID
 
@@ -214,6 +219,11 @@ class DicomPixels:
             )
         if syntax == _RLE and len(content.PixelData) > _RLE_BYTES:
             raise NoPictureError("it is too large for RLE to be decoded here")
+        if UID(syntax).is_encapsulated:
+            for frame in frames:
+                stated = _stated_size(get_frame(content.PixelData, frame, number_of_frames=frame_count(self._header)))
+                if stated not in (None, (self._columns, self._rows)):
+                    raise NoPictureError("its compressed pixels have another size than its header says")
 
     def _as_plane(self, content: Dataset, array: "Array", frame: int) -> Plane:
         import numpy as np
@@ -228,6 +238,25 @@ class DicomPixels:
         coding = Coding(bits, bits, array.dtype.kind == "i")
         words = np.ascontiguousarray(array, array.dtype.newbyteorder("=")).view(f"u{bits // 8}")
         return Plane(words, self._with_values(coding, frame))
+
+
+def _stated_size(data: bytes) -> tuple[int, int] | None:
+    """Return width and height that compressed pixels state, before a decoder takes memory for them; None if unknown.
+
+    JPEG and JPEG-LS: the frame header of ISO/IEC 10918-1 B.2.2; JPEG 2000: the SIZ marker of ISO/IEC 15444-1 A.5.1.
+    """
+    at = data.find(_SIZ, 0, _MARKERS)
+    if at >= 0 and len(data) >= at + 24:
+        right, bottom, left, top = struct.unpack_from(">4I", data, at + 8)
+        return right - left, bottom - top
+    at = 2
+    while data[:2] == _JPEG and at + 9 <= len(data) and data[at] == 0xFF:
+        kind, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if kind in _FRAME_HEADERS:
+            height, width = struct.unpack_from(">HH", data, at + 5)
+            return width, height
+        at += 2 + length
+    return None
 
 
 def _as_stored(value: int, coding: Coding) -> float:

@@ -80,15 +80,16 @@ def value_table(coding: Coding) -> "Array":
 
 
 def counted_words(coding: Coding, pixels_of_words: "Array") -> Counts:
-    """Return how often values occur, where `pixels_of_words` counts each word; padding is left out."""
+    """Return how often finite values occur, where `pixels_of_words` counts each word; padding is left out."""
     import numpy as np
 
     pixels = pixels_of_words
     if coding.padding is not None:
         stored = _stored_values(coding)
         pixels = np.where((stored >= coding.padding[0]) & (stored <= coding.padding[1]), 0, pixels)
-    found = np.flatnonzero(pixels)
-    return Counts(value_table(coding)[found], pixels[found])
+    values = value_table(coding)
+    found = np.flatnonzero((pixels > 0) & np.isfinite(values))
+    return Counts(values[found], pixels[found])
 
 
 def plain_values(plane: Plane) -> "Array":

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from planbalance.raw_images.grey import Array
 
 MOST_BYTES: Final = 4 << 30  # of all values of a file, as they are stored
+_MOST_PACKED: Final = 1_100  # bytes that one byte of a compressed file may stand for; deflate reaches 1,032
 _NO_IMAGE: Final = "it is no NIfTI image that can be read"
 
 
@@ -64,8 +65,11 @@ def _load(path: str) -> Any:  # noqa: ANN401 - nibabel has no types
     dtype = image.dataobj.dtype
     if dtype.kind not in "iuf" or dtype.itemsize > np.dtype(np.float64).itemsize:
         raise NoPictureError(f"values of the kind {dtype} are not read here")
-    if _length(tuple(image.shape)) * dtype.itemsize > MOST_BYTES:
+    length = _length(tuple(image.shape)) * dtype.itemsize
+    if length > MOST_BYTES:
         raise NoPictureError(f"more than {MOST_BYTES >> 30} GiB of values are not read here")
+    if length > os.path.getsize(path) * (_MOST_PACKED if path.lower().endswith(".gz") else 1):
+        raise NoPictureError(f"a file of {os.path.getsize(path):,} bytes cannot hold {length:,} bytes of values")
     return image
 
 

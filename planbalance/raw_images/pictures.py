@@ -139,8 +139,8 @@ def _names(paths: Sequence[str], pattern: str) -> tuple[Names, tuple[str, ...]]:
         folders = [path.rpartition("/")[0] or "images" for path in paths]
         said = (
             f"The names of the pictures do not say of which volume they are, so each folder is one volume: "
-            f"{counted(len(set(folders)), 'volume')}. If each picture stands alone: --volume-pattern image; else give a "
-            "--volume-pattern with (?P<volume>...) and (?P<slice>...)."
+            f"{counted(len(set(folders)), 'volume')}. If each picture stands alone: --volume-pattern image; else give "
+            "a --volume-pattern with (?P<volume>...) and (?P<slice>...)."
         )
         return Names(folders, [None] * len(paths), None), (said,)
     return reading.names, (*reading.warnings, *reading.notes)
@@ -207,7 +207,8 @@ def picture_planes(path: str, planes: Sequence[int], options: ImageOptions) -> I
             with Image.open(path) as image:
                 _check(image)
                 image.seek(0)
-                plane = _plane(ImageOps.exif_transpose(image), options)
+                image.load()  # it applies the orientation of TIFF files, whose tag older versions of Pillow leave there
+                plane = _plane(image if image.format == "TIFF" else ImageOps.exif_transpose(image), options)
         except (NoPictureError, FileNotFoundError, PermissionError):
             raise
         except Exception as error:  # a damaged file raises whatever the decoder stumbles over

@@ -14,7 +14,8 @@ from planbalance.raw_images.request import ImageOptions
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _GREY, _COLOUR = 0, 2  # colour types
 _UP: Final = 2  # the filter that stores how much a byte differs from the one above it
-# Slices compress to about the size that Pillow's default reaches, in a tenth of the time.
+# Measured on drawn slices of 512 x 512 pixels: 0.9 ms and 146 KB by ISA-L, 2.9 ms and 139 KB by zlib with runs only
+# (Z_RLE), 24 ms and 141 KB by Pillow's default.
 _LEVEL, _MEMORY = 1, 9
 
 
@@ -81,7 +82,7 @@ def pixel_digest(width: int, height: int, pixels: bytes) -> str:
 
 
 def png_bytes(picture: RenderedSlice) -> bytes:
-    """Return a picture as a PNG file (ISO/IEC 15948). Its bytes depend on the version of zlib, its pixels do not."""
+    """Return a picture as a PNG file (ISO/IEC 15948). Its bytes depend on the libraries, its pixels do not."""
     import numpy as np
 
     width, height, pixels = picture
@@ -90,11 +91,20 @@ def png_bytes(picture: RenderedSlice) -> bytes:
     filtered[:, 0] = _UP
     filtered[0, 1:] = rows[0]
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
-    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, zlib.MAX_WBITS, _MEMORY, zlib.Z_RLE)
-    packed = packer.compress(filtered.data) + packer.flush()
+    packed = _packed(filtered.data)
     colour = _GREY if rows.shape[1] == width else _COLOUR
     header = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
     return _SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", packed) + _chunk(b"IEND", b"")
+
+
+def _packed(data: memoryview) -> bytes:
+    """Return bytes in the format of zlib (RFC 1950): by ISA-L, or by zlib where that is not installed."""
+    try:
+        from isal import isal_zlib
+    except ImportError:
+        packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, zlib.MAX_WBITS, _MEMORY, zlib.Z_RLE)
+        return packer.compress(data) + packer.flush()
+    return isal_zlib.compress(data, _LEVEL)
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -98,6 +98,20 @@ def items(*contents: dict[str, Any]) -> Items:
     return Items(made)
 
 
+def multi_frame_groups(frames: int, *, per_frame: bool = True) -> dict[str, Any]:
+    """Return functional groups with a rescale and a window for each frame; or those of frame 1 for all."""
+    groups = [
+        {
+            "PixelValueTransformationSequence": items({"RescaleSlope": 1 + index, "RescaleIntercept": 5 * index}),
+            "FrameVOILUTSequence": items({"WindowCenter": 100 + index, "WindowWidth": 401}),
+        }
+        for index in range(frames)
+    ]
+    if per_frame:
+        return {"PerFrameFunctionalGroupsSequence": items(*groups)}
+    return {"SharedFunctionalGroupsSequence": items(groups[1])}
+
+
 # ---- the product -----------------------------------------------------------------------------------------------------
 
 

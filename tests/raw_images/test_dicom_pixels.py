@@ -19,6 +19,7 @@ from tests.raw_images.sources import (
     alike,
     grey,
     items,
+    multi_frame_groups,
     only_volume,
     percentiles,
     pictures_of,
@@ -100,25 +101,13 @@ def test_slices_are_rescaled_each_by_its_own_header(tmp_path: Path) -> None:
     assert_shown(tmp_path, [values_of(path) for path in paths])
 
 
-def multi_frame(path: Path, arrays: Sequence[Array], *, per_frame: bool) -> Path:
-    """Write a file of several frames; their rescale and windows stand in functional groups."""
-    groups = [
-        {
-            "PixelValueTransformationSequence": items({"RescaleSlope": 1 + index, "RescaleIntercept": 5 * index}),
-            "FrameVOILUTSequence": items({"WindowCenter": 100 + index, "WindowWidth": 401}),
-        }
-        for index in range(len(arrays))
-    ]
-    sequences = (
-        {"PerFrameFunctionalGroupsSequence": items(*groups)}
-        if per_frame
-        else {"SharedFunctionalGroupsSequence": items(groups[1])}
-    )
-    return write_dicom(path, np.stack(arrays), NumberOfFrames=len(arrays), **sequences)
+def multi_frame(path: Path, arrays: Sequence[Array], *, per_frame: bool = True) -> Path:
+    groups = multi_frame_groups(len(arrays), per_frame=per_frame)
+    return write_dicom(path, np.stack(arrays), NumberOfFrames=len(arrays), **groups)
 
 
 def test_frames_are_rescaled_each_by_its_own_group(tmp_path: Path) -> None:
-    multi_frame(tmp_path / "cine" / "run7.dcm", SIGNED, per_frame=True)
+    multi_frame(tmp_path / "cine" / "run7.dcm", SIGNED)
     volume = only_volume(tmp_path)
     assert volume.name == "cine-run7"
     assert [(frame.file, frame.plane, frame.number) for frame in volume.frames] == [(0, n, n + 1) for n in range(4)]
@@ -173,7 +162,7 @@ def test_voi_is_one_window_for_the_volume_the_median(tmp_path: Path) -> None:
 
 
 def test_voi_of_frames_and_its_absence(tmp_path: Path) -> None:
-    multi_frame(tmp_path / "a" / "run.dcm", SIGNED[:3], per_frame=True)
+    multi_frame(tmp_path / "a" / "run.dcm", SIGNED[:3])
     assert window_of_volume(tmp_path / "a", ImageOptions(window="voi")) == (101 - 0.5 - 200, 101 - 0.5 + 200)
     write_series(tmp_path / "b", SIGNED)
     with pytest.raises(InputError) as error:
