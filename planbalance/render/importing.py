@@ -118,7 +118,8 @@ def _fates(document: Mapping[str, Any]) -> Iterable[Renderable]:
     yield grid.add("sum", count(sum(summary["fates"].values())), "")
     for fate, rows in document["examples"].items():
         if fate != "used":
-            yield line((f"  {fate}, the first {counted(len(rows), 'one')}:" if len(rows) > 1 else f"  {fate}:", "dim"))
+            first = f", the first {len(rows)}" if len(rows) < summary["fates"][fate] else ""
+            yield line((f"  {fate}{first}:", "dim"))
             yield from (line(f"    {row}") for row in rows)
     not_written = sum(source["not_written"] for source in document["sources"])
     if not_written:
