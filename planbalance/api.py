@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from planbalance.clean import PartialBuild
     from planbalance.cluster.slurm import BatchFiles
     from planbalance.diff import PlanDiff
+    from planbalance.engine import MakeKind
     from planbalance.inputs import FoundInput
     from planbalance.options.apply import ApplyRequest
     from planbalance.options.audit import ReportRequest, VerifyRequest
@@ -811,7 +812,8 @@ def slurm(
     resolve.check_counts({"--jobs": request.jobs, "--nodes": nodes}, least=1)
     left_out = ("dry_run", "restart", "shard", "finish", "executor", "scheduler", "allow_edited")
     resolve.refuse_given(request, left_out, "is for a run by hand, not for a batch file")
-    plan_file = open_plan(plan)
+    imported = open_import(plan) if is_import(plan) else None
+    plan_file = open_plan(plan) if imported is None else imported
     header = plan_file.header
     if nodes > len(header.blocks):
         raise UsageError(
@@ -822,13 +824,24 @@ def slurm(
     where = None if request.output is None else os.path.abspath(request.output)
     pairs = tuple((os.path.abspath(old), os.path.abspath(new)) for old, new in request.map_input)
     chosen = resolve.apply_options(replace(request, output=where, map_input=pairs))
-    engine.make_job(plan_file, chosen)  # refuses options that contradict each other or the plan
+    job = engine.make_job(
+        plan_file, chosen, *_kinds(imported)
+    )  # refuses options that contradict each other or the plan
     files = batch_files(os.path.abspath(plan), chosen, nodes, own_program())
     folder = os.path.abspath(into)
     paths = {f"batch file {name}": os.path.join(folder, name) for name in (files.array_name, files.finish_name)}
-    path_safety.refuse_files(paths, all_guarded(header.inputs, header.sources))
+    path_safety.refuse_files(paths, all_guarded(header.inputs, job.kind.sources))
     save_batch_files(files, folder)
     return files
+
+
+def _kinds(imported: ImportPlan | None) -> "tuple[MakeKind, ...]":
+    """Return how the engine builds the plan of an import; nothing for a split."""
+    if imported is None:
+        return ()
+    from planbalance.importing import import_kind
+
+    return (import_kind(imported),)
 
 
 def open_plan(path: str = DEFAULT_PLAN, *, allow_edited: bool = False) -> PlanFile:

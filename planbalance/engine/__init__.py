@@ -15,7 +15,7 @@ from planbalance.model import Outcome, Progress, Silent
 from planbalance.planstore import ImportPlan, PlanFile
 from planbalance.shards import cut
 
-__all__ = ["ApplyOptions", "apply_plan", "make_job"]
+__all__ = ["ApplyOptions", "MakeKind", "apply_plan", "make_job"]
 
 
 def apply_plan(

@@ -63,6 +63,14 @@ class BuildKind(Protocol[AnyOperation_contra]):
     def placer(self) -> Any:  # noqa: ANN401 - a subclass of `Placer`, which imports this module
         """The class that places its batches; None: `placer.Placer`."""
 
+    @property
+    def takes_images(self) -> bool:
+        """Whether there are images that are placed as the mode says."""
+
+    @property
+    def renders(self) -> bool:
+        """Whether there are images that are made, in any mode."""
+
     def limits(self) -> Limits:
         """Return how many workers there may be, and of which kind."""
 
@@ -92,6 +100,8 @@ class DatasetKind:
     """
 
     placer = None
+    takes_images = True
+    renders = False
 
     def __init__(self, header: PlanHeader | ImportHeader, roots: Sequence[str], mode: Mode) -> None:
         assert isinstance(header, PlanHeader)

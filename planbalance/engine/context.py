@@ -133,7 +133,7 @@ class Context:
         traits = MODE_TABLE[self.mode]
         if not traits.places_files:
             self.warnings.append(_LIST_WARNING)
-        if traits.link:
+        if traits.link and job.kind.takes_images:
             self.warnings.append(_LINK_WARNING.format(kind=traits.link))
         if not staging.resumed or job.options.durability == "safe":
             staging.begin(job, self.mode)

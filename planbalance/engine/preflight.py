@@ -194,8 +194,8 @@ def _estimate(job: Job, mode: Mode, block: int) -> tuple[int, int]:
     folders = 2 * len({each.folder for each in job.plan.header.blocks})
     names = 2 * slices * 64  # a directory entry and its share of an index
     labels_take_inode = traits.takes_inode or job.options.labels == "copy"
-    inodes = slices * traits.takes_inode + slices * labels_take_inode
-    if not traits.copies_images:
+    inodes = slices * (traits.takes_inode or job.kind.renders) + slices * labels_take_inode
+    if not (traits.copies_images or job.kind.renders):
         return names + folders * block, inodes + folders + _FIXED_INODES
     return job.stats.content() + names, inodes + folders + _FIXED_INODES
 

@@ -51,6 +51,9 @@ class ImportKind:
         self._plan = plan
         self._header = header
         self.image_options = tuple(map(image_options_of, header.sources))  # refused before anything is written
+        written = [volume for volume in header.volumes if volume.written]
+        self.takes_images = any(volume.window is None for volume in written)
+        self.renders = any(volume.window is not None for volume in written)
         self.sources = (_ROOT,) * len(header.inputs)
         self.destinations = ImportDestinations(header.volumes, by_volume=header.layout == "by-volume")
         self.stats_maker = ImportStatsMaker(header)

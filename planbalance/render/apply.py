@@ -20,7 +20,7 @@ def apply_document(outcome: Outcome) -> dict[str, Any]:
         "published": outcome.published,
         "train_commands": dict(outcome.train_commands),
         "warnings": list(outcome.warnings),
-        **({"next_command": outcome.next_command} if outcome.next_command else {}),
+        "next_command": outcome.next_command or None,
     }
 
 

@@ -117,6 +117,22 @@ def test_shards_build_the_same_dataset(study: Study, here: Path) -> None:
     assert tree_content(Path("parts")) == tree_content(Path("whole"))
 
 
+def test_batch_files_of_an_import(study: Study, here: Path) -> None:
+    run("import", "--sources", study.toml, "--output", "out", "--layout", "by-volume", "--plan-file", "i.json")
+    written = run_json("slurm", "i.json", "--nodes", "3")
+    assert "apply" in Path(written["array"]).read_text()
+    assert "i.json" in Path(written["array"]).read_text()
+    run("slurm", "i.json", "--nodes", "99", code=2)
+    run("slurm", "i.json", "--nodes", "2", "--mode", "list", code=2)
+
+
+def test_a_warning_of_links_is_given_only_where_there_are_links(study: Study, here: Path) -> None:
+    run("import", "--sources", only(study, "clinic"), "--output", "knees", "--plan-file", "knees.json")
+    assert run_json("apply", "knees.json", "--mode", "hardlink")["warnings"] == []
+    run("import", "--sources", only(study, "photos"), "--output", "ankles", "--plan-file", "ankles.json")
+    assert "hard links to the source" in run_json("apply", "ankles.json", "--mode", "hardlink")["warnings"][0]
+
+
 # ---- the whole guide ------------------------------------------------------------------------------------------------
 
 
