@@ -12,7 +12,7 @@ from planbalance.decode import NoPictureError
 from planbalance.raw_images.dicom_plain import EXPLICIT, IMPLICIT, PlainElements, plain_elements
 
 _DEFLATED: Final = b"1.2.840.10008.1.2.1.99"  # PS3.5 A.5: the whole file is inflated before anything is known of it
-_HEAD: Final = 1 << 20  # bytes at the beginning in which the transfer syntax must stand
+_HEAD: Final = 1 << 12  # bytes that meta elements take at most, as a rule
 _BLANKS: Final = " \0"
 _SHARED: Final = "SharedFunctionalGroupsSequence"
 _PER_FRAME: Final = "PerFrameFunctionalGroupsSequence"
@@ -90,10 +90,10 @@ def _read_by_pydicom(file: BinaryIO, tags: tuple[str, ...]) -> Dataset:
 
 
 def _is_deflated(file: BinaryIO) -> bool:
-    """Return whether the header names the deflated transfer syntax; the meta elements before it have a length."""
-    head = file.read(4096)
-    if head[132:138] == b"\x02\x00\x00\x00UL" and int.from_bytes(head[140:144], "little") > len(head) - 144:
-        head += file.read(_HEAD)
+    """Return whether the meta elements of a file name the deflated transfer syntax; others are not read so far."""
+    head = file.read(_HEAD)
+    if head[132:138] != b"\x02\x00\x00\x00UL" or int.from_bytes(head[140:144], "little") > len(head) - 144:
+        head += file.read()  # nothing says where the meta elements end
     file.seek(0)
     return _DEFLATED in head
 

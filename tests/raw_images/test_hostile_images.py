@@ -94,6 +94,10 @@ def test_a_whole_file_that_is_deflated(tmp_path: Path) -> None:
     content = dataset(np.zeros((4000, 4000), "u2"), syntax=DeflatedExplicitVRLittleEndian)
     content.save_as(tmp_path / "a.dcm", enforce_file_format=True)
     assert "deflated" in refused(tmp_path).message
+    data = (tmp_path / "a.dcm").read_bytes()
+    private = b"\x02\x00\x01\x00OB\x00\x00" + struct.pack("<I", 1 << 20) + b"x" * (1 << 20)
+    (tmp_path / "a.dcm").write_bytes(data[:132] + private + data[144:])  # the length is replaced by what hides the rest
+    assert "deflated" in refused(tmp_path).message
 
 
 def test_compressed_pixels_of_another_size_are_not_decoded(tmp_path: Path) -> None:
