@@ -103,6 +103,7 @@ def test_a_series_in_two_folders_is_one_volume(tmp_path: Path) -> None:
     for index, array in enumerate(FOUR):
         write_dicom(tmp_path / f"disk{index % 2}" / f"{index}.dcm", array, InstanceNumber=index)
     assert len(only_volume(tmp_path).frames) == 4
+    assert only_volume(tmp_path).name.startswith("series-")
 
 
 def test_folders_whose_paths_give_one_name_are_refused(tmp_path: Path) -> None:
