@@ -23,6 +23,7 @@ def planes_of(
     frames: Sequence[Frame],
     options: ImageOptions,
     *,
+    coded: bool | None = None,
     windows: list[Window] | None = None,
 ) -> Iterator[Plane]:
     """Yield slices as stored, but transposed and flipped as asked for.
@@ -32,6 +33,7 @@ def planes_of(
         volume: the volume.
         frames: the slices.
         options: as they were found.
+        coded: whether pixels of more than 8 bits are expected; None: as the first slice has.
         windows: takes the windows that files state.
 
     Raises:
@@ -48,6 +50,9 @@ def planes_of(
                 shown = _shown(plane, volume, options)
                 if shown.words.shape[:2] != (frame.height, frame.width):
                     raise NoPictureError("its size is another one than it was")
+                coded = shown.coding is not None if coded is None else coded
+                if coded != (shown.coding is not None):
+                    raise NoPictureError("its pixels are of another kind than they were")
                 yield shown
 
 

@@ -168,6 +168,11 @@ def test_a_file_that_is_another_one_than_it_was(tmp_path: Path) -> None:
     write_dicom(path, pixels(1, 20, 20).astype("u2"))
     with pytest.raises(InputError, match="another one than it was"):
         list(render(str(tmp_path), volume, [0], window, ImageOptions()))
+    write_dicom(
+        path, np.zeros((12, 10, 3), "u1"), PhotometricInterpretation="RGB", SamplesPerPixel=3, PlanarConfiguration=0
+    )
+    with pytest.raises(InputError, match="of another kind than they were"):
+        list(render(str(tmp_path), volume, [0], window, ImageOptions()))
     path.unlink()
     with pytest.raises(InputError, match="No such file"):
         list(render(str(tmp_path), volume, [0], window, ImageOptions()))
