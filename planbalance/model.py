@@ -494,6 +494,7 @@ class Outcome(NamedTuple):
         published: whether the output appeared in this run.
         warnings: sentences.
         train_commands: `yolov5` and `ultralytics`: a command, or None with the reason in `warnings`.
+        next_command: what to run next, where that is neither an audit nor training; else "".
     """
 
     output: str
@@ -505,6 +506,7 @@ class Outcome(NamedTuple):
     published: bool
     warnings: tuple[str, ...]
     train_commands: Mapping[str, str | None]
+    next_command: str = ""
 
 
 class Check(NamedTuple):

@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 import anyio
 import anyio.to_thread
 
-from planbalance import dataset_files, fs
+from planbalance import fs
 from planbalance.engine import preflight
 from planbalance.engine.errors import FileErrors, broken_off
 from planbalance.engine.job import Job, command
@@ -133,7 +133,7 @@ class Context:
         traits = MODE_TABLE[self.mode]
         if not traits.places_files:
             self.warnings.append(_LIST_WARNING)
-        if traits.link:
+        if traits.link and job.kind.takes_images:
             self.warnings.append(_LINK_WARNING.format(kind=traits.link))
         if not staging.resumed or job.options.durability == "safe":
             staging.begin(job, self.mode)
@@ -177,7 +177,7 @@ class Context:
 
     def outcome(self, files: int, *, resumed: int = 0, published: bool = False) -> Outcome:
         """Return what this run did."""
-        commands, notes = dataset_files.train_commands(self.job.plan.header, self.job.output)
+        commands, notes = self.job.kind.train_commands(self.job.output)
         return Outcome(
             output=self.job.output,
             mode=self.mode,

@@ -3,23 +3,23 @@
 import os.path
 import shlex
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from planbalance import fs
 from planbalance.engine.block_stats import PlanStats
-from planbalance.engine.list_mode import ListMaker
+from planbalance.engine.build_kind import BuildKind, DatasetKind
 from planbalance.errors import UsageError
+from planbalance.import_model import ImportHeader
 from planbalance.lock_owner import Node, this_node
-from planbalance.model import Operation, PlanHeader
+from planbalance.model import PlanHeader
 from planbalance.modes import MODE_TABLE, Mode
 from planbalance.options.apply import ApplyChoices
 from planbalance.options.cluster import ShardChoices
 from planbalance.options.declare import spelled
 from planbalance.path_relation import is_within
-from planbalance.planfile import BlockFacts
-from planbalance.planstore import PlanFile
+from planbalance.planstore import ImportPlan, PlanFile
 from planbalance.shards import Shard
 
 # The options that the first run pins in the staging header; a later run must have the same.
@@ -44,14 +44,16 @@ class ApplyOptions(ShardChoices, ApplyChoices):
 class CachedPlan:
     """A plan whose blocks are parsed once and kept; of a plan that is too large for that, the last ones.
 
+    Its operations are of the plan's kind: `Operation`, or `ImportOperation`.
+
     Several threads may read. A worker process has one of its own.
     """
 
-    def __init__(self, plan: PlanFile) -> None:
+    def __init__(self, plan: PlanFile | ImportPlan) -> None:
         self._plan = plan
-        self.header: PlanHeader = plan.header
+        self.header: PlanHeader | ImportHeader = plan.header
         self.path: str = plan.path
-        self._kept: dict[int, list[Operation]] = {}
+        self._kept: dict[int, list[Any]] = {}
         self._room = _KEPT_OPERATIONS
         self._lock = threading.Lock()
         self._read_elsewhere = False
@@ -63,14 +65,14 @@ class CachedPlan:
         """
         self._read_elsewhere = True
 
-    def read_part(self, index: int, start: int, stop: int) -> list[Operation]:
+    def read_part(self, index: int, start: int, stop: int) -> list[Any]:
         """Return the operations `start` to `stop` (not included) of one block. Raises PlanError."""
         few = 2 * (stop - start) <= self.header.blocks[index].count
         if self._read_elsewhere and few and index not in self._kept:
             return self._plan.read_part(index, start, stop)
         return self.read_block(index)[start:stop]
 
-    def read_block(self, index: int) -> list[Operation]:
+    def read_block(self, index: int) -> list[Any]:
         """Return one block's operations; callers must not change the list. Raises PlanError."""
         with self._lock:  # a second thread waits, and then finds the block parsed
             kept = self._kept.get(index)
@@ -81,12 +83,12 @@ class CachedPlan:
                     self._room += len(self._kept.pop(next(iter(self._kept))))
             return kept
 
-    def operations(self) -> Iterator[Operation]:
+    def operations(self) -> Iterator[Any]:
         """Yield every operation, in the order of the plan. Raises PlanError."""
         for index in range(len(self.header.blocks)):
             yield from self.read_block(index)
 
-    def check(self, facts: Iterable[tuple[int, BlockFacts]]) -> None:
+    def check(self, facts: Iterable[tuple[int, Any]]) -> None:
         """Check what only all blocks together show. Raises PlanError."""
         self._plan.check(facts)
 
@@ -104,6 +106,7 @@ class Job(NamedTuple):
         output: absolute; where the dataset appears.
         staging: absolute; where it is built.
         roots: the inputs' roots, mapped.
+        kind: what is particular to the plan's kind.
         stats: what is known of the plan's blocks.
         node: the machine and boot that this run is on.
     """
@@ -113,6 +116,7 @@ class Job(NamedTuple):
     output: str
     staging: str
     roots: tuple[str, ...]
+    kind: BuildKind[Any]
     stats: PlanStats
     node: Node
 
@@ -127,26 +131,23 @@ class Job(NamedTuple):
         return sum(block.count for block in self.plan.header.blocks)
 
 
-def make_job(plan: PlanFile, options: ApplyOptions) -> Job:
-    """Resolve the options against a plan. Raises UsageError."""
+MakeKind = Callable[[PlanHeader | ImportHeader, Sequence[str], Mode], BuildKind[Any]]
+
+
+def make_job(plan: PlanFile | ImportPlan, options: ApplyOptions, kind: MakeKind = DatasetKind) -> Job:
+    """Resolve the options against a plan of a kind. Raises UsageError."""
     _refuse_options(options)
     # absolute, since receipt and header of the build keep them
     pairs = tuple((os.path.abspath(old), os.path.abspath(new)) for old, new in options.map_input)
     options = replace(options, map_input=pairs)
-    if not MODE_TABLE[options.mode].places_files and plan.header.parameters["layout"] == "by-volume":
-        raise UsageError(
-            "--mode list names the images where they are, so it does not go with --layout by-volume",
-            kind="list",
-            hint="plan with --layout keep, or apply with --mode symlink",
-        )
     output = os.path.abspath(options.output) if options.output is not None else plan.header.output
     if output == "/":
         raise UsageError("The output cannot be the root folder", kind="output-refused", hint="name a new folder")
     roots = _mapped_roots(plan.header.inputs, options.map_input)
     cached = CachedPlan(plan)
-    lists = None if MODE_TABLE[options.mode].places_files else ListMaker(plan.header, roots)
-    stats = PlanStats(plan.header, cached.read_block, lists)
-    return Job(cached, options, output, fs.partial_path(output), roots, stats, this_node())
+    of_kind = kind(plan.header, roots, options.mode)
+    stats = PlanStats(len(plan.header.blocks), cached.read_block, of_kind.stats_maker)
+    return Job(cached, options, output, fs.partial_path(output), roots, of_kind, stats, this_node())
 
 
 def _refuse_options(options: ApplyOptions) -> None:

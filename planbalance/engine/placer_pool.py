@@ -10,10 +10,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice, zip_longest
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from planbalance import fs
-from planbalance.destination import Destinations
 from planbalance.engine.block_stats import BlockStats
 from planbalance.engine.fd_cache import SOURCES_ALONE, SharedFolders
 from planbalance.engine.job import Job
@@ -25,7 +24,6 @@ from planbalance.executor.autoscaler import Kind
 from planbalance.executor.processes import Child, ChildGoneError
 from planbalance.model import Block
 from planbalance.modes import Mode
-from planbalance.planfile import BlockFacts
 
 # A process is asked for the statistics of blocks of about so many operations at a time, and for so many portions ahead.
 # More questions might not fit into the socket; then both ends would wait for the other one to read.
@@ -132,7 +130,9 @@ class PlacerService:
             raise OSError(errno.ESTALE, "it was replaced", self._job.staging)
         self._job.plan.all_was_read()
         folders = SharedFolders(opened, SOURCES_ALONE)
-        self.place = Placer(self._job, mode, folders, self._flags, overwrite=overwrite, copier=fs.Copier()).place
+        self.place = _placer(self._job)(
+            self._job, mode, folders, self._flags, overwrite=overwrite, copier=fs.Copier()
+        ).place
 
     def manifest(self, index: int, sums: bytes) -> tuple[Lines, Lines]:
         """Return a block's lines of the manifest."""
@@ -141,8 +141,12 @@ class PlacerService:
 
 def _manifest_of(job: Job, index: int, sums: bytes) -> tuple[Lines, Lines]:
     """Return the manifest's lines of block `index`; `sums` are its images', end to end. Raises PlanError."""
-    header = job.plan.header
-    return block_lines(Destinations(header.sources, header.parameters["layout"]), job.plan.read_block(index), sums)
+    return block_lines(job.kind.destinations, job.plan.read_block(index), sums)
+
+
+def _placer(job: Job) -> type[Placer]:
+    """Return the class that places the operations of a plan."""
+    return job.kind.placer or Placer
 
 
 class PlacerThread:
@@ -235,7 +239,7 @@ class PlacerPool:
         """How many worker processes there are."""
         return len(self._processes)
 
-    def read_block_stats(self) -> Iterator[tuple[int, BlockFacts]]:
+    def read_block_stats(self) -> Iterator[tuple[int, Any]]:
         """Yield the facts of every block as the processes send them; `Job.stats` knows all blocks once it ends.
 
         Nothing where there are no processes. Raises PlanError.
@@ -270,7 +274,8 @@ class PlacerPool:
         assert self._folders is not None
         mode, overwrite, _ = self._settings
         copier = self._copier
-        return PlacerThread(Placer(self._job, mode, self._folders, self._flags, overwrite=overwrite, copier=copier))
+        place = _placer(self._job)
+        return PlacerThread(place(self._job, mode, self._folders, self._flags, overwrite=overwrite, copier=copier))
 
     def give_back(self, worker: Worker, *, spent: bool) -> None:
         """Take back an idle worker; `spent`: nothing is left that this process could be given."""

@@ -58,4 +58,5 @@ class ApplyRequest(ClusterChoices, ApplyChoices):
 
 # The options that `build` and `slurm` have too; the others are for a run of `apply`.
 OF_BUILD: Final = ("mode", "labels", "fallback", "jobs", "checksum", "dry_run", "restart", "durability")
+OF_IMPORT: Final = ("mode", "fallback", "jobs", "checksum", "dry_run", "restart", "durability")  # with --build
 OF_SLURM: Final = (*OF_BUILD, "output", "map_input")
