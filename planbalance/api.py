@@ -21,7 +21,7 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from planbalance import path_safety, read_groups, resolve, tool_version
+from planbalance import packed_dataset, path_safety, read_groups, resolve, tool_version
 from planbalance.errors import InputError, PlanError, UsageError
 from planbalance.executor.threads import without_collecting
 from planbalance.group_sources import IDENTICAL
@@ -39,7 +39,7 @@ from planbalance.model import (
     Snapshot,
     Volume,
 )
-from planbalance.modes import MODES
+from planbalance.modes import MODE_TABLE, MODES
 from planbalance.options.declare import made, spelled
 from planbalance.path_relation import all_guarded, guarded, is_within
 from planbalance.planfile import Content, SealedPlan, naming_document, read_source
@@ -789,7 +789,9 @@ def _apply_import(plan: ImportPlan, request: "ApplyRequest", progress: Progress 
 def slurm(
     plan: str, *, nodes: int, into: str = ".", options: "ApplyRequest | None" = None, **keywords: object
 ) -> "BatchFiles":
-    """Write the two batch files that apply a plan on many nodes: an array of shards, and the finish after it.
+    """Write the batch files that apply a plan on many nodes: an array of shards, and the finish after it.
+
+    In a mode that makes one file, a third one copies it to a node, mounts or unpacks it there, and trains.
 
     Example:
         `slurm("plan.json", nodes=8, mode="symlink").submit`
@@ -807,6 +809,7 @@ def slurm(
     from planbalance import engine
     from planbalance.cluster.slurm import batch_files, own_program, save_batch_files
     from planbalance.options.apply import OF_SLURM, ApplyRequest
+    from planbalance.shards import segments
 
     request: ApplyRequest = made(ApplyRequest, options, keywords, OF_SLURM)
     resolve.check_counts({"--jobs": request.jobs, "--nodes": nodes}, least=1)
@@ -815,11 +818,12 @@ def slurm(
     imported = open_import(plan) if is_import(plan) else None
     plan_file = open_plan(plan) if imported is None else imported
     header = plan_file.header
-    if nodes > len(header.blocks):
+    parts = len(segments(header.blocks) if MODE_TABLE[request.mode].one_file else header.blocks)
+    if nodes > parts:
         raise UsageError(
-            f"--nodes {nodes}: this plan has {len(header.blocks)} blocks to share out; more nodes would have no work.",
+            f"--nodes {nodes}: this plan has {parts} blocks to share out; more nodes would have no work.",
             kind="number-out-of-range",
-            hint=f"give --nodes {len(header.blocks)} or less",
+            hint=f"give --nodes {parts} or less",
         )
     where = None if request.output is None else os.path.abspath(request.output)
     pairs = tuple((os.path.abspath(old), os.path.abspath(new)) for old, new in request.map_input)
@@ -827,9 +831,10 @@ def slurm(
     job = engine.make_job(
         plan_file, chosen, *_kinds(imported)
     )  # refuses options that contradict each other or the plan
-    files = batch_files(os.path.abspath(plan), chosen, nodes, own_program())
+    split_header = header if isinstance(header, PlanHeader) else None
+    files = batch_files(os.path.abspath(plan), chosen, nodes, own_program(), split_header)
     folder = os.path.abspath(into)
-    paths = {f"batch file {name}": os.path.join(folder, name) for name in (files.array_name, files.finish_name)}
+    paths = {f"batch file {name}": os.path.join(folder, name) for name, _ in files.each()}
     path_safety.refuse_files(paths, all_guarded(header.inputs, job.kind.sources))
     save_batch_files(files, folder)
     return files
@@ -884,6 +889,20 @@ def diff(old: str, new: str) -> "PlanDiff":
     from planbalance.diff import diff_plans
 
     return diff_plans(open_plan(old), open_plan(new))
+
+
+def packed_yaml(dataset: str, at: str) -> str:
+    """Return the dataset.yaml of an image or tar, with the `path:` where it will be mounted or unpacked.
+
+    Example:
+        `packed_yaml("balanced.sqfs", "/data")`
+
+    Raises:
+        UsageError: `at` is no absolute path. InputError: not found, or no image or tar with a yaml.
+    """
+    from planbalance.relocate import packed_yaml as yaml_of
+
+    return yaml_of(dataset, at)
 
 
 def relocate(dataset: str, *, source: Sequence[tuple[str, str]] = ()) -> "RelocateOutcome":
@@ -1188,6 +1207,8 @@ def _as_it_is(dataset: str, progress: Progress | None) -> "PageSource | None":
     from planbalance.page.unplanned import as_plan
     from planbalance.scan import scan as scan_inputs
 
+    if packed_dataset.inside(dataset) is not None:
+        return None
     try:
         return as_plan(scan_inputs([resolve_input(InputSpec(path=dataset))], progress=progress or Silent()))
     except InputError:

@@ -18,6 +18,7 @@ METADATA: Final = "balanced_dataset_metadata.json"
 HYP_FOLDER: Final = "hyps"
 HYP: Final = f"{HYP_FOLDER}/hyp.balanced.yaml"
 MANIFEST: Final = "manifest-sha256.txt"
+SUM_SUFFIX: Final = ".sha256"  # of the file beside a packed dataset that holds its sum
 OWN_FOLDER: Final = ".planbalance"  # planbalance's own files, in a staging folder and in a dataset
 PLAN: Final = f"{OWN_FOLDER}/plan.json"
 RECEIPT: Final = f"{OWN_FOLDER}/receipt.json"
@@ -87,7 +88,7 @@ def class_word(names: Sequence[str] | None) -> str | None:
     return None if word in _RESERVED_WORDS or word.startswith("no_") else word
 
 
-def dataset_yaml(header: PlanHeader, output: str, *, listed: bool = False) -> bytes:
+def dataset_yaml(header: PlanHeader, output: str | None, *, listed: bool = False) -> bytes:
     """Return dataset.yaml, as Ultralytics and YOLOv5 read it.
 
     Both want `train` and `val`. A dataset without val slices validates on train: what training then prints measures
@@ -95,10 +96,11 @@ def dataset_yaml(header: PlanHeader, output: str, *, listed: bool = False) -> by
 
     Args:
         header: the plan's.
-        output: absolute path of the dataset; trainers resolve a relative `path:` against other places.
+        output: absolute path of the dataset; trainers resolve a relative `path:` against other places. None: no
+            `path:`, which for Ultralytics is the folder of the yaml, wherever that is mounted.
         listed: the splits are text files at the root (`--mode list`), not image folders.
     """
-    lines = [f"path: {_quoted(output)}"]
+    lines = [] if output is None else [f"path: {_quoted(output)}"]
     for split in SPLITS:
         source: Split = "train" if split == "val" and not _holds(header, "val") else split
         if _holds(header, source):

@@ -113,6 +113,10 @@ class _Libc:
         length = 4 if os.uname().machine == "s390x" else ctypes.sizeof(ctypes.c_long)
         return int.from_bytes(answer.raw[:length], sys.byteorder)
 
+    def fallocate(self, fd: int, start: int, size: int) -> None:
+        """Give an open file its blocks; it grows to `start` + `size` (fallocate(2), mode 0)."""
+        self._checked("fallocate", fd, 0, ctypes.c_long(start), ctypes.c_long(size))
+
     def syncfs(self, fd: int) -> None:
         """Write the whole file system of `fd` to its device."""
         self._checked("syncfs", fd)
@@ -394,6 +398,15 @@ def read_dated(name: str, dir_fd: int, size: int) -> tuple[bytes, int]:
     fd = os.open(name, _READ, dir_fd=dir_fd)
     try:
         return read_open(fd, size), os.fstat(fd).st_mtime_ns
+    finally:
+        close(fd)
+
+
+def read_with_facts(name: str, dir_fd: int, size: int) -> tuple[bytes, os.stat_result]:
+    """Return a small source file's bytes as `read_source` does, and its facts."""
+    fd = os.open(name, _READ, dir_fd=dir_fd)
+    try:
+        return read_open(fd, size), os.fstat(fd)
     finally:
         close(fd)
 
@@ -753,6 +766,97 @@ def _write_around_zeros(fd: int, data: bytes) -> None:
     _write_all(fd, data[start:])
 
 
+# ---- one file that many workers fill --------------------------------------------------------------------------------
+
+
+def open_packed(name: str, dir_fd: int) -> int:
+    """Open the one file of a packed dataset for reading and writing, made where it is missing.
+
+    Nobody else may read it before its permissions are known (`set_permissions`).
+    """
+    return os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=dir_fd)
+
+
+def allocate(fd: int, start: int, size: int) -> None:
+    """Let an open file have `size` bytes from `start` on, on disk too, so that no write finds the disk full.
+
+    Its other bytes stay. Where the file system cannot give room ahead (NFS before 4.2), the file only grows: what the C
+    library does there, a write into each block, would take as long as the content. Raises OSError: ENOSPC, EDQUOT.
+    """
+    if not size:
+        return
+    try:
+        _libc.fallocate(fd, start, size)
+    except OSError as error:
+        if error.errno not in NOT_HERE:
+            raise
+        if os.fstat(fd).st_size < start + size:
+            os.ftruncate(fd, start + size)
+
+
+def write_at(fd: int, data: bytes, at: int) -> None:
+    """Write bytes at an offset of an open file; other threads and processes may write at other offsets."""
+    written = os.pwrite(fd, data, at) if data else 0
+    while written < len(data):
+        written += os.pwrite(fd, memoryview(data)[written:], at + written)
+
+
+def copy_at(source: int, fd: int, at: int, size: int, digest: "hashlib._Hash | None") -> int:
+    """Copy an open file, not read from yet, to an offset of another; return how many bytes, at most `size`.
+
+    One more is returned where the source holds more. `digest` is updated with every byte.
+    """
+    place = at
+
+    def take(data: bytes) -> None:
+        nonlocal place
+        write_at(fd, data[: at + size - place], place)  # not over what stands behind
+        place += len(data)
+
+    return _read(source, size, take, *(() if digest is None else (digest.update,)))
+
+
+def read_at(fd: int, size: int, at: int) -> bytes:
+    """Return bytes of an open file at an offset, fewer where it ends before."""
+    parts = []
+    while size and (data := os.pread(fd, size, at)):
+        parts.append(data)
+        size -= len(data)
+        at += len(data)
+    return b"".join(parts)
+
+
+def cut_file(fd: int, size: int) -> None:
+    """Remove everything behind `size` bytes of an open file."""
+    os.ftruncate(fd, size)
+
+
+def set_permissions(fd: int, mode: int) -> None:
+    """Set the permissions of an open file."""
+    os.fchmod(fd, mode)
+
+
+def new_file_mode() -> int:
+    """Return the permissions that a new file gets here: 0666 less umask."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return 0o666 & ~umask
+
+
+def move_file(old: str, new: str) -> None:
+    """Rename a file in one step onto a name that is free. Raises OSError: EEXIST where it is taken.
+
+    Where renameat2(2) cannot refuse a name that is taken (NFS), a hard link does so.
+    """
+    try:
+        _libc.renameat2(old, new, _RENAME_NOREPLACE)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
+        os.link(old, new, follow_symlinks=False)
+        os.unlink(old)
+
+
 # ---- disks ----------------------------------------------------------------------------------------------------------
 
 
@@ -878,6 +982,14 @@ def look(path: str) -> os.stat_result | None:
     try:
         return os.lstat(path)
     except FileNotFoundError:
+        return None
+
+
+def look_through(path: str) -> os.stat_result | None:
+    """Return the facts of what a path leads to, links followed, or None where that is nothing."""
+    try:
+        return os.stat(path)
+    except OSError:
         return None
 
 

@@ -495,6 +495,7 @@ class Outcome(NamedTuple):
         warnings: sentences.
         train_commands: `yolov5` and `ultralytics`: a command, or None with the reason in `warnings`.
         next_command: what to run next, where that is neither an audit nor training; else "".
+        packed_size: bytes of the one file of a packed dataset; None of a folder, and of a shard.
     """
 
     output: str
@@ -507,6 +508,7 @@ class Outcome(NamedTuple):
     warnings: tuple[str, ...]
     train_commands: Mapping[str, str | None]
     next_command: str = ""
+    packed_size: int | None = None
 
 
 class Check(NamedTuple):

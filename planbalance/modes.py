@@ -6,7 +6,7 @@ A new mode is a row here (and its name in `Mode`), and in `engine/placer.py` the
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
-Mode = Literal["copy", "hardlink", "symlink", "reflink", "list"]
+Mode = Literal["copy", "hardlink", "symlink", "reflink", "list", "squashfs", "tar"]
 
 
 class ModeTraits(NamedTuple):
@@ -19,6 +19,7 @@ class ModeTraits(NamedTuple):
         link: what an image's name is, for people; "" where it is a file of its own.
         by_path: images are found by the inputs' paths, so the inputs must stay where they are.
         takes_inode: an image takes an inode of the output's file system.
+        one_file: the output is one file that holds all others, with this suffix; "" where it is a folder.
         may_be_refused: some file systems, or pairs of them, cannot do it; it is tried before the build begins.
     """
 
@@ -28,6 +29,7 @@ class ModeTraits(NamedTuple):
     link: str = ""
     by_path: bool = False
     takes_inode: bool = True
+    one_file: str = ""
     may_be_refused: bool = False
 
     @property
@@ -67,6 +69,18 @@ MODE_TABLE: Final[Mapping[Mode, ModeTraits]] = {
         places_files=False,
         by_path=True,
         takes_inode=False,
+    ),
+    "squashfs": ModeTraits(
+        "copies all into one SquashFS image, to mount it where training runs",
+        copies_images=True,
+        takes_inode=False,
+        one_file=".sqfs",
+    ),
+    "tar": ModeTraits(
+        "copies all into one tar, to unpack it where training runs",
+        copies_images=True,
+        takes_inode=False,
+        one_file=".tar",
     ),
 }
 MODES: Final[tuple[Mode, ...]] = tuple(MODE_TABLE)

@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Final, Generic, Protocol, TypeVar
 
-from planbalance import fs
+from planbalance import fs, packed_dataset
+from planbalance.dataset_files import PLAN
 from planbalance.errors import PlanError, UsageError
 from planbalance.import_model import ImportHeader, ImportOperation, LedgerLine
 from planbalance.model import Block, Operation, PlanHeader
+from planbalance.packed.entry import PackedError
 from planbalance.planfile import (
     EDITED_BYTES,
     HEADER_BYTES,
@@ -187,8 +189,8 @@ class PlanFile(SealedFile[PlanHeader, Operation, BlockFacts]):
         Raises:
             PlanError: not found, no regular file, unreadable, damaged or hostile.
         """
-        descriptor = _open_regular(path)
-        source = _Descriptor(descriptor)
+        path = _plan_in(path)
+        source = _packed_source(path) or _Descriptor(_open_regular(path))
         with _naming(path):
             if allow_edited:
                 return cls._of(path, parse_edited(source.read(0, EDITED_BYTES + 1)))
@@ -356,13 +358,58 @@ class _Descriptor:
         """Return the bytes up to the first newline; one more than a header may have where none comes."""
         parts: list[bytes] = []
         size = 0
-        while size <= HEADER_BYTES and (part := os.pread(self._descriptor, _CHUNK, size)):
+        while size <= HEADER_BYTES and (part := self._from_file(size, _CHUNK)):
             line, newline, _ = part.partition(b"\n")
             parts += (line, newline)
             size += len(line)
             if newline:
                 break
         return b"".join(parts)
+
+
+def _plan_in(path: str) -> str:
+    """Return where the plan is of a dataset in one file; the path itself of all others. Raises PlanError."""
+    place = packed_dataset.inside(path)
+    if place is not None and place.path:
+        return path
+    try:
+        dataset = packed_dataset.open_dataset(os.path.abspath(path))
+    except PackedError as error:
+        raise PlanError(
+            f"The plan cannot be read: {path}: {error}.", kind="plan-unreadable", hint=_MAKE_HINT, paths=(path,)
+        ) from None
+    if dataset is None:
+        return path
+    if dataset.entry(PLAN) is None:
+        raise PlanError(f"The dataset carries no plan: {path}", kind="plan-not-found", hint=_MAKE_HINT, paths=(path,))
+    return f"{dataset.path}/{PLAN}"
+
+
+def _packed_source(path: str) -> "_InPacked | None":
+    """Return a plan that lies in a packed dataset which is open; None of other paths. Raises PlanError."""
+    place = packed_dataset.inside(path)
+    entry = None if place is None else place.dataset.entry(place.path)
+    if place is None or entry is None or entry.kind != "file":
+        return None
+    try:
+        run = place.dataset.run(entry)
+        return _InPacked(place.dataset, run, b"" if run else place.dataset.read(entry, EDITED_BYTES))
+    except (PackedError, OSError) as error:
+        raise _unreadable(path, error) from None
+
+
+class _InPacked(_Descriptor):
+    """A plan in a packed dataset, where it lies in one run, else with all of its bytes."""
+
+    def __init__(self, dataset: packed_dataset.PackedDataset, run: tuple[int, int] | None, data: bytes) -> None:
+        self._dataset, self._run, self._data = dataset, run, data
+        self._ahead = (0, b"")
+
+    def _from_file(self, offset: int, size: int) -> bytes:
+        if self._run is None:
+            return self._data[offset : offset + size]
+        start, length = self._run
+        return self._dataset.read_at(start + offset, max(0, min(size, length - offset)))
 
 
 def _open_regular(path: str) -> int:

@@ -9,9 +9,10 @@ from typing import Any, Final
 import orjson
 import yaml
 
-from planbalance import dataset_files, fs
-from planbalance.errors import IncompleteError, InputError
+from planbalance import dataset_files, fs, packed_dataset
+from planbalance.errors import IncompleteError, InputError, UsageError
 from planbalance.model import SPLITS
+from planbalance.packed.entry import PackedError
 from planbalance.path_relation import is_within
 from planbalance.text import error_text
 
@@ -78,8 +79,45 @@ def relocate(dataset: str, source: Pairs = ()) -> RelocateOutcome:
     )
 
 
+def packed_yaml(dataset: str, at: str) -> str:
+    """Return the yaml of a dataset in one file, its `path:` set to the folder `at` where it will be; write nothing.
+
+    Raises InputError where there is no such dataset, or its yaml cannot be read; UsageError where `at` is not absolute.
+    """
+    path = os.path.abspath(dataset)
+    if not os.path.isabs(at):
+        raise UsageError(f"--at {at} is not an absolute path", kind="at", hint="give the folder of the mount")
+    try:
+        opened = packed_dataset.open_dataset(path)
+        entries = [] if opened is None else [entry for name in _YAML_NAMES if (entry := opened.entry(name))]
+        if opened is None or not entries:
+            what = "is no SquashFS image and no tar" if opened is None else "holds no dataset.yaml"
+            raise InputError(
+                f"The dataset {dataset} {what}.",
+                kind="input-not-found",
+                hint="--at is for a dataset in one file; a folder is repaired without it",
+                paths=[path],
+            )
+        data = opened.read(entries[0], _LIMIT)
+    except PackedError as error:
+        raise InputError(
+            f"The dataset {dataset} cannot be read: {error}.",
+            kind="packed-unreadable",
+            hint="Copy it again if it is cut off or damaged.",
+            paths=[path],
+        ) from None
+    return with_path(data, os.path.normpath(at), f"{path}/{entries[0].path}")[0].decode()
+
+
 def _locate(dataset: str) -> tuple[str, str]:
     path = os.path.abspath(dataset)
+    if os.path.isfile(path) and not path.lower().endswith((".yaml", ".yml")):
+        raise InputError(
+            f"The dataset {dataset} is one file, which is never changed.",
+            kind="packed",
+            hint="`planbalance relocate DATASET --at MOUNT > data.yaml` prints its yaml for the place of the mount",
+            paths=[path],
+        )
     if os.path.isdir(path):
         for name in _YAML_NAMES:
             if os.path.isfile(f"{path}/{name}"):

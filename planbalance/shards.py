@@ -11,10 +11,12 @@ from typing import Final, NamedTuple
 
 from planbalance.errors import UsageError
 from planbalance.model import Block
+from planbalance.modes import MODE_TABLE, Mode
 
 # The rule below, by number: shards that were cut by different rules must not meet in one build.
 RULE: Final = 1
 _MOST: Final = 1_000_000
+_SEGMENT: Final = 2_048  # slices, of which the blocks of a packed dataset are put together
 _SLURM: Final = "SLURM_ARRAY_TASK_"
 
 
@@ -87,6 +89,47 @@ def cut(blocks: Sequence[Block], count: int) -> list[range]:
         ranges.append(range(start, max(start, stop)))
         start = ranges[-1].stop
     return ranges
+
+
+def segments(blocks: Sequence[Block]) -> list[range]:
+    """Return the runs of blocks that shards of a packed dataset (one file) do not cut, in the plan's order.
+
+    They depend on the plan alone, since each begins at a place of the file that must not depend on the number of
+    shards.
+    """
+    found: list[range] = []
+    start = count = 0
+    for index, block in enumerate(blocks):
+        count += block.count
+        if count >= _SEGMENT:
+            found.append(range(start, index + 1))
+            start, count = index + 1, 0
+    if start < len(blocks):
+        found.append(range(start, len(blocks)))
+    return found
+
+
+def cut_packed(blocks: Sequence[Block], count: int) -> list[range]:
+    """Return the blocks of every shard of a packed dataset: as `cut` does, but no segment is cut."""
+    runs = segments(blocks)
+    merged = [
+        Block(
+            folder=str(number),
+            count=sum(blocks[index].count for index in run),
+            offset=blocks[run.start].offset,
+            bytes=sum(blocks[index].bytes for index in run),
+            sha256="",
+        )
+        for number, run in enumerate(runs)
+    ]
+    return [
+        range(runs[part.start].start, runs[part.stop - 1].stop) if part else range(0) for part in cut(merged, count)
+    ]
+
+
+def cut_for(blocks: Sequence[Block], count: int, mode: Mode) -> list[range]:
+    """Return the blocks of every shard of a build in a mode."""
+    return cut_packed(blocks, count) if MODE_TABLE[mode].one_file else cut(blocks, count)
 
 
 def _units(blocks: Sequence[Block], weights: Sequence[int], count: int) -> list[range]:

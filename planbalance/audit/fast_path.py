@@ -13,6 +13,7 @@ from enum import Enum
 from hashlib import sha256
 from typing import Final, NamedTuple
 
+from planbalance import packed_dataset
 from planbalance.audit.checks.each_slice import Proof, may_confirm
 from planbalance.audit.file_facts import UNFOLLOWED, is_flat
 from planbalance.audit.slice_facts import ReadOptions
@@ -20,6 +21,8 @@ from planbalance.audit.trainer_loading import NOT_OPENED, OpenedImage, is_loaded
 from planbalance.destination import Destinations
 from planbalance.fs import NOTHING_SHA256
 from planbalance.model import Operation
+from planbalance.packed.entry import PackedError
+from planbalance.packed_dataset import Inside
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _READ_WHOLE: Final = 1 << 24  # larger images are read piece by piece
@@ -91,6 +94,13 @@ def are_in_place(places: BlockPaths, reading: ReadOptions) -> list[bool]:
 def _of_size(folder: str, names: Sequence[str], sizes: Sequence[int]) -> list[bool]:
     """Tell for each name whether it is a regular file of its size."""
     found = [False] * len(names)
+    place = packed_dataset.inside(folder)
+    if place is not None:
+        entries = [place.dataset.entry(f"{place.path}/{name}") for name in names]
+        return [
+            entry is not None and entry.kind == "file" and entry.size == size
+            for entry, size in zip(entries, sizes, strict=True)
+        ]
     with _open_folder(folder) as folder_fd:
         for index, (name, size) in enumerate(zip(names, sizes, strict=True)):
             try:
@@ -150,7 +160,7 @@ def read_images(places: BlockPaths, reading: ReadOptions) -> BlockContents:
     """
     found = BlockContents()
     loaded = any(map(is_loaded, {name[name.rfind(".") :] for name in places.names}))
-    with _open_folder(f"{reading.root}/{places.images}") as folder_fd:
+    with _open_place(f"{reading.root}/{places.images}") as folder_fd:
         for name, operation in zip(places.names, places.operations, strict=True):
             size = operation[6]
             data = _bytes_of(name, size, folder_fd) if size else _nothing_at(name, folder_fd)
@@ -166,7 +176,7 @@ def read_images(places: BlockPaths, reading: ReadOptions) -> BlockContents:
 def read_labels(places: BlockPaths, reading: ReadOptions) -> BlockContents:
     """Read the labels of a block."""
     found, times = BlockContents(), list[tuple[int, str]]()
-    with _open_folder(f"{reading.root}/{places.labels}") as folder_fd:
+    with _open_place(f"{reading.root}/{places.labels}") as folder_fd:
         for name, operation in zip(places.label_names, places.operations, strict=True):
             size = operation[8]
             data = _bytes_of(name, size, folder_fd, times) if size else _nothing_at(name, folder_fd)
@@ -176,8 +186,10 @@ def read_labels(places: BlockPaths, reading: ReadOptions) -> BlockContents:
     return found
 
 
-def _nothing_at(name: str, folder_fd: int) -> bytes | None:
+def _nothing_at(name: str, folder_fd: "int | Inside") -> bytes | None:
     """Return no bytes where there is an empty file, else None."""
+    if not isinstance(folder_fd, int):
+        return _packed_bytes(name, 0, folder_fd, None)
     try:
         facts = os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
     except OSError:
@@ -185,10 +197,14 @@ def _nothing_at(name: str, folder_fd: int) -> bytes | None:
     return b"" if not facts.st_size and stat.S_ISREG(facts.st_mode) else None
 
 
-def _bytes_of(name: str, size: int, folder_fd: int, times: list[tuple[int, str]] | None = None) -> bytes | None:
+def _bytes_of(
+    name: str, size: int, folder_fd: "int | Inside", times: list[tuple[int, str]] | None = None
+) -> bytes | None:
     """Return a file's bytes where they are `size`, which is not large, else None; `times` takes its mtime in ns."""
     if size > _READ_WHOLE:
         return None
+    if not isinstance(folder_fd, int):
+        return _packed_bytes(name, size, folder_fd, times)
     try:
         descriptor = os.open(name, UNFOLLOWED, dir_fd=folder_fd)
         try:
@@ -204,6 +220,20 @@ def _bytes_of(name: str, size: int, folder_fd: int, times: list[tuple[int, str]]
     return data if len(data) == size else None
 
 
+def _packed_bytes(name: str, size: int, folder: Inside, times: list[tuple[int, str]] | None) -> bytes | None:
+    """Return what `_bytes_of` does, of a file in a packed dataset."""
+    entry = folder.dataset.entry(f"{folder.path}/{name}")
+    if entry is None or entry.kind != "file" or entry.size != size:
+        return None
+    try:
+        data = folder.dataset.read(entry, size)
+    except (PackedError, OSError):
+        return None
+    if times is not None:
+        times.append((entry.mtime * 1_000_000_000, name))
+    return data
+
+
 def are_sources_unchanged(operations: Sequence[Operation], reading: ReadOptions) -> list[bool]:
     """Tell for each slice whether its image's source has the planned size, and time where times are compared."""
     found = []
@@ -217,6 +247,17 @@ def are_sources_unchanged(operations: Sequence[Operation], reading: ReadOptions)
         same_time = not times or source.st_mtime_ns == operation[7]
         found.append(same_time and source.st_size == operation[6] and stat.S_ISREG(source.st_mode))
     return found
+
+
+@contextmanager
+def _open_place(folder: str) -> "Iterator[int | Inside]":
+    """Yield what `_open_folder` does; of a folder in a packed dataset, its place."""
+    place = packed_dataset.inside(folder)
+    if place is not None:
+        yield place
+        return
+    with _open_folder(folder) as folder_fd:
+        yield folder_fd
 
 
 @contextmanager

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final, Literal, NamedTuple
 
+from planbalance import packed_dataset
 from planbalance.fs import NOTHING_SHA256
+from planbalance.packed.entry import Entry, PackedError
+from planbalance.packed_dataset import Inside, PackedDataset
 from planbalance.text import error_text
 
 Kind = Literal["file", "link", "folder", "other", "missing", "unreadable"]
@@ -58,6 +61,11 @@ def list_followed(root: str, *, leave_out: frozenset[str] = frozenset()) -> Iter
     Links to folders and files are followed as trainers do, each folder once, so that loops end. Folders that cannot be
     listed are skipped.
     """
+    place = packed_dataset.inside(root)
+    if place is not None:
+        lead = f"{place.path}/" if place.path else ""
+        below = [entry.path[len(lead) :] for entry in place.dataset.files() if entry.path.startswith(lead)]
+        return iter(sorted(path for path in below if not any(path.startswith(f"{each}/") for each in leave_out)))
     found: list[str] = []
     waiting = [""]
     known: set[tuple[int, int]] = set()
@@ -95,7 +103,7 @@ def list_unplanned(root: str, planned_names: Mapping[str, Iterable[str]], *, lea
     while waiting:
         folder = waiting.pop()
         try:
-            names = set(os.listdir(f"{root}/{folder}" if folder else root))
+            names = set(list_names(f"{root}/{folder}" if folder else root))
         except OSError as error:
             listing.unreadable.append((folder or ".", error_text(error)))
             continue
@@ -111,6 +119,12 @@ def list_unplanned(root: str, planned_names: Mapping[str, Iterable[str]], *, lea
     return listing
 
 
+def list_names(folder: str) -> list[str]:
+    """Return the names in a folder. Raises OSError."""
+    place = packed_dataset.inside(folder)
+    return os.listdir(folder) if place is None else place.dataset.names(place.path)
+
+
 def _is_new(folder: str, known: set[tuple[int, int]]) -> bool:
     facts = os.stat(folder)
     identity = facts.st_dev, facts.st_ino
@@ -122,6 +136,9 @@ def _is_new(folder: str, known: set[tuple[int, int]]) -> bool:
 
 def look(path: str, *, follow: bool = False) -> FileFacts:
     """Return what is at a path by stat alone. With `follow`, a link's target is looked at, and the link's text kept."""
+    place = packed_dataset.inside(path)
+    if place is not None:
+        return _packed_facts(place)
     try:
         facts = os.lstat(path)
         if not stat.S_ISLNK(facts.st_mode):
@@ -142,6 +159,9 @@ def read(path: str, *, follow: bool = False, keep: bool = False, most: int | Non
     Without `follow` a link is not opened; nothing but a regular file is ever read, and opening never blocks. A file of
     more than `most` bytes is not read either: its size alone says that it is wrong.
     """
+    place = packed_dataset.inside(path)
+    if place is not None:
+        return _packed_content(place, keep=keep, most=most)
     try:
         descriptor = os.open(path, _READ if follow else UNFOLLOWED)
     except (OSError, ValueError) as error:
@@ -163,6 +183,43 @@ def read_small(path: str, most: int) -> FileFacts:
     if found.kind == "file" and found.size > most:
         return found._replace(kind="unreadable", error=f"{found.size} bytes where at most {most} were expected")
     return read(path, keep=True) if found.kind == "file" else found
+
+
+def _packed_facts(place: Inside) -> FileFacts:
+    """Return what is at a place of a packed dataset; a link in one is never followed."""
+    if not place.path:
+        return FileFacts("folder")
+    entry = place.dataset.entry(place.path)
+    if entry is None:
+        return FileFacts("missing")
+    return FileFacts(entry.kind, entry.size, entry.mtime * 1_000_000_000, 0, entry.at, entry.target or None)
+
+
+def _packed_content(place: Inside, *, keep: bool, most: int | None) -> FileFacts:
+    facts = _packed_facts(place)
+    entry = place.dataset.entry(place.path)
+    if entry is None or facts.kind != "file" or (most is not None and entry.size > most):
+        return facts
+    try:
+        return _packed_read(place.dataset, entry, facts, keep=keep)
+    except (PackedError, OSError) as error:
+        return FileFacts("unreadable", error=str(error))
+
+
+def _packed_read(dataset: PackedDataset, entry: Entry, facts: FileFacts, *, keep: bool) -> FileFacts:
+    if entry.size <= _PIECE:
+        data = dataset.read(entry, _PIECE)
+        digest = sha256(data).digest() if data else _DIGEST_OF_NOTHING
+        return facts._replace(digest=digest, flat=is_flat(data), data=data if keep else None)
+    hashed, first, flat = sha256(), b"", True
+    pieces = []
+    for data in dataset.chunks(entry):
+        first = first or data[:1]
+        hashed.update(data)
+        flat = flat and data[:1] == first and is_flat(data)
+        if keep:
+            pieces.append(data)
+    return facts._replace(digest=hashed.digest(), flat=flat, data=b"".join(pieces) if keep else None)
 
 
 def _content(descriptor: int, found: os.stat_result, *, keep: bool) -> FileFacts:

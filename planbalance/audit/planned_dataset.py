@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
+from planbalance import packed_dataset
 from planbalance.audit.check_builder import CheckBuilder
 from planbalance.audit.check_table import PLAN_CHECK
 from planbalance.audit.documents import UnreadableDocumentError, json_value
@@ -13,6 +14,7 @@ from planbalance.destination import Destinations
 from planbalance.errors import InputError, PlanError
 from planbalance.model import SPLITS, Operation, PlanHeader
 from planbalance.modes import MODE_TABLE, Mode, ModeTraits, known_mode
+from planbalance.packed.entry import PackedError
 from planbalance.path_relation import is_within
 from planbalance.planstore import PlanFile
 
@@ -198,6 +200,7 @@ def find_folder(dataset: str) -> str:
     folder, name = os.path.split(path)
     if name.startswith(".") and name.endswith(_PARTIAL):
         raise _unpublished(f"{path} is a partial build, not a dataset.", path)
+    refuse_unreadable_packed(path)
     found = look(path, follow=True)
     if found.kind in ("folder", "file"):
         return path
@@ -211,6 +214,19 @@ def find_folder(dataset: str) -> str:
         hint="Give a folder or a data.yaml.",
         paths=(path,),
     )
+
+
+def refuse_unreadable_packed(path: str) -> None:
+    """Open a path that is a packed dataset, so that what is in it can be read. Raises InputError where it cannot."""
+    try:
+        packed_dataset.open_dataset(path)
+    except PackedError as error:
+        raise InputError(
+            f"The dataset {path} cannot be read: {error}.",
+            kind="packed-unreadable",
+            hint="Copy it again if it is cut off or damaged; else mount or unpack it, and give the folder.",
+            paths=(path,),
+        ) from None
 
 
 def _unpublished(message: str, path: str) -> InputError:
@@ -234,7 +250,16 @@ def open_named(dataset: str | None, plan: str | None) -> tuple[str, PlanFile | N
     if dataset is not None and plan is None:
         return find_folder(dataset), None
     given = RememberedPlan.open(plan or _DEFAULT_PLAN)
-    return find_folder(given.header.output if dataset is None else dataset), given
+    return find_folder(_output_of(given.header) if dataset is None else dataset), given
+
+
+def _output_of(header: PlanHeader) -> str:
+    """Return where a plan was built: its output, or beside it one file with the suffix of a mode."""
+    if look(header.output).kind == "missing":
+        for traits in MODE_TABLE.values():
+            if traits.one_file and look(path := header.output + traits.one_file, follow=True).kind == "file":
+                return path
+    return header.output
 
 
 def find_planned_dataset(
@@ -322,6 +347,8 @@ def _with_plan(root: str, plan: PlanFile, receipt: Receipt | None) -> PlannedDat
 def _mode_shown(root: str, plan: PlanFile, inputs: Sequence[str]) -> Mode:
     """Return the mode that the first image in the tree shows."""
     header = plan.header
+    if packed_dataset.inside(root) is not None:
+        return "squashfs"
     if look(f"{root}/images").kind != "folder" and any(look(f"{root}/{split}.txt").kind == "file" for split in SPLITS):
         return "list"
     destinations = Destinations(header.sources, header.parameters["layout"])

@@ -107,7 +107,10 @@ def outcome_problems(path: str, label: str, image: TrainerOutcome) -> Iterator[P
         lines = counted(image.duplicates, "line")
         yield Problem("duplicate-label", "warning", label, f"{lines} the same as another: trainers drop them")
     if image.rewritten:
-        message = "a JPEG that does not end in FF D9: trainers save it anew in its place, through a link too"
+        message = (
+            "a JPEG that does not end in FF D9: trainers save it anew in its place, through a link too, and drop it "
+            "where they cannot write"
+        )
         yield Problem("unreadable", "warning", path, message)
 
 

@@ -1,12 +1,14 @@
 """The audit from beginning to end: find the plan, read the dataset once, make the checks, put them in order."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 
 from planbalance.audit.check_builder import CheckBuilder, noted
 from planbalance.audit.checks.against import against_check
 from planbalance.audit.leak_counts import Leak
 from planbalance.audit.options import VerifyOptions
+from planbalance.audit.packed_as_folder import Laid, as_folder, renamed
 from planbalance.audit.partial_result import PartialResult
 from planbalance.audit.planned import audit_planned
 from planbalance.audit.planned_dataset import find_folder, find_planned_dataset, open_named
@@ -55,8 +57,9 @@ def audit_dataset(
     shown = progress or Silent()
     path, given = open_named(dataset, options.plan)
     others = _others(path, options.against)
-    audited, plan = _audited(path, given, options, shown, parts)
-    across, leaks = _against(others, audited, options, shown)
+    with ExitStack() as folders:
+        audited, plan, laid = _audited(path, given, options, shown, folders, parts)
+        across, leaks = _against(others, audited, options, shown)
     overlaps = audited.overlaps
     # leaks come first: no evaluation can be trusted where there are any
     checks = [*overlaps.checks, *across, _plan_check(plan), *audited.checks]
@@ -70,7 +73,7 @@ def audit_dataset(
         yaml=None if audited.source is None else audited.source.yaml,
         differences=() if audited.source is None else audited.source.differences,
     )
-    return audit, audited
+    return (audit if laid.at == path else renamed(audit, *laid)), audited
 
 
 def _audited(
@@ -78,13 +81,18 @@ def _audited(
     given: PlanFile | None,
     options: VerifyOptions,
     progress: Progress,
+    folders: ExitStack,
     parts: Iterable[PartialResult] | None = None,
-) -> tuple[DatasetResult, CheckBuilder]:
-    """Audit a dataset with its plan where it has one, else by what it is."""
+) -> tuple[DatasetResult, CheckBuilder, Laid]:
+    """Audit a dataset with its plan where it has one, else by what it is.
+
+    Returns the result, the check of the plan, and where the dataset was read: of a packed dataset without a plan that
+    is a folder that is there until `folders` ends.
+    """
     planned, plan = find_planned_dataset(path, given, whole=False)
     if planned is not None:
         try:
-            return audit_planned(planned, options, progress, parts), plan
+            return audit_planned(planned, options, progress, parts), plan, Laid(path, path)
         except PlanError as error:
             if given is not None:
                 raise
@@ -93,7 +101,8 @@ def _audited(
                 plan.error("metadata", PLAN, error.message)
     from planbalance.audit.unplanned import audit_unplanned  # noqa: PLC0415 - scan and naming rules take 20 ms
 
-    return audit_unplanned(path, options, progress), plan
+    laid = folders.enter_context(as_folder(path))
+    return audit_unplanned(laid.at, options, progress), plan, laid
 
 
 def _others(path: str, against: Sequence[str]) -> list[str]:
@@ -117,9 +126,10 @@ def _against(
     # an image of no split may have been used for training there
     as_other = replace(options, plan=None, against=(), group_map=None, near_duplicates=False, unsplit_as="train")
     for other in others:
-        there, _ = _audited(other, None, as_other, progress)
-        check, more = against_check(content, there.content(), other, here.statistics.totals)
-        checks.append(_with_reading(check, other, there.names))
+        with ExitStack() as folders:
+            there, _, laid = _audited(other, None, as_other, progress, folders)
+            check, more = against_check(content, there.content(), other, here.statistics.totals)
+        checks.append(renamed(_with_reading(check, other, there.names), *laid))
         leaks += more
     return checks, leaks
 

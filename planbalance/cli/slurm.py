@@ -24,11 +24,16 @@ from planbalance.render.apply import slurm_document, slurm_text
 def slurm(_terminal: Terminal, plan: str, nodes: int, into: str, request: ApplyRequest) -> CommandResult:
     """Write two sbatch files: an array of shards that build PLAN side by side, and the finish that publishes it.
 
+    With --mode squashfs or tar, a third one copies the file to a node, mounts or unpacks it there, and trains.
     Nothing is submitted. The files are made to be read and edited; apply's options are carried over.
     """
     files = api.slurm(plan, nodes=nodes, into=into, options=request)
     document = slurm_document(
-        {"array": files.array_name, "finish": files.finish_name},
+        {
+            "array": files.array_name,
+            "finish": files.finish_name,
+            **({"train": files.train_name} if files.train else {}),
+        },
         nodes=nodes,
         folder=os.path.abspath(into),
         submit=files.submit,

@@ -9,7 +9,8 @@ from planbalance.engine.context import Context
 from planbalance.engine.dispatcher import Dispatcher
 from planbalance.engine.job import takes_sums
 from planbalance.engine.journal import JournalFile
-from planbalance.engine.metadata_files import NamedSums, count_files, finish_metadata, write_metadata
+from planbalance.engine.metadata_files import NamedSums, count_files, finish_metadata, finish_packed, write_metadata
+from planbalance.engine.packed_file import make_file, publish_file
 from planbalance.engine.resume import ConfirmedWork, ImageSums, confirm
 from planbalance.engine.schedule import count_operations, missing_ranges
 from planbalance.engine.staging import Staging, publish
@@ -40,6 +41,8 @@ async def build(context: Context) -> Outcome:
                     )
                 )
             await journal.begin(earlier.gone)
+            if job.packing is not None:
+                await context.step(lambda: make_file(job, staging))
             tree = staging.tree if MODE_TABLE[context.mode].places_files else None
             await context.begin_workers(tree, overwrite=staging.resumed)
             metadata: NamedSums = []
@@ -49,14 +52,25 @@ async def build(context: Context) -> Outcome:
                 with suppress(OSError):
                     await journal.checkpoint()
             context.refuse_failures()
-            await context.step(lambda: finish_metadata(context, staging, metadata, sums))
+            digest = b""
+            if job.packing is None:
+                await context.step(lambda: finish_metadata(context, staging, metadata, sums))
+            else:
+                digest = await context.step(lambda: finish_packed(context, staging, sums))
             if safe:
                 await journal.checkpoint()
         finally:
             journal.close()
-        await anyio.to_thread.run_sync(lambda: publish(job, staging, onto_empty=onto_empty))
+        await anyio.to_thread.run_sync(lambda: _publish(context, staging, digest, onto_empty=onto_empty))
     files = count_files(job, context.mode)
     return context.outcome(files, resumed=resumed, published=True)
+
+
+def _publish(context: Context, staging: Staging, digest: bytes, *, onto_empty: bool) -> None:
+    if context.job.packing is None:
+        publish(context.job, staging, onto_empty=onto_empty)
+    else:
+        publish_file(context.job, staging, digest)
 
 
 def _earlier_work(context: Context, staging: Staging, journal: JournalFile, sums: ImageSums | None) -> ConfirmedWork:
@@ -65,12 +79,20 @@ def _earlier_work(context: Context, staging: Staging, journal: JournalFile, sums
     records = journal.read_earlier(job.plan.header.blocks, with_sums=sums is not None)
     if sums is not None:
         sums.add_records(records)
+    for record in records:
+        context.permissions &= record.permissions
     return confirm(job, context.mode, staging.tree, records)
 
 
 async def _write_meanwhile(context: Context, staging: Staging, metadata: NamedSums) -> None:
-    """Write the metadata files, which depend on the plan alone, while slices are placed."""
+    """Write the metadata files, which depend on the plan alone, while slices are placed.
+
+    Of one file, its tables are made meanwhile.
+    """
     try:
+        if context.job.packing is not None:
+            await anyio.to_thread.run_sync(context.job.packing.exact_size)
+            return
         metadata.extend(await anyio.to_thread.run_sync(write_metadata, context.job, staging, context.mode))
     except Exception as error:  # raised by `refuse_failures`, once the workers have ended
         context.failure, context.stop = error, True

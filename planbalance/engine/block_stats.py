@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from planbalance.engine.list_mode import ListedBlock, ListMaker
+from planbalance.engine.packing import BlockColumns, columns_of
 from planbalance.model import Operation, PlanHeader
 from planbalance.planfile import Facts, KeptSlices
 
@@ -27,6 +28,7 @@ class BlockStats(NamedTuple):
         source: the source folder of most of a few sampled images, with its input: the schedule uses it.
         lists: its part of the lists of `--mode list`; None in other modes.
         starts: where a batch may begin, in rising order; none: anywhere.
+        columns: what the layout of a packed dataset needs to know; None in other modes.
     """
 
     facts: Any  # `BlockFacts`, or those of another kind of plan
@@ -35,15 +37,17 @@ class BlockStats(NamedTuple):
     source: str
     lists: ListedBlock | None
     starts: tuple[int, ...] = ()
+    columns: BlockColumns | None = None
 
 
 class BlockStatsMaker:
-    """Makes the statistics of a plan's blocks; with a `ListMaker`, the lists too."""
+    """Makes the statistics of a plan's blocks; with a `ListMaker`, the lists too; `packs`: for a packed dataset."""
 
-    def __init__(self, header: PlanHeader, lists: ListMaker | None) -> None:
+    def __init__(self, header: PlanHeader, lists: ListMaker | None, *, packs: bool) -> None:
         self._header = header
         self._facts = Facts(header)
         self._lists = lists
+        self._packs = packs
 
     def of(self, index: int, operations: Sequence[Operation]) -> BlockStats:
         """Return the statistics of block `index`."""
@@ -54,7 +58,8 @@ class BlockStatsMaker:
         sample = operations[:: max(1, len(operations) // _SOURCE_SAMPLE)]
         sources = Counter(f"{each.input}:{each.image.rpartition('/')[0]}" for each in sample)
         source, _ = sources.most_common(1)[0]
-        return BlockStats(facts, units * UNIT, tuple(samples.values()), source, lists)
+        columns = columns_of(self._header.sources, operations) if self._packs else None
+        return BlockStats(facts, units * UNIT, tuple(samples.values()), source, lists, columns=columns)
 
 
 class _Maker(Protocol):
@@ -111,6 +116,12 @@ class PlanStats:
     def starts(self) -> list[tuple[int, ...]]:
         """Return for every block where a batch may begin; none: anywhere. Raises PlanError."""
         return [self._of(index).starts for index in self._blocks]
+
+    def columns(self, index: int) -> BlockColumns:
+        """Return what the layout of a packed dataset needs to know of a block. Raises PlanError."""
+        columns = self._of(index).columns
+        assert columns is not None
+        return columns
 
     def lists(self) -> Iterator[ListedBlock]:
         """Yield every block's part of the lists of `--mode list`, in the plan's order. Raises PlanError."""

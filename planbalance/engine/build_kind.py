@@ -77,8 +77,11 @@ class BuildKind(Protocol[AnyOperation_contra]):
     def is_link(self, operation: AnyOperation_contra, mode: Mode) -> bool:
         """Return whether an image is a symbolic link in the output."""
 
-    def documents(self, stats: PlanStats, output: str, mode: Mode) -> Iterator[Document]:
-        """Yield the files beside images and labels: they depend on the plan and the place of the output alone."""
+    def documents(self, stats: PlanStats, output: str | None, mode: Mode) -> Iterator[Document]:
+        """Yield the files beside images and labels: they depend on the plan and the place of the output alone.
+
+        `output`: None where that place is not known.
+        """
 
     def count_documents(self, stats: PlanStats, mode: Mode) -> int:
         """Return how many there are."""
@@ -105,8 +108,8 @@ class DatasetKind:
 
     def __init__(self, header: PlanHeader | ImportHeader, roots: Sequence[str], mode: Mode) -> None:
         assert isinstance(header, PlanHeader)
-        places_files = MODE_TABLE[mode].places_files
-        if not places_files and header.parameters["layout"] == "by-volume":
+        traits = MODE_TABLE[mode]
+        if not traits.places_files and header.parameters["layout"] == "by-volume":
             raise UsageError(
                 "--mode list names the images where they are, so it does not go with --layout by-volume",
                 kind="list",
@@ -115,7 +118,8 @@ class DatasetKind:
         self._header = header
         self.sources = header.sources
         self.destinations = Destinations(header.sources, header.parameters["layout"])
-        self.stats_maker = BlockStatsMaker(header, None if places_files else ListMaker(header, roots))
+        lists = None if traits.places_files else ListMaker(header, roots)
+        self.stats_maker = BlockStatsMaker(header, lists, packs=bool(traits.one_file))
 
     def limits(self) -> Limits:
         """Return the limits of all commands."""
@@ -125,7 +129,7 @@ class DatasetKind:
         """Return whether an image is a symbolic link: all are, or none."""
         return MODE_TABLE[mode].by_path
 
-    def documents(self, stats: PlanStats, output: str, mode: Mode) -> Iterator[Document]:
+    def documents(self, stats: PlanStats, output: str | None, mode: Mode) -> Iterator[Document]:
         """Yield metadata, dataset.yaml, the lists of `--mode list` and hyperparameters. Raises PlanError."""
         header = self._header
         yield Document(dataset_files.METADATA, (dataset_files.metadata_of(header, stats.kept()),), summed=True)

@@ -8,7 +8,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
@@ -20,6 +20,7 @@ from planbalance import fs
 from planbalance.engine import preflight
 from planbalance.engine.errors import FileErrors, broken_off
 from planbalance.engine.job import Job, command
+from planbalance.engine.journal import ANY_PERMISSIONS
 from planbalance.engine.placer import BatchResult, SharedFlags
 from planbalance.engine.placer_pool import PlacerPool, PlacingSettings
 from planbalance.engine.schedule import count_operations
@@ -35,6 +36,12 @@ _LINK_WARNING: Final = (
     "Images are {kind}s to the source: whatever writes through one changes the source. Ultralytics before 8.4.175 and "
     "YOLOv5 re-save JPEGs that do not end in FF D9, in place"
 )
+_UNMOUNTED: Final[Mapping[Mode, str]] = {
+    "squashfs": "No training commands: the image must be mounted first, and where is not known (--mount-at): "
+    "docs/how-to/one-file says how",
+    "tar": "No training commands: the tar must be unpacked first, and where is not known (--mount-at): "
+    "docs/how-to/one-file says how",
+}
 _LIST_WARNING: Final = (
     "Ultralytics and YOLOv5 will write *.cache files into the SOURCE label folders; --mode symlink avoids it"
 )
@@ -58,6 +65,7 @@ class Context:
         placed: slices in place, by this run and earlier ones.
         copied: bytes of content.
         warnings: sentences.
+        permissions: bits that every source of a packed dataset has, of those that are in place.
         call_wait: seconds that a call on the output's file system waits: the shortest measured, since a longer one may
             include waiting for a processor core.
     """
@@ -74,6 +82,7 @@ class Context:
         self.placed = 0
         self.copied = 0
         self.warnings: list[str] = []
+        self.permissions = ANY_PERMISSIONS
         self.call_wait = math.inf
         self._began = began
         self._signals = 0
@@ -150,8 +159,10 @@ class Context:
         return value
 
     async def begin_workers(self, tree: fs.Tree | None, *, overwrite: bool) -> None:
-        """Send the workers what they need before they can place."""
-        settings = PlacingSettings(self.mode, overwrite, tree)
+        """Send the workers what they need before they can place. Raises PlanError, OSError."""
+        packing = self.job.packing
+        bases = [] if packing is None or tree is None else packing.bases(len(self.job.plan.header.blocks))
+        settings = PlacingSettings(self.mode, overwrite, tree, bases)
         await anyio.to_thread.run_sync(self.pool.begin, settings)
 
     # ---- results
@@ -161,6 +172,7 @@ class Context:
         self.progress.advance(result.count, result.copied)
         self.copied += result.copied
         self.placed += count_operations(result.done)
+        self.permissions &= result.permissions
         self.errors.add(result.errors)
         if self.errors.stale:
             self.flags.only_check = True
@@ -177,7 +189,7 @@ class Context:
 
     def outcome(self, files: int, *, resumed: int = 0, published: bool = False) -> Outcome:
         """Return what this run did."""
-        commands, notes = self.job.kind.train_commands(self.job.output)
+        commands, notes = self._train_commands()
         return Outcome(
             output=self.job.output,
             mode=self.mode,
@@ -188,7 +200,15 @@ class Context:
             published=published,
             warnings=(*self.warnings, *notes),
             train_commands=commands,
+            packed_size=None if self.job.packing is None or self.job.options.shard else self.job.packing.exact_size(),
         )
+
+    def _train_commands(self) -> tuple[Mapping[str, str | None], tuple[str, ...]]:
+        job = self.job
+        place = job.output if job.packing is None else job.options.mount_at
+        if place is not None:
+            return job.kind.train_commands(place)
+        return {"yolov5": None, "ultralytics": None}, (_UNMOUNTED[self.mode],)
 
 
 def _in_a_loop() -> bool:

@@ -107,7 +107,7 @@ class Dispatcher:
                 self._schedule.done(batch)
                 self._scaler.observe(FinishedBatch(time.monotonic(), result.count, result.seconds, result.busy))
                 if result.done and self._journal is not None:
-                    record = Record(tuple(result.done), bytes(result.sums))
+                    record = Record(tuple(result.done), bytes(result.sums), result.permissions)
                     await self._journal.append(record)
                     if self._sums is not None:
                         self._sums.add(record.ranges, record.sums)

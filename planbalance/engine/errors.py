@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from planbalance.engine.job import Job, command
-from planbalance.errors import IncompleteError, PlanError
+from planbalance.errors import IncompleteError, InputError, PlanError
 from planbalance.modes import MODE_TABLE
 from planbalance.text import counted, error_text
 
@@ -65,12 +65,21 @@ def advice(number: int | None) -> str:
 
 
 class FileError(NamedTuple):
-    """One file that was not placed. `stale`: because the source is not what was planned."""
+    """One file that was not placed.
+
+    Attributes:
+        stale: because the source is not what was planned.
+        path: of the source.
+        reason: in words.
+        errno: of the call that failed.
+        refused: because such a file cannot be part of the dataset.
+    """
 
     stale: bool
     path: str
     reason: str
     errno: int | None
+    refused: bool = False
 
 
 class FileErrors:
@@ -95,13 +104,14 @@ class FileErrors:
         for error in errors:
             self._found.append(error)
             self.stale |= error.stale
-            self._io_errors += not error.stale
+            self._io_errors += not (error.stale or error.refused)
             self.give_up |= error.errno in FULL or self._io_errors >= _MOST_ERRORS
 
     def refuse(self, job: Job) -> None:
         """Raise what keeps the build from being published, if anything does.
 
-        Raises PlanError where the plan is stale, since running again would not help; else IncompleteError.
+        Raises PlanError where the plan is stale, InputError where a source is refused, since running again would not
+        help; else IncompleteError.
         """
         stale = [error for error in self._found if error.stale]
         if stale:
@@ -111,6 +121,16 @@ class FileErrors:
                 kind="plan-stale",
                 hint="make the plan again; what was built so far is kept until --restart or `planbalance clean`",
                 paths=[error.path for error in stale],
+            )
+        refused = [error for error in self._found if error.refused]
+        if refused:
+            raise InputError(
+                f"{_counted(refused, 'JPEG')} refused, since trainers would drop such an image from "
+                f"a read-only dataset: {_examples(refused)}",
+                kind="jpeg-cut",
+                hint="save them again with any image program, or use --mode copy; --allow-cut-jpegs takes them as they "
+                "are, for programs that read them",
+                paths=[error.path for error in refused],
             )
         if self._found:
             raise IncompleteError(
@@ -159,7 +179,9 @@ def _counted(errors: list[FileError], noun: str) -> str:
 
 
 def _examples(errors: list[FileError]) -> str:
-    listed = "; ".join(f"{error.path} {'' if error.stale else '- '}{error.reason}" for error in errors[:_NAMED])
+    listed = "; ".join(
+        f"{error.path} {'' if error.stale or error.refused else '- '}{error.reason}" for error in errors[:_NAMED]
+    )
     return f"{listed}; and {len(errors) - _NAMED:,} more" if len(errors) > _NAMED else listed
 
 

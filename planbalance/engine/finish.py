@@ -15,7 +15,9 @@ from planbalance.destination import Destination, label_of
 from planbalance.engine import preflight
 from planbalance.engine.context import Context
 from planbalance.engine.job import Job, command, takes_sums
-from planbalance.engine.metadata_files import count_files, finish_metadata, write_metadata
+from planbalance.engine.journal import ANY_PERMISSIONS
+from planbalance.engine.metadata_files import count_files, finish_metadata, finish_packed, write_metadata
+from planbalance.engine.packed_file import make_file, publish_file
 from planbalance.engine.resume import ImageSums, PlacedNames
 from planbalance.engine.schedule import Range, missing_ranges, ranges_by_block
 from planbalance.engine.shard import ShardJournals
@@ -31,7 +33,7 @@ from planbalance.engine.staging import (
 from planbalance.errors import IncompleteError
 from planbalance.executor.threads import batched, run_in_threads
 from planbalance.model import Outcome
-from planbalance.shards import Shard, cut
+from planbalance.shards import Shard, cut_for
 from planbalance.text import counted
 
 _FOLDERS_A_BATCH: Final = 8
@@ -49,12 +51,14 @@ class ShardsDone:
         with_sums: a record without them does not count.
         tools: the versions of planbalance that they ran.
         hosts: where they ran.
+        permissions: bits that every source of a packed dataset has.
     """
 
     sums: ImageSums | None
     with_sums: bool
     tools: set[str] = field(default_factory=set)
     hosts: set[str] = field(default_factory=set)
+    permissions: int = ANY_PERMISSIONS
 
 
 class _FolderBlocks(NamedTuple):
@@ -82,11 +86,20 @@ async def publish_shards(context: Context) -> Outcome:
                 f"The shards were built by several versions of planbalance ({', '.join(sorted(done.tools))}); "
                 "plan and journals are of one format, so the dataset is the same"
             )
-        metadata = await context.step(lambda: write_metadata(job, staging, context.mode))
-        await context.step(lambda: finish_metadata(context, staging, metadata, done.sums))
+        digest = b""
+        if job.packing is None:
+            metadata = await context.step(lambda: write_metadata(job, staging, context.mode))
+            await context.step(lambda: finish_metadata(context, staging, metadata, done.sums))
+        else:
+            context.permissions = done.permissions
+            await context.step(lambda: make_file(job, staging))
+            digest = await context.step(lambda: finish_packed(context, staging, done.sums))
         if job.options.durability == "safe":
             await context.step(lambda: fs.sync_below(staging.tree.fd))
-        await anyio.to_thread.run_sync(lambda: publish(job, staging, onto_empty=onto_empty))
+        if job.packing is None:
+            await anyio.to_thread.run_sync(lambda: publish(job, staging, onto_empty=onto_empty))
+        else:
+            await anyio.to_thread.run_sync(lambda: publish_file(job, staging, digest))
     files = count_files(job, context.mode)
     return context.outcome(files, resumed=job.slices, published=True)
 
@@ -97,7 +110,7 @@ async def _confirmed_shards(context: Context, staging: Staging) -> ShardsDone:
     total = shards_of(staging.header or {})
     with_sums = takes_sums(job, context.mode)
     done = ShardsDone(ImageSums(job) if with_sums else None, with_sums)
-    ranges = cut(job.plan.header.blocks, total)
+    ranges = cut_for(job.plan.header.blocks, total, job.options.mode)
     missing = await anyio.to_thread.run_sync(lambda: _by_journals(job, staging.own, ranges, done))
     if missing:
         raise _missing(job, missing, total)
@@ -135,7 +148,7 @@ def _refuse_missing(job: Job) -> None:
         own = tree.folder(OWN_FOLDER)
         total = shards_of(header)
         with_sums = takes_sums(job, effective_mode(header) or job.options.mode)
-        ranges = cut(job.plan.header.blocks, total)
+        ranges = cut_for(job.plan.header.blocks, total, job.options.mode)
         if missing := _by_journals(job, own, ranges, ShardsDone(None, with_sums)):
             raise _missing(job, missing, total)
     finally:
@@ -156,6 +169,7 @@ def _by_journals(job: Job, own: int, ranges: Sequence[range], done: ShardsDone) 
             done.hosts.add(journal.host)
             for record in journal.records:
                 recorded += record.ranges
+                done.permissions &= record.permissions
                 if done.sums is not None:
                     whole = [part._replace(block=part.block + run.start) for part in record.ranges]
                     done.sums.add(whole, record.sums)

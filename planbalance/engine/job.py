@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal, NamedTuple
 
-from planbalance import fs
+import orjson
+
+from planbalance import dataset_files, fs
 from planbalance.engine.block_stats import PlanStats
 from planbalance.engine.build_kind import BuildKind, DatasetKind
+from planbalance.engine.packing import BlockColumns, Packing
 from planbalance.errors import UsageError
 from planbalance.import_model import ImportHeader
 from planbalance.lock_owner import Node, this_node
@@ -21,9 +24,10 @@ from planbalance.options.declare import spelled
 from planbalance.path_relation import is_within
 from planbalance.planstore import ImportPlan, PlanFile
 from planbalance.shards import Shard
+from planbalance.text import text_fault
 
 # The options that the first run pins in the staging header; a later run must have the same.
-PINNED: Final = ("mode", "labels", "checksum", "fallback", "durability")
+PINNED: Final = ("mode", "labels", "checksum", "fallback", "durability", "mount_at")
 # About 0.5 KB each: 300 MB at most, in each process that has parsed so many.
 _KEPT_OPERATIONS: Final = 600_000
 
@@ -109,6 +113,7 @@ class Job(NamedTuple):
         kind: what is particular to the plan's kind.
         stats: what is known of the plan's blocks.
         node: the machine and boot that this run is on.
+        packing: the one file that the dataset becomes; None where it is a folder.
     """
 
     plan: CachedPlan
@@ -119,6 +124,7 @@ class Job(NamedTuple):
     kind: BuildKind[Any]
     stats: PlanStats
     node: Node
+    packing: Packing | None = None
 
     @property
     def mapped(self) -> bool:
@@ -134,20 +140,97 @@ class Job(NamedTuple):
 MakeKind = Callable[[PlanHeader | ImportHeader, Sequence[str], Mode], BuildKind[Any]]
 
 
-def make_job(plan: PlanFile | ImportPlan, options: ApplyOptions, kind: MakeKind = DatasetKind) -> Job:
-    """Resolve the options against a plan of a kind. Raises UsageError."""
+def make_job(
+    plan: PlanFile | ImportPlan,
+    options: ApplyOptions,
+    kind: MakeKind = DatasetKind,
+    *,
+    stretch: range | None = None,
+) -> Job:
+    """Resolve the options against a plan of a kind; `stretch`: the blocks that a shard builds. Raises UsageError."""
     _refuse_options(options)
     # absolute, since receipt and header of the build keep them
     pairs = tuple((os.path.abspath(old), os.path.abspath(new)) for old, new in options.map_input)
     options = replace(options, map_input=pairs)
-    output = os.path.abspath(options.output) if options.output is not None else plan.header.output
+    traits = MODE_TABLE[options.mode]
+    output = (
+        os.path.abspath(options.output) if options.output is not None else planned_output(plan.header, options.mode)
+    )
     if output == "/":
         raise UsageError("The output cannot be the root folder", kind="output-refused", hint="name a new folder")
     roots = _mapped_roots(plan.header.inputs, options.map_input)
-    cached = CachedPlan(plan)
-    of_kind = kind(plan.header, roots, options.mode)
-    stats = PlanStats(len(plan.header.blocks), cached.read_block, of_kind.stats_maker)
-    return Job(cached, options, output, fs.partial_path(output), roots, of_kind, stats, this_node())
+    cached = CachedPlan(plan if stretch is None else plan.stretch(stretch))
+    of_kind = kind(cached.header, roots, options.mode)
+    stats = PlanStats(len(cached.header.blocks), cached.read_block, of_kind.stats_maker)
+    packing = _packing(plan, stretch, cached, of_kind, stats, options, output) if traits.one_file else None
+    return Job(cached, options, output, fs.partial_path(output), roots, of_kind, stats, this_node(), packing)
+
+
+def planned_output(header: PlanHeader | ImportHeader, mode: Mode) -> str:
+    """Return where a plan is built where no other place is given: a file gets the suffix of its mode."""
+    suffix = MODE_TABLE[mode].one_file
+    return header.output if header.output.endswith(suffix) else header.output + suffix
+
+
+def _packing(
+    plan: PlanFile | ImportPlan,
+    stretch: range | None,
+    cached: CachedPlan,
+    kind: BuildKind[Any],
+    stats: PlanStats,
+    options: ApplyOptions,
+    output: str,
+) -> Packing:
+    """Return the one file of a build. A shard reads the blocks before its own for their sizes alone."""
+    header = plan.header
+    own = range(len(header.blocks)) if stretch is None else stretch
+
+    def columns(index: int) -> BlockColumns:
+        if index in own:
+            return stats.columns(index - own.start)
+        found = kind.stats_maker.of(index, plan.read_block(index)).columns
+        assert found is not None
+        return found
+
+    def documents() -> dict[str, bytes]:
+        found = {each.path: b"".join(each.chunks) for each in kind.documents(stats, options.mount_at, options.mode)}
+        return {
+            **found,
+            dataset_files.PLAN: b"".join(cached.parts()),
+            dataset_files.RECEIPT: receipt(header.digest, options, output, options.mode),
+        }
+
+    folders = [dataset_files.OWN_FOLDER]
+    summed = [dataset_files.METADATA]
+    if isinstance(header, PlanHeader) and dataset_files.hyp_yaml(header) is not None:
+        folders.insert(0, dataset_files.HYP_FOLDER)
+        summed.append(dataset_files.HYP)
+    return Packing(
+        options.mode,
+        header.blocks,
+        columns,
+        documents,
+        document_folders=folders,
+        summed=summed if options.checksum == "sha256" else None,
+        first=own.start,
+    )
+
+
+def receipt(digest: str, options: ApplyOptions, output: str, mode: Mode) -> bytes:
+    """Return `.planbalance/receipt.json`: how a dataset was built. `mode`: as really used."""
+    document = {
+        "schema": dataset_files.RECEIPT_SCHEMA,
+        "digest": digest,
+        "mode": mode,
+        "labels": options.labels,
+        "checksum": options.checksum,
+        "fallback": options.fallback,
+        "durability": options.durability,
+        "output": output,
+        "map_input": [list(pair) for pair in options.map_input],
+        "tool": "planbalance",
+    }
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n"
 
 
 def _refuse_options(options: ApplyOptions) -> None:
@@ -172,9 +255,26 @@ def _refuse_options(options: ApplyOptions) -> None:
         )
     if options.finish and options.dry_run:
         raise UsageError("--finish does not go with --dry-run", kind="shard", hint="--finish says what is missing")
+    if options.mount_at is not None:
+        _refuse_mount_at(options)
     if options.jobs is not None and options.jobs < 1:
         raise UsageError(
             f"--jobs {options.jobs} is not a number of workers", kind="jobs", hint="give 1 or more, or auto"
+        )
+
+
+def _refuse_mount_at(options: ApplyOptions) -> None:
+    if not MODE_TABLE[options.mode].one_file:
+        raise UsageError(
+            f"--mount-at does not go with --mode {options.mode}: only a dataset in one file is mounted or unpacked",
+            kind="mount-at",
+            hint="dataset.yaml of a folder names the output; `planbalance relocate` sets it right after a move",
+        )
+    if not os.path.isabs(options.mount_at or "") or text_fault(options.mount_at or ""):
+        raise UsageError(
+            f"--mount-at {options.mount_at} is not an absolute path",
+            kind="mount-at",
+            hint="give the folder where the dataset will be mounted or unpacked, such as /data",
         )
 
 

@@ -26,14 +26,22 @@ from planbalance.lock_owner import Node
 from planbalance.model import Block
 
 SUM_BYTES: Final = 32  # SHA-256
+ANY_PERMISSIONS: Final = 0o777  # where the permissions of sources do not count
 SYNC_SECONDS: Final = 30.0  # durability safe: the work of so many seconds may be lost in a power failure
 
 
 class Record(NamedTuple):
-    """One finished batch: its ranges, and the sums of their images end to end (empty where none were taken)."""
+    """One finished batch.
+
+    Attributes:
+        ranges: what is in place.
+        sums: of their images, end to end; empty where none were taken.
+        permissions: bits that each source has, of a packed dataset.
+    """
 
     ranges: tuple[Range, ...]
     sums: bytes
+    permissions: int = ANY_PERMISSIONS
 
 
 def line(value: Mapping[str, Any]) -> bytes:
@@ -49,7 +57,13 @@ def run_line(node: Node) -> bytes:
 
 def record_line(record: Record) -> bytes:
     """Return the line of a finished batch."""
-    return line({"done": [list(part) for part in record.ranges], "sums": base64.b64encode(record.sums).decode("ascii")})
+    value: dict[str, Any] = {
+        "done": [list(part) for part in record.ranges],
+        "sums": base64.b64encode(record.sums).decode("ascii"),
+    }
+    if record.permissions != ANY_PERMISSIONS:
+        value["permissions"] = record.permissions
+    return line(value)
 
 
 def gone_line(ranges: Iterable[Range]) -> bytes:
@@ -157,7 +171,7 @@ def without(record: Record, gone: Sequence[Range]) -> Record:
                 first = at + SUM_BYTES * (start - part.start)
                 sums += record.sums[first : first + SUM_BYTES * (stop - start)]
         at += SUM_BYTES * (part.stop - part.start)
-    return Record(tuple(ranges), bytes(sums))
+    return record._replace(ranges=tuple(ranges), sums=bytes(sums))
 
 
 def _left(part: Range, gone: Sequence[Range]) -> Iterator[tuple[int, int]]:
@@ -207,7 +221,8 @@ def _record(value: Mapping[str, Any], blocks: Sequence[Block], *, with_sums: boo
         return None
     if not ranges or (with_sums and len(sums) != SUM_BYTES * sum(r.stop - r.start for r in ranges)):
         return None
-    return Record(ranges, sums)
+    permissions = value.get("permissions", ANY_PERMISSIONS)
+    return Record(ranges, sums, permissions if isinstance(permissions, int) else 0)
 
 
 def _ranges(value: object, blocks: Sequence[Block]) -> tuple[Range, ...]:

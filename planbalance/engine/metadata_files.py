@@ -5,14 +5,13 @@ saves fifty round trips.
 """
 
 import os.path
-from collections.abc import Iterable
-
-import orjson
+from collections.abc import Iterable, Iterator
 
 from planbalance import dataset_files, fs
 from planbalance.engine.context import Context
-from planbalance.engine.job import Job, takes_sums
+from planbalance.engine.job import Job, receipt, takes_sums
 from planbalance.engine.manifest import in_order, lines_of
+from planbalance.engine.packed_file import end_file, open_file, packing_of
 from planbalance.engine.resume import ImageSums
 from planbalance.engine.staging import Staging
 from planbalance.modes import MODE_TABLE, Mode
@@ -35,7 +34,8 @@ def write_metadata(job: Job, staging: Staging, mode: Mode) -> NamedSums:
             chunks = (data,)
         _write_document(staging, document.path, chunks)
     _write_anew(os.path.basename(dataset_files.PLAN), staging.own, job.plan.parts())
-    _write_anew(os.path.basename(dataset_files.RECEIPT), staging.own, (_receipt(job, mode),))
+    content = receipt(job.plan.header.digest, job.options, job.output, mode)
+    _write_anew(os.path.basename(dataset_files.RECEIPT), staging.own, (content,))
     return named
 
 
@@ -51,12 +51,37 @@ def _write_document(staging: Staging, path: str, chunks: Iterable[bytes]) -> Non
         fs.close(opened)
 
 
-def finish_metadata(context: Context, staging: Staging, metadata: NamedSums, sums: ImageSums | None) -> None:
-    """Write the manifest, where sums were taken, and end the workers. Raises OSError."""
+def manifest_of(context: Context, metadata: NamedSums, sums: ImageSums | None) -> Iterator[bytes] | None:
+    """Return the content of the manifest, None where no sums were taken; and end the workers. Raises OSError."""
     blocks = None if sums is None else list(context.pool.manifest(sums.by_block))
     context.pool.dismiss()
-    if blocks is not None:
-        _write_anew(dataset_files.MANIFEST, staging.tree.fd, in_order((lines_of(metadata), *blocks)))
+    return None if blocks is None else in_order((lines_of(metadata), *blocks))
+
+
+def finish_packed(context: Context, staging: Staging, sums: ImageSums | None) -> bytes:
+    """Write what is left of the one file of a packed dataset; return its SHA-256, where sums are taken.
+
+    Raises OSError.
+    """
+    job = context.job
+    documents = packing_of(job).documents
+    named = [
+        (path, fs.hash_bytes(documents[path]))
+        for path in (dataset_files.METADATA, dataset_files.HYP)
+        if path in documents
+    ]
+    file = open_file(job, staging)
+    try:
+        return end_file(job, file, manifest_of(context, named, sums), context.permissions)
+    finally:
+        fs.close(file)
+
+
+def finish_metadata(context: Context, staging: Staging, metadata: NamedSums, sums: ImageSums | None) -> None:
+    """Write the manifest, where sums were taken, and end the workers. Raises OSError."""
+    manifest = manifest_of(context, metadata, sums)
+    if manifest is not None:
+        _write_anew(dataset_files.MANIFEST, staging.tree.fd, manifest)
 
 
 def count_files(job: Job, mode: Mode) -> int:
@@ -71,20 +96,3 @@ def _write_anew(name: str, dir_fd: int, chunks: Iterable[bytes]) -> None:
     except FileExistsError:  # of an interrupted run; no chunk was taken yet
         fs.unlink(name, dir_fd)
         fs.write_all_new(name, dir_fd, chunks)
-
-
-def _receipt(job: Job, mode: Mode) -> bytes:
-    options = job.options
-    receipt = {
-        "schema": dataset_files.RECEIPT_SCHEMA,
-        "digest": job.plan.header.digest,
-        "mode": mode,
-        "labels": options.labels,
-        "checksum": options.checksum,
-        "fallback": options.fallback,
-        "durability": options.durability,
-        "output": job.output,
-        "map_input": [list(pair) for pair in options.map_input],
-        "tool": "planbalance",
-    }
-    return orjson.dumps(receipt, option=orjson.OPT_INDENT_2) + b"\n"

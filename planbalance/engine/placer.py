@@ -23,8 +23,9 @@ from planbalance.engine import staleness
 from planbalance.engine.errors import FileError, reason
 from planbalance.engine.fd_cache import Folders, SharedFolders, Targets
 from planbalance.engine.job import Job, takes_sums
+from planbalance.engine.journal import ANY_PERMISSIONS
 from planbalance.engine.schedule import Range
-from planbalance.engine.staleness import GONE, GoneError, StaleError
+from planbalance.engine.staleness import GONE, GoneError, RefusedError, StaleError
 from planbalance.import_model import ImportOperation
 from planbalance.model import Operation
 from planbalance.modes import MODE_TABLE, Mode
@@ -72,6 +73,7 @@ class BatchResult:
         seconds: what the worker took; reading the plan is not in it.
         busy: how much of that it was not waiting, in seconds of its processor.
         errors: what was not placed.
+        permissions: bits that each source of a packed dataset has; other modes do not look at them.
     """
 
     done: list[Range] = field(default_factory=list)
@@ -81,6 +83,7 @@ class BatchResult:
     seconds: float = 0.0
     busy: float = 0.0
     errors: list[FileError] = field(default_factory=list)
+    permissions: int = ANY_PERMISSIONS
 
 
 # Plain tuples and functions, for speed: each slice takes two of them, and a plan may have a million slices.
@@ -133,7 +136,8 @@ class Placer:
         self._copies_images = traits.copies_images
         self._copies_labels = traits.copies_images or (traits.places_files and job.options.labels == "copy")
         self._check = _Actions(self._check_image, self._check_label, self._check_empty, self._check_absent)
-        self._place = self._actions_of(mode) if traits.places_files else self._check
+        own_names = traits.places_files and not traits.one_file
+        self._place = self._actions_of(mode) if own_names else self._check
 
     def _actions_of(self, mode: Mode) -> _Actions:
         """Return how images are placed in a mode, and labels with them."""
@@ -172,19 +176,23 @@ class Placer:
                 for _ in self._place_part(part, operations, self._check, Targets(-1, -1), result):
                     pass  # checked, but not in place
                 continue
-            try:
-                targets = self._folders.targets(self._plan.header.blocks[part.block].folder)
-            except OSError as error:
-                result.count += len(operations)
-                for operation in operations:
-                    self._report(result, operation, operation.image, error)
-                continue
-            done = list(self._place_part(part, operations, self._place, targets, result))
+            done = self._place_whole_part(part, operations, result)
             result.copied += sum(self._content(operations[at - part.start : to - part.start]) for _, at, to in done)
             result.done += done
         result.seconds = time.monotonic() - began
         result.busy = time.thread_time() - busy
         return result
+
+    def _place_whole_part(self, part: Range, operations: Sequence[Operation], result: BatchResult) -> list[Range]:
+        """Place a part of a block; return the ranges that went well."""
+        try:
+            targets = self._folders.targets(self._plan.header.blocks[part.block].folder)
+        except OSError as error:
+            result.count += len(operations)
+            for operation in operations:
+                self._report(result, operation, operation.image, error)
+            return []
+        return list(self._place_part(part, operations, self._place, targets, result))
 
     def close(self) -> None:
         """Close what is open."""
@@ -245,7 +253,9 @@ class Placer:
             why, number = reason(error), error.errno
         else:
             why, number = str(error), None
-        result.errors.append(FileError(number is None, self._inputs[operation.input][0] + path, why, number))
+        refused = isinstance(error, RefusedError)
+        stale = number is None and not refused
+        result.errors.append(FileError(stale, self._inputs[operation.input][0] + path, why, number, refused=refused))
 
     def _place_whole(
         self,

@@ -6,6 +6,7 @@ nothing, so there may be many.
 """
 
 import errno
+import os.path
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,13 +18,14 @@ from planbalance.engine.block_stats import BlockStats
 from planbalance.engine.fd_cache import SOURCES_ALONE, SharedFolders
 from planbalance.engine.job import Job
 from planbalance.engine.manifest import Lines, block_lines
+from planbalance.engine.packer import PackedTarget, Packer
 from planbalance.engine.placer import BatchResult, Placer, SharedFlags
 from planbalance.engine.schedule import Batch, shares
 from planbalance.errors import IncompleteError
 from planbalance.executor.autoscaler import Kind
 from planbalance.executor.processes import Child, ChildGoneError
 from planbalance.model import Block
-from planbalance.modes import Mode
+from planbalance.modes import MODE_TABLE, Mode
 
 # A process is asked for the statistics of blocks of about so many operations at a time, and for so many portions ahead.
 # More questions might not fit into the socket; then both ends would wait for the other one to read.
@@ -39,11 +41,13 @@ class PlacingSettings(NamedTuple):
         mode: how images are placed, after a fallback.
         overwrite: names may exist already, from a run that was interrupted.
         tree: the staging folder; None where files are only checked.
+        bases: where each block begins in the one file of a packed dataset; none of a folder.
     """
 
     mode: Mode
     overwrite: bool
     tree: fs.Tree | None
+    bases: Sequence[int] = ()
 
 
 class Worker(Protocol):
@@ -123,15 +127,16 @@ class PlacerService:
         """Parse blocks, keep them, and return their statistics. Raises PlanError."""
         return [self._job.stats.maker.of(index, self._job.plan.read_block(index)) for index in indices]
 
-    def begin(self, mode: Mode, overwrite: bool, tree: tuple[int, int] | None) -> None:  # noqa: FBT001 - sent by position
+    def begin(self, mode: Mode, overwrite: bool, tree: tuple[int, int] | None, bases: Sequence[int]) -> None:  # noqa: FBT001 - sent by position
         """Get ready to place; `tree` is device and inode of the staging folder, None where files are only checked."""
         opened = None if tree is None else fs.Tree(self._job.staging)
         if opened is not None and fs.open_identity(opened.fd) != tree:
             raise OSError(errno.ESTALE, "it was replaced", self._job.staging)
         self._job.plan.all_was_read()
         folders = SharedFolders(opened, SOURCES_ALONE)
-        self.place = _placer(self._job)(
-            self._job, mode, folders, self._flags, overwrite=overwrite, copier=fs.Copier()
+        settings = PlacingSettings(mode, overwrite, opened, bases)
+        self.place = _placer(
+            self._job, settings, folders, self._flags, fs.Copier(), _packed_target(self._job, settings)
         ).place
 
     def manifest(self, index: int, sums: bytes) -> tuple[Lines, Lines]:
@@ -139,14 +144,37 @@ class PlacerService:
         return _manifest_of(self._job, index, sums)
 
 
+def _packed_target(job: Job, settings: PlacingSettings) -> PackedTarget | None:
+    """Open the one file of a packed dataset; None of a folder, and where files are only checked."""
+    if job.packing is None or settings.tree is None:
+        return None
+    file = fs.open_packed(os.path.basename(job.output), settings.tree.fd)
+    try:
+        return PackedTarget(job, settings.bases, file)
+    except BaseException:
+        fs.close(file)
+        raise
+
+
+def _placer(
+    job: Job,
+    settings: PlacingSettings,
+    folders: SharedFolders,
+    flags: SharedFlags,
+    copier: fs.Copier,
+    target: PackedTarget | None,
+) -> Placer:
+    """Return a worker's placer. The workers of a process have one `copier` and one `target`."""
+    mode = settings.mode
+    if MODE_TABLE[mode].one_file:
+        return Packer(job, mode, folders, flags, target)
+    placer = job.kind.placer or Placer
+    return placer(job, mode, folders, flags, overwrite=settings.overwrite, copier=copier)
+
+
 def _manifest_of(job: Job, index: int, sums: bytes) -> tuple[Lines, Lines]:
     """Return the manifest's lines of block `index`; `sums` are its images', end to end. Raises PlanError."""
     return block_lines(job.kind.destinations, job.plan.read_block(index), sums)
-
-
-def _placer(job: Job) -> type[Placer]:
-    """Return the class that places the operations of a plan."""
-    return job.kind.placer or Placer
 
 
 class PlacerThread:
@@ -217,6 +245,7 @@ class PlacerPool:
         self._flags = flags
         self._copier = fs.Copier()
         self._folders: SharedFolders | None = None
+        self._target: PackedTarget | None = None
         self._settings: PlacingSettings | None = None
         self._idle_threads: list[PlacerThread] = []
         self._processes: list[PlacerProcess] = []
@@ -256,10 +285,11 @@ class PlacerPool:
         """Let all workers get ready to place."""
         self._settings = settings
         self._folders = SharedFolders(settings.tree)
+        self._target = _packed_target(self._job, settings)
         tree = None if settings.tree is None else fs.open_identity(settings.tree.fd)
         for process in self._processes:
             with process.expected_alive():
-                process.ask("begin", settings.mode, settings.overwrite, tree)
+                process.ask("begin", settings.mode, settings.overwrite, tree, settings.bases)
         for process in self._processes:
             with process.expected_alive():
                 process.answer()
@@ -272,10 +302,8 @@ class PlacerPool:
             return self._idle_threads.pop()
         assert self._settings is not None
         assert self._folders is not None
-        mode, overwrite, _ = self._settings
-        copier = self._copier
-        place = _placer(self._job)
-        return PlacerThread(place(self._job, mode, self._folders, self._flags, overwrite=overwrite, copier=copier))
+        settings, copier = self._settings, self._copier
+        return PlacerThread(_placer(self._job, settings, self._folders, self._flags, copier, self._target))
 
     def give_back(self, worker: Worker, *, spent: bool) -> None:
         """Take back an idle worker; `spent`: nothing is left that this process could be given."""
@@ -319,3 +347,6 @@ class PlacerPool:
         self._processes, self._questions, self._idle_processes, self._idle_threads = [], [], [], []
         if self._folders is not None:
             self._folders.close()
+        if self._target is not None:
+            self._target.close()
+            self._target = None

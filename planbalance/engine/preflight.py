@@ -18,6 +18,8 @@ from planbalance.engine.placer_pool import PlacerPool
 from planbalance.engine.staging import PROBE, Staging, effective_mode, refuse_other_there
 from planbalance.errors import IncompleteError, PlanError
 from planbalance.modes import MODE_TABLE, Mode
+from planbalance.packed.entry import PackedError
+from planbalance.packed_dataset import document
 from planbalance.path_relation import all_guarded
 
 _RECEIPT_LIMIT: Final = 1 << 20
@@ -60,7 +62,10 @@ def refuse_output(job: Job) -> bool:
     try:
         now = fs.look(job.output)
         if now is None:
+            _refuse_sum_there(job)
             return False
+        if job.packing is not None:
+            raise _output_exists(job)
         empty = fs.is_empty_folder(job.output) if not os.path.islink(job.output) else False
     except NotADirectoryError:
         empty = False
@@ -74,18 +79,37 @@ def refuse_output(job: Job) -> bool:
     if empty:
         _refuse_mount_point(job)
         return True
+    raise _output_exists(job)
+
+
+def _output_exists(job: Job) -> PlanError:
     if _receipt_digest(job.output) == job.plan.header.digest:
-        raise PlanError(
+        return PlanError(
             f"{job.output} is already built, run verify",
             kind="already-built",
             hint=f"run verify: planbalance verify {job.output}",
             paths=[job.output],
         )
-    raise PlanError(
-        f"The output {job.output} exists and is not an empty folder",
+    return PlanError(
+        f"The output {job.output} exists and is not an empty folder"
+        if job.packing is None
+        else f"The output {job.output} exists, and no file is written over",
         kind="output-exists",
         hint="choose another output, or move the old one away",
         paths=[job.output],
+    )
+
+
+def _refuse_sum_there(job: Job) -> None:
+    """Refuse a packed dataset beside whose place a file with its sum lies, unless a run that was killed left it."""
+    path = job.output + dataset_files.SUM_SUFFIX
+    if job.packing is None or fs.look(path) is None or fs.look(job.staging) is not None:
+        return
+    raise PlanError(
+        f"The output {path} exists, and no file is written over",
+        kind="output-exists",
+        hint="it belongs to a dataset that is not there any more: move it away, or choose another output",
+        paths=[path],
     )
 
 
@@ -103,8 +127,11 @@ def _refuse_mount_point(job: Job) -> None:
 
 def _receipt_digest(output: str) -> str | None:
     try:
-        receipt = orjson.loads(fs.read_path(f"{output}/{dataset_files.RECEIPT}", _RECEIPT_LIMIT))
-    except (OSError, orjson.JSONDecodeError):
+        packed = document(output, dataset_files.RECEIPT, _RECEIPT_LIMIT)
+        receipt = orjson.loads(
+            packed if packed is not None else fs.read_path(f"{output}/{dataset_files.RECEIPT}", _RECEIPT_LIMIT)
+        )
+    except (OSError, PackedError, orjson.JSONDecodeError):
         return None
     digest = receipt.get("digest") if isinstance(receipt, dict) else None
     return digest if isinstance(digest, str) else None
@@ -188,6 +215,9 @@ def refuse_space(job: Job, mode: Mode, at: str, *, share_left: float = 1.0) -> N
 def _estimate(job: Job, mode: Mode, block: int) -> tuple[int, int]:
     """Return bytes and inodes: content in whole blocks where it is copied; names, links and folders in any case."""
     traits = MODE_TABLE[mode]
+    if job.packing is not None:
+        given = job.options.shard or fs.look(job.staging)  # by `packed_file.make_file`
+        return (0 if given else job.packing.places.most), _FIXED_INODES
     if not traits.places_files:
         return sum(len(each.lines) for each in job.stats.lists()), _FIXED_INODES
     slices = job.slices

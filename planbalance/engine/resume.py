@@ -1,5 +1,6 @@
 """What earlier runs have done: what their journals list, as far as the files exist."""
 
+import os.path
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -8,7 +9,7 @@ from planbalance.destination import Destination, label_of
 from planbalance.engine.job import Job
 from planbalance.engine.journal import SUM_BYTES, Record
 from planbalance.engine.schedule import Range, ranges_by_block
-from planbalance.modes import Mode
+from planbalance.modes import MODE_TABLE, Mode
 
 
 class ImageSums:
@@ -64,6 +65,14 @@ def confirm(job: Job, mode: Mode, tree: fs.Tree, records: Sequence[Record]) -> C
     return ConfirmedWork(done, gone)
 
 
+def _packed_size(job: Job, tree: fs.Tree) -> int:
+    """Return the size of the one file of a packed dataset in the staging folder, 0 where it is not there."""
+    try:
+        return fs.facts(os.path.basename(job.output), tree.fd).st_size
+    except FileNotFoundError:
+        return 0
+
+
 def _runs(positions: set[int]) -> list[tuple[int, int]]:
     runs: list[tuple[int, int]] = []
     for at in sorted(positions):
@@ -82,9 +91,16 @@ class PlacedNames:
         self._kind, self._mode = job.kind, mode
         self._labels_same = job.options.labels == "same"
         self._listed: tuple[str, dict[str, str], dict[str, str]] = ("", {}, {})
+        self._packed = _packed_size(job, tree) if MODE_TABLE[mode].one_file else None
 
     def there(self, folder: str, operations: Sequence[Any]) -> list[bool]:
-        """Return for each operation of one folder whether image and label are there, file or link as the mode says."""
+        """Return for each operation of one folder whether image and label are there, file or link as the mode says.
+
+        The one file of a packed dataset has its whole size from the begin, so there is no more to see than that it is
+        there.
+        """
+        if self._packed is not None:
+            return [self._packed > 0] * len(operations)
         if self._listed[0] != folder:
             labels = label_of(Destination(folder, "x")).folder
             self._listed = (folder, self._list(folder), self._list(labels))

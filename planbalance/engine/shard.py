@@ -16,6 +16,7 @@ from planbalance.engine.context import Context
 from planbalance.engine.dispatcher import Dispatcher
 from planbalance.engine.job import Job, takes_sums
 from planbalance.engine.journal import JournalFile, Record, first_value, line, read_journal
+from planbalance.engine.packed_file import make_file
 from planbalance.engine.resume import ConfirmedWork, ImageSums, confirm
 from planbalance.engine.schedule import Range, count_operations, missing_ranges, ranges_by_block
 from planbalance.engine.staging import Staging
@@ -49,7 +50,9 @@ async def build_shard(context: Context) -> Outcome:
                 lambda: preflight.refuse_space(job, context.mode, job.staging, share_left=1 - resumed / job.slices)
             )
             await journal.begin((), _opening_line(job, shard))
-            for record in _taken_over(earlier.done, sums):
+            if job.packing is not None:
+                await context.step(lambda: make_file(job, staging, range(len(job.plan.header.blocks))))
+            for record in _taken_over(earlier.done, sums, context.permissions):
                 await journal.append(record)
             await context.begin_workers(staging.tree, overwrite=staging.resumed)
             await Dispatcher(context, left, journal, sums).run()
@@ -83,14 +86,18 @@ def _earlier_work(context: Context, staging: Staging, sums: ImageSums | None) ->
     records = [record for journal in journals for record in journal.records]
     if sums is not None:
         sums.add_records(records)
+    for record in records:
+        context.permissions &= record.permissions
     return confirm(job, context.mode, staging.tree, records)
 
 
-def _taken_over(done: Mapping[int, Sequence[tuple[int, int]]], sums: ImageSums | None) -> Iterator[Record]:
+def _taken_over(
+    done: Mapping[int, Sequence[tuple[int, int]]], sums: ImageSums | None, permissions: int
+) -> Iterator[Record]:
     """Yield the records that a run writes of what earlier runs did: one a block."""
     for block, runs in done.items():
         ranges = tuple(Range(block, start, stop) for start, stop in runs)
-        yield Record(ranges, b"" if sums is None else sums.of(ranges))
+        yield Record(ranges, b"" if sums is None else sums.of(ranges), permissions)
 
 
 def _new_name(shard: Shard) -> str:

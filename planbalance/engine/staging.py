@@ -447,18 +447,24 @@ def publish(job: Job, staging: Staging, *, onto_empty: bool) -> None:
     except OSError as error:
         if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
             raise
-        raise PlanError(
-            f"The output {job.output} appeared while it was built",
-            kind="output-exists",
-            hint=f"move it away and run the same command again; the build is kept in {job.staging}",
-            paths=[job.output],
-        ) from None
+        raise output_appeared(job, job.output) from None
     if job.options.durability == "safe":
-        _sync_parent(job)
+        sync_parent(job)
     _remove_own_files(staging)
 
 
-def _sync_parent(job: Job) -> None:
+def output_appeared(job: Job, path: str) -> PlanError:
+    """Return the error where a name of the output is taken when it is published."""
+    return PlanError(
+        f"The output {path} appeared while it was built",
+        kind="output-exists",
+        hint=f"move it away and run the same command again; the build is kept in {job.staging}",
+        paths=[path],
+    )
+
+
+def sync_parent(job: Job) -> None:
+    """Put the output's name on disk. Raises IncompleteError where that fails."""
     parent = os.path.dirname(job.output)
     try:
         fs.sync_folder(parent)

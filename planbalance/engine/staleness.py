@@ -20,6 +20,10 @@ class StaleError(Exception):
     """A source file is not what was planned; the text says in what way."""
 
 
+class RefusedError(StaleError):
+    """A source file is what was planned, and cannot be part of such a dataset; the text says why."""
+
+
 # What a call raises where a file, or a folder above it, is not there any more.
 GONE: Final = (FileNotFoundError, NotADirectoryError)
 

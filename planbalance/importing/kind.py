@@ -48,6 +48,12 @@ class ImportKind:
                 kind="mode-not-available",
                 hint="--mode symlink links the pictures that are taken as they are",
             )
+        if MODE_TABLE[mode].one_file:
+            raise UsageError(
+                f"--mode {mode} does not go with an import: sizes of rendered slices are known only afterwards",
+                kind="mode-not-available",
+                hint=f"import into a folder, then `planbalance plan` it and apply that plan with --mode {mode}",
+            )
         self._plan = plan
         self._header = header
         self.image_options = tuple(map(image_options_of, header.sources))  # refused before anything is written
@@ -72,7 +78,7 @@ class ImportKind:
         """Return whether a slice is a symbolic link: one that is not rendered, in a mode that makes such links."""
         return MODE_TABLE[mode].by_path and not operation.pixels
 
-    def documents(self, _stats: PlanStats, _output: str, _mode: Mode) -> Iterator[Document]:
+    def documents(self, _stats: PlanStats, _output: str | None, _mode: Mode) -> Iterator[Document]:
         """Yield dataset.yaml, the groups, the report and the ledger. Raises PlanError where the ledger is damaged."""
         for path, data in documents_of(self._plan.header, self._plan.ledger()).items():
             yield Document(path, (data,), summed=True)

@@ -37,6 +37,17 @@ class ApplyChoices:
         metavar="OLD=NEW",
         value="pair",
     )
+    mount_at: str | None = option(
+        None,
+        "squashfs, tar: the `path:` that dataset.yaml gets, where it will be mounted or unpacked.  [default: no path]",
+        heading=ADVANCED,
+        metavar="PATH",
+    )
+    allow_cut_jpegs: bool = option(
+        False,
+        "squashfs, tar: take JPEGs that do not end in FF D9, which trainers drop from a read-only dataset.",
+        heading=ADVANCED,
+    )
     durability: Literal["fast", "safe"] = option(
         "fast",
         "fast: a killed run is resumed; safe: a power loss is survived too, and files are synced while building.",
@@ -57,6 +68,9 @@ class ApplyRequest(ClusterChoices, ApplyChoices):
 
 
 # The options that `build` and `slurm` have too; the others are for a run of `apply`.
-OF_BUILD: Final = ("mode", "labels", "fallback", "jobs", "checksum", "dry_run", "restart", "durability")
+OF_BUILD: Final = (
+    *("mode", "labels", "fallback", "jobs", "checksum", "mount_at", "allow_cut_jpegs"),
+    *("dry_run", "restart", "durability"),
+)
 OF_IMPORT: Final = ("mode", "fallback", "jobs", "checksum", "dry_run", "restart", "durability")  # with --build
 OF_SLURM: Final = (*OF_BUILD, "output", "map_input")

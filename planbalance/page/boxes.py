@@ -12,8 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from planbalance import packed_dataset
 from planbalance.labels import read_label
 from planbalance.model import SPLITS, Keypoints, Split
+from planbalance.packed.entry import PackedError
 from planbalance.render.histogram import Histogram, histogram, quartiles
 
 # A label file has a few lines; a larger file is no label.
@@ -128,6 +130,12 @@ def _count(counts: BoxCounts, label: WantedLabel, boxes: Iterable[Box]) -> None:
 
 def read_small(path: str) -> bytes | None:
     """Return a label file's content, or None where it cannot be read. Never blocks on what is no regular file."""
+    try:
+        data = packed_dataset.file_at(path, LARGEST_LABEL)
+    except (PackedError, OSError):
+        return None
+    if data is not None:
+        return data
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, ValueError):

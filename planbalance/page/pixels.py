@@ -9,8 +9,10 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from planbalance import packed_dataset
 from planbalance.decode import Decoded, NoPictureError, decode, quiet_decoders
 from planbalance.model import PairPicture
+from planbalance.packed.entry import PackedError
 from planbalance.text import error_text
 
 if TYPE_CHECKING:
@@ -62,6 +64,9 @@ def pair_side(shown: PairPicture) -> PairSide:
 
 def _read(path: str) -> bytes:
     try:
+        data = packed_dataset.file_at(path, LARGEST_FILE)
+        if data is not None:
+            return data
         facts = os.stat(path)
         if not stat.S_ISREG(facts.st_mode):
             raise NoPictureError("not a regular file")
@@ -69,6 +74,8 @@ def _read(path: str) -> bytes:
             raise NoPictureError(f"larger than {LARGEST_FILE >> 20} MiB")
         with open(path, "rb") as file:
             return file.read(LARGEST_FILE)
+    except PackedError as error:
+        raise NoPictureError(f"not readable: {error}") from error
     except (OSError, ValueError) as error:
         raise NoPictureError(f"not readable: {error_text(error)}") from error
 

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+from planbalance import packed_dataset
 from planbalance.decode import NoPictureError
 from planbalance.destination import Destinations, label_of
 from planbalance.executor.threads import batched, run_in_threads
@@ -18,6 +19,11 @@ _JOBS: Final = 8  # small reads wait for the disk or the network, not for a core
 _BATCH: Final = 256
 
 
+def _has_labels(dataset: str) -> bool:
+    place = packed_dataset.inside(dataset)
+    return os.path.isdir(f"{dataset}/labels") if place is None else bool(place.dataset.names("labels"))
+
+
 class Places:
     """Where images and labels lie: in the dataset where there is one with labels, else in the inputs.
 
@@ -29,7 +35,7 @@ class Places:
     def __init__(self, header: PlanHeader, dataset: str | None) -> None:
         self._roots = [root.rstrip("/") for root in header.inputs]
         # `list` mode makes a dataset without labels of its own.
-        self._dataset = dataset if dataset is not None and os.path.isdir(f"{dataset}/labels") else None
+        self._dataset = dataset if dataset is not None and _has_labels(dataset) else None
         self._destinations = Destinations(header.sources, header.parameters["layout"])
         self.keypoints = keypoints_of(header.yaml_keys.get(KPT_SHAPE))
         self.of = "the inputs" if self._dataset is None else "the dataset"

@@ -5,8 +5,11 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from planbalance import packed_dataset
+from planbalance.audit.planned_dataset import refuse_unreadable_packed
 from planbalance.dataset_files import PLAN, RECEIPT
 from planbalance.modes import known_mode
+from planbalance.packed.entry import PackedError
 from planbalance.planstore import PlanFile
 
 _RECEIPT_LIMIT: Final = 1 << 20  # bytes; a receipt is a few lines
@@ -20,17 +23,20 @@ class Subject(NamedTuple):
 
 
 def open_subject(path: str) -> Subject:
-    """Open a plan, or a dataset by its folder, its yaml or its plan.
+    """Open a plan, or a dataset by its folder, its one file, its yaml or its plan.
 
     Raises:
-        PlanError: the plan is not there, or it is refused.
+        PlanError: the plan is not there, or it is refused. InputError: an image or tar cannot be read.
     """
     path = os.path.abspath(path)
+    refuse_unreadable_packed(path)
     folder = _dataset_folder(path)
     if folder is None:
         return Subject(PlanFile.open(path), None)
     inside = f"{folder}/{PLAN}"
-    return Subject(PlanFile.open(inside) if os.path.lexists(inside) else None, folder)
+    place = packed_dataset.inside(inside)
+    there = os.path.lexists(inside) if place is None else place.dataset.entry(PLAN) is not None
+    return Subject(PlanFile.open(inside) if there else None, folder)
 
 
 def folder_of(dataset: str) -> str:
@@ -48,10 +54,14 @@ class HowBuilt(NamedTuple):
 
 def how_built(dataset: str) -> HowBuilt:
     """Return how a dataset was built. Its receipt is not trusted: of an unknown value, the default is returned."""
+    path = f"{dataset}/{RECEIPT}"
     try:
-        with open(f"{dataset}/{RECEIPT}", "rb") as file:
-            found = orjson.loads(file.read(_RECEIPT_LIMIT))
-    except (OSError, ValueError):
+        data = packed_dataset.file_at(path, _RECEIPT_LIMIT)
+        if data is None:
+            with open(path, "rb") as file:
+                data = file.read(_RECEIPT_LIMIT)
+        found = orjson.loads(data)
+    except (OSError, ValueError, PackedError):
         return HowBuilt()
     if not isinstance(found, dict):
         return HowBuilt()
@@ -61,7 +71,7 @@ def how_built(dataset: str) -> HowBuilt:
 
 def _dataset_folder(path: str) -> str | None:
     """Return the dataset that a path names, or None where it names a plan file."""
-    if os.path.isdir(path):
+    if os.path.isdir(path) or packed_dataset.inside(path) is not None:
         return path
     if path.endswith("/" + PLAN):
         return path[: -len(PLAN) - 1]

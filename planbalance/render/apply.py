@@ -18,6 +18,7 @@ def apply_document(outcome: Outcome) -> dict[str, Any]:
         "seconds": round(outcome.seconds, 3),
         "resumed": outcome.resumed,
         "published": outcome.published,
+        "packed_bytes": outcome.packed_size,
         "train_commands": dict(outcome.train_commands),
         "warnings": list(outcome.warnings),
         "next_command": outcome.next_command or None,
@@ -49,6 +50,8 @@ def _dry(document: Mapping[str, Any]) -> Iterable[Renderable]:
     content = f", {size(document['bytes'])} copied" if document["bytes"] else ""
     yield prose(f"The dataset would be built ({document['mode']}): {count(document['files'])} files{content}, in")
     yield line("  ", document["output"])
+    if document.get("packed_bytes"):
+        yield prose(f"  one file of exactly {document['packed_bytes']:,} bytes")
 
 
 def _done(document: Mapping[str, Any]) -> Iterable[Renderable]:
@@ -62,6 +65,8 @@ def _done(document: Mapping[str, Any]) -> Iterable[Renderable]:
     again = f", {count(document['resumed'])} of them by an earlier run" if document["resumed"] else ""
     rate = document["files"] / document["seconds"] if document["seconds"] else 0
     speed = f" ({count(round(rate))}/s)" if rate and not document["resumed"] else ""
+    if document.get("packed_bytes") and document["published"]:
+        yield prose(f"  one file of {document['packed_bytes']:,} bytes")
     yield prose(
         f"  {count(document['files'])} files ({document['mode']}){copied} in {document['seconds']:.1f} s{speed}{again}"
     )
@@ -113,3 +118,6 @@ def _written(document: Mapping[str, Any]) -> Iterable[Renderable]:
     yield prose("Read them, fill in what your cluster wants to know (time, partition, account), then submit both:")
     yield heading("Submit")
     yield line(document["submit"])
+    if "train" in document:
+        yield heading("Train, once it is published")
+        yield line(f"sbatch {document['train']}")

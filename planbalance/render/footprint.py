@@ -38,7 +38,7 @@ def footprint_of(header: PlanHeader, content: Content) -> dict[str, Footprint]:
         if traits.places_files:
             written = labels + (images if traits.copies_images else 0)
             inodes = slices + folders + (slices if traits.takes_inode else 0)
-            needs[mode] = Footprint(2 * slices, written, inodes)
+            needs[mode] = Footprint(1, written, 1) if traits.one_file else Footprint(2 * slices, written, inodes)
         elif header.parameters["layout"] == "keep":  # lists do not change where a file is
             needs[mode] = Footprint(_LISTS, _list_bytes(header, content), _LISTS)
     return needs

@@ -45,6 +45,11 @@ def _settings(settings: Mapping[str, Any]) -> Iterable[Renderable]:
     yield prose(f"  copies   {settings['copy']}")
     by_rename = "rename, which takes an empty folder's place too"
     yield prose(f"  publish  {'renameat2' if settings['publish'] == 'renameat2' else by_rename}")
+    if settings.get("one_file"):
+        yield prose(
+            "A call waits for a server here, and making a file takes several: --mode squashfs writes one image "
+            "instead, in either layout (docs/how-to/one-file)."
+        )
     if settings["layout"] == "by-volume":
         yield prose("Folders of their own make files faster here: plan with --layout by-volume.")
 

@@ -24,6 +24,8 @@ class Settings(NamedTuple):
             kernel, else `sendfile` or `read and write`.
         publish: `renameat2`, which never replaces an existing name, else `rename`.
         layout: `by-volume` where folders of their own make files faster, else `keep`.
+        one_file: whether `--mode squashfs` builds faster there than a folder: each file that is made waits for a
+            server, and an image is one file.
     """
 
     kind: Kind
@@ -32,6 +34,7 @@ class Settings(NamedTuple):
     copy: str
     publish: str
     layout: str
+    one_file: bool = False
 
 
 def settings(works: Mapping[str, Probe], rates: Sequence[Rate], cores: int) -> Settings:
@@ -40,10 +43,15 @@ def settings(works: Mapping[str, Probe], rates: Sequence[Rate], cores: int) -> S
     return Settings(
         kind=kind,
         workers=workers,
-        modes=tuple(mode for mode, traits in MODE_TABLE.items() if traits.places_files and _works(mode, works)),
+        modes=tuple(
+            mode
+            for mode, traits in MODE_TABLE.items()
+            if traits.places_files and not traits.one_file and _works(mode, works)
+        ),
         copy=next((way for way in ("reflink", "copy_file_range") if works[way].works), "sendfile, or read and write"),
         publish="renameat2" if works["atomic_publish"].works else "rename",
         layout=_layout(rates, kind),
+        one_file=kind == "threads",  # the autoscaler changes to threads where calls wait
     )
 
 

@@ -24,6 +24,7 @@ _FILES = (
     "write",
     "pread",
     "pwrite",
+    "fchmod",
     "lseek",
     "ftruncate",
     "fsync",
@@ -74,6 +75,9 @@ class _FaultyLibc:
 
     def renameat2(self, *args: Any) -> None:
         self._counter.call("renameat2", self._real.renameat2, args, {})
+
+    def fallocate(self, *args: Any) -> None:
+        self._counter.call("fallocate", self._real.fallocate, args, {})
 
     def syncfs(self, *args: Any) -> None:
         self._counter.call("syncfs", self._real.syncfs, args, {})
@@ -130,10 +134,10 @@ def short(every: int) -> Act:
     def act(count: int, name: str, real: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if count % every:
             return real(*args, **kwargs)
-        if name == "read":
-            return real(args[0], max(1, args[1] // 2))
-        if name == "write":
-            return real(args[0], bytes(args[1])[: max(1, len(args[1]) // 2)])
+        if name in ("read", "pread"):
+            return real(args[0], max(1, args[1] // 2), *args[2:])
+        if name in ("write", "pwrite"):
+            return real(args[0], bytes(args[1])[: max(1, len(args[1]) // 2)], *args[2:])
         if name in ("copy_file_range", "sendfile"):
             return real(*args[:-1], max(1, args[-1] // 2))
         return real(*args, **kwargs)

@@ -12,7 +12,7 @@ from planbalance.engine import ApplyOptions, apply_plan
 from planbalance.errors import IncompleteError, PlanError
 from tests.conftest import Trials
 from tests.faults import faulty
-from tests.faults.scene import MODES, Scene
+from tests.faults.scene import ALL, Scene
 from tests.faults.test_killed import calls_of_a_run, options_of
 
 
@@ -42,7 +42,7 @@ def drawn(total: int, count: int, draw: random.Random) -> list[tuple[int, int, b
     return [(draw.randint(1, total), draw.choice(faulty.ERRNOS), draw.random() < 0.5) for _ in range(count)]
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ALL)
 def test_a_sample_of_faults(in_memory: Path, mode: str) -> None:
     scene, options = Scene(in_memory), options_of(mode)
     scene.undisturbed(options)
@@ -53,7 +53,7 @@ def test_a_sample_of_faults(in_memory: Path, mode: str) -> None:
 @pytest.mark.torture(row=2)
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("durability", ["fast", "safe"])
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ALL)
 def test_many_faults(in_memory: Path, trials: Trials, mode: str, durability: str) -> None:
     scene, options = Scene(in_memory), options_of(mode, durability)
     scene.undisturbed(options)
@@ -64,9 +64,10 @@ def test_many_faults(in_memory: Path, trials: Trials, mode: str, durability: str
 
 @pytest.mark.parametrize("checksum", ["sha256", "none"])
 @pytest.mark.parametrize("every", [1, 2, 3])
-def test_short_reads_and_writes_change_nothing(tmp_path: Path, every: int, checksum: str) -> None:
+@pytest.mark.parametrize("mode", ["copy", "squashfs", "tar"])
+def test_short_reads_and_writes_change_nothing(tmp_path: Path, mode: str, every: int, checksum: str) -> None:
     scene = Scene(tmp_path)
-    options = ApplyOptions(mode="copy", jobs=1, checksum=checksum)  # type: ignore[arg-type]  # parametrized
+    options = ApplyOptions(mode=mode, jobs=1, checksum=checksum)  # type: ignore[arg-type]  # parametrized
     scene.undisturbed(options)
     with faulty.calls(faulty.short(every)):
         apply_plan(scene.plan(), options)

@@ -9,7 +9,7 @@ import pytest
 from planbalance import fs
 from planbalance.engine import ApplyOptions, apply_plan
 from planbalance.errors import IncompleteError, PlanError
-from planbalance.modes import Mode
+from planbalance.modes import MODE_TABLE, Mode
 from planbalance.planstore import PlanFile
 from tests.builders import tree_content, tree_state, yolo_tree
 from tests.conftest import Trials
@@ -77,6 +77,60 @@ def test_an_empty_disk_as_the_output_is_refused_before_anything_is_written(disk:
     assert (caught.value.exit_code, caught.value.kind) == (4, "output-is-mount-point")
     assert f"{disk}/dataset" in caught.value.hint
     assert sorted(path.name for path in tmp_path.iterdir()) == ["disk", "in", "plan.json"]
+
+
+def packed_content(disk: Path, mode: str) -> dict[str, bytes]:
+    """Return the one file and the file with its sum; nothing else may be there."""
+    name = f"set{MODE_TABLE[mode].one_file}"  # type: ignore[index]  # parametrized
+    assert sorted(path.name for path in disk.iterdir()) == [name, f"{name}.sha256"]
+    return {path.name: path.read_bytes() for path in disk.iterdir()}
+
+
+@pytest.mark.parametrize("mode", ["squashfs", "tar"])
+def test_one_file_takes_its_room_before_a_slice_is_placed(
+    disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    plan = plan_on(disk, tmp_path)
+    wanted = ApplyOptions(mode=mode)  # type: ignore[arg-type]  # parametrized
+    remount(disk, "size=400k,nr_inodes=10000")
+    with pytest.raises(PlanError) as caught:
+        apply_plan(plan, wanted)
+    assert caught.value.kind == "no-space"
+    assert list(disk.iterdir()) == []
+    monkeypatch.setattr(fs, "room", lambda _path: fs.Room(None, None, 4096))  # a quota that statvfs does not show
+    with pytest.raises(PlanError) as caught:
+        apply_plan(plan, wanted)
+    assert (caught.value.exit_code, caught.value.kind) == (4, "no-space")
+    assert "There is no room for the" in caught.value.message
+    remount(disk, "size=64m,nr_inodes=10000")
+    assert apply_plan(plan, wanted).resumed == 0
+    packed_content(disk, mode)
+
+
+@pytest.mark.torture(row=3)
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("mode", ["squashfs", "tar"])
+def test_one_file_at_a_hundred_sizes(
+    disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trials: Trials, mode: str
+) -> None:
+    plan, draw = plan_on(disk, tmp_path), trials.draw
+    monkeypatch.setattr(fs, "room", lambda _path: fs.Room(None, None, 4096))
+    wanted = ApplyOptions(mode=mode)  # type: ignore[arg-type]  # parametrized
+    apply_plan(plan, wanted)
+    whole = packed_content(disk, mode)
+    for _ in range(100):
+        for path in disk.iterdir():
+            path.unlink()
+        small = f"size={4 * draw.randint(4, 600)}k,nr_inodes=10000", f"size=64m,nr_inodes={draw.randint(4, 20)}"
+        remount(disk, draw.choice(small))
+        try:
+            apply_plan(plan, wanted)
+        except (IncompleteError, PlanError):
+            assert not {path.name for path in disk.iterdir()} & set(whole)
+            remount(disk, "size=64m,nr_inodes=10000")
+            apply_plan(plan, wanted)
+        assert packed_content(disk, mode) == whole
+        trials.count()
 
 
 @pytest.mark.torture(row=3)

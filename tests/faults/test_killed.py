@@ -12,7 +12,7 @@ from planbalance.engine import ApplyOptions, apply_plan
 from planbalance.executor import autoscaler
 from tests.conftest import Trials
 from tests.faults import faulty
-from tests.faults.scene import MODES, PLACING, Scene
+from tests.faults.scene import ALL, PACKED, PLACING, Scene
 from tests.running import in_a_child
 
 
@@ -53,7 +53,7 @@ def options_of(mode: str, durability: str = "fast") -> ApplyOptions:
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ALL)
 def test_a_sample_of_boundaries(tmp_path: Path, mode: str) -> None:
     scene, options = Scene(tmp_path), options_of(mode)
     scene.undisturbed(options)
@@ -62,7 +62,7 @@ def test_a_sample_of_boundaries(tmp_path: Path, mode: str) -> None:
         kill_at(scene, options, at, total, after=bool(at % 2))
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ALL)
 def test_killed_again_during_the_resume(tmp_path: Path, mode: str) -> None:
     scene, options = Scene(tmp_path), options_of(mode)
     scene.undisturbed(options)
@@ -83,7 +83,7 @@ def kill_twice(scene: Scene, options: ApplyOptions, first: int, second: int) -> 
 @pytest.mark.torture(row=1)
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("durability", ["fast", "safe"])
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ALL)
 def test_every_boundary(in_memory: Path, trials: Trials, mode: str, durability: str) -> None:
     scene, options = Scene(in_memory), options_of(mode, durability)
     scene.undisturbed(options)
@@ -95,7 +95,7 @@ def test_every_boundary(in_memory: Path, trials: Trials, mode: str, durability: 
 @pytest.mark.torture(row=1)
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("durability", ["fast", "safe"])
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ALL)
 def test_every_run_and_its_resume(in_memory: Path, trials: Trials, mode: str, durability: str) -> None:
     scene, options = Scene(in_memory), options_of(mode, durability)
     scene.undisturbed(options)
@@ -135,12 +135,12 @@ class Busy:
     def trial(self, kills: int, draw: random.Random) -> int:
         """Kill, and kill the resume at once, and so on; then let it end. Return how often it was killed."""
         done = 0
-        while done < kills and not self.scene.output.exists():
+        while done < kills and not self.scene.is_there(self.options):
             killed = self.apply(draw.random() * 1.1 * self.seconds)
             self.seconds *= 1.05 if killed else 0.8  # the machine may be busier or idler than when it was measured
             done += killed
             self.scene.check_after_fault(self.options)
-        if not self.scene.output.exists():
+        if not self.scene.is_there(self.options):
             assert not self.apply()
         self.scene.check_resumed(self.options)
         return done
@@ -156,7 +156,7 @@ def forking(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(autoscaler, "LIMITS", autoscaler.LIMITS._replace(worth_forking=0))
 
 
-@pytest.mark.parametrize("mode", PLACING)
+@pytest.mark.parametrize("mode", [*PLACING, *PACKED])
 def test_killed_with_all_workers_busy(in_memory: Path, forking: None, mode: str) -> None:
     busy, draw = Busy(in_memory, mode, jobs=2), random.Random(7)
     busy.measure()
@@ -166,7 +166,7 @@ def test_killed_with_all_workers_busy(in_memory: Path, forking: None, mode: str)
 @pytest.mark.torture(row=1)
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("jobs", [2, 5])
-@pytest.mark.parametrize("mode", PLACING)
+@pytest.mark.parametrize("mode", [*PLACING, *PACKED])
 def test_killed_with_all_workers_busy_again_and_again(
     in_memory: Path, forking: None, trials: Trials, mode: str, jobs: int
 ) -> None:

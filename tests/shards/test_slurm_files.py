@@ -3,6 +3,7 @@
 import os
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from planbalance.engine import ApplyOptions
 from planbalance.planstore import PlanFile
 from tests.cli.command import knees, run, run_json
 from tests.engine.plans import saved_plan
+from tests.engine.test_packed import Scene
+from tests.packed import images
 
 GOLDEN = """\
 #!/bin/bash
@@ -121,3 +124,38 @@ def test_wrong_usage_is_said(plan: PlanFile, words: tuple[object, ...]) -> None:
 
 def test_a_missing_plan_is_exit_4(tmp_path: Path) -> None:
     run("slurm", tmp_path / "none.json", "--nodes", 2, code=4)
+
+
+# ---- the job that trains from one file ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["squashfs", "tar"])
+def test_the_job_that_trains_finds_the_dataset_and_leaves_nothing(tmp_path: Path, mode: str) -> None:
+    """The file is run as it is written, but for the command that trains."""
+    if mode == "squashfs":
+        images.need("squashfuse_ll")
+        if os.geteuid() != 0 or not os.access("/dev/fuse", os.R_OK | os.W_OK):
+            pytest.skip("no FUSE here")
+    scene = Scene(tmp_path)
+    scene.apply(mode)
+    program = [sys.executable, "-m", "planbalance"]
+    options = ApplyOptions(mode=mode)  # type: ignore[arg-type]  # parametrized
+    files = batch_files(str(tmp_path / "plan.json"), options, 1, program, scene.plan.header)
+    assert files.train_name == "plan-train.sbatch"
+    (train,) = [line for line in files.train.splitlines() if line.startswith(("yolo ", "echo 'put the command"))]
+    looks = 'cat "$here/data.yaml"; ls "$data/images/train" "$data/labels/train"; echo "$data" > "$OUT" &'
+    script = files.train.replace(train, looks)
+    (tmp_path / "tmp").mkdir()
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp"), "OUT": str(tmp_path / "where")}
+    ended = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=environment, check=False)
+    assert ended.returncode == 0, ended.stderr
+    there = (tmp_path / "where").read_text().strip()
+    assert f'path: "{there}"' in ended.stdout
+    assert "IM1-01-a.png" in ended.stdout
+    assert "IM1-01-a.txt" in ended.stdout
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_a_folder_has_no_job_that_trains() -> None:
+    files = batch_files("/plan.json", ApplyOptions(mode="copy"), 1, ["planbalance"])
+    assert [name for name, _ in files.each()] == ["plan-array.sbatch", "plan-finish.sbatch"]

@@ -67,6 +67,8 @@ def dataset_yaml_check(dataset: PlannedDataset) -> Check:
     wanted, _ = without_path(expected)
     if text := difference(rest, wanted):
         found.error("dataset-yaml", DATASET_YAML, text)
+    elif dataset.traits.one_file:
+        _check_packed_path(path, found)
     elif not isinstance(path, str):
         found.error("dataset-yaml", DATASET_YAML, "has no `path:`")
     elif not same_place(path, dataset.root):
@@ -78,6 +80,16 @@ def dataset_yaml_check(dataset: PlannedDataset) -> Check:
                 "dataset-yaml", DATASET_YAML, f"`path:` is {path[:200]}, neither this folder nor the planned one"
             )
     return found.check()
+
+
+def _check_packed_path(path: object, found: CheckBuilder) -> None:
+    """Check the `path:` of a packed dataset: none, or the place where it is to be mounted or unpacked."""
+    if isinstance(path, str) and path.startswith("/"):
+        found.notes.append(f"trainers read {path}, where the dataset is to be mounted or unpacked")
+    elif path is None:
+        found.notes.append("no `path:`: Ultralytics reads the folder of the yaml, YOLOv5 needs an absolute one")
+    else:
+        found.error("dataset-yaml", DATASET_YAML, f"`path:` is {str(path)[:200]}, not an absolute path")
 
 
 def metadata_check(

@@ -1,0 +1,116 @@
+"""A packed dataset without a plan, laid out as a folder for the time of an audit, so that it is read as any folder is.
+
+What decides how a dataset is read (folders, names, labels, yaml files and lists) is there in a temporary folder. Images
+are empty files of their size, which take no space: their content is read where it lies, in the image or tar.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
+
+from planbalance import packed_dataset
+from planbalance.destination import RESERVED_PARTS
+from planbalance.errors import InputError
+from planbalance.model import IMAGE_SUFFIXES, split_of_word
+from planbalance.packed.entry import Entry, PackedError
+from planbalance.packed_dataset import PackedDataset
+
+_MOST_FILES: Final = 5_000_000
+_DOCUMENT: Final = 64 << 20  # no label, yaml or list is larger
+_MOST_CONTENT: Final = 4 << 30  # of all labels and documents
+
+
+class Laid(NamedTuple):
+    """A dataset as it is read, and as it is called in texts."""
+
+    at: str
+    shown: str
+
+
+@contextmanager
+def as_folder(path: str) -> Iterator[Laid]:
+    """Yield the folder of a packed dataset; of another dataset, its own path.
+
+    A tar often holds one folder with everything in it: that folder is the dataset.
+
+    Raises:
+        InputError: the packed dataset cannot be read (kind `packed-unreadable`).
+    """
+    place = packed_dataset.inside(path)
+    if place is None or place.path:
+        yield Laid(path, path)
+        return
+    with tempfile.TemporaryDirectory(prefix="planbalance-") as folder:
+        try:
+            _lay_out(place.dataset, folder)
+        except (PackedError, OSError) as error:
+            raise InputError(
+                f"The dataset {path} cannot be read: {error}.",
+                kind="packed-unreadable",
+                hint="Copy it again if it is damaged. Its labels are laid out in the folder for temporary files "
+                "(TMPDIR), which needs room for them.",
+                paths=(path,),
+            ) from None
+        packed_dataset.lead(folder, place.dataset)
+        try:
+            below = _only_folder(place.dataset)
+            yield Laid(folder + below, path + below)
+        except InputError as error:
+            raise InputError(
+                error.message.replace(folder, path),
+                kind=error.kind,
+                hint=error.hint.replace(folder, path),
+                paths=[each.replace(folder, path) for each in error.paths],
+            ) from None
+        finally:
+            packed_dataset.lead(folder, None)
+
+
+def _only_folder(dataset: PackedDataset) -> str:
+    """Return the path, with `/` before it, of the one folder that holds everything; "" where there is none."""
+    names = dataset.names("")
+    only = dataset.entry(names[0]) if len(names) == 1 else None
+    is_dataset = only is None or only.kind != "folder" or split_of_word(only.path) or only.path in RESERVED_PARTS
+    return "" if is_dataset or only is None else f"/{only.path}"
+
+
+def _lay_out(dataset: PackedDataset, folder: str) -> None:
+    left = _MOST_CONTENT
+    for number, entry in enumerate(dataset.everything()):
+        if number > _MOST_FILES:
+            raise PackedError(f"it holds more than {_MOST_FILES:,} files")
+        at = os.fsencode(f"{folder}/{entry.path}")
+        if entry.kind == "folder":
+            os.makedirs(at, exist_ok=True)
+        elif entry.kind == "file":
+            left -= _write(dataset, entry, at)
+            if left < 0:
+                raise PackedError(f"its labels and documents take more than {_MOST_CONTENT:,} bytes")
+
+
+def _write(dataset: PackedDataset, entry: Entry, at: bytes) -> int:
+    """Write one file; return how many bytes of content it has."""
+    is_image = entry.path.rpartition(".")[2].lower() in IMAGE_SUFFIXES
+    with open(at, "wb") as file:
+        if is_image or entry.size > _DOCUMENT:
+            file.truncate(entry.size)
+            return 0
+        file.write(dataset.read(entry, _DOCUMENT))
+    os.utime(at, (entry.mtime, entry.mtime))
+    return entry.size
+
+
+def renamed(value: Any, old: str, new: str) -> Any:  # noqa: ANN401 - of the type that it has
+    """Return a result of an audit with the folder of `as_folder` replaced by the dataset's path, in every text."""
+    if isinstance(value, str):
+        return value.replace(old, new)
+    if isinstance(value, tuple):
+        parts = [renamed(each, old, new) for each in value]
+        return type(value)._make(parts) if hasattr(value, "_make") else tuple(parts)
+    if isinstance(value, list):
+        return [renamed(each, old, new) for each in value]
+    if isinstance(value, dict):
+        return {key: renamed(each, old, new) for key, each in value.items()}
+    return value

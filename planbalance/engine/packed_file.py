@@ -1,0 +1,133 @@
+"""The one file of a packed dataset while it is built: made, given its room, ended, and published by one rename."""
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+
+from planbalance import fs
+from planbalance.dataset_files import MANIFEST, OWN_FOLDER, SUM_SUFFIX
+from planbalance.engine.errors import FULL, advice, reason
+from planbalance.engine.job import Job
+from planbalance.engine.packing import FORMS, Packing
+from planbalance.engine.staging import Staging, output_appeared, sync_parent
+from planbalance.errors import PlanError
+from planbalance.packed.entry import FIXED_TIME
+
+_PIECE = 1 << 20
+
+
+def packing_of(job: Job) -> Packing:
+    """Return the packing of a job that has one."""
+    assert job.packing is not None
+    return job.packing
+
+
+def file_name(job: Job) -> str:
+    """Return the name that the one file has in the staging folder: that of the output."""
+    return os.path.basename(job.output)
+
+
+def open_file(job: Job, staging: Staging) -> int:
+    """Open the one file in the staging folder, made where it is missing. Raises OSError."""
+    return fs.open_packed(file_name(job), staging.tree.fd)
+
+
+def make_file(job: Job, staging: Staging, blocks: range | None = None) -> None:
+    """Make the one file and give it its room on the disk: all, or that of some blocks of the plan (of a shard).
+
+    Raises PlanError where there is no room; OSError.
+    """
+    packing = packing_of(job)
+    start, stop = (0, packing.places.most) if blocks is None else packing.stretch(len(blocks))
+    file = open_file(job, staging)
+    try:
+        fs.allocate(file, start, stop - start)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise PlanError(
+            f"There is no room for the {stop - start:,} bytes of {job.output}: {reason(error)}",
+            kind="no-space",
+            hint=advice(error.errno),
+            paths=[job.output],
+        ) from None
+    finally:
+        fs.close(file)
+
+
+def end_file(job: Job, file: int, manifest: Iterable[bytes] | None, permissions: int) -> bytes:
+    """Write all but the slices; return the SHA-256 of the whole file, nothing where no sums are taken. Raises OSError.
+
+    Args:
+        job: what is built.
+        file: the one file, in which all slices are.
+        manifest: its content; None where none is written.
+        permissions: bits that every source has.
+    """
+    packing = packing_of(job)
+    form, size = FORMS[packing.mode], packing.exact_size()
+    documents = dict(packing.documents)
+    if manifest is not None:
+        documents[MANIFEST] = b"".join(manifest)
+    for path, at in packing.places.documents.items():
+        data = documents[path]
+        record = b"".join((form.head(path, len(data), FIXED_TIME), data, bytes(form.padding(len(data)))))
+        fs.write_at(file, record, at)
+    for at, data in packing.ends.pieces:
+        fs.write_at(file, data, at)
+    fs.write_at(file, packing.ends.first, 0)
+    fs.cut_file(file, size)  # a little more was allocated
+    fs.set_permissions(file, 0o600 | (fs.new_file_mode() & permissions & 0o066))
+    return _sum_of(file) if manifest is not None else b""
+
+
+def _sum_of(file: int) -> bytes:
+    digest = hashlib.sha256()
+    for data in _pieces(file):
+        digest.update(data)
+    return digest.digest()
+
+
+def _pieces(file: int) -> Iterator[bytes]:
+    at = 0
+    while data := fs.read_at(file, _PIECE, at):
+        yield data
+        at += len(data)
+
+
+def publish_file(job: Job, staging: Staging, digest: bytes) -> None:
+    """Publish: rename the one file to the output, with its sum beside it; the staging folder goes.
+
+    The sum is written first, so that an output that is there has one. With durability safe all is on disk already, and
+    the names are put there.
+    Raises PlanError where a name is taken by now; IncompleteError where a name could not be put on disk; OSError.
+    """
+    if digest:
+        _write_sum(job, staging, f"{digest.hex()}  {file_name(job)}\n".encode())
+    try:
+        fs.move_file(os.path.join(job.staging, file_name(job)), job.output)
+    except OSError as error:
+        if error.errno != errno.EEXIST:
+            raise
+        raise output_appeared(job, job.output) from None
+    if job.options.durability == "safe":
+        sync_parent(job)
+    with suppress(OSError):  # what a killed process leaves of it, `planbalance clean` removes
+        fs.remove_tree(staging.tree.fd, OWN_FOLDER)
+        fs.remove_empty_folder(job.staging)
+
+
+def _write_sum(job: Job, staging: Staging, line: bytes) -> None:
+    name = file_name(job) + SUM_SUFFIX
+    there = job.output + SUM_SUFFIX
+    fs.write_replacing(name, staging.tree.fd, line, on_disk=job.options.durability == "safe")
+    try:
+        fs.move_file(os.path.join(job.staging, name), there)
+    except OSError as error:
+        if error.errno != errno.EEXIST:
+            raise
+        if fs.read_path(there, len(line)) != line:  # else a run that was killed has left it
+            raise output_appeared(job, there) from None
+        fs.unlink(name, staging.tree.fd)

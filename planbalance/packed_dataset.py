@@ -1,0 +1,176 @@
+"""A dataset in one file, an image or a tar, read where it lies: nothing is mounted or unpacked.
+
+A path that leads into an open one, such as `/data/balanced.sqfs/labels/train/x.txt`, names a file in it. So code that
+reads datasets by path reads both kinds: it asks `inside` first.
+"""
+
+import os
+import stat
+import weakref
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from planbalance.packed.entry import Entry, PackedError
+from planbalance.packed.reader import PackedReader, open_packed, read_file
+
+_MAGIC_AT: Final = 257  # of a tar: `ustar` (POSIX 1003.1, pax)
+_SUFFIXES: Final = (".sqfs", ".squashfs", ".sfs", ".sif", ".tar")
+
+
+class PackedDataset:
+    """An open image or tar. Its entries are read once; every method raises PackedError or OSError.
+
+    Attributes:
+        path: absolute.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        weakref.finalize(self, os.close, fd)
+        self._fd = fd
+        facts = os.fstat(fd)
+        if not stat.S_ISREG(facts.st_mode):
+            raise PackedError("it is not a regular file")
+        self._reader: PackedReader = open_packed(self.read_at, facts.st_size)
+        self._entries: dict[str, Entry] = {}
+        self._names: dict[str, list[str]] = {"": []}
+        for entry in self._reader.entries():
+            self._add(entry)
+
+    def _add(self, entry: Entry) -> None:
+        if entry.path in self._entries:
+            if entry.kind == "folder" == self._entries[entry.path].kind:
+                return  # tars may name a folder several times
+            raise PackedError(f"it holds {entry.path!r} twice")
+        parent, _, name = entry.path.rpartition("/")
+        if parent not in self._names:
+            self._add(Entry(parent, "folder", 0, 0, 0o755, 0))  # a tar need not name its folders
+        if self._entries.get(parent, entry).kind != "folder" and parent:
+            raise PackedError(f"it holds {entry.path!r}, though {parent!r} is no folder")
+        self._entries[entry.path] = entry
+        self._names[parent].append(name)
+        if entry.kind == "folder":
+            self._names[entry.path] = []
+
+    def read_at(self, at: int, size: int) -> bytes:
+        """Return bytes of the file at an offset, fewer where it ends before."""
+        data = os.pread(self._fd, size, at)
+        while 0 < len(data) < size and (more := os.pread(self._fd, size - len(data), at + len(data))):
+            data += more
+        return data
+
+    def entry(self, path: str) -> Entry | None:
+        """Return what is at a path, None where there is nothing."""
+        return self._entries.get(path)
+
+    def everything(self) -> Iterator[Entry]:
+        """Yield all entries, folders before what they hold."""
+        return iter(self._entries.values())
+
+    def files(self) -> Iterator[Entry]:
+        """Yield everything that is no folder."""
+        return (entry for entry in self._entries.values() if entry.kind != "folder")
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names in a folder, none where it is not there."""
+        return self._names.get(folder, [])
+
+    def run(self, entry: Entry) -> tuple[int, int] | None:
+        """Return where the content of a file is, as (offset, size), if it is stored in one run; else None."""
+        return self._reader.runs(entry)
+
+    def read(self, entry: Entry, limit: int) -> bytes:
+        """Return a file's content. Raises PackedError where it has more than `limit` bytes."""
+        if entry.size > limit:
+            return read_file(self._reader, entry, limit)  # says so
+        run = self._reader.runs(entry)
+        if run is None:
+            return read_file(self._reader, entry, limit)
+        data = self.read_at(*run)
+        if len(data) != entry.size:
+            raise PackedError("the file is cut off")
+        return data
+
+    def chunks(self, entry: Entry) -> Iterator[bytes]:
+        """Yield a file's content piece by piece."""
+        return self._reader.chunks(entry)
+
+
+_open: dict[str, PackedDataset] = {}
+
+
+def open_dataset(path: str) -> PackedDataset | None:
+    """Open the file at an absolute path as a packed dataset, anew where it was open; None where it is none.
+
+    Raises:
+        PackedError: it is one, and cannot be read.
+    """
+    _open.pop(path, None)
+    if not _looks_packed(path):
+        return None
+    try:
+        dataset = _open[path] = PackedDataset(path)
+    except OSError as error:
+        raise PackedError(f"it cannot be read ({error.strerror})") from None
+    return dataset
+
+
+def _looks_packed(path: str) -> bool:
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return False
+        with open(path, "rb") as file:
+            head = file.read(512)
+    except (OSError, ValueError):
+        return False
+    known = head[:4] in {b"hsqs", b"sqsh"} or head[_MAGIC_AT : _MAGIC_AT + 5] == b"ustar"
+    return known or path.endswith(_SUFFIXES)
+
+
+def lead(folder: str, dataset: PackedDataset | None) -> None:
+    """Let paths below a folder lead into an open dataset, or no longer (None)."""
+    _open.pop(folder, None)
+    if dataset is not None:
+        _open[folder] = dataset
+
+
+class Inside(NamedTuple):
+    """A place in a packed dataset: `path` is relative to its root, which is `""`."""
+
+    dataset: PackedDataset
+    path: str
+
+
+def inside(path: str) -> Inside | None:
+    """Return the place in an open packed dataset that a path leads to; None where it leads into none."""
+    for root, dataset in _open.items():
+        if path.startswith(root) and (len(path) == len(root) or path[len(root)] == "/"):
+            return Inside(dataset, path[len(root) + 1 :])
+    return None
+
+
+def file_at(path: str, limit: int) -> bytes | None:
+    """Return a file of an open packed dataset by its path; None where there is none.
+
+    Raises:
+        PackedError: it cannot be read, or has more than `limit` bytes.
+    """
+    place = inside(path)
+    entry = None if place is None else place.dataset.entry(place.path)
+    if place is None or entry is None or entry.kind != "file":
+        return None
+    return place.dataset.read(entry, limit)
+
+
+def document(root: str, path: str, limit: int) -> bytes | None:
+    """Return a file of the dataset at `root`, a packed one; None where it is not there, or root is none of these.
+
+    Raises:
+        PackedError: the dataset cannot be read, or the file has more than `limit` bytes.
+    """
+    dataset = open_dataset(root)
+    entry = None if dataset is None else dataset.entry(path)
+    if dataset is None or entry is None or entry.kind != "file":
+        return None
+    return dataset.read(entry, limit)

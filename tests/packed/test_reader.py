@@ -1,0 +1,302 @@
+"""The reader of images and tars that other tools made, and of hostile ones."""
+
+import os
+import random
+import subprocess
+import tarfile
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from planbalance.packed import squashfs_layout, tar_layout
+from planbalance.packed.entry import FIXED_TIME, Entry, Files, PackedError
+from planbalance.packed.reader import open_packed, read_file
+from planbalance.packed.squashfs_layout import SquashfsLayout
+from tests.conftest import Trials
+from tests.packed import images
+from tests.packed.images import group
+
+PLENTY = 1 << 20  # bytes of content that a fuzzed image may make the reader yield
+
+
+def write_folder(root: Path) -> dict[str, bytes]:
+    """Write files that use all that SquashFS has: tail ends, holes, links, many names; return their content."""
+    draw = random.Random(5)
+    contents = {
+        "images/train/zeros.png": bytes(400_000),
+        "images/train/text.png": b"slice " * 60_000,
+        "images/train/noise.png": draw.randbytes(300_001),
+        "images/val/empty.png": b"",
+        "labels/train/ä 𝄞.txt": b"0 0.5 0.5 0.1 0.1\n",
+        **{f"many/{'n' * 60}{number:04}.txt": b"%d" % number for number in range(600)},
+    }
+    for path, data in contents.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(data)
+        os.utime(root / path, (FIXED_TIME, FIXED_TIME))
+    (root / "link.png").symlink_to("images/train/text.png")
+    os.link(root / "images/train/text.png", root / "again.png")
+    os.mkfifo(root / "pipe")
+    return {**contents, "again.png": contents["images/train/text.png"]}
+
+
+def check_against(image: Path, contents: dict[str, bytes]) -> None:
+    with images.reading(image) as reader:
+        entries = {entry.path: entry for entry in reader.entries()}
+        assert {path for path, entry in entries.items() if entry.kind == "file"} == set(contents)
+        for path, data in contents.items():
+            assert read_file(reader, entries[path], 1 << 20) == data
+            assert entries[path].mtime == FIXED_TIME
+            run = reader.runs(entries[path])
+            if run is not None:
+                assert image.read_bytes()[run[0] : run[0] + run[1]] == data
+        assert (entries["link.png"].kind, entries["link.png"].target) == ("link", "images/train/text.png")
+        assert entries["pipe"].kind == "other"
+        with pytest.raises(PackedError, match="more than the 10 that are read"):
+            read_file(reader, entries["images/train/noise.png"], 10)
+
+
+@pytest.mark.parametrize("compressor", ["gzip", "xz", "lzma", "lzo", "lz4", "zstd", "none"])
+@pytest.mark.parametrize("options", [(), ("-b", "4096"), ("-b", "1M", "-always-use-fragments"), ("-no-fragments",)])
+def test_images_of_mksquashfs(tmp_path: Path, compressor: str, options: tuple[str, ...]) -> None:
+    images.need("mksquashfs")
+    modules = {"lzo": "lzo", "lz4": "lz4", "zstd": "zstandard"}
+    (tmp_path / "in").mkdir()
+    contents = write_folder(tmp_path / "in")
+    words = ("-noI", "-noD", "-noF", "-noX") if compressor == "none" else ("-comp", compressor)
+    told = subprocess.run(
+        ["mksquashfs", str(tmp_path / "in"), str(tmp_path / "i.sqfs"), "-quiet", "-no-progress", *words, *options],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if told.returncode != 0 and "ompressor" in told.stderr:
+        pytest.skip(f"this mksquashfs has no {compressor}")
+    assert told.returncode == 0, told.stderr
+    if compressor in modules:
+        pytest.importorskip(modules[compressor])
+    check_against(tmp_path / "i.sqfs", contents)
+
+
+def test_images_of_gensquashfs(tmp_path: Path) -> None:
+    images.need("gensquashfs")
+    (tmp_path / "in").mkdir()
+    contents = write_folder(tmp_path / "in")
+    del contents["again.png"]
+    (tmp_path / "in/again.png").unlink()
+    words = ["gensquashfs", "-q", "-k", "-D", str(tmp_path / "in"), str(tmp_path / "i.sqfs")]
+    subprocess.run(words, check=True, capture_output=True)
+    check_against(tmp_path / "i.sqfs", contents)
+
+
+@pytest.mark.parametrize("form", ["gnu", "oldgnu", "pax", "posix", "ustar"])
+def test_tars_of_gnu_tar(tmp_path: Path, form: str) -> None:
+    images.need("tar")
+    (tmp_path / "in").mkdir()
+    contents = write_folder(tmp_path / "in")
+    if form != "ustar":
+        name = "d/" * 60 + "n" * 120
+        (tmp_path / "in" / name).parent.mkdir(parents=True)
+        (tmp_path / "in" / name).write_bytes(b"deep")
+        os.utime(tmp_path / "in" / name, (FIXED_TIME, FIXED_TIME))
+        contents[name] = b"deep"
+    words = [
+        "tar",
+        f"--format={form}",
+        "--hard-dereference",
+        "-cf",
+        str(tmp_path / "i.tar"),
+        "-C",
+        str(tmp_path / "in"),
+    ]
+    subprocess.run([*words, "."], check=True)
+    check_against(tmp_path / "i.tar", contents)
+
+
+def test_a_tar_with_gnu_s_sparse_files_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    images.need("tar")
+    with open(tmp_path / "hole.png", "wb") as file:
+        file.truncate(1 << 20)
+    subprocess.run(["tar", "-Scf", str(tmp_path / "i.tar"), "-C", str(tmp_path), "hole.png"], check=True)
+    with images.reading(tmp_path / "i.tar") as reader, pytest.raises(PackedError, match="GNU's sparse form"):
+        list(reader.entries())
+
+
+@pytest.mark.parametrize(
+    ("module", "package"), [("zstandard", "zstandard"), ("lz4", "lz4"), ("lzo", "lzo")]
+)  # fmt: skip
+def test_a_compressor_whose_module_is_missing_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, package: str
+) -> None:
+    images.need("mksquashfs")
+    name = {"zstandard": "zstd"}.get(module, module)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.png").write_bytes(b"a" * 9_999)
+    words = ["mksquashfs", str(tmp_path / "in"), str(tmp_path / "i.sqfs"), "-quiet", "-no-progress", "-comp", name]
+    if subprocess.run(words, capture_output=True, check=False).returncode != 0:
+        pytest.skip(f"this mksquashfs has no {name}")
+
+    def missing(wanted: str) -> None:
+        raise ImportError(wanted)
+
+    monkeypatch.setattr("planbalance.packed.decompress.importlib.import_module", missing)
+    with images.reading(tmp_path / "i.sqfs") as reader, pytest.raises(PackedError, match=f"package .*{package}"):
+        list(reader.entries())
+
+
+# ---- hostile --------------------------------------------------------------------------------------------------------
+
+
+def in_memory(data: bytes) -> tuple[Callable[[int, int], bytes], int]:
+    return lambda at, size: data[at : at + size], len(data)
+
+
+def small_image(tmp_path: Path) -> bytearray:
+    tree = [
+        group("images/train", {"a.png": 5_000, "b.png": 140_000}),
+        group("labels/train", {"a.txt": 50, "b.txt": 0}, fragments=True),
+    ]
+    images.write_squashfs(tmp_path / "small.sqfs", tree)
+    return bytearray((tmp_path / "small.sqfs").read_bytes())
+
+
+def read_all(data: bytes) -> list[Entry]:
+    """Read all that is in an image, as far as `PLENTY` allows; only PackedError may be raised."""
+    reader = open_packed(*in_memory(data))
+    entries = []
+    left = PLENTY
+    for entry in reader.entries():
+        entries.append(entry)
+        if entry.kind == "file":
+            reader.runs(entry)
+            for chunk in reader.chunks(entry):
+                assert len(chunk) <= 1 << 20
+                left -= len(chunk)
+                if left < 0:
+                    return entries
+    return entries
+
+
+def test_a_folder_that_holds_itself_is_refused(tmp_path: Path) -> None:
+    layout = SquashfsLayout()
+    layout.add(Files("aaa", ["x"], [0], [0]))
+    tables, superblock = layout.tables(), layout.superblock()
+    image = bytearray(superblock + bytes(layout.end - len(superblock)) + tables)
+    root = int.from_bytes(superblock[32:40], "little")
+    at = image.index(b"aaa", layout.end) - 8  # the entry of the folder in the root's listing
+    image[at : at + 2] = (root & 0xFFFF).to_bytes(2, "little")
+    with pytest.raises(PackedError, match="reached twice"):
+        read_all(bytes(image))
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "says"),
+    [
+        (0, b"XXXX", "neither a SquashFS image nor a tar"),
+        (0, b"sqsh", "old version"),
+        (28, b"\x03\x00", "3.0"),
+        (12, b"\x00\x00\x00\x00", "block size"),
+        (20, b"\x63\x00", "compressor"),
+        (40, b"\xff\xff\xff\xff\xff\xff\xff\x7f", "cut off"),
+        (64, b"\xff\xff\xff\xff\xff\xff\xff\x7f", "outside"),
+        (80, b"\xff\xff\xff\xff\xff\xff\xff\x7f", "outside"),
+        (32, b"\xff\xff\xff\xff\xff\xff\xff\x7f", "outside"),
+    ],
+)
+def test_a_superblock_that_lies_is_refused(tmp_path: Path, at: int, value: bytes, says: str) -> None:
+    image = small_image(tmp_path)
+    image[at : at + len(value)] = value
+    with pytest.raises(PackedError, match=says):
+        read_all(bytes(image))
+
+
+def test_a_bomb_does_not_take_memory(tmp_path: Path) -> None:
+    """A data block that decompresses to a gigabyte, and a file that says it has exabytes of holes."""
+    image = small_image(tmp_path)
+    bomb = zlib.compress(bytes(1 << 28))
+    assert len(bomb) > 131_072  # no block may be so large, so it is refused before it is read
+    reader = open_packed(*in_memory(bytes(image)))
+    entry = next(each for each in reader.entries() if each.path == "images/train/a.png")
+    small = zlib.compress(bytes(1 << 24))
+    at = image.index((5_000 | squashfs_layout.STORED).to_bytes(4, "little"))
+    image[at : at + 4] = len(small).to_bytes(4, "little")
+    image[96 : 96 + len(small)] = small
+    reader = open_packed(*in_memory(bytes(image)))
+    with pytest.raises(PackedError, match="more bytes than its size allows"):
+        list(reader.chunks(entry))
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/../../b"])
+def test_a_path_that_leads_out_of_a_tar_is_refused(name: str) -> None:
+    data = tar_layout.header(name, 0, 0) + bytes(1024)
+    with pytest.raises(PackedError, match="leads out"):
+        read_all(data)
+
+
+@pytest.mark.parametrize("name", [b"..", b".", b"a/b", b"\0"])
+def test_a_name_that_is_none_is_refused_in_an_image(tmp_path: Path, name: bytes) -> None:
+    images.write_squashfs(tmp_path / "i.sqfs", [group("", {"x" * len(name): 0})])
+    image = (tmp_path / "i.sqfs").read_bytes()
+    at = image.rindex(b"x" * len(name))
+    with pytest.raises(PackedError, match="holds the name"):
+        read_all(image[:at] + name + image[at + len(name) :])
+
+
+def test_a_compressed_tar_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "i.tar.gz", "w:gz") as tar:
+        tar.add(__file__)
+    with pytest.raises(PackedError, match="decompress it first"):
+        read_all((tmp_path / "i.tar.gz").read_bytes())
+
+
+def fuzz(data: bytes, draw: random.Random) -> bytes:
+    """Return the image with a few bytes changed, most of them in its tables and headers, or cut off."""
+    changed = bytearray(data)
+    for _ in range(draw.choice((1, 1, 2, 5, 20))):
+        at = draw.randrange(96) if draw.random() < 0.2 else draw.randrange(len(changed))
+        if draw.random() < 0.5:
+            changed[at] = draw.randrange(256)
+        else:
+            value = draw.choice((0, 1, 0x7FFF, 0x8000, 0xFFFF, 0xFFFFFFFF, len(data), 96))
+            changed[at : at + 4] = value.to_bytes(4, "little")
+    return bytes(changed[: draw.randrange(len(changed))] if draw.random() < 0.1 else changed)
+
+
+def seeds(tmp_path: Path) -> list[bytes]:
+    """Return small images and tars to begin with, of our own and of other tools."""
+    tree = [group("images/train", {"a.png": 700, "b.png": 1}), group("labels/train", {"a.txt": 50}, fragments=True)]
+    images.write_squashfs(tmp_path / "s.sqfs", tree, boundary=1)
+    images.write_tar(tmp_path / "s.tar", [group("ä" * 120, {"a.png": 700}), group("b", {"c": 3})], boundary=2048)
+    found = [tmp_path / "s.sqfs", tmp_path / "s.tar"]
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.txt").write_bytes(b"text " * 300)
+    (tmp_path / "in/b").symlink_to("a.txt")
+    for name in ("gzip", "xz"):
+        out = tmp_path / f"{name}.sqfs"
+        words = ["mksquashfs", str(tmp_path / "in"), str(out), "-quiet", "-no-progress", "-comp", name, "-nopad"]
+        try:
+            subprocess.run(words, check=True, capture_output=True)
+        except (FileNotFoundError, subprocess.CalledProcessError):
+            continue
+        found.append(out)
+    return [each.read_bytes() for each in found]
+
+
+def check_fuzzed(tmp_path: Path, trials: Trials, count: int) -> None:
+    begins = seeds(tmp_path)
+    for _ in range(count):
+        data = fuzz(trials.draw.choice(begins), trials.draw)
+        with suppress(PackedError):
+            read_all(data)
+    trials.count(count)
+
+
+def test_fuzzed_images_and_tars_raise_one_error(tmp_path: Path, trials: Trials) -> None:
+    check_fuzzed(tmp_path, trials, 600)
+
+
+@pytest.mark.torture(row=11)
+@pytest.mark.timeout(3600)
+def test_200_000_fuzzed_images_and_tars_raise_one_error(tmp_path: Path, trials: Trials) -> None:
+    check_fuzzed(tmp_path, trials, 200_000)
