@@ -43,15 +43,17 @@ from planbalance.modes import MODE_TABLE, MODES
 from planbalance.options.declare import made, spelled
 from planbalance.path_relation import all_guarded, guarded, is_within
 from planbalance.planfile import Content, SealedPlan, naming_document, read_source
-from planbalance.planstore import PlanFile, save_plan
+from planbalance.planstore import ImportPlan, PlanFile, is_import, save_plan
 
 if TYPE_CHECKING:
     from planbalance.clean import PartialBuild
     from planbalance.cluster.slurm import BatchFiles
     from planbalance.diff import PlanDiff
+    from planbalance.engine import MakeKind
     from planbalance.inputs import FoundInput
     from planbalance.options.apply import ApplyRequest
     from planbalance.options.audit import ReportRequest, VerifyRequest
+    from planbalance.options.importing import ImportRequest
     from planbalance.options.plan import PlanRequest, RepairRequest, ScanRequest
     from planbalance.page.unplanned import PageSource
     from planbalance.planner import Grouped, PlanOptions
@@ -61,10 +63,13 @@ if TYPE_CHECKING:
 
 Inputs = str | InputSpec | Sequence[str | InputSpec]
 DEFAULT_PLAN: Final = "plan.json"
+DEFAULT_IMPORT: Final = "import.json"
 _Made = TypeVar("_Made")  # a plan, or what becomes of several
 __all__ = (
     "MODES",
     "Built",
+    "ImportBuilt",
+    "Imported",
     "InputSpec",
     "Planned",
     "Repaired",
@@ -76,6 +81,9 @@ __all__ = (
     "diff",
     "fold_datasets",
     "fold_file",
+    "import_and_build",
+    "import_dataset",
+    "open_import",
     "open_plan",
     "plan",
     "plan_folds",
@@ -144,6 +152,38 @@ class Planned(NamedTuple):
     def header(self) -> PlanHeader:
         """The plan's first line."""
         return self.plan.header
+
+
+class Imported(NamedTuple):
+    """The plan of an import that was made.
+
+    Attributes:
+        path: where it was saved; "" where it was not.
+        plan: the plan, ready to be applied.
+        replaced: digest of a different plan that stood at `path` before, else "".
+        warnings: the plan's own, and what concerns only this place.
+    """
+
+    path: str
+    plan: ImportPlan
+    replaced: str
+    warnings: tuple[str, ...]
+
+
+class ImportBuilt(NamedTuple):
+    """What an import did that was built and divided into splits.
+
+    Attributes:
+        imported: the plan of the import.
+        outcome: of building it; None where an earlier call had built it.
+        audit: of what was built; None after a dry run.
+        built: the dataset that was made of it; None after a dry run.
+    """
+
+    imported: Imported
+    outcome: Outcome | None
+    audit: Audit | None
+    built: "Built | None"
 
 
 class Repaired(NamedTuple):
@@ -545,9 +585,122 @@ def _with_pairs(plans: list[Planned], plan_file: str | None) -> list[Planned]:
 def _digest_at(path: str) -> str:
     """Return the digest of the plan that stands there, "" where there is none that can be read."""
     try:
-        return PlanFile.open(path).header.digest
+        return (ImportPlan if is_import(path) else PlanFile).open(path).header.digest
     except PlanError:
         return ""
+
+
+# ---- import ---------------------------------------------------------------------------------------------------------
+
+
+@without_collecting()
+def import_dataset(
+    *,
+    output: str,
+    plan_file: str | None = DEFAULT_IMPORT,
+    options: "ImportRequest | None" = None,
+    progress: Progress | None = None,
+    **keywords: object,
+) -> Imported:
+    """Plan an import of raw annotations and images into one dataset; nothing but the plan is written.
+
+    Example:
+        `import_dataset(format="coco", annotations="a.json", images="raw", classes="tear", output="out").plan.header`
+
+    Args:
+        output: the dataset to make later.
+        plan_file: where the plan is written; an older one there is replaced. None: it is not written.
+        options: what is imported.
+        progress: where to report to.
+        keywords: fields of `ImportRequest`, in place of `options` or to change them.
+
+    Raises:
+        UsageError, InputError: exit codes 2 and 3 of the command line.
+        PlanError: the import to extend is refused, or the plan cannot be written.
+    """
+    from planbalance.importing import make_import
+    from planbalance.options.importing import ImportRequest
+
+    request: ImportRequest = made(ImportRequest, options, keywords)
+    resolve.check_counts({"--jobs": request.jobs}, least=1)
+    path = None if plan_file is None else os.path.abspath(plan_file)
+    key_file = request.group_key or read_groups.default_group_key()
+    sealed = make_import(request, output=os.path.abspath(output), key_file=key_file, plan_file=path, progress=progress)
+    replaced = ""
+    if path is not None:
+        replaced = _digest_at(path)
+        save_plan(path, sealed)
+    digest = sealed.header.digest
+    warnings = (*sealed.header.warnings, *_place_warnings(output))
+    return Imported(path or "", ImportPlan.of(sealed, path or ""), "" if replaced == digest else replaced, warnings)
+
+
+def import_and_build(
+    *,
+    output: str,
+    plan_file: str | None = DEFAULT_IMPORT,
+    options: "ImportRequest | None" = None,
+    apply: "ApplyRequest | None" = None,
+    progress: Progress | None = None,
+    planned: Callable[[Imported], None] = lambda _: None,
+    **keywords: object,
+) -> ImportBuilt:
+    """Import, audit what was imported, and divide it into splits in `<output>-balanced`: the guide from end to end.
+
+    The same call again resumes what was not finished.
+
+    Example:
+        `import_and_build(sources="sources.toml", output="combined").built.audit.ok`
+
+    Args:
+        output: the imported dataset.
+        plan_file: as in `import_dataset`.
+        options: what is imported.
+        apply: how both datasets are built.
+        progress: where to report to.
+        planned: called with the plan of the import before anything is built.
+        keywords: fields of `ImportRequest`, in place of `options` or to change them.
+
+    Raises:
+        PlanbalanceError: as `import_dataset`, `apply`, `verify` and `build` do.
+    """
+    from planbalance.import_files import GROUPS, has_groups
+    from planbalance.options.apply import ApplyRequest
+    from planbalance.options.plan import PlanRequest
+
+    build_as = apply or ApplyRequest()
+    others = ("labels", "output", "map_input", "shard", "finish", "executor", "scheduler", "allow_edited")
+    resolve.refuse_given(build_as, others, "is for apply, not for import --build")
+    made_import = import_dataset(output=output, plan_file=plan_file, options=options, progress=progress, **keywords)
+    planned(made_import)
+    header = made_import.plan.header
+    try:
+        outcome: Outcome | None = _apply_import(made_import.plan, build_as, progress)
+    except PlanError as error:
+        if error.kind != "already-built":
+            raise
+        outcome = None
+    if build_as.dry_run:
+        return ImportBuilt(made_import, outcome, None, None)
+    audit = verify(header.output, quick=True, progress=progress)
+    groups = f"{header.output}/{GROUPS}" if has_groups(header) else None
+    built = build(
+        header.output,
+        output=f"{header.output}-balanced",
+        plan=PlanRequest(group_map=groups),
+        apply=build_as,
+        progress=progress,
+    )
+    return ImportBuilt(made_import, outcome, audit, built)
+
+
+def open_import(path: str = DEFAULT_IMPORT) -> ImportPlan:
+    """Open the plan of an import and check its header.
+
+    Raises:
+        PlanError: not found, damaged or hostile, or the plan of a split.
+    """
+    return ImportPlan.open(path)
 
 
 # ---- places ---------------------------------------------------------------------------------------------------------
@@ -578,7 +731,7 @@ def _places_of(spec: InputSpec, found: "FoundInput") -> Iterable[str]:
 
 
 def apply(
-    plan: str | PlanFile = DEFAULT_PLAN,
+    plan: str | PlanFile | ImportPlan = DEFAULT_PLAN,
     *,
     options: "ApplyRequest | None" = None,
     progress: Progress | None = None,
@@ -590,7 +743,7 @@ def apply(
         `apply("plan.json", mode="symlink").train_commands["yolov5"]`
 
     Args:
-        plan: the plan's path, or a plan in memory.
+        plan: the plan's path, or a plan in memory; of a split, or of an import.
         options: how it is built.
         progress: where to report to.
         keywords: fields of `ApplyRequest`, in place of `options` or to change them.
@@ -603,6 +756,8 @@ def apply(
 
     request: ApplyRequest = made(ApplyRequest, options, keywords)
     chosen = resolve.apply_options(request)
+    if isinstance(plan, ImportPlan) or (isinstance(plan, str) and is_import(plan)):
+        return _apply_import(plan if isinstance(plan, ImportPlan) else open_import(plan), request, progress)
     plan_file = open_plan(plan, allow_edited=request.allow_edited) if isinstance(plan, str) else plan
     if request.executor == "local":
         resolve.refuse_scheduler(request)
@@ -616,6 +771,19 @@ def apply(
         progress=progress or Silent(),
         allow_edited=request.allow_edited,
     )
+
+
+def _apply_import(plan: ImportPlan, request: "ApplyRequest", progress: Progress | None) -> Outcome:
+    """Build what the plan of an import says."""
+    from planbalance import engine
+    from planbalance.importing import import_kind
+    from planbalance.render.importing import next_command
+
+    resolve.refuse_given(
+        request, ("labels", "executor", "scheduler", "allow_edited"), "is for the plan of a split, not for an import"
+    )
+    outcome = engine.apply_plan(plan, resolve.apply_options(request), progress or Silent(), import_kind(plan))
+    return outcome._replace(next_command=next_command(plan.header, outcome.output))
 
 
 def slurm(
@@ -647,7 +815,8 @@ def slurm(
     resolve.check_counts({"--jobs": request.jobs, "--nodes": nodes}, least=1)
     left_out = ("dry_run", "restart", "shard", "finish", "executor", "scheduler", "allow_edited")
     resolve.refuse_given(request, left_out, "is for a run by hand, not for a batch file")
-    plan_file = open_plan(plan)
+    imported = open_import(plan) if is_import(plan) else None
+    plan_file = open_plan(plan) if imported is None else imported
     header = plan_file.header
     parts = len(segments(header.blocks) if MODE_TABLE[request.mode].one_file else header.blocks)
     if nodes > parts:
@@ -659,13 +828,25 @@ def slurm(
     where = None if request.output is None else os.path.abspath(request.output)
     pairs = tuple((os.path.abspath(old), os.path.abspath(new)) for old, new in request.map_input)
     chosen = resolve.apply_options(replace(request, output=where, map_input=pairs))
-    engine.make_job(plan_file, chosen)  # refuses options that contradict each other or the plan
-    files = batch_files(os.path.abspath(plan), chosen, nodes, own_program(), header)
+    job = engine.make_job(
+        plan_file, chosen, *_kinds(imported)
+    )  # refuses options that contradict each other or the plan
+    split_header = header if isinstance(header, PlanHeader) else None
+    files = batch_files(os.path.abspath(plan), chosen, nodes, own_program(), split_header)
     folder = os.path.abspath(into)
     paths = {f"batch file {name}": os.path.join(folder, name) for name, _ in files.each()}
-    path_safety.refuse_files(paths, all_guarded(header.inputs, header.sources))
+    path_safety.refuse_files(paths, all_guarded(header.inputs, job.kind.sources))
     save_batch_files(files, folder)
     return files
+
+
+def _kinds(imported: ImportPlan | None) -> "tuple[MakeKind, ...]":
+    """Return how the engine builds the plan of an import; nothing for a split."""
+    if imported is None:
+        return ()
+    from planbalance.importing import import_kind
+
+    return (import_kind(imported),)
 
 
 def open_plan(path: str = DEFAULT_PLAN, *, allow_edited: bool = False) -> PlanFile:
@@ -851,9 +1032,35 @@ def verify_folds(
     return audit.verify_folds(found, resolve.verify_options(request, progress), progress or Silent())
 
 
+def _import_plan(dataset: str | None, plan: str | None) -> ImportPlan | None:
+    """Return the plan of an import that an audit is about; None where it is about anything else."""
+    from planbalance.dataset_files import PLAN
+
+    if plan is not None:
+        return open_import(plan) if is_import(plan) else None
+    if dataset is None or not os.path.isdir(dataset):
+        return None
+    inside = os.path.join(dataset, PLAN)
+    return open_import(inside) if is_import(inside) else None
+
+
+def _verify_import(plan: ImportPlan, dataset: str | None, request: "VerifyRequest", progress: Progress | None) -> Audit:
+    from planbalance.importing import verify_import
+
+    others = ("near_duplicates", "against", "group_map", "slice_map", "volume_pattern", "volume_from", "shard")
+    resolve.refuse_given(
+        request, (*others, "finish", "executor", "report"), "is for a dataset that is split, not for an import"
+    )
+    folder = plan.header.output if dataset is None else dataset
+    return verify_import(folder, plan, quick=request.quick, jobs=request.jobs, progress=progress)
+
+
 def _audit(dataset: str | None, request: "VerifyRequest", progress: Progress | None) -> Audit:
     from planbalance import audit
 
+    imported = _import_plan(dataset, request.plan)
+    if imported is not None:
+        return _verify_import(imported, dataset, request, progress)
     options = resolve.verify_options(request, progress)
     if request.shard is not None:
         part = resolve.shard_of(request)
@@ -955,6 +1162,9 @@ def report(
     from planbalance.page.subject import open_subject
 
     request: ReportRequest = made(ReportRequest, options, keywords)
+    imported = open_import(subject) if is_import(subject) else _import_plan(subject, None)
+    if imported is not None:
+        return _report_import(imported, subject if os.path.isdir(subject) else None, html, request, progress)
     plan, dataset = open_subject(subject)
     check_page(html, plan, dataset)  # before a long audit
     found = None
@@ -972,6 +1182,23 @@ def report(
     page = PageOptions(dataset, found, request.samples, as_found=plan is None)
     written = write_page(html, shown, page, progress)
     return Reported(written.path, written.bytes, None if plan is None else plan.header.digest, dataset, found)
+
+
+def _report_import(
+    plan: ImportPlan, dataset: str | None, html: str, request: "ReportRequest", progress: Progress | None
+) -> Reported:
+    """Write the page of an import, with its audit where it was built."""
+    from planbalance.importing import verify_import
+    from planbalance.page.imported import check_import_page, write_import_page
+
+    resolve.refuse_given(request, ("near_duplicates",), "is for a dataset that is split, not for an import")
+    at = None if dataset is None else os.path.abspath(dataset)
+    check_import_page(html, plan, at)  # before a long audit
+    found = None
+    if at is not None and request.audit != "none":
+        found = verify_import(at, plan, quick=request.audit == "quick", progress=progress)
+    written = write_import_page(html, plan, dataset=at, audit=found, samples=request.samples, progress=progress)
+    return Reported(written.path, written.bytes, plan.header.digest, at, found)
 
 
 def _as_it_is(dataset: str, progress: Progress | None) -> "PageSource | None":

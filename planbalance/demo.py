@@ -53,8 +53,10 @@ class DrawnVolume(NamedTuple):
     tilt: float  # of the tear, in radians
 
 
-def prepare_folder(folder: str) -> None:
+def prepare_folder(folder: str, folders: Sequence[str] = (), files: Sequence[str] = ()) -> None:
     """Make the folder, or empty one that an earlier demo made: only what the demo itself puts there is removed.
+
+    `folders` and `files` are further names that a demo of another kind makes there.
 
     Raises:
         PlanError: it holds something and no demo made it (kind `output-exists`).
@@ -64,11 +66,12 @@ def prepare_folder(folder: str) -> None:
     if os.path.isdir(folder) and os.listdir(folder):
         if not os.path.isfile(os.path.join(folder, MARKER)):
             raise _occupied(folder, "is not empty and was not made by a demo")
-        for name in (DATASET, OUTPUT, f".{OUTPUT}.planbalance-partial"):
+        made = (DATASET, OUTPUT, *folders)
+        for name in (*made, *(f".{one}.planbalance-partial" for one in made)):
             path = os.path.join(folder, name)
             if os.path.isdir(path) and not os.path.islink(path):
                 shutil.rmtree(path)
-        for name in (PLAN, PAGE):
+        for name in (PLAN, PAGE, *files):
             if os.path.lexists(os.path.join(folder, name)):
                 os.unlink(os.path.join(folder, name))
     os.makedirs(folder, exist_ok=True)

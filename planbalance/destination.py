@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+from planbalance.import_model import ImportOperation, ImportVolume
 from planbalance.model import Layout, Operation, Source
 from planbalance.text import text_fault
 
@@ -110,6 +111,34 @@ class Destinations:
         if found is None:
             found = self._below[key] = _below_first(self._folders[index], folder)
         return found
+
+
+class ImportDestinations:
+    """Destinations of the operations of an import: `IM<number>-<volume>.png`, or the suffix of a file taken as it is.
+
+    Args:
+        volumes: of the plan's header.
+        by_volume: whether each volume has a folder of its own.
+    """
+
+    def __init__(self, volumes: Sequence[ImportVolume], *, by_volume: bool) -> None:
+        self._ids = [volume.id for volume in volumes]
+        self._by_volume = by_volume
+
+    def of(self, operation: ImportOperation) -> Destination:
+        """Return where the picture of an operation goes. Raises IndexError where there is no such volume."""
+        volume = self._ids[operation.volume]
+        suffix = "png" if operation.pixels else operation.image.rpartition(".")[2]
+        return Destination(self.folder(volume), f"IM{operation.number}-{volume}.{suffix}")
+
+    def folder(self, volume: str) -> str:
+        """Return the folder of a volume's pictures."""
+        return f"images/{volume}" if self._by_volume else "images"
+
+    def columns(self, operations: Sequence[ImportOperation]) -> tuple[list[str], list[str]]:
+        """Return the folders and the names that `of` gives, for each operation."""
+        found = [self.of(each) for each in operations]
+        return [each.folder for each in found], [each.name for each in found]
 
 
 def unprefixed(sources: Sequence[Source]) -> Destinations:

@@ -1,11 +1,16 @@
 """The values of an import that its packages hand to each other: annotations, frames and raw volumes. Pure.
 
 `annotations/` reads annotation files to `Annotation` values and decides the fate of each; `raw_images/` reads image
-files to `RawVolume` values and renders their frames; `importing/` joins both to a plan and builds it.
+files to `RawVolume` values and renders their frames; `importing/` joins both to a plan, which `planfile` writes and
+reads, and builds it.
 """
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, get_args
+
+from planbalance.model import Block
 
 Fate = Literal[
     "unreadable",
@@ -23,7 +28,11 @@ Fate = Literal[
     "clipped",
     "used",
 ]
+FATES: Final[tuple[Fate, ...]] = get_args(Fate)
 State = Literal["positive", "negative", "unreviewed", "doubtful"]
+STATES: Final[tuple[State, ...]] = get_args(State)
+VolumeKind = Literal["picture", "dicom", "nifti", "h5"]
+ImportLayout = Literal["flat", "by-volume"]
 
 
 class Box(NamedTuple):
@@ -64,6 +73,18 @@ class SliceKey(NamedTuple):
     number: int
 
 
+class PlaneKey(NamedTuple):
+    """An image named by its volume and its place in it, as its file or its series has them.
+
+    Attributes:
+        volume: the name of the volume.
+        plane: which picture of the volume, from 0.
+    """
+
+    volume: str
+    plane: int
+
+
 class VolumeKey(NamedTuple):
     """A whole volume: by its name, its SeriesInstanceUID, or, with all its series, its StudyInstanceUID."""
 
@@ -72,7 +93,7 @@ class VolumeKey(NamedTuple):
     study_uid: str = ""
 
 
-ImageKey = UidKey | PathKey | SliceKey | VolumeKey
+ImageKey = UidKey | PathKey | SliceKey | PlaneKey | VolumeKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +111,7 @@ class Annotation:
             geometry from which a box could be made; a crowd; or a row that cannot be read.
         box: its box, where it has one, before it is clipped.
         stated_size: width and height of the image in pixels, as its file states them; None if not stated.
-        reason: why it cannot be read, or has no geometry; else "".
+        reason: why it cannot be read, has no geometry, or names no image; else "".
     """
 
     number: int
@@ -160,13 +181,14 @@ class RawVolume:
         patient: who it is of, as the file says. Never written as it is: only a keyed hash leaves this process.
         orientation: for people, such as `sagittal, from right to left` or axis codes `RAS`; "" if unknown.
         identity_tags: names of the tags that hold identities in its headers; never their values.
+        tags_in_paths: those of `PatientID`, `PatientName` and `AccessionNumber` whose value stands in a path.
         rendered: whether its slices must be rendered; False for 8-bit pictures, which are taken as they are.
         has_units: whether its values have a unit, such as the Hounsfield units of CT.
         notes: what people should know, a sentence each.
     """
 
     name: str
-    kind: Literal["picture", "dicom", "nifti", "h5"]
+    kind: VolumeKind
     files: tuple[RawFile, ...]
     frames: tuple[Frame, ...]
     series_uid: str = ""
@@ -174,6 +196,147 @@ class RawVolume:
     patient: str = ""
     orientation: str = ""
     identity_tags: tuple[str, ...] = ()
+    tags_in_paths: tuple[str, ...] = ()
     rendered: bool = True
     has_units: bool = False
     notes: tuple[str, ...] = field(default=())
+
+
+# ---- the plan of an import ------------------------------------------------------------------------------------------
+
+
+class ImportOperation(NamedTuple):
+    """One slice to write: a line of the plan of an import, its fields in the file's order.
+
+    The destination is never stored: `destination.ImportDestinations` derives it from volume, number and layout.
+
+    Attributes:
+        volume: index into `ImportHeader.volumes`.
+        number: of the slice in its volume.
+        input: index into `ImportHeader.inputs`.
+        image: path of the source file relative to its input.
+        plane: which picture of this file it is, from 0.
+        width: of the slice as it is written, in pixels.
+        height: likewise.
+        image_size: bytes of the source file.
+        image_mtime_ns: time of its last change; in the file a string of seconds and nine digits.
+        pixels: SHA-256 of size and pixels of the slice as it is rendered; "" where the file is taken as it is.
+        image_sha256: SHA-256 of the file, where it is taken as it is; else "".
+        label: the text of the label file; "" for a negative slice.
+    """
+
+    volume: int
+    number: int
+    input: int
+    image: str
+    plane: int
+    width: int
+    height: int
+    image_size: int
+    image_mtime_ns: int
+    pixels: str
+    image_sha256: str
+    label: str
+
+    @property
+    def label_size(self) -> int:
+        """How many bytes the label has."""
+        return len(self.label)  # ASCII
+
+    @property
+    def label_sha256(self) -> str:
+        """SHA-256 of the label in hex; "" where it is empty."""
+        return hashlib.sha256(self.label.encode()).hexdigest() if self.label else ""
+
+
+class ImportVolume(NamedTuple):
+    """One volume in the header of an import's plan.
+
+    Attributes:
+        id: its name; it becomes part of the names in the output.
+        source: index into `ImportHeader.sources`.
+        kind: what its files are.
+        window: the stored values that become black and white; None where files are taken as they are.
+        orientation: for people; "" if unknown.
+        flipped: its pictures are turned upside down, since its boxes refer to such pictures.
+        patient: keyed hash of who it is of; "" where that is not known.
+        reviewed: whether every slice of it was looked at, some were, or none.
+        states: how many slices have each state, in the order of `STATES`.
+        boxes: how many annotations are written.
+    """
+
+    id: str
+    source: int
+    kind: VolumeKind
+    window: Window | None
+    orientation: str
+    flipped: bool
+    patient: str
+    reviewed: Literal["all", "some", "none"]
+    states: tuple[int, ...]
+    boxes: int
+
+    @property
+    def written(self) -> int:
+        """How many slices are written: those that are positive or negative."""
+        return self.states[0] + self.states[1]
+
+
+class LedgerBlock(NamedTuple):
+    """Where the ledger lies in the plan file, behind the operations.
+
+    Attributes:
+        count: rows.
+        bytes: length, with each line's `,` and newline.
+        sha256: hex, of those bytes.
+    """
+
+    count: int  # type: ignore[assignment]  # hides tuple's method, as in `Block`
+    bytes: int
+    sha256: str
+
+
+class ImportHeader(NamedTuple):
+    """The first line of an import's plan. Attribute names are the JSON members.
+
+    Attributes:
+        digest: hex; "" in a draft that was not sealed yet.
+        inputs: absolute image folders.
+        output: absolute.
+        names: class names by id.
+        parameters: the options that decided the plan, JSON values only.
+        sources: for each source its name, format, annotation files with their sums, inputs and fates.
+        fates: how many annotations of all sources have each fate, in the order of `FATES`.
+        warnings: sentences.
+        volumes: one for each volume, also those of which no slice is written; sorted by id.
+        ledger: where the rows of the ledger lie.
+        blocks: where the operations lie.
+    """
+
+    digest: str
+    inputs: tuple[str, ...]
+    output: str
+    names: tuple[str, ...]
+    parameters: Mapping[str, Any]
+    sources: tuple[Mapping[str, Any], ...]
+    fates: Mapping[str, int]
+    warnings: tuple[str, ...]
+    volumes: tuple[ImportVolume, ...]
+    ledger: LedgerBlock
+    blocks: tuple[Block, ...]
+
+    @property
+    def reuse(self) -> int | None:
+        """Index of the input that is an older import, whose pictures are used again; None where there is none."""
+        found: int | None = self.parameters.get("reuse")
+        return found
+
+    @property
+    def layout(self) -> ImportLayout:
+        """Whether slices of all volumes are in one folder, or in one for each volume."""
+        found: ImportLayout = self.parameters["layout"]
+        return found
+
+
+LEDGER_COLUMNS: Final = ("source", "number", "where", "image", "label", "class", "reader", "fate", "reason")
+LedgerLine = tuple[str, ...]  # one text for each of `LEDGER_COLUMNS`

@@ -494,6 +494,7 @@ class Outcome(NamedTuple):
         published: whether the output appeared in this run.
         warnings: sentences.
         train_commands: `yolov5` and `ultralytics`: a command, or None with the reason in `warnings`.
+        next_command: what to run next, where that is neither an audit nor training; else "".
         packed_size: bytes of the one file of a packed dataset; None of a folder, and of a shard.
     """
 
@@ -506,6 +507,7 @@ class Outcome(NamedTuple):
     published: bool
     warnings: tuple[str, ...]
     train_commands: Mapping[str, str | None]
+    next_command: str = ""
     packed_size: int | None = None
 
 

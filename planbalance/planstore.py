@@ -6,25 +6,37 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
 from planbalance import fs, packed_dataset
 from planbalance.dataset_files import PLAN
 from planbalance.errors import PlanError, UsageError
-from planbalance.model import Operation, PlanHeader
+from planbalance.import_model import ImportHeader, ImportOperation, LedgerLine
+from planbalance.model import Block, Operation, PlanHeader
 from planbalance.packed.entry import PackedError
 from planbalance.planfile import (
     EDITED_BYTES,
     HEADER_BYTES,
+    IMPORT_SCHEMA,
     TAIL,
     BlockFacts,
     BlockReader,
     Facts,
+    ImportBlockReader,
+    ImportFacts,
+    SealedImport,
     SealedPlan,
+    WholeImport,
     WholePlan,
+    check_end,
     first_line_of,
+    first_line_of_import,
+    import_facts,
+    ledger_offset,
     parse_edited,
     parse_header,
+    parse_import_header,
+    parse_ledger,
 )
 from planbalance.text import error_text
 
@@ -34,7 +46,7 @@ READ_AHEAD: Final = 1 << 17
 _MAKE_HINT: Final = "Make a plan with `planbalance plan INPUT --output DIR`, or name the plan file."
 
 
-def save_plan(path: str, sealed: SealedPlan) -> None:
+def save_plan(path: str, sealed: SealedPlan | SealedImport) -> None:
     """Write a plan file in one step: a reader finds the complete old file or the complete new one.
 
     Its mode is what the umask gives a new file, as for every file that a shell makes. Where the path is a link, the
@@ -71,8 +83,21 @@ def save_plan(path: str, sealed: SealedPlan) -> None:
         ) from None
 
 
-class PlanFile:
-    """An open plan: its header is checked and in memory, its operations are read when they are needed.
+HeaderKind = TypeVar("HeaderKind", PlanHeader, ImportHeader)
+OperationKind = TypeVar("OperationKind", Operation, ImportOperation)
+FactsKind = TypeVar("FactsKind", BlockFacts, ImportFacts)
+
+
+class _Reader(Protocol[OperationKind]):
+    """Reads and checks blocks: `BlockReader`, `ImportBlockReader`."""
+
+    def read(self, block: Block, data: bytes) -> list[OperationKind]: ...
+
+    def read_part(self, block: Block, data: bytes, start: int, stop: int) -> list[OperationKind]: ...
+
+
+class SealedFile(Generic[HeaderKind, OperationKind, FactsKind]):
+    """An open plan of any kind: its header is checked and in memory, its operations are read when they are needed.
 
     The file stays open as long as this object lives, so that a plan replaced meanwhile is still read as it was. Blocks
     may be read from several threads.
@@ -83,12 +108,79 @@ class PlanFile:
     """
 
     def __init__(
-        self, path: str, header: PlanHeader, read: Callable[[int, int], bytes], reader: BlockReader | None = None
+        self, path: str, header: HeaderKind, read: Callable[[int, int], bytes], reader: _Reader[OperationKind]
     ) -> None:
         self.path = path
-        self.header = header
+        self.header: HeaderKind = header
         self._read = read  # (bytes after the first line, length) -> bytes
-        self._reader = reader or BlockReader(header)
+        self._reader: _Reader[OperationKind] = reader
+
+    def read_block(self, index: int) -> list[OperationKind]:
+        """Return the operations of one block, checked as `BlockReader.read` does.
+
+        Raises:
+            PlanError: the block is damaged or hostile, or cannot be read.
+        """
+        block = self.header.blocks[index]
+        with _naming(self.path):
+            return self._reader.read(block, self._read(block.offset, block.bytes))
+
+    def read_part(self, index: int, start: int, stop: int) -> list[OperationKind]:
+        """Return the operations `start` to `stop` (not included) of one block that was read whole before.
+
+        Raises:
+            PlanError: the block is another one now, or cannot be read.
+        """
+        block = self.header.blocks[index]
+        with _naming(self.path):
+            return self._reader.read_part(block, self._read(block.offset, block.bytes), start, stop)
+
+    def operations(self) -> Iterator[OperationKind]:
+        """Yield every operation in the order of the file; one block is in memory at a time."""
+        for index in range(len(self.header.blocks)):
+            yield from self.read_block(index)
+
+    def parts(self) -> Iterator[bytes]:
+        """Yield the bytes of the plan file; only their number is checked. Of an edited plan, yield the sealed form.
+
+        Raises:
+            PlanError: the file cannot be read, or was cut off since it was opened.
+        """
+        yield self._first_line()
+        end = sum(block.bytes for block in self.header.blocks)
+        for offset, size in (*((block.offset, block.bytes) for block in self.header.blocks), (end, self._end_bytes())):
+            with _naming(self.path):
+                part = self._read(offset, size)
+                if len(part) != size:
+                    raise PlanError("The plan is damaged: it ends too early.", kind="plan-damaged", hint=_MAKE_HINT)
+            yield part
+
+    def check(self, found: Iterable[tuple[int, FactsKind]] | None = None) -> None:
+        """Check the whole plan before anything is built from it, collisions and the end included.
+
+        `found`: the facts of every block, where the caller has them already; None: all blocks are read.
+
+        Raises:
+            PlanError: damaged or hostile.
+        """
+        raise NotImplementedError
+
+    def _first_line(self) -> bytes:
+        """Return the first line."""
+        raise NotImplementedError
+
+    def _end_bytes(self) -> int:
+        """Return how many bytes stand behind the operations."""
+        raise NotImplementedError
+
+
+class PlanFile(SealedFile[PlanHeader, Operation, BlockFacts]):
+    """An open plan of a split."""
+
+    def __init__(
+        self, path: str, header: PlanHeader, read: Callable[[int, int], bytes], reader: _Reader[Operation] | None = None
+    ) -> None:
+        super().__init__(path, header, read, reader or BlockReader(header))
 
     @classmethod
     def open(cls, path: str, *, allow_edited: bool = False) -> "PlanFile":
@@ -136,54 +228,8 @@ class PlanFile:
         part = self.header._replace(blocks=self.header.blocks[blocks.start : blocks.stop])
         return PlanFile(self.path, part, self._read, self._reader)
 
-    def read_block(self, index: int) -> list[Operation]:
-        """Return the operations of one block, checked as `BlockReader.read` does.
-
-        Raises:
-            PlanError: the block is damaged or hostile, or cannot be read.
-        """
-        block = self.header.blocks[index]
-        with _naming(self.path):
-            return self._reader.read(block, self._read(block.offset, block.bytes))
-
-    def read_part(self, index: int, start: int, stop: int) -> list[Operation]:
-        """Return the operations `start` to `stop` (not included) of one block that was read whole before.
-
-        Raises:
-            PlanError: the block is another one now, or cannot be read.
-        """
-        block = self.header.blocks[index]
-        with _naming(self.path):
-            return self._reader.read_part(block, self._read(block.offset, block.bytes), start, stop)
-
-    def operations(self) -> Iterator[Operation]:
-        """Yield every operation in the order of the file; one block is in memory at a time."""
-        for index in range(len(self.header.blocks)):
-            yield from self.read_block(index)
-
-    def parts(self) -> Iterator[bytes]:
-        """Yield the bytes of the plan file; only their number is checked. Of an edited plan, yield the sealed form.
-
-        Raises:
-            PlanError: the file cannot be read, or was cut off since it was opened.
-        """
-        yield first_line_of(self.header)
-        end = sum(block.bytes for block in self.header.blocks)
-        for offset, size in (*((block.offset, block.bytes) for block in self.header.blocks), (end, len(TAIL))):
-            with _naming(self.path):
-                part = self._read(offset, size)
-                if len(part) != size:
-                    raise PlanError("The plan is damaged: it ends too early.", kind="plan-damaged", hint=_MAKE_HINT)
-            yield part
-
     def check(self, found: Iterable[tuple[int, BlockFacts]] | None = None) -> None:
-        """Check the whole plan before anything is built from it, collisions and the end included.
-
-        `found`: the facts of every block, where the caller has them already; None: all blocks are read.
-
-        Raises:
-            PlanError: damaged or hostile.
-        """
+        """Check the whole plan, as `SealedFile.check` says. Raises PlanError."""
         whole = WholePlan(self.header)
         for index, facts in self._facts() if found is None else found:
             whole.take(facts, partial(self.read_block, index))
@@ -197,10 +243,87 @@ class PlanFile:
                 )
             whole.finish()
 
+    def _first_line(self) -> bytes:
+        return first_line_of(self.header)
+
+    def _end_bytes(self) -> int:
+        return len(TAIL)
+
     def _facts(self) -> Iterator[tuple[int, BlockFacts]]:
         facts = Facts(self.header)
         for index, block in enumerate(self.header.blocks):
             yield index, facts.of(block.folder, self.read_block(index))
+
+
+class ImportPlan(SealedFile[ImportHeader, ImportOperation, ImportFacts]):
+    """An open plan of an import."""
+
+    def __init__(
+        self,
+        path: str,
+        header: ImportHeader,
+        read: Callable[[int, int], bytes],
+        reader: _Reader[ImportOperation] | None = None,
+    ) -> None:
+        super().__init__(path, header, read, reader or ImportBlockReader(header))
+
+    @classmethod
+    def open(cls, path: str) -> "ImportPlan":
+        """Open a plan and check its header.
+
+        Raises:
+            PlanError: not found, no regular file, unreadable, damaged or hostile, or the plan of a split.
+        """
+        source = _Descriptor(_open_regular(path))
+        with _naming(path):
+            first_line = source.first_line()
+            header = parse_import_header(first_line)
+            return cls(path, header, lambda offset, size: source.read(len(first_line) + offset, size))
+
+    @classmethod
+    def of(cls, sealed: SealedImport, path: str = "") -> "ImportPlan":
+        """Return a plan that is in memory; `path`: where it was saved, if it was."""
+        whole = b"".join((*sealed.body, sealed.tail))
+        return cls(path, sealed.header, lambda offset, size: whole[offset : offset + size])
+
+    def stretch(self, blocks: range) -> "ImportPlan":
+        """Return the plan of these blocks alone; no other block is read. Its header must not be written."""
+        part = self.header._replace(blocks=self.header.blocks[blocks.start : blocks.stop])
+        return ImportPlan(self.path, part, self._read, self._reader)
+
+    def check(self, found: Iterable[tuple[int, ImportFacts]] | None = None) -> None:
+        """Check the whole plan, as `SealedFile.check` says. Raises PlanError."""
+        whole = WholeImport(self.header)
+        blocks = range(len(self.header.blocks))
+        for _, facts in ((index, import_facts(self.read_block(index))) for index in blocks) if found is None else found:
+            whole.take(facts)
+        with _naming(self.path):
+            check_end(self.header, self._read)
+            whole.finish()
+        self.ledger()
+
+    def ledger(self) -> list[LedgerLine]:
+        """Return a line for each annotation, with its fate. Raises PlanError where it is damaged."""
+        with _naming(self.path):
+            return parse_ledger(self.header, self._read(ledger_offset(self.header), self.header.ledger.bytes))
+
+    def _first_line(self) -> bytes:
+        return first_line_of_import(self.header)
+
+    def _end_bytes(self) -> int:
+        operations = sum(block.bytes for block in self.header.blocks)
+        return ledger_offset(self.header) - operations + self.header.ledger.bytes + len(TAIL)
+
+
+def is_import(path: str) -> bool:
+    """Return whether a file begins as the plan of an import does; False where it cannot be read."""
+    try:
+        return _Descriptor(_open_regular(path)).read(0, len(_IMPORT)) == _IMPORT
+    except (OSError, PlanError):
+        return False
+
+
+_IMPORT: Final = b'{"schema":"%b"' % IMPORT_SCHEMA.encode()
 
 
 class _Descriptor:

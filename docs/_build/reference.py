@@ -15,7 +15,7 @@ from planbalance.cli.program import COMMANDS, cli
 from planbalance.cli.options import Command, Option
 
 SOURCES = Path(planbalance.__file__).parent
-HEADINGS = ("Input", "Output", "Split", "Groups", "Sampling", "Reading", "Options", "Advanced")
+HEADINGS = ("Input", "Output", "Split", "Groups", "Sampling", "Reading", "Annotations", "Pictures", "Options", "Advanced")
 
 
 # ---- commands -------------------------------------------------------------------------------------------------------

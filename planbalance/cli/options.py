@@ -14,7 +14,9 @@ from planbalance.group_sources import OFFERED as OFFERED_SOURCES
 from planbalance.model import SPLITS, InputSpec
 
 # In the order of the help.
-_HEADINGS: Final = ("Input", "Output", "Split", "Groups", "Sampling", "Reading", "Options", "Advanced")
+_HEADINGS: Final = (
+    *("Input", "Output", "Split", "Groups", "Sampling", "Reading", "Annotations", "Pictures", "Options", "Advanced"),
+)
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 

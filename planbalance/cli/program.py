@@ -16,9 +16,11 @@ from planbalance.cli.options import help_option
 from planbalance.cli.terminal import Terminal
 from planbalance.errors import IncompleteError
 
-# In the order in which people use them. Each is a function of that name in a module of that name here. The summaries
+# In the order in which people use them. Each is a function of that name in a module of that name here, but for words
+# that Python does not take for a name. The summaries
 # are here, so that the list of commands can be printed without importing all modules.
 COMMANDS: Final = {
+    "import": "Plan a dataset of raw annotations and images.",
     "scan": "Show what is there.",
     "plan": "Create a plan: which volume goes to which split, which slices are kept.",
     "show": "Show a plan, or one volume or slice of it.",
@@ -35,6 +37,9 @@ COMMANDS: Final = {
     "demo": "Try every step on a small dataset that is drawn here.",
     "completion": "Print a shell completion script.",
 }
+
+
+_MODULES: Final = {"import": "importing"}
 
 
 class CliGroup(click.Group):
@@ -65,7 +70,8 @@ class CliGroup(click.Group):
         """Return a command; its module is imported now."""
         if cmd_name not in self._names:
             return None
-        found: click.Command = getattr(import_module(f"planbalance.cli.{cmd_name}"), cmd_name)
+        name = _MODULES.get(cmd_name, cmd_name)
+        found: click.Command = getattr(import_module(f"planbalance.cli.{name}"), name)
         found.short_help = self._summaries[cmd_name]
         return found
 

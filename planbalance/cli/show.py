@@ -9,7 +9,7 @@ from planbalance.api import DEFAULT_PLAN
 from planbalance.cli.options import PATH, command, offered, option, verbose_option
 from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.errors import PlanbalanceError, UsageError
-from planbalance.planstore import PlanFile
+from planbalance.planstore import PlanFile, is_import
 from planbalance.render.footprint import footprint
 from planbalance.render.plan import plan_document, plan_text
 from planbalance.render.show import volume_document, volume_text, volumes_csv
@@ -59,6 +59,12 @@ def show(
     """
     if as_csv and (volume, name) != (None, None):
         raise click.UsageError("--csv lists all volumes: leave --volume and --slice out.")
+    if is_import(plan):
+        from planbalance.cli.importing import shown_import
+
+        if name is not None or allow_edited:
+            raise click.UsageError("--slice and --allow-edited are for the plan of a split, not for an import.")
+        return shown_import(plan, volume, as_csv=as_csv, verbose=verbose)
     opened = api.open_plan(plan, allow_edited=allow_edited)
     header = opened.header
     if name is not None:

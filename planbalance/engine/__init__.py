@@ -5,21 +5,26 @@
 
 import time
 
-from planbalance.engine.job import ApplyOptions, make_job
+from planbalance.engine.build_kind import DatasetKind
+from planbalance.engine.job import ApplyOptions, MakeKind, make_job
 from planbalance.engine.placer import SharedFlags
 from planbalance.engine.placer_pool import PlacerPool
-from planbalance.executor import autoscaler
 from planbalance.executor.processes import process_count
 from planbalance.executor.threads import without_collecting
 from planbalance.model import Outcome, Progress, Silent
-from planbalance.planstore import PlanFile
+from planbalance.planstore import ImportPlan, PlanFile
 from planbalance.shards import cut_for
 
-__all__ = ["ApplyOptions", "apply_plan", "make_job"]
+__all__ = ["ApplyOptions", "MakeKind", "apply_plan", "make_job"]
 
 
-def apply_plan(plan: PlanFile, options: ApplyOptions, progress: Progress | None = None) -> Outcome:
-    """Build the dataset that a plan describes; publish it in one step, or not at all.
+def apply_plan(
+    plan: PlanFile | ImportPlan,
+    options: ApplyOptions,
+    progress: Progress | None = None,
+    kind: MakeKind = DatasetKind,
+) -> Outcome:
+    """Build the dataset that a plan of a kind describes; publish it in one step, or not at all.
 
     Raises UsageError (options, overlap with an input, other options than the first run pinned), PlanError (damaged,
     stale, output exists, no room, mode refused), IncompleteError (I/O errors, locked), InterruptedRunError (SIGINT,
@@ -29,11 +34,11 @@ def apply_plan(plan: PlanFile, options: ApplyOptions, progress: Progress | None 
     stretch = None
     if options.shard is not None:
         stretch = cut_for(plan.header.blocks, options.shard.total, options.mode)[options.shard.number - 1]
-    job, flags = make_job(plan, options, stretch), SharedFlags()
+    job, flags = make_job(plan, options, kind, stretch=stretch), SharedFlags()
     # Batches make no reference cycles, and each collection would visit all slices of the plan.
     with without_collecting():
         # Workers are forked while this process is small and has no thread.
-        pool = PlacerPool(job, flags, process_count(job.slices, options.jobs, autoscaler.LIMITS))
+        pool = PlacerPool(job, flags, process_count(job.slices, options.jobs, job.kind.limits()))
         try:
             # These imports take 50 ms and more, in which the workers parse the plan.
             from planbalance.engine.apply import build  # noqa: PLC0415

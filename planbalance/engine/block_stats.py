@@ -5,12 +5,12 @@ The worker that parses a block makes them and sends them to the parent, which ne
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from planbalance.engine.list_mode import ListedBlock, ListMaker
 from planbalance.engine.packing import BlockColumns, columns_of
 from planbalance.model import Operation, PlanHeader
-from planbalance.planfile import BlockFacts, Facts, KeptSlices
+from planbalance.planfile import Facts, KeptSlices
 
 # Sizes on disk are rounded up to this many bytes. The block size that a file system reports may be far larger (NFS
 # reports how much it transfers at a time), and with it builds that fit would be refused.
@@ -27,15 +27,17 @@ class BlockStats(NamedTuple):
         samples: one operation of each input that has one.
         source: the source folder of most of a few sampled images, with its input: the schedule uses it.
         lists: its part of the lists of `--mode list`; None in other modes.
+        starts: where a batch may begin, in rising order; none: anywhere.
         columns: what the layout of a packed dataset needs to know; None in other modes.
     """
 
-    facts: BlockFacts
+    facts: Any  # `BlockFacts`, or those of another kind of plan
     content: int
-    samples: tuple[Operation, ...]
+    samples: tuple[Any, ...]
     source: str
     lists: ListedBlock | None
-    columns: BlockColumns | None
+    starts: tuple[int, ...] = ()
+    columns: BlockColumns | None = None
 
 
 class BlockStatsMaker:
@@ -57,40 +59,33 @@ class BlockStatsMaker:
         sources = Counter(f"{each.input}:{each.image.rpartition('/')[0]}" for each in sample)
         source, _ = sources.most_common(1)[0]
         columns = columns_of(self._header.sources, operations) if self._packs else None
-        return BlockStats(facts, units * UNIT, tuple(samples.values()), source, lists, columns)
+        return BlockStats(facts, units * UNIT, tuple(samples.values()), source, lists, columns=columns)
+
+
+class _Maker(Protocol):
+    def of(self, index: int, operations: Sequence[Any]) -> BlockStats: ...
 
 
 class PlanStats:
     """The statistics of all blocks of a plan: those that workers sent; others are made when they are needed.
 
     Args:
-        header: the plan's.
+        blocks: how many there are.
         read: reads a block; PlanError where it is damaged or hostile.
-        lists: of `--mode list`; None in other modes.
-        packs: the dataset is packed into one file.
-
-    Attributes:
         maker: makes the statistics of a block.
     """
 
-    def __init__(
-        self,
-        header: PlanHeader,
-        read: Callable[[int], Sequence[Operation]],
-        lists: ListMaker | None = None,
-        *,
-        packs: bool = False,
-    ) -> None:
+    def __init__(self, blocks: int, read: Callable[[int], Sequence[Any]], maker: _Maker) -> None:
         self._read = read
-        self.maker = BlockStatsMaker(header, lists, packs=packs)
-        self._blocks = range(len(header.blocks))
+        self.maker = maker
+        self._blocks = range(blocks)
         self._known: dict[int, BlockStats] = {}
 
     def add(self, index: int, found: BlockStats) -> None:
         """Add what a worker has sent."""
         self._known[index] = found
 
-    def facts(self) -> Iterator[tuple[int, BlockFacts]]:
+    def facts(self) -> Iterator[tuple[int, Any]]:
         """Yield the facts of every block. Raises PlanError."""
         for index in self._blocks:
             yield index, self._of(index).facts
@@ -104,9 +99,9 @@ class PlanStats:
         """Return the bytes that images and labels take on a disk. Raises PlanError."""
         return sum(self._of(index).content for index in self._blocks)
 
-    def samples(self) -> list[Operation]:
+    def samples(self) -> list[Any]:
         """Return one operation of each input that has one. Raises PlanError."""
-        found: dict[int, Operation] = {}
+        found: dict[int, Any] = {}
         for index in self._blocks:
             for operation in self._of(index).samples:
                 found.setdefault(operation.input, operation)
@@ -117,6 +112,10 @@ class PlanStats:
         if len(self._known) < len(self._blocks):
             return []
         return [self._known[index].source for index in self._blocks]
+
+    def starts(self) -> list[tuple[int, ...]]:
+        """Return for every block where a batch may begin; none: anywhere. Raises PlanError."""
+        return [self._of(index).starts for index in self._blocks]
 
     def columns(self, index: int) -> BlockColumns:
         """Return what the layout of a packed dataset needs to know of a block. Raises PlanError."""

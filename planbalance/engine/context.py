@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 import anyio
 import anyio.to_thread
 
-from planbalance import dataset_files, fs
+from planbalance import fs
 from planbalance.engine import preflight
 from planbalance.engine.errors import FileErrors, broken_off
 from planbalance.engine.job import Job, command
@@ -142,7 +142,7 @@ class Context:
         traits = MODE_TABLE[self.mode]
         if not traits.places_files:
             self.warnings.append(_LIST_WARNING)
-        if traits.link:
+        if traits.link and job.kind.takes_images:
             self.warnings.append(_LINK_WARNING.format(kind=traits.link))
         if not staging.resumed or job.options.durability == "safe":
             staging.begin(job, self.mode)
@@ -203,13 +203,11 @@ class Context:
             packed_size=None if self.job.packing is None or self.job.options.shard else self.job.packing.exact_size(),
         )
 
-    def _train_commands(self) -> tuple[dict[str, str | None], tuple[str, ...]]:
+    def _train_commands(self) -> tuple[Mapping[str, str | None], tuple[str, ...]]:
         job = self.job
-        if job.packing is None:
-            return dataset_files.train_commands(job.plan.header, job.output)
-        at = job.options.mount_at
-        if at is not None:
-            return dataset_files.train_commands(job.plan.header, at)
+        place = job.output if job.packing is None else job.options.mount_at
+        if place is not None:
+            return job.kind.train_commands(place)
         return {"yolov5": None, "ultralytics": None}, (_UNMOUNTED[self.mode],)
 
 

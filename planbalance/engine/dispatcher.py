@@ -12,7 +12,6 @@ from planbalance.engine.journal import JournalFile, Record
 from planbalance.engine.placer_pool import Worker
 from planbalance.engine.resume import ImageSums
 from planbalance.engine.schedule import Range, Schedule
-from planbalance.executor import autoscaler
 from planbalance.executor.autoscaler import Autoscaler, FinishedBatch
 from planbalance.executor.processes import available_cores
 
@@ -37,19 +36,25 @@ class Dispatcher:
         journal: JournalFile | None = None,
         sums: ImageSums | None = None,
     ) -> None:
-        job, limits, pool = context.job, autoscaler.LIMITS, context.pool
+        job, limits, pool = context.job, context.job.kind.limits(), context.pool
         self._context = context
         self._pool = pool
         self._journal = journal
         self._sums = sums
         self._schedule = Schedule(
-            job.plan.header.blocks, ranges, pool.owned, job.stats.sources(), worth_reading=limits.worth_reading
+            job.plan.header.blocks,
+            ranges,
+            pool.owned,
+            job.stats.sources(),
+            starts=() if limits.threads else job.stats.starts(),
+            worth_reading=limits.worth_reading,
         )
         self._scaler = Autoscaler(
             limits.cores or available_cores(),
             pool.processes,
             job.options.jobs,
             waits=context.call_wait if journal is not None else 0.0,
+            limits=limits,
         )
         self._limiter = anyio.CapacityLimiter(_MOST_WORKERS)
         self._working = 0

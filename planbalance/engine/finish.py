@@ -277,7 +277,7 @@ def _not_visible(job: Job, absent: Sequence[Range], ranges: Sequence[range]) -> 
     places = []
     for part in absent[:_NAMED]:
         folder = job.plan.header.blocks[part.block].folder
-        name = job.plan.read_block(part.block)[part.start].image.rpartition("/")[2]
+        name = job.kind.destinations.of(job.plan.read_block(part.block)[part.start]).name
         places.append(f"{folder}/{name} or {label_of(Destination(folder, name)).folder}/...")
     more = f" and {len(absent) - _NAMED:,} more" if len(absent) > _NAMED else ""
     return IncompleteError(

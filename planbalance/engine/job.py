@@ -3,26 +3,26 @@
 import os.path
 import shlex
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
 from planbalance import dataset_files, fs
 from planbalance.engine.block_stats import PlanStats
-from planbalance.engine.list_mode import ListMaker
-from planbalance.engine.packing import BlockColumns, Packing, columns_of
+from planbalance.engine.build_kind import BuildKind, DatasetKind
+from planbalance.engine.packing import BlockColumns, Packing
 from planbalance.errors import UsageError
+from planbalance.import_model import ImportHeader
 from planbalance.lock_owner import Node, this_node
-from planbalance.model import Operation, PlanHeader
+from planbalance.model import PlanHeader
 from planbalance.modes import MODE_TABLE, Mode
 from planbalance.options.apply import ApplyChoices
 from planbalance.options.cluster import ShardChoices
 from planbalance.options.declare import spelled
 from planbalance.path_relation import is_within
-from planbalance.planfile import BlockFacts
-from planbalance.planstore import PlanFile
+from planbalance.planstore import ImportPlan, PlanFile
 from planbalance.shards import Shard
 from planbalance.text import text_fault
 
@@ -48,14 +48,16 @@ class ApplyOptions(ShardChoices, ApplyChoices):
 class CachedPlan:
     """A plan whose blocks are parsed once and kept; of a plan that is too large for that, the last ones.
 
+    Its operations are of the plan's kind: `Operation`, or `ImportOperation`.
+
     Several threads may read. A worker process has one of its own.
     """
 
-    def __init__(self, plan: PlanFile) -> None:
+    def __init__(self, plan: PlanFile | ImportPlan) -> None:
         self._plan = plan
-        self.header: PlanHeader = plan.header
+        self.header: PlanHeader | ImportHeader = plan.header
         self.path: str = plan.path
-        self._kept: dict[int, list[Operation]] = {}
+        self._kept: dict[int, list[Any]] = {}
         self._room = _KEPT_OPERATIONS
         self._lock = threading.Lock()
         self._read_elsewhere = False
@@ -67,14 +69,14 @@ class CachedPlan:
         """
         self._read_elsewhere = True
 
-    def read_part(self, index: int, start: int, stop: int) -> list[Operation]:
+    def read_part(self, index: int, start: int, stop: int) -> list[Any]:
         """Return the operations `start` to `stop` (not included) of one block. Raises PlanError."""
         few = 2 * (stop - start) <= self.header.blocks[index].count
         if self._read_elsewhere and few and index not in self._kept:
             return self._plan.read_part(index, start, stop)
         return self.read_block(index)[start:stop]
 
-    def read_block(self, index: int) -> list[Operation]:
+    def read_block(self, index: int) -> list[Any]:
         """Return one block's operations; callers must not change the list. Raises PlanError."""
         with self._lock:  # a second thread waits, and then finds the block parsed
             kept = self._kept.get(index)
@@ -85,12 +87,12 @@ class CachedPlan:
                     self._room += len(self._kept.pop(next(iter(self._kept))))
             return kept
 
-    def operations(self) -> Iterator[Operation]:
+    def operations(self) -> Iterator[Any]:
         """Yield every operation, in the order of the plan. Raises PlanError."""
         for index in range(len(self.header.blocks)):
             yield from self.read_block(index)
 
-    def check(self, facts: Iterable[tuple[int, BlockFacts]]) -> None:
+    def check(self, facts: Iterable[tuple[int, Any]]) -> None:
         """Check what only all blocks together show. Raises PlanError."""
         self._plan.check(facts)
 
@@ -108,6 +110,7 @@ class Job(NamedTuple):
         output: absolute; where the dataset appears.
         staging: absolute; where it is built.
         roots: the inputs' roots, mapped.
+        kind: what is particular to the plan's kind.
         stats: what is known of the plan's blocks.
         node: the machine and boot that this run is on.
         packing: the one file that the dataset becomes; None where it is a folder.
@@ -118,6 +121,7 @@ class Job(NamedTuple):
     output: str
     staging: str
     roots: tuple[str, ...]
+    kind: BuildKind[Any]
     stats: PlanStats
     node: Node
     packing: Packing | None = None
@@ -133,19 +137,22 @@ class Job(NamedTuple):
         return sum(block.count for block in self.plan.header.blocks)
 
 
-def make_job(plan: PlanFile, options: ApplyOptions, stretch: range | None = None) -> Job:
-    """Resolve the options against a plan; `stretch`: the blocks that a shard builds. Raises UsageError."""
+MakeKind = Callable[[PlanHeader | ImportHeader, Sequence[str], Mode], BuildKind[Any]]
+
+
+def make_job(
+    plan: PlanFile | ImportPlan,
+    options: ApplyOptions,
+    kind: MakeKind = DatasetKind,
+    *,
+    stretch: range | None = None,
+) -> Job:
+    """Resolve the options against a plan of a kind; `stretch`: the blocks that a shard builds. Raises UsageError."""
     _refuse_options(options)
     # absolute, since receipt and header of the build keep them
     pairs = tuple((os.path.abspath(old), os.path.abspath(new)) for old, new in options.map_input)
     options = replace(options, map_input=pairs)
     traits = MODE_TABLE[options.mode]
-    if not traits.places_files and plan.header.parameters["layout"] == "by-volume":
-        raise UsageError(
-            "--mode list names the images where they are, so it does not go with --layout by-volume",
-            kind="list",
-            hint="plan with --layout keep, or apply with --mode symlink",
-        )
     output = (
         os.path.abspath(options.output) if options.output is not None else planned_output(plan.header, options.mode)
     )
@@ -153,22 +160,23 @@ def make_job(plan: PlanFile, options: ApplyOptions, stretch: range | None = None
         raise UsageError("The output cannot be the root folder", kind="output-refused", hint="name a new folder")
     roots = _mapped_roots(plan.header.inputs, options.map_input)
     cached = CachedPlan(plan if stretch is None else plan.stretch(stretch))
-    lists = None if traits.places_files else ListMaker(plan.header, roots)
-    stats = PlanStats(cached.header, cached.read_block, lists, packs=bool(traits.one_file))
-    packing = _packing(plan, stretch, cached, stats, options, output) if traits.one_file else None
-    return Job(cached, options, output, fs.partial_path(output), roots, stats, this_node(), packing)
+    of_kind = kind(cached.header, roots, options.mode)
+    stats = PlanStats(len(cached.header.blocks), cached.read_block, of_kind.stats_maker)
+    packing = _packing(plan, stretch, cached, of_kind, stats, options, output) if traits.one_file else None
+    return Job(cached, options, output, fs.partial_path(output), roots, of_kind, stats, this_node(), packing)
 
 
-def planned_output(header: PlanHeader, mode: Mode) -> str:
+def planned_output(header: PlanHeader | ImportHeader, mode: Mode) -> str:
     """Return where a plan is built where no other place is given: a file gets the suffix of its mode."""
     suffix = MODE_TABLE[mode].one_file
     return header.output if header.output.endswith(suffix) else header.output + suffix
 
 
 def _packing(
-    plan: PlanFile,
+    plan: PlanFile | ImportPlan,
     stretch: range | None,
     cached: CachedPlan,
+    kind: BuildKind[Any],
     stats: PlanStats,
     options: ApplyOptions,
     output: str,
@@ -180,28 +188,30 @@ def _packing(
     def columns(index: int) -> BlockColumns:
         if index in own:
             return stats.columns(index - own.start)
-        return columns_of(header.sources, plan.read_block(index))
+        found = kind.stats_maker.of(index, plan.read_block(index)).columns
+        assert found is not None
+        return found
 
     def documents() -> dict[str, bytes]:
-        hyp = dataset_files.hyp_yaml(header)
+        found = {each.path: b"".join(each.chunks) for each in kind.documents(stats, options.mount_at, options.mode)}
         return {
-            dataset_files.DATASET_YAML: dataset_files.dataset_yaml(header, options.mount_at),
-            dataset_files.METADATA: dataset_files.metadata_of(header, stats.kept()),
-            **({} if hyp is None else {dataset_files.HYP: hyp}),
+            **found,
             dataset_files.PLAN: b"".join(cached.parts()),
             dataset_files.RECEIPT: receipt(header.digest, options, output, options.mode),
         }
 
-    with_hyp = dataset_files.hyp_yaml(header) is not None
+    folders = [dataset_files.OWN_FOLDER]
+    summed = [dataset_files.METADATA]
+    if isinstance(header, PlanHeader) and dataset_files.hyp_yaml(header) is not None:
+        folders.insert(0, dataset_files.HYP_FOLDER)
+        summed.append(dataset_files.HYP)
     return Packing(
         options.mode,
         header.blocks,
         columns,
         documents,
-        document_folders=(*([dataset_files.HYP_FOLDER] if with_hyp else []), dataset_files.OWN_FOLDER),
-        summed=[dataset_files.METADATA, *([dataset_files.HYP] if with_hyp else [])]
-        if options.checksum == "sha256"
-        else None,
+        document_folders=folders,
+        summed=summed if options.checksum == "sha256" else None,
         first=own.start,
     )
 

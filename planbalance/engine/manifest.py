@@ -5,11 +5,10 @@ other unless folders lie within folders.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
-from planbalance.destination import Destinations, label_path
+from planbalance.destination import label_path
 from planbalance.fs import NOTHING_SHA256
-from planbalance.model import Operation
 
 _DIGITS: Final = 64
 
@@ -38,7 +37,11 @@ def _escaped(path: str, digest: str) -> str:
     return f"{digest}  {path}\n"
 
 
-def block_lines(destinations: Destinations, operations: Sequence[Operation], sums: bytes) -> tuple[Lines, Lines]:
+class _Columns(Protocol):
+    def columns(self, operations: Sequence[Any]) -> tuple[list[str], list[str]]: ...
+
+
+def block_lines(destinations: _Columns, operations: Sequence[Any], sums: bytes) -> tuple[Lines, Lines]:
     """Return the lines of a block's images and of its labels; `sums` are the images', end to end."""
     folders, names = destinations.columns(operations)
     images = [f"{folder}/{name}" for folder, name in zip(folders, names, strict=True)]

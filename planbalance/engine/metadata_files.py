@@ -14,7 +14,6 @@ from planbalance.engine.manifest import in_order, lines_of
 from planbalance.engine.packed_file import end_file, open_file, packing_of
 from planbalance.engine.resume import ImageSums
 from planbalance.engine.staging import Staging
-from planbalance.model import Split
 from planbalance.modes import MODE_TABLE, Mode
 
 # (path, SHA-256 in hex) of what the manifest names.
@@ -26,29 +25,30 @@ def write_metadata(job: Job, staging: Staging, mode: Mode) -> NamedSums:
 
     Raises PlanError where the plan cannot be read any more; OSError.
     """
-    header, root = job.plan.header, staging.tree.fd
-    metadata = dataset_files.metadata_of(header, job.stats.kept())
-    _write_anew(dataset_files.METADATA, root, (metadata,))
-    yaml = dataset_files.dataset_yaml(header, job.output, listed=not MODE_TABLE[mode].places_files)
-    _write_anew(dataset_files.DATASET_YAML, root, (yaml,))
-    for split, lines in _lists(job).items():
-        _write_anew(dataset_files.list_name(split), root, map(str.encode, lines))
-    named = {dataset_files.METADATA: metadata}
-    hyp = dataset_files.hyp_yaml(header)
-    if hyp is not None:
-        folder = staging.tree.folder(dataset_files.HYP_FOLDER, make=True)
-        try:
-            _write_anew(os.path.basename(dataset_files.HYP), folder, (hyp,))
-        finally:
-            fs.close(folder)
-        named[dataset_files.HYP] = hyp
+    named: NamedSums = []
+    for document in job.kind.documents(job.stats, job.output, mode):
+        chunks: Iterable[bytes] = document.chunks
+        if document.summed:
+            data = b"".join(chunks)
+            named.append((document.path, fs.hash_bytes(data)))
+            chunks = (data,)
+        _write_document(staging, document.path, chunks)
     _write_anew(os.path.basename(dataset_files.PLAN), staging.own, job.plan.parts())
-    _write_anew(
-        os.path.basename(dataset_files.RECEIPT),
-        staging.own,
-        (receipt(job.plan.header.digest, job.options, job.output, mode),),
-    )
-    return [(path, fs.hash_bytes(data)) for path, data in named.items()]
+    content = receipt(job.plan.header.digest, job.options, job.output, mode)
+    _write_anew(os.path.basename(dataset_files.RECEIPT), staging.own, (content,))
+    return named
+
+
+def _write_document(staging: Staging, path: str, chunks: Iterable[bytes]) -> None:
+    folder, _, name = path.rpartition("/")
+    if not folder:
+        _write_anew(name, staging.tree.fd, chunks)
+        return
+    opened = staging.tree.folder(folder, make=True)
+    try:
+        _write_anew(name, opened, chunks)
+    finally:
+        fs.close(opened)
 
 
 def manifest_of(context: Context, metadata: NamedSums, sums: ImageSums | None) -> Iterator[bytes] | None:
@@ -86,8 +86,8 @@ def finish_metadata(context: Context, staging: Staging, metadata: NamedSums, sum
 
 def count_files(job: Job, mode: Mode) -> int:
     """Return how many files there are outside `.planbalance/` in the end."""
-    placed = 2 * job.slices if MODE_TABLE[mode].places_files else len({each.split for each in job.stats.lists()})
-    return placed + 2 + (dataset_files.hyp_yaml(job.plan.header) is not None) + takes_sums(job, mode)
+    placed = 2 * job.slices if MODE_TABLE[mode].places_files else 0
+    return placed + job.kind.count_documents(job.stats, mode) + takes_sums(job, mode)
 
 
 def _write_anew(name: str, dir_fd: int, chunks: Iterable[bytes]) -> None:
@@ -96,11 +96,3 @@ def _write_anew(name: str, dir_fd: int, chunks: Iterable[bytes]) -> None:
     except FileExistsError:  # of an interrupted run; no chunk was taken yet
         fs.unlink(name, dir_fd)
         fs.write_all_new(name, dir_fd, chunks)
-
-
-def _lists(job: Job) -> dict[Split, list[str]]:
-    """Return the lines of the lists of `--mode list`, of splits that hold a slice."""
-    lists: dict[Split, list[str]] = {}
-    for each in job.stats.lists():
-        lists.setdefault(each.split, []).append(each.lines)
-    return lists

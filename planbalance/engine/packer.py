@@ -63,6 +63,7 @@ class PackedTarget:
         self.file = file
         self.group = fs.open_facts(file).st_gid
         self._plan = job.plan
+        self._sources = job.kind.sources
         self._form = FORMS[job.options.mode]
         self._bases = bases
         self._known: dict[int, BlockPlaces] = {}
@@ -83,7 +84,7 @@ class PackedTarget:
             end = starts[-1] + operations[-1].image_size
             return BlockPlaces(starts, offsets(end, [each.label_size for each in operations]), None, None)
         header = self._plan.header
-        images, labels = files_of(header.blocks[block].folder, columns_of(header.sources, operations))
+        images, labels = files_of(header.blocks[block].folder, columns_of(self._sources, operations))
         image_starts, end = self._form.offsets(self._bases[block], images)
         return BlockPlaces(image_starts, self._form.offsets(end, labels)[0], images, labels)
 

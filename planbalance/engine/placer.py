@@ -26,6 +26,7 @@ from planbalance.engine.job import Job, takes_sums
 from planbalance.engine.journal import ANY_PERMISSIONS
 from planbalance.engine.schedule import Range
 from planbalance.engine.staleness import GONE, GoneError, RefusedError, StaleError
+from planbalance.import_model import ImportOperation
 from planbalance.model import Operation
 from planbalance.modes import MODE_TABLE, Mode
 
@@ -117,7 +118,7 @@ class Placer:
     def __init__(
         self, job: Job, mode: Mode, folders: SharedFolders, flags: SharedFlags, *, overwrite: bool, copier: fs.Copier
     ) -> None:
-        header, traits = job.plan.header, MODE_TABLE[mode]
+        sources, traits = job.kind.sources, MODE_TABLE[mode]
         self._plan = job.plan
         self._folders = Folders(folders)
         self._places = folders.tree is not None
@@ -126,9 +127,9 @@ class Placer:
         self._shared = job.options.shard is not None  # another process may place the same files at the same time
         self._mapped = job.mapped
         self._copier = copier
-        self._absent = staleness.AbsentLabels(header.sources)
+        self._absent = staleness.AbsentLabels(sources)
         self._inputs = [  # where it is, and what is put before its names
-            (root.rstrip("/") + "/", source.prefix) for root, source in zip(job.roots, header.sources, strict=True)
+            (root.rstrip("/") + "/", source.prefix) for root, source in zip(job.roots, sources, strict=True)
         ]
         self._takes_sums = takes_sums(job, mode)
         self._temporary = fs.temporary_names()
@@ -247,7 +248,7 @@ class Placer:
         labels = sum([each.label_size for each in operations]) if self._copies_labels else 0
         return labels + (sum([each.image_size for each in operations]) if self._copies_images else 0)
 
-    def _report(self, result: BatchResult, operation: Operation, path: str, error: Exception) -> None:
+    def _report(self, result: BatchResult, operation: Operation | ImportOperation, path: str, error: Exception) -> None:
         if isinstance(error, OSError):
             why, number = reason(error), error.errno
         else:

@@ -11,10 +11,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice, zip_longest
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from planbalance import fs
-from planbalance.destination import Destinations
 from planbalance.engine.block_stats import BlockStats
 from planbalance.engine.fd_cache import SOURCES_ALONE, SharedFolders
 from planbalance.engine.job import Job
@@ -27,7 +26,6 @@ from planbalance.executor.autoscaler import Kind
 from planbalance.executor.processes import Child, ChildGoneError
 from planbalance.model import Block
 from planbalance.modes import MODE_TABLE, Mode
-from planbalance.planfile import BlockFacts
 
 # A process is asked for the statistics of blocks of about so many operations at a time, and for so many portions ahead.
 # More questions might not fit into the socket; then both ends would wait for the other one to read.
@@ -170,13 +168,13 @@ def _placer(
     mode = settings.mode
     if MODE_TABLE[mode].one_file:
         return Packer(job, mode, folders, flags, target)
-    return Placer(job, mode, folders, flags, overwrite=settings.overwrite, copier=copier)
+    placer = job.kind.placer or Placer
+    return placer(job, mode, folders, flags, overwrite=settings.overwrite, copier=copier)
 
 
 def _manifest_of(job: Job, index: int, sums: bytes) -> tuple[Lines, Lines]:
     """Return the manifest's lines of block `index`; `sums` are its images', end to end. Raises PlanError."""
-    header = job.plan.header
-    return block_lines(Destinations(header.sources, header.parameters["layout"]), job.plan.read_block(index), sums)
+    return block_lines(job.kind.destinations, job.plan.read_block(index), sums)
 
 
 class PlacerThread:
@@ -270,7 +268,7 @@ class PlacerPool:
         """How many worker processes there are."""
         return len(self._processes)
 
-    def read_block_stats(self) -> Iterator[tuple[int, BlockFacts]]:
+    def read_block_stats(self) -> Iterator[tuple[int, Any]]:
         """Yield the facts of every block as the processes send them; `Job.stats` knows all blocks once it ends.
 
         Nothing where there are no processes. Raises PlanError.

@@ -6,7 +6,7 @@ import shlex
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -17,7 +17,6 @@ from planbalance.engine.placer import place_unchecked
 from planbalance.engine.placer_pool import PlacerPool
 from planbalance.engine.staging import PROBE, Staging, effective_mode, refuse_other_there
 from planbalance.errors import IncompleteError, PlanError
-from planbalance.model import Operation
 from planbalance.modes import MODE_TABLE, Mode
 from planbalance.packed.entry import PackedError
 from planbalance.packed_dataset import document
@@ -55,7 +54,7 @@ def check(job: Job, pool: PlacerPool) -> None:
 
 def refuse_overlap(job: Job) -> None:
     """Refuse an output equal to, inside or around an input, by name and by device and inode (UsageError)."""
-    path_safety.refuse_output(job.output, all_guarded(job.roots, job.plan.header.sources))
+    path_safety.refuse_output(job.output, all_guarded(job.roots, job.kind.sources))
 
 
 def refuse_output(job: Job) -> bool:
@@ -225,8 +224,8 @@ def _estimate(job: Job, mode: Mode, block: int) -> tuple[int, int]:
     folders = 2 * len({each.folder for each in job.plan.header.blocks})
     names = 2 * slices * 64  # a directory entry and its share of an index
     labels_take_inode = traits.takes_inode or job.options.labels == "copy"
-    inodes = slices * traits.takes_inode + slices * labels_take_inode
-    if not traits.copies_images:
+    inodes = slices * (traits.takes_inode or job.kind.renders) + slices * labels_take_inode
+    if not (traits.copies_images or job.kind.renders):
         return names + folders * block, inodes + folders + _FIXED_INODES
     return job.stats.content() + names, inodes + folders + _FIXED_INODES
 
@@ -270,7 +269,7 @@ def _try_all(job: Job, mode: Mode, staging: Staging) -> tuple[str, OSError] | No
     return None
 
 
-def _try(mode: Mode, operation: Operation, path: str, own: int) -> OSError | None:
+def _try(mode: Mode, operation: Any, path: str, own: int) -> OSError | None:  # noqa: ANN401 - of the plan's kind
     """Place a source file as the mode does, rename it and remove it; return the refusal."""
     folder, name = os.path.split(path)
     try:

@@ -2,14 +2,13 @@
 
 import os.path
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from planbalance import fs
-from planbalance.destination import Destination, Destinations, label_of
+from planbalance.destination import Destination, label_of
 from planbalance.engine.job import Job
 from planbalance.engine.journal import SUM_BYTES, Record
 from planbalance.engine.schedule import Range, ranges_by_block
-from planbalance.model import Operation
 from planbalance.modes import MODE_TABLE, Mode
 
 
@@ -88,15 +87,13 @@ class PlacedNames:
     """The folders below the staging folder as they are now, each listed once (blocks come folder by folder)."""
 
     def __init__(self, job: Job, mode: Mode, tree: fs.Tree) -> None:
-        header = job.plan.header
         self._tree = tree
-        self._destinations = Destinations(header.sources, header.parameters["layout"])
-        self._image_kind = "link" if MODE_TABLE[mode].by_path else "file"
-        self._label_kind = self._image_kind if job.options.labels == "same" else "file"
+        self._kind, self._mode = job.kind, mode
+        self._labels_same = job.options.labels == "same"
         self._listed: tuple[str, dict[str, str], dict[str, str]] = ("", {}, {})
         self._packed = _packed_size(job, tree) if MODE_TABLE[mode].one_file else None
 
-    def there(self, folder: str, operations: Sequence[Operation]) -> list[bool]:
+    def there(self, folder: str, operations: Sequence[Any]) -> list[bool]:
         """Return for each operation of one folder whether image and label are there, file or link as the mode says.
 
         The one file of a packed dataset has its whole size from the begin, so there is no more to see than that it is
@@ -110,11 +107,10 @@ class PlacedNames:
         _, images, labels_there = self._listed
         result = []
         for operation in operations:
-            image = self._destinations.of(operation)
-            label_kind = "file" if operation.label is None else self._label_kind
-            result.append(
-                images.get(image.name) == self._image_kind and labels_there.get(label_of(image).name) == label_kind
-            )
+            image = self._kind.destinations.of(operation)
+            image_kind = "link" if self._kind.is_link(operation, self._mode) else "file"
+            label_kind = image_kind if self._labels_same and operation.label is not None else "file"
+            result.append(images.get(image.name) == image_kind and labels_there.get(label_of(image).name) == label_kind)
         return result
 
     def temporary(self) -> Iterator[tuple[str, list[str]]]:

@@ -6,6 +6,7 @@ can also slow one another down in source folders, where a folder's state moves b
 there, so source folders only decide between destination folders of about equal weight.
 """
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from heapq import heappop, heappush, heapreplace
@@ -82,6 +83,8 @@ class Schedule:
         ranges: what is to be done.
         owners: the blocks that each worker has read, if they are read; `take` goes by them.
         sources: the source folder of each block's images (of most of them); none where that is not known.
+        starts: for each block where a batch may begin, in rising order, or none for anywhere; no batch cuts what lies
+            between two of them. None at all: anywhere in all blocks.
         worth_reading: a worker that ran out of blocks of its own reads another's only where so much of it is left.
     """
 
@@ -92,6 +95,7 @@ class Schedule:
         owners: Sequence[Sequence[int]] = (),
         sources: Sequence[str] = (),
         *,
+        starts: Sequence[Sequence[int]] = (),
         worth_reading: int = LIMITS.worth_reading,
     ) -> None:
         self._worth_reading = worth_reading
@@ -103,7 +107,7 @@ class Schedule:
         parted: list[list[Range]] = [[] for _ in owners or (None,)]
         for part in ranges:
             parted[owner_of.get(part.block, 0)].append(part)
-        self._groups = [_FolderQueues(self._folders, parts, self._in_flight, self._sources) for parts in parted]
+        self._groups = [_FolderQueues(self._folders, parts, self._in_flight, self._sources, starts) for parts in parted]
 
     @property
     def left(self) -> int:
@@ -179,9 +183,15 @@ class _FolderQueues:
     """What is left of some blocks, by folder; the heap holds at least one entry a folder, no lighter than it is."""
 
     def __init__(
-        self, folders: Sequence[str], ranges: Sequence[Range], in_flight: Mapping[str, int], sources: _Sources
+        self,
+        folders: Sequence[str],
+        ranges: Sequence[Range],
+        in_flight: Mapping[str, int],
+        sources: _Sources,
+        starts: Sequence[Sequence[int]],
     ) -> None:
         self._in_flight = in_flight
+        self._starts = starts
         self._sources = sources
         self._queues: dict[str, deque[Range]] = {}
         for part in ranges:
@@ -240,7 +250,11 @@ class _FolderQueues:
     def _cut(self, folder: str, size: int) -> Range:
         queue = self._queues[folder]
         part = queue.popleft()
-        taken = part._replace(stop=min(part.stop, part.start + size))
+        stop = part.start + size
+        if self._starts and (starts := self._starts[part.block]):
+            at = bisect_left(starts, stop)
+            stop = starts[at] if at < len(starts) else part.stop
+        taken = part._replace(stop=min(part.stop, stop))
         if taken.stop < part.stop:
             queue.appendleft(part._replace(start=taken.stop))
         elif not queue:

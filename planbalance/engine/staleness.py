@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from os import stat_result
 from typing import Final
 
+from planbalance.import_model import ImportOperation
 from planbalance.model import Operation, Source
 
 
@@ -34,7 +35,7 @@ class GoneError(StaleError):
         super().__init__("is gone")
 
 
-def image_size(operation: Operation, now: stat_result) -> None:
+def image_size(operation: Operation | ImportOperation, now: stat_result) -> None:
     """Raise StaleError where an image's size or type is not the planned one."""
     if now.st_size != operation.image_size:
         raise StaleError(f"has {now.st_size} bytes, {operation.image_size} were planned")

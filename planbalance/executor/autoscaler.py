@@ -49,6 +49,7 @@ class Limits(NamedTuple):
         largest_batch: slices.
         worth_reading: slices, from which on a process reads a block again that another process has read. Reading takes
             2 ms, so the second process must save more than that.
+        threads: whether several threads of a process may work: not where what they call may run in one thread only.
     """
 
     cores: int | None = None
@@ -60,6 +61,7 @@ class Limits(NamedTuple):
     smallest_batch: int = 4
     largest_batch: int = 4_096
     worth_reading: int = 512
+    threads: bool = True
 
 
 LIMITS: Limits = Limits()
@@ -110,7 +112,7 @@ class Autoscaler:
         self._fallen = 0
         self._waits: list[float] = []
         self._least = math.inf  # seconds a slice takes
-        if not processes and (jobs is not None or waits > limits.far_seconds):
+        if limits.threads and not processes and (jobs is not None or waits > limits.far_seconds):
             self.batch = limits.smallest_batch if waits > limits.far_seconds else limits.first_batch
             self._use_threads(far=True, first=_FIRST_VERY_FAR if waits >= _VERY_FAR else _FIRST_THREADS)
 
@@ -139,6 +141,12 @@ class Autoscaler:
 
     def _choose(self, finished: FinishedBatch) -> None:
         waited = (finished.seconds - finished.busy) / max(1, finished.count)
+        if not self._limits.threads:
+            self._watch_from_now_on()
+            self._size(finished)
+            self._open_window(finished.at)
+            self._settled_at = finished.at
+            return
         self._waits.append(waited if 2 * finished.busy < finished.seconds else 0.0)
         self._least = min(self._least, finished.seconds / max(1, finished.count))
         if len(self._waits) < 2 * self.workers:

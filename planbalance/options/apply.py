@@ -72,4 +72,5 @@ OF_BUILD: Final = (
     *("mode", "labels", "fallback", "jobs", "checksum", "mount_at", "allow_cut_jpegs"),
     *("dry_run", "restart", "durability"),
 )
+OF_IMPORT: Final = ("mode", "fallback", "jobs", "checksum", "dry_run", "restart", "durability")  # with --build
 OF_SLURM: Final = (*OF_BUILD, "output", "map_input")

@@ -5,19 +5,14 @@ request to the network and every script but its own, so that a class name or vol
 holds.
 """
 
-import base64
-import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
 import orjson
 
-from planbalance import fs, path_safety, tool_version
-from planbalance.errors import UsageError
+from planbalance import path_safety, tool_version
 from planbalance.model import SPLITS, Audit, PlanHeader, PlannedVolume, Progress, Silent
 from planbalance.modes import MODE_TABLE
 from planbalance.page import plots
@@ -28,15 +23,15 @@ from planbalance.page.joined_groups import joined_groups
 from planbalance.page.samples import Places, count_all_boxes, draw_samples
 from planbalance.page.subject import how_built
 from planbalance.page.svg import matplotlib
+from planbalance.page.template import Written, page_place, rendered, write_rendered
 from planbalance.page.unplanned import PageSource
 from planbalance.path_relation import all_guarded
 from planbalance.render import plan_facts
 from planbalance.render.footprint import Footprint, footprint
 from planbalance.render.naming import reading_of_audit, reading_of_header, slices_text, unit_noun, unit_text
-from planbalance.render.plan_classes import MEASURED_ON, class_targets, nearness, points, sensitivity_document, span
+from planbalance.render.plan_classes import MEASURED_ON, class_targets, nearness, sensitivity_document
 from planbalance.render.repair import repair_facts
-from planbalance.render.table import plain, size
-from planbalance.text import counted, error_text, texts_of
+from planbalance.text import texts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +49,6 @@ class PageOptions:
     audit: Audit | None = None
     samples: int = 4
     as_found: bool = False
-
-
-class Written(NamedTuple):
-    """A page that was written: where, and how large."""
-
-    path: str
-    bytes: int
 
 
 class ModeRow(NamedTuple):
@@ -93,17 +81,7 @@ def write_page(
     options = options or PageOptions()
     path = os.path.abspath(path)
     check_page(path, plan, options.dataset)
-    data = render(plan, options, progress or Silent())
-    try:
-        fs.write_path(path, (data,))
-    except OSError as error:
-        raise UsageError(
-            f"The page cannot be written to {path}: {error_text(error)}.",
-            kind="report-not-written",
-            hint="Choose another file; its folder must exist.",
-            paths=[path],
-        ) from error
-    return Written(path, len(data))
+    return write_rendered(path, render(plan, options, progress or Silent()))
 
 
 def check_page(path: str, plan: PageSource | None, dataset: str | None) -> None:
@@ -112,20 +90,9 @@ def check_page(path: str, plan: PageSource | None, dataset: str | None) -> None:
     Raises:
         UsageError: jinja2 or matplotlib is not installed; the file cannot be written, or lies in an input or dataset.
     """
-    path = os.path.abspath(path)
-    _jinja2()
+    page = page_place(path)
     matplotlib()
-    if not os.path.isdir(os.path.dirname(path)) or os.path.isdir(path):
-        raise UsageError(
-            f"The page cannot be written to {path}: "
-            + ("it is a folder." if os.path.isdir(path) else "its folder does not exist."),
-            kind="report-not-written",
-            hint="Give a file name in a folder that exists.",
-            paths=[path],
-        )
     outputs = [folder for folder in (dataset, plan.header.output if plan is not None else None) if folder]
-    # The file itself may be a link; what counts is where its name is.
-    page = {"page": f"{os.path.realpath(os.path.dirname(path))}/{os.path.basename(path)}"}
     if plan is not None:
         path_safety.refuse_files(page, all_guarded(plan.header.inputs, plan.header.sources))
     path_safety.refuse_files(page, outputs, what="dataset")
@@ -140,21 +107,11 @@ def render(plan: PageSource | None, options: PageOptions, progress: Progress) ->
     Raises:
         UsageError: jinja2 or matplotlib is not installed. PlanError: the plan is damaged or does not add up.
     """
-    template = _environment().get_template("page.html")
-    style, script = _asset("page.css"), _asset("page.js")
-    version = tool_version()
     context: dict[str, Any] = {
-        "style": style,
-        "script": script,
-        "policy": (
-            f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
-            "base-uri 'none'; form-action 'none'"
-        ),
-        "version": version,
         "dataset": options.dataset,
         "audit": None
         if options.audit is None
-        else audited(options.audit, options.dataset, f"planbalance {version}", progress),
+        else audited(options.audit, options.dataset, f"planbalance {tool_version()}", progress),
         "plan": None,
         "as_found": options.as_found,
         "repair": None,
@@ -164,7 +121,7 @@ def render(plan: PageSource | None, options: PageOptions, progress: Progress) ->
     if plan is not None:
         context |= _plan_context(plan, options, progress)
     context["reading"] = _reading(plan, options.audit)
-    return str(template.render(context)).encode("utf-8", "backslashreplace")
+    return rendered("page.html", context)
 
 
 def _reading(plan: PageSource | None, audit: Audit | None) -> dict[str, Any] | None:
@@ -185,56 +142,6 @@ def _reading(plan: PageSource | None, audit: Audit | None) -> dict[str, Any] | N
         "unit": unit_text(document),
         "volumes": "" if document["slices_per_volume"] is None else slices_text(document, when=when),
     }
-
-
-def _jinja2() -> Any:  # noqa: ANN401 - jinja2 is an extra
-    try:
-        import jinja2  # noqa: PLC0415 - an extra: only pages need it
-    except ImportError:
-        raise UsageError(
-            "The page needs jinja2, which is not installed.",
-            kind="extra-missing",
-            hint="pip install 'planbalance[report]'",
-        ) from None
-    return jinja2
-
-
-@cache
-def _environment() -> Any:  # noqa: ANN401 - jinja2 is an extra
-    """Return the template's environment, made once in a process: that is a sixth of the time of a small page."""
-    jinja2 = _jinja2()
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("planbalance.page"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "count": "{:,}".format,
-        "things": counted,
-        "bytes": size,
-        "plain": plain,
-        "percent": percent,
-        "signed": "{:+,}".format,
-        "points": points,
-        "span": span,
-    }
-    return environment
-
-
-def percent(part: int, whole: int) -> str:
-    """Return a share such as `19.4 %`, with a space that does not break; `–` of nothing."""
-    return f"{100 * part / whole:.1f}\u00a0%" if whole else "–"
-
-
-def _asset(name: str) -> str:
-    return (files("planbalance.page") / "templates" / name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    """Return a hash source of Content Security Policy Level 3, 6.6.2.2."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"
 
 
 def embedded_json(value: object) -> str:

@@ -39,6 +39,13 @@ def picture(path: str) -> Picture:
     return _scaled(decode(_read(path), dicom=path.lower().endswith(".dcm")))
 
 
+def picture_of(width: int, height: int, pixels: bytes) -> Picture:
+    """Return the picture of a slice that was rendered: one byte a pixel, or three."""
+    from PIL import Image  # noqa: PLC0415 - takes a while to import
+
+    return _jpeg(Image.frombytes("L" if len(pixels) == width * height else "RGB", (width, height), pixels))
+
+
 class PairSide(NamedTuple):
     """One side of a pair; `picture` is None where there is none, and `reason` says why."""
 
@@ -80,7 +87,10 @@ def _scaled(decoded: Decoded) -> Picture:
     if image.mode.startswith(("I", "F")) or decoded.window is not None:
         wide = image.convert("F")
         image = _windowed(wide, *(decoded.window or wide.getextrema()))
-    image = image.convert("L" if image.mode in {"1", "L", "LA"} else "RGB")
+    return _jpeg(image.convert("L" if image.mode in {"1", "L", "LA"} else "RGB"))
+
+
+def _jpeg(image: "Image") -> Picture:
     image.thumbnail((LONGEST, LONGEST))
     file = io.BytesIO()
     image.save(file, "JPEG", quality=78, optimize=True)

@@ -77,7 +77,7 @@ class BlockReader:
             PlanError: `plan-damaged`, `plan-schema` or `plan-hostile`.
         """
         line = self._lines.get(block.offset, 2)
-        _check_sum(block, data, line)
+        check_sum(block, data, line)
         return self._operations(block, data, line, last=block.offset + block.bytes == self._end)
 
     def read_part(self, block: Block, data: bytes, start: int, stop: int) -> list[Operation]:
@@ -89,7 +89,7 @@ class BlockReader:
             PlanError: it is not the block that was read.
         """
         line = self._lines.get(block.offset, 2)
-        _check_sum(block, data, line)
+        check_sum(block, data, line)
         lines = data.split(b"\n")[start:stop]
         last = block.offset + block.bytes == self._end and stop == block.count
         part = block._replace(count=stop - start)
@@ -101,9 +101,9 @@ class BlockReader:
 
     def _judged(self, block: Block, data: bytes, line: int, *, last: bool) -> list[Operation]:
         """Return the operations of a block that `PlainReader` did not take: unusual or wrong."""
-        rows = _rows(data, block.count, last=last, line=line)
+        rows = rows_of(data, block.count, last=last, line=line)
         operations = self.operations(rows, line)
-        if not _written_so(rows, data, last=last):
+        if not written_so(rows, data, last=last):
             damaged(f"the block of {block.count} operations at line {line} is not formatted as planbalance writes it")
         self._check_order(operations, block, line)
         return operations
@@ -115,7 +115,7 @@ class BlockReader:
         self._check_volumes(columns, line)
         columns[0] = list(map(_SPLIT.__getitem__, columns[0]))  # one text for all, not one for each
         columns[1] = list(map(self._ids.__getitem__, columns[1]))
-        columns[7] = _mtimes(columns[7], line)
+        columns[7] = mtimes_of(columns[7], line)
         columns[9:] = [["" if sha is _ABSENT else sha for sha in column] for column in columns[9:]]
         return list(map(Operation._make, zip(*columns, strict=True)))
 
@@ -153,12 +153,13 @@ class BlockReader:
 _SPLIT: Final = {split: split for split in SPLITS}
 
 
-def _check_sum(block: Block, data: bytes, line: int) -> None:
+def check_sum(block: Block, data: bytes, line: int) -> None:
+    """Refuse the bytes of a block that do not match its sum."""
     if len(data) != block.bytes or hashlib.sha256(data).hexdigest() != block.sha256:
         damaged(f"the block of {block.count} operations at line {line} does not match its sum", EDITED_HINT)
 
 
-def _rows(data: bytes, count: int, *, last: bool, line: int) -> list[Any]:
+def rows_of(data: bytes, count: int, *, last: bool, line: int) -> list[Any]:
     """Return the JSON of each line of a block."""
     closing = b"}\n" if last else b"},\n"
     if not data.endswith(closing) or data.count(b"\n") != count or data.count(b"},\n{") != count - 1:
@@ -169,7 +170,7 @@ def _rows(data: bytes, count: int, *, last: bool, line: int) -> list[Any]:
     return rows
 
 
-def _written_so(rows: list[Any], data: bytes, *, last: bool) -> bool:
+def written_so(rows: list[Any], data: bytes, *, last: bool) -> bool:
     """Return whether writing the rows again gives the same bytes: one spelling, no member twice."""
     return orjson.dumps(rows) == b"[" + data[: -1 if last else -2].replace(b",\n", b",") + b"]"
 
@@ -236,7 +237,7 @@ def _check_sums(name: str, sums: Sequence[str], line: int) -> None:
         malformed(f"from line {line} on, a `{name}` is not a SHA-256 of 64 hexadecimal digits in lower case")
 
 
-def _mtimes(texts: Sequence[str], line: int) -> list[int]:
+def mtimes_of(texts: Sequence[str], line: int) -> list[int]:
     """Return times in nanoseconds; their text has one spelling only."""
     if not all(map(_MTIME.fullmatch, texts)):
         at = line + _first(texts, lambda text: _MTIME.fullmatch(text) is None)

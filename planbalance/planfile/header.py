@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 # Where `parameters.groups.by` may say that patients come from.
 _PATIENT_SOURCES: Final = frozenset(("map", "patient", "slice-map", "dicom", "h5"))
 SCHEMA: Final = "planbalance/plan/1"
+IMPORT_SCHEMA: Final = "planbalance/import/1"
 BLOCK_OPERATIONS: Final = 4096
 # Bounds on what is read into memory at once. The guide's 550 volumes need 0.1 MB of header; a line, 350 bytes.
 HEADER_BYTES: Final = 64 << 20
@@ -75,6 +77,18 @@ def parse_header(first_line: bytes) -> PlanHeader:
     Raises:
         PlanError: `plan-damaged`, `plan-schema` or `plan-hostile`.
     """
+    members, data = members_of_line(first_line, SCHEMA)
+    header = header_of(members, HEADER_MEMBERS)
+    check_formatting(members, data)
+    return header
+
+
+def members_of_line(first_line: bytes, schema: str) -> tuple[dict[str, Any], bytes]:
+    """Return the members of a plan's first line, schema and digest checked, and its JSON.
+
+    Raises:
+        PlanError: `plan-damaged` or `plan-schema`.
+    """
     if len(first_line) > HEADER_BYTES:
         damaged(f"its first line is longer than {HEADER_BYTES} bytes")
     ending = OPENING + b"\n"
@@ -82,16 +96,19 @@ def parse_header(first_line: bytes) -> PlanHeader:
         damaged('its first line does not end in `"operations":[`', "It may have been cut off: make it again.")
     data = first_line[: -len(ending)] + b"}"
     members = object_of(loads(data), "The header")
-    check_schema(members)
+    check_schema(members, schema)
     found = _DIGEST_MEMBER.match(data)
     if found is None:
         damaged("its first line does not begin with schema and digest")
     if header_digest(data[: found.start(1)] + data[found.end(1) :]) != members["digest"]:
         damaged("its header does not match its digest", EDITED_HINT)
-    header = header_of(members, HEADER_MEMBERS)
+    return members, data
+
+
+def check_formatting(members: Mapping[str, Any], data: bytes) -> None:
+    """Refuse a header that is spelled in another way; its members must have been checked before. Raises PlanError."""
     if orjson.dumps(members) != data:
         damaged("its header is not formatted as planbalance writes it", EDITED_HINT)
-    return header
 
 
 def header_digest(json_without_digest: bytes) -> str:
@@ -99,14 +116,20 @@ def header_digest(json_without_digest: bytes) -> str:
     return hashlib.sha256(json_without_digest).hexdigest()
 
 
-def check_schema(members: Mapping[str, Any]) -> None:
-    """Refuse what is no plan, and a plan of another version."""
+def check_schema(members: Mapping[str, Any], expected: str = SCHEMA) -> None:
+    """Refuse what is no plan, and a plan of another version or kind."""
     schema = members.get("schema")
     if not isinstance(schema, str):
         malformed("it has no schema, so it is no plan")
-    if schema != SCHEMA:
+    if schema == IMPORT_SCHEMA != expected:
         raise PlanError(
-            f"The plan's schema is {shown(schema)}, and this version reads {SCHEMA!r} only.",
+            f"The plan is that of an import ({IMPORT_SCHEMA}), and this command is for the plan of a split.",
+            kind="plan-schema",
+            hint="`planbalance show` and `planbalance apply` take it.",
+        )
+    if schema != expected:
+        raise PlanError(
+            f"The plan's schema is {shown(schema)}, and this version reads {expected!r} only.",
             kind="plan-schema",
             hint="Use the version of planbalance that made it, or make the plan again.",
         )
@@ -129,9 +152,9 @@ def header_of(members: dict[str, Any], expected: Sequence[str]) -> PlanHeader:
     header = PlanHeader(
         digest=sha256(members["digest"], "the digest") if "digest" in members else "",
         split_digest=sha256(members["split_digest"], "the split digest") if "split_digest" in members else "",
-        inputs=tuple(_absolute(root, "an input") for root in list_of(members["inputs"], "inputs")),
+        inputs=tuple(absolute_path(root, "an input") for root in list_of(members["inputs"], "inputs")),
         sources=tuple(map(_source, list_of(members["sources"], "sources"))),
-        output=_absolute(members["output"], "the output"),
+        output=absolute_path(members["output"], "the output"),
         names=_names(members["names"]),
         parameters=members["parameters"],
         naming=members["naming"],
@@ -147,7 +170,8 @@ def header_of(members: dict[str, Any], expected: Sequence[str]) -> PlanHeader:
     _check_options(header)
     _check_volumes(header.volumes)
     if "blocks" in members:
-        _check_blocks(header.blocks)
+        check_blocks(header.blocks)
+        _check_full(header.blocks)
         _check_counts(header)
     return header
 
@@ -217,7 +241,8 @@ def read_source(source: "VolumeSource", places: "Sequence[Place]") -> tuple["Nam
     return names, source_document(Naming(source.rule), examples(places, names), warnings)
 
 
-def _absolute(value: object, what: str) -> str:
+def absolute_path(value: object, what: str) -> str:
+    """Return an absolute path of a plan, without `..` and control characters."""
     path = text_of(value, what)
     fault = "is not absolute" if not path.startswith("/") else None if path == "/" else path_fault(path[1:])
     if fault:
@@ -387,23 +412,26 @@ def _check_volumes(volumes: Sequence[PlannedVolume]) -> None:
         hostile(f"volume ids are equal, or differ in case or Unicode form only: {', '.join(map(shown, alike[:4]))}")
 
 
-def _check_blocks(blocks: Sequence[Block]) -> None:
-    """Check that the blocks are cut as `seal` cuts them: sorted, without a gap, full unless the folder ends."""
+def check_blocks(blocks: Sequence[Block], most: int = BLOCK_OPERATIONS) -> None:
+    """Check that the blocks are sorted and follow each other without a gap, each of at most `most` operations."""
     if not blocks:
         malformed("it has no operation")
     offset = 0
     previous: Block | None = None
     for block in blocks:
-        if block.offset != offset or not 0 < block.bytes <= BLOCK_BYTES or not 0 < block.count <= BLOCK_OPERATIONS:
+        if block.offset != offset or not 0 < block.bytes <= BLOCK_BYTES or not 0 < block.count <= most:
             malformed(f"the block at {block.offset} does not follow the one before it, is empty, or is too large")
-        if previous and (block.folder < previous.folder or (block.folder == previous.folder and _short(previous))):
+        if previous and block.folder < previous.folder:
             malformed(f"the block at {block.offset} is out of order")
         offset += block.bytes
         previous = block
 
 
-def _short(block: Block) -> bool:
-    return block.count < BLOCK_OPERATIONS
+def _check_full(blocks: Sequence[Block]) -> None:
+    """Check that the blocks are cut as `seal` cuts them: full unless the folder ends."""
+    for block, following in pairwise(blocks):
+        if block.folder == following.folder and block.count < BLOCK_OPERATIONS:
+            malformed(f"the block at {following.offset} is out of order")
 
 
 def _check_counts(header: PlanHeader) -> None:

@@ -21,6 +21,7 @@ def apply_document(outcome: Outcome) -> dict[str, Any]:
         "packed_bytes": outcome.packed_size,
         "train_commands": dict(outcome.train_commands),
         "warnings": list(outcome.warnings),
+        "next_command": outcome.next_command or None,
     }
 
 
@@ -88,6 +89,9 @@ def _verify(document: Mapping[str, Any]) -> Iterable[Renderable]:
 def _train(document: Mapping[str, Any]) -> Iterable[Renderable]:
     if not document["published"]:
         return
+    if document.get("next_command"):
+        yield heading("Next: divide it into splits")
+        yield line(document["next_command"])
     for name, title in (("yolov5", "Train with YOLOv5"), ("ultralytics", "Train with Ultralytics")):
         command = document["train_commands"].get(name)
         if command:

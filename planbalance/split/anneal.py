@@ -9,42 +9,45 @@ so every machine and Python makes the same swaps.
 from collections.abc import Sequence
 from decimal import Decimal
 
-from planbalance.split.balance import Counts
+from planbalance.split.balance import Counts, Features
 from planbalance.split.rng import Rng
 from planbalance.split.search_state import SearchState, members_of_parts, parts_of_members
 
 # (temperature, draws, factor): from this temperature on, so many swaps are drawn at each level, and slices and groups
 # beyond their range cost so many times more than at first. At the high temperatures the rare classes settle, at the
 # middle ones, which take most of the time, the common ones, and at the low ones slices and ranges are put right.
-STAGES = ((30.0, 600, 1.0), (5.0, 1_700, 1.0), (0.35, 280, 8.0))
+STAGES = ((10.0, 500, 1.0), (3.0, 2_200, 1.0), (0.2, 150, 8.0))
 COOLING = 0.97
 COLD = 0.005
-# Units times features from which on all draws are made; with fewer, a share of the draws, but not less than this.
-FULL_DRAWS = 4_000
+# Pairs of a unit and its class from which on all draws are made; with fewer, a share of the draws, but not less than
+# this.
+FULL_DRAWS = 1_300
 LEAST_DRAWS = 0.1
-# Units times features from which on more draws are made, and how many times more at most.
-MORE_DRAWS = 250_000
+# Such pairs from which on more draws are made, and how many times more at most.
+MORE_DRAWS = 75_000
 MOST_DRAWS = 4.0
 # What all positive and all negative slices cost, in percentage points as if they were so many classes. Negative slices
 # are put right at the end by units without a box, so they count less.
-POSITIVES_COST = 4.0
+POSITIVES_COST = 8.0
 NEGATIVES_COST = 1.0
 # Where the draws look for their two units: both among the holders of one class, only the first, the first among all
 # units that hold boxes where these are few, or anywhere. Each number is the sum of the shares so far.
-BOTH_HOLD = 0.25
-ONE_HOLDS = 0.5
-HAS_BOXES = 0.7
+BOTH_HOLD = 0.6
+ONE_HOLDS = 0.7
+HAS_BOXES = 0.9
 # -ln(x) in the middle of so many equal steps from 0 to 1, by decimal arithmetic: math.log may differ between machines.
 THRESHOLDS = 1_024
 
 
-def anneal(state: SearchState, counts: Counts, rng: Rng) -> None:
-    """Improve the placement of `state` in place; `counts` are those of this placement, and are kept up to date."""
+def anneal(state: SearchState, counts: Counts, rng: Rng, temperature: float = STAGES[0][0]) -> None:
+    """Improve the placement of `state` in place; `counts` are those of this placement, and are kept up to date.
+
+    At the first temperature of `STAGES` little of the placement is left. From a lower one, annealing goes on from it.
+    """
     annealing = _Annealing(state, counts, rng)
-    size = len(counts.amounts) * len(counts.weights)
-    share = min(1.0, max(LEAST_DRAWS, size / FULL_DRAWS)) * min(MOST_DRAWS, max(1.0, size / MORE_DRAWS))
+    share = share_of_draws(counts.features)
     steps = [float(-(Decimal(2 * step + 1) / (2 * THRESHOLDS)).ln()) for step in range(THRESHOLDS)]
-    temperature, stage = STAGES[0][0], 0
+    stage = 0
     while annealing.possible and temperature > COLD:
         if stage + 1 < len(STAGES) and temperature <= STAGES[stage + 1][0]:
             stage += 1
@@ -52,6 +55,13 @@ def anneal(state: SearchState, counts: Counts, rng: Rng) -> None:
         annealing.draw(int(STAGES[stage][1] * share), [temperature * step for step in steps])
         temperature *= COOLING
     state.members = members_of_parts(state.task, annealing.part_of)
+
+
+def share_of_draws(features: Features) -> float:
+    """Return how many times the draws of `STAGES` are made."""
+    classes = any(features.boxes)
+    pairs = sum(1 for held in features.of for _, boxes in held if boxes or not classes)
+    return min(1.0, max(LEAST_DRAWS, pairs / FULL_DRAWS)) * min(MOST_DRAWS, max(1.0, pairs / MORE_DRAWS))
 
 
 class _Annealing:

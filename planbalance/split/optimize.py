@@ -8,7 +8,7 @@ exchanges bring the slices back to the best that was found.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from planbalance.split.anneal import anneal
+from planbalance.split.anneal import LEAST_DRAWS, STAGES, anneal, share_of_draws
 from planbalance.split.balance import Counts, Features, Unevenness, in_order
 from planbalance.split.exchange import reach_aims
 from planbalance.split.exhaustive import FILLINGS, closest, nearby
@@ -24,11 +24,16 @@ COMPLETIONS = 24
 COMPLETION_RESTARTS = 3
 # Restarts of the search with other quotas.
 OTHER_RESTARTS = 3
-# How strictly each annealing keeps classes in their ranges, and what follows it. Two are made in any case, because one
-# seed finds a better placement than another. A third and a fourth one are made where a class is outside its range, or
-# the slices could not be brought back.
-STRICTNESS = (1.0, 1.0, 2.0, 4.0)
-AT_LEAST = 2
+# The temperature from which each annealing starts. From `HOT` it starts with a random placement, otherwise with the
+# best so far, which takes less time. Where few units hold boxes, an annealing is short, and more of them are made.
+HOT = STAGES[0][0]
+ROUNDS = (HOT, 2.0, 1.0)
+ROUNDS_OF_FEW = (HOT, HOT, 2.0, 2.0, 2.0, 1.0)
+# With a smaller share of the draws than this, units are few; with the least share, three short annealings are enough.
+FEW_DRAWS = 0.6
+# How strictly further annealings keep classes in their ranges. They are made where a class is outside its range, or the
+# slices could not be brought back, and how strict the exchanges after each annealing are.
+FURTHER = (2.0, 4.0)
 STRICTNESS_AFTER = 30.0
 # With no more ways to fill a part, all placements are enumerated for the most even one, although none can be closer.
 FEW = 2_000
@@ -109,12 +114,16 @@ def _even(task: Task, features: Features, part_of: list[int], rng: Rng) -> list[
     """Return a placement whose slices are as close to the targets, with classes and trait values divided evenly."""
     aims = SearchState(task, members_of_parts(task, part_of)).excess
     best: tuple[Unevenness, list[int]] | None = None
-    for attempt, strictness in enumerate(STRICTNESS):
-        if attempt >= AT_LEAST and best is not None and best[0].in_ranges:
+    few = LEAST_DRAWS < share_of_draws(features) < FEW_DRAWS
+    rounds = [(temperature, 1.0) for temperature in (ROUNDS_OF_FEW if few else ROUNDS)]
+    for attempt, (temperature, strictness) in enumerate([*rounds, *((HOT, more) for more in FURTHER)]):
+        if attempt >= len(rounds) and best is not None and best[0].in_ranges:
             break
-        state = SearchState(task, shuffled_members(task, rng), aims)
-        counts = Counts(features, parts_of_members(task, state.members), strictness)
-        anneal(state, counts, rng)
+        hot = best is None or temperature == HOT
+        start = shuffled_members(task, rng) if best is None or hot else members_of_parts(task, best[1])
+        state = SearchState(task, start, aims)
+        counts = Counts(features, parts_of_members(task, start), strictness)
+        anneal(state, counts, rng, HOT if hot else temperature)
         counts = Counts(features, parts_of_members(task, state.members), STRICTNESS_AFTER)
         if not state.cost or reach_aims(state, rng, counts):
             placed = parts_of_members(task, state.members)

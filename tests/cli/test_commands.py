@@ -348,6 +348,23 @@ def test_demo_runs_the_whole_job_and_says_how(here: Path, monkeypatch: pytest.Mo
     assert done["verify"]["ok"] is True
 
 
+def test_the_raw_demo_begins_with_the_import(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_demo_small(monkeypatch)
+    said = run("demo", "--raw").stdout
+    for command in ("import", "apply", "verify", "scan", "plan", "report"):
+        assert f"$ planbalance {command} " in said
+    tried = [line for line in said.split("What to try next")[1].splitlines() if line.startswith("planbalance ")]
+    for line in tried:
+        run(*line.split()[1:])
+    done = run_json("demo", "--raw")  # its own folder: made afresh
+    assert set(done) == {"import", "plan", "apply", "verify"}
+    fates = done["import"]["import"]["summary"]["fates"]
+    assert sum(fates.values()) == done["import"]["import"]["summary"]["annotations"]
+    assert min(fates[fate] for fate in ("used", "duplicate", "no-image", "degenerate", "unknown-label")) > 0
+    assert done["import"]["verify"]["ok"] is True
+    assert done["verify"]["ok"] is True
+
+
 def test_demo_without_the_report_extra_says_what_the_page_needs(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_demo_small(monkeypatch)
     monkeypatch.setitem(sys.modules, "jinja2", None)

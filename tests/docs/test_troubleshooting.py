@@ -9,9 +9,11 @@ from types import ModuleType
 import pytest
 
 import planbalance
+from planbalance.import_model import STATES
 from tests.cli.command import run_json
 from tests.docs.places import DOCS
 from tests.docs.scripts import script
+from tests.importing.raw_study import write_study
 
 SOURCES = Path(planbalance.__file__).parent
 # What an audit says of one dataset: figures in place of `…`.
@@ -80,6 +82,20 @@ def test_the_json_keys_in_the_docs_are_those_that_are_printed(tmp_path: Path, dr
     for command in ("plan", "apply", "verify"):
         assert keys_in_the_docs(command) == set(built[command])
     assert keys_in_the_docs("scan") == set(run_json("scan", drawn))
+
+
+def test_the_json_keys_of_an_import_are_those_that_are_printed(tmp_path: Path) -> None:
+    study = write_study(tmp_path / "study")
+    options = ("--sources", study.toml, "--group-key", tmp_path / "key", "--plan-file", tmp_path / "import.json")
+    printed = run_json("import", *options, "--output", tmp_path / "out")
+    assert keys_in_the_docs("import") == set(printed)
+    page = (DOCS / "reference/json.md").read_text(encoding="utf-8")
+    section = page[page.index("\n## import\n") : page.index("\n## verify\n")]
+    for key in ("summary", "sources", "volumes"):
+        one = printed[key] if key == "summary" else printed[key][0]
+        assert set(one) - set(STATES) <= set(re.findall(r"`(\w+)`", line_of(section, key))), key
+    shown = run_json("show", tmp_path / "import.json", "--volume", "knee0")
+    assert set(shown["slices"][0]) <= set(re.findall(r"`(\w+)`", section[section.index("`show --volume`") :]))
 
 
 def test_the_json_keys_of_the_other_commands_are_all_in_the_docs(tmp_path: Path, drawn: Path) -> None:

@@ -1,0 +1,177 @@
+"""An import that is killed at any moment resumes: nothing journaled is rendered twice, and it is published once."""
+
+import os
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+
+from planbalance import api, fs, raw_images
+from planbalance.engine import ApplyOptions, apply_plan
+from planbalance.engine.job import make_job
+from planbalance.engine.journal import read_journal
+from planbalance.engine.resume import confirm
+from planbalance.executor import autoscaler
+from planbalance.importing import import_kind
+from planbalance.planstore import ImportPlan
+from tests.builders import tree_content, tree_state
+from tests.conftest import Trials
+from tests.faults import faulty
+from tests.importing.raw_study import Study, write_study
+from tests.running import in_a_child
+
+# Forking is safe here: no thread of this process is left after an apply, and the child has one thread only.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
+
+
+@dataclass
+class ImportScene:
+    """A raw study, its plan, and the tree of a build without a fault."""
+
+    root: Path
+    study: Study
+    mode: str = "copy"
+
+    def __post_init__(self) -> None:
+        self.output = self.root / "out" / "set"
+        self.output.parent.mkdir()
+        self.path = str(self.root / "import.json")
+        api.import_dataset(output=str(self.output), plan_file=self.path, options=self.study.request())
+        self.before = tree_state(self.study.root)
+        self.apply()
+        self.expected = tree_content(self.output)
+        self.remove_output()
+
+    @cached_property
+    def options(self) -> ApplyOptions:
+        return ApplyOptions(mode=self.mode, jobs=1)  # type: ignore[arg-type]  # parametrized
+
+    @cached_property
+    def rendered(self) -> Path:
+        """Where each slice that is rendered is written down, by whichever process does it."""
+        return self.root / "rendered"
+
+    def apply(self) -> None:
+        plan = ImportPlan.open(self.path)
+        apply_plan(plan, self.options, kind=import_kind(plan))
+
+    def calls(self) -> int:
+        with faulty.calls(faulty.only_count) as counter:
+            self.apply()
+        self.remove_output()
+        return len(counter.seen)
+
+    def is_killed(self, act: faulty.Act) -> bool:
+        def work() -> None:
+            with faulty.calls(act):
+                self.apply()
+
+        return os.WIFSIGNALED(os.waitpid(in_a_child(work), 0)[1])
+
+    def check_after_fault(self) -> None:
+        """The sources are untouched; the output is absent or whole, and only the staging folder may be beside it."""
+        assert tree_state(self.study.root) == self.before
+        staging = Path(fs.partial_path(str(self.output)))
+        assert {path.name for path in self.output.parent.iterdir()} <= {self.output.name, staging.name}
+        if self.output.exists():
+            assert tree_content(self.output) == self.expected
+
+    def check_resumed(self) -> None:
+        """The same command again ends in the same tree, and renders no slice that an earlier run has journaled."""
+        journaled = self.journaled()
+        before = self.counts()
+        if not self.output.exists():
+            self.apply()
+        again = self.counts() - before
+        assert not journaled & set(again), "a slice was rendered again that was journaled"
+        assert tree_content(self.output) == self.expected
+        assert [path.name for path in self.output.parent.iterdir()] == [self.output.name]
+        assert tree_state(self.study.root) == self.before
+        self.remove_output()
+
+    def journaled(self) -> set[str]:
+        """Return the pixel sums of the slices that the journal lists and whose files exist."""
+        path = Path(fs.partial_path(str(self.output)))
+        journal = path / ".planbalance" / fs.JOURNAL
+        if not journal.exists():
+            return set()
+        plan = ImportPlan.open(self.path)
+        job = make_job(plan, self.options, import_kind(plan))
+        records = read_journal(
+            journal.read_bytes(), plan.header.blocks, job.node, with_sums=self.mode == "copy"
+        ).records
+        tree = fs.Tree(str(path))
+        done = confirm(job, self.options.mode, tree, records).done
+        tree.close()
+        return {
+            operation.pixels
+            for block, ranges in done.items()
+            for start, stop in ranges
+            for operation in plan.read_block(block)[start:stop]
+            if operation.pixels
+        }
+
+    def counts(self) -> Counter[str]:
+        return Counter(self.rendered.read_text().split()) if self.rendered.exists() else Counter()
+
+    def remove_output(self) -> None:
+        tree = fs.Tree(str(self.output.parent))
+        fs.remove_below(tree.fd)
+        tree.close()
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return write_study(tmp_path_factory.mktemp("raw") / "study")
+
+
+@pytest.fixture
+def scene(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ImportScene:
+    found = ImportScene(tmp_path, study)
+    digest = raw_images.pixel_digest
+
+    def noted(width: int, height: int, pixels: bytes) -> str:
+        sum_ = digest(width, height, pixels)
+        with open(found.rendered, "a") as file:
+            file.write(f"{sum_}\n")
+        return sum_
+
+    monkeypatch.setattr("planbalance.importing.placer.pixel_digest", noted)
+    # small batches, as of a long build: each line of the journal is a moment between two of them
+    monkeypatch.setattr(autoscaler, "LIMITS", autoscaler.LIMITS._replace(cores=1, largest_batch=2))
+    return found
+
+
+def kill_at(scene: ImportScene, at: int, *, after: bool) -> bool:
+    killed = scene.is_killed(faulty.kill(at, after=after))
+    scene.check_after_fault()
+    scene.check_resumed()
+    return killed
+
+
+def test_killed_at_a_sample_of_moments(scene: ImportScene) -> None:
+    total = scene.calls()
+    moments = sorted({*range(1, total, max(1, total // 12)), total - 9, total - 4, total})
+    assert sum(kill_at(scene, at, after=bool(at % 2)) for at in moments) > len(moments) // 2
+
+
+def test_killed_again_during_the_resume(scene: ImportScene) -> None:
+    total = scene.calls()
+    for first, second in ((total // 2, total // 3), (total * 3 // 4, total // 4)):
+        assert scene.is_killed(faulty.kill(first, after=True))
+        scene.check_after_fault()
+        scene.is_killed(faulty.kill(second, after=True))
+        scene.check_after_fault()
+        scene.check_resumed()
+
+
+@pytest.mark.torture(row=1)
+@pytest.mark.timeout(3600)
+def test_killed_at_a_thousand_moments(scene: ImportScene, trials: Trials) -> None:
+    total, killed = scene.calls(), 0
+    while killed < 1_000:
+        done = kill_at(scene, trials.draw.randint(1, total), after=trials.draw.random() < 0.5)
+        killed += done
+        trials.count(done)
