@@ -12,7 +12,7 @@ import orjson
 from planbalance import dataset_files, fs
 from planbalance.engine.block_stats import PlanStats
 from planbalance.engine.build_kind import BuildKind, DatasetKind
-from planbalance.engine.packing import BlockColumns, Packing
+from planbalance.engine.packing import BlockColumns, Packing, columns_of
 from planbalance.errors import UsageError
 from planbalance.import_model import ImportHeader
 from planbalance.lock_owner import Node, this_node
@@ -188,9 +188,8 @@ def _packing(
     def columns(index: int) -> BlockColumns:
         if index in own:
             return stats.columns(index - own.start)
-        found = kind.stats_maker.of(index, plan.read_block(index)).columns
-        assert found is not None
-        return found
+        operations: list[Any] = plan.read_block(index)  # of a dataset that is split: an import makes no packed one
+        return columns_of(kind.sources, operations)
 
     def documents() -> dict[str, bytes]:
         found = {each.path: b"".join(each.chunks) for each in kind.documents(stats, options.mount_at, options.mode)}
