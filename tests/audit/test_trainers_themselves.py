@@ -14,10 +14,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from planbalance import api
 from planbalance.audit import VerifyOptions, verify
 from planbalance.audit.trainer_rules import TRAINERS, ULTRALYTICS, Trainer
+from planbalance.dataset_files import METADATA
 from tests.audit.test_trainer_rules import LABELS
 from tests.builders import write
+from tests.packed import images
 
 INTERPRETER, CHECKOUT = "PLANBALANCE_TRAINERS", "PLANBALANCE_YOLOV5"
 
@@ -99,3 +102,28 @@ def test_what_is_said_to_be_loaded_is_what_the_trainer_loads(tmp_path: Path, tra
     }
     assert dropped.isdisjoint(path for split in loaded.values() for path in split)
     assert verify(str(yaml), VerifyOptions()).loads == audit.loads  # caches change nothing
+
+
+@pytest.mark.parametrize("trainer", TRAINERS, ids=lambda trainer: trainer.name)
+@pytest.mark.parametrize("mount", ["the kernel", "squashfuse_ll"])
+def test_every_split_is_loaded_from_a_mounted_image(tmp_path: Path, trainer: Trainer, mount: str) -> None:
+    """With the counts of the metadata, and nothing is written: neither a cache nor an image."""
+    source = tmp_path / "in"
+    for volume in range(12):
+        for number in range(6):
+            name = f"IM{number}-{volume:02}"
+            write(source / f"images/train/{name}.png", picture("PNG", (40 + volume, 40 + number)))
+            box = b"0 0.5 0.5 0.2 0.2\n" if volume % 2 and number < 2 else b""
+            write(source / f"labels/train/{name}.txt", box)
+    write(source / "data.yaml", f"path: {source}\ntrain: images/train\nval: images/train\nnames: [tear]\n".encode())
+    built = api.build(str(source), output=str(tmp_path / "set"), mode="squashfs")
+    image = Path(built.outcome.output)
+    at = tmp_path / "at"
+    mounted = images.mounted_by_kernel(image, at) if mount == "the kernel" else images.mounted_by_fuse(mount, image, at)
+    with mounted as root:
+        yaml = write(tmp_path / "data.yaml", api.packed_yaml(str(image), str(root)).encode())
+        loaded = loaded_by(trainer, yaml, tmp_path)
+        metadata = json.loads((root / METADATA).read_bytes())
+    for split, counts in metadata["statistics"]["splits"].items():
+        boxes = loaded[split].values()
+        assert (len(boxes), sum(count > 0 for count in boxes)) == (counts["total"], counts["positive"]), split
