@@ -320,7 +320,9 @@ class _Draft:
             blocks=(),
         )
         operations = (each._replace(volume=place[index]) for index, each in self._operations)
-        return seal_import(draft, operations, self._ledger)
+        sealed = seal_import(draft, operations, self._ledger)
+        ImportPlan.of(sealed).check()  # what cannot be read must not be written
+        return sealed
 
     def _parameters(self) -> dict[str, Any]:
         request = self._request
@@ -398,6 +400,12 @@ class _Draft:
             fault = path_fault(operation.image)
             if fault:
                 raise InputError(f"The image path {operation.image!a} {fault}.", kind="bad-names")
+            if operation.number < 0:
+                raise InputError(
+                    f"The image {operation.image} is slice {operation.number}, and slices count from 0.",
+                    kind="bad-slice-number",
+                    paths=[operation.image],
+                )
 
 
 def _source_document(source: _JoinedSource, root: int) -> dict[str, Any]:
