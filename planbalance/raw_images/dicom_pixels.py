@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from planbalance.decode import MOST_PIXELS, NoPictureError
-from planbalance.errors import InputError
 from planbalance.import_model import Window
 from planbalance.raw_images.dicom_elements import (
     GROUPS,
@@ -88,7 +87,7 @@ class DicomPixels:
         file: open for reading, at its beginning.
 
     Raises:
-        NoPictureError: it is no DICOM file with pixels, or is damaged.
+        NoPictureError: it is no DICOM file with pixels, or is damaged; pydicom also raises other errors then.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -102,16 +101,9 @@ class DicomPixels:
         self._grouped = any(self._header.get_item(keyword) is not None for keyword in GROUPS)
 
     def planes(self, frames: Sequence[int]) -> Iterator[Plane]:
-        """Yield frames, from 0, as stored. Raises NoPictureError."""
-        try:
-            direct = self._direct()
-            yield from self._decoded(frames) if direct is None else self._in_place(frames, *direct)
-        except (NoPictureError, InputError, OSError):
-            raise
-        except MemoryError:
-            raise NoPictureError("its pixels do not fit into memory") from None
-        except Exception as error:  # a damaged file raises whatever pydicom and its decoders stumble over
-            raise NoPictureError("its pixels cannot be decoded") from error
+        """Yield frames, from 0, as stored. Raises NoPictureError, and whatever pydicom and its decoders stumble over."""
+        direct = self._direct()
+        return self._decoded(frames) if direct is None else self._in_place(frames, *direct)
 
     def _in_place(self, frames: Sequence[int], start: int, bits: int, length: int) -> Iterator[Plane]:
         """Yield frames from where they stand in the file, given the bits of a pixel and the length of all in bytes."""
