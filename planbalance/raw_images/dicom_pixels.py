@@ -101,7 +101,7 @@ class DicomPixels:
         self._grouped = any(self._header.get_item(keyword) is not None for keyword in GROUPS)
 
     def planes(self, frames: Sequence[int]) -> Iterator[Plane]:
-        """Yield frames, from 0, as stored. Raises NoPictureError, and whatever pydicom and its decoders stumble over."""
+        """Yield frames, from 0, as stored. Raises NoPictureError, and whatever pydicom stumbles over."""
         direct = self._direct()
         return self._decoded(frames) if direct is None else self._in_place(frames, *direct)
 
