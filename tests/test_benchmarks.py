@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks import __main__ as program
-from benchmarks import build, calls, measure, million, model
+from benchmarks import build, calls, importing, measure, million, model
 from benchmarks.place import Place, client
 
 
@@ -116,6 +116,16 @@ def test_the_model_predicts_several_clients_from_one() -> None:
 def test_what_a_slice_costs_is_told_for_each_size() -> None:
     rows = [{"slices": 100_000, "plan": {"seconds": 1.9, "CPU": 2.1, "MiB": 119}}]
     assert million.table(rows).splitlines()[-1] == "| 100,000 | plan | 1.9 | 2.1 | 21.0 | 119 |"
+
+
+@pytest.mark.parametrize("way", ["import", "pillow"])
+def test_an_import_and_its_peers_render_each_slice(tmp_path: Path, way: str) -> None:
+    importing.write_series(tmp_path / "series", 5, 64)
+    found = importing.measure(way, tmp_path / "series", 4)
+    assert found.slices == 4
+    assert found.processor > 0
+    assert found.written > 4 * 100
+    assert found.peak_mib > 20
 
 
 def test_the_memory_of_a_command_is_that_of_all_its_processes() -> None:

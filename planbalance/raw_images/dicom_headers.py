@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from planbalance.decode import MOST_PIXELS, NoPictureError, quiet_decoders
 from planbalance.raw_images.dicom_elements import (
+    DAMAGED,
     ENCODED,
     Dataset,
     items_of,
@@ -62,6 +63,8 @@ _TAGS: Final = (
     "RescaleType",
     "SharedFunctionalGroupsSequence",
 )
+# Modalities whose pixels are no picture (PS3.3 C.7.3.1.1.1).
+_DERIVED: Final = {"SEG": "a segmentation", "RTDOSE": "a dose"}
 _WHOLE: Final = re.compile(r"\+?([0-9]{1,9})(\.0*)?", re.ASCII)
 
 
@@ -70,7 +73,7 @@ class DicomHeader(NamedTuple):
 
     Attributes:
         fault: why it cannot be read; "" if it can. The other attributes are then empty.
-        pixels: whether it holds an image.
+        lacking: why it holds no picture of a patient; "" if it does.
         series: SeriesInstanceUID.
         study: StudyInstanceUID.
         uid: SOPInstanceUID.
@@ -88,7 +91,7 @@ class DicomHeader(NamedTuple):
     """
 
     fault: str = ""
-    pixels: bool = False
+    lacking: str = ""
     series: str = ""
     study: str = ""
     uid: str = ""
@@ -120,12 +123,16 @@ def _read_header(root: str, path: str) -> DicomHeader:
         return DicomHeader(fault=str(error))
     except OSError as error:
         return DicomHeader(fault=error_text(error))
+    except Exception:  # pydicom reads some elements only when they are asked for
+        return DicomHeader(fault=DAMAGED)
 
 
 def _header_of(dataset: Dataset, path: str, size: int) -> DicomHeader:
     width, height = whole_of(dataset, "Columns"), whole_of(dataset, "Rows")
     if not width or not height:
-        return DicomHeader()
+        return DicomHeader(lacking="it holds no image")
+    if (kind := _DERIVED.get(text_of(dataset, "Modality"))) is not None:
+        return DicomHeader(lacking=f"it holds {kind}")
     frames = frame_count(dataset)
     if width * height > MOST_PIXELS:
         raise NoPictureError(f"{width} × {height} pixels are too many")
@@ -133,7 +140,6 @@ def _header_of(dataset: Dataset, path: str, size: int) -> DicomHeader:
         raise NoPictureError(f"a file of {size:,} bytes cannot hold {frames:,} frames")
     filled = tuple(keyword for keyword in IDENTITY_TAGS if text_of(dataset, keyword))
     return DicomHeader(
-        pixels=True,
         series=text_of(dataset, "SeriesInstanceUID"),
         study=text_of(dataset, "StudyInstanceUID"),
         uid=text_of(dataset, "SOPInstanceUID"),

@@ -21,7 +21,6 @@ from planbalance.raw_images.request import ImageOptions, Kind, check_options
 from planbalance.text import counted, some
 
 _BATCH: Final = 200  # headers that a worker process reads at a time
-_NO_PIXELS: Final = "it holds no image"
 
 Header = TypeVar("Header")
 
@@ -32,7 +31,7 @@ class FoundVolumes(NamedTuple):
     Attributes:
         volumes: sorted by name; no two have one name.
         ignored: files that hold no image that could be read here, each with the reason, by path: DICOM files without
-            pixels, .h5 files with k-space only. Files of other kinds are not listed.
+            pixels or with a segmentation, .h5 files with k-space only. Files of other kinds are not listed.
         warnings: sentences on names of pictures that may be read wrongly, with the options that decide.
     """
 
@@ -129,8 +128,8 @@ class _HeaderReader:
 
 def _dicom_volumes(reader: _HeaderReader, files: Sequence[RawFile], _: ImageOptions) -> list[RawVolume]:
     images = list(map(Image, files, reader.read(read_headers, files)))
-    reader.ignored += [(image.file.path, _NO_PIXELS) for image in images if not image.header.pixels]
-    return volumes_of_series([image for image in images if image.header.pixels])
+    reader.ignored += [(image.file.path, image.header.lacking) for image in images if image.header.lacking]
+    return volumes_of_series([image for image in images if not image.header.lacking])
 
 
 def _nifti_volumes(reader: _HeaderReader, files: Sequence[RawFile], options: ImageOptions) -> list[RawVolume]:

@@ -98,11 +98,13 @@ def plain_values(plane: Plane) -> "Array":
 
     coding = _coding(plane)
     stored = plane.words.ravel().astype(np.float64)
-    taken = np.isfinite(stored)
     if coding.padding is not None:
-        taken &= (stored < coding.padding[0]) | (stored > coding.padding[1])
-    values = _scaled(stored[taken], coding)
-    return values[np.isfinite(values)]
+        stored = stored[(stored < coding.padding[0]) | (stored > coding.padding[1])]
+    if coding.lut is not None:
+        stored = stored[np.isfinite(stored)]
+    values = _scaled(stored, coding)
+    finite = np.isfinite(values)
+    return values if finite.all() else values[finite]
 
 
 def to_grey(plane: Plane, window: Window) -> "Array":

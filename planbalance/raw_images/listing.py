@@ -2,6 +2,7 @@
 
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Final
@@ -36,13 +37,17 @@ def require(kind: Kind) -> None:
         UsageError: one is not (kind `extra-missing`).
     """
     names, files = _NEEDS[kind]
-    missing = [name for name in names if find_spec(name) is None]
+    missing = [name for name in names if not _is_installed(name)]
     if missing:
         raise UsageError(
             f"Reading {files} needs {missing[0]}, which is not installed.",
             kind="extra-missing",
             hint="pip install 'planbalance[import]'",
         )
+
+
+def _is_installed(name: str) -> bool:
+    return name in sys.modules or find_spec(name) is not None  # to look for a module takes longer than to read a header
 
 
 def list_files(root: str, kinds: tuple[Kind, ...] = ()) -> dict[Kind, list[RawFile]]:

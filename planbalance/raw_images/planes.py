@@ -23,6 +23,7 @@ def planes_of(
     frames: Sequence[Frame],
     options: ImageOptions,
     *,
+    coded: bool | None = None,
     windows: list[Window] | None = None,
 ) -> Iterator[Plane]:
     """Yield slices as stored, but transposed and flipped as asked for.
@@ -32,6 +33,7 @@ def planes_of(
         volume: the volume.
         frames: the slices.
         options: as they were found.
+        coded: whether pixels of more than 8 bits are expected; None: as the first slice has.
         windows: takes the windows that files state.
 
     Raises:
@@ -48,6 +50,9 @@ def planes_of(
                 shown = _shown(plane, volume, options)
                 if shown.words.shape[:2] != (frame.height, frame.width):
                     raise NoPictureError("its size is another one than it was")
+                coded = shown.coding is not None if coded is None else coded
+                if coded != (shown.coding is not None):
+                    raise NoPictureError("its pixels are of another kind than they were")
                 yield shown
 
 
@@ -71,11 +76,18 @@ def _planes_of_file(
 
 
 def _dicom_planes(path: str, planes: list[int], windows: list[Window] | None) -> Iterator[Plane]:
-    with quiet_decoders, open(path, "rb") as file:
-        pixels = DicomPixels(file)
-        if windows is not None:
-            windows += filter(None, map(pixels.window, planes))
-        yield from pixels.planes(planes)
+    try:
+        with quiet_decoders, open(path, "rb") as file:
+            pixels = DicomPixels(file)
+            if windows is not None:
+                windows += filter(None, map(pixels.window, planes))
+            yield from pixels.planes(planes)
+    except (NoPictureError, OSError):
+        raise
+    except MemoryError:
+        raise NoPictureError("its pixels do not fit into memory") from None
+    except Exception as error:  # a damaged file raises whatever pydicom and its decoders stumble over
+        raise NoPictureError("its pixels cannot be decoded") from error
 
 
 def _shown(plane: Plane, volume: RawVolume, options: ImageOptions) -> Plane:

@@ -53,7 +53,8 @@ def render(
         UsageError: a library is not installed (kind `extra-missing`).
     """
     wanted = [volume.frames[index] for index in frames]
-    return (rendered(plane, window) for plane in planes_of(root, volume, wanted, options))
+    planes = planes_of(root, volume, wanted, options, coded=window is not None)
+    return (rendered(plane, window) for plane in planes)
 
 
 def rendered(plane: Plane, window: Window | None) -> RenderedSlice:

@@ -132,9 +132,9 @@ def _select(planes: Callable[[], Iterable[Plane]], shares: tuple[Fraction, Fract
         tables = [np.zeros(1 << _DIGIT, np.int64) for _ in decided]
         for plane in planes():
             keys = _keys(plane)
+            prefixes = keys >> np.uint64(shift + _DIGIT)
             for number, (prefix, _) in enumerate(decided):
-                agreeing = keys[(keys >> np.uint64(shift + _DIGIT)) == np.uint64(prefix)]
-                tables[number] += _digits(agreeing, shift)
+                tables[number] += _digits(keys[prefixes == np.uint64(prefix)], shift)
         decided = [_next_digit(table, *each) for table, each in zip(tables, decided, strict=True)]
     low, high = (_value_of_key(prefix) for prefix, _ in decided)
     return low, high
@@ -161,9 +161,9 @@ def _keys(plane: Plane) -> "Array":
 
     if plane.coding is None:
         return np.zeros(0, np.uint64)
-    bits = (_all_values(plane) + 0.0).view(np.uint64)
-    negative = (bits >> np.uint64(63)).astype(bool)
-    return np.where(negative, ~bits, bits | np.uint64(1 << 63))
+    values = _all_values(plane) + 0.0
+    bits = values.view(np.uint64)
+    return np.where(values < 0, ~bits, bits | np.uint64(1 << 63))
 
 
 def _all_values(plane: Plane) -> "Array":

@@ -136,6 +136,21 @@ def test_padding_may_be_a_range(tmp_path: Path) -> None:
     assert window_of_volume(tmp_path, FULL).low == min(int(array[array > -400].min()) for array in SIGNED)
 
 
+def test_padding_of_32_bits(tmp_path: Path) -> None:
+    array = pixels(1, low=70_000, high=90_000).astype("u4")
+    array[:3] = 0
+    content = pydicom.dcmread(write_series(tmp_path, [array])[0])
+    content.add_new("PixelPaddingValue", "US", 0)
+    content.save_as(tmp_path / "slice000.dcm", overwrite=True)
+    assert window_of_volume(tmp_path, FULL) == (float(array[3:].min()), float(array[3:].max()))
+
+
+def test_values_that_become_infinite_have_no_part_in_the_window(tmp_path: Path) -> None:
+    write_series(tmp_path, [pixels(1).astype("u2")], RescaleSlope="1e306", RescaleIntercept=0)
+    window = window_of_volume(tmp_path, FULL)
+    assert 0 <= window.low < window.high < float("inf")
+
+
 def test_a_volume_of_padding_alone_is_black(tmp_path: Path) -> None:
     write_series(tmp_path, [np.full((4, 4), 7, "u2")], PixelPaddingValue=7)
     assert window_of_volume(tmp_path) == Window(0, 0)

@@ -103,6 +103,7 @@ def test_a_series_in_two_folders_is_one_volume(tmp_path: Path) -> None:
     for index, array in enumerate(FOUR):
         write_dicom(tmp_path / f"disk{index % 2}" / f"{index}.dcm", array, InstanceNumber=index)
     assert len(only_volume(tmp_path).frames) == 4
+    assert only_volume(tmp_path).name.startswith("series-")
 
 
 def test_folders_whose_paths_give_one_name_are_refused(tmp_path: Path) -> None:
@@ -141,10 +142,11 @@ def test_files_without_a_suffix_are_read_and_those_without_an_image_are_said(tmp
     for index, path in enumerate(write_series(tmp_path, FOUR)):
         path.rename(tmp_path / f"1.2.{index}")
     write_dicom(tmp_path / "report.dcm", FOUR[0], Rows=None, Columns=None)
+    write_dicom(tmp_path / "tumour.dcm", FOUR[0], Modality="SEG")
     (tmp_path / "notes").write_text("no image")
     found = find_volumes(str(tmp_path), ImageOptions())
     assert [file.path for file in found.volumes[0].files] == [f"1.2.{index}" for index in range(4)]
-    assert found.ignored == (("report.dcm", "it holds no image"),)
+    assert found.ignored == (("report.dcm", "it holds no image"), ("tumour.dcm", "it holds a segmentation"))
 
 
 def test_hidden_files_are_passed_over_and_links_followed(tmp_path: Path) -> None:

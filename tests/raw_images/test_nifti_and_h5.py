@@ -97,7 +97,7 @@ def test_axis_codes_follow_the_picture(tmp_path: Path) -> None:
 
 
 def test_a_file_of_several_time_points_needs_one_of_them(tmp_path: Path) -> None:
-    four = np.stack([CUBE, CUBE + 7], axis=3).astype("i2")
+    four = np.stack([CUBE, CUBE[::-1] // 2], axis=3).astype("i2")
     write_nifti(tmp_path / "bold.nii.gz", four)
     error = refused(tmp_path)
     assert isinstance(error, InputError)

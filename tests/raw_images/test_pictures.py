@@ -129,6 +129,14 @@ def test_a_volume_of_8_and_16_bits_is_refused(tmp_path: Path) -> None:
     assert error.value.kind == "mixed-depth"
 
 
+def test_a_picture_that_became_one_of_16_bits_is_refused(tmp_path: Path) -> None:
+    knees(tmp_path, [COLOURS, COLOURS])
+    volume = only_volume(tmp_path)
+    save(tmp_path / "IM0002-knee0.png", pixels(1, 6, 4).astype("u2"))
+    with pytest.raises(InputError, match="of another kind than they were"):
+        read_volume_facts(str(tmp_path), volume, ImageOptions())
+
+
 def test_a_file_of_several_pages_is_refused(tmp_path: Path) -> None:
     page = Image.fromarray(COLOURS)
     page.save(tmp_path / "IM1-a.tif", save_all=True, append_images=[page])

@@ -5,7 +5,6 @@ import io
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib import util
 from pathlib import Path
 
 import numpy as np
@@ -115,10 +114,7 @@ def test_a_volume_that_is_too_large_to_be_kept_is_read_again(tmp_path: Path, mon
 )
 def test_a_missing_extra_is_named(tmp_path: Path, name: str, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / name).write_bytes(b"")
-    find_spec = util.find_spec
-    monkeypatch.setattr(
-        "planbalance.raw_images.listing.find_spec", lambda wanted: None if wanted == module else find_spec(wanted)
-    )
+    monkeypatch.setattr("planbalance.raw_images.listing._is_installed", lambda wanted: wanted != module)
     with pytest.raises(UsageError, match=f"needs {module}, which is not installed") as error:
         find_volumes(str(tmp_path), ImageOptions())
     assert (error.value.kind, error.value.hint) == ("extra-missing", "pip install 'planbalance[import]'")
