@@ -780,8 +780,9 @@ def open_packed(name: str, dir_fd: int) -> int:
 def allocate(fd: int, start: int, size: int) -> None:
     """Let an open file have `size` bytes from `start` on, on disk too, so that no write finds the disk full.
 
-    Its other bytes stay. Where the file system cannot give room ahead (NFS before 4.2), the file only grows: what the C
-    library does there, a write into each block, would take as long as the content. Raises OSError: ENOSPC, EDQUOT.
+    Its other bytes stay. Where the file system cannot give room ahead (NFS before 4.2), nothing is done, and the file
+    grows as it is written: the C library would write into each block, which takes as long as the content, and a new
+    length could cut off what another node has written meanwhile. Raises OSError: ENOSPC, EDQUOT.
     """
     if not size:
         return
@@ -790,8 +791,6 @@ def allocate(fd: int, start: int, size: int) -> None:
     except OSError as error:
         if error.errno not in NOT_HERE:
             raise
-        if os.fstat(fd).st_size < start + size:
-            os.ftruncate(fd, start + size)
 
 
 def write_at(fd: int, data: bytes, at: int) -> None:

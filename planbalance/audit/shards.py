@@ -62,6 +62,12 @@ def verify_shard(dataset: str | None, options: VerifyOptions, shard: Shard, prog
         InputError, PlanError, UsageError: as `subject_of`. IncompleteError: what was found cannot be kept.
     """
     planned = subject_of(dataset, options)
+    if planned.traits.one_file:
+        raise UsageError(
+            f"The result of a shard is kept in the dataset, and {planned.root} is one file, which is never changed",
+            kind="shard",
+            hint="verify it without --shard; --executor dask divides the work among nodes and keeps nothing there",
+        )
     found = _judged(planned, options, shard, progress)
     shard_results.save(planned, shard, _packed(planned, options, shard, found))
     slices = sum(batch.statistics.totals.total() for batch in found)

@@ -96,8 +96,8 @@ class PlacedNames:
     def there(self, folder: str, operations: Sequence[Any]) -> list[bool]:
         """Return for each operation of one folder whether image and label are there, file or link as the mode says.
 
-        The one file of a packed dataset has its whole size from the begin, so there is no more to see than that it is
-        there.
+        A slice of a packed dataset has no name: there is no more to see than that the one file is there and holds
+        something.
         """
         if self._packed is not None:
             return [self._packed > 0] * len(operations)

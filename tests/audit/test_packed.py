@@ -154,6 +154,11 @@ def test_a_page_is_made_of_it(tmp_path: Path, mode: str) -> None:
         api.report(str(output), html=str(output))
 
 
+def test_a_shard_cannot_keep_its_result_in_it(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="one file, which is never changed"):
+        api.verify(str(built(tmp_path, "squashfs")), shard="1/2")
+
+
 # ---- made by other tools --------------------------------------------------------------------------------------------
 
 

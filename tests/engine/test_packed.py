@@ -21,6 +21,7 @@ from planbalance.packed.entry import FIXED_TIME
 from planbalance.shards import Shard, cut_packed, segments
 from tests.builders import tree_content, tree_state, yolo_tree
 from tests.engine.plans import saved_plan
+from tests.faults import faulty
 from tests.packed import images
 
 VOLUMES = {"01-a": ".+_", "02-b": "..-+", "03-c": "+.", "04-d": "....."}
@@ -200,6 +201,22 @@ def test_shards_of_a_packed_dataset_begin_at_whole_mib(tmp_path: Path, small_par
         cuts = {run.start for run in cut_packed(blocks, total) if run}
         assert cuts <= {run.start for run in segments(blocks)}
         assert sorted(index for run in cut_packed(blocks, total) for index in run) == list(range(len(blocks)))
+
+
+@pytest.mark.parametrize("mode", PACKED)
+def test_it_is_the_same_where_no_room_can_be_given_ahead(
+    tmp_path: Path, small_parts: None, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """As on NFS before 4.2: the file grows, in whatever order shards write it."""
+    scene = Scene(tmp_path, layout="by-volume")
+    scene.apply(mode)
+    whole = scene.output(mode).read_bytes()
+    _remove(scene, mode)
+    monkeypatch.setattr(type(fs._libc), "fallocate", faulty.not_supported)
+    for number in (3, 1, 2):
+        scene.apply(mode, shard=Shard(number, 3), jobs=1)
+    scene.apply(mode, finish=True)
+    assert scene.output(mode).read_bytes() == whole
 
 
 @pytest.mark.parametrize("mode", PACKED)
