@@ -20,7 +20,7 @@ from planbalance.annotations.source import (
     COLUMN_NAMES,
     AnnotationSource,
     BoxForm,
-    ReadOptions,
+    FormatOptions,
     Reviewed,
     SourceFile,
     finding_missing,
@@ -36,10 +36,10 @@ _SIZES: Final = ("x", "y", "width", "height")
 _NUMBERS: Final[Mapping[BoxForm, tuple[str, ...]]] = {"xyxy": _CORNERS, "xywh": _SIZES, "cxcywh": _SIZES}
 
 
-class _Reading:
+class _LineReader:
     """How the lines of a file are read."""
 
-    def __init__(self, options: ReadOptions) -> None:
+    def __init__(self, options: FormatOptions) -> None:
         self.columns = options.columns
         self.form: BoxForm = options.box or "xyxy"
         self.origin = options.origin or 0
@@ -81,7 +81,7 @@ class _Reading:
         return (box_of_size if self.form == "xywh" else box_of_centre)(x, y, third, fourth)
 
 
-def read_boxes_csv(files: Sequence[SourceFile], options: ReadOptions) -> AnnotationSource:
+def read_boxes_csv(files: Sequence[SourceFile], options: FormatOptions) -> AnnotationSource:
     """Return what the lines of a CSV say.
 
     With `origin` 1, the corners of `xyxy` are pixels that both belong to the box, as in Pascal VOC: left - 1 and right.
@@ -94,7 +94,7 @@ def read_boxes_csv(files: Sequence[SourceFile], options: ReadOptions) -> Annotat
             `bad-columns`).
     """
     _check(options)
-    reading = _Reading(options)
+    reading = _LineReader(options)
     columns = tuple(options.columns.values())
     annotations = [reading.annotation(row) for file in files for row in read_columns(file, "boxes-csv", columns)]
     reviewed = [Reviewed(one.key, one.reader) for one in annotations if one.key is not None]
@@ -102,7 +102,7 @@ def read_boxes_csv(files: Sequence[SourceFile], options: ReadOptions) -> Annotat
     return source_of("boxes-csv", annotations, reviewed, declared=declared)
 
 
-def _check(options: ReadOptions) -> None:
+def _check(options: FormatOptions) -> None:
     if not options.columns:
         raise option_missing(
             "--columns NAME=COLUMN,...", f"boxes-csv names no columns; NAME is {some(COLUMN_NAMES, 20)}"

@@ -22,20 +22,20 @@ from planbalance.annotations.drafts import (
     text_of,
 )
 from planbalance.annotations.json_text import objects, parse_json
-from planbalance.annotations.source import AnnotationSource, ReadOptions, Reviewed, SourceFile, refused
+from planbalance.annotations.source import AnnotationSource, FormatOptions, Reviewed, SourceFile, refused
 from planbalance.import_model import Annotation, Box, ImageKey, PathKey
 from planbalance.text import counted
 
 Id = int | str
 
 
-class _Image(NamedTuple):
+class _CocoImage(NamedTuple):
     key: PathKey | None
     size: tuple[int, int] | None
     fault: str
 
 
-def read_coco(files: Sequence[SourceFile], options: ReadOptions) -> AnnotationSource:  # noqa: ARG001 - as all readers
+def read_coco(files: Sequence[SourceFile], options: FormatOptions) -> AnnotationSource:  # noqa: ARG001 - as all readers
     """Return what the files say: images without annotations were reviewed too.
 
     Raises:
@@ -71,13 +71,13 @@ def _id(value: object, what: str) -> Id:
     return value
 
 
-def _images(name: str, values: Sequence[Mapping[str, Any]]) -> dict[Id, _Image]:
-    images: dict[Id, _Image] = {}
+def _images(name: str, values: Sequence[Mapping[str, Any]]) -> dict[Id, _CocoImage]:
+    images: dict[Id, _CocoImage] = {}
     for value in values:
         try:
             identity = _id(value.get("id"), "id of an image")
         except UnreadableError as error:
-            images[f"\0{len(images)}"] = _Image(None, None, str(error))  # no annotation can name it
+            images[f"\0{len(images)}"] = _CocoImage(None, None, str(error))  # no annotation can name it
             continue
         image = _image(value)
         if images.setdefault(identity, image) != image:
@@ -85,15 +85,15 @@ def _images(name: str, values: Sequence[Mapping[str, Any]]) -> dict[Id, _Image]:
     return images
 
 
-def _image(value: Mapping[str, Any]) -> _Image:
+def _image(value: Mapping[str, Any]) -> _CocoImage:
     try:
         path = text_of(value.get("file_name"), "file_name")
     except UnreadableError as error:
-        return _Image(None, None, f"image {clean_text(value.get('id'))}: {error}")
+        return _CocoImage(None, None, f"image {clean_text(value.get('id'))}: {error}")
     try:
-        return _Image(PathKey(path), size_of(value.get("width"), value.get("height")), "")
+        return _CocoImage(PathKey(path), size_of(value.get("width"), value.get("height")), "")
     except UnreadableError as error:
-        return _Image(None, None, f"image {clean_text(value.get('id'))}: {error}")
+        return _CocoImage(None, None, f"image {clean_text(value.get('id'))}: {error}")
 
 
 def _labels(name: str, values: Sequence[Mapping[str, Any]]) -> dict[Id, str]:
@@ -110,7 +110,7 @@ def _labels(name: str, values: Sequence[Mapping[str, Any]]) -> dict[Id, str]:
 
 
 def _annotation(
-    number: int, one: Mapping[str, Any], images: Mapping[Id, _Image], labels: Mapping[Id, str]
+    number: int, one: Mapping[str, Any], images: Mapping[Id, _CocoImage], labels: Mapping[Id, str]
 ) -> Annotation:
     def fill(draft: Draft) -> None:
         image_id = _id(one.get("image_id"), "image_id")

@@ -18,7 +18,7 @@ from planbalance.annotations.drafts import (
     text_of,
     whole_of,
 )
-from planbalance.annotations.source import AnnotationSource, ReadOptions, Reviewed, SourceFile
+from planbalance.annotations.source import AnnotationSource, FormatOptions, Reviewed, SourceFile
 from planbalance.annotations.tables import TableRow, decoded, read_table
 from planbalance.import_model import Annotation, PlaneKey, VolumeKey
 from planbalance.text import counted, some
@@ -27,7 +27,7 @@ _FILE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,200}", re.ASCII)
 _ENDINGS: Final = (".h5", ".hdf5")
 
 
-def read_fastmri_plus(files: Sequence[SourceFile], options: ReadOptions) -> AnnotationSource:
+def read_fastmri_plus(files: Sequence[SourceFile], options: FormatOptions) -> AnnotationSource:
     """Return what the CSV and the list beside it say. Raises InputError for a file of another format."""
     annotations = [_annotation(row) for file in files for row in read_table(file, "fastmri-plus")[1]]
     if options.file_list is None:

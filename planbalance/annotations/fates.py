@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple, get_args
 
 from planbalance.annotations.classes import ClassMap
 from planbalance.annotations.drafts import shown
-from planbalance.annotations.image_index import ImageIndex, Place, Target
+from planbalance.annotations.image_index import FoundFrames, ImageIndex, Place
 from planbalance.annotations.label_text import ClipFault, clip, yolo_line
 from planbalance.annotations.readers import chosen_readers
 from planbalance.annotations.source import AnnotationSource, Reviewed, SourceFile, refused
@@ -191,7 +191,7 @@ class _Joining:
         self.lines: defaultdict[Place, list[str]] = defaultdict(list)
         self.doubts: defaultdict[Place, dict[str, None]] = defaultdict(dict)
         self.marked: set[Place] = set()  # somebody says that there is no finding
-        self.touched: list[Target] = []  # targets of annotations that count
+        self.touched: list[FoundFrames] = []  # targets of annotations that count
         self.boxes: set[tuple[Place, int, Box]] = set()
         self.places: list[Place | None] = []  # of each row of the ledger whose box is used
         self.by_stem = 0
@@ -200,7 +200,7 @@ class _Joining:
 
     def add(self, annotation: Annotation) -> None:
         """Give an annotation its fate."""
-        target = Target((), annotation.reason) if annotation.key is None else self.index.find(annotation.key)
+        target = FoundFrames((), annotation.reason) if annotation.key is None else self.index.find(annotation.key)
         counts = self.counts(annotation.reader, annotation.label_group)
         fate, reason = self._fate(annotation, target, counts=counts)
         class_id = self.classes.id_of.get(annotation.label)
@@ -235,7 +235,7 @@ class _Joining:
             return wanted and (counts or not annotation.reader)
         return fate in _DOUBTFUL and counts and annotation.label in self.classes.id_of
 
-    def _fate(self, annotation: Annotation, target: Target, *, counts: bool) -> tuple[Fate, str]:
+    def _fate(self, annotation: Annotation, target: FoundFrames, *, counts: bool) -> tuple[Fate, str]:
         if annotation.kind == "unreadable":
             return "unreadable", annotation.reason
         if not counts:
@@ -267,7 +267,7 @@ class _Joining:
         self.lines[place].append(yolo_line(class_id, clipped, *size))
         return ("clipped", "") if clipped != annotation.box else ("used", "")
 
-    def _image(self, key: ImageKey | None, target: Target) -> str:
+    def _image(self, key: ImageKey | None, target: FoundFrames) -> str:
         """Return how the ledger calls an image."""
         if len(target.frames) == 1:
             volume = self.volumes[target.frames[0][0]]
@@ -396,7 +396,7 @@ class _Joining:
         contradicted = sorted(self.marked & self.lines.keys())
         if contradicted:
             said = counted(len(contradicted), "slice has", "slices have")
-            paths = (self._image(None, Target((place,))) for place in contradicted)
+            paths = (self._image(None, FoundFrames((place,))) for place in contradicted)
             yield f"{said} a box, but also a mark that there is no finding: {some(paths, 3)}."
         if absent:
             said = counted(len(absent), "reviewed volume or image is", "reviewed volumes or images are")

@@ -9,11 +9,11 @@ from planbalance.annotations.coco import read_coco
 from planbalance.annotations.fastmri_plus import read_fastmri_plus
 from planbalance.annotations.mdai import read_mdai
 from planbalance.annotations.mdai_frame import read_mdai_frame
-from planbalance.annotations.source import AnnotationSource, FormatName, ReadOptions, SourceFile
+from planbalance.annotations.source import AnnotationSource, FormatName, FormatOptions, SourceFile
 from planbalance.annotations.voc import read_voc
 from planbalance.annotations.xray_tables import read_deeplesion, read_retinanet, read_rsna, read_vinbigdata
 
-Read = Callable[[Sequence[SourceFile], ReadOptions], AnnotationSource]
+Read = Callable[[Sequence[SourceFile], FormatOptions], AnnotationSource]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +177,7 @@ _ROWS: Final = (
 FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in _ROWS}
 
 
-def read_annotations(name: FormatName, files: Sequence[SourceFile], options: ReadOptions) -> AnnotationSource:
+def read_annotations(name: FormatName, files: Sequence[SourceFile], options: FormatOptions) -> AnnotationSource:
     """Return what the annotation files of a source say.
 
     Args:

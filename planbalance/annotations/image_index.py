@@ -20,7 +20,7 @@ _SUFFIXES: Final = IMAGE_SUFFIXES | {"dicom", "h5", "hdf5", "nii", "gz", "ima"}
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
 
 
-class Target(NamedTuple):
+class FoundFrames(NamedTuple):
     """What a key stands for.
 
     Attributes:
@@ -54,7 +54,7 @@ class ImageIndex:
     def __init__(self, volumes: Sequence[RawVolume], frame_base: int | None) -> None:
         self._volumes = volumes
         self._frame_base = frame_base
-        self._targets: dict[ImageKey, Target] = {}
+        self._targets: dict[ImageKey, FoundFrames] = {}
         self._claims: dict[Hashable, str] = {}  # volume or file -> the name that an annotation file has for it
         self._by_uid: defaultdict[str, list[Place]] = defaultdict(list)
         self._by_study: defaultdict[str, list[int]] = defaultdict(list)
@@ -101,7 +101,7 @@ class ImageIndex:
 
     # ---- keys -------------------------------------------------------------------------------------------------------
 
-    def find(self, key: ImageKey) -> Target:
+    def find(self, key: ImageKey) -> FoundFrames:
         """Return what a key stands for.
 
         Raises:
@@ -114,7 +114,7 @@ class ImageIndex:
             target = self._targets[key] = self._find(key)
         return target
 
-    def _find(self, key: ImageKey) -> Target:
+    def _find(self, key: ImageKey) -> FoundFrames:
         match key:
             case UidKey():
                 return self._of_uid(key)
@@ -127,11 +127,11 @@ class ImageIndex:
             case VolumeKey():
                 return self._of_volume(key)
 
-    def _of_uid(self, key: UidKey) -> Target:
+    def _of_uid(self, key: UidKey) -> FoundFrames:
         places = self._by_uid.get(key.uid, [])
         files = {(volume, self._volumes[volume].frames[frame].file) for volume, frame in places}
         if not places:
-            return Target((), "no image has this SOPInstanceUID")
+            return FoundFrames((), "no image has this SOPInstanceUID")
         if len(files) > 1:
             paths = [self._volumes[volume].files[file].path for volume, file in sorted(files)]
             raise _ambiguous(f"{len(files)} images have the SOPInstanceUID {key.uid}: {some(paths)}", paths)
@@ -139,9 +139,9 @@ class ImageIndex:
         every = self._frames_of[file]
         if len(every) == 1:
             known = key.frame in ((None, 0) if self._frame_base is not None else (None, 0, 1))
-            return Target((every[0],)) if known else Target((), f"it has one frame, not frame {key.frame}")
+            return FoundFrames((every[0],)) if known else FoundFrames((), f"it has one frame, not frame {key.frame}")
         if key.frame is None:
-            return Target((), f"it has {len(every):,} frames, and none is named", tuple(every))
+            return FoundFrames((), f"it has {len(every):,} frames, and none is named", tuple(every))
         if self._frame_base is None:
             path = self._volumes[file[0]].files[file[1]].path
             raise InputError(
@@ -151,38 +151,42 @@ class ImageIndex:
                 paths=[path],
             )
         found = [place for place in every if self._volumes[place[0]].frames[place[1]].plane == key.frame]
-        return Target(tuple(found)) if found else Target((), f"it has {len(every):,} frames, not frame {key.frame}")
+        return (
+            FoundFrames(tuple(found))
+            if found
+            else FoundFrames((), f"it has {len(every):,} frames, not frame {key.frame}")
+        )
 
-    def _of_path(self, path: str) -> Target:
+    def _of_path(self, path: str) -> FoundFrames:
         file, by_stem, reason = self._file(path)
         if file is None:
-            return Target((), reason)
+            return FoundFrames((), reason)
         self._claim((file.volume, file.file), path)
         frames = tuple(self._frames_of[file.volume, file.file])
         if len(frames) == 1:
-            return Target(frames, by_stem=by_stem)
+            return FoundFrames(frames, by_stem=by_stem)
         if not frames:
-            return Target((), "this file has no slice")
-        return Target((), f"this file has {len(frames):,} slices, and none is named", frames)
+            return FoundFrames((), "this file has no slice")
+        return FoundFrames((), f"this file has {len(frames):,} slices, and none is named", frames)
 
-    def _of_slice(self, name: str, number: int) -> Target:
+    def _of_slice(self, name: str, number: int) -> FoundFrames:
         indices, reason = self._claimed_volumes(name)
         found = [(index, place) for index in indices for place in self._places_of(index).get(number, ())]
         if len(found) > 1:
             raise _ambiguous(f"{len(found)} slices have the number {number} in the series {name}", [])
-        return Target(tuple(found), "" if found else reason or f"this volume has no slice {number}")
+        return FoundFrames(tuple(found), "" if found else reason or f"this volume has no slice {number}")
 
-    def _of_plane(self, name: str, plane: int) -> Target:
+    def _of_plane(self, name: str, plane: int) -> FoundFrames:
         indices, reason = self._claimed_volumes(name)
         if not indices:
-            return Target((), reason)
+            return FoundFrames((), reason)
         if len(indices) > 1:
             raise _several(name, [self._volumes[index] for index in indices])
         (index,) = indices
         places = self._planes_of(index)
         if plane in places:
-            return Target(((index, places[plane]),))
-        return Target((), f"this volume has {counted(len(places), 'slice')}, and none at place {plane} from 0")
+            return FoundFrames(((index, places[plane]),))
+        return FoundFrames((), f"this volume has {counted(len(places), 'slice')}, and none at place {plane} from 0")
 
     def _places_of(self, index: int) -> Mapping[int, Sequence[int]]:
         """Return number of a slice -> its places in the volume."""
@@ -216,7 +220,7 @@ class ImageIndex:
                 paths=[volume.files[0].path],
             )
 
-    def _of_volume(self, key: VolumeKey) -> Target:
+    def _of_volume(self, key: VolumeKey) -> FoundFrames:
         if key.volume:
             found, reason = self._claimed_volumes(key.volume)
         elif key.series_uid:
@@ -224,7 +228,7 @@ class ImageIndex:
         else:
             found, reason = self._by_study.get(key.study_uid, []), "no image has this StudyInstanceUID"
         frames = self._frames(found)
-        return Target(frames, "" if frames else reason)
+        return FoundFrames(frames, "" if frames else reason)
 
     def _frames(self, indices: Iterable[int]) -> tuple[Place, ...]:
         return tuple((index, place) for index in indices for place in range(len(self._volumes[index].frames)))

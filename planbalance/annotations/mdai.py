@@ -21,7 +21,7 @@ from planbalance.annotations.drafts import (
 )
 from planbalance.annotations.json_text import objects, parse_json
 from planbalance.annotations.mdai_shapes import box_of_shape, is_line
-from planbalance.annotations.source import AnnotationSource, ReadOptions, Reviewed, SourceFile, refused
+from planbalance.annotations.source import AnnotationSource, FormatOptions, Reviewed, SourceFile, refused
 from planbalance.import_model import Annotation, UidKey, VolumeKey
 from planbalance.text import counted
 
@@ -36,7 +36,7 @@ class _Label(NamedTuple):
     mode: str
 
 
-def read_mdai(files: Sequence[SourceFile], options: ReadOptions) -> AnnotationSource:
+def read_mdai(files: Sequence[SourceFile], options: FormatOptions) -> AnnotationSource:
     """Return what the exports say. Raises InputError for a file of another format, or one that cannot be read."""
     annotations: list[Annotation] = []
     reviewed: list[Reviewed] = []

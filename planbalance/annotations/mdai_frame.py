@@ -22,7 +22,7 @@ from planbalance.annotations.mdai_shapes import box_of_shape
 from planbalance.annotations.python_text import parse_python_value
 from planbalance.annotations.source import (
     AnnotationSource,
-    ReadOptions,
+    FormatOptions,
     Reviewed,
     SourceFile,
     option_missing,
@@ -37,7 +37,7 @@ _NUMBER_NAME: Final = re.compile(r"([0-9]+)\.0+", re.ASCII)
 _NOTHING: Final = frozenset({"", "nan", "NaN", "None", "null"})
 
 
-def read_mdai_frame(files: Sequence[SourceFile], options: ReadOptions) -> AnnotationSource:
+def read_mdai_frame(files: Sequence[SourceFile], options: FormatOptions) -> AnnotationSource:
     """Return what the CSV and its key say.
 
     Raises:

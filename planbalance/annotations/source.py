@@ -41,7 +41,7 @@ class SourceFile(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReadOptions:
+class FormatOptions:
     """The options that decide how files of a format are read; each format's row says which ones it needs.
 
     Attributes:

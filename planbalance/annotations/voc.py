@@ -20,7 +20,7 @@ from planbalance.annotations.drafts import (
     source_of,
     text_of,
 )
-from planbalance.annotations.source import AnnotationSource, ReadOptions, Reviewed, SourceFile
+from planbalance.annotations.source import AnnotationSource, FormatOptions, Reviewed, SourceFile
 from planbalance.annotations.voc_xml import Element, parse_voc
 from planbalance.errors import InputError
 from planbalance.import_model import Annotation, ImageKey, PathKey
@@ -29,7 +29,7 @@ from planbalance.text import counted, some
 _CORNERS: Final = ("xmin", "ymin", "xmax", "ymax")
 
 
-def read_voc(files: Sequence[SourceFile], options: ReadOptions) -> AnnotationSource:
+def read_voc(files: Sequence[SourceFile], options: FormatOptions) -> AnnotationSource:
     """Return what the XML files say: an image with a file was reviewed, also without an object.
 
     Raises:

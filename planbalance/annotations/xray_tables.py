@@ -21,7 +21,7 @@ from planbalance.annotations.nearest_format import other_format
 from planbalance.annotations.source import (
     AnnotationSource,
     FormatName,
-    ReadOptions,
+    FormatOptions,
     Reviewed,
     SourceFile,
     finding_missing,
@@ -44,7 +44,7 @@ def _reviewed(annotations: Sequence[Annotation]) -> list[Reviewed]:
     return [Reviewed(one.key, one.reader) for one in annotations if one.key is not None]
 
 
-def _finding(name: str, options: ReadOptions) -> str:
+def _finding(name: str, options: FormatOptions) -> str:
     if not options.finding:
         raise finding_missing(f"{name} knows one finding only, and its files do not name it")
     return options.finding
@@ -53,7 +53,7 @@ def _finding(name: str, options: ReadOptions) -> str:
 # ---- RSNA -----------------------------------------------------------------------------------------------------------
 
 
-def read_rsna(files: Sequence[SourceFile], options: ReadOptions) -> AnnotationSource:
+def read_rsna(files: Sequence[SourceFile], options: FormatOptions) -> AnnotationSource:
     """Return what the CSV of the RSNA Pneumonia Detection Challenge says: Target 1 with a box, or Target 0."""
     finding = _finding("rsna", options)
     annotations = [_rsna(row, finding) for row in _rows(files, "rsna")]
@@ -83,7 +83,7 @@ def _rsna(row: TableRow, finding: str) -> Annotation:
 # ---- keras-retinanet ------------------------------------------------------------------------------------------------
 
 
-def read_retinanet(files: Sequence[SourceFile], options: ReadOptions) -> AnnotationSource:  # noqa: ARG001 - as all readers
+def read_retinanet(files: Sequence[SourceFile], options: FormatOptions) -> AnnotationSource:  # noqa: ARG001 - as all readers
     """Return what a CSV without a header line says: path,x1,y1,x2,y2,class."""
     rows = [(file, line, row) for file in files for line, row in csv_rows(file)]
     if not rows:
@@ -122,7 +122,7 @@ def _retinanet(number: int, line: int, row: list[str]) -> Annotation:
 # ---- VinBigData -----------------------------------------------------------------------------------------------------
 
 
-def read_vinbigdata(files: Sequence[SourceFile], options: ReadOptions) -> AnnotationSource:  # noqa: ARG001 - as all readers
+def read_vinbigdata(files: Sequence[SourceFile], options: FormatOptions) -> AnnotationSource:  # noqa: ARG001 - as all readers
     """Return what the CSV of the VinBigData Chest X-ray competition says: several readers, and `No finding`."""
     annotations = [_vinbigdata(row) for row in _rows(files, "vinbigdata")]
     return source_of("vinbigdata", annotations, _reviewed(annotations))
@@ -145,7 +145,7 @@ def _vinbigdata(row: TableRow) -> Annotation:
 # ---- DeepLesion -----------------------------------------------------------------------------------------------------
 
 
-def read_deeplesion(files: Sequence[SourceFile], options: ReadOptions) -> AnnotationSource:
+def read_deeplesion(files: Sequence[SourceFile], options: FormatOptions) -> AnnotationSource:
     """Return what DL_info.csv says: one lesion a line, and only key slices were reviewed."""
     finding = _finding("deeplesion", options)
     rows = _rows(files, "deeplesion")

@@ -14,8 +14,8 @@ from planbalance.annotations import (
     COLUMN_NAMES,
     FORMATS,
     Format,
+    FormatOptions,
     JoinOptions,
-    ReadOptions,
     SourceFile,
     review_lines,
 )
@@ -53,7 +53,7 @@ class ReadSource(NamedTuple):
     files: tuple[SourceFile, ...]
     sums: tuple["AnnotationSum", ...]
     root: str
-    read: ReadOptions
+    read: FormatOptions
     images: ImageOptions
     join: JoinOptions
 
@@ -232,7 +232,7 @@ def read_source(name: str, prefix: str, choices: SourceChoices, finding: str, *,
     images = _image_options(of_format, choices, keep=keep)
     files = _annotation_files(of_format, choices.annotations)
     extra = dict(_beside(of_format, choices))
-    options = ReadOptions(
+    options = FormatOptions(
         finding=finding,
         key=extra.get("key"),
         file_list=extra.get("file_list"),

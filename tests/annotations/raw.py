@@ -8,9 +8,9 @@ import orjson
 from planbalance.annotations import (
     AnnotationSource,
     FormatName,
+    FormatOptions,
     Joined,
     JoinOptions,
-    ReadOptions,
     SourceFile,
     choose_classes,
     join,
@@ -67,7 +67,7 @@ def multi_frame(name: str, uid: str, frames: int, *, size: tuple[int, int] = (51
 
 def read(name: FormatName, text: str | bytes, **options: Any) -> AnnotationSource:
     data = text.encode() if isinstance(text, str) else text
-    return read_annotations(name, [SourceFile(f"annotations.{name}", data)], ReadOptions(**options))
+    return read_annotations(name, [SourceFile(f"annotations.{name}", data)], FormatOptions(**options))
 
 
 def read_json(name: FormatName, document: object, **options: Any) -> AnnotationSource:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from planbalance.annotations import (
     AnnotationSource,
     FormatName,
+    FormatOptions,
     JoinOptions,
-    ReadOptions,
     SourceFile,
     choose_classes,
     join,
@@ -33,17 +33,17 @@ VOLUMES: list[RawVolume] = [
     *(h5("file1", 3), series("knee", ["1.1", "1.2"]), multi_frame("cine", "5.5", 3), series("77", ["9", "8"])),
 ]
 COLUMNS = {"image": "f", "slice": "n", "left": "a", "top": "b", "right": "c", "bottom": "d", "label": "t"}
-OPTIONS: dict[FormatName, ReadOptions] = {
-    "fastmri-plus": ReadOptions(file_list=SourceFile("list.csv", b"file1\nfile2\nKnee data\n")),
-    "mdai": ReadOptions(),
-    "mdai-frame": ReadOptions(key=test_mdai_frame.KEY),
-    "coco": ReadOptions(),
-    "voc": ReadOptions(),
-    "rsna": ReadOptions(finding="tear"),
-    "retinanet": ReadOptions(),
-    "vinbigdata": ReadOptions(),
-    "deeplesion": ReadOptions(finding="tear"),
-    "boxes-csv": ReadOptions(columns=COLUMNS, box="xyxy", origin=1, slice_base=1),
+OPTIONS: dict[FormatName, FormatOptions] = {
+    "fastmri-plus": FormatOptions(file_list=SourceFile("list.csv", b"file1\nfile2\nKnee data\n")),
+    "mdai": FormatOptions(),
+    "mdai-frame": FormatOptions(key=test_mdai_frame.KEY),
+    "coco": FormatOptions(),
+    "voc": FormatOptions(),
+    "rsna": FormatOptions(finding="tear"),
+    "retinanet": FormatOptions(),
+    "vinbigdata": FormatOptions(),
+    "deeplesion": FormatOptions(finding="tear"),
+    "boxes-csv": FormatOptions(columns=COLUMNS, box="xyxy", origin=1, slice_base=1),
 }
 RUNS = {"size": [100, 200], "counts": [5020, 10, 14970]}
 TEXTS: dict[FormatName, bytes] = {
@@ -194,7 +194,7 @@ def test_a_long_mask_takes_no_memory_of_its_size() -> None:
     runs = {"size": [1_000_000, 1_000_000], "counts": [500_000, 1, 10**12 - 500_001]}
     annotation = test_coco.annotation(bbox=None, segmentation=runs)
     source = read_annotations(
-        "coco", [SourceFile("file", json.dumps(test_coco.document(annotation)).encode())], ReadOptions()
+        "coco", [SourceFile("file", json.dumps(test_coco.document(annotation)).encode())], FormatOptions()
     )
     assert source.annotations[0].box == (0, 500_000, 1, 500_001)
 

@@ -12,7 +12,7 @@ from _pytest.outcomes import Failed
 from planbalance.annotations import coco_runs, label_text
 from planbalance.annotations.drafts import box_of_corners, hull_of, source_of, whole_of
 from planbalance.annotations.fates import FrameOutcome
-from planbalance.annotations.image_index import Target
+from planbalance.annotations.image_index import FoundFrames
 from planbalance.annotations.source import Reviewed
 from planbalance.annotations.voc_xml import Element
 from planbalance.errors import PlanbalanceError
@@ -68,8 +68,8 @@ def any_descendant(element: Element, name: str) -> Element | None:
     return None
 
 
-def by_file_name(index: Any, key: Any) -> Target:
-    found: Target = index._of_path(key.uid)
+def by_file_name(index: Any, key: Any) -> FoundFrames:
+    found: FoundFrames = index._of_path(key.uid)
     return found
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from planbalance.annotations import AnnotationSource, ReadOptions, SourceFile, read_annotations
+from planbalance.annotations import AnnotationSource, FormatOptions, SourceFile, read_annotations
 from planbalance.errors import InputError
 from tests.annotations.raw import each, fates, joined, labels, reasons, states
 
@@ -21,7 +21,7 @@ def an_object(corners: str = "11 21 60 70", name: str = "tear", more: str = "") 
 
 
 def source(*files: tuple[str, bytes], origin: int | None = None) -> AnnotationSource:
-    return read_annotations("voc", [SourceFile(*one) for one in files], ReadOptions(origin=origin))
+    return read_annotations("voc", [SourceFile(*one) for one in files], FormatOptions(origin=origin))
 
 
 def test_pixels_count_from_1_and_both_ends_belong_to_the_box() -> None:
