@@ -133,9 +133,14 @@ def test_files_are_taken_as_they_are_where_that_is_asked_for(study: Study, here:
 
 def test_a_file_of_several_slices_is_not_taken_as_it_is(study: Study, here: Path) -> None:
     Path("boxes.csv").write_text("volume,slice,left,top,right,bottom,label\nfile1,2,1,2,6,8,tear\n")
-    words = ("--format", "boxes-csv", "--annotations", "boxes.csv", "--images", study.root / "h5", "--classes", "tear")
-    words = (*words, "--columns", "volume=volume,slice=slice,left=left,top=top,right=right,bottom=bottom,label=label")
-    words = (*words, "--box", "xyxy", "--origin", "0", "--slice-base", "0", "--reviewed", "volume")
+    words: list[object] = ["--format", "boxes-csv", "--annotations", "boxes.csv", "--images", study.root / "h5"]
+    words += [
+        "--classes",
+        "tear",
+        "--columns",
+        "volume=volume,slice=slice,left=left,top=top,right=right,bottom=bottom,label=label",
+    ]
+    words += ["--box", "xyxy", "--origin", "0", "--slice-base", "0", "--reviewed", "volume"]
     failed = run_json("import", *words, "--output", "out", "--render", "keep", code=3)
     assert failed["error"]["kind"] == "cannot-keep"
     run("import", *words, "--output", "out")
