@@ -45,7 +45,6 @@ from planbalance.raw_images import FoundVolumes, VolumeFacts, find_volumes, read
 from planbalance.text import counted, some, text_fault
 
 _FILES_A_BATCH: Final = 64
-_SHORTEST_ID: Final = 4  # a patient's id that is shorter is found in names by chance
 _WRITTEN: Final = ("positive", "negative")
 
 
@@ -432,30 +431,31 @@ def _source_document(source: _JoinedSource, root: int) -> dict[str, Any]:
 
 
 def _identity(source: _JoinedSource) -> dict[str, Any]:
-    """Return which tags that hold identities are filled, and how many paths hold a patient's id; never a value."""
+    """Return which tags that hold identities are filled, and whose value is part of a path; names only, no values."""
     tags: Counter[str] = Counter()
-    paths = 0
+    in_paths: Counter[str] = Counter()
     for volume in source.found.volumes:
         tags.update(volume.identity_tags)
-        known = volume.patient.strip().lower()
-        if len(known) >= _SHORTEST_ID:
-            paths += known in volume.name.lower() or any(known in file.path.lower() for file in volume.files)
-    return {"tags": dict(sorted(tags.items())), "patient_in_paths": paths, "not_checked": "text in the pixels"}
+        in_paths.update(volume.tags_in_paths)
+    return {
+        "tags": dict(sorted(tags.items())),
+        "tags_in_paths": dict(sorted(in_paths.items())),
+        "not_checked": "text in the pixels",
+    }
 
 
 def _warnings_of(source: _JoinedSource) -> Iterator[str]:
     yield from source.said.warnings
     yield from source.found.warnings
     yield from source.joined.warnings
-    for note, volumes in _notes(source.found.volumes).items():
-        yield note if len(volumes) == 1 else f"{note} ({counted(len(volumes), 'volume')})"
+    for note, names in _notes(source.found.volumes).items():
+        yield note if len(names) == 1 else f"{note} ({counted(len(names), 'volume')})"
     if source.found.ignored:
         path, why = source.found.ignored[0]
         yield f"{counted(len(source.found.ignored), 'file')} hold no image that can be read, such as {path}: {why}."
-    identity = _identity(source)
-    if identity["patient_in_paths"]:
+    for tag, volumes in _identity(source)["tags_in_paths"].items():
         yield (
-            f"The PatientID of {counted(identity['patient_in_paths'], 'volume')} is part of a path, and so perhaps of "
+            f"The {tag} of {counted(volumes, 'volume')} is part of a path below the image folder, and so perhaps of "
             "names in the output."
         )
 

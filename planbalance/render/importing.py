@@ -177,15 +177,26 @@ def _groups(document: Mapping[str, Any]) -> Iterable[Renderable]:
 
 def _identity(document: Mapping[str, Any]) -> Iterable[Renderable]:
     yield heading("Identity")
-    tags: Counter[str] = Counter()
-    for source in document["sources"]:
-        tags.update(source["identity"]["tags"])
+    tags, in_paths = (_of_all_sources(document, name) for name in ("tags", "tags_in_paths"))
     if tags:
-        named = some((f"{tag} ({counted(number, 'volume')})" for tag, number in sorted(tags.items())), most=12)
-        yield prose(f"  Tags that name people or places are filled in the sources: {named}.")
+        yield prose(f"  Tags that name people or places are filled in the sources: {tags}.")
     else:
         yield prose("  No tag that names people or places is filled in the sources.")
+    if in_paths:
+        yield prose(f"  Values of tags are part of paths of the sources: {in_paths}.")
+    else:
+        yield prose(
+            "  No PatientID, PatientName or AccessionNumber of four letters or more is part of a path of the sources."
+        )
     yield prose("  The rendered pictures carry no header. Not checked: text in the pixels.")
+
+
+def _of_all_sources(document: Mapping[str, Any], name: str) -> str:
+    """Return the tags that the identity checks of all sources list under a name, each with its number of volumes."""
+    found: Counter[str] = Counter()
+    for source in document["sources"]:
+        found.update(source["identity"][name])
+    return some((f"{tag} ({counted(number, 'volume')})" for tag, number in sorted(found.items())), most=12)
 
 
 # ---- one volume, and all volumes as CSV -----------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from planbalance.planstore import ImportPlan
 from tests.builders import tree_content
 from tests.cli.command import run, run_json
 from tests.importing.raw_study import TOML, Study, write_study
+from tests.raw_images.sources import pixels, write_series
 
 
 @pytest.fixture(scope="module")
@@ -335,3 +336,31 @@ def test_json_holds_everything_that_the_text_says(study: Study, here: Path) -> N
     assert json.dumps(document["examples"]).count("1.2.1.9.99") == 1
     for volume in document["volumes"]:
         assert (volume["window"] is None) == (volume["kind"] == "picture")
+
+
+# ---- identities -----------------------------------------------------------------------------------------------------
+
+
+def test_tags_whose_value_is_part_of_a_path_are_named_and_their_values_are_not(tmp_path: Path, here: Path) -> None:
+    raw = tmp_path / "raw"
+    study = write_study(raw)
+    for folder, tags in (
+        ("DOE_JOHN", {"PatientName": "doe^john", "PatientID": "77123"}),
+        ("visit-ACC4711", {"PatientID": "77123", "AccessionNumber": "ACC4711"}),
+        ("none", {"PatientID": "77123", "PatientName": "doe^john", "AccessionNumber": "ACC4711"}),
+    ):
+        uid = f"7.{len(folder)}"
+        arrays = [pixels(at, 24, 20) for at in range(2)]
+        series = {
+            "SeriesInstanceUID": uid,
+            "StudyInstanceUID": uid,
+            "SOPInstanceUID": lambda at, uid=uid: f"{uid}.{at}",
+        }
+        write_series(raw / "dicom" / folder, arrays, **series, **tags)
+    document = run_json("import", "--sources", only(study, "clinic"), "--output", "out")
+    identity = document["sources"][0]["identity"]
+    assert identity["tags_in_paths"] == {"AccessionNumber": 1, "PatientName": 1}
+    assert sum("is part of a path" in warning for warning in document["warnings"]) == 2
+    text = run("show", "import.json").stdout
+    assert "AccessionNumber (1 volume), PatientName (1 volume)" in " ".join(text.split())
+    assert "77123" not in text + json.dumps(document)
