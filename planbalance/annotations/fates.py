@@ -445,8 +445,10 @@ def require_boxes(joined: Sequence[Joined]) -> None:
     for one in joined:
         total.update(one.fates)
     said = ", ".join(f"{total[fate]:,} {fate}" for fate in FATES if total[fate]) or "there is no annotation"
+    lost = [row for one in joined for rows in one.examples.values() for row in rows if row.reason]
+    first = f" The first is {lost[0].where}: {lost[0].reason}." if lost else ""
     raise InputError(
-        f"No slice gets a box: {said}.",
+        f"No slice gets a box: {said}.{first}",
         kind="no-usable-box",
         hint="Check that --annotations and --images belong together, and --classes or --map.",
     )

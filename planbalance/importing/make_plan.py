@@ -45,6 +45,7 @@ from planbalance.raw_images import FoundVolumes, VolumeFacts, find_volumes, read
 from planbalance.text import counted, some, text_fault
 
 _FILES_A_BATCH: Final = 64
+_PLAN_BEGINS: Final = b'{"schema":"planbalance/'  # any plan
 _WRITTEN: Final = ("positive", "negative")
 
 
@@ -153,6 +154,8 @@ def _renamed(sources: Sequence[ReadSource], older: ImportHeader) -> list[ReadSou
 def _refuse_places(roots: Sequence[str], sources: Sequence[ReadSource], output: str, plan_file: str | None) -> None:
     path_safety.refuse_output(output, roots)
     path_safety.refuse_files({} if plan_file is None else {"plan file": os.path.abspath(plan_file)}, roots)
+    if plan_file is not None:
+        _refuse_to_replace(plan_file)
     for source in sources:
         for path, *_ in source.sums:
             if path_safety.lies_in(path, output):
@@ -162,6 +165,24 @@ def _refuse_places(roots: Sequence[str], sources: Sequence[ReadSource], output: 
                     hint="Choose another --output: what is read is never written to.",
                     paths=[path, output],
                 )
+
+
+def _refuse_to_replace(path: str) -> None:
+    """Refuse to write the plan over a file that is no plan (UsageError): it may be what is to be imported."""
+    try:
+        if not os.path.isfile(path) or not os.path.getsize(path):
+            return
+        with open(path, "rb") as file:
+            begin = file.read(len(_PLAN_BEGINS))
+    except OSError:
+        return  # the plan is written last, and says why it cannot be
+    if begin != _PLAN_BEGINS:
+        raise UsageError(
+            f"The plan would replace {path}, which is a file of another kind.",
+            kind="bad-plan-file",
+            hint="Give --plan-file another name.",
+            paths=[path],
+        )
 
 
 def _class_map(

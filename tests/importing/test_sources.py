@@ -364,3 +364,35 @@ def test_tags_whose_value_is_part_of_a_path_are_named_and_their_values_are_not(t
     text = run("show", "import.json").stdout
     assert "AccessionNumber (1 volume), PatientName (1 volume)" in " ".join(text.split())
     assert "77123" not in text + json.dumps(document)
+
+
+# ---- files that must not be replaced --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["export.json", "sources.toml", "notes.txt"])
+def test_the_plan_replaces_no_file_of_another_kind(tmp_path: Path, here: Path, name: str) -> None:
+    study = write_study(tmp_path / "raw")
+    (study.root / "notes.txt").write_text("x")
+    before = tree_content(study.root)
+    failed = run_json("import", "--sources", study.toml, "--output", "out", "--plan-file", study.root / name, code=2)
+    assert failed["error"]["kind"] == "bad-plan-file"
+    assert tree_content(study.root) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("--append",), 2, "--sources FILE.toml, or add one to an older import with --extend"),
+        (("--data_source", "x"), 2, "--format and --annotations"),
+        (("--map", "Tear"), 2, "of the form FROM=TO"),
+        (("--reviewed", "volumes"), 3, "is none of auto, volume, slice, all"),
+        (("--annotations", "dicom", "--images", "export.json"), 3, "are exchanged"),
+        (("--images", "pictures"), 3, "The first is annotation A0: no image has this SOPInstanceUID."),
+    ],
+)
+def test_a_refusal_says_what_to_do_instead(
+    study: Study, here: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], code: int, said: str
+) -> None:
+    monkeypatch.chdir(study.root)
+    failed = run("import", *CLINIC, "--classes", "Tear", *words, "--output", here / "out", code=code)
+    assert said in failed.stderr
