@@ -56,9 +56,15 @@ class UidKey(NamedTuple):
 
 
 class PathKey(NamedTuple):
-    """An image named by a path or file name, as the annotation file has it, with `/` between folders."""
+    """An image named by a path or file name, as the annotation file has it, with `/` between folders.
+
+    Attributes:
+        path: the path or file name.
+        also: another path at which the image may lie, where none lies at `path`; "" where there is no other.
+    """
 
     path: str
+    also: str = ""
 
 
 class SliceKey(NamedTuple):

@@ -18,7 +18,7 @@ from planbalance.annotations.readers import chosen_readers
 from planbalance.annotations.source import AnnotationSource, Reviewed, SourceFile, refused
 from planbalance.annotations.tables import decoded
 from planbalance.errors import InputError
-from planbalance.import_model import Annotation, Box, Fate, ImageKey, RawVolume, State, UidKey, VolumeKey
+from planbalance.import_model import Annotation, Box, Fate, ImageKey, PathKey, RawVolume, State, UidKey, VolumeKey
 from planbalance.text import counted, some, text_fault
 
 FATES: Final[tuple[Fate, ...]] = get_args(Fate)
@@ -280,6 +280,8 @@ class _Joining:
                 return ""
             case UidKey(uid, frame_number):
                 return uid if frame_number is None else f"{uid}#{frame_number}"
+            case PathKey():
+                return key.path
             case VolumeKey():
                 return key.volume or key.series_uid or key.study_uid
         return "#".join(map(str, key))
