@@ -542,7 +542,8 @@ class _Patients:
         if len(known) < len(written):
             yield f"Of {counted(len(written) - len(known), 'volume')} the patient is not known: each is its own group."
         if len(set(known)) == 1 and len(known) > 1:
+            which = "All volumes" if len(known) == len(written) else "All volumes whose patient is known"
             yield (
-                "All volumes have one patient by their headers, perhaps because these were made anonymous: then leave "
+                f"{which} have one patient by their headers, perhaps because these were made anonymous: then leave "
                 "--group-map out."
             )
