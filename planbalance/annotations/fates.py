@@ -447,6 +447,9 @@ def require_boxes(joined: Sequence[Joined]) -> None:
     for one in joined:
         total.update(one.fates)
     said = ", ".join(f"{total[fate]:,} {fate}" for fate in FATES if total[fate]) or "there is no annotation"
+    hidden = sum(one.not_written for one in joined)
+    if hidden:
+        said += f" ({hidden:,} of these on doubtful slices, which are not written)"
     lost = [row for one in joined for rows in one.examples.values() for row in rows if row.reason]
     first = f" The first is {lost[0].where}: {lost[0].reason}." if lost else ""
     raise InputError(

@@ -471,6 +471,13 @@ def _warnings_of(source: _JoinedSource) -> Iterator[str]:
     yield from source.joined.warnings
     for note, names in _notes(source.found.volumes).items():
         yield note if len(names) == 1 else f"{note} ({counted(len(names), 'volume')})"
+    units = sum(volume.has_units for volume in source.found.volumes)
+    if units and not source.read.images.window.startswith("fixed:"):
+        yield (
+            f"The values of {counted(units, 'volume')} are Hounsfield units, which mean the same in every scan, but "
+            f"--window {source.read.images.window} is another one in each volume. With --window fixed:LOW,HIGH, one "
+            "value has one grey in all of them."
+        )
     if source.found.ignored:
         path, why = source.found.ignored[0]
         yield f"{counted(len(source.found.ignored), 'file')} hold no image that can be read, such as {path}: {why}."

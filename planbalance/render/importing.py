@@ -134,16 +134,17 @@ def _states(document: Mapping[str, Any]) -> Iterable[Renderable]:
         grid.add(state, count(summary["states"][state]), STATE_MEANINGS[state])
     yield grid
     boxes, classes = counted(summary["boxes"], "box", "boxes"), ", ".join(document["classes"])
-    yield prose(f"  {count(summary['slices'])} slices are written with {boxes} of {classes}.")
+    yield prose(f"  {counted(summary['slices'], 'slice is', 'slices are')} written with {boxes} of {classes}.")
 
 
 def _volumes(document: Mapping[str, Any], *, verbose: bool) -> Iterable[Renderable]:
     counts, volumes = document["summary"]["volumes"], document["volumes"]
     yield heading("Volumes")
     yield prose(
-        f"  {count(counts['total'])} volumes: {count(counts['reviewed'])} reviewed, "
+        f"  {counted(counts['total'], 'volume')}: {count(counts['reviewed'])} reviewed, "
         f"{count(counts['partly_reviewed'])} in part, {count(counts['unreviewed'])} not. Slices of "
-        f"{count(counts['written'])} are written; {count(counts['positive'])} of them have a finding."
+        f"{counted(counts['written'], 'volume')} are written; "
+        f"{counted(counts['positive'], 'of these has', 'of these have')} a finding."
     )
     orientations = Counter(volume["orientation"] for volume in volumes if volume["orientation"])
     for orientation, number in orientations.most_common(_VOLUMES_SHOWN):
@@ -170,7 +171,7 @@ def _groups(document: Mapping[str, Any]) -> Iterable[Renderable]:
     if not groups["known"]:
         yield prose("  Patients are not known.")
         return
-    yield prose(f"  {count(groups['known'])} groups of volumes that belong to one patient, as keyed hashes.")
+    yield prose(f"  Volumes of one patient belong together: {counted(groups['known'], 'group')}, as keyed hashes.")
     if groups["volumes_without"]:
         yield prose(f"  Not known of {counted(groups['volumes_without'], 'volume')}.")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom import dcmread
 
 from planbalance import api, raw_images
 from planbalance.errors import PlanbalanceError
@@ -396,3 +397,18 @@ def test_a_refusal_says_what_to_do_instead(
     monkeypatch.chdir(study.root)
     failed = run("import", *CLINIC, "--classes", "Tear", *words, "--output", here / "out", code=code)
     assert said in failed.stderr
+
+
+# ---- values with a unit ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("window", "said"), [((), True), (("--window", "fixed:-160,240"), False)])
+def test_a_ct_is_said_to_have_units(tmp_path: Path, here: Path, window: tuple[str, ...], said: bool) -> None:
+    study = write_study(tmp_path / "raw")
+    for path in (study.root / "dicom").rglob("*.dcm"):
+        header = dcmread(path)
+        header.Modality = "CT"
+        header.save_as(path)
+    words = (*CLINIC[:2], "--annotations", study.root / "export.json", "--images", study.root / "dicom")
+    document = run_json("import", *words, "--classes", "Tear", "--output", "out", *window)
+    assert any("2 volumes are Hounsfield units" in warning for warning in document["warnings"]) == said
