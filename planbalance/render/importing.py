@@ -143,8 +143,7 @@ def _volumes(document: Mapping[str, Any], *, verbose: bool) -> Iterable[Renderab
     yield prose(
         f"  {counted(counts['total'], 'volume')}: {count(counts['reviewed'])} reviewed, "
         f"{count(counts['partly_reviewed'])} in part, {count(counts['unreviewed'])} not. Slices of "
-        f"{counted(counts['written'], 'volume')} are written; "
-        f"{counted(counts['positive'], 'of these has', 'of these have')} a finding."
+        f"{count(counts['written'])} are written; a finding is in {count(counts['positive'])} of them."
     )
     orientations = Counter(volume["orientation"] for volume in volumes if volume["orientation"])
     for orientation, number in orientations.most_common(_VOLUMES_SHOWN):
@@ -178,18 +177,29 @@ def _groups(document: Mapping[str, Any]) -> Iterable[Renderable]:
 
 def _identity(document: Mapping[str, Any]) -> Iterable[Renderable]:
     yield heading("Identity")
+    for sentence in identity_sentences(document):
+        yield indented(sentence)
+
+
+def identity_sentences(document: Mapping[str, Any]) -> Iterable[str]:
+    """Yield what is known of names of people in the sources and in what is written, and what was not checked."""
+    kinds = {volume["kind"] for volume in document["volumes"]}
+    written = [volume for volume in document["volumes"] if volume["positive"] + volume["negative"]]
     tags, in_paths = (_of_all_sources(document, name) for name in ("tags", "tags_in_paths"))
     if tags:
-        yield prose(f"  Tags that name people or places are filled in the sources: {tags}.")
-    else:
-        yield prose("  No tag that names people or places is filled in the sources.")
+        yield f"Tags that name people or places are filled in the sources: {tags}."
+    elif kinds & {"dicom", "h5"}:
+        yield "No tag that names people or places is filled in DICOM headers, and no patient_id in .h5 files."
     if in_paths:
-        yield prose(f"  Values of tags are part of paths of the sources: {in_paths}.")
-    else:
-        yield prose(
-            "  No PatientID, PatientName or AccessionNumber of four letters or more is part of a path of the sources."
-        )
-    yield prose("  The rendered pictures carry no header. Not checked: text in the pixels.")
+        yield f"Values of tags are part of paths of the sources: {in_paths}."
+    elif kinds & {"dicom", "h5"}:
+        yield "No PatientID, PatientName or AccessionNumber of four letters or more is part of a path of the sources."
+    if any(volume["window"] for volume in written):
+        yield "The rendered pictures carry no header."
+    if any(not volume["window"] for volume in written):
+        yield "Files that are taken as they are keep all that they hold beside the pixels."
+    beside = ", and what pictures and NIfTI files hold beside them" if kinds & {"picture", "nifti"} else ""
+    yield f"Not checked: text in the pixels{beside}."
 
 
 def _of_all_sources(document: Mapping[str, Any], name: str) -> str:

@@ -399,6 +399,20 @@ def test_a_refusal_says_what_to_do_instead(
     assert said in failed.stderr
 
 
+def test_files_that_are_taken_as_they_are_are_not_said_to_be_without_a_header(study: Study, here: Path) -> None:
+    for words, rendered, kept in (
+        (("--sources", only(study, "photos")), False, True),
+        (("--sources", only(study, "clinic")), True, False),
+        (("--sources", only(study, "clinic"), "--render", "keep"), False, True),
+        (("--sources", study.toml), True, True),
+    ):
+        text = " ".join(run("import", *words, "--output", "out").stdout.split())
+        assert ("rendered pictures carry no header" in text) == rendered
+        assert ("taken as they are keep all" in text) == kept
+        assert ("what pictures and NIfTI files hold" in text) == ("clinic" not in str(words[1]))
+        assert ("part of a path" in text) == ("photos" not in str(words[1]))
+
+
 # ---- values with a unit ---------------------------------------------------------------------------------------------
 
 
