@@ -82,6 +82,12 @@ def make_import(
     """
     progress = progress or Silent()
     older = None if request.extend is None else open_older(request.extend)
+    if older is not None and request.layout == "by-volume" != older.header.layout:
+        raise UsageError(
+            f"The import to extend has --layout {older.header.layout}, and its slices keep their places.",
+            kind="usage",
+            hint="Leave --layout out.",
+        )
     asked = asked_sources(request)
     keep = request.render == "keep"
     sources = []
@@ -91,7 +97,9 @@ def make_import(
     if older is not None:
         sources = _renamed(sources, older.header)
     reuse = None if request.reuse is None else _reused_folder(request.reuse)
-    _refuse_places([source.root for source in sources] + ([reuse] if reuse else []), sources, output, plan_file)
+    kept = [] if request.extend is None else [os.path.abspath(request.extend)]
+    read = [source.root for source in sources] + kept + ([reuse] if reuse else [])
+    _refuse_places(read, sources, output, plan_file)
     said = [read_annotations(each.format.name, each.files, each.read) for each in sources]
     classes = _class_map(said, asked.classes, asked.mapping, older)
     joined = []

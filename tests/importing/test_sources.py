@@ -64,6 +64,23 @@ def test_an_import_is_extended_by_one_more_source(study: Study, here: Path) -> N
     assert run_json("verify", "new")["ok"]
 
 
+def test_an_import_that_is_extended_is_not_written_to(study: Study, here: Path) -> None:
+    run("import", "--sources", only(study, "clinic"), "--output", "old", "--plan-file", "old.json")
+    run("apply", "old.json")
+    before = tree_content(here)
+    words = ("import", "--sources", only(study, "photos"), "--extend")
+    for extended, output, plan in (
+        ("old", "new", "old/new.json"),
+        ("old", "new", "old/.planbalance/plan.json"),
+        ("old", "old", "new.json"),
+        ("old", "old/new", "new.json"),
+        ("old.json", "new", "old.json"),
+    ):
+        run(*words, extended, "--output", output, "--plan-file", plan, code=2)
+    run(*words, "old", "--output", "new", "--plan-file", "new.json", "--layout", "by-volume", code=2)
+    assert tree_content(here) == before
+
+
 def test_classes_of_an_extended_import_keep_their_ids(study: Study, here: Path) -> None:
     run("import", "--sources", only(study, "clinic"), "--output", "old", "--plan-file", "old.json")
     photos = only(study, "photos")
