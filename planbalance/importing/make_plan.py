@@ -41,7 +41,7 @@ from planbalance.model import IMAGE_SUFFIXES, Progress, Silent
 from planbalance.options.importing import ImportRequest
 from planbalance.planfile import SealedImport, seal_import
 from planbalance.planstore import ImportPlan
-from planbalance.raw_images import FoundVolumes, VolumeFacts, find_volumes, read_facts
+from planbalance.raw_images import DEFAULT_WINDOW, FoundVolumes, VolumeFacts, find_volumes, read_facts
 from planbalance.text import counted, some, text_fault
 
 _FILES_A_BATCH: Final = 64
@@ -486,6 +486,8 @@ def _warnings_of(source: _JoinedSource) -> Iterator[str]:
             f"--window {source.read.images.window} is another one in each volume. With --window fixed:LOW,HIGH, one "
             "value has one grey in all of them."
         )
+    if source.read.images.window != DEFAULT_WINDOW and not any(each.rendered for each in source.found.volumes):
+        yield (f"--window {source.read.images.window} changes nothing: pictures of 8 bits are taken as they are.")
     if source.found.ignored:
         path, why = source.found.ignored[0]
         yield f"{counted(len(source.found.ignored), 'file')} hold no image that can be read, such as {path}: {why}."

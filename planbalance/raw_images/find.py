@@ -65,7 +65,7 @@ def find_volumes(
     """
     check_options(options)
     files = list_files(root, options.kinds)
-    _check_geometry(options, files)
+    _check_used(options, files)
     reader = _HeaderReader(root, jobs, progress or Silent())
     volumes: list[RawVolume] = []
     warnings: tuple[str, ...] = ()
@@ -157,18 +157,23 @@ _FINDERS: Final[dict[Kind, Callable[[_HeaderReader, Sequence[RawFile], ImageOpti
 }
 
 
-def _check_geometry(options: ImageOptions, files: dict[Kind, list[RawFile]]) -> None:
-    """Refuse options that no file here obeys."""
-    of_nifti = [name for name in ("axis", "time") if getattr(options, name) is not None]
-    of_both = [name for name in ("transpose", "flip") if getattr(options, name)]
-    lacking = of_nifti if "nifti" not in files else []
-    if not files.keys() & {"nifti", "h5"}:
-        lacking = [*of_nifti, *of_both]
-    if lacking and files:
-        names = "NIfTI" if lacking[0] in of_nifti else "NIfTI or .h5"
-        raise UsageError(
-            f"--{lacking[0]} is about {names} files, and there is none in the image folder.", kind="bad-geometry"
-        )
+# Options that are about some kinds of files only, with the words for them.
+_ABOUT: Final[dict[str, tuple[frozenset[Kind], str]]] = {
+    "axis": (frozenset(("nifti",)), "--axis is about NIfTI files"),
+    "time": (frozenset(("nifti",)), "--time is about NIfTI files"),
+    "transpose": (frozenset(("nifti", "h5")), "--transpose is about NIfTI and .h5 files"),
+    "flip": (frozenset(("nifti", "h5")), "Only slices of NIfTI and .h5 files are flipped"),
+    "h5_dataset": (frozenset(("h5",)), "--h5-dataset is about .h5 files"),
+    "volume_pattern": (frozenset(("picture",)), "--volume-pattern is about names of pictures"),
+}
+
+
+def _check_used(options: ImageOptions, files: dict[Kind, list[RawFile]]) -> None:
+    """Refuse options that no file here obeys: they would be ignored without a word."""
+    default = ImageOptions()
+    for name, (kinds, what) in _ABOUT.items():
+        if files and getattr(options, name) != getattr(default, name) and not kinds & files.keys():
+            raise UsageError(f"{what}, and there is none in the image folder.", kind="bad-geometry")
 
 
 def _no_images(root: str, ignored: Sequence[tuple[str, str]]) -> InputError:

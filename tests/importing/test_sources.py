@@ -443,3 +443,32 @@ def test_a_ct_is_said_to_have_units(tmp_path: Path, here: Path, window: tuple[st
     words = (*CLINIC[:2], "--annotations", study.root / "export.json", "--images", study.root / "dicom")
     document = run_json("import", *words, "--classes", "Tear", "--output", "out", *window)
     assert any("2 volumes are Hounsfield units" in warning for warning in document["warnings"]) == said
+
+
+# ---- options that change nothing ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--volume-pattern", "trailing-number"),
+        ("--h5-dataset", "reconstruction_esc"),
+        ("--flip", "up-down"),
+        ("--transpose",),
+        ("--time", "0"),
+        ("--axis", "1"),
+    ],
+)
+def test_an_option_that_no_image_obeys_is_refused(
+    study: Study, here: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(study.root)
+    failed = run_json("import", *CLINIC, "--classes", "Tear", *words, "--output", here / "out", code=2)
+    assert failed["error"]["kind"] == "bad-geometry"
+
+
+def test_a_window_is_said_to_change_nothing_where_all_pictures_have_8_bits(study: Study, here: Path) -> None:
+    raw = ("--format", "coco", "--annotations", study.root / "instances.json", "--images", study.root / "pictures")
+    words = (*raw, "--classes", "tear", "--volume-pattern", "trailing-number", "--output", "out")
+    said = [run_json("import", *words, *more)["warnings"] for more in ((), ("--window", "minmax"))]
+    assert [any("--window minmax changes nothing" in one for one in warnings) for warnings in said] == [False, True]
