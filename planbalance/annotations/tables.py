@@ -6,7 +6,7 @@ from io import StringIO
 from typing import Final, NamedTuple
 
 from planbalance.annotations.drafts import UnreadableError, shown
-from planbalance.annotations.nearest_format import HEADINGS, other_format
+from planbalance.annotations.nearest_format import HEADINGS, nearest_format, other_format
 from planbalance.annotations.source import FormatName, SourceFile, refused
 from planbalance.errors import InputError
 from planbalance.text import some
@@ -108,7 +108,7 @@ def read_columns(file: SourceFile, name: FormatName, columns: Sequence[str]) -> 
     """Return the rows of a file that must have these columns, which people named. Raises InputError as `read_table`."""
     headings = next((row for _, row in csv_rows(file)), [])
     absent = [column for column in columns if column not in headings]
-    if absent:
+    if absent and nearest_format(file.data) in ("", name):
         raise InputError(
             f"The file {file.name} has no column {absent[0]!r}; its columns are "
             f"{some((shown(heading) for heading in headings), _LISTED)}.",
