@@ -106,6 +106,8 @@ def publish_file(job: Job, staging: Staging, digest: bytes) -> None:
     """
     if digest:
         _write_sum(job, staging, f"{digest.hex()}  {file_name(job)}\n".encode())
+        if job.options.durability == "safe":  # no power failure may leave an output without it
+            sync_parent(job)
     try:
         fs.move_file(os.path.join(job.staging, file_name(job)), job.output)
     except OSError as error:

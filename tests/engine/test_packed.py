@@ -184,6 +184,15 @@ def _remove(scene: Scene, mode: str) -> None:
     Path(f"{scene.output(mode)}.sha256").unlink()
 
 
+def test_where_and_how_carefully_it_is_built_changes_no_byte(scene: Scene) -> None:
+    scene.apply("squashfs")
+    scene.apply("squashfs", output=str(scene.parent / "other.sqfs"), durability="safe", labels="same", fallback="copy")
+    moved = scene.source.rename(scene.root / "moved")
+    pair = ((str(scene.source), str(moved)),)
+    scene.apply("squashfs", output=str(scene.parent / "third.sqfs"), map_input=pair)
+    assert len({(scene.parent / name).read_bytes() for name in ("set.sqfs", "other.sqfs", "third.sqfs")}) == 1
+
+
 def test_shards_of_a_packed_dataset_begin_at_whole_mib(tmp_path: Path, small_parts: None) -> None:
     scene = Scene(tmp_path, layout="by-volume")
     scene.apply("squashfs")
