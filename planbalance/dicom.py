@@ -8,6 +8,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any, Final, Literal
 
 from planbalance.errors import InputError, UsageError
@@ -255,14 +256,13 @@ def _sentence(lacking: Sequence[tuple[str, Values | None]], tag: str) -> str:
 
 
 def _require_pydicom() -> None:
-    try:
-        import pydicom  # noqa: F401, PLC0415 - an extra: only reading headers needs it
-    except ImportError:
+    # Not imported here: numpy, which it imports, starts threads, and then no processes may be forked to read headers.
+    if find_spec("pydicom") is None:
         raise UsageError(
             "Reading DICOM headers needs pydicom, which is not installed.",
             kind="extra-missing",
             hint="pip install 'planbalance[dicom]'",
-        ) from None
+        )
 
 
 def _read_batch(paths: Sequence[str]) -> list[Values | None]:
@@ -270,7 +270,7 @@ def _read_batch(paths: Sequence[str]) -> list[Values | None]:
 
 
 def _read_header(path: str) -> Values | None:
-    from pydicom import dcmread  # noqa: PLC0415 - as above
+    from pydicom import dcmread  # noqa: PLC0415 - an extra: only reading headers needs it
 
     try:
         header: Any = dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS))

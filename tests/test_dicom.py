@@ -3,6 +3,7 @@
 import os
 import shutil
 import struct
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -285,3 +286,12 @@ def test_many_headers_are_read_in_processes(sops: Path, monkeypatch: pytest.Monk
     assert there == here
     assert len(there) == 60
     assert None not in there
+
+
+def test_processes_can_be_forked_when_headers_are_read() -> None:
+    """The parent imports no pydicom: numpy, which comes with it, starts threads."""
+    code = (
+        "from planbalance.dicom import Headers\nfrom planbalance.executor.processes import may_fork\n"
+        "Headers(jobs=1).of([])\nassert may_fork()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

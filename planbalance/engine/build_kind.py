@@ -34,7 +34,7 @@ class Document(NamedTuple):
     summed: bool = False
 
 
-class _Destinations(Protocol[AnyOperation_contra]):
+class _DestinationsOf(Protocol[AnyOperation_contra]):
     def of(self, operation: AnyOperation_contra) -> Destination: ...
 
     def columns(self, operations: Sequence[AnyOperation_contra]) -> tuple[list[str], list[str]]: ...
@@ -52,7 +52,7 @@ class BuildKind(Protocol[AnyOperation_contra]):
         """Image folders and prefix of each input."""
 
     @property
-    def destinations(self) -> _Destinations[AnyOperation_contra]:
+    def destinations(self) -> _DestinationsOf[AnyOperation_contra]:
         """Where images go."""
 
     @property

@@ -20,10 +20,9 @@ from planbalance import fs
 from planbalance.engine import preflight
 from planbalance.engine.errors import FileErrors, broken_off
 from planbalance.engine.job import Job, command
-from planbalance.engine.journal import ANY_PERMISSIONS
 from planbalance.engine.placer import BatchResult, SharedFlags
 from planbalance.engine.placer_pool import PlacerPool, PlacingSettings
-from planbalance.engine.schedule import count_operations
+from planbalance.engine.schedule import ANY_PERMISSIONS, count_operations
 from planbalance.engine.staging import Staging
 from planbalance.errors import InterruptedRunError
 from planbalance.model import Outcome, Progress

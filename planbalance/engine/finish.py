@@ -15,11 +15,10 @@ from planbalance.destination import Destination, label_of
 from planbalance.engine import preflight
 from planbalance.engine.context import Context
 from planbalance.engine.job import Job, command, takes_sums
-from planbalance.engine.journal import ANY_PERMISSIONS
 from planbalance.engine.metadata_files import count_files, finish_metadata, finish_packed, write_metadata
 from planbalance.engine.packed_file import make_file, publish_file
 from planbalance.engine.resume import ImageSums, PlacedNames
-from planbalance.engine.schedule import Range, missing_ranges, ranges_by_block
+from planbalance.engine.schedule import ANY_PERMISSIONS, Range, missing_ranges, ranges_by_block
 from planbalance.engine.shard import ShardJournals
 from planbalance.engine.staging import (
     SEEN_SECONDS,

@@ -21,12 +21,11 @@ import orjson
 from aiofiles.threadpool import wrap
 
 from planbalance import fs
-from planbalance.engine.schedule import Range
+from planbalance.engine.schedule import ANY_PERMISSIONS, Range
 from planbalance.lock_owner import Node
 from planbalance.model import Block
 
 SUM_BYTES: Final = 32  # SHA-256
-ANY_PERMISSIONS: Final = 0o777  # where the permissions of sources do not count
 SYNC_SECONDS: Final = 30.0  # durability safe: the work of so many seconds may be lost in a power failure
 
 

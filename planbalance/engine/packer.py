@@ -13,10 +13,9 @@ from planbalance import fs
 from planbalance.engine import staleness
 from planbalance.engine.fd_cache import SharedFolders
 from planbalance.engine.job import Job
-from planbalance.engine.journal import ANY_PERMISSIONS
 from planbalance.engine.packing import FORMS, columns_of, files_of
 from planbalance.engine.placer import BatchResult, Placer, SharedFlags
-from planbalance.engine.schedule import Range
+from planbalance.engine.schedule import ANY_PERMISSIONS, Range
 from planbalance.engine.staleness import GONE, GoneError, RefusedError, StaleError
 from planbalance.model import Operation
 from planbalance.modes import Mode

@@ -23,8 +23,7 @@ from planbalance.engine import staleness
 from planbalance.engine.errors import FileError, reason
 from planbalance.engine.fd_cache import Folders, SharedFolders, Targets
 from planbalance.engine.job import Job, takes_sums
-from planbalance.engine.journal import ANY_PERMISSIONS
-from planbalance.engine.schedule import Range
+from planbalance.engine.schedule import ANY_PERMISSIONS, Range
 from planbalance.engine.staleness import GONE, GoneError, RefusedError, StaleError
 from planbalance.import_model import ImportOperation
 from planbalance.model import Operation

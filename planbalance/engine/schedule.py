@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from planbalance.executor.autoscaler import LIMITS
 from planbalance.model import Block
 
+ANY_PERMISSIONS: Final = 0o777  # of a batch, where the permissions of its sources do not count
 # The source folder decides between destinations whose weights differ by less than this, and of at most so many.
 _ABOUT_EQUAL: Final = 7 / 8
 _COMPARED: Final = 16

@@ -102,7 +102,7 @@ def make_import(
         joined.append(_JoinedSource(source, annotations, found, result))
     require_boxes([each.joined for each in joined])
     facts = [_facts(each, keep=keep, jobs=request.jobs, progress=progress) for each in joined]
-    return _Draft(request, output, classes, key_file, older, reuse).sealed(joined, facts)
+    return _ImportDraft(request, output, classes, key_file, older, reuse).sealed(joined, facts)
 
 
 def open_older(path: str) -> ImportPlan:
@@ -258,7 +258,7 @@ def _sum(root: str, path: str) -> str:
 # ---- the draft ------------------------------------------------------------------------------------------------------
 
 
-class _Draft:
+class _ImportDraft:
     """Collects what the plan holds.
 
     Args:
@@ -320,7 +320,9 @@ class _Draft:
             blocks=(),
         )
         operations = (each._replace(volume=place[index]) for index, each in self._operations)
-        return seal_import(draft, operations, self._ledger)
+        sealed = seal_import(draft, operations, self._ledger)
+        ImportPlan.of(sealed).check()  # what cannot be read must not be written
+        return sealed
 
     def _parameters(self) -> dict[str, Any]:
         request = self._request
@@ -398,6 +400,12 @@ class _Draft:
             fault = path_fault(operation.image)
             if fault:
                 raise InputError(f"The image path {operation.image!a} {fault}.", kind="bad-names")
+            if operation.number < 0:
+                raise InputError(
+                    f"The image {operation.image} is slice {operation.number}, and slices count from 0.",
+                    kind="bad-slice-number",
+                    paths=[operation.image],
+                )
 
 
 def _source_document(source: _JoinedSource, root: int) -> dict[str, Any]:
@@ -443,12 +451,12 @@ def _warnings_of(source: _JoinedSource) -> Iterator[str]:
         yield note if len(volumes) == 1 else f"{note} ({counted(len(volumes), 'volume')})"
     if source.found.ignored:
         path, why = source.found.ignored[0]
-        yield f"{counted(len(source.found.ignored), 'file')} hold no image that can be read, such as {path}: {why}"
+        yield f"{counted(len(source.found.ignored), 'file')} hold no image that can be read, such as {path}: {why}."
     identity = _identity(source)
     if identity["patient_in_paths"]:
         yield (
             f"The PatientID of {counted(identity['patient_in_paths'], 'volume')} is part of a path, and so perhaps of "
-            "names in the output"
+            "names in the output."
         )
 
 
@@ -503,17 +511,17 @@ class _Patients:
         written = [volume for volume in volumes if volume.written]
         known = [volume.patient for volume in written if volume.patient]
         if not known:
-            yield "Patients are not known: two volumes of one patient may come into different splits"
+            yield "Patients are not known: two volumes of one patient may come into different splits."
             return
         if self._by_study:
             yield (
                 f"{counted(self._by_study, 'volume')} have no PatientID: those of one study are one group, but two "
-                "studies of one patient are not known to be"
+                "studies of one patient are not known to be."
             )
         if len(known) < len(written):
-            yield f"Of {counted(len(written) - len(known), 'volume')} the patient is not known: each is its own group"
+            yield f"Of {counted(len(written) - len(known), 'volume')} the patient is not known: each is its own group."
         if len(set(known)) == 1 and len(known) > 1:
             yield (
                 "All volumes have one patient by their headers, perhaps because these were made anonymous: then leave "
-                "--group-map out"
+                "--group-map out."
             )

@@ -37,6 +37,7 @@ def read_png(data: bytes, width: int, height: int) -> RenderedSlice | None:
     from PIL import Image  # noqa: PLC0415 - not where no picture is read
 
     try:
+        Image.open(io.BytesIO(data), formats=("PNG",)).verify()  # the sums of its parts, up to its end
         picture = Image.open(io.BytesIO(data), formats=("PNG",))
         if picture.size != (width, height) or picture.mode not in {"L", "RGB"}:
             return None

@@ -17,6 +17,7 @@ _BLANKS: Final = " \0"
 _SHARED: Final = "SharedFunctionalGroupsSequence"
 _PER_FRAME: Final = "PerFrameFunctionalGroupsSequence"
 GROUPS: Final = (_SHARED, _PER_FRAME)
+DAMAGED: Final = "its DICOM header is damaged"
 ENCODED: Final = ("PatientID",)  # texts of which letters count, so that their character set matters
 
 
@@ -86,7 +87,7 @@ def _read_by_pydicom(file: BinaryIO, tags: tuple[str, ...]) -> Dataset:
     except InvalidDicomError:
         raise NoPictureError("it is no DICOM file") from None
     except Exception as error:  # a damaged file raises whatever pydicom stumbles over
-        raise NoPictureError("its DICOM header is damaged") from error
+        raise NoPictureError(DAMAGED) from error
 
 
 def _is_deflated(file: BinaryIO) -> bool:
@@ -105,9 +106,16 @@ def syntax_of(dataset: Dataset) -> str:
     return str(dataset.file_meta.get("TransferSyntaxUID", "") or "")
 
 
+def _element(dataset: Dataset, keyword: str) -> Any:  # noqa: ANN401 - an `_Element`, or one of pydicom's kinds
+    try:
+        return dataset.get_item(keyword)
+    except Exception as error:  # pydicom reads elements of an unknown kind when they are asked for
+        raise NoPictureError(DAMAGED) from error
+
+
 def text_of(dataset: Dataset, keyword: str) -> str:
     """Return an element as a text without blanks at its ends; `""` where it is absent or empty."""
-    element = dataset.get_item(keyword)
+    element = _element(dataset, keyword)
     value = None if element is None else element.value
     if value is None:
         return ""
@@ -146,7 +154,7 @@ def number_of(dataset: Dataset, keyword: str) -> float | None:
 
 def whole_of(dataset: Dataset, keyword: str, absent: int = 0) -> int:
     """Return an element of the kind US, `absent` where it is absent or empty. Raises NoPictureError."""
-    element = dataset.get_item(keyword)
+    element = _element(dataset, keyword)
     value = None if element is None else element.value
     if value in (None, b"", ""):
         return absent
@@ -159,7 +167,7 @@ def whole_of(dataset: Dataset, keyword: str, absent: int = 0) -> int:
 
 def signed_words_of(dataset: Dataset, keyword: str) -> int | None:
     """Return an element of the kind `US or SS` as its bits, None where it is absent or empty."""
-    element = dataset.get_item(keyword)
+    element = _element(dataset, keyword)
     value = None if element is None else element.value
     if isinstance(value, bytes):
         if not 0 < len(value) <= 4:
@@ -170,9 +178,9 @@ def signed_words_of(dataset: Dataset, keyword: str) -> int | None:
 
 def items_of(dataset: Dataset, keyword: str) -> Sequence[Dataset]:
     """Return the items of a sequence; none where it is absent. Raises NoPictureError."""
-    if dataset.get_item(keyword) is None:
-        return ()
     try:
+        if dataset.get_item(keyword) is None:
+            return ()
         items: Sequence[Dataset] = dataset[keyword].value or ()
         return items if all(hasattr(item, "get_item") for item in items) else ()
     except Exception as error:  # a sequence is parsed when it is asked for

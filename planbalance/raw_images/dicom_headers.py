@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from planbalance.decode import MOST_PIXELS, NoPictureError, quiet_decoders
 from planbalance.raw_images.dicom_elements import (
+    DAMAGED,
     ENCODED,
     Dataset,
     items_of,
@@ -122,6 +123,8 @@ def _read_header(root: str, path: str) -> DicomHeader:
         return DicomHeader(fault=str(error))
     except OSError as error:
         return DicomHeader(fault=error_text(error))
+    except Exception:  # pydicom reads some elements only when they are asked for
+        return DicomHeader(fault=DAMAGED)
 
 
 def _header_of(dataset: Dataset, path: str, size: int) -> DicomHeader:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from planbalance.decode import MOST_PIXELS, NoPictureError
-from planbalance.errors import InputError
 from planbalance.import_model import Window
 from planbalance.raw_images.dicom_elements import (
     GROUPS,
@@ -51,6 +50,8 @@ _TAGS: Final = (
     "VOILUTFunction",
 )
 _IMPLICIT, _EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"  # little endian, uncompressed (PS3.5 A.1, A.2)
+_PLUGINS: Final = ("pylibjpeg", "pydicom", "pillow", "gdcm")  # in the order in which they are taken
+_JPEG_EXTENDED: Final = "1.2.840.10008.1.2.4.51"  # it may have 12 bits, which Pillow does not decode
 _RLE: Final = "1.2.840.10008.1.2.5"
 _RLE_BYTES: Final = 16 << 20  # PS3.5 Annex G: two bytes may stand for 128
 _PIXEL_DATA: Final = struct.pack("<HH", 0x7FE0, 0x0010)
@@ -86,7 +87,7 @@ class DicomPixels:
         file: open for reading, at its beginning.
 
     Raises:
-        NoPictureError: it is no DICOM file with pixels, or is damaged.
+        NoPictureError: it is no DICOM file with pixels, or is damaged; pydicom also raises other errors then.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -100,12 +101,12 @@ class DicomPixels:
         self._grouped = any(self._header.get_item(keyword) is not None for keyword in GROUPS)
 
     def planes(self, frames: Sequence[int]) -> Iterator[Plane]:
-        """Yield frames, from 0, as stored. Raises NoPictureError."""
+        """Yield frames, from 0, as stored. Raises NoPictureError, and whatever pydicom stumbles over."""
         direct = self._direct()
-        if direct is None:
-            yield from self._decoded(frames)
-            return
-        start, bits, length = direct
+        return self._decoded(frames) if direct is None else self._in_place(frames, *direct)
+
+    def _in_place(self, frames: Sequence[int], start: int, bits: int, length: int) -> Iterator[Plane]:
+        """Yield frames from where they stand in the file, given the bits of a pixel and the length of all in bytes."""
         frame_bytes = self._rows * self._columns * bits // 8
         for frame in frames:
             if (frame + 1) * frame_bytes > length:
@@ -186,24 +187,22 @@ class DicomPixels:
     # ---- pixels that pydicom decodes ----
 
     def _decoded(self, frames: Sequence[int]) -> Iterator[Plane]:
+        from pydicom import dcmread
+        from pydicom.pixels.utils import iter_pixels
+
         self._file.seek(0)
-        try:
-            from pydicom import dcmread
-            from pydicom.pixels.utils import iter_pixels
+        content = dcmread(self._file)
+        plugin = self._plugin(content, frames)
+        arrays = iter_pixels(content, indices=list(frames), decoding_plugin=plugin)
+        for frame, array in zip(frames, arrays, strict=True):
+            yield self._as_plane(content, array, frame)
 
-            content = dcmread(self._file)
-            self._check(content, frames)
-            arrays = iter_pixels(content, indices=list(frames))
-            for frame, array in zip(frames, arrays, strict=True):
-                yield self._as_plane(content, array, frame)
-        except (NoPictureError, InputError):
-            raise
-        except MemoryError:
-            raise NoPictureError("its pixels do not fit into memory") from None
-        except Exception as error:  # a damaged file raises whatever the decoder stumbles over
-            raise NoPictureError("its pixels cannot be decoded") from error
+    def _plugin(self, content: Dataset, frames: Sequence[int]) -> str:
+        """Return the plugin of pydicom that decodes these pixels; `""` where they are not compressed.
 
-    def _check(self, content: Dataset, frames: Sequence[int]) -> None:
+        One is chosen, because pydicom would give what one refuses to the next, and because two may decode lossy pixels
+        to values that differ by one.
+        """
         from pydicom.encaps import get_frame
         from pydicom.pixels.decoders.base import get_decoder
         from pydicom.uid import UID
@@ -213,17 +212,21 @@ class DicomPixels:
             raise NoPictureError("it holds no pixels")
         if not syntax:
             raise NoPictureError("it names no transfer syntax")
-        if not get_decoder(UID(syntax)).is_available:
+        decoder = get_decoder(UID(syntax))
+        if not decoder.is_available:
             raise NoPictureError(
                 f"pixels of the transfer syntax {UID(syntax).name} need pip install 'planbalance[import-compressed]'"
             )
         if syntax == _RLE and len(content.PixelData) > _RLE_BYTES:
             raise NoPictureError("it is too large for RLE to be decoded here")
-        if UID(syntax).is_encapsulated:
-            for frame in frames:
-                stated = _stated_size(get_frame(content.PixelData, frame, number_of_frames=frame_count(self._header)))
-                if stated not in (None, (self._columns, self._rows)):
-                    raise NoPictureError("its compressed pixels have another size than its header says")
+        if not UID(syntax).is_encapsulated:
+            return ""
+        for frame in frames:
+            stated = _stated_size(get_frame(content.PixelData, frame, number_of_frames=frame_count(self._header)))
+            if stated not in (None, (self._columns, self._rows)):
+                raise NoPictureError("its compressed pixels have another size than its header says")
+        order = _PLUGINS[::-1] if syntax == _JPEG_EXTENDED else _PLUGINS
+        return next((plugin for plugin in order if plugin in decoder.available_plugins), "")
 
     def _as_plane(self, content: Dataset, array: "Array", frame: int) -> Plane:
         import numpy as np

@@ -76,11 +76,18 @@ def _planes_of_file(
 
 
 def _dicom_planes(path: str, planes: list[int], windows: list[Window] | None) -> Iterator[Plane]:
-    with quiet_decoders, open(path, "rb") as file:
-        pixels = DicomPixels(file)
-        if windows is not None:
-            windows += filter(None, map(pixels.window, planes))
-        yield from pixels.planes(planes)
+    try:
+        with quiet_decoders, open(path, "rb") as file:
+            pixels = DicomPixels(file)
+            if windows is not None:
+                windows += filter(None, map(pixels.window, planes))
+            yield from pixels.planes(planes)
+    except (NoPictureError, OSError):
+        raise
+    except MemoryError:
+        raise NoPictureError("its pixels do not fit into memory") from None
+    except Exception as error:  # a damaged file raises whatever pydicom and its decoders stumble over
+        raise NoPictureError("its pixels cannot be decoded") from error
 
 
 def _shown(plane: Plane, volume: RawVolume, options: ImageOptions) -> Plane:

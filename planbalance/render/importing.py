@@ -123,7 +123,7 @@ def _fates(document: Mapping[str, Any]) -> Iterable[Renderable]:
             yield from (line(f"    {row}") for row in rows)
     not_written = sum(source["not_written"] for source in document["sources"])
     if not_written:
-        yield prose(f"  {counted(not_written, 'used annotation')} lie on doubtful slices, which are not written.")
+        yield prose(f"  On doubtful slices, which are not written: {counted(not_written, 'used annotation')}.")
 
 
 def _states(document: Mapping[str, Any]) -> Iterable[Renderable]:

@@ -1,7 +1,11 @@
 """An import that is killed at any moment resumes: nothing journaled is rendered twice, and it is published once."""
 
 import os
+import random
+import signal
+import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -165,6 +169,24 @@ def test_killed_again_during_the_resume(scene: ImportScene) -> None:
         scene.is_killed(faulty.kill(second, after=True))
         scene.check_after_fault()
         scene.check_resumed()
+
+
+def test_killed_with_its_processes_at_work(study: Study, tmp_path: Path) -> None:
+    """The process that reads the journal is killed; its workers end with it, and the next run renders the rest."""
+    scene, draw = ImportScene(tmp_path, study), random.Random(7)
+    scene.options = ApplyOptions(jobs=2)
+    killed = 0
+    for _ in range(12):
+        child = in_a_child(scene.apply)
+        time.sleep(draw.random() * 0.5)
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+        killed += os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        scene.check_after_fault()
+        if scene.output.exists():
+            scene.remove_output()
+    scene.check_resumed()
+    assert killed
 
 
 @pytest.mark.torture(row=1)

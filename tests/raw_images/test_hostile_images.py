@@ -21,7 +21,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGBa
 
 from planbalance.errors import InputError, PlanbalanceError
 from planbalance.raw_images import ImageOptions, find_volumes, read_volume_facts, render
-from tests.raw_images.sources import dataset, only_volume, pixels, write_dicom, write_series
+from tests.raw_images.sources import dataset, multi_frame_groups, only_volume, pixels, write_dicom, write_series
 
 MANY = 200 << 20  # bytes that nothing here may take
 
@@ -183,6 +183,11 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """Return the bytes of a good file of each kind, by suffix."""
     folder = tmp_path_factory.mktemp("samples")
     write_dicom(folder / "a.dcm", pixels(1).astype("i2"), RescaleSlope=2, WindowCenter=4, PixelPaddingValue=3)
+    stack = np.stack([pixels(seed).astype("i2") for seed in range(3)])
+    write_dicom(folder / "frames.dcm", stack, NumberOfFrames=3, **multi_frame_groups(3))
+    packed = dataset(pixels(1, 64, 72).astype("u2"))
+    compress(packed, JPEG2000Lossless)
+    packed.save_as(folder / "packed.dcm", enforce_file_format=True)
     nibabel.save(nibabel.Nifti1Image(pixels(2).astype("i2")[:, :, None], np.eye(4)), folder / "a.nii")
     nibabel.save(nibabel.Nifti1Image(pixels(2).astype("f4")[:, :, None], np.eye(4)), folder / "a.nii.gz")
     with h5py.File(folder / "a.h5", "w") as file:
@@ -193,7 +198,9 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("name", ["a.dcm", "a.nii", "a.nii.gz", "a.h5", "a.png", "a.tif", "a.jpg"])
+@pytest.mark.parametrize(
+    "name", ["a.dcm", "frames.dcm", "packed.dcm", "a.nii", "a.nii.gz", "a.h5", "a.png", "a.tif", "a.jpg"]
+)
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(draws=st.data())
 def test_changed_bytes_give_a_picture_or_a_refusal(
