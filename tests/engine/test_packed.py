@@ -307,6 +307,22 @@ def test_a_name_that_appears_while_it_is_built_is_not_replaced(
     assert Path(fs.partial_path(str(scene.output(mode)))).is_dir()
 
 
+@pytest.mark.parametrize("left", [b"", bytes(80), b"0" * 64 + b"  set.sqfs\n", b"0" * 30 + bytes(9)])
+def test_a_sum_that_a_killed_run_has_left_is_replaced(scene: Scene, left: bytes) -> None:
+    label = scene.source / "labels/train/IM1-03-c.txt"
+    data, time = label.read_bytes(), label.stat().st_mtime_ns
+    label.write_bytes(data + b"0 0.1 0.1 0.1 0.1\n")
+    scene.refused(PlanError, "squashfs")
+    label.write_bytes(data)
+    os.utime(label, ns=(time, time))
+    beside = Path(f"{scene.output('squashfs')}.sha256")
+    beside.write_bytes(b"mine")
+    assert scene.refused(PlanError, "squashfs").kind == "output-exists"
+    beside.write_bytes(left)
+    scene.apply("squashfs")
+    assert beside.read_text().split()[0] == hashlib.sha256(scene.output("squashfs").read_bytes()).hexdigest()
+
+
 @pytest.mark.parametrize("mode", PACKED)
 def test_a_dry_run_says_the_exact_size_and_writes_nothing(scene: Scene, mode: str) -> None:
     size = scene.apply(mode, dry_run=True).packed_size
