@@ -3,13 +3,13 @@
 import errno
 import hashlib
 import os
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Final
 
 from planbalance import fs
 from planbalance.dataset_files import MANIFEST, OWN_FOLDER, SUM_SUFFIX
+from planbalance.engine import preflight
 from planbalance.engine.errors import FULL, advice, reason
 from planbalance.engine.job import Job
 from planbalance.engine.packing import FORMS, Packing
@@ -18,9 +18,6 @@ from planbalance.errors import PlanError
 from planbalance.packed.entry import FIXED_TIME
 
 _PIECE: Final = 1 << 20
-_LONGEST_LINE: Final = 512
-# A sum of an output that is not there: a run that was killed has left it, or a machine that failed, with zeros in it.
-_LEFT_BEHIND: Final = re.compile(rb"[0-9a-f]{64}  [^\n]*\n?\Z|[0-9a-f]{0,64} {0,2}\0*\Z|\0*\Z")
 
 
 def packing_of(job: Job) -> Packing:
@@ -135,6 +132,6 @@ def _write_sum(job: Job, staging: Staging, line: bytes) -> None:
     except OSError as error:
         if error.errno != errno.EEXIST:
             raise
-        if not _LEFT_BEHIND.match(fs.read_path(there, _LONGEST_LINE)):
+        if not preflight.is_left_behind(there):
             raise output_appeared(job, there) from None
         fs.move_over(os.path.join(job.staging, name), there)
