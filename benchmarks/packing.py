@@ -144,8 +144,8 @@ def table(result: dict[str, object]) -> str:
         lines += [
             f"{name}: {part['method']}",
             "",
-            "| case | seconds | peak MiB | ratio | goal |",
-            "|---|---:|---:|---:|---:|",
+            "| case | seconds | ratio | CPU seconds | CPU ratio | peak MiB | goal |",
+            "|---|---:|---:|---:|---:|---:|---:|",
         ]
         for row in (*part["rows"], *part.get("audit", ())):
             goal = row.get("goal")
