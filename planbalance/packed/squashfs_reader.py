@@ -7,6 +7,7 @@ is bounded, whatever the image says. The format: see `squashfs_layout`.
 import struct
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from planbalance.packed.decompress import decompressor
@@ -108,6 +109,8 @@ class _Listing:
 
 class SquashfsReader:
     """A SquashFS image. Every method raises PackedError where the image is damaged, hostile or not supported.
+
+    Several threads may read.
 
     Args:
         read_at: returns `size` bytes at an offset, fewer where the file ends before.
@@ -324,7 +327,8 @@ class SquashfsReader:
             if len(self._blocks) > _KEPT_BLOCKS:
                 self._blocks.popitem(last=False)
         else:
-            self._blocks.move_to_end(key)
+            with suppress(KeyError):  # another thread has just dropped it
+                self._blocks.move_to_end(key)
         return data
 
     # ---- metadata
