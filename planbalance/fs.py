@@ -842,6 +842,11 @@ def new_file_mode() -> int:
     return 0o666 & ~umask
 
 
+def move_over(old: str, new: str) -> None:
+    """Rename a file over another one."""
+    os.rename(old, new)
+
+
 def move_file(old: str, new: str) -> None:
     """Rename a file in one step onto a name that is free. Raises OSError: EEXIST where it is taken.
 

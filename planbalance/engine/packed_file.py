@@ -5,9 +5,11 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from typing import Final
 
 from planbalance import fs
 from planbalance.dataset_files import MANIFEST, OWN_FOLDER, SUM_SUFFIX
+from planbalance.engine import preflight
 from planbalance.engine.errors import FULL, advice, reason
 from planbalance.engine.job import Job
 from planbalance.engine.packing import FORMS, Packing
@@ -15,7 +17,7 @@ from planbalance.engine.staging import Staging, output_appeared, sync_parent
 from planbalance.errors import PlanError
 from planbalance.packed.entry import FIXED_TIME
 
-_PIECE = 1 << 20
+_PIECE: Final = 1 << 20
 
 
 def packing_of(job: Job) -> Packing:
@@ -106,6 +108,8 @@ def publish_file(job: Job, staging: Staging, digest: bytes) -> None:
     """
     if digest:
         _write_sum(job, staging, f"{digest.hex()}  {file_name(job)}\n".encode())
+        if job.options.durability == "safe":  # no power failure may leave an output without it
+            sync_parent(job)
     try:
         fs.move_file(os.path.join(job.staging, file_name(job)), job.output)
     except OSError as error:
@@ -128,6 +132,6 @@ def _write_sum(job: Job, staging: Staging, line: bytes) -> None:
     except OSError as error:
         if error.errno != errno.EEXIST:
             raise
-        if fs.read_path(there, len(line)) != line:  # else a run that was killed has left it
+        if not preflight.is_left_behind(there):
             raise output_appeared(job, there) from None
-        fs.unlink(name, staging.tree.fd)
+        fs.move_over(os.path.join(job.staging, name), there)
