@@ -64,6 +64,7 @@ if TYPE_CHECKING:
 Inputs = str | InputSpec | Sequence[str | InputSpec]
 DEFAULT_PLAN: Final = "plan.json"
 DEFAULT_IMPORT: Final = "import.json"
+_NOT_OF_IMPORT: Final = "is for a dataset that is split, not for an import"
 _Made = TypeVar("_Made")  # a plan, or what becomes of several
 __all__ = (
     "MODES",
@@ -975,7 +976,7 @@ def verify(
     request: VerifyRequest = made(VerifyRequest, options, keywords)
     if dataset is None and request.plan is None:
         request = made(VerifyRequest, request, {"plan": DEFAULT_PLAN})
-    if request.report is None:
+    if request.report is None or _import_plan(dataset, request.plan) is not None:
         return _audit(dataset, request, progress)
     check_report(request.report, dataset, request)  # before a long audit
     found = _audit(dataset, request, progress)
@@ -1045,14 +1046,43 @@ def _import_plan(dataset: str | None, plan: str | None) -> ImportPlan | None:
 
 
 def _verify_import(plan: ImportPlan, dataset: str | None, request: "VerifyRequest", progress: Progress | None) -> Audit:
+    """Return the audit of an import, and write its report where one is asked for."""
     from planbalance.importing import verify_import
 
-    others = ("near_duplicates", "against", "group_map", "slice_map", "volume_pattern", "volume_from", "shard")
+    of_split = ("near_duplicates", "against", "group_map", "slice_map", "volume_pattern", "volume_from")
     resolve.refuse_given(
-        request, (*others, "finish", "executor", "report"), "is for a dataset that is split, not for an import"
+        request, of_split, _NOT_OF_IMPORT, "Divide the import with `planbalance plan`, build that plan, and audit it."
     )
-    folder = plan.header.output if dataset is None else dataset
-    return verify_import(folder, plan, quick=request.quick, jobs=request.jobs, progress=progress)
+    resolve.refuse_given(
+        request, ("shard", "finish", "executor"), _NOT_OF_IMPORT, "Leave it out: --jobs sets how many workers read."
+    )
+    folder = os.path.abspath(plan.header.output if dataset is None else dataset)
+    if request.report is not None:
+        _check_report_file(request.report)
+        _check_import_report(request.report, plan, folder)
+    found = verify_import(folder, plan, quick=request.quick, jobs=request.jobs, progress=progress)
+    if request.report is not None and request.report.endswith(".html"):
+        from planbalance.options.audit import ReportRequest
+        from planbalance.page.imported import write_import_page
+
+        write_import_page(
+            request.report, plan, dataset=folder, audit=found, samples=ReportRequest().samples, progress=progress
+        )
+    elif request.report is not None:
+        _write_markdown(request.report, found, folder)
+    return found
+
+
+def _check_import_report(report: str, plan: ImportPlan, dataset: str) -> None:
+    """Refuse a report that lies in an input or in the dataset; for a page, its libraries must be there (UsageError)."""
+    if report.endswith(".html"):
+        from planbalance.page.imported import check_import_page
+
+        check_import_page(report, plan, dataset)
+        return
+    place = {"report": os.path.abspath(report)}
+    path_safety.refuse_files(place, plan.header.inputs)
+    path_safety.refuse_files(place, [dataset, plan.header.output], what="dataset")
 
 
 def _audit(dataset: str | None, request: "VerifyRequest", progress: Progress | None) -> Audit:
@@ -1086,14 +1116,7 @@ def check_report(report: str, dataset: str | None, request: "VerifyRequest") -> 
         raise UsageError(
             "--report is for the whole audit: give it with --finish.", kind="usage", hint="Leave --report out here."
         )
-    if not report.endswith((".md", ".html")):
-        raise UsageError(
-            f"--report {report}: the report is written as Markdown or HTML.",
-            kind="report-format",
-            hint="Name a file FILE.md or FILE.html.",
-        )
-    if not os.path.isdir(os.path.dirname(os.path.abspath(report))):
-        raise UsageError(f"The folder of the report {report} does not exist.", kind="report-place", paths=[report])
+    _check_report_file(report)
     if dataset is None:
         dataset = open_plan(request.plan or DEFAULT_PLAN).header.output
     places = [os.path.abspath(one) for one in (dataset, *request.against)]
@@ -1103,6 +1126,17 @@ def check_report(report: str, dataset: str | None, request: "VerifyRequest") -> 
         from planbalance.page.html import check_page
 
         check_page(report, *_audited(dataset, request.plan))
+
+
+def _check_report_file(report: str) -> None:
+    if not report.endswith((".md", ".html")):
+        raise UsageError(
+            f"--report {report}: the report is written as Markdown or HTML.",
+            kind="report-format",
+            hint="Name a file FILE.md or FILE.html.",
+        )
+    if not os.path.isdir(os.path.dirname(os.path.abspath(report))):
+        raise UsageError(f"The folder of the report {report} does not exist.", kind="report-place", paths=[report])
 
 
 def _audited(dataset: str | None, plan: str | None) -> tuple[PlanFile | None, str]:
@@ -1124,6 +1158,10 @@ def _write_report(path: str, audit: Audit, plan: PlanFile | None, dataset: str) 
 
         write_page(path, plan, PageOptions(dataset=dataset, audit=audit))
         return
+    _write_markdown(path, audit, dataset)
+
+
+def _write_markdown(path: str, audit: Audit, dataset: str) -> None:
     from planbalance.render.statement import statement
     from planbalance.render.verify import verify_document, verify_markdown
 
@@ -1191,7 +1229,12 @@ def _report_import(
     from planbalance.importing import verify_import
     from planbalance.page.imported import check_import_page, write_import_page
 
-    resolve.refuse_given(request, ("near_duplicates",), "is for a dataset that is split, not for an import")
+    resolve.refuse_given(
+        request,
+        ("near_duplicates",),
+        _NOT_OF_IMPORT,
+        "Leave it out here; `planbalance verify` of the divided dataset takes it.",
+    )
     at = None if dataset is None else os.path.abspath(dataset)
     check_import_page(html, plan, at)  # before a long audit
     found = None

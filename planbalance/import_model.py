@@ -56,9 +56,15 @@ class UidKey(NamedTuple):
 
 
 class PathKey(NamedTuple):
-    """An image named by a path or file name, as the annotation file has it, with `/` between folders."""
+    """An image named by a path or file name, as the annotation file has it, with `/` between folders.
+
+    Attributes:
+        path: the path or file name.
+        also: another path at which the image may lie, where none lies at `path`; "" where there is no other.
+    """
 
     path: str
+    also: str = ""
 
 
 class SliceKey(NamedTuple):
@@ -181,7 +187,7 @@ class RawVolume:
         patient: who it is of, as the file says. Never written as it is: only a keyed hash leaves this process.
         orientation: for people, such as `sagittal, from right to left` or axis codes `RAS`; "" if unknown.
         identity_tags: names of the tags that hold identities in its headers; never their values.
-        tags_in_paths: those of `PatientID`, `PatientName` and `AccessionNumber` whose value stands in a path.
+        tags_in_paths: those of them that name a patient or a visit, and whose value stands in a path.
         rendered: whether its slices must be rendered; False for 8-bit pictures, which are taken as they are.
         has_units: whether its values have a unit, such as the Hounsfield units of CT.
         notes: what people should know, a sentence each.

@@ -322,14 +322,14 @@ def refuse_what_lists_decide(request: "ApplyRequest", layout: Layout | None = No
             )
 
 
-def refuse_given(request: object, names: Iterable[str], reason: str) -> None:
+def refuse_given(request: object, names: Iterable[str], reason: str, hint: str = "") -> None:
     """Refuse a request that sets one of these options, which its command does not have."""
     from dataclasses import fields
 
     default = {each.name: each.default for each in fields(request)}  # type: ignore[arg-type]
     for name in names:
         if getattr(request, name) != default[name]:
-            raise UsageError(f"{spelled(name)} {reason}.", kind="usage")
+            raise UsageError(f"{spelled(name)} {reason}.", kind="usage", hint=hint)
 
 
 def verify_options(request: "VerifyRequest", progress: Progress | None) -> "VerifyOptions":

@@ -29,7 +29,7 @@ from planbalance.annotations.source import (
 from planbalance.annotations.tables import TableRow, read_columns
 from planbalance.errors import InputError, UsageError
 from planbalance.import_model import Annotation, Box, ImageKey, PathKey, PlaneKey
-from planbalance.text import some
+from planbalance.text import counted, some
 
 _CORNERS: Final = ("left", "top", "right", "bottom")
 _SIZES: Final = ("x", "y", "width", "height")
@@ -45,6 +45,7 @@ class _LineReader:
         self.origin = options.origin or 0
         self.slice_base = options.slice_base or 0
         self.finding = options.finding
+        self.zeros = 0  # boxes that begin at 0, although the first pixel is said to be 1
 
     def annotation(self, row: TableRow) -> Annotation:
         return drafted(row.number, row.where, lambda draft: self._fill(draft, row))
@@ -62,6 +63,7 @@ class _LineReader:
             return
         text_of(draft.label, "label")
         x, y, *rest = (number_of(text, name) for text, name in zip(numbers, _NUMBERS[self.form], strict=True))
+        self.zeros += self.origin == 1 and self.form != "cxcywh" and (x == 0 or y == 0)
         draft.box = self._box(x - self.origin, y - self.origin, rest[0], rest[1])
 
     def _text(self, row: TableRow, name: str) -> str:
@@ -99,7 +101,12 @@ def read_boxes_csv(files: Sequence[SourceFile], options: FormatOptions) -> Annot
     annotations = [reading.annotation(row) for file in files for row in read_columns(file, "boxes-csv", columns)]
     reviewed = [Reviewed(one.key, one.reader) for one in annotations if one.key is not None]
     declared = [] if "label" in options.columns else [options.finding]
-    return source_of("boxes-csv", annotations, reviewed, declared=declared)
+    warnings = [f"{_begin(reading.zeros)} at 0, but by --origin 1 the first pixel is 1."] if reading.zeros else []
+    return source_of("boxes-csv", annotations, reviewed, declared=declared, warnings=warnings)
+
+
+def _begin(boxes: int) -> str:
+    return counted(boxes, "box begins", "boxes begin")
 
 
 def _check(options: FormatOptions) -> None:

@@ -18,7 +18,7 @@ from planbalance.annotations.readers import chosen_readers
 from planbalance.annotations.source import AnnotationSource, Reviewed, SourceFile, refused
 from planbalance.annotations.tables import decoded
 from planbalance.errors import InputError
-from planbalance.import_model import Annotation, Box, Fate, ImageKey, RawVolume, State, UidKey, VolumeKey
+from planbalance.import_model import Annotation, Box, Fate, ImageKey, PathKey, RawVolume, State, UidKey, VolumeKey
 from planbalance.text import counted, some, text_fault
 
 FATES: Final[tuple[Fate, ...]] = get_args(Fate)
@@ -280,6 +280,8 @@ class _Joining:
                 return ""
             case UidKey(uid, frame_number):
                 return uid if frame_number is None else f"{uid}#{frame_number}"
+            case PathKey():
+                return key.path
             case VolumeKey():
                 return key.volume or key.series_uid or key.study_uid
         return "#".join(map(str, key))
@@ -445,8 +447,13 @@ def require_boxes(joined: Sequence[Joined]) -> None:
     for one in joined:
         total.update(one.fates)
     said = ", ".join(f"{total[fate]:,} {fate}" for fate in FATES if total[fate]) or "there is no annotation"
+    hidden = sum(one.not_written for one in joined)
+    if hidden:
+        said += f" ({hidden:,} of these on doubtful slices, which are not written)"
+    lost = [row for one in joined for rows in one.examples.values() for row in rows if row.reason]
+    first = f" The first is {lost[0].where}: {lost[0].reason}." if lost else ""
     raise InputError(
-        f"No slice gets a box: {said}.",
+        f"No slice gets a box: {said}.{first}",
         kind="no-usable-box",
         hint="Check that --annotations and --images belong together, and --classes or --map.",
     )

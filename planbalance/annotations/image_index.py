@@ -118,8 +118,9 @@ class ImageIndex:
         match key:
             case UidKey():
                 return self._of_uid(key)
-            case PathKey():
-                return self._of_path(key.path)
+            case PathKey(path, also):
+                found = self._of_path(path)
+                return found if found.frames or found.unsure or not also else self._of_path(also)
             case SliceKey(volume, number):
                 return self._of_slice(volume, number)
             case PlaneKey(volume, plane):

@@ -23,31 +23,40 @@ def chosen_readers(
     """Return a function that says whether the annotations of a reader with a label of a group count.
 
     Raises:
-        InputError: nothing was chosen, and several readers or label groups carry wanted labels (kind `several-readers`,
-            `several-label-groups`); or one that was chosen does not exist (kind `unknown-reader`).
+        InputError: several readers, or several label groups, carry wanted labels and none of them was chosen (kind
+            `several-readers`, `several-label-groups`); or one that was chosen does not exist (kind `unknown-reader`).
     """
     for option, chosen, there in (
         ("--reader", readers, (one.reader for one in source.annotations)),
         ("--label-group", label_groups, (one.label_group for one in source.annotations)),
     ):
         _require_known(option, chosen, set(there) - {""})
-    if not (all_readers or readers or label_groups):
-        wanted = [one for one in source.annotations if one.kind != "unreadable" and one.label in classes.id_of]
-        groups, by = _several(one.label_group for one in wanted), _several(one.reader for one in wanted)
-        if groups:
-            raise InputError(
-                f"Several label groups have wanted labels: {groups}.",
-                kind="several-label-groups",
-                hint="Choose with --label-group, or take the annotations of all with --readers all.",
-            )
-        if by:
-            raise InputError(
-                f"Several readers made annotations with wanted labels: {by}.",
-                kind="several-readers",
-                hint="Choose with --reader, or take the annotations of all with --readers all.",
-            )
     of_reader, of_group = frozenset(readers), frozenset(label_groups)
-    return lambda reader, group: (not of_reader or reader in of_reader) and (not of_group or group in of_group)
+
+    def counts(reader: str, group: str) -> bool:
+        return (not of_reader or reader in of_reader) and (not of_group or group in of_group)
+
+    if not all_readers:
+        wanted = [one for one in source.annotations if one.kind != "unreadable" and one.label in classes.id_of]
+        kept = [one for one in wanted if counts(one.reader, one.label_group)]
+        groups = "" if label_groups else _several(one.label_group for one in kept)
+        by = "" if readers else _several(one.reader for one in kept)
+        if groups:
+            raise _refused(f"Several label groups have wanted labels: {groups}.", "--label-group", "--reader", readers)
+        if by:
+            raise _refused(
+                f"Several readers made annotations with wanted labels: {by}.", "--reader", "--label-group", label_groups
+            )
+    return counts
+
+
+def _refused(message: str, option: str, other: str, chosen: Sequence[str]) -> InputError:
+    """Return the refusal of several readers or label groups, perhaps among those that `other` chose already."""
+    among = f" These are what {other} {', '.join(chosen)} leaves." if chosen else ""
+    every = "; to take several, repeat it" if chosen else ", or take the annotations of all with --readers all"
+    return InputError(
+        message + among, kind=f"several-{option.removeprefix('--')}s", hint=f"Choose with {option}{every}."
+    )
 
 
 def _several(names: Iterable[str]) -> str:

@@ -118,4 +118,4 @@ def finding_missing(why: str) -> InputError:
 
 def option_missing(option: str, why: str) -> UsageError:
     """Return the refusal of a call without an option that a format needs."""
-    return UsageError(f"{option} is missing: {why}.", kind="option-missing", hint=f"Add {option}.")
+    return UsageError(f"{option} is missing: {why}.", kind="option-missing", hint=f"Add {option.partition(' ')[0]}.")

@@ -5,12 +5,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Final, NamedTuple
 
-from planbalance.annotations.drafts import UnreadableError
+from planbalance.annotations.drafts import UnreadableError, shown
 from planbalance.annotations.nearest_format import HEADINGS, other_format
 from planbalance.annotations.source import FormatName, SourceFile, refused
+from planbalance.errors import InputError
+from planbalance.text import some
 
 SIZE_LIMIT: Final = 1 << 29  # bytes of an annotation file; instances_train2017.json of COCO has 448 MB
 _FIELD_LIMIT: Final = 1 << 24  # letters of a field; a drawn shape may be long
+
+_LISTED: Final = 20  # headings in a message
 
 
 class TableRow(NamedTuple):
@@ -101,7 +105,17 @@ def read_table(file: SourceFile, name: FormatName) -> tuple[list[str], Iterator[
 
 
 def read_columns(file: SourceFile, name: FormatName, columns: Sequence[str]) -> Iterator[TableRow]:
-    """Return the rows of a file that must have these columns. Raises InputError as `read_table`."""
+    """Return the rows of a file that must have these columns, which people named. Raises InputError as `read_table`."""
+    headings = next((row for _, row in csv_rows(file)), [])
+    absent = [column for column in columns if column not in headings]
+    if absent:
+        raise InputError(
+            f"The file {file.name} has no column {absent[0]!r}; its columns are "
+            f"{some((shown(heading) for heading in headings), _LISTED)}.",
+            kind="other-format",
+            hint="Write --columns NAME=COLUMN with the columns that there are.",
+            paths=[file.name],
+        )
     return _table(file, name, columns)[1]
 
 

@@ -168,7 +168,7 @@ def _deeplesion(row: TableRow, finding: str) -> Annotation:
         parts = _LESION_FILE.fullmatch(name)
         if parts is None:
             raise UnreadableError(f"File_name is not like 000001_01_01_109.png: {shown(name)}")
-        draft.key = PathKey(f"{parts['folder']}/{parts['slice']}.png")
+        draft.key = PathKey(f"{parts['folder']}/{parts['slice']}.png", also=name)  # as unpacked, or all in one folder
         row.require_fit()
         draft.label = finding
         if whole_of(row.field("Key_slice_index"), "Key_slice_index") != int(parts["slice"]):

@@ -30,21 +30,28 @@ from planbalance.render.plan import plan_text
 from planbalance.render.table import Group, Renderable, heading, lines, prose
 from planbalance.render.verify import verify_document, verify_text
 
-_OF_PLAN: Final = ("train-ratio", "val-ratio", "test-ratio", "seed", "negatives-per-positive", "folds")
+# Options of other commands and of the guide's scripts, and what to do instead.
+_SPLITS: Final = "`planbalance plan` splits, and `import` only collects."
+_ELSEWHERE: Final = {
+    **dict.fromkeys(("train-ratio", "val-ratio", "test-ratio", "seed", "negatives-per-positive", "folds"), _SPLITS),
+    "append": "import all sources at once with --sources FILE.toml, or add one to an older import with --extend OLD.",
+    "data-source": "name the annotations with --format and --annotations, and the images with --images.",
+}
 
 
-def _refuse_split(_ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
-    """Refuse an option of the guide's scripts that divides or undersamples."""
-    if value is not None:
-        raise click.UsageError(
-            f"--{parameter.opts[0].lstrip('-')} is no option of import: `planbalance plan` splits, and `import` only "
-            "collects."
+def _refuse_option(_ctx: click.Context, parameter: click.Parameter, value: object) -> None:
+    """Refuse an option of the guide's scripts."""
+    if value is not None and value is not False:
+        name = parameter.opts[0].lstrip("-")
+        raise click.UsageError(f"--{name} is no option of import: {_ELSEWHERE[name]}")
+
+
+def _options_elsewhere(function: Any) -> Any:  # noqa: ANN401 - a decorator
+    for name in reversed(_ELSEWHERE):
+        is_flag = name == "append"
+        function = option(f"--{name}", hidden=True, is_flag=is_flag, expose_value=False, callback=_refuse_option)(
+            function
         )
-
-
-def _options_of_plan(function: Any) -> Any:  # noqa: ANN401 - a decorator
-    for name in reversed(_OF_PLAN):
-        function = option(f"--{name}", hidden=True, expose_value=False, callback=_refuse_split)(function)
     return function
 
 
@@ -63,7 +70,7 @@ def _options_of_plan(function: Any) -> Any:  # noqa: ANN401 - a decorator
     help="Build it too, audit it, and divide it into splits in DIR-balanced with the defaults of `planbalance build`.",
 )  # fmt: skip
 @verbose_option
-@_options_of_plan
+@_options_elsewhere
 @click.pass_obj
 def importing(
     terminal: Terminal,

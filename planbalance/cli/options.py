@@ -345,6 +345,7 @@ _VALUES: Final = {
     "folder": FOLDER,
     "jobs": JOBS,
     "pair": OLD_NEW,
+    "label pair": _Value("FROM=TO", _pair, "of the form FROM=TO"),
     "rule": RULE,
     "sources": SOURCES,
     "splits": SPLIT_LIST,

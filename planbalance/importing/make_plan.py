@@ -45,7 +45,7 @@ from planbalance.raw_images import FoundVolumes, VolumeFacts, find_volumes, read
 from planbalance.text import counted, some, text_fault
 
 _FILES_A_BATCH: Final = 64
-_SHORTEST_ID: Final = 4  # a patient's id that is shorter is found in names by chance
+_PLAN_BEGINS: Final = b'{"schema":"planbalance/'  # any plan
 _WRITTEN: Final = ("positive", "negative")
 
 
@@ -82,6 +82,12 @@ def make_import(
     """
     progress = progress or Silent()
     older = None if request.extend is None else open_older(request.extend)
+    if older is not None and request.layout == "by-volume" != older.header.layout:
+        raise UsageError(
+            f"The import to extend has --layout {older.header.layout}, and its slices keep their places.",
+            kind="usage",
+            hint="Leave --layout out.",
+        )
     asked = asked_sources(request)
     keep = request.render == "keep"
     sources = []
@@ -91,7 +97,9 @@ def make_import(
     if older is not None:
         sources = _renamed(sources, older.header)
     reuse = None if request.reuse is None else _reused_folder(request.reuse)
-    _refuse_places([source.root for source in sources] + ([reuse] if reuse else []), sources, output, plan_file)
+    kept = [] if request.extend is None else [os.path.abspath(request.extend)]
+    read = [source.root for source in sources] + kept + ([reuse] if reuse else [])
+    _refuse_places(read, sources, output, plan_file)
     said = [read_annotations(each.format.name, each.files, each.read) for each in sources]
     classes = _class_map(said, asked.classes, asked.mapping, older)
     joined = []
@@ -154,6 +162,8 @@ def _renamed(sources: Sequence[ReadSource], older: ImportHeader) -> list[ReadSou
 def _refuse_places(roots: Sequence[str], sources: Sequence[ReadSource], output: str, plan_file: str | None) -> None:
     path_safety.refuse_output(output, roots)
     path_safety.refuse_files({} if plan_file is None else {"plan file": os.path.abspath(plan_file)}, roots)
+    if plan_file is not None:
+        _refuse_to_replace(plan_file)
     for source in sources:
         for path, *_ in source.sums:
             if path_safety.lies_in(path, output):
@@ -163,6 +173,24 @@ def _refuse_places(roots: Sequence[str], sources: Sequence[ReadSource], output: 
                     hint="Choose another --output: what is read is never written to.",
                     paths=[path, output],
                 )
+
+
+def _refuse_to_replace(path: str) -> None:
+    """Refuse to write the plan over a file that is no plan (UsageError): it may be what is to be imported."""
+    try:
+        if not os.path.isfile(path) or not os.path.getsize(path):
+            return
+        with open(path, "rb") as file:
+            begin = file.read(len(_PLAN_BEGINS))
+    except OSError:
+        return  # the plan is written last, and says why it cannot be
+    if begin != _PLAN_BEGINS:
+        raise UsageError(
+            f"The plan would replace {path}, which is a file of another kind.",
+            kind="bad-plan-file",
+            hint="Give --plan-file another name.",
+            paths=[path],
+        )
 
 
 def _class_map(
@@ -432,30 +460,38 @@ def _source_document(source: _JoinedSource, root: int) -> dict[str, Any]:
 
 
 def _identity(source: _JoinedSource) -> dict[str, Any]:
-    """Return which tags that hold identities are filled, and how many paths hold a patient's id; never a value."""
+    """Return which tags that hold identities are filled, and whose value is part of a path; names only, no values."""
     tags: Counter[str] = Counter()
-    paths = 0
+    in_paths: Counter[str] = Counter()
     for volume in source.found.volumes:
         tags.update(volume.identity_tags)
-        known = volume.patient.strip().lower()
-        if len(known) >= _SHORTEST_ID:
-            paths += known in volume.name.lower() or any(known in file.path.lower() for file in volume.files)
-    return {"tags": dict(sorted(tags.items())), "patient_in_paths": paths, "not_checked": "text in the pixels"}
+        in_paths.update(volume.tags_in_paths)
+    return {
+        "tags": dict(sorted(tags.items())),
+        "tags_in_paths": dict(sorted(in_paths.items())),
+        "not_checked": "text in the pixels",
+    }
 
 
 def _warnings_of(source: _JoinedSource) -> Iterator[str]:
     yield from source.said.warnings
     yield from source.found.warnings
     yield from source.joined.warnings
-    for note, volumes in _notes(source.found.volumes).items():
-        yield note if len(volumes) == 1 else f"{note} ({counted(len(volumes), 'volume')})"
+    for note, names in _notes(source.found.volumes).items():
+        yield note if len(names) == 1 else f"{note} ({counted(len(names), 'volume')})"
+    units = sum(volume.has_units for volume in source.found.volumes)
+    if units and not source.read.images.window.startswith("fixed:"):
+        yield (
+            f"The values of {counted(units, 'volume')} are Hounsfield units, which mean the same in every scan, but "
+            f"--window {source.read.images.window} is another one in each volume. With --window fixed:LOW,HIGH, one "
+            "value has one grey in all of them."
+        )
     if source.found.ignored:
         path, why = source.found.ignored[0]
         yield f"{counted(len(source.found.ignored), 'file')} hold no image that can be read, such as {path}: {why}."
-    identity = _identity(source)
-    if identity["patient_in_paths"]:
+    for tag, volumes in _identity(source)["tags_in_paths"].items():
         yield (
-            f"The PatientID of {counted(identity['patient_in_paths'], 'volume')} is part of a path, and so perhaps of "
+            f"The {tag} of {counted(volumes, 'volume')} is part of a path below the image folder, and so perhaps of "
             "names in the output."
         )
 
@@ -521,7 +557,8 @@ class _Patients:
         if len(known) < len(written):
             yield f"Of {counted(len(written) - len(known), 'volume')} the patient is not known: each is its own group."
         if len(set(known)) == 1 and len(known) > 1:
+            which = "All volumes" if len(known) == len(written) else "All volumes whose patient is known"
             yield (
-                "All volumes have one patient by their headers, perhaps because these were made anonymous: then leave "
+                f"{which} have one patient by their headers, perhaps because these were made anonymous: then leave "
                 "--group-map out."
             )

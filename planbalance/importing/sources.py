@@ -154,7 +154,8 @@ def _table(path: str, table: Mapping[str, Any], number: int) -> tuple[str, str, 
     for key in values:
         if key not in SOURCE_KEYS:
             close = get_close_matches(key, SOURCE_KEYS, n=1)
-            raise _bad_toml(path, f"has {key!r} in source {name}", f"Did you mean {close[0]}?" if close else "")
+            hint = f"Did you mean {close[0]}?" if close else f"A source may have {', '.join(SOURCE_KEYS)}."
+            raise _bad_toml(path, f"has an unknown key {key!r} in source {name}", hint)
     for key in ("format", "annotations", "images"):
         if key not in values:
             raise _bad_toml(path, f"has no {key} in source {name}")
@@ -228,7 +229,7 @@ def read_source(name: str, prefix: str, choices: SourceChoices, finding: str, *,
     _refuse_options(of_format, choices)
     root = os.path.abspath(choices.images)
     if not os.path.isdir(root):
-        raise InputError(f"The folder of images {root} does not exist.", kind="input-not-found", paths=[root])
+        raise _no_folder(root, choices.annotations)
     images = _image_options(of_format, choices, keep=keep)
     files = _annotation_files(of_format, choices.annotations)
     extra = dict(_beside(of_format, choices))
@@ -249,6 +250,17 @@ def read_source(name: str, prefix: str, choices: SourceChoices, finding: str, *,
     else:
         first = annotation_sum(choices.annotations, of_format.suffix, {each.name: each.data for each in files})
     return ReadSource(name, prefix, of_format, files, (first, *beside), root, options, images, join)
+
+
+def _no_folder(root: str, annotations: str) -> InputError:
+    """Return the refusal of an image folder that is none."""
+    if not os.path.lexists(root):
+        fault, hint = f"The folder of images {root} does not exist.", ""
+    else:
+        fault, hint = f"The images {root} are no folder.", "Name the folder that holds the images with --images."
+        if os.path.isdir(annotations):
+            hint = "Perhaps the values of --annotations and --images are exchanged."
+    return InputError(fault, kind="input-not-found", hint=hint, paths=[root])
 
 
 class AnnotationSum(NamedTuple):
@@ -342,6 +354,13 @@ def _join_options(choices: SourceChoices) -> tuple[JoinOptions, tuple[SourceFile
     word = choices.reviewed
     if word in _REVIEWED_WORDS:
         return replace(options, reviewed=cast("Literal['auto', 'volume', 'slice', 'all']", word)), ()
+    if not os.path.lexists(word):
+        raise InputError(
+            f"--reviewed {word} is none of {', '.join(_REVIEWED_WORDS)}, and there is no such file.",
+            kind="input-not-found",
+            hint="A file names one reviewed volume or image on each line.",
+            paths=[word],
+        )
     file = SourceFile(word, _read_file(word, FILE_BYTES))
     return replace(options, reviewed=review_lines(file.data, file.name)), (file,)
 

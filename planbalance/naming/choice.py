@@ -19,6 +19,7 @@ PATHS_LISTED: Final = 1000  # an error carries no more paths than this, whatever
 _SHOWN: Final = 3  # names that a message shows
 _BY_NUMBER, _BY_FOLDER, _IM_DASH = Naming("trailing-number"), Naming("parent-dir"), Naming(GUIDES_RULE)
 _MAP: Final = "--slice-map CSV (image, volume)"
+_OR_GROUPS: Final = ", or --group-map"
 
 
 class NamesReading(NamedTuple):
@@ -37,13 +38,16 @@ class NamesReading(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def find_names(paths: Sequence[str], requested: str = "auto", *, class_names: Collection[str] = ()) -> NamesReading:
+def find_names(
+    paths: Sequence[str], requested: str = "auto", *, class_names: Collection[str] = (), tables: bool = True
+) -> NamesReading:
     """Return the rule that reads all names, and what it reads.
 
     Args:
         paths: below their image folder, with a suffix.
         requested: `auto`, a rule or a regular expression.
         class_names: of the labels; ids that are equal to them are no volumes.
+        tables: whether the command takes tables of volumes and patients; else no text names the options for them.
 
     Raises:
         UsageError: the regular expression does not compile, or has no group `volume`.
@@ -52,9 +56,20 @@ def find_names(paths: Sequence[str], requested: str = "auto", *, class_names: Co
     """
     if not paths:
         raise InputError("There is no image whose name could be read.", kind="no-slices")
-    reading = _find(paths, class_names) if requested == "auto" else _requested(paths, requested, class_names)
+    try:
+        reading = _find(paths, class_names) if requested == "auto" else _requested(paths, requested, class_names)
+    except InputError as error:
+        if tables:
+            raise
+        hint = _without_tables(error.hint)
+        raise InputError(error.message, kind=error.kind, hint=hint, paths=error.paths) from None
     _refuse_ids(reading.naming, paths, reading.names.volumes)
-    return reading
+    return reading if tables else reading._replace(warnings=tuple(map(_without_tables, reading.warnings)))
+
+
+def _without_tables(text: str) -> str:
+    """Return a text without the options that name tables."""
+    return text.replace(f", or {_MAP}", "").replace(f"{_MAP}, ", "").replace(_OR_GROUPS, "")
 
 
 def find_naming(paths: Sequence[str], requested: str = "auto") -> Naming:
@@ -97,7 +112,7 @@ def _requested(paths: Sequence[str], requested: str, class_names: Collection[str
     if (pair := recurring_ids(names)) is not None:
         warnings.append(
             f"The volumes {pair[0]} and {pair[1]} differ in their first word only and may be of one patient. "
-            "To keep such volumes together, give a --volume-pattern with (?P<patient>...), or --group-map."
+            f"To keep such volumes together, give a --volume-pattern with (?P<patient>...){_OR_GROUPS}."
         )
     return NamesReading(naming, names, tuple(warnings))
 

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 ADVANCED: Final = "Advanced"
 
 # How a text on the command line is read, where the field's type alone does not decide it.
-Value = Literal["path", "folder", "jobs", "pair", "rule", "sources", "splits", "several splits"]
+Value = Literal["path", "folder", "jobs", "pair", "label pair", "rule", "sources", "splits", "several splits"]
 
 
 def option(

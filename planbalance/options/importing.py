@@ -134,7 +134,7 @@ class ImportRequest(SourceChoices):
     )
     map: Iterable[tuple[str, str]] = option(
         (), "A label and the class that it becomes (repeatable).", heading="Annotations", metavar="FROM=TO",
-        value="pair",
+        value="label pair",
     )  # fmt: skip
     reuse: str | None = option(
         None,

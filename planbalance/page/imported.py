@@ -25,7 +25,13 @@ from planbalance.page.samples import Outline
 from planbalance.page.template import Written, page_place, rendered, write_rendered
 from planbalance.planfile import files_of
 from planbalance.planstore import ImportPlan
-from planbalance.render.importing import FATE_MEANINGS, STATE_MEANINGS, import_document, next_command
+from planbalance.render.importing import (
+    FATE_MEANINGS,
+    STATE_MEANINGS,
+    identity_sentences,
+    import_document,
+    next_command,
+)
 
 _VOLUMES_DRAWN: Final = 24  # contact sheets: about 15 KB a slice
 _ROWS: Final = 400  # of the ledger; the CSV has all
@@ -93,6 +99,7 @@ def write_import_page(
         "sheets": _sheets(plan, dataset, samples, progress or Silent()) if samples else [],
         "drawn_from": "the dataset" if dataset else "the sources",
         "columns": LEDGER_COLUMNS,
+        "identity": list(identity_sentences(document)),
         **_ledger(plan.ledger()),
         "steps": _steps(plan, dataset),
     }

@@ -187,7 +187,7 @@ def parse_import_header(first_line: bytes) -> ImportHeader:
     plain_json(object_of(members["parameters"], "parameters"), "parameters")
     sources = [object_of(each, "a source") for each in list_of(members["sources"], "sources")]
     for source in sources:
-        plain_json(source, "a source")
+        _check_source(source, len(list_of(members["inputs"], "inputs")))
     ledger = exact_members(members["ledger"], LedgerBlock._fields, "the ledger")
     header = ImportHeader(
         digest=sha256(members["digest"], "the digest"),
@@ -215,6 +215,29 @@ def parse_import_header(first_line: bytes) -> ImportHeader:
     _check_block_folders(header)
     check_formatting(members, data)
     return header
+
+
+def _check_source(source: Mapping[str, Any], inputs: int) -> None:
+    """Check what people are shown of a source; how its images are read is checked where they are."""
+    plain_json(source, "a source")
+    for key in ("name", "format", "reviewed"):
+        text_of(source.get(key), f"`{key}` of a source")
+    for key in ("not_written", "absent", "ignored"):
+        count_of(source.get(key), f"`{key}` of a source")
+    for file in list_of(source.get("annotations"), "`annotations` of a source"):
+        members = exact_members(file, ("path", "bytes", "sha256", "suffix"), "an annotation file")
+        absolute_path(members["path"], "an annotation file")
+        count_of(members["bytes"], "`bytes` of an annotation file")
+        sha256(members["sha256"], "the sum of an annotation file")
+        text_of(members["suffix"], "`suffix` of an annotation file")
+    for index in list_of(source.get("inputs"), "`inputs` of a source"):
+        if count_of(index, "an input of a source") >= inputs:
+            hostile("a source has an input that is not there")
+    object_of(source.get("image_options"), "`image_options` of a source")
+    identity = object_of(source.get("identity"), "`identity` of a source")
+    for key in ("tags", "tags_in_paths"):
+        for count in object_of(identity.get(key), f"`{key}` of a source").values():
+            count_of(count, f"a count of `{key}`")
 
 
 def _fates(value: object, what: str) -> dict[str, int]:

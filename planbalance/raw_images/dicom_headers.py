@@ -17,6 +17,7 @@ from planbalance.raw_images.dicom_elements import (
     whole_of,
 )
 from planbalance.raw_images.dicom_pixels import SHAPE_TAGS, frame_count, is_grey, least_bytes
+from planbalance.raw_images.listing import stands_in
 from planbalance.text import error_text
 
 # Elements that name people, places and times of birth, from the list of PS3.15 table E.1-1.
@@ -49,7 +50,6 @@ IDENTITY_TAGS: Final = (
     "IssuerOfPatientID",
 )
 _IN_PATHS: Final = ("PatientID", "PatientName", "AccessionNumber")
-_SHORTEST: Final = 4  # letters of a value that is looked for in paths: shorter ones occur by chance
 _TAGS: Final = (
     *SHAPE_TAGS,
     *IDENTITY_TAGS,
@@ -190,7 +190,6 @@ def _patient(dataset: Dataset) -> str:
 
 def _stands_in(path: str, dataset: Dataset, keyword: str) -> bool:
     """Return whether a value, or a part of a name, stands in a path."""
-    folded = path.casefold()
-    value = text_of(dataset, keyword).casefold()
-    parts = [part for part in re.split(r"[\^=\s]+", value) if len(part) >= _SHORTEST] if "Name" in keyword else [value]
-    return any(len(part) >= _SHORTEST and part in folded for part in parts)
+    value = text_of(dataset, keyword)
+    parts = re.split(r"[\^=\s]+", value) if "Name" in keyword else [value]
+    return any(stands_in(path, part) for part in parts)

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from planbalance.decode import MOST_PIXELS, NoPictureError
 from planbalance.import_model import Frame, RawFile, RawVolume
 from planbalance.raw_images.grey import Plane
-from planbalance.raw_images.listing import stem_of
+from planbalance.raw_images.listing import stands_in, stem_of
 from planbalance.raw_images.nifti import MOST_BYTES, coded
 from planbalance.raw_images.request import ImageOptions
 from planbalance.text import some
@@ -100,6 +100,7 @@ def h5_volume(file: RawFile, header: H5Header, options: ImageOptions) -> RawVolu
         patient=header.patient,
         orientation=f"flipped {' and '.join(options.flip)}" if options.flip else "as stored",
         identity_tags=(_PATIENT,) if header.patient else (),
+        tags_in_paths=(_PATIENT,) if stands_in(file.path, header.patient) else (),
     )
 
 

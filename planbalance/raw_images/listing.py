@@ -20,6 +20,7 @@ _PICTURE_SUFFIXES: Final = frozenset(f".{suffix}" for suffix in IMAGE_SUFFIXES -
 # Files that are certainly no images; all others without a known suffix are opened, to see whether they are DICOM.
 _OTHER_SUFFIXES: Final = frozenset((".csv", ".json", ".txt", ".xml", ".yaml", ".yml", ".toml", ".md", ".pdf", ".zip"))
 _PREAMBLE: Final = 128
+_SHORTEST: Final = 4  # letters of a value that is looked for in paths
 _MAGIC: Final = b"DICM"
 
 _NEEDS: Final[dict[str, tuple[tuple[str, ...], str]]] = {
@@ -134,6 +135,11 @@ def stem_of(path: str) -> str:
     base = path[: -len(".gz")] if path.lower().endswith(".nii.gz") else path
     stem, suffix = os.path.splitext(base)
     return stem if suffix.lower() in _DICOM_SUFFIXES | _H5_SUFFIXES | _PICTURE_SUFFIXES | {".nii"} else path
+
+
+def stands_in(path: str, value: str) -> bool:
+    """Return whether a value that names a person is part of a path; one of few letters would be so by chance."""
+    return len(value) >= _SHORTEST and value.casefold() in path.casefold()
 
 
 def _kind_by_name(path: str) -> Kind | None:

@@ -132,7 +132,7 @@ def volumes_of_pictures(pictures: Sequence[Picture], options: ImageOptions) -> t
 def _names(paths: Sequence[str], pattern: str) -> tuple[Names, tuple[str, ...]]:
     """Return what names say, and what is to be said of them; where they say nothing, each folder is a volume."""
     try:
-        reading = find_names(paths, pattern)
+        reading = find_names(paths, pattern, tables=False)
     except InputError as error:
         if pattern != "auto" or error.kind not in ("unmatched-names", "image-names"):
             raise

@@ -134,16 +134,16 @@ def _states(document: Mapping[str, Any]) -> Iterable[Renderable]:
         grid.add(state, count(summary["states"][state]), STATE_MEANINGS[state])
     yield grid
     boxes, classes = counted(summary["boxes"], "box", "boxes"), ", ".join(document["classes"])
-    yield prose(f"  {count(summary['slices'])} slices are written with {boxes} of {classes}.")
+    yield prose(f"  {counted(summary['slices'], 'slice is', 'slices are')} written with {boxes} of {classes}.")
 
 
 def _volumes(document: Mapping[str, Any], *, verbose: bool) -> Iterable[Renderable]:
     counts, volumes = document["summary"]["volumes"], document["volumes"]
     yield heading("Volumes")
     yield prose(
-        f"  {count(counts['total'])} volumes: {count(counts['reviewed'])} reviewed, "
+        f"  {counted(counts['total'], 'volume')}: {count(counts['reviewed'])} reviewed, "
         f"{count(counts['partly_reviewed'])} in part, {count(counts['unreviewed'])} not. Slices of "
-        f"{count(counts['written'])} are written; {count(counts['positive'])} of them have a finding."
+        f"{count(counts['written'])} are written; a finding is in {count(counts['positive'])} of them."
     )
     orientations = Counter(volume["orientation"] for volume in volumes if volume["orientation"])
     for orientation, number in orientations.most_common(_VOLUMES_SHOWN):
@@ -170,22 +170,44 @@ def _groups(document: Mapping[str, Any]) -> Iterable[Renderable]:
     if not groups["known"]:
         yield prose("  Patients are not known.")
         return
-    yield prose(f"  {count(groups['known'])} groups of volumes that belong to one patient, as keyed hashes.")
+    yield prose(f"  Volumes of one patient belong together: {counted(groups['known'], 'group')}, as keyed hashes.")
     if groups["volumes_without"]:
         yield prose(f"  Not known of {counted(groups['volumes_without'], 'volume')}.")
 
 
 def _identity(document: Mapping[str, Any]) -> Iterable[Renderable]:
     yield heading("Identity")
-    tags: Counter[str] = Counter()
-    for source in document["sources"]:
-        tags.update(source["identity"]["tags"])
+    for sentence in identity_sentences(document):
+        yield indented(sentence)
+
+
+def identity_sentences(document: Mapping[str, Any]) -> Iterable[str]:
+    """Yield what is known of names of people in the sources and in what is written, and what was not checked."""
+    kinds = {volume["kind"] for volume in document["volumes"]}
+    written = [volume for volume in document["volumes"] if volume["positive"] + volume["negative"]]
+    tags, in_paths = (_of_all_sources(document, name) for name in ("tags", "tags_in_paths"))
     if tags:
-        named = some((f"{tag} ({counted(number, 'volume')})" for tag, number in sorted(tags.items())), most=12)
-        yield prose(f"  Tags that name people or places are filled in the sources: {named}.")
-    else:
-        yield prose("  No tag that names people or places is filled in the sources.")
-    yield prose("  The rendered pictures carry no header. Not checked: text in the pixels.")
+        yield f"Tags that name people or places are filled in the sources: {tags}."
+    elif kinds & {"dicom", "h5"}:
+        yield "No tag that names people or places is filled in DICOM headers, and no patient_id in .h5 files."
+    if in_paths:
+        yield f"Values of tags are part of paths of the sources: {in_paths}."
+    elif kinds & {"dicom", "h5"}:
+        yield "No PatientID, PatientName or AccessionNumber of four letters or more is part of a path of the sources."
+    if any(volume["window"] for volume in written):
+        yield "The rendered pictures carry no header."
+    if any(not volume["window"] for volume in written):
+        yield "Files that are taken as they are keep all that they hold beside the pixels."
+    beside = ", and what pictures and NIfTI files hold beside them" if kinds & {"picture", "nifti"} else ""
+    yield f"Not checked: text in the pixels{beside}."
+
+
+def _of_all_sources(document: Mapping[str, Any], name: str) -> str:
+    """Return the tags that the identity checks of all sources list under a name, each with its number of volumes."""
+    found: Counter[str] = Counter()
+    for source in document["sources"]:
+        found.update(source["identity"][name])
+    return some((f"{tag} ({counted(number, 'volume')})" for tag, number in sorted(found.items())), most=12)
 
 
 # ---- one volume, and all volumes as CSV -----------------------------------------------------------------------------

@@ -109,5 +109,12 @@ def test_what_is_unclear_is_refused(options: dict[str, Any], kind: str) -> None:
 
 
 def test_a_column_that_is_not_there_is_refused() -> None:
-    with pytest.raises(InputError, match="its first line has no column 'class'"):
+    with pytest.raises(InputError, match="has no column 'class'; its columns are 'filename'"):
         read("boxes-csv", "filename,a,b,c,d\n", columns=CORNERS, box="xyxy", origin=0)
+
+
+@pytest.mark.parametrize(("form", "numbers"), [("xyxy", "0,5,9,9"), ("xywh", "5,0,4,4")])
+def test_a_box_that_begins_at_0_is_said_where_pixels_count_from_1(form: BoxForm, numbers: str) -> None:
+    text = f"{HEADER}a.png,{numbers},tear,,\na.png,3,3,9,9,tear,,\n"
+    said = [read("boxes-csv", text, columns=columns(form), box=form, origin=origin).warnings for origin in (0, 1)]
+    assert said == [(), ("1 box begins at 0, but by --origin 1 the first pixel is 1.",)]

@@ -147,6 +147,26 @@ def test_several_label_groups_are_refused_until_one_is_chosen() -> None:
     assert fates(joined(source, [KNEE], "Tear", all_readers=True)) == ["used", "used"]
 
 
+def test_a_chosen_reader_who_used_several_label_groups_is_asked_about_again_and_the_reverse() -> None:
+    groups = [
+        {"id": f"G_{one}", "name": f"Group {one}", "labels": [{"id": f"L_{one}", "name": "Tear"}]} for one in "12"
+    ]
+    made = [annotation(), annotation("1.2", labelId="L_2"), annotation("1.3", createdById="U_2")]
+    source = read_json("mdai", export(*made, groups=groups))
+    with pytest.raises(InputError, match=r"Group 1 \(1\), Group 2 \(1\)\. These are what --reader U_1") as refusal:
+        joined(source, [KNEE], "Tear", readers=("U_1",))
+    assert refusal.value.kind == "several-label-groups"
+    with pytest.raises(InputError, match=r"U_1 \(1\), U_2 \(1\)\. These are what --label-group Group 1") as refusal:
+        joined(source, [KNEE], "Tear", label_groups=("Group 1",))
+    assert refusal.value.kind == "several-readers"
+    both = joined(source, [KNEE], "Tear", readers=("U_1",), label_groups=("Group 1", "Group 2"))
+    assert fates(both) == ["used", "used", "other-reader"]
+    assert fates(joined(source, [KNEE], "Tear", readers=("U_1",), label_groups=("Group 2",))) == [
+        *("other-reader", "used", "other-reader")
+    ]
+    assert fates(joined(source, [KNEE], "Tear", label_groups=("Group 2",))) == ["other-reader", "used", "other-reader"]
+
+
 def test_unwanted_labels_ask_for_no_reader() -> None:
     source = read_json("mdai", export(annotation(), annotation("1.2", createdById="U_2", labelId="L_2")))
     assert fates(joined(source, [KNEE], "Tear")) == ["used", "unknown-label"]

@@ -131,6 +131,22 @@ def test_deeplesion(tmp_path: Path) -> None:
     assert (list(labels.values()), fates) == ([LABEL], ["used", "clipped"])
 
 
+@pytest.mark.parametrize("between", ["/", "_"])
+def test_deeplesion_in_folders_or_all_in_one_is_read_without_an_option(tmp_path: Path, between: str) -> None:
+    series = ("000001_01_02", "000001_02_01", "000007_01_01")
+    rows = [f'{name}_009.png,{name[:6]},9,"2, 3, 6, 8"\n{name}_009.png,1,9,"10, 20, 15, 29"\n' for name in series]
+    head = "File_name,Patient_index,Key_slice_index,Bounding_boxes\n"
+    write_files(tmp_path, {"DL_info.csv": head + "".join(rows)})
+    write_pictures(
+        tmp_path,
+        [f"{name}{between}{number:03d}.png" for name in series for number in (8, 9, 10)],
+        lambda at: (pixels(at, ROWS, COLUMNS, 0, 2000) + 32768 - 1000).astype(np.uint16),
+    )
+    labels, fates = imported(tmp_path, "deeplesion", "DL_info.csv")
+    assert labels == {f"IM9-{name}": LABEL for name in series}
+    assert fates == ["used", "clipped"] * 3
+
+
 def test_mdai_frame(tmp_path: Path) -> None:
     boxes = (
         "{'x': np.float64(2.0), 'y': 3, 'width': 4, 'height': 5}",

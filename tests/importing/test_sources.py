@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom import dcmread
 
 from planbalance import api, raw_images
 from planbalance.errors import PlanbalanceError
@@ -14,6 +15,7 @@ from planbalance.planstore import ImportPlan
 from tests.builders import tree_content
 from tests.cli.command import run, run_json
 from tests.importing.raw_study import TOML, Study, write_study
+from tests.raw_images.sources import pixels, write_series
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +62,23 @@ def test_an_import_is_extended_by_one_more_source(study: Study, here: Path) -> N
     names = {path.stem for path in Path("new/images").iterdir()}
     assert names == {name for name in study.labels if "knee" in name or "ankle" in name}
     assert run_json("verify", "new")["ok"]
+
+
+def test_an_import_that_is_extended_is_not_written_to(study: Study, here: Path) -> None:
+    run("import", "--sources", only(study, "clinic"), "--output", "old", "--plan-file", "old.json")
+    run("apply", "old.json")
+    before = tree_content(here)
+    words = ("import", "--sources", only(study, "photos"), "--extend")
+    for extended, output, plan in (
+        ("old", "new", "old/new.json"),
+        ("old", "new", "old/.planbalance/plan.json"),
+        ("old", "old", "new.json"),
+        ("old", "old/new", "new.json"),
+        ("old.json", "new", "old.json"),
+    ):
+        run(*words, extended, "--output", output, "--plan-file", plan, code=2)
+    run(*words, "old", "--output", "new", "--plan-file", "new.json", "--layout", "by-volume", code=2)
+    assert tree_content(here) == before
 
 
 def test_classes_of_an_extended_import_keep_their_ids(study: Study, here: Path) -> None:
@@ -335,3 +354,92 @@ def test_json_holds_everything_that_the_text_says(study: Study, here: Path) -> N
     assert json.dumps(document["examples"]).count("1.2.1.9.99") == 1
     for volume in document["volumes"]:
         assert (volume["window"] is None) == (volume["kind"] == "picture")
+
+
+# ---- identities -----------------------------------------------------------------------------------------------------
+
+
+def test_tags_whose_value_is_part_of_a_path_are_named_and_their_values_are_not(tmp_path: Path, here: Path) -> None:
+    raw = tmp_path / "raw"
+    study = write_study(raw)
+    for folder, tags in (
+        ("DOE_JOHN", {"PatientName": "doe^john", "PatientID": "77123"}),
+        ("visit-ACC4711", {"PatientID": "77123", "AccessionNumber": "ACC4711"}),
+        ("none", {"PatientID": "77123", "PatientName": "doe^john", "AccessionNumber": "ACC4711"}),
+    ):
+        uid = f"7.{len(folder)}"
+        arrays = [pixels(at, 24, 20) for at in range(2)]
+        series = {
+            "SeriesInstanceUID": uid,
+            "StudyInstanceUID": uid,
+            "SOPInstanceUID": lambda at, uid=uid: f"{uid}.{at}",
+        }
+        write_series(raw / "dicom" / folder, arrays, **series, **tags)
+    document = run_json("import", "--sources", only(study, "clinic"), "--output", "out")
+    identity = document["sources"][0]["identity"]
+    assert identity["tags_in_paths"] == {"AccessionNumber": 1, "PatientName": 1}
+    assert sum("is part of a path" in warning for warning in document["warnings"]) == 2
+    text = run("show", "import.json").stdout
+    assert "AccessionNumber (1 volume), PatientName (1 volume)" in " ".join(text.split())
+    assert "77123" not in text + json.dumps(document)
+
+
+# ---- files that must not be replaced --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["export.json", "sources.toml", "notes.txt"])
+def test_the_plan_replaces_no_file_of_another_kind(tmp_path: Path, here: Path, name: str) -> None:
+    study = write_study(tmp_path / "raw")
+    (study.root / "notes.txt").write_text("x")
+    before = tree_content(study.root)
+    failed = run_json("import", "--sources", study.toml, "--output", "out", "--plan-file", study.root / name, code=2)
+    assert failed["error"]["kind"] == "bad-plan-file"
+    assert tree_content(study.root) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("--append",), 2, "--sources FILE.toml, or add one to an older import with --extend"),
+        (("--data_source", "x"), 2, "--format and --annotations"),
+        (("--map", "Tear"), 2, "of the form FROM=TO"),
+        (("--reviewed", "volumes"), 3, "is none of auto, volume, slice, all"),
+        (("--annotations", "dicom", "--images", "export.json"), 3, "are exchanged"),
+        (("--images", "pictures"), 3, "The first is annotation A0: no image has this SOPInstanceUID."),
+    ],
+)
+def test_a_refusal_says_what_to_do_instead(
+    study: Study, here: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], code: int, said: str
+) -> None:
+    monkeypatch.chdir(study.root)
+    failed = run("import", *CLINIC, "--classes", "Tear", *words, "--output", here / "out", code=code)
+    assert said in failed.stderr
+
+
+def test_files_that_are_taken_as_they_are_are_not_said_to_be_without_a_header(study: Study, here: Path) -> None:
+    for words, rendered, kept in (
+        (("--sources", only(study, "photos")), False, True),
+        (("--sources", only(study, "clinic")), True, False),
+        (("--sources", only(study, "clinic"), "--render", "keep"), False, True),
+        (("--sources", study.toml), True, True),
+    ):
+        text = " ".join(run("import", *words, "--output", "out").stdout.split())
+        assert ("rendered pictures carry no header" in text) == rendered
+        assert ("taken as they are keep all" in text) == kept
+        assert ("what pictures and NIfTI files hold" in text) == ("clinic" not in str(words[1]))
+        assert ("part of a path" in text) == ("photos" not in str(words[1]))
+
+
+# ---- values with a unit ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("window", "said"), [((), True), (("--window", "fixed:-160,240"), False)])
+def test_a_ct_is_said_to_have_units(tmp_path: Path, here: Path, window: tuple[str, ...], said: bool) -> None:
+    study = write_study(tmp_path / "raw")
+    for path in (study.root / "dicom").rglob("*.dcm"):
+        header = dcmread(path)
+        header.Modality = "CT"
+        header.save_as(path)
+    words = (*CLINIC[:2], "--annotations", study.root / "export.json", "--images", study.root / "dicom")
+    document = run_json("import", *words, "--classes", "Tear", "--output", "out", *window)
+    assert any("2 volumes are Hounsfield units" in warning for warning in document["warnings"]) == said

@@ -258,3 +258,34 @@ def test_an_import_is_built_where_its_sources_are_now(tmp_path: Path) -> None:
     assert failed["error"]["kind"] == "plan-stale"
     run("apply", made.path, "--restart", "--map-input", f"{study.root}={tmp_path / 'moved'}")
     assert run_json("verify", tmp_path / "o")["ok"]
+
+
+# ---- the report -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".html", ".md"])
+def test_an_audit_writes_its_report(sets: dict[str, Path], tmp_path: Path, suffix: str) -> None:
+    report = tmp_path / f"audit{suffix}"
+    run("verify", sets["copy"], "--report", report)
+    assert "all of it is as planned" in report.read_text()
+    damaged = tmp_path / "damaged"
+    shutil.copytree(sets["copy"], damaged)
+    slices_swapped(damaged)
+    run("verify", damaged, "--report", report, code=6)
+    assert "all of it is as planned" not in report.read_text()
+
+
+def test_the_report_lies_neither_in_the_import_nor_in_its_sources(
+    study: Study, sets: dict[str, Path], tmp_path: Path
+) -> None:
+    for folder in (sets["copy"], study.root / "dicom"):
+        for suffix in (".html", ".md"):
+            run("verify", sets["copy"], "--report", folder / f"audit{suffix}", code=2)
+    run("verify", sets["copy"], "--report", tmp_path / "audit.txt", code=2)
+    run("verify", sets["copy"], "--report", tmp_path / "nowhere/audit.md", code=2)
+
+
+@pytest.mark.parametrize("words", [("--shard", "1/2"), ("--near-duplicates",), ("--group-map", "g.csv")])
+def test_an_option_of_a_split_is_refused_with_what_to_do(sets: dict[str, Path], words: tuple[str, ...]) -> None:
+    failed = run_json("verify", sets["copy"], *words, code=2)
+    assert failed["error"]["hint"]

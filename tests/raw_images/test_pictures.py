@@ -151,3 +151,29 @@ def test_patients_that_names_show(tmp_path: Path) -> None:
     pattern = r"(?P<volume>(?P<patient>\d+)_\d+_\d+)_(?P<slice>\d+)"
     found = find_volumes(str(tmp_path), ImageOptions(volume_pattern=pattern)).volumes
     assert (found[3].name, found[3].patient, len(found)) == ("000003_01_02", "000003", 12)
+
+
+def test_no_text_names_an_option_that_an_import_does_not_have(tmp_path: Path) -> None:
+    """Names of ten kinds, read by no rule, by a rule that does not fit, and by one that is doubtful."""
+    seen = 0
+    conventions: tuple[tuple[list[str], str], ...] = (
+        ([f"scan{at}a.png" for at in range(12)], r"(?P<volume>x+)-(?P<slice>\d+)"),
+        ([f"{at:02}/knee.png" for at in range(12)], "trailing-number"),
+        ([f"a_{at}_1.png" for at in range(4)] + [f"b_{at}_1.png" for at in range(4)], "trailing-number"),
+        ([f"2020_{at}_{at}.png" for at in range(30)], "auto"),
+        ([f"{at % 3}/{at}.png" for at in range(30)], "auto"),
+        ([f"{word}/{at}.png" for word in ("train", "test") for at in range(12)], "parent-dir"),
+    )
+    for number, (names, pattern) in enumerate(conventions):
+        folder = tmp_path / str(number)
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (4, 4)).save(folder / name)
+        try:
+            texts = list(find_volumes(str(folder), ImageOptions(volume_pattern=pattern)).warnings)
+        except InputError as error:
+            texts = [error.message, error.hint]
+        seen += bool(texts)
+        assert not any("-map" in text or "--volume-from" in text for text in texts), texts
+        assert not any(text.endswith((",", ", .", "or .")) or " ." in text for text in texts), texts
+    assert seen >= 3
