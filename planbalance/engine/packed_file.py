@@ -45,7 +45,7 @@ def make_file(job: Job, staging: Staging, blocks: range | None = None) -> None:
     start, stop = (0, packing.places.most) if blocks is None else packing.stretch(len(blocks))
     file = open_file(job, staging)
     try:
-        fs.allocate(file, start, stop - start)
+        fs.allocate(file, start, stop - start, alone=blocks is None)
     except OSError as error:
         if error.errno not in FULL:
             raise

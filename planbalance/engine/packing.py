@@ -237,11 +237,13 @@ class PackedPlaces(NamedTuple):
     Attributes:
         bases: where each block of the plan begins.
         documents: where the record of each document begins, by path.
+        content: where the last block ends.
         most: bytes of the whole file at most.
     """
 
     bases: list[int]
     documents: dict[str, int]
+    content: int
     most: int
 
 
@@ -305,6 +307,7 @@ class Packing:
             sum_lines += sum(map(_lines_of, files)) if self._summed is not None else 0
         if self._summed is not None:
             documents[MANIFEST] = sum_lines + sum(map(_line_of, self._summed))
+        content = growing.end
         growing.begin_segment()
         places = {}
         for path, size in documents.items():
@@ -312,7 +315,7 @@ class Packing:
             folder, _, name = path.rpartition("/")
             growing.add(Files(folder, [name], [size], [FIXED_TIME]), together=True)
         self._growing = growing
-        return PackedPlaces(bases, places, growing.most)
+        return PackedPlaces(bases, places, content, growing.most)
 
     @cached_property
     def ends(self) -> Ends:
