@@ -143,6 +143,7 @@ quiet_decoders: Final = _QuietDecoders()
 # ---- DICOM ----------------------------------------------------------------------------------------------------------
 
 _DEFLATED: Final = b"1.2.840.10008.1.2.1.99"  # PS3.5 A.5: the whole file is inflated before anything is known of it
+_PLUGINS: Final = ("pydicom", "pillow")
 _RLE_BYTES: Final = 16 << 20  # PS3.5 Annex G: two bytes may stand for 128
 
 
@@ -162,11 +163,15 @@ def _decode_dicom(data: bytes) -> Decoded:
     content = dcmread(io.BytesIO(data))
     _check_pixels(int(content.Columns), int(content.Rows))
     syntax = content.file_meta.TransferSyntaxUID
-    if not get_decoder(syntax).is_available:
-        raise NoPictureError("DICOM of this compression is not decoded here")
+    plugin = ""  # pydicom's own code, for pixels that are not compressed
+    if syntax.is_encapsulated:
+        # Other libraries that pydicom may find can end the process where pixels are damaged.
+        plugin = next((name for name in _PLUGINS if name in get_decoder(syntax).available_plugins), "")
+        if not plugin:
+            raise NoPictureError("DICOM of this compression is not decoded here")
     if syntax == RLELossless and len(content.PixelData) > _RLE_BYTES:
         raise NoPictureError("too large for RLE to be decoded here")
-    frame = pixel_array(content, index=0)
+    frame = pixel_array(content, index=0, decoding_plugin=plugin)
     if frame.ndim > 2:  # several samples a pixel
         return Decoded(Image.fromarray(frame), None, "DICOM")
     image = Image.fromarray(frame.astype(np.int32 if frame.dtype.itemsize <= 2 else np.float32))

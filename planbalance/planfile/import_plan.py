@@ -29,7 +29,7 @@ from planbalance.import_model import (
     LedgerLine,
     Window,
 )
-from planbalance.model import TRAINER_SUFFIXES, Block
+from planbalance.model import IMAGE_SUFFIXES, Block
 from planbalance.path_relation import relation
 from planbalance.planfile.blocks import check_sum, mtimes_of, rows_of, written_so
 from planbalance.planfile.header import (
@@ -377,7 +377,7 @@ class ImportBlockReader:
         if as_it_is != (header.volumes[operation.volume].window is None):
             malformed(f"line {line}: slice and volume do not agree on whether the slice is rendered")
         suffix = operation.image.rpartition("/")[2].rpartition(".")[2]
-        if as_it_is and (suffix.lower() not in TRAINER_SUFFIXES or operation.plane):
+        if as_it_is and (suffix.lower() not in IMAGE_SUFFIXES or operation.plane):
             hostile(f"line {line}: {shown(operation.image)} is no picture that can be taken as it is")
         if len(operation.label) > _LABEL_BYTES or not _LABEL.fullmatch(operation.label):
             hostile(f"line {line}: the label text is not that of boxes")

@@ -117,6 +117,35 @@ def test_shards_build_the_same_dataset(study: Study, here: Path) -> None:
     assert tree_content(Path("parts")) == tree_content(Path("whole"))
 
 
+def test_files_are_taken_as_they_are_where_that_is_asked_for(study: Study, here: Path) -> None:
+    run("import", "--sources", only(study, "clinic"), "--output", "out", "--render", "keep", "--plan-file", "i.json")
+    run("apply", "i.json", "--mode", "symlink")
+    assert {path.suffix for path in Path("out/images").iterdir()} == {".dcm"}
+    assert os.readlink("out/images/IM2-knee0.dcm") == str(study.root / "dicom/knee0/slice001.dcm")
+    assert {path.stem: path.read_text() for path in Path("out/labels").iterdir()} == {
+        name: text for name, text in study.labels.items() if "knee" in name
+    }
+    assert run_json("verify", "out")["ok"]
+    assert run_json("scan", "out")["volumes"] == 2
+    run("report", "i.json", "--html", "page.html")
+    assert "No picture" not in Path("page.html").read_text()
+
+
+def test_a_file_of_several_slices_is_not_taken_as_it_is(study: Study, here: Path) -> None:
+    Path("boxes.csv").write_text("volume,slice,left,top,right,bottom,label\nfile1,2,1,2,6,8,tear\n")
+    words: list[object] = ["--format", "boxes-csv", "--annotations", "boxes.csv", "--images", study.root / "h5"]
+    words += [
+        "--classes",
+        "tear",
+        "--columns",
+        "volume=volume,slice=slice,left=left,top=top,right=right,bottom=bottom,label=label",
+    ]
+    words += ["--box", "xyxy", "--origin", "0", "--slice-base", "0", "--reviewed", "volume"]
+    failed = run_json("import", *words, "--output", "out", "--render", "keep", code=3)
+    assert failed["error"]["kind"] == "cannot-keep"
+    run("import", *words, "--output", "out")
+
+
 def test_batch_files_of_an_import(study: Study, here: Path) -> None:
     run("import", "--sources", study.toml, "--output", "out", "--layout", "by-volume", "--plan-file", "i.json")
     written = run_json("slurm", "i.json", "--nodes", "3")
