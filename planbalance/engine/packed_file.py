@@ -45,7 +45,7 @@ def make_file(job: Job, staging: Staging, blocks: range | None = None) -> None:
     start, stop = (0, packing.places.most) if blocks is None else packing.stretch(len(blocks))
     file = open_file(job, staging)
     try:
-        fs.allocate(file, start, stop - start)
+        fs.allocate(file, start, stop - start, alone=blocks is None)
     except OSError as error:
         if error.errno not in FULL:
             raise
@@ -77,8 +77,10 @@ def end_file(job: Job, file: int, manifest: Iterable[bytes] | None, permissions:
         data = documents[path]
         record = b"".join((form.head(path, len(data), FIXED_TIME), data, bytes(form.padding(len(data)))))
         fs.write_at(file, record, at)
-    for at, data in packing.ends.pieces:
-        fs.write_at(file, data, at)
+    for at, length in packing.ends.gaps:
+        fs.write_at(file, form.filler(length), at)
+    at, data = packing.ends.last
+    fs.write_at(file, data, at)
     fs.write_at(file, packing.ends.first, 0)
     fs.cut_file(file, size)  # a little more was allocated
     fs.set_permissions(file, 0o600 | (fs.new_file_mode() & permissions & 0o066))

@@ -206,6 +206,7 @@ class _Recorder:
         return self._wrote(fd, real(fd, length))
 
     def _fallocate(self, real: Any, fd: int, start: int, size: int) -> Any:
+        self.log.in_place.add(self._known.get(_key(os.fstat(fd)), -1))
         return self._wrote(fd, real(fd, start, size))
 
     def _copy_file_range(self, real: Any, source: int, target: int, *args: Any) -> Any:
