@@ -26,10 +26,14 @@ with mmap.mmap(-1, size) as memory:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of a command: wall seconds, and the peak memory of its largest process in MiB."""
+    """One run of a command: wall seconds, the peak memory of its largest process in MiB, and seconds of CPU.
+
+    CPU is that of all its processes, in the kernel too: on a machine that does other work it says more than wall time.
+    """
 
     seconds: float
     peak_mib: float
+    cpu: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ def run(command: Sequence[str]) -> Run:
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode != 0:
         sys.exit(f"{' '.join(command)}: exit {child.returncode}\n{said.decode(errors='replace')[-2000:]}")
-    return Run(seconds, usage.ru_maxrss / 1024)
+    return Run(seconds, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime)
 
 
 def rounds(cases: Sequence[Case], count: int, *, settle: bool = True) -> dict[str, list[Run]]:
@@ -105,8 +109,12 @@ def rows(cases: Sequence[Case], results: dict[str, list[Run]]) -> list[dict[str,
             "seconds": round(median(run.seconds for run in runs), 3),
             "peak_mib": round(max(run.peak_mib for run in runs)),
         }
+        if all(run.cpu for run in runs):
+            row["cpu"] = round(median(run.cpu for run in runs), 3)
         if case.peer:
-            pairs = zip(runs, results[case.peer], strict=True)
+            pairs = list(zip(runs, results[case.peer], strict=True))
+            if "cpu" in row:
+                row["cpu_ratio"] = round(median(ours.cpu / theirs.cpu for ours, theirs in pairs), 3)
             row |= {
                 "peer": case.peer,
                 "ratio": round(median(ours.seconds / theirs.seconds for ours, theirs in pairs), 3),

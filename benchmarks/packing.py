@@ -45,7 +45,7 @@ def packed(
     return Case(name, words, clear, peer, goal)
 
 
-def building(stage: Stage) -> Iterator[Case]:
+def building(stage: Stage, *, peers: bool) -> Iterator[Case]:
     """Yield the builds, the copies, and the tools that pack a ready tree."""
     cases, reference, size = Cases(stage), str(stage.reference("keep")), stage.image_size
     yield cases.peer("cp -r", "cp", "-r", "{}", "{}")
@@ -62,7 +62,7 @@ def building(stage: Stage) -> Iterator[Case]:
         ("sqfstar", f"tar -cf - -C {quoted} . | sqfstar {stored} {target}"),
         ("gensquashfs", f"gensquashfs -q -D {quoted} {target}"),
     ):
-        if shutil.which(program):
+        if peers and shutil.which(program):
             name = "tar -cf" if program == "tar" else program
             yield Case(f"{name} (ready tree)", ["sh", "-c", words], remover(out), "cp -r")
 
@@ -86,7 +86,7 @@ def far_building(stage: Stage) -> Iterator[Case]:
         yield packed(stage, layout, "squashfs", name=f"squashfs, {layout}", peer="cp -r", goal=FAR_GOAL)
 
 
-def near(root: Path, slices: int, size: int, rounds: int) -> dict[str, object]:
+def near(root: Path, slices: int, size: int, rounds: int, *, peers: bool) -> dict[str, object]:
     """Measure building and auditing below a folder."""
     place = Place("near", root)
     stage = prepare(place, slices, size, ["keep"], audited=True)
@@ -94,7 +94,7 @@ def near(root: Path, slices: int, size: int, rounds: int) -> dict[str, object]:
     subprocess.run(made, check=True)
     return {
         "method": f"{slices:,} slices of {size:,} bytes, before undersampling; {rounds} rounds",
-        "rows": measured(place, list(building(stage)), rounds, settle=True),
+        "rows": measured(place, list(building(stage, peers=peers)), rounds, settle=True),
         "audit": measured(place, list(auditing(stage)), rounds, settle=True),
     }
 
@@ -114,15 +114,18 @@ def far(slices: int, meta_us: int) -> dict[str, object]:
 @click.option("--size", default=4096, show_default=True, help="Bytes of an image.")
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--far-slices", default=0, show_default=True, help="Measure a far file system too, with so many slices.")
+@click.option("--peers/--no-peers", default=True, show_default=True, help="The tools that pack a ready tree.")
 @click.option("--meta-us", default=2000, show_default=True, help="Latency of a metadata call there.")
 @click.option("--json", "json_file", default="benchmarks/results/packing.json", show_default=True)
-def main(folder: Path, slices: int, size: int, rounds: int, far_slices: int, meta_us: int, json_file: str) -> None:
+def main(  # noqa: PLR0913 - click passes options by name
+    folder: Path, slices: int, size: int, rounds: int, far_slices: int, meta_us: int, json_file: str, *, peers: bool
+) -> None:
     """Measure one image beside a folder and beside the tools that pack a ready tree."""
     result: dict[str, object] = {"machine": machine(str(folder)), "versions": versions()}
     root = Path(tempfile.mkdtemp(prefix="pb-packing-", dir=folder))
     try:
         if slices:
-            result["near"] = near(root, slices, size, rounds)
+            result["near"] = near(root, slices, size, rounds, peers=peers)
     finally:
         shutil.rmtree(root)
     if far_slices:
@@ -144,16 +147,18 @@ def table(result: dict[str, object]) -> str:
         lines += [
             f"{name}: {part['method']}",
             "",
-            "| case | seconds | peak MiB | ratio | goal |",
-            "|---|---:|---:|---:|---:|",
+            "| case | seconds | ratio | CPU seconds | CPU ratio | peak MiB | goal |",
+            "|---|---:|---:|---:|---:|---:|---:|",
         ]
         for row in (*part["rows"], *part.get("audit", ())):
             goal = row.get("goal")
             cells = (
                 row["case"],
                 row["seconds"],
-                row["peak_mib"],
                 row.get("ratio", ""),
+                row.get("cpu", ""),
+                row.get("cpu_ratio", ""),
+                row["peak_mib"],
                 "" if goal is None else f"{goal:.3g}",
             )
             lines.append("| " + " | ".join(map(str, cells)) + " |")

@@ -777,12 +777,12 @@ def open_packed(name: str, dir_fd: int) -> int:
     return os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=dir_fd)
 
 
-def allocate(fd: int, start: int, size: int) -> None:
+def allocate(fd: int, start: int, size: int, *, alone: bool) -> None:
     """Let an open file have `size` bytes from `start` on, on disk too, so that no write finds the disk full.
 
-    Its other bytes stay. Where the file system cannot give room ahead (NFS before 4.2), nothing is done, and the file
-    grows as it is written: the C library would write into each block, which takes as long as the content, and a new
-    length could cut off what another node has written meanwhile. Raises OSError: ENOSPC, EDQUOT.
+    Its other bytes stay. Where the file system cannot give room ahead (NFS before 4.2), the file only gets its length
+    (the C library would write into each block, which takes as long as the content), and not even that where this node
+    is not `alone`: a new length could cut off what another node has written meanwhile. Raises OSError: ENOSPC, EDQUOT.
     """
     if not size:
         return
@@ -791,6 +791,8 @@ def allocate(fd: int, start: int, size: int) -> None:
     except OSError as error:
         if error.errno not in NOT_HERE:
             raise
+        if alone and os.fstat(fd).st_size < start + size:
+            os.ftruncate(fd, start + size)
 
 
 def write_at(fd: int, data: bytes, at: int) -> None:
@@ -840,6 +842,11 @@ def new_file_mode() -> int:
     umask = os.umask(0o077)
     os.umask(umask)
     return 0o666 & ~umask
+
+
+def move_over(old: str, new: str) -> None:
+    """Rename a file over another one."""
+    os.rename(old, new)
 
 
 def move_file(old: str, new: str) -> None:

@@ -16,6 +16,7 @@ from planbalance.packed.reader import PackedReader, open_packed, read_file
 _MAGIC_AT: Final = 257  # of a tar: `ustar` (POSIX 1003.1, pax)
 _MOST_EXPANDED: Final = 1_100  # deflate makes of a byte at most 1,032 (RFC 1951)
 _FREE: Final = 1 << 30
+_MOST_OPEN: Final = 64
 _SUFFIXES: Final = (".sqfs", ".squashfs", ".sfs", ".sif", ".tar")
 
 
@@ -119,6 +120,8 @@ def open_dataset(path: str) -> PackedDataset | None:
         dataset = _open[path] = PackedDataset(path)
     except OSError as error:
         raise PackedError(f"it cannot be read ({error.strerror})") from None
+    while len(_open) > _MOST_OPEN:
+        _open.pop(next(iter(_open)))
     return dataset
 
 

@@ -162,7 +162,7 @@ def make_job(
     cached = CachedPlan(plan if stretch is None else plan.stretch(stretch))
     of_kind = kind(cached.header, roots, options.mode)
     stats = PlanStats(len(cached.header.blocks), cached.read_block, of_kind.stats_maker)
-    packing = _packing(plan, stretch, cached, of_kind, stats, options, output) if traits.one_file else None
+    packing = _packing(plan, stretch, cached, of_kind, stats, options) if traits.one_file else None
     return Job(cached, options, output, fs.partial_path(output), roots, of_kind, stats, this_node(), packing)
 
 
@@ -179,7 +179,6 @@ def _packing(
     kind: BuildKind[Any],
     stats: PlanStats,
     options: ApplyOptions,
-    output: str,
 ) -> Packing:
     """Return the one file of a build. A shard reads the blocks before its own for their sizes alone."""
     header = plan.header
@@ -196,7 +195,7 @@ def _packing(
         return {
             **found,
             dataset_files.PLAN: b"".join(cached.parts()),
-            dataset_files.RECEIPT: receipt(header.digest, options, output, options.mode),
+            dataset_files.RECEIPT: _packed_receipt(header.digest, options),
         }
 
     folders = [dataset_files.OWN_FOLDER]
@@ -213,6 +212,18 @@ def _packing(
         summed=summed if options.checksum == "sha256" else None,
         first=own.start,
     )
+
+
+def _packed_receipt(digest: str, options: ApplyOptions) -> bytes:
+    """Return the receipt of a packed dataset: without what changes nothing in it, such as where it was built."""
+    document = {
+        "schema": dataset_files.RECEIPT_SCHEMA,
+        "digest": digest,
+        "mode": options.mode,
+        "checksum": options.checksum,
+        "tool": "planbalance",
+    }
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n"
 
 
 def receipt(digest: str, options: ApplyOptions, output: str, mode: Mode) -> bytes:

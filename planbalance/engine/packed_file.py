@@ -5,9 +5,11 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from typing import Final
 
 from planbalance import fs
 from planbalance.dataset_files import MANIFEST, OWN_FOLDER, SUM_SUFFIX
+from planbalance.engine import preflight
 from planbalance.engine.errors import FULL, advice, reason
 from planbalance.engine.job import Job
 from planbalance.engine.packing import FORMS, Packing
@@ -15,7 +17,7 @@ from planbalance.engine.staging import Staging, output_appeared, sync_parent
 from planbalance.errors import PlanError
 from planbalance.packed.entry import FIXED_TIME
 
-_PIECE = 1 << 20
+_PIECE: Final = 1 << 20
 
 
 def packing_of(job: Job) -> Packing:
@@ -43,7 +45,7 @@ def make_file(job: Job, staging: Staging, blocks: range | None = None) -> None:
     start, stop = (0, packing.places.most) if blocks is None else packing.stretch(len(blocks))
     file = open_file(job, staging)
     try:
-        fs.allocate(file, start, stop - start)
+        fs.allocate(file, start, stop - start, alone=blocks is None)
     except OSError as error:
         if error.errno not in FULL:
             raise
@@ -75,8 +77,10 @@ def end_file(job: Job, file: int, manifest: Iterable[bytes] | None, permissions:
         data = documents[path]
         record = b"".join((form.head(path, len(data), FIXED_TIME), data, bytes(form.padding(len(data)))))
         fs.write_at(file, record, at)
-    for at, data in packing.ends.pieces:
-        fs.write_at(file, data, at)
+    for at, length in packing.ends.gaps:
+        fs.write_at(file, form.filler(length), at)
+    at, data = packing.ends.last
+    fs.write_at(file, data, at)
     fs.write_at(file, packing.ends.first, 0)
     fs.cut_file(file, size)  # a little more was allocated
     fs.set_permissions(file, 0o600 | (fs.new_file_mode() & permissions & 0o066))
@@ -106,6 +110,8 @@ def publish_file(job: Job, staging: Staging, digest: bytes) -> None:
     """
     if digest:
         _write_sum(job, staging, f"{digest.hex()}  {file_name(job)}\n".encode())
+        if job.options.durability == "safe":  # no power failure may leave an output without it
+            sync_parent(job)
     try:
         fs.move_file(os.path.join(job.staging, file_name(job)), job.output)
     except OSError as error:
@@ -128,6 +134,6 @@ def _write_sum(job: Job, staging: Staging, line: bytes) -> None:
     except OSError as error:
         if error.errno != errno.EEXIST:
             raise
-        if fs.read_path(there, len(line)) != line:  # else a run that was killed has left it
+        if not preflight.is_left_behind(there):
             raise output_appeared(job, there) from None
-        fs.unlink(name, staging.tree.fd)
+        fs.move_over(os.path.join(job.staging, name), there)

@@ -65,9 +65,16 @@ def files_of(folder: str, columns: BlockColumns) -> tuple[Files, Files]:
 
 
 class Ends(NamedTuple):
-    """What a format puts before and behind the content, as (offset, bytes); `first` is written last of all."""
+    """What a format puts before and behind the content.
 
-    pieces: tuple[tuple[int, bytes], ...]
+    Attributes:
+        gaps: what is between segments, as (offset, length).
+        last: (offset, bytes) of what follows the content.
+        first: the first bytes of the file, which are written last of all.
+    """
+
+    gaps: Sequence[tuple[int, int]]
+    last: tuple[int, bytes]
     first: bytes
 
 
@@ -88,6 +95,9 @@ class PackedForm(Protocol):
 
     def padding(self, size: int) -> int:
         """Return how many zero bytes stand behind the content of a file."""
+
+    def filler(self, length: int) -> bytes:
+        """Return what stands in a gap between segments."""
 
     def layout(self, folders: Sequence[str]) -> "GrowingLayout":
         """Return an empty layout for files in these folders."""
@@ -131,6 +141,9 @@ class _SquashfsForm:
     def padding(self, _size: int) -> int:
         return 0
 
+    def filler(self, _length: int) -> bytes:
+        return b""  # a hole
+
     def layout(self, _folders: Sequence[str]) -> GrowingLayout:
         return _GrowingSquashfs()
 
@@ -158,7 +171,7 @@ class _GrowingSquashfs:
         self._layout.add(files, fragments=together)
 
     def ends(self) -> Ends:
-        return Ends(((self._layout.end, self._layout.tables()),), self._layout.superblock())
+        return Ends((), (self._layout.end, self._layout.tables()), self._layout.superblock())
 
 
 class _TarForm:
@@ -172,6 +185,9 @@ class _TarForm:
 
     def padding(self, size: int) -> int:
         return -size % tar_layout.BLOCK
+
+    def filler(self, length: int) -> bytes:
+        return tar_layout.filler(length)
 
     def layout(self, folders: Sequence[str]) -> GrowingLayout:
         return _GrowingTar(folders)
@@ -206,8 +222,7 @@ class _GrowingTar:
         self._layout.add(files)
 
     def ends(self) -> Ends:
-        fillers = tuple((at, tar_layout.filler(length)) for at, length in self._gaps)
-        return Ends((*fillers, (self._layout.end, self._layout.tail())), self._layout.folders)
+        return Ends(self._gaps, (self._layout.end, self._layout.tail()), self._layout.folders)
 
 
 FORMS: Final[Mapping[Mode, PackedForm]] = {"squashfs": _SquashfsForm(), "tar": _TarForm()}
@@ -222,11 +237,13 @@ class PackedPlaces(NamedTuple):
     Attributes:
         bases: where each block of the plan begins.
         documents: where the record of each document begins, by path.
+        content: where the last block ends.
         most: bytes of the whole file at most.
     """
 
     bases: list[int]
     documents: dict[str, int]
+    content: int
     most: int
 
 
@@ -290,6 +307,7 @@ class Packing:
             sum_lines += sum(map(_lines_of, files)) if self._summed is not None else 0
         if self._summed is not None:
             documents[MANIFEST] = sum_lines + sum(map(_line_of, self._summed))
+        content = growing.end
         growing.begin_segment()
         places = {}
         for path, size in documents.items():
@@ -297,7 +315,7 @@ class Packing:
             folder, _, name = path.rpartition("/")
             growing.add(Files(folder, [name], [size], [FIXED_TIME]), together=True)
         self._growing = growing
-        return PackedPlaces(bases, places, growing.most)
+        return PackedPlaces(bases, places, content, growing.most)
 
     @cached_property
     def ends(self) -> Ends:

@@ -2,8 +2,10 @@
 
 import errno
 import os.path
+import re
 import shlex
 import socket
+import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -22,6 +24,8 @@ from planbalance.packed.entry import PackedError
 from planbalance.packed_dataset import document
 from planbalance.path_relation import all_guarded
 
+_LONGEST_SUM: Final = 512
+_SUM: Final = re.compile(rb"[0-9a-f]{64}  [^\n]*\n?\Z|[0-9a-f]{0,64} {0,2}\0*\Z")
 _RECEIPT_LIMIT: Final = 1 << 20
 # Files at the root, in hyps/ and in .planbalance/, and the folders that hold them.
 _FIXED_INODES: Final = 20
@@ -101,16 +105,25 @@ def _output_exists(job: Job) -> PlanError:
 
 
 def _refuse_sum_there(job: Job) -> None:
-    """Refuse a packed dataset beside whose place a file with its sum lies, unless a run that was killed left it."""
+    """Refuse a packed dataset beside whose place another file than a sum lies (PlanError)."""
     path = job.output + dataset_files.SUM_SUFFIX
-    if job.packing is None or fs.look(path) is None or fs.look(job.staging) is not None:
+    if job.packing is None or fs.look(path) is None or is_left_behind(path):
         return
     raise PlanError(
         f"The output {path} exists, and no file is written over",
         kind="output-exists",
-        hint="it belongs to a dataset that is not there any more: move it away, or choose another output",
+        hint="the sum of the output is to be written there: move it away, or choose another output",
         paths=[path],
     )
+
+
+def is_left_behind(path: str) -> bool:
+    """Return whether a file is the sum of an output that is not there: it says nothing of any file, and is replaced.
+
+    A run that was killed has left it, or a machine that failed, perhaps with zeros in it. Raises OSError.
+    """
+    now = fs.look(path)
+    return now is not None and stat.S_ISREG(now.st_mode) and bool(_SUM.match(fs.read_path(path, _LONGEST_SUM)))
 
 
 def _refuse_mount_point(job: Job) -> None:

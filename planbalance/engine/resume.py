@@ -65,12 +65,18 @@ def confirm(job: Job, mode: Mode, tree: fs.Tree, records: Sequence[Record]) -> C
     return ConfirmedWork(done, gone)
 
 
-def _packed_size(job: Job, tree: fs.Tree) -> int:
-    """Return the size of the one file of a packed dataset in the staging folder, 0 where it is not there."""
+def _is_packed_there(job: Job, tree: fs.Tree) -> bool:
+    """Return whether the one file of a packed dataset is in the staging folder, and not cut off.
+
+    It has its length before a slice is placed. Only where shards fill it, it may still grow.
+    """
+    assert job.packing is not None
     try:
-        return fs.facts(os.path.basename(job.output), tree.fd).st_size
+        size = fs.facts(os.path.basename(job.output), tree.fd).st_size
     except FileNotFoundError:
-        return 0
+        return False
+    shards = job.options.shard is not None or job.options.finish
+    return size > 0 if shards else size >= job.packing.places.content
 
 
 def _runs(positions: set[int]) -> list[tuple[int, int]]:
@@ -91,16 +97,15 @@ class PlacedNames:
         self._kind, self._mode = job.kind, mode
         self._labels_same = job.options.labels == "same"
         self._listed: tuple[str, dict[str, str], dict[str, str]] = ("", {}, {})
-        self._packed = _packed_size(job, tree) if MODE_TABLE[mode].one_file else None
+        self._packed = _is_packed_there(job, tree) if MODE_TABLE[mode].one_file else None
 
     def there(self, folder: str, operations: Sequence[Any]) -> list[bool]:
         """Return for each operation of one folder whether image and label are there, file or link as the mode says.
 
-        A slice of a packed dataset has no name: there is no more to see than that the one file is there and holds
-        something.
+        A slice of a packed dataset has no name: there is no more to see than that the one file is there.
         """
         if self._packed is not None:
-            return [self._packed > 0] * len(operations)
+            return [self._packed] * len(operations)
         if self._listed[0] != folder:
             labels = label_of(Destination(folder, "x")).folder
             self._listed = (folder, self._list(folder), self._list(labels))

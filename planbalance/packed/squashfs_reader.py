@@ -7,6 +7,7 @@ is bounded, whatever the image says. The format: see `squashfs_layout`.
 import struct
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from planbalance.packed.decompress import decompressor
@@ -27,6 +28,10 @@ _PIECES: Final = 1_024  # block sizes that are read at a time
 _HEADER: Final = struct.Struct("<HHHHII")
 _RUN: Final = struct.Struct("<III")
 _NAME: Final = struct.Struct("<HhHH")
+_NO_NAMES: Final = frozenset((b".", b".."))
+_AHEAD: Final = 1 << 16  # bytes of a listing that are taken at a time
+_BASIC_FILE: Final = b"\x02\0"
+_WHOLE_FILE: Final = struct.Struct("<2xH4xIIIIII")  # header and body of a basic file
 _FRAGMENT: Final = struct.Struct("<QII")
 # What follows the common header of an inode, by type.
 _FOLDER: Final = struct.Struct("<IIHHI")
@@ -75,8 +80,37 @@ class _Inode(NamedTuple):
     place: tuple[int, int]
 
 
+class _Listing:
+    """The bytes of a folder's listing, taken from its table some at a time.
+
+    Attributes:
+        left: bytes that are still to come.
+    """
+
+    def __init__(self, reader: "SquashfsReader", folder: _Inode) -> None:
+        self.left = folder.size - 3
+        self._unread = self.left
+        self._place = reader.listing_place(folder)
+        self._read = reader.take
+        self._data, self._at = b"", 0
+
+    def take(self, size: int) -> bytes:
+        """Return the next bytes. Raises PackedError where the listing ends before."""
+        if size > self.left:
+            raise PackedError("a folder's names do not end where its size says")
+        if self._at + size > len(self._data):
+            more, self._place = self._read(self._place, min(self._unread, _AHEAD))
+            self._unread -= len(more)
+            self._data, self._at = self._data[self._at :] + more, 0
+        self.left -= size
+        self._at += size
+        return self._data[self._at - size : self._at]
+
+
 class SquashfsReader:
     """A SquashFS image. Every method raises PackedError where the image is damaged, hostile or not supported.
+
+    Several threads may read.
 
     Args:
         read_at: returns `size` bytes at an offset, fewer where the file ends before.
@@ -130,27 +164,18 @@ class SquashfsReader:
 
     def _names(self, folder: _Inode) -> Iterator[tuple[str, int]]:
         """Yield the names of a folder, with the place of each one's inode."""
-        left = folder.size - 3
-        if left <= 0:
-            return
-        place = (self._super.directory_table + folder.start, folder.offset)
+        listing = _Listing(self, folder)
         last = b""
-        while left > 0:
-            head, place = self._take(place, _RUN.size)
-            count, start, _ = _RUN.unpack(head)
-            left -= _RUN.size
+        while listing.left > 0:
+            count, start, _ = _RUN.unpack(listing.take(_RUN.size))
             if count >= 256:
                 raise PackedError("a folder has a run of more than 256 names")
             for _ in range(count + 1):
-                head, place = self._take(place, _NAME.size)
-                offset, _, _, length = _NAME.unpack(head)
+                offset, _, _, length = _NAME.unpack(listing.take(_NAME.size))
                 if length >= _LONGEST_NAME:
                     raise PackedError(f"a name has more than {_LONGEST_NAME} bytes")
-                name, place = self._take(place, length + 1)
-                left -= _NAME.size + length + 1
-                if left < 0:
-                    raise PackedError("a folder's names do not end where its size says")
-                if name in {b".", b".."} or b"/" in name or b"\0" in name:
+                name = listing.take(length + 1)
+                if name in _NO_NAMES or b"/" in name or b"\0" in name:
                     raise PackedError(f"a folder holds the name {name!r}")
                 if name <= last:
                     raise PackedError("the names of a folder are not sorted, or one is there twice")
@@ -161,6 +186,9 @@ class SquashfsReader:
 
     def _inode(self, at: int) -> _Inode:
         place = (self._super.inode_table + (at >> 16), at & 0xFFFF)
+        plain = self._plain_file(*place)
+        if plain is not None:
+            return plain
         head, place = self._take_inode(place, _HEADER.size)
         type_, mode, _, _, mtime, number = _HEADER.unpack(head)
         kind = _KINDS.get(type_, "other")
@@ -189,6 +217,17 @@ class SquashfsReader:
             raise PackedError(f"a file has {size:,} bytes, which cannot be")
         return _Inode(kind, mode & 0o7777, mtime, number, size, start, fragment, offset, place)
 
+    def _plain_file(self, at: int, offset: int) -> _Inode | None:
+        """Return the inode of a basic file that lies within one metadata block, as most do; else None."""
+        if at >= self._super.directory_table:
+            return None
+        data, _ = self._metadata_block(at)
+        if data[offset : offset + 2] != _BASIC_FILE or offset + _WHOLE_FILE.size > len(data):
+            return None
+        mode, mtime, number, start, fragment, within, size = _WHOLE_FILE.unpack_from(data, offset)
+        behind = (at, offset + _WHOLE_FILE.size)
+        return _Inode("file", mode & 0o7777, mtime, number, size, start, fragment, within, behind)
+
     def _target(self, inode: _Inode) -> str:
         target, _ = self._take_inode(inode.place, inode.size)
         return target.decode("utf-8", "surrogateescape")
@@ -196,7 +235,7 @@ class SquashfsReader:
     def _take_inode(self, place: tuple[int, int], size: int) -> tuple[bytes, tuple[int, int]]:
         if not self._super.inode_table <= place[0] < self._super.directory_table:
             raise PackedError("an inode lies outside of the inode table")
-        return self._take(place, size)
+        return self.take(place, size)
 
     # ---- content
 
@@ -228,6 +267,11 @@ class SquashfsReader:
             return (at + inode.offset, inode.size) if whole else None
         count = -(-inode.size // block_size)
         left = inode.size
+        if count == 1:  # as of most images: no more than a look
+            data, _ = self._metadata_block(inode.place[0])
+            word = data[inode.place[1] : inode.place[1] + 4]
+            if len(word) == 4:
+                return (inode.start, left) if int.from_bytes(word, "little") == left | STORED else None
         for stored in self._block_sizes(inode.place, count):
             if stored != min(block_size, left) | STORED:
                 return None
@@ -264,7 +308,7 @@ class SquashfsReader:
             raise PackedError("a file lies in a fragment that is not there")
         position = number * _FRAGMENT.size
         where = self._read(self._super.fragment_list + position // METADATA * 8, 8)
-        row, _ = self._take((int.from_bytes(where, "little"), position % METADATA), _FRAGMENT.size)
+        row, _ = self.take((int.from_bytes(where, "little"), position % METADATA), _FRAGMENT.size)
         at, stored, _ = _FRAGMENT.unpack(row)
         return at, stored
 
@@ -283,12 +327,17 @@ class SquashfsReader:
             if len(self._blocks) > _KEPT_BLOCKS:
                 self._blocks.popitem(last=False)
         else:
-            self._blocks.move_to_end(key)
+            with suppress(KeyError):  # another thread has just dropped it
+                self._blocks.move_to_end(key)
         return data
 
     # ---- metadata
 
-    def _take(self, place: tuple[int, int], size: int) -> tuple[bytes, tuple[int, int]]:
+    def listing_place(self, folder: _Inode) -> tuple[int, int]:
+        """Return where the listing of a folder begins."""
+        return self._super.directory_table + folder.start, folder.offset
+
+    def take(self, place: tuple[int, int], size: int) -> tuple[bytes, tuple[int, int]]:
         """Return bytes of a table and the place behind them, which may be in a later metadata block."""
         at, offset = place
         data, following = self._metadata_block(at)

@@ -6,6 +6,7 @@ byte of content is read. Owner and group are 0 and have no names.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import accumulate
 from typing import Final
 
@@ -149,8 +150,12 @@ def _split(name: bytes) -> tuple[bytes, bytes] | None:
 def _block(split: tuple[bytes, bytes], size: int, mtime: int, mode: int, kind: bytes) -> bytes:
     prefix, name = split
     start = b"%s%07o\x000000000\x000000000\x00%011o\x00%011o\x00" % (name.ljust(100, b"\0"), mode, size, mtime)
-    end = b"%s%s%s%s%s" % (
-        kind, bytes(100), b"ustar\x0000", bytes(64), b"0000000\x000000000\x00"
-    )  # fmt: skip
-    whole = start + b"        " + end + prefix.ljust(_PREFIX_BYTES, b"\0")
-    return b"%s%06o\x00 %s" % (start, sum(whole), (end + prefix.ljust(_PREFIX_BYTES, b"\0")).ljust(BLOCK - 156, b"\0"))
+    end, sum_of_end = _end(kind, prefix)
+    return b"%s%06o\x00 %s" % (start, sum(start) + sum_of_end, end)
+
+
+@lru_cache(64)
+def _end(kind: bytes, prefix: bytes) -> tuple[bytes, int]:
+    """Return what follows the checksum in a header, and the sum of it and of the checksum's own 8 spaces."""
+    end = b"".join((kind, bytes(100), b"ustar\x0000", bytes(64), b"0000000\x000000000\x00", prefix))
+    return end.ljust(BLOCK - 156, b"\0"), sum(end) + 8 * 0x20

@@ -104,21 +104,26 @@ def test_what_is_said_to_be_loaded_is_what_the_trainer_loads(tmp_path: Path, tra
     assert verify(str(yaml), VerifyOptions()).loads == audit.loads  # caches change nothing
 
 
+def image_of(root: Path, pictures: dict[str, bytes], **options: Any) -> Path:
+    """Build an image of 12 volumes of 6 slices, some of which are other pictures."""
+    source = root / "in"
+    for volume in range(12):
+        for number in range(6):
+            name = f"IM{number}-{volume:02}"
+            data = pictures.get(name, picture("PNG", (40 + volume, 40 + number)))
+            write(source / f"images/train/{name}.{'jpg' if name in pictures else 'png'}", data)
+            box = b"0 0.5 0.5 0.2 0.2\n" if volume % 2 and number < 2 else b""
+            write(source / f"labels/train/{name}.txt", box)
+    write(source / "data.yaml", f"path: {source}\ntrain: images/train\nval: images/train\nnames: [tear]\n".encode())
+    built = api.build(str(source), output=str(root / "set"), mode="squashfs", **options)
+    return Path(built.outcome.output)
+
+
 @pytest.mark.parametrize("trainer", TRAINERS, ids=lambda trainer: trainer.name)
 @pytest.mark.parametrize("mount", ["the kernel", "squashfuse_ll"])
 def test_every_split_is_loaded_from_a_mounted_image(tmp_path: Path, trainer: Trainer, mount: str) -> None:
     """With the counts of the metadata, and nothing is written: neither a cache nor an image."""
-    source = tmp_path / "in"
-    for volume in range(12):
-        for number in range(6):
-            name = f"IM{number}-{volume:02}"
-            write(source / f"images/train/{name}.png", picture("PNG", (40 + volume, 40 + number)))
-            box = b"0 0.5 0.5 0.2 0.2\n" if volume % 2 and number < 2 else b""
-            write(source / f"labels/train/{name}.txt", box)
-    write(source / "data.yaml", f"path: {source}\ntrain: images/train\nval: images/train\nnames: [tear]\n".encode())
-    built = api.build(str(source), output=str(tmp_path / "set"), mode="squashfs")
-    image = Path(built.outcome.output)
-    at = tmp_path / "at"
+    image, at = image_of(tmp_path, {}), tmp_path / "at"
     mounted = images.mounted_by_kernel(image, at) if mount == "the kernel" else images.mounted_by_fuse(mount, image, at)
     with mounted as root:
         yaml = write(tmp_path / "data.yaml", api.packed_yaml(str(image), str(root)).encode())
@@ -127,3 +132,16 @@ def test_every_split_is_loaded_from_a_mounted_image(tmp_path: Path, trainer: Tra
     for split, counts in metadata["statistics"]["splits"].items():
         boxes = loaded[split].values()
         assert (len(boxes), sum(count > 0 for count in boxes)) == (counts["total"], counts["positive"]), split
+
+
+@pytest.mark.parametrize("trainer", TRAINERS, ids=lambda trainer: trainer.name)
+def test_a_jpeg_that_is_cut_is_dropped_from_a_mounted_image(tmp_path: Path, trainer: Trainer) -> None:
+    """So such a JPEG is refused, unless it is allowed."""
+    whole = picture("JPEG", (64, 64))
+    assert whole.endswith(b"\xff\xd9")
+    cut = {"IM0-01": whole[:-2], "IM1-01": whole}  # both positive, so both are kept
+    image = image_of(tmp_path, cut, allow_cut_jpegs=True)
+    with images.mounted_by_kernel(image, tmp_path / "at") as root:
+        yaml = write(tmp_path / "data.yaml", api.packed_yaml(str(image), str(root)).encode())
+        loaded = {Path(path).stem for split in loaded_by(trainer, yaml, tmp_path).values() for path in split}
+    assert {"IM0-01", "IM1-01"} & loaded == {"IM1-01"}

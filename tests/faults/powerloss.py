@@ -67,12 +67,14 @@ class Log:
         names: (folder, name) -> thing, at the beginning.
         data: a file's bytes, at the beginning.
         ops: in the order in which the calls returned.
+        in_place: files that are written at any offset, so that bytes which are on disk stay.
     """
 
     things: dict[int, Thing] = field(default_factory=lambda: {ROOT: Thing("folder")})
     names: dict[tuple[int, str], int] = field(default_factory=dict)
     data: dict[int, bytes] = field(default_factory=dict)
     ops: list[Op] = field(default_factory=list)
+    in_place: set[int] = field(default_factory=set)
 
 
 # ---- recording ------------------------------------------------------------------------------------------------------
@@ -197,10 +199,15 @@ class _Recorder:
         return self._wrote(fd, real(fd, data))
 
     def _pwrite(self, real: Any, fd: int, data: bytes, offset: int) -> Any:
+        self.log.in_place.add(self._known.get(_key(os.fstat(fd)), -1))
         return self._wrote(fd, real(fd, data, offset))
 
     def _ftruncate(self, real: Any, fd: int, length: int) -> Any:
         return self._wrote(fd, real(fd, length))
+
+    def _fallocate(self, real: Any, fd: int, start: int, size: int) -> Any:
+        self.log.in_place.add(self._known.get(_key(os.fstat(fd)), -1))
+        return self._wrote(fd, real(fd, start, size))
 
     def _copy_file_range(self, real: Any, source: int, target: int, *args: Any) -> Any:
         return self._wrote(target, real(source, target, *args))
@@ -250,6 +257,7 @@ class _Disk:
 
     def __init__(self, log: Log) -> None:
         self.things = log.things
+        self.in_place = log.in_place
         self.names: dict[tuple[int, str], int | None] = dict(log.names)
         self.data = dict(log.data)
         self.coming: list[Names] = []
@@ -287,6 +295,8 @@ class _Disk:
         kept, versions = self.data.get(number, b""), self.versions[number]
         last = versions[-1]
         grown = kept + bytes(max(0, len(last) - len(kept)))
+        if number in self.in_place:
+            return list(dict.fromkeys((*versions[-1:], kept, *versions[:-1], *_mixed(grown[: len(last)], last))))
         return list(
             dict.fromkeys((versions[-1], kept, *versions[:-1], last[: len(last) // 2], grown, bytes(len(last))))
         )
@@ -314,6 +324,14 @@ class _Disk:
             found[path + name] = (thing.kind, held.get(number, b"") if thing.kind == "file" else thing.text.encode())
             if thing.kind == "folder":
                 self._walk(number, f"{path}{name}/", below, held, found)
+
+
+def _mixed(kept: bytes, last: bytes) -> Iterator[bytes]:
+    """Yield a file that is written in place: what changed is there in one half alone, or is zeros."""
+    half = len(last) // 2
+    yield last[:half] + kept[half:]
+    yield kept[:half] + last[half:]
+    yield bytes(new if new == old else 0 for old, new in zip(kept, last, strict=True))
 
 
 def crash_states(log: Log, at: int, draw: random.Random, most: int) -> Iterator[State]:

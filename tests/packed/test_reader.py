@@ -6,6 +6,7 @@ import subprocess
 import tarfile
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -144,6 +145,19 @@ def test_a_compressor_whose_module_is_missing_is_named(
     monkeypatch.setattr("planbalance.packed.decompress.importlib.import_module", missing)
     with images.reading(tmp_path / "i.sqfs") as reader, pytest.raises(PackedError, match=f"package .*{package}"):
         list(reader.entries())
+
+
+def test_several_threads_may_read(tmp_path: Path) -> None:
+    images.need("mksquashfs")
+    (tmp_path / "in").mkdir()
+    contents = write_folder(tmp_path / "in")
+    words = ["mksquashfs", str(tmp_path / "in"), str(tmp_path / "i.sqfs"), "-quiet", "-no-progress", "-b", "4096"]
+    subprocess.run(words, check=True, capture_output=True)
+    with images.reading(tmp_path / "i.sqfs") as reader:
+        entries = [entry for entry in reader.entries() if entry.kind == "file"] * 4
+        with ThreadPoolExecutor(8) as threads:
+            found = list(threads.map(lambda entry: read_file(reader, entry, 1 << 20), entries))
+    assert found == [contents[entry.path] for entry in entries]
 
 
 # ---- hostile --------------------------------------------------------------------------------------------------------
