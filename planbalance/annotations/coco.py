@@ -16,6 +16,7 @@ from planbalance.annotations.drafts import (
     drafted,
     hull_of,
     number_of,
+    of_unnamed_labels,
     shown,
     size_of,
     source_of,
@@ -59,6 +60,7 @@ def read_coco(files: Sequence[SourceFile], options: FormatOptions) -> Annotation
             warnings.append(f"{file.name}: {counted(len(faults), 'image')} cannot be read: {faults[0]}.")
         for one in objects(document["annotations"]):
             annotations.append(_annotation(len(annotations) + 1, one, images, labels))
+    warnings += of_unnamed_labels(annotations, declared)
     return source_of("coco", annotations, reviewed, declared=declared, stated_sizes=sizes, warnings=warnings)
 
 

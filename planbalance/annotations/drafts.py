@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, NoReturn
 
 from planbalance.annotations.source import AnnotationSource, FormatName, Reviewed
 from planbalance.import_model import Annotation, Box, ImageKey
-from planbalance.text import text_fault
+from planbalance.text import counted, some, text_fault
 
 LARGEST: Final = 10**9  # no coordinate, slice or size is larger
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]{1,20}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
@@ -72,6 +72,17 @@ def drafted(number: int, where: str, fill: Callable[[Draft], None]) -> Annotatio
         stated_size=draft.stated_size,
         reason=draft.reason,
     )
+
+
+def of_unnamed_labels(annotations: Iterable[Annotation], declared: Iterable[str]) -> list[str]:
+    """Return a warning where annotations have labels of which the files give an id and no name; they may be wanted."""
+    names = set(declared)
+    unnamed = [one.label for one in annotations if one.label and one.label not in names]
+    if not unnamed:
+        return []
+    said = counted(len(unnamed), "annotation has a label", "annotations have labels")
+    labels = some((shown(label) for label in dict.fromkeys(unnamed)), 3)
+    return [f"{said} that the file does not name, and so perhaps a finding: {labels}. --map takes such labels too."]
 
 
 def source_of(

@@ -14,6 +14,7 @@ from planbalance.annotations.drafts import (
     UnreadableError,
     clean_text,
     drafted,
+    of_unnamed_labels,
     size_of,
     source_of,
     text_of,
@@ -51,7 +52,7 @@ def read_mdai(files: Sequence[SourceFile], options: FormatOptions) -> Annotation
             annotations.append(annotation)
             reviewed += _reviewed(one, annotation)
             lines += annotation.kind == "box" and is_line(_label_of(one, labels).mode)
-    warnings = [_of_lines(lines)] if lines else []
+    warnings = [*([_of_lines(lines)] if lines else []), *of_unnamed_labels(annotations, declared)]
     source = source_of("mdai", annotations, reviewed, declared=declared, warnings=warnings)
     return replace(source, frame_base=options.frame_base)
 

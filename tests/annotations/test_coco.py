@@ -117,3 +117,12 @@ def test_an_image_without_a_name_is_said_and_its_annotation_kept() -> None:
     source = read_json("coco", document(annotation(image_id=1), images=[{"id": 1}, {"id": None}]))
     assert [one.reason for one in source.annotations] == ["its image cannot be read: image 1: file_name is empty"]
     assert "2 images cannot be read" in source.warnings[0]
+
+
+def test_a_category_that_the_file_does_not_declare_is_said() -> None:
+    source = read_json("coco", document(annotation(), annotation(category_id=8), annotation(category_id=8)))
+    (warning,) = source.warnings
+    assert warning.startswith("2 annotations have labels that the file does not name, and so perhaps a finding")
+    assert "'category 8'" in warning
+    assert fates(joined(source, VOLUMES, "tear")) == ["used", "unknown-label", "unknown-label"]
+    assert read_json("coco", document(annotation())).warnings == ()

@@ -107,6 +107,7 @@ def test_a_uid_that_no_image_has_is_not_taken_for_a_file_name() -> None:
 def test_a_deleted_label_is_shown_by_its_id() -> None:
     source = read_json("mdai", export(annotation(), annotation("1.2", labelId="L_gone")))
     assert source.labels == {"L_gone": 1, "Normal": 0, "Tear": 1}
+    assert ["'L_gone'" in warning for warning in source.warnings] == [True]
     assert fates(joined(source, [KNEE], "Tear")) == ["used", "unknown-label"]
     mapping = [("L_gone", "tear"), ("Tear", "tear")]
     assert fates(joined(source, [KNEE], mapping=mapping, all_readers=True)) == ["used", "used"]
