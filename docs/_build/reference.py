@@ -58,7 +58,9 @@ def _stands_under(parameter: click.Parameter, heading: str) -> bool:
 
 def _row(parameter: click.Parameter, context: click.Context) -> str:
     names, about = parameter.get_help_record(context) or ("", "")
-    return f"| `{_cell(names)}` | {_cell(about).replace('<', '&lt;')} |"
+    # Two brackets that follow each other would be a link in Markdown.
+    shown = _cell(about).replace("<", "&lt;").replace("] [", "], [")
+    return f"| `{_cell(names)}` | {shown} |"
 
 
 def _cell(text: str) -> str:
