@@ -21,7 +21,7 @@ def documents_of(header: ImportHeader, ledger: Iterable[LedgerLine]) -> dict[str
     if has_groups(header):
         documents[GROUPS] = groups_csv(header)
     documents[REPORT] = orjson.dumps(report_of(header), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    documents[LEDGER] = _csv((LEDGER_COLUMNS, *ledger))
+    documents[LEDGER] = ledger_csv(ledger)
     return documents
 
 
@@ -43,6 +43,11 @@ def groups_csv(header: ImportHeader) -> bytes:
     """Return the patient of each volume that is written; a volume of an unknown patient is a group of its own."""
     rows = [(volume.id, volume.patient or volume.id) for volume in header.volumes if volume.written]
     return _csv((("volume", "group"), *rows))
+
+
+def ledger_csv(ledger: Iterable[LedgerLine]) -> bytes:
+    """Return a line for each annotation of all sources, with its fate and reason."""
+    return _csv((LEDGER_COLUMNS, *ledger))
 
 
 def _csv(rows: Iterable[Sequence[str]]) -> bytes:

@@ -29,6 +29,20 @@ Fate = Literal[
     "used",
 ]
 FATES: Final[tuple[Fate, ...]] = get_args(Fate)
+FormatName = Literal[
+    "fastmri-plus",
+    "mdai",
+    "mdai-frame",
+    "coco",
+    "voc",
+    "rsna",
+    "retinanet",
+    "vinbigdata",
+    "deeplesion",
+    "boxes-csv",
+]
+"""The formats of annotation files, as `--format` names them."""
+BoxForm = Literal["xyxy", "xywh", "cxcywh"]
 State = Literal["positive", "negative", "unreviewed", "doubtful"]
 STATES: Final[tuple[State, ...]] = get_args(State)
 VolumeKind = Literal["picture", "dicom", "nifti", "h5"]

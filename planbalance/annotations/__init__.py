@@ -12,20 +12,12 @@ from planbalance.annotations.fates import (
     JoinOptions,
     LedgerRow,
     join,
-    ledger_csv,
     require_boxes,
     review_lines,
 )
 from planbalance.annotations.formats import FORMATS, Format, read_annotations
-from planbalance.annotations.source import (
-    COLUMN_NAMES,
-    AnnotationSource,
-    BoxForm,
-    FormatName,
-    FormatOptions,
-    Reviewed,
-    SourceFile,
-)
+from planbalance.annotations.source import COLUMN_NAMES, AnnotationSource, FormatOptions, Reviewed, SourceFile
+from planbalance.import_model import BoxForm, FormatName
 
 __all__ = [
     "COLUMN_NAMES",
@@ -44,7 +36,6 @@ __all__ = [
     "SourceFile",
     "choose_classes",
     "join",
-    "ledger_csv",
     "read_annotations",
     "require_boxes",
     "review_lines",

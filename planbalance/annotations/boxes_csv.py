@@ -19,7 +19,6 @@ from planbalance.annotations.drafts import (
 from planbalance.annotations.source import (
     COLUMN_NAMES,
     AnnotationSource,
-    BoxForm,
     FormatOptions,
     Reviewed,
     SourceFile,
@@ -28,7 +27,7 @@ from planbalance.annotations.source import (
 )
 from planbalance.annotations.tables import TableRow, read_columns
 from planbalance.errors import InputError, UsageError
-from planbalance.import_model import Annotation, Box, ImageKey, PathKey, PlaneKey
+from planbalance.import_model import Annotation, Box, BoxForm, ImageKey, PathKey, PlaneKey
 from planbalance.text import counted, some
 
 _CORNERS: Final = ("left", "top", "right", "bottom")

@@ -11,8 +11,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final, Literal, NoReturn
 
-from planbalance.annotations.source import AnnotationSource, FormatName, Reviewed
-from planbalance.import_model import Annotation, Box, ImageKey
+from planbalance.annotations.source import AnnotationSource, Reviewed
+from planbalance.import_model import Annotation, Box, FormatName, ImageKey
 from planbalance.text import counted, some, text_fault
 
 LARGEST: Final = 10**9  # no coordinate, slice or size is larger

@@ -3,12 +3,10 @@
 The order of `FATES` is their precedence: an annotation has the first fate that fits.
 """
 
-import csv
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from io import StringIO
-from typing import Final, Literal, NamedTuple, get_args
+from typing import Final, Literal, NamedTuple
 
 from planbalance.annotations.classes import ClassMap
 from planbalance.annotations.drafts import shown
@@ -18,13 +16,22 @@ from planbalance.annotations.readers import chosen_readers
 from planbalance.annotations.source import AnnotationSource, Reviewed, SourceFile, refused
 from planbalance.annotations.tables import decoded
 from planbalance.errors import InputError
-from planbalance.import_model import Annotation, Box, Fate, ImageKey, PathKey, RawVolume, State, UidKey, VolumeKey
+from planbalance.import_model import (
+    FATES,
+    STATES,
+    Annotation,
+    Box,
+    Fate,
+    ImageKey,
+    PathKey,
+    RawVolume,
+    State,
+    UidKey,
+    VolumeKey,
+)
 from planbalance.text import counted, some, text_fault
 
-FATES: Final[tuple[Fate, ...]] = get_args(Fate)
-STATES: Final[tuple[State, ...]] = get_args(State)
 _EXAMPLES: Final = 3
-_LEDGER: Final = ("source", "number", "where", "image", "label", "class", "reader", "fate", "reason")
 # Kinds of annotations that have their fate whatever their label is.
 _WITHOUT_LABEL: Final[Mapping[str, Fate]] = {"study": "study-level", "negative-mark": "negative-mark"}
 # Fates of a wanted finding that leave it open what its slice shows.
@@ -457,16 +464,6 @@ def require_boxes(joined: Sequence[Joined]) -> None:
         kind="no-usable-box",
         hint="Check that --annotations and --images belong together, and --classes or --map.",
     )
-
-
-def ledger_csv(joined: Sequence[Joined]) -> str:
-    """Return `import_ledger.csv`: a line for each annotation of all sources, with its fate and reason."""
-    text = StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_LEDGER)
-    for one in joined:
-        writer.writerows(one.ledger)
-    return text.getvalue()
 
 
 def review_lines(data: bytes, name: str) -> tuple[str, ...]:

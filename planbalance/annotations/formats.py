@@ -9,9 +9,10 @@ from planbalance.annotations.coco import read_coco
 from planbalance.annotations.fastmri_plus import read_fastmri_plus
 from planbalance.annotations.mdai import read_mdai
 from planbalance.annotations.mdai_frame import read_mdai_frame
-from planbalance.annotations.source import AnnotationSource, FormatName, FormatOptions, SourceFile
+from planbalance.annotations.source import AnnotationSource, FormatOptions, SourceFile
 from planbalance.annotations.voc import read_voc
 from planbalance.annotations.xray_tables import read_deeplesion, read_retinanet, read_rsna, read_vinbigdata
+from planbalance.import_model import FormatName
 
 Read = Callable[[Sequence[SourceFile], FormatOptions], AnnotationSource]
 

@@ -6,8 +6,9 @@ from typing import Any, Final
 import orjson
 
 from planbalance.annotations.nearest_format import other_format
-from planbalance.annotations.source import FormatName, SourceFile, refused
+from planbalance.annotations.source import SourceFile, refused
 from planbalance.annotations.tables import check_size
+from planbalance.import_model import FormatName
 
 _BOM: Final = b"\xef\xbb\xbf"
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from io import StringIO
 from typing import Final, Literal
 
-from planbalance.annotations.source import FormatName
 from planbalance.errors import InputError
+from planbalance.import_model import FormatName
 
 # The columns that tell a CSV format from the others: all must be there.
 HEADINGS: Final[Mapping[FormatName, tuple[str, ...]]] = {

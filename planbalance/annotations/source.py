@@ -2,24 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from planbalance.errors import InputError, UsageError
-from planbalance.import_model import Annotation, ImageKey
+from planbalance.import_model import Annotation, BoxForm, FormatName, ImageKey
 
-FormatName = Literal[
-    "fastmri-plus",
-    "mdai",
-    "mdai-frame",
-    "coco",
-    "voc",
-    "rsna",
-    "retinanet",
-    "vinbigdata",
-    "deeplesion",
-    "boxes-csv",
-]
-BoxForm = Literal["xyxy", "xywh", "cxcywh"]
 # Names of `--columns` and what they hold.
 COLUMN_NAMES: Final = (
     *("image", "volume", "slice"),

@@ -7,8 +7,9 @@ from typing import Final, NamedTuple
 
 from planbalance.annotations.drafts import UnreadableError, shown
 from planbalance.annotations.nearest_format import HEADINGS, nearest_format, other_format
-from planbalance.annotations.source import FormatName, SourceFile, refused
+from planbalance.annotations.source import SourceFile, refused
 from planbalance.errors import InputError
+from planbalance.import_model import FormatName
 from planbalance.text import some
 
 SIZE_LIMIT: Final = 1 << 29  # bytes of an annotation file; instances_train2017.json of COCO has 448 MB

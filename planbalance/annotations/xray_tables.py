@@ -18,16 +18,9 @@ from planbalance.annotations.drafts import (
     whole_of,
 )
 from planbalance.annotations.nearest_format import other_format
-from planbalance.annotations.source import (
-    AnnotationSource,
-    FormatName,
-    FormatOptions,
-    Reviewed,
-    SourceFile,
-    finding_missing,
-)
+from planbalance.annotations.source import AnnotationSource, FormatOptions, Reviewed, SourceFile, finding_missing
 from planbalance.annotations.tables import TableRow, csv_rows, read_table
-from planbalance.import_model import Annotation, ImageKey, PathKey
+from planbalance.import_model import Annotation, FormatName, ImageKey, PathKey
 from planbalance.text import counted
 
 _NO_FINDING: Final = "no finding"

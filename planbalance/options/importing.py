@@ -4,21 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-from planbalance.import_model import ImportLayout
+from planbalance.import_model import BoxForm, FormatName, ImportLayout
 from planbalance.options.declare import ADVANCED, option
 
-ImportFormat = Literal[
-    "fastmri-plus",
-    "mdai",
-    "mdai-frame",
-    "coco",
-    "voc",
-    "rsna",
-    "retinanet",
-    "vinbigdata",
-    "deeplesion",
-    "boxes-csv",
-]
 Flip = Literal["up-down", "left-right"]
 
 
@@ -29,7 +17,7 @@ class SourceChoices:
     `map` are pairs (label, class). `columns` are pairs as the format `boxes-csv` names them.
     """
 
-    format: ImportFormat | None = option(
+    format: FormatName | None = option(
         None, "The format of the annotations. It is named, not guessed.", heading="Input"
     )
     annotations: str | None = option(
@@ -65,9 +53,7 @@ class SourceChoices:
     )
     slice_base: int | None = option(None, "The number of the first slice, 0 or 1.", heading="Annotations", most=1)
     origin: int | None = option(None, "The number of the first pixel of a row, 0 or 1.", heading="Annotations", most=1)
-    box: Literal["xyxy", "xywh", "cxcywh"] | None = option(
-        None, "What the four numbers of a box are.", heading="Annotations"
-    )
+    box: BoxForm | None = option(None, "What the four numbers of a box are.", heading="Annotations")
     columns: str | None = option(
         None,
         "The columns of boxes-csv; names: image, volume, slice, left, top, right, bottom, x, y, width, height, label, "
@@ -161,4 +147,4 @@ class ImportRequest(SourceChoices):
 
 # What a table of `--sources` may have.
 SOURCE_KEYS: Final = tuple(SourceChoices.__dataclass_fields__)
-FORMAT_NAMES: Final[tuple[str, ...]] = get_args(ImportFormat)
+FORMAT_NAMES: Final[tuple[str, ...]] = get_args(FormatName)

@@ -7,6 +7,7 @@ where a column breaks it, the line is searched.
 import hashlib
 import re
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from operator import ge, itemgetter
 from typing import Any, Final
 
@@ -41,6 +42,12 @@ _TYPES: Final[dict[str, frozenset[type]]] = {
 _MTIME: Final = re.compile(r"(?!-0\.0{9}$)-?(?:0|[1-9][0-9]{0,17})\.[0-9]{9}")
 
 
+def first_lines(blocks: Sequence[Block]) -> dict[int, int]:
+    """Return for the offset of each block the line of the plan file at which it begins; the header is line 1."""
+    lines = accumulate((block.count for block in blocks), initial=2)
+    return {block.offset: line for block, line in zip(blocks, lines, strict=False)}
+
+
 def parse_block(header: PlanHeader, block: Block, data: bytes) -> list[Operation]:
     """Return the operations of one block; for many blocks of one plan, `BlockReader` is faster. Raises as it does."""
     return BlockReader(header).read(block, data)
@@ -61,11 +68,7 @@ class BlockReader:
         self._destinations = Destinations(header.sources, header.parameters["layout"])
         self._plain = PlainReader(header, self._destinations) if fast else None
         self._end = sum(block.bytes for block in header.blocks)
-        self._lines: dict[int, int] = {}
-        line = 2
-        for block in header.blocks:
-            self._lines[block.offset] = line
-            line += block.count
+        self._lines = first_lines(header.blocks)
 
     def read(self, block: Block, data: bytes) -> list[Operation]:
         """Return the operations of a block, and check all that one block can show.

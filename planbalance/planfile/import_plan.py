@@ -31,7 +31,7 @@ from planbalance.import_model import (
 )
 from planbalance.model import IMAGE_SUFFIXES, Block
 from planbalance.path_relation import relation
-from planbalance.planfile.blocks import check_sum, mtimes_of, rows_of, written_so
+from planbalance.planfile.blocks import check_sum, first_lines, mtimes_of, rows_of, written_so
 from planbalance.planfile.header import (
     HEADER_BYTES,
     IMPORT_SCHEMA,
@@ -336,11 +336,7 @@ class ImportBlockReader:
         self._header = header
         self._destinations = ImportDestinations(header.volumes, by_volume=header.layout == "by-volume")
         self._end = sum(block.bytes for block in header.blocks)
-        self._lines: dict[int, int] = {}
-        line = 2
-        for block in header.blocks:
-            self._lines[block.offset] = line
-            line += block.count
+        self._lines = first_lines(header.blocks)
 
     def read(self, block: Block, data: bytes) -> list[ImportOperation]:
         """Return the operations of a block, and check all that one block can show.

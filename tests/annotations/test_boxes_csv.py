@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from planbalance.annotations.source import BoxForm
 from planbalance.errors import InputError, UsageError
+from planbalance.import_model import BoxForm
 from tests.annotations.raw import each, fates, h5, joined, labels, pictures, read, reasons, series, states
 
 LINE = "0 0.175000 0.450000 0.250000 0.500000\n"  # pixels 10 to 60 of 200, 20 to 70 of 100

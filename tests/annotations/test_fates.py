@@ -1,6 +1,7 @@
 """Every annotation has exactly one fate, every slice one state; which it is, another piece of code says too."""
 
 import csv
+from collections.abc import Sequence
 from io import StringIO
 
 import pytest
@@ -10,16 +11,16 @@ from hypothesis import strategies as st
 from planbalance.annotations import (
     AnnotationSource,
     ClassMap,
+    Joined,
     JoinOptions,
     Reviewed,
     join,
-    ledger_csv,
     require_boxes,
     review_lines,
 )
-from planbalance.annotations.fates import FATES, STATES
 from planbalance.errors import InputError
-from planbalance.import_model import Annotation, Box, ImageKey, PathKey, VolumeKey
+from planbalance.import_files import ledger_csv
+from planbalance.import_model import FATES, STATES, Annotation, Box, ImageKey, PathKey, VolumeKey
 from planbalance.labels import read_label
 from tests.annotations.raw import each, fates, joined, pictures, read, states
 
@@ -166,9 +167,13 @@ def test_without_a_box_there_is_no_dataset() -> None:
     require_boxes([result, joined(read("retinanet", RETINANET), VOLUMES, "tear")])
 
 
+def ledger_text(results: Sequence[Joined]) -> str:
+    return ledger_csv(tuple(map(str, row)) for result in results for row in result.ledger).decode()
+
+
 def test_the_ledger_has_a_line_for_each_annotation() -> None:
     result = joined(read("retinanet", 'v/1.png,1,1,5,5,tear\nnone.png,1,1,5,5,"a, b"\nv/2.png,1,1\n'), VOLUMES, "tear")
-    rows = list(csv.DictReader(StringIO(ledger_csv([result, result]))))
+    rows = list(csv.DictReader(StringIO(ledger_text([result, result]))))
     assert len(rows) == 6
     assert rows[0] == {
         "source": "source",

@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 
 from planbalance.annotations import FORMATS, FormatName
-from planbalance.annotations.fates import FATES
+from planbalance.import_model import FATES
 from tests.docs.places import DOCS
 
 PAGE = DOCS / "reference/import-formats.md"

@@ -16,11 +16,11 @@ from planbalance.annotations import (
     SourceFile,
     choose_classes,
     join,
-    ledger_csv,
     read_annotations,
     review_lines,
 )
 from planbalance.errors import InputError
+from planbalance.import_files import ledger_csv
 from planbalance.import_model import RawVolume
 from planbalance.labels import read_label
 from planbalance.text import text_fault
@@ -100,7 +100,7 @@ def import_it(name: FormatName, data: bytes) -> None:
     for frames in result.frames:
         for outcome in frames:
             assert not read_label(outcome.label.encode(), len(classes.names)).problems
-    assert ledger_csv([result]).count("\n") == len(source.annotations) + 1
+    assert ledger_csv(tuple(map(str, row)) for row in result.ledger).count(b"\n") == len(source.annotations) + 1
     for text in result.warnings:
         assert text_fault(text) is None
 
