@@ -69,7 +69,7 @@ class JoinOptions:
 
 
 class LedgerRow(NamedTuple):
-    """What became of one annotation.
+    """One line of the ledger: an annotation and its fate.
 
     Attributes:
         source: the name of its source.
@@ -80,7 +80,7 @@ class LedgerRow(NamedTuple):
         label: its label.
         class_name: the class that this label becomes; "" where it is not wanted.
         reader: who made it.
-        fate: what became of it.
+        fate: its fate.
         reason: why, in a few words; "" where the fate says it all.
     """
 

@@ -83,7 +83,7 @@ def importing(
 ) -> CommandResult:
     """Plan a dataset of raw annotations and images: every annotation gets one fate, and the fates sum to all of them.
 
-    Nothing is written but the plan: read what became of the annotations, then run `planbalance apply import.json`.
+    Only the plan is written. Read in it what happened to each annotation, then run `planbalance apply import.json`.
     """
     request = replace(request, jobs=apply.jobs)
     common: dict[str, Any] = {"output": output, "plan_file": plan_file, "options": request}

@@ -23,7 +23,7 @@ from planbalance.errors import InputError, UsageError
 from planbalance.options.declare import spelled
 from planbalance.options.importing import FORMAT_NAMES, SOURCE_KEYS, ImportRequest, SourceChoices
 from planbalance.raw_images import ImageOptions, check_options
-from planbalance.text import counted, error_text, some, text_fault
+from planbalance.text import error_text
 
 FILE_BYTES: Final = 1 << 30
 _MOST_FILES: Final = 2_000_000
@@ -420,16 +420,3 @@ def _read_file(path: str, limit: int) -> bytes:
         return fs.read_path(path, size)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error_text(error)}.", kind="unreadable", paths=[path]) from None
-
-
-def refuse_names(names: Iterable[str], what: str) -> None:
-    """Refuse names that a plan cannot hold: control characters, and what is not Unicode (InputError)."""
-    wrong = [name for name in names if text_fault(name)]
-    if wrong:
-        raise InputError(
-            f"{counted(len(wrong), what)} cannot be written into a plan, such as {wrong[0]!a}: it "
-            f"{text_fault(wrong[0])}.",
-            kind="bad-names",
-            hint=some(map(ascii, wrong)),
-            paths=wrong,
-        )

@@ -1,4 +1,4 @@
-"""The page of an import: what became of each annotation, every volume, and slices with their boxes drawn.
+"""The page of an import: the fate of each annotation, every volume, and slices with their boxes drawn.
 
 A picture that is flipped or boxes that are shifted are seen at a glance: contact sheets show the slices of each volume
 with the boxes that the labels hold.
