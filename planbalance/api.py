@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from planbalance.page.unplanned import PageSource
     from planbalance.planner import Grouped, PlanOptions
     from planbalance.relocate import RelocateOutcome
-    from planbalance.split.prove import Proof
+    from planbalance.split.prove import SplitProof
     from planbalance.tune import Tuned
 
 Inputs = str | InputSpec | Sequence[str | InputSpec]
@@ -146,7 +146,7 @@ class Planned(NamedTuple):
     replaced: str
     warnings: tuple[str, ...]
     classes: tuple[ClassCount, ...] = ()
-    proof: "Proof | None" = None
+    proof: "SplitProof | None" = None
     pairs_file: str = ""
 
     @property

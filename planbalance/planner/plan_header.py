@@ -29,7 +29,7 @@ from planbalance.planner.undersample import Sampled
 from planbalance.planner.volumes import sources_of
 from planbalance.runlength import encode, gaps
 from planbalance.split import STRATA, ClassShare, Share, SplitResult, Target
-from planbalance.split.prove import Proof
+from planbalance.split.prove import SplitProof
 from planbalance.text import counted, some
 
 _MOST_CLASSES: Final = 1000  # without class names, a larger class id is taken for an error in a label
@@ -56,7 +56,7 @@ class Decisions(NamedTuple):
     sampled: Sampled
     fold: Mapping[str, int | str] | None
     warnings: tuple[str, ...]
-    proof: Proof | None
+    proof: SplitProof | None
     repair: Repair | None = None
 
     def split(self, volume: Volume) -> Split:

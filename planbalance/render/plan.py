@@ -23,7 +23,7 @@ from planbalance.render.plan_facts import fold_text
 from planbalance.render.proof import proof_document, proof_text
 from planbalance.render.repair import RepairFacts, repair_facts, repair_sections
 from planbalance.render.table import Grid, Group, Renderable, count, heading, line, prose, share, size
-from planbalance.split.prove import Proof
+from planbalance.split.prove import SplitProof
 from planbalance.text import counted, texts_of
 
 _KEYS: Final = ("digest", "split_digest", "names", "statistics", "volume_statistics", "targets")
@@ -37,7 +37,7 @@ def plan_document(
     replaced: str = "",
     warnings: Sequence[str] | None = None,
     classes: Sequence[ClassCount] = (),
-    proof: Proof | None = None,
+    proof: SplitProof | None = None,
 ) -> dict[str, Any]:
     """Return the plan's outcome with the keys of docs/reference/json.md, and what it would take on the disk.
 
