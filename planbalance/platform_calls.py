@@ -11,7 +11,6 @@ import errno
 import math
 import os
 import re
-import stat
 import sys
 from collections.abc import Iterator
 from typing import Any, Final
@@ -25,6 +24,8 @@ except ImportError:
 PLACE: Final[int] = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 # What has one name on both systems and does less on macOS is used on Linux only.
 _ON_LINUX: Final[bool] = sys.platform == "linux"
+# Whether mknod(2) makes an empty file for every user: macOS allows it to root alone, and not for files.
+MKNOD_MAKES_FILES: Final[bool] = _ON_LINUX and hasattr(os, "mknod")
 # Every error by which a system says "not supported": two names for one number on Linux, two numbers on macOS.
 NOT_SUPPORTED: Final = frozenset((errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP))
 
@@ -171,13 +172,6 @@ RENAME_NEW_REFUSED: Final = NOT_SUPPORTED | {errno.EINVAL}
 
 
 # ---- files ----------------------------------------------------------------------------------------------------------
-
-
-def make_empty(name: str, dir_fd: int) -> None:
-    """Make an empty file by one call (mknod(2)), which macOS does not have for users and files."""
-    if not _ON_LINUX or not hasattr(os, "mknod"):
-        raise _missing("mknod")
-    os.mknod(name, stat.S_IFREG | 0o666, dir_fd=dir_fd)
 
 
 def share_blocks(source: int, target: int) -> None:

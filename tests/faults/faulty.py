@@ -97,7 +97,7 @@ class _Copying:
         self._counter = counter
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._counter if name in ("copy_file_range", "sendfile", "mknod") else os, name)
+        return getattr(self._counter if name in ("copy_file_range", "sendfile") else os, name)
 
 
 @contextmanager
