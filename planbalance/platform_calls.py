@@ -15,10 +15,12 @@ import sys
 from collections.abc import Iterator
 from typing import Any, Final
 
+from planbalance import NO_WINDOWS
+
 try:
     import fcntl
 except ImportError:
-    raise ImportError("planbalance needs Linux or macOS. On Windows, install and run it in WSL.") from None
+    raise ImportError(NO_WINDOWS) from None
 
 # A folder for relative calls only. O_PATH needs no permission to read it; macOS has no such flag.
 PLACE: Final[int] = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
