@@ -1,4 +1,4 @@
-"""The one module that knows a system: no other one does, and what is called on macOS has the arguments of its headers."""
+"""The one module that knows a system: no other one does, and calls of macOS get the arguments of its headers."""
 
 import ast
 import ctypes
@@ -23,13 +23,17 @@ from planbalance.tune.names import file_system
 
 PACKAGE = Path(planbalance.__file__).parent
 ONE_PLACE = PACKAGE / "platform_calls.py"
-# Attributes of Python's modules that macOS lacks (mypy --platform darwin finds them too, where they are written plainly).
+# Attributes of modules that macOS lacks (mypy --platform darwin finds them too, where they are written plainly).
 LINUX_ONLY = frozenset(
-    "O_PATH O_TMPFILE O_DIRECT O_NOATIME O_LARGEFILE O_RSYNC copy_file_range sendfile splice fdatasync posix_fallocate "
-    "posix_fadvise sched_getaffinity sched_setaffinity process_cpu_count memfd_create eventfd pidfd_open setns unshare "
-    "getrandom getxattr setxattr listxattr removexattr syncfs epoll sigtimedwait sigwaitinfo F_SETPIPE_SZ F_GETPIPE_SZ "
-    "F_OFD_SETLK F_OFD_SETLKW F_OFD_GETLK F_NOTIFY F_ADD_SEALS waitid prlimit "
-    "st_birthtime O_EXLOCK O_SHLOCK O_EVTONLY O_SYMLINK F_FULLFSYNC F_NOCACHE kqueue".split()
+    (
+        *("O_PATH", "O_TMPFILE", "O_DIRECT", "O_NOATIME", "O_LARGEFILE", "O_RSYNC", "copy_file_range", "sendfile"),
+        *("splice", "fdatasync", "posix_fallocate", "posix_fadvise", "memfd_create", "eventfd", "pidfd_open", "setns"),
+        *("sched_getaffinity", "sched_setaffinity", "process_cpu_count", "unshare", "getrandom", "waitid", "prlimit"),
+        *("getxattr", "setxattr", "listxattr", "removexattr", "syncfs", "epoll", "sigtimedwait", "sigwaitinfo"),
+        *("F_SETPIPE_SZ", "F_GETPIPE_SZ", "F_OFD_SETLK", "F_OFD_SETLKW", "F_OFD_GETLK", "F_NOTIFY", "F_ADD_SEALS"),
+        # and what only macOS has
+        *("st_birthtime", "O_EXLOCK", "O_SHLOCK", "O_EVTONLY", "O_SYMLINK", "F_FULLFSYNC", "F_NOCACHE", "kqueue"),
+    )
 )
 # Of one system or of its own: only the one module imports them.
 MODULES = frozenset(("ctypes", "fcntl", "resource", "multiprocessing", "_posixsubprocess", "platform"))
@@ -162,9 +166,10 @@ def test_a_number_of_linux_is_no_call_of_another_system(monkeypatch: pytest.Monk
     """437 is openat2(2) on Linux; on macOS it would be whatever has that number there."""
     monkeypatch.setattr(platform_calls, "_ON_LINUX", False)
     calls, fake = library("syscall", "statfs")
-    for ask in (lambda: calls.openat2("a", 0, 0, 0), lambda: calls.statfs_type("/")):
-        with pytest.raises(OSError, match="not implemented"):
-            ask()
+    with pytest.raises(OSError, match="not implemented"):
+        calls.openat2("a", 0, 0, 0)
+    with pytest.raises(OSError, match="not implemented"):
+        calls.statfs_type("/")
     with pytest.raises(OSError, match="not implemented"):
         platform_calls.share_blocks(0, 1)
     with pytest.raises(OSError, match="not implemented"):
@@ -367,3 +372,43 @@ map auto_home on /System/Volumes/Data/home (autofs, automounted, nobrowse)
 def test_the_mounts_of_macos_are_read(path: str, name: str, point: str) -> None:
     found = file_system(path, platform_calls._printed_mounts(MOUNT), None)
     assert (found.name, found.mount_point) == (name, point)
+
+
+# ---- Windows --------------------------------------------------------------------------------------------------------
+
+# Python as it is on Windows: without the modules and functions of POSIX.
+_ON_WINDOWS = """
+import os, signal, sys
+sys.platform = "win32"
+missing = {"fcntl", "pwd", "grp", "termios", "resource", "posix", "tty", "pty", "syslog"}
+class Missing:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name in missing:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Missing)
+for name in missing:
+    sys.modules.pop(name, None)
+for name in ("O_PATH O_DIRECTORY O_NOFOLLOW O_CLOEXEC O_NONBLOCK O_NOCTTY pread pwrite fork uname geteuid statvfs "
+             "fchmod sched_getaffinity mknod copy_file_range sendfile SEEK_HOLE").split():
+    delattr(os, name) if hasattr(os, name) else None
+for name in ("SIGKILL", "SIGHUP", "pthread_sigmask"):
+    delattr(signal, name)
+"""
+
+
+def on_windows(code: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([sys.executable, "-c", _ON_WINDOWS + code], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["plan", "x", "--output", "y"], []])
+def test_on_windows_the_program_says_in_one_sentence_what_it_needs(arguments: list[str]) -> None:
+    told = on_windows(f"sys.argv = ['planbalance', *{arguments}]\nfrom planbalance.__main__ import main\nmain()")
+    assert (told.returncode, told.stdout) == (2, "")
+    assert told.stderr == f"Error: {planbalance.NO_WINDOWS}\n"
+
+
+@pytest.mark.parametrize("module", ["api", "fs", "executor.processes"])
+def test_on_windows_an_import_says_it_too(module: str) -> None:
+    told = on_windows(f"import planbalance.{module}")
+    assert told.stderr.splitlines()[-1] == f"ImportError: {planbalance.NO_WINDOWS}"

@@ -61,9 +61,9 @@ class _CLibrary(ctypes.CDLL):
     """The C library without what only Linux has; with what stands in for that of macOS."""
 
     def __getattr__(self, name: str) -> Any:
-        if self._name is None and name in _C_LIBRARY:
+        if not self._name and name in _C_LIBRARY:
             raise AttributeError(name)
-        if self._name is None and name in _STAND_INS:
+        if not self._name and name in _STAND_INS:
             return _STAND_INS[name]
         return super().__getattr__(name)
 
