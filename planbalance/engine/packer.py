@@ -244,7 +244,8 @@ class Packer(Placer):
             count, now = fs.read_into(name, self._folders.sources[folder], buffer[begin : end + 1])
         except GONE:
             raise GoneError from None
-        self._refuse_other(operation, now)
+        if now.st_size != size or now.st_mtime_ns != operation.image_mtime_ns or not size:
+            staleness.needs_content(operation, now, mapped=self._mapped)
         takes_sums = self._takes_sums
         sha256 = fs.digest(buffer[begin:end]) if takes_sums or operation.image_sha256 else None
         if count != size or operation.image_sha256:
@@ -273,7 +274,7 @@ class Packer(Placer):
         digest = hashlib.sha256() if self._takes_sums or operation.image_sha256 else None
         try:
             now = fs.open_facts(opened)
-            self._refuse_other(operation, now)
+            staleness.needs_content(operation, now, mapped=self._mapped)
             count = fs.copy_at(opened, self._file, at, size, digest)
             self._check_copy(operation, count, None if digest is None else digest.digest())
             then = fs.open_facts(opened)
@@ -287,11 +288,6 @@ class Packer(Placer):
         if self._takes_sums and digest is not None:
             run.sums += digest.digest()
         run.permissions &= self._permissions(now, operation, folder)
-
-    def _refuse_other(self, operation: Operation, now: stat_result) -> None:
-        size = operation.image_size
-        if now.st_size != size or now.st_mtime_ns != operation.image_mtime_ns or not size:
-            staleness.needs_content(operation, now, mapped=self._mapped)
 
     def _refuse_cut_jpeg(self, begin: bytes, end: bytes) -> None:
         if begin == _JPEG_BEGIN and end != _JPEG_END and not self._allow_cut:

@@ -367,5 +367,9 @@ def _line_of(path: str) -> int:
 
 
 def _lines_of(files: Files) -> int:
+    """Return the bytes of the lines of the files of one folder."""
     lead = f"{files.folder}/" if files.folder else ""
-    return sum([_line_of(lead + name) for name in files.names])
+    together = "".join(files.names)
+    if "\\" in lead or "\\" in together:
+        return sum([_line_of(lead + name) for name in files.names])
+    return len(together.encode()) + len(files.names) * _line_of(lead)
