@@ -344,6 +344,29 @@ def read_with_facts(name: str, dir_fd: int, size: int) -> tuple[bytes, os.stat_r
         close(fd)
 
 
+def read_into(name: str, dir_fd: int, view: memoryview) -> tuple[int, os.stat_result]:
+    """Read a small source file into memory; return how many bytes, and its facts.
+
+    `view` has one byte more than the file is to have, so that growth shows. A file of another size, or that is empty,
+    is not read.
+    """
+    fd = os.open(name, _READ, dir_fd=dir_fd)
+    try:
+        now = os.fstat(fd)
+        most = len(view)
+        if now.st_size + 1 != most or most == 1:
+            return 0, now
+        count = os.readv(fd, (view,))
+        while 0 < count < most - 1:  # a short read, or a file that shrank
+            more = os.readv(fd, (view[count:],))
+            if not more:
+                break
+            count += more
+        return count, now
+    finally:
+        close(fd)
+
+
 def read_open(fd: int, size: int) -> bytes:
     """Return a small open file's bytes from here on, as `read_source` does."""
     data = os.read(fd, size + 1)
@@ -381,7 +404,7 @@ def hash_bytes(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def digest(data: bytes) -> bytes:
+def digest(data: "ReadableBuffer") -> bytes:
     """Return the SHA-256 of bytes."""
     return hashlib.sha256(data).digest()
 
@@ -769,7 +792,7 @@ def allocate(fd: int, start: int, size: int, *, alone: bool) -> None:
             os.ftruncate(fd, start + size)
 
 
-def write_at(fd: int, data: bytes, at: int) -> None:
+def write_at(fd: int, data: bytes | memoryview, at: int) -> None:
     """Write bytes at an offset of an open file; other threads and processes may write at other offsets."""
     written = os.pwrite(fd, data, at) if data else 0
     while written < len(data):

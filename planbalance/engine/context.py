@@ -19,6 +19,7 @@ import anyio.to_thread
 from planbalance import fs
 from planbalance.engine import preflight
 from planbalance.engine.errors import FileErrors, broken_off
+from planbalance.engine.file_sum import FileSum
 from planbalance.engine.job import Job, command
 from planbalance.engine.placer import BatchResult, SharedFlags
 from planbalance.engine.placer_pool import PlacerPool, PlacingSettings
@@ -65,6 +66,7 @@ class Context:
         copied: bytes of content.
         warnings: sentences.
         permissions: bits that every source of a packed dataset has, of those that are in place.
+        file_sum: follows the workers; None where it does not, or no sum is taken.
         call_wait: seconds that a call on the output's file system waits: the shortest measured, since a longer one may
             include waiting for a processor core.
     """
@@ -82,6 +84,7 @@ class Context:
         self.copied = 0
         self.warnings: list[str] = []
         self.permissions = ANY_PERMISSIONS
+        self.file_sum: FileSum | None = None
         self.call_wait = math.inf
         self._began = began
         self._signals = 0
@@ -172,6 +175,8 @@ class Context:
         self.copied += result.copied
         self.placed += count_operations(result.done)
         self.permissions &= result.permissions
+        if self.file_sum is not None:
+            self.file_sum.placed(result.done)
         self.errors.add(result.errors)
         if self.errors.stale:
             self.flags.only_check = True
