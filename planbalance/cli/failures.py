@@ -33,12 +33,12 @@ class Failure(NamedTuple):
         return {"error": error, "exit": self.exit_code}
 
 
-def failure_of(error: BaseException, command: str) -> Failure:
-    """Return the failure that an exception means."""
+def failure_of(error: BaseException, command: str, words: Sequence[str] = ()) -> Failure:
+    """Return the failure that an exception means; `words` are the command line, without the program."""
     if isinstance(error, PlanbalanceError):
         return Failure(error.exit_code, error.kind, error.message, error.hint, error.paths)
     if isinstance(error, click.ClickException):
-        return _wrong_usage(error, command)
+        return _wrong_usage(error, command, words)
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return Failure(INTERRUPTED, "interrupted", "Interrupted.", "Run the same command again.")
     if isinstance(error, OSError):
@@ -48,10 +48,15 @@ def failure_of(error: BaseException, command: str) -> Failure:
     return Failure(BUG, "bug", message, hint)
 
 
-def _wrong_usage(error: click.ClickException, command: str) -> Failure:
+def _wrong_usage(error: click.ClickException, command: str, words: Sequence[str]) -> Failure:
+    from planbalance.cli.suggestions import suggestion
+
     program = f"planbalance {command}".rstrip()
-    message = " ".join(error.format_message().split())
-    return Failure(2, "usage", message, f"`{program} --help` shows the options and an example.")
+    hint = f"`{program} --help` shows the options and an example."
+    meant = suggestion(error, words) if isinstance(error, click.UsageError) else None
+    if meant is None:
+        return Failure(2, "usage", " ".join(error.format_message().split()), hint)
+    return Failure(2, "usage", meant.message, meant.hint or hint)
 
 
 # What a command cannot read or write, by the kind of thing that it works on: input 3, plan 4, output 5.
