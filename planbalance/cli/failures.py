@@ -25,6 +25,7 @@ class Failure(NamedTuple):
     message: str
     hint: str = ""
     paths: Sequence[str] = ()
+    list_paths: bool = True  # in the text, below the message
 
     @property
     def document(self) -> dict[str, Any]:
@@ -36,7 +37,7 @@ class Failure(NamedTuple):
 def failure_of(error: BaseException, command: str, words: Sequence[str] = ()) -> Failure:
     """Return the failure that an exception means; `words` are the command line, without the program."""
     if isinstance(error, PlanbalanceError):
-        return Failure(error.exit_code, error.kind, error.message, error.hint, error.paths)
+        return _refusal(error, command, words)
     if isinstance(error, click.ClickException):
         return _wrong_usage(error, command, words)
     if isinstance(error, KeyboardInterrupt | click.Abort):
@@ -46,6 +47,15 @@ def failure_of(error: BaseException, command: str, words: Sequence[str] = ()) ->
     message = f"This is a bug in planbalance: {type(error).__name__}: {error}"
     hint = "Please report it with the output of `planbalance --version`; PLANBALANCE_DEBUG=1 shows where it happened."
     return Failure(BUG, "bug", message, hint)
+
+
+def _refusal(error: PlanbalanceError, command: str, words: Sequence[str]) -> Failure:
+    from planbalance.cli.wrong_paths import path_answer
+
+    answer = path_answer(error, command, words)
+    if answer is None:
+        return Failure(error.exit_code, error.kind, error.message, error.hint, error.paths)
+    return Failure(error.exit_code, error.kind, answer.message, answer.hint, error.paths, list_paths=False)
 
 
 def _wrong_usage(error: click.ClickException, command: str, words: Sequence[str]) -> Failure:
@@ -76,7 +86,7 @@ def print_failure(failure: Failure, terminal: Terminal) -> None:
         terminal.document(failure.document)
         return
     terminal.print_error(line(("Error: ", "bold red"), _sentence(failure.message)))
-    more = [path for path in failure.paths if path not in failure.message]
+    more = [path for path in failure.paths if failure.list_paths and path not in failure.message]
     for path in more[:_PATHS_SHOWN]:
         terminal.print_error(line("  " + path))
     if len(more) > _PATHS_SHOWN:
