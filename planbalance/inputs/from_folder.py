@@ -278,6 +278,8 @@ def _tells_no_split(draft: InputDraft, layout: Sequence[Area]) -> bool:
 
 
 def _layout_hint(root: str) -> str:
+    if os.path.basename(root) in ("images", "labels"):
+        return f"Give the folder above it: {os.path.dirname(root)}."
     if any(has_labels_beside(folder) for folder, _, _ in islice(os.walk(root), _FEW_FOLDERS)):
         given = shlex.quote(root)
         return f"In its folders, labels lie beside the images. To read them there: --images {given} --labels {given}"
