@@ -526,6 +526,96 @@ def write_among_others(name: str, dir_fd: int, chunks: Iterable[bytes], *, on_di
         raise
 
 
+@contextmanager
+def kept_beside(path: str) -> Iterator[str]:
+    """Keep a file that is replaced inside: as `<path>.bak`, where that is taken as `<path>.bak2`, and so on.
+
+    Yield the name, which the file has from then on as a second one. A name that holds the same bytes already is taken
+    as it is, and no other file is touched. If the replacing fails, the second name is removed again. OSError.
+    """
+    kept, is_new = _second_name(path)
+    try:
+        yield kept
+    except BaseException:
+        if is_new:
+            with suppress(OSError):
+                os.unlink(kept)
+        raise
+
+
+def _second_name(path: str) -> tuple[str, bool]:
+    """Return the name under which a file is kept, and whether it was made now."""
+    for number in count(1):
+        kept = f"{path}.bak{'' if number == 1 else number}"
+        try:
+            if not os.path.lexists(kept):
+                _link_or_copy(path, kept)
+                return kept, True
+        except FileExistsError:  # made by another process meanwhile
+            pass
+        if _same_bytes(path, kept):
+            return kept, False
+    raise AssertionError
+
+
+def _link_or_copy(path: str, kept: str) -> None:
+    try:
+        os.link(path, kept, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in {*NOT_HERE, errno.EMLINK}:
+            raise
+        copy_among_others(path, kept)
+
+
+def copy_among_others(path: str, kept: str) -> None:
+    """Copy a small file, with its time, to a name that is free: complete, or not at all. OSError."""
+    parent, name = os.path.split(kept)
+    folder = open_source_folder(parent)
+    try:
+        with open(path, "rb") as file:
+            mtime_ns = os.fstat(file.fileno()).st_mtime_ns
+            if not write_once(name, folder, file.read()):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), kept)
+        os.utime(name, ns=(mtime_ns, mtime_ns), dir_fd=folder)
+    finally:
+        close(folder)
+
+
+def _same_bytes(path: str, other: str) -> bool:
+    """Return whether two names are regular files of the same bytes; False where that cannot be read."""
+    try:
+        facts = [os.stat(one, follow_symlinks=False) for one in (path, other)]
+        if not all(stat.S_ISREG(each.st_mode) for each in facts) or facts[0].st_size != facts[1].st_size:
+            return False
+        return os.path.samestat(*facts) or _hash_at(path) == _hash_at(other)
+    except OSError:
+        return False
+
+
+def _hash_at(path: str) -> str:
+    with open(path, "rb") as file:
+        return hash_open(file.fileno())
+
+
+def owner_of_another(path: str) -> int | None:
+    """Return the user id of a file's owner where that is not this user; None where it is, or nothing is there.
+
+    A file system may give all files one owner (CIFS, some containers): then a new file there is looked at. OSError.
+    """
+    facts = os.stat(path) if os.path.lexists(path) else None
+    if facts is None or facts.st_uid == os.geteuid():
+        return None
+    folder = open_source_folder(os.path.dirname(path))
+    name = next(temporary_names())
+    try:
+        with new_file(name, folder) as fd:
+            own = os.fstat(fd).st_uid
+        os.unlink(name, dir_fd=folder)
+    finally:
+        close(folder)
+    return None if own == facts.st_uid else facts.st_uid
+
+
 def temporary_names() -> Iterator[str]:
     """Yield names for unfinished files that no other process on any node uses; `is_temporary` recognises them."""
     attempt = os.urandom(8).hex()

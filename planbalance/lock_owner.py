@@ -31,6 +31,7 @@ def sign(**more: str) -> bytes:
     environ = os.environ
     who: dict[str, Any] = {
         "host": socket.gethostname(),
+        "user": user_name(os.geteuid()),
         "boot": boot_id(),
         "pids": pid_namespace(),
         "pid": os.getpid(),
@@ -49,7 +50,18 @@ def describe(owner: bytes) -> str:
         return "a process that has not written yet who it is"
     shard = f"shard {who['shard']}, " if who.get("shard") else ""
     job = f" (Slurm job {who['slurm_job']})" if who.get("slurm_job") else ""
-    return f"{shard}process {who['pid']} on {who['host']}{job}"
+    user = f" of {who['user']}" if isinstance(who.get("user"), str) else ""  # older versions did not write it
+    return f"{shard}process {who['pid']}{user} on {who['host']}{job}"
+
+
+def user_name(number: int) -> str:
+    """Return the name of a user by its id; `user 1000` where the system knows none."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"user {number}"
 
 
 def has_ended(owner: bytes, *, slurm_seconds: float = SLURM_SECONDS) -> bool:

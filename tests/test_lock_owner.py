@@ -85,7 +85,7 @@ def test_an_owner_that_has_not_written_yet_is_alive_and_described(signature: byt
 def test_a_holder_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "4711")
     assert lock_owner.describe(lock_owner.sign(host="node7", shard="2/8")) == (
-        f"shard 2/8, process {os.getpid()} on node7 (Slurm job 4711)"
+        f"shard 2/8, process {os.getpid()} of {lock_owner.user_name(os.geteuid())} on node7 (Slurm job 4711)"
     )
 
 

@@ -11,6 +11,7 @@ from planbalance import api, resolve
 from planbalance.api import DEFAULT_IMPORT, Imported
 from planbalance.cli.options import PATH, command, option, output_option, takes, verbose_option
 from planbalance.cli.plan import document_of as plan_document_of
+from planbalance.cli.plan import note_kept
 from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.cli.verify import AUDIT_FAILED
 from planbalance.errors import UsageError
@@ -94,6 +95,7 @@ def importing(
             "is for --build, or for `planbalance apply` of the plan",
         )  # fmt: skip
         made = api.import_dataset(**common)
+        note_kept(terminal, [made])
         document = document_of(made)
         return CommandResult(document, import_text(document, commands=_next(plan_file), verbose=verbose))
     return _built(terminal, apply, common, verbose=verbose)
@@ -103,6 +105,7 @@ def _built(terminal: Terminal, apply: ApplyRequest, common: Mapping[str, Any], *
     documents: dict[str, Any] = {}
 
     def show_plan(made: Imported) -> None:
+        note_kept(terminal, [made])
         documents["import"] = document_of(made)
         terminal.show(import_text(documents["import"], verbose=verbose))
         terminal.show(heading("Build"))
@@ -141,13 +144,14 @@ def _steps(documents: Mapping[str, Any]) -> Iterator[Renderable]:
 
 def document_of(made: Imported) -> dict[str, Any]:
     """Return what a plan of an import decided, as JSON values."""
-    return import_document(
+    document = import_document(
         made.plan.header,
         made.plan.ledger(),
         plan_file=made.path or None,
         warnings=made.warnings,
         replaced=made.replaced,
     )
+    return document | {"kept_as": made.kept or None}
 
 
 def _next(plan_file: str) -> tuple[str, ...]:

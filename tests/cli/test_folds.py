@@ -211,7 +211,7 @@ def test_a_folder_of_other_datasets_is_no_folder_of_folds(here: Path) -> None:
     run("build", "in", "--output", "all/one", "--mode", "symlink", "--quiet")
     knees(here / "in2", name="IM{slice}-7{volume}.png")
     run("build", "in2", "--output", "all/two", "--mode", "symlink", "--quiet")
-    assert "No dataset layout" in run("verify", "all", code=3).stderr
+    assert "all holds 2 datasets (one, two)" in run("verify", "all", code=3).stderr
     for with_plan in (True, False):
         for dataset in () if with_plan else ("one", "two"):
             shutil.rmtree(here / "all" / dataset / ".planbalance")
