@@ -21,7 +21,7 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from planbalance import packed_dataset, path_safety, read_groups, resolve, tool_version
+from planbalance import packed_dataset, path_safety, read_groups, resolve, text_file, tool_version
 from planbalance.errors import InputError, PlanError, UsageError
 from planbalance.executor.threads import without_collecting
 from planbalance.group_sources import IDENTICAL
@@ -50,9 +50,11 @@ if TYPE_CHECKING:
     from planbalance.cluster.slurm import BatchFiles
     from planbalance.diff import PlanDiff
     from planbalance.engine import MakeKind
+    from planbalance.export import NamedSplit
     from planbalance.inputs import FoundInput
     from planbalance.options.apply import ApplyRequest
     from planbalance.options.audit import ReportRequest, VerifyRequest
+    from planbalance.options.export import ExportFormat, ExportRequest
     from planbalance.options.importing import ImportRequest
     from planbalance.options.plan import PlanRequest, RepairRequest, ScanRequest
     from planbalance.page.unplanned import PageSource
@@ -69,6 +71,7 @@ _Made = TypeVar("_Made")  # a plan, or what becomes of several
 __all__ = (
     "MODES",
     "Built",
+    "ExportedFile",
     "ImportBuilt",
     "Imported",
     "InputSpec",
@@ -80,6 +83,7 @@ __all__ = (
     "build",
     "clean",
     "diff",
+    "export",
     "fold_datasets",
     "fold_file",
     "import_and_build",
@@ -209,6 +213,27 @@ class Reported(NamedTuple):
     digest: str | None
     dataset: str | None
     audit: Audit | None
+
+
+class ExportedFile(NamedTuple):
+    """A split in the format of another program.
+
+    Attributes:
+        path: the file that was written; "" where none was asked for.
+        text: what it holds.
+        notes: sentences on what the format does not say, and how the file is used.
+        digests: of the plans; nothing of a dataset that has none.
+    """
+
+    path: str
+    text: str
+    notes: tuple[str, ...]
+    digests: tuple[str, ...]
+
+    @property
+    def bytes(self) -> int:
+        """How large the file is."""
+        return len(self.text.encode("utf-8", "backslashreplace"))
 
 
 class Built(NamedTuple):
@@ -1256,6 +1281,120 @@ def _as_it_is(dataset: str, progress: Progress | None) -> "PageSource | None":
         return as_plan(scan_inputs([resolve_input(InputSpec(path=dataset))], progress=progress or Silent()))
     except InputError:
         return None
+
+
+# ---- export ---------------------------------------------------------------------------------------------------------
+
+
+def export(
+    subjects: str | Sequence[str] = DEFAULT_PLAN,
+    *,
+    output: str | None = None,
+    options: "ExportRequest | None" = None,
+    progress: Progress | None = None,
+    **keywords: object,
+) -> ExportedFile:
+    """Write a split as a table or in the format of another program; inputs and datasets are only read.
+
+    Example:
+        `export("plan.json", output="splits_final.json", format="nnunet")`
+
+    Args:
+        subjects: a plan or a dataset; several, or the folder that holds all folds, for `csv` and `nnunet`.
+        output: the file to write, outside of inputs and datasets; None: only the text is returned. An older file is
+            replaced where planbalance wrote it.
+        options: which format.
+        progress: where to report to.
+        keywords: fields of `ExportRequest`, in place of `options` or to change them.
+
+    Raises:
+        UsageError: the file cannot be written there, or the format takes one plan only.
+        PlanError: the plan is refused. InputError: the dataset is refused, or the format cannot say its split.
+    """
+    from planbalance.export import EXPORT_MARKS, croissant_text, csv_text, monai_text, nnunet_text
+    from planbalance.options.export import ExportRequest
+
+    request: ExportRequest = made(ExportRequest, options, keywords)
+    if request.cases is not None and request.format != "nnunet":
+        raise UsageError("--cases is for --format nnunet.", kind="usage", hint="Leave --cases out.")
+    found = [_to_export(one, request.format, progress) for one in _single_subjects(subjects)]
+    if len(found) > 1 and request.format not in ("csv", "nnunet"):
+        raise UsageError(
+            f"--format {request.format} takes one plan or dataset, and {len(found)} are given.",
+            kind="export-several",
+            hint="Export each of them into a file of its own.",
+        )
+    splits = [one for one, _ in found]
+    path = "" if output is None else os.path.abspath(output)
+    if path:
+        _check_text_place(path, [one.plan.header for one in splits], [folder for _, folder in found])
+    if request.format == "csv":
+        content = csv_text(splits)
+    elif request.format == "nnunet":
+        content = nnunet_text(splits, slices=request.cases == "slice")
+    elif request.format == "monai":
+        content = monai_text(splits[0])
+    else:
+        content = croissant_text(splits[0], name=os.path.basename(found[0][1].rstrip("/")))
+    if path:
+        text_file.refuse_others_file(path, EXPORT_MARKS[request.format], content.text)
+        text_file.write_text(path, content.text)
+    digests = tuple(one.plan.header.digest for one in splits if one.plan.header.digest)
+    return ExportedFile(path, content.text, content.notes, digests)
+
+
+def _single_subjects(subjects: str | Sequence[str]) -> list[str]:
+    """Return plans and datasets, each fold of a folder of folds by itself."""
+    named = [subjects] if isinstance(subjects, str) else list(subjects)
+    return [one for name in named for one in fold_datasets(name) or [name]]
+
+
+def _check_text_place(path: str, headers: Iterable[PlanHeader], datasets: Iterable[str]) -> None:
+    """Refuse a text inside an input or a dataset (UsageError)."""
+    known = list(headers)
+    inputs = [folder for each in known for folder in all_guarded(each.inputs, each.sources)]
+    text_file.check_place(path, inputs=inputs, outputs=[*datasets, *(each.output for each in known if each.output)])
+
+
+def _to_export(subject: str, form: "ExportFormat", progress: Progress | None) -> "tuple[NamedSplit, str]":
+    """Return the split of a plan or dataset, and the folder of the dataset, which may not be built yet.
+
+    Raises:
+        UsageError: the plan of an import, or slices that lie elsewhere. PlanError, InputError: it is refused.
+    """
+    from planbalance.export import NamedSplit
+    from planbalance.page.subject import how_built, open_subject
+    from planbalance.render.plan_facts import fold_name
+
+    if is_import(subject) or _import_plan(subject, None) is not None:
+        raise UsageError(
+            f"{subject} is an import, which has no splits yet.",
+            kind="not-split",
+            hint="Divide it with `planbalance plan`, and export that plan.",
+            paths=[subject],
+        )
+    plan, dataset = open_subject(subject)
+    if plan is None:
+        assert dataset is not None, "a plan that is not there is refused"
+        shown = _as_it_is(dataset, progress)
+        if shown is None:
+            raise InputError(
+                f"No split can be read of {dataset}: it has no plan, and its images are in no split, "
+                "or their names cannot be read.",
+                kind="no-plan",
+                hint="Plan it with `planbalance plan`, and export that plan.",
+                paths=[dataset],
+            )
+        return NamedSplit(os.path.basename(dataset), shown, as_found=True), shown.header.inputs[0]
+    if dataset is not None and form in ("monai", "croissant") and how_built(dataset).mode == "list":
+        raise UsageError(
+            f"{dataset} was built with --mode list, so it holds no images, and --format {form} would name some.",
+            kind="export-list-mode",
+            hint="Export another format, or build the plan in another mode.",
+            paths=[dataset],
+        )
+    name = fold_name(plan.header.parameters.get("fold")) or os.path.basename(plan.path)
+    return NamedSplit(name, plan), dataset or plan.header.output
 
 
 # ---- build ----------------------------------------------------------------------------------------------------------
