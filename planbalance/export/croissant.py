@@ -206,7 +206,8 @@ def _slices(suffix: str, suffixes: Sequence[str]) -> dict[str, Any]:
                 "split",
                 "sc:Text",
                 "Its split.",
-                source=_source(files, "fullpath") | {"transform": {"regex": "^(?:.*/)?images/(train|val|test)/.*$"}},
+                source=_source(files, "fullpath")
+                | {"transform": {"regex": "^(?:(?:.*/)?images/)?(train|val|test)(?:/.*)?$"}},
                 references=_TO_SPLITS,
             ),
         ],
