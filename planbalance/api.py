@@ -1338,7 +1338,7 @@ def report_markdown(
             path, [one.plan.header for one in found if one.plan], [one.dataset for one in found if one.dataset]
         )
         text_file.refuse_others_file(path, MARK)
-    if len(found) > 1 and any(one.plan is None or not one.plan.header.parameters.get("fold") for one in found):
+    if len(found) > 1 and not _are_folds([one.plan for one in found]):
         raise UsageError(
             f"{len(found)} plans or datasets are given, and they are not folds of one plan.",
             kind="not-folds",
@@ -1352,6 +1352,17 @@ def report_markdown(
     ok = parts[0].audit.ok if parts[0].audit is not None else None if audited is None else audited.ok
     digests = tuple(part.header.digest for part in parts if part.header.digest)
     return MarkdownReport(path, text, digests, tuple(one.dataset for one in found if one.dataset), ok)
+
+
+def _are_folds(plans: Sequence[PlanFile | None]) -> bool:
+    """Return whether plans are folds of the same volumes, made with the same options."""
+    headers = [plan.header for plan in plans if plan is not None]
+    if len(headers) < len(plans) or not all(header.parameters.get("fold") for header in headers):
+        return False
+    of_each = ("fold", "split_seed", "sample_seed")
+    given = [{name: value for name, value in each.parameters.items() if name not in of_each} for each in headers]
+    volumes = [{(one.id, one.group, one.slices) for one in each.volumes} for each in headers]
+    return all(one == given[0] for one in given) and all(one == volumes[0] for one in volumes)
 
 
 def _audited_folds(

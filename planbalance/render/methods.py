@@ -23,6 +23,7 @@ from planbalance.render.partitions import (
     disjoint_sentence,
     exclusion_sentences,
     level_sentences,
+    sampling_manner,
     sampling_sentences,
     unit_of,
 )
@@ -177,7 +178,10 @@ def _assignment(parts: Sequence[Partitioned]) -> Iterator[str]:
         yield from told
         return
     yield f"{counted(len(parts), 'fold')} of one plan are described."
-    yield next(told, "")  # the targets are of each fold
+    yield from list(told)[:2]  # the targets after them are of each fold
+    seeds = list(dict.fromkeys(part.header.parameters.get("split_seed") for part in parts))
+    if len(seeds) > 1:
+        yield f"The seeds of the repetitions are {', '.join(map(str, seeds))}."
     yield _tested_once(parts)
 
 
@@ -204,25 +208,28 @@ def _numbers(parts: Sequence[Partitioned]) -> Iterator[str]:
 def _split_table(part: Partitioned) -> list[str]:
     unit, volumes = part.unit, part.header.volumes
     filled = [one for one in part.splits if one.volumes]
-    head = ["Split", "Volumes", "Volumes with a positive slice", "Slices found", "Left out"]
-    rows = [[one.split, *map(count, (one.volumes, one.positive_volumes, one.slices, one.dropped))] for one in filled]
-    sums = [
-        len({one.id for one in volumes}),
-        len({one.id for one in volumes if one.positives}),
-        sum(one.slices for one in filled),
-        sum(one.dropped for one in filled),
-    ]
-    rows.append(["all", *map(count, sums)])
+    head = ["Split", "Volumes", "Volumes with a positive slice"]
+    rows = [[one.split, *map(count, (one.volumes, one.positive_volumes))] for one in filled]
+    positive = {one.id for one in volumes if one.positives}
+    rows.append(["all", *map(count, (len({one.id for one in volumes}), len(positive)))])
+    if unit.sources:
+        head.insert(1, unit.nouns.capitalize())
+        groups = [*(one.groups for one in filled), len({one.group for one in volumes})]
+        for row, number in zip(rows, groups, strict=True):
+            row.insert(1, count(number))
+    if not part.as_found:
+        head += ["Slices before undersampling"]
+        before = [one.slices for one in filled]
+        for row, number in zip(rows, [*before, sum(before)], strict=True):
+            row.append(count(number))
     head += ["Slices in the dataset", "Positive", "Negative", "Positive share"]
     for row, (kept, positives) in zip(rows, _kept(filled), strict=True):
         row += [*map(count, (kept, positives, kept - positives)), share(positives, kept)]
-    if unit.sources:
-        head.insert(1, unit.nouns.capitalize())
-        for row, number in zip(
-            rows, [*(one.groups for one in filled), len({one.group for one in volumes})], strict=True
-        ):
-            row.insert(1, count(number))
-    return [*_table(head, rows), "Volumes of which undersampling kept no slice are counted.", ""]
+    emptied = sum(not one.kept for one in volumes)
+    note = (
+        f"{counted(emptied, 'volume')} of which undersampling kept no slice {'is' if emptied == 1 else 'are'} counted."
+    )
+    return [*_table(head, rows), *([note, ""] if emptied else [])]
 
 
 def _kept(filled: Sequence[SplitFacts]) -> list[tuple[int, int]]:
@@ -257,7 +264,8 @@ def _sampling(parts: Sequence[Partitioned]) -> Iterator[str]:
     yield next(told, "")
     dropped = sorted({one.split for part in parts for one in part.splits if one.dropped}, key=SPLITS.index)
     yield (
-        f"Negative slices of {' and '.join(dropped)} were undersampled in each fold; the tables say how many."
+        f"Negative slices of {' and '.join(dropped)} were undersampled in each fold"
+        f"{sampling_manner(parts[0].header)}; the tables say how many."
         if dropped
         else "No slice was left out by undersampling."
     )
@@ -271,6 +279,8 @@ def _checked(parts: Sequence[Partitioned], folds: FoldsAudit | None) -> Iterator
         yield from (f"All folds were audited: {_escaped(folds.summary)}", "")
         rows = [[_escaped(one.name.replace("-", " ")), _result(one.audit)] for one in folds.folds]
         yield from _table(("Check", "Result"), [*rows, *_check_rows(folds.checks)], numbers=False)
+        leaks = [[_leak_title(name, parts[0].unit), _leak_of_folds(folds, name)] for name in _LEAKS]
+        yield from _table(("Looked for in each fold", "Result"), leaks, numbers=False)
         return
     part = parts[0]
     if part.audit is None:
@@ -311,6 +321,19 @@ def _leak_result(audit: Audit, name: str) -> str:
     if check.ok:
         return f"none found{f' that is an error; shared: {told}' if told else ''}"
     return f"FOUND{f': {told}' if told else ''}"
+
+
+def _leak_of_folds(folds: FoldsAudit, name: str) -> str:
+    """Return what was found of one kind of leak in all folds, or in each where that differs."""
+    found = {
+        one.name: "NOT CHECKED: the dataset could not be audited"
+        if one.audit is None
+        else _leak_result(one.audit, name)
+        for one in folds.folds
+    }
+    if len(set(found.values())) == 1:
+        return next(iter(found.values()))
+    return "; ".join(f"{_escaped(fold)}: {result}" for fold, result in found.items())
 
 
 def _other_checks(audit: Audit | None) -> Iterator[str]:

@@ -149,16 +149,18 @@ def assignment_sentences(header: PlanHeader, unit: Unit) -> Iterator[str]:
 
 
 def _ratio_sentences(given: Mapping[str, Any], unit: Unit) -> Iterator[str]:
-    ratios = [(split, given.get(f"{split}_ratio")) for split in SPLITS]
-    told = ", ".join(f"{split} {ratio}" for split, ratio in ratios if isinstance(ratio, str))
-    seed = given.get("split_seed")
-    if given.get("split_method") == "random":
-        yield f"Whole {unit.nouns} were assigned at random, to be near the ratios {told} (seed {seed})."
-    else:
-        yield (
-            f"Whole {unit.nouns} were assigned by an optimisation that comes near the ratios {told} for positive and "
-            f"for negative slices (seed {seed})."
-        )
+    told = ", ".join(f"{split} {given[f'{split}_ratio']}" for split in SPLITS if given.get(f"{split}_ratio"))
+    fold = given.get("fold")
+    if isinstance(fold, Mapping) and "leave_out" in fold:
+        yield f"Test holds all {unit.nouns} with one value of {fold['leave_out']}; train and val share the others."
+    elif isinstance(fold, Mapping):
+        yield f"Test of a fold holds one of {fold.get('of')} parts of the {unit.nouns}; train and val share the others."
+    how = (
+        f"at random, to be near the ratios {told}"
+        if given.get("split_method") == "random"
+        else f"by an optimisation that comes near the ratios {told} for positive and for negative slices"
+    )
+    yield f"Whole {unit.nouns} were assigned {how} (seed {given.get('split_seed')})."
 
 
 def _fixed_sentences(given: Mapping[str, Any]) -> Iterator[str]:
@@ -187,13 +189,10 @@ def sampling_sentences(header: PlanHeader, splits: Sequence[SplitFacts], *, as_f
     if not dropped:
         yield "No slice was left out by undersampling: train, val and test keep their class balance."
         return
-    wanted = given.get("negatives_per_positive")
     for one in dropped:
-        how = "spread over volumes and slices" if given.get("sampling") == "spread" else "drawn at random"
-        goal = f" to at most {wanted} for each positive slice" if wanted else ""
         yield (
-            f"Negative slices of {one.split} were undersampled{goal}: {one.kept_negatives:,} of {one.negatives:,} were "
-            f"kept, {how} (seed {given.get('sample_seed')}), and no positive slice was left out."
+            f"Negative slices of {one.split} were undersampled{sampling_manner(header)}: {one.kept_negatives:,} of "
+            f"{one.negatives:,} were kept, and no positive slice was left out."
         )
     others = [split for split in SPLITS if split not in {one.split for one in dropped}]
     yield f"{' and '.join(others).capitalize()} were not undersampled and keep their natural class balance."
@@ -202,6 +201,15 @@ def sampling_sentences(header: PlanHeader, splits: Sequence[SplitFacts], *, as_f
     hard = given.get("always_keep")
     if isinstance(hard, Mapping) and hard.get("slices"):
         yield f"{counted(hard['slices'], 'negative slice')} that the authors named stayed in any case."
+
+
+def sampling_manner(header: PlanHeader) -> str:
+    """Return how negatives were chosen, to stand behind `undersampled`."""
+    given = header.parameters
+    wanted = given.get("negatives_per_positive")
+    goal = f" to at most {wanted} for each positive slice" if wanted else ""
+    how = "spread over volumes and slices" if given.get("sampling") == "spread" else "drawn at random"
+    return f"{goal}, {how} (seed {given.get('sample_seed')})"
 
 
 def _class_name(header: PlanHeader, one: object) -> str:
