@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
+from planbalance.audit.check_builder import title_of
 from planbalance.audit.check_table import CHECKS
 from planbalance.audit.leak_counts import Leak
-from planbalance.audit.check_builder import title_of
 from planbalance.model import Check, Split
 from planbalance.text import counted, percent
 
@@ -91,8 +91,8 @@ def _fold_clauses(leaks: Sequence[Leak]) -> list[str]:
             other = worst.setdefault(leak.shared_with, leak)
             worst[leak.shared_with] = max(other, leak, key=lambda one: one.share)
     return [
-        f"{percent(leak.share)} of test slices share {_shared()[leak.kind]} with {other}, another of the same folds, as "
-        "folds do"
+        f"{percent(leak.share)} of test slices share {_shared()[leak.kind]} with {other}, another of the same folds, "
+        "as folds do"
         for other, leak in worst.items()
     ]
 

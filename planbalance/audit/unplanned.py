@@ -141,7 +141,9 @@ def audit_unplanned(path: str, options: VerifyOptions, progress: Progress) -> Da
 def _classes(snapshot: Snapshot | None, found: FoundInput) -> tuple[ClassBoxes, ...]:
     """Return the boxes of each class in each split, where labels were read and there are several classes."""
     boxes: Counter[tuple[int, Split]] = Counter()
-    for file in snapshot.images if snapshot is not None else ():
+    if snapshot is None:
+        return ()
+    for file in snapshot.images:
         if file.classes:
             for split in found.splits_of(snapshot.inputs[file.input].folders[file.folder], file.path):
                 boxes.update([(class_id, split) for class_id in file.classes])

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from planbalance.audit.check_builder import CheckBuilder, not_checked
-from planbalance.audit.summary import failures
 from planbalance.audit.documents import UnreadableDocumentError, difference, json_value, manifest_sums, yaml_value
 from planbalance.audit.file_facts import list_unplanned, look, read
 from planbalance.audit.planned_dataset import Receipt, parse_receipt, reachable
+from planbalance.audit.summary import failures
 from planbalance.dataset_files import MANIFEST, OWN_FOLDER, PLAN, RECEIPT
 from planbalance.decode import quiet_decoders
 from planbalance.destination import Destination, ImportDestinations, label_of

@@ -33,11 +33,16 @@ def next_step(audit: Audit, dataset: str, reading: Sequence[str] = ()) -> NextSt
     if can_repair(audit):
         text = "To plan a dataset without these leaks, with the fewest slices moved or left out:"
         return NextStep(text, repair_command(dataset, reading))
-    failed = {check.name for check in audit.checks if check.ok is False}
+    failed = frozenset(check.name for check in audit.checks if check.ok is False)
     if failed & _DIVIDED:
         words = ["plan", dataset, "--output", _beside(dataset, "-balanced"), *reading]
         words += ["--hash-images"] if "duplicate-content" in failed else []
         return NextStep("To divide its slices anew, whole volumes at a time:", _line(words))
+    return _other_step(audit, failed, dataset)
+
+
+def _other_step(audit: Audit, failed: frozenset[str], dataset: str) -> NextStep:
+    """Return what to do where no volume, patient or identical image is in two splits."""
     if failed & _PICTURES:
         text = (
             "Look at the pairs. If they are of one patient, plan the dataset with --group-from identical,look-alikes. "

@@ -54,10 +54,10 @@ def _stratified(column: str, row: object) -> StratifiedValue | None:
     if not isinstance(row, Mapping):
         return None
     counts = [row.get(split) for split in SPLITS]
-    pairs = [(one.get("wanted"), one.get("reached")) for one in counts if isinstance(one, Mapping)]
-    if len(pairs) != len(SPLITS) or not all(type(number) is int for pair in pairs for number in pair):
+    numbers = [[one.get(key) for one in counts if isinstance(one, Mapping)] for key in ("wanted", "reached")]
+    wanted, reached = (tuple(number for number in row if type(number) is int) for row in numbers)
+    if not len(wanted) == len(reached) == len(SPLITS):
         return None
-    wanted, reached = (tuple(pair[index] for pair in pairs) for index in (0, 1))
     return StratifiedValue(column, str(row.get("value")), wanted, reached, str(row.get("deviation")))
 
 
@@ -73,7 +73,7 @@ def stratified_sentence(values: Sequence[StratifiedValue], noun: str) -> str:
 
 
 def shares_document(audit: Audit) -> dict[str, Any]:
-    """Return what the splits hold as JSON values: `splits`, `classes` and `stratify`, each empty where it is unknown."""
+    """Return what the splits hold as JSON values: `splits`, `classes` and `stratify`; each is empty where unknown."""
     planned = planned_boxes(audit.targets.get("classes"))
     read = [{"class": one.id, "name": one.name, **dict(zip(SPLITS, one.boxes, strict=True))} for one in audit.classes]
     classes = planned if audit.targets else read

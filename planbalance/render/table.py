@@ -6,6 +6,7 @@ What is made here describes what to print and turns into rich's text when rich a
 prints nothing (`--quiet`, `--json`) never imports rich, which takes as long as click.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,7 @@ else:
     Renderable = object
 
 _ANY_WIDTH: Final = 10_000
+_WORDS: Final = re.compile(r"\S+(?: %\S*)?")  # a number stays beside its percent sign
 _TERM: Final = 7  # columns of the longest term: Volumes
 
 
@@ -118,7 +120,7 @@ class _Item:
 
     def __init__(self, mark: str, text: str, style: str) -> None:
         self._mark = mark
-        self._words = plain(text).split()
+        self._words = _WORDS.findall(" ".join(plain(text).split()))
         self._style = style
 
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":

@@ -1,4 +1,4 @@
-"""What `verify` prints: how names were read, what the splits hold, what was found and what was not checked, the verdict.
+"""What `verify` prints: how names were read, what the splits hold, what was found and not checked, and the verdict.
 
 The verdict is the last line, and what to do next follows it. Nothing is printed twice: the table of all checks, with
 their notes, is printed on request (`--verbose`).
@@ -60,19 +60,19 @@ def title_of(check: Check) -> str:
     return check.title or check.name.replace("-", " ")
 
 
-def verify_text(document: Mapping[str, Any], *, verbose: bool = False, reading: bool = True) -> Renderable:
+def verify_text(document: Mapping[str, Any], *, verbose: bool = False, after_plan: bool = False) -> Renderable:
     """Return the audit for a person.
 
     Args:
         document: of `verify_document`.
         verbose: print the table of all checks, their notes and all that splits share.
-        reading: print how names were read, where that was not printed just before.
+        after_plan: the plan was printed just before, and with it how names were read and what the splits hold.
     """
     when = " (after undersampling)" if document["plan_digest"] else ""
     checks = document["checks"]
     return Group(
-        *(reading_text(document, when=when) if reading else ()),
-        *shares_text(document, verbose=verbose),
+        *(() if after_plan else reading_text(document, when=when)),
+        *(() if after_plan else shares_text(document, verbose=verbose)),
         *problems_text(checks, verbose=verbose),
         *shared_on_purpose_text(document["leaks"]),
         *(checks_text(checks) if verbose else brief_text(checks)),
@@ -80,7 +80,7 @@ def verify_text(document: Mapping[str, Any], *, verbose: bool = False, reading: 
         line(),
         *warnings_at_the_end(document["warnings"]),
         *verdict_text(document),
-        *_next(document["next_step"]),
+        *next_text(document["next_step"]),
     )
 
 
@@ -99,7 +99,8 @@ def verdict(word: str, text: str) -> Renderable:
     return item(word, text, style="bold green" if word == "OK" else "bold red", indent="")
 
 
-def _next(step: Mapping[str, Any] | None) -> Iterable[Renderable]:
+def next_text(step: Mapping[str, Any] | None) -> Iterable[Renderable]:
+    """Yield what to do next, and the command for it."""
     if step is not None:
         yield prose(step["text"])
         if step["command"]:

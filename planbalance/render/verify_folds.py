@@ -16,6 +16,7 @@ from planbalance.render.verify import (
     checks_document,
     checks_text,
     leaks_text,
+    next_text,
     not_checked_text,
     problems_text,
     unchecked,
@@ -34,7 +35,7 @@ def verify_folds_document(found: FoldsAudit) -> dict[str, Any]:
     return {
         "ok": found.ok,
         "summary": found.summary,
-        "failures": [*_failures_of(found.folds), *_failures_together(checks)],
+        "failures": [*_failures_of(found.folds), *_failures_together(checks, found.folds)],
         "folds": [
             {
                 "dataset": fold.dataset,
@@ -45,7 +46,22 @@ def verify_folds_document(found: FoldsAudit) -> dict[str, Any]:
             for fold in found.folds
         ],
         "checks": checks,
+        "next_step": _next_step(found),
     }
+
+
+def _next_step(found: FoldsAudit) -> dict[str, str | None] | None:
+    """Return what to do where an audit of several datasets failed."""
+    wrong = {check.name for check in found.checks if check.ok is False}
+    if found.ok:
+        return None
+    if any(name.startswith("variants") for name in wrong):
+        text = "Plan all variants with one --split-seed, and let --sample-seed alone differ: then they have one test."
+    elif wrong:
+        text = "Plan all folds by one command (`planbalance plan INPUT --output DIR --folds 5`), and build all of them."
+    else:
+        text = "Audit each dataset that failed by itself: `planbalance verify DATASET` ends with what to do about it."
+    return {"text": text, "command": None}
 
 
 def _failures_of(folds: Iterable[AuditedFold]) -> Iterable[str]:
@@ -57,12 +73,14 @@ def _failures_of(folds: Iterable[AuditedFold]) -> Iterable[str]:
             yield from (f"{fold.name}: {text}" for text in fold.audit.failures)
 
 
-def _failures_together(checks: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+def _failures_together(checks: Iterable[Mapping[str, Any]], folds: Iterable[AuditedFold]) -> Iterable[str]:
     """Yield what is wrong with all datasets together, a line for each error."""
+    names = {fold.dataset: fold.name for fold in folds}
     for check in checks:
         for problem in check["problems"]:
             if problem["severity"] == "error":
-                where = f"{problem['path']}: " if problem["path"] else ""
+                path = names.get(problem["path"], problem["path"])
+                where = f"{path}: " if path else ""
                 yield f"{check['title']}: {where}{problem['message']}"
 
 
@@ -80,6 +98,7 @@ def verify_folds_text(document: Mapping[str, Any], *, verbose: bool = False) -> 
         line(),
         *warnings_at_the_end(named_texts([(fold["name"], fold["warnings"]) for fold in audited]).values()),
         *_verdict(document),
+        *next_text(document["next_step"]),
     )
 
 
@@ -90,8 +109,7 @@ def _verdict(document: Mapping[str, Any]) -> Iterable[Renderable]:
         return
     yield from (verdict("FAILED", text) for text in failures[:_FAILURES_SHOWN])
     if len(failures) > _FAILURES_SHOWN:
-        yield verdict("FAILED", f"and {count(len(failures) - _FAILURES_SHOWN)} more (--json lists all)")
-    yield verdict("FAILED", document["summary"])
+        yield line(f"       and {count(len(failures) - _FAILURES_SHOWN)} more (--json lists all)")
 
 
 def _reading(audited: Sequence[Mapping[str, Any]]) -> Iterable[Renderable]:
