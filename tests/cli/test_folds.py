@@ -195,7 +195,7 @@ def test_what_is_wrong_in_one_fold_fails_all(here: Path) -> None:
     said = run("verify", "cv", code=6).stdout
     assert "x fold 2: images/val/" in said
     last = " ".join(said.split("\n\n")[-1].split())
-    assert last.startswith("FAILED fold 2: files: images/val/")
+    assert "FAILED fold 2: files: images/val/" in last
     assert last.endswith("`planbalance verify DATASET` ends with what to do about it.")
     found = run_json("verify", "cv", code=6)
     assert found["summary"].startswith("3 datasets audited; 1 failed: fold 2; every volume is in test")
