@@ -5,11 +5,11 @@ their notes, is printed on request (`--verbose`).
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from planbalance.model import Audit, Check
-from planbalance.render.class_labels import and_others, several_alike
+from planbalance.render.class_labels import and_others, several_alike, title_of
 from planbalance.render.naming import reading_of_audit, reading_text, warnings_at_the_end
 from planbalance.render.next_step import NextStep
 from planbalance.render.scan import differences_document, yaml_document
@@ -53,11 +53,6 @@ def checks_document(checks: Iterable[Check]) -> list[dict[str, Any]]:
         {**check._asdict(), "title": title_of(check), "problems": [problem._asdict() for problem in check.problems]}
         for check in checks
     ]
-
-
-def title_of(check: Check) -> str:
-    """Return what people call a check."""
-    return check.title or check.name.replace("-", " ")
 
 
 def verify_text(document: Mapping[str, Any], *, verbose: bool = False, after_plan: bool = False) -> Renderable:
@@ -189,7 +184,7 @@ def _numbers(problems: Iterable[Mapping[str, Any]]) -> str:
 
 # ---- what is shared -------------------------------------------------------------------------------------------------
 
-_PURPOSES: Final = {
+PURPOSES: Final = {
     "same split": "Shared on purpose, and no leak: the same slices in the same split of both",
     "other fold": "Shared on purpose by folds: what one fold trains on, another one is tested on",
 }
@@ -197,7 +192,7 @@ _PURPOSES: Final = {
 
 def shared_on_purpose_text(leaks: Sequence[Mapping[str, Any]]) -> Iterable[Renderable]:
     """Yield what a dataset shares with others on purpose, as members of an ensemble and folds do."""
-    for purpose, title in _PURPOSES.items():
+    for purpose, title in PURPOSES.items():
         rows = [leak for leak in leaks if leak.get("purpose") == purpose]
         if rows:
             yield heading(title)
@@ -213,13 +208,30 @@ def leaks_text(leaks: Sequence[Mapping[str, Any]], checks: Iterable[Mapping[str,
 
 
 def _leak_table(rows: Sequence[Mapping[str, Any]], titles: Mapping[str, str], without: set[str]) -> Grid:
-    columns = [column for column in dict.fromkeys(key for row in rows for key in row) if column not in without]
-    words = {index for index, column in enumerate(columns) if isinstance(rows[0].get(column, ""), str)}
-    grid = Grid([_COLUMNS.get(column, column) for column in columns], words=frozenset(words))
-    for row in rows:
-        cells = (leak_cell(column, row.get(column, "")) for column in columns)
-        grid.add(*(titles.get(cell, _SHARED.get(cell, cell)) for cell in cells))
+    columns, cells = leak_rows(rows, titles, without)
+    grid = Grid([name for name, _ in columns], words=frozenset(at for at, (_, words) in enumerate(columns) if words))
+    for row in cells:
+        grid.add(*row)
     return grid
+
+
+def leak_rows(
+    leaks: Sequence[Mapping[str, Any]], titles: Mapping[str, str], without: Collection[str] = ()
+) -> tuple[list[tuple[str, bool]], list[list[str]]]:
+    """Return the columns of a table of leaks, each with whether it holds words, and the cells of each row.
+
+    Args:
+        leaks: as in the document.
+        titles: of the checks, by name; where a kind has none, it is what two datasets share.
+        without: columns to leave out.
+    """
+    columns = [column for column in dict.fromkeys(key for leak in leaks for key in leak) if column not in without]
+    named = [
+        (_COLUMNS.get(column, column), all(isinstance(leak.get(column, ""), str) for leak in leaks))
+        for column in columns
+    ]
+    rows = [[leak_cell(column, leak.get(column, "")) for column in columns] for leak in leaks]
+    return named, [[titles.get(cell, _SHARED.get(cell, cell)) for cell in row] for row in rows]
 
 
 _SHARED: Final = {
@@ -283,12 +295,10 @@ def verify_markdown(document: Mapping[str, Any], facts: Sequence[Fact]) -> str:
             ]
     if document["leaks"]:
         titles = {check["name"]: check["title"] for check in document["checks"]}
-        columns = list(dict.fromkeys(key for leak in document["leaks"] for key in leak))
-        names = [_COLUMNS.get(column, column) for column in columns]
+        columns, rows = leak_rows(document["leaks"], titles)
+        names = [name for name, _ in columns]
         lines += ["", "## Leaks", "", "| " + " | ".join(names) + " |", "|" + "---|" * len(columns)]
-        for leak in document["leaks"]:
-            cells = (leak_cell(column, leak.get(column, "")) for column in columns)
-            lines.append("| " + " | ".join(_escaped(titles.get(cell, cell)) for cell in cells) + " |")
+        lines += ["| " + " | ".join(map(_escaped, row)) + " |" for row in rows]
     return "\n".join(lines) + "\n"
 
 
