@@ -98,7 +98,7 @@ def build(  # noqa: PLR0913, PLR0917 - click passes options by name
     text = Group(
         done_text(documents["apply"]),
         heading("Verify (what was written, and labels by content; images were not read again)"),
-        verify_text(documents["verify"]),
+        verify_text(documents["verify"], after_plan=True),
         heading("Next (verify reads every image again)"),
         line("  ", shlex.join(["planbalance", "verify", built.outcome.output])),
         train_text(documents["apply"], verbose=verbose),

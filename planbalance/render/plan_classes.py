@@ -106,7 +106,7 @@ def _held(document: Mapping[str, Any]) -> Iterable[Renderable]:
         title = f"Classes in the final splits (boxes / slices / {document['unit']}s with the class)"
         cells = {split: _cells([[*row[split].values()] for row in rows]) for split in SPLITS}
     else:
-        rows = _planned_boxes(document["targets"].get("classes"))
+        rows = planned_boxes(document["targets"].get("classes"))
         if len(rows) < 2:
             return
         title = "Boxes of each class, before undersampling"
@@ -125,7 +125,7 @@ def more_classes(rows: Sequence[object]) -> Iterable[Renderable]:
         yield line(f"  and {count(len(rows) - CLASSES_SHOWN)} more (--json lists all)")
 
 
-def _planned_boxes(found: object) -> list[dict[str, Any]]:
+def planned_boxes(found: object) -> list[dict[str, Any]]:
     """Return the boxes of each class by split from the targets of a plan file, which may lack them."""
     rows = []
     for row in found if isinstance(found, list) else ():

@@ -191,9 +191,9 @@ def lines(text: str) -> Group:
     return Group(*(line(row) for row in text.splitlines()))
 
 
-def item(mark: str, text: str, *, style: str = "") -> Renderable:
+def item(mark: str, text: str, *, style: str = "", indent: str = "  ") -> Renderable:
     """Return a sentence behind a mark, its further lines set under the first."""
-    return _Item("  " + mark, text, style)
+    return _Item(indent + mark, text, style)
 
 
 def indented(text: str) -> Renderable:
