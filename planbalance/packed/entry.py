@@ -27,6 +27,11 @@ class Files(NamedTuple):
     times: Sequence[int]
     mode: int = FILE_MODE
 
+    def part(self, start: int, stop: int) -> "Files":
+        """Return files `start` to `stop` (not included)."""
+        names, sizes, times = self.names[start:stop], self.sizes[start:stop], self.times[start:stop]
+        return Files(self.folder, names, sizes, times, self.mode)
+
 
 Kind = Literal["file", "folder", "link", "other"]
 
