@@ -275,7 +275,7 @@ class SlicePlaces(NamedTuple):
 def places_of(form: PackedForm, begin: Begin, images: Files, labels: Files) -> SlicePlaces:
     """Return where the images and labels of a block go, or of a run of its slices."""
     image_sizes, label_sizes = form.lengths(images), form.lengths(labels)
-    stops, slices, size = _segment_stops(begin, image_sizes, label_sizes)
+    stops, slices, size = _segment_stops(form, begin, image_sizes, label_sizes)
     found, gaps = (array("Q"), array("Q")), {}
     at, first, count = begin.at, 0, len(image_sizes)
     for stop in stops if stops and stops[-1] == count else (*stops, count):
@@ -289,17 +289,19 @@ def places_of(form: PackedForm, begin: Begin, images: Files, labels: Files) -> S
     return SlicePlaces(*found, gaps, Begin(at, slices, size))
 
 
-def _segment_stops(begin: Begin, images: Iterable[int], labels: Iterable[int]) -> tuple[list[int], int, int]:
+def _segment_stops(
+    form: PackedForm, begin: Begin, images: Iterable[int], labels: Iterable[int]
+) -> tuple[list[int], int, int]:
     """Return behind which slices a segment ends, and how many slices and bytes the last one has that does not end.
 
-    It ends where the room up to the next whole MiB is smaller than its last slice.
+    It ends where the gap up to the next one is smaller than its last slice.
     """
     stops = []
     _, slices, size = begin
     for position, both in enumerate(map(add, images, labels), start=1):
         slices += 1
         size += both
-        if slices >= LEAST and -size % BOUNDARY < both:
+        if slices >= LEAST and -size % BOUNDARY < both and form.aligned(size) - size < both:
             stops.append(position)
             slices = size = 0
     return stops, slices, size
