@@ -47,6 +47,7 @@ class Entry(NamedTuple):
         mode: permissions.
         at: where the reader finds it; other code does not look at it.
         target: of a link.
+        run: where its content begins in the packed dataset, if it is known to be stored there in one run; else -1.
     """
 
     path: str
@@ -56,6 +57,7 @@ class Entry(NamedTuple):
     mode: int
     at: int
     target: str = ""
+    run: int = -1
 
 
 class PackedError(Exception):
