@@ -878,8 +878,8 @@ def slurm(
     """
     from planbalance import engine
     from planbalance.cluster.slurm import batch_files, own_program, save_batch_files
+    from planbalance.engine.packing import LEAST
     from planbalance.options.apply import OF_SLURM, ApplyRequest
-    from planbalance.shards import segments
 
     request: ApplyRequest = made(ApplyRequest, options, keywords, OF_SLURM)
     resolve.check_counts({"--jobs": request.jobs, "--nodes": nodes}, least=1)
@@ -888,7 +888,9 @@ def slurm(
     imported = open_import(plan) if is_import(plan) else None
     plan_file = open_plan(plan) if imported is None else imported
     header = plan_file.header
-    parts = len(segments(header.blocks) if MODE_TABLE[request.mode].one_file else header.blocks)
+    parts = len(header.blocks)
+    if MODE_TABLE[request.mode].one_file:
+        parts = -(-sum(block.count for block in header.blocks) // LEAST)  # at most
     if nodes > parts:
         raise UsageError(
             f"--nodes {nodes}: this plan has {parts} blocks to share out; more nodes would have no work.",

@@ -159,8 +159,8 @@ class Context:
     async def begin_workers(self, tree: fs.Tree | None, *, overwrite: bool) -> None:
         """Send the workers what they need before they can place. Raises PlanError, OSError."""
         packing = self.job.packing
-        bases = [] if packing is None or tree is None else packing.bases(len(self.job.plan.header.blocks))
-        settings = PlacingSettings(self.mode, overwrite, tree, bases)
+        begins = [] if packing is None or tree is None else packing.begins()
+        settings = PlacingSettings(self.mode, overwrite, tree, begins)
         await anyio.to_thread.run_sync(self.pool.begin, settings)
 
     # ---- results
