@@ -1,4 +1,4 @@
-"""The Markdown for a paper says what plan and audit hold, names nobody, and calls nothing clean that was not checked."""
+"""The Markdown for a paper says what plan and audit hold, names nobody, and calls nothing clean that is unchecked."""
 
 import json
 import re
