@@ -18,7 +18,7 @@ from planbalance.import_model import FATES, STATES, ImportHeader
 from planbalance.model import SPLITS, Audit, Check, FoldsAudit, PlanHeader
 from planbalance.render.importing import FATE_MEANINGS, STATE_MEANINGS
 from planbalance.render.partitions import (
-    Unit,
+    SplitUnit,
     assignment_sentences,
     disjoint_sentence,
     exclusion_sentences,
@@ -86,7 +86,7 @@ class Partitioned:
     classes_note: str = ""
 
     @property
-    def unit(self) -> Unit:
+    def unit(self) -> SplitUnit:
         """What is never divided."""
         return unit_of(self.header)
 
@@ -296,7 +296,7 @@ def _checked(parts: Sequence[Partitioned], folds: FoldsAudit | None) -> Iterator
     yield from _other_checks(part.audit)
 
 
-def _leak_title(name: str, unit: Unit) -> str:
+def _leak_title(name: str, unit: SplitUnit) -> str:
     """Return what a check looks for; the groups of a plan may be studies."""
     return f"{unit.nouns} in two splits" if name == "group-overlap" and unit.sources else _LEAKS[name]
 
