@@ -17,6 +17,7 @@ Packages that not every command needs are imported by the functions that do: sta
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
@@ -44,7 +45,7 @@ from planbalance.modes import MODE_TABLE, MODES
 from planbalance.options.declare import made, spelled
 from planbalance.path_relation import all_guarded, guarded, is_within
 from planbalance.planfile import Content, SealedPlan, naming_document, read_source
-from planbalance.planstore import ImportPlan, PlanFile, is_import, save_plan
+from planbalance.planstore import ImportPlan, PlanFile, is_import, refuse_plan_of_another, save_plan
 
 if TYPE_CHECKING:
     from planbalance.clean import PartialBuild
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
     from planbalance.planner import Grouped, PlanOptions
     from planbalance.relocate import RelocateOutcome
     from planbalance.render.methods import Partitioned
-    from planbalance.split.prove import Proof
+    from planbalance.split.prove import SplitProof
     from planbalance.tune import Tuned
 
 Inputs = str | InputSpec | Sequence[str | InputSpec]
@@ -147,6 +148,7 @@ class Planned(NamedTuple):
         classes: what the splits hold of each class, after undersampling; nothing where there is one class.
         proof: how near the best split this one is (`prove`), else None.
         pairs_file: the CSV with the pairs of volumes that look alike, for a person to fill; "" where there is none.
+        kept: where another file that stood at `path` is kept now, else "".
     """
 
     path: str
@@ -155,8 +157,9 @@ class Planned(NamedTuple):
     replaced: str
     warnings: tuple[str, ...]
     classes: tuple[ClassCount, ...] = ()
-    proof: "Proof | None" = None
+    proof: "SplitProof | None" = None
     pairs_file: str = ""
+    kept: str = ""
 
     @property
     def header(self) -> PlanHeader:
@@ -172,12 +175,14 @@ class Imported(NamedTuple):
         plan: the plan, ready to be applied.
         replaced: digest of a different plan that stood at `path` before, else "".
         warnings: the plan's own, and what concerns only this place.
+        kept: where another file that stood at `path` is kept now, else "".
     """
 
     path: str
     plan: ImportPlan
     replaced: str
     warnings: tuple[str, ...]
+    kept: str = ""
 
 
 class ImportBuilt(NamedTuple):
@@ -362,7 +367,7 @@ def plan(
     Args:
         inputs: a folder, a yaml, or several; `InputSpec` adds a prefix, or names image and label folder.
         output: the dataset to make later.
-        plan_file: where the plan is written; an older one there is replaced.
+        plan_file: where the plan is written; a different one there is kept as `<name>.bak`.
         options: what decides the plan.
         progress: where to report to.
         keywords: fields of `PlanRequest`, in place of `options` or to change them.
@@ -508,7 +513,7 @@ def repair(
     Args:
         dataset: a folder or a yaml: any YOLO dataset that is split.
         output: the dataset to make later.
-        plan_file: where the plan is written; an older one there is replaced.
+        plan_file: where the plan is written; a different one there is kept as `<name>.bak`.
         options: what is kept, and how names are read.
         progress: where to report to.
         keywords: fields of `RepairRequest`, in place of `options` or to change them.
@@ -591,8 +596,16 @@ def _snapshot(
     options = choose(found)
     places = [place for spec, one in zip(specs, found(), strict=True) for place in _places_of(spec, one)]
     path_safety.refuse_output(options.output, places)
-    path_safety.refuse_files({} if plan_file is None else {"plan file": plan_file}, places)
+    if plan_file is not None:
+        path_safety.refuse_files({"plan file": plan_file}, places)
+        _refuse_plan_file(plan_file)
     return scan_inputs(found(), hash_images=options.hash_images, jobs=jobs, progress=progress or Silent()), options
+
+
+def _refuse_plan_file(path: str) -> None:
+    """Refuse to replace the plan of another user before anything is read (UsageError); `save_plan` looks again."""
+    with suppress(OSError):  # said when the plan is written
+        refuse_plan_of_another(path)
 
 
 def _place_warnings(output: str) -> tuple[str, ...]:
@@ -609,15 +622,15 @@ def _place_warnings(output: str) -> tuple[str, ...]:
 
 def _saved(sealed: SealedPlan, path: str | None, warnings: tuple[str, ...]) -> Planned:
     """Write a plan to `path`, unless that is None, and return it."""
-    replaced = ""
+    replaced = kept = ""
     if path is not None:
         replaced = _digest_at(path)
-        save_plan(path, sealed)
+        kept = save_plan(path, sealed)
     plan_file = PlanFile.of(sealed)
     header = plan_file.header
     said = (*header.warnings, *sealed.warnings, *warnings)
     replaced = "" if replaced == header.digest else replaced
-    return Planned(path or "", plan_file, sealed.content, replaced, said, sealed.classes, sealed.proof)
+    return Planned(path or "", plan_file, sealed.content, replaced, said, sealed.classes, sealed.proof, kept=kept)
 
 
 def _with_pairs(plans: list[Planned], plan_file: str | None) -> list[Planned]:
@@ -663,7 +676,7 @@ def import_dataset(
 
     Args:
         output: the dataset to make later.
-        plan_file: where the plan is written; an older one there is replaced. None: it is not written.
+        plan_file: where the plan is written; a different one there is kept as `<name>.bak`. None: it is not written.
         options: what is imported.
         progress: where to report to.
         keywords: fields of `ImportRequest`, in place of `options` or to change them.
@@ -679,14 +692,17 @@ def import_dataset(
     resolve.check_counts({"--jobs": request.jobs}, least=1)
     path = None if plan_file is None else os.path.abspath(plan_file)
     key_file = request.group_key or read_groups.default_group_key()
+    if path is not None:
+        _refuse_plan_file(path)
     sealed = make_import(request, output=os.path.abspath(output), key_file=key_file, plan_file=path, progress=progress)
-    replaced = ""
+    replaced = kept = ""
     if path is not None:
         replaced = _digest_at(path)
-        save_plan(path, sealed)
+        kept = save_plan(path, sealed)
     digest = sealed.header.digest
     warnings = (*sealed.header.warnings, *_place_warnings(output))
-    return Imported(path or "", ImportPlan.of(sealed, path or ""), "" if replaced == digest else replaced, warnings)
+    replaced = "" if replaced == digest else replaced
+    return Imported(path or "", ImportPlan.of(sealed, path or ""), replaced, warnings, kept)
 
 
 def import_and_build(

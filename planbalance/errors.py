@@ -49,6 +49,10 @@ class InputError(PlanbalanceError):
     exit_code = 3
 
 
+class HoldsDatasetsError(InputError):
+    """A folder is no dataset, but holds some: `paths` are these datasets."""
+
+
 class PlanError(PlanbalanceError):
     """The plan is refused: not found, damaged, hostile, stale, or it cannot be built here."""
 

@@ -4,11 +4,11 @@ import os
 import stat
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Final, Generic, Protocol, TypeVar
 
-from planbalance import fs, packed_dataset
+from planbalance import fs, lock_owner, packed_dataset
 from planbalance.dataset_files import PLAN
 from planbalance.errors import PlanError, UsageError
 from planbalance.import_model import ImportHeader, ImportOperation, LedgerLine
@@ -46,14 +46,19 @@ READ_AHEAD: Final = 1 << 17
 _MAKE_HINT: Final = "Make a plan with `planbalance plan INPUT --output DIR`, or name the plan file."
 
 
-def save_plan(path: str, sealed: SealedPlan | SealedImport) -> None:
+def save_plan(path: str, sealed: SealedPlan | SealedImport) -> str:
     """Write a plan file in one step: a reader finds the complete old file or the complete new one.
 
     Its mode is what the umask gives a new file, as for every file that a shell makes. Where the path is a link, the
-    file that it points to is replaced.
+    file that it points to is replaced. A file of other bytes in its place is kept beside it, as `<name>.bak`; where
+    that is taken by another one, as `<name>.bak2` and so on, so that nothing is lost.
+
+    Returns:
+        The path where the file that was in its place is kept; "" where there was none, or the same plan.
 
     Raises:
-        UsageError: the folder is not there, or something else than a file is (kind `bad-plan-file`).
+        UsageError: the folder is not there, something else than a file is (kind `bad-plan-file`), or a file of another
+            user (kind `plan-of-another-user`).
         PlanError: it cannot be written: no permission, no space (kind `plan-not-written`).
     """
     target = os.path.realpath(path)
@@ -73,7 +78,9 @@ def save_plan(path: str, sealed: SealedPlan | SealedImport) -> None:
             paths=(path,),
         )
     try:
-        fs.write_path(target, (sealed.first_line, *sealed.body, sealed.tail), on_disk=True)
+        refuse_plan_of_another(path)
+        with fs.kept_beside(target) if _holds_other(target, sealed) else nullcontext("") as kept:
+            fs.write_path(target, (sealed.first_line, *sealed.body, sealed.tail), on_disk=True)
     except OSError as error:
         raise PlanError(
             f"The plan file cannot be written: {path}: {error_text(error)}",
@@ -81,6 +88,37 @@ def save_plan(path: str, sealed: SealedPlan | SealedImport) -> None:
             hint="Give --plan-file a place where you may write and that has room.",
             paths=(path,),
         ) from None
+    return kept
+
+
+def refuse_plan_of_another(path: str) -> None:
+    """Refuse to replace a plan file that another user owns.
+
+    Raises:
+        UsageError: one does (kind `plan-of-another-user`).
+        OSError: its folder cannot be written to.
+    """
+    owner = fs.owner_of_another(os.path.realpath(path))
+    if owner is not None:
+        raise UsageError(
+            f"The plan file {path} belongs to {lock_owner.user_name(owner)} and is not replaced: write yours to "
+            "another file with --plan-file.",
+            kind="plan-of-another-user",
+            hint="--plan-file my-plan.json, for example.",
+            paths=(path,),
+        )
+
+
+def _holds_other(path: str, sealed: SealedPlan | SealedImport) -> bool:
+    """Return whether a file holds other bytes than a plan; one that cannot be read counts as another one."""
+    try:
+        with open(path, "rb") as file:
+            parts = (sealed.first_line, *sealed.body, sealed.tail)
+            return any(file.read(len(part)) != part for part in parts) or file.read(1) != b""
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
 
 
 HeaderKind = TypeVar("HeaderKind", PlanHeader, ImportHeader)

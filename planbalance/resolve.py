@@ -15,6 +15,7 @@ from planbalance.options.declare import shared, spelled
 from planbalance.planfile import id_prefixes
 from planbalance.planstore import PlanFile
 from planbalance.read_groups import read_input
+from planbalance.text import enumerated
 
 if TYPE_CHECKING:
     from planbalance.audit import VerifyOptions
@@ -179,14 +180,33 @@ def _of_older_plan(request: "PlanRequest", path: str, given: Mapping[str, Any]) 
     if unprefixed and given.get("shared_ids") == "different" and "shared_ids" not in others:
         others.append("shared_ids")
     if others:
-        flags = ", ".join("--positive-class" if name == "positive_classes" else spelled(name) for name in others)
-        raise UsageError(
-            f"--extend takes {flags} from the older plan, which has other values.",
-            kind="extend-differs",
-            hint="Leave these options out: what decides volumes, positive classes, ratios and seeds stays as it was.",
-            paths=[older.path],
-        )
+        raise _differs_from_older(request, others, given, inherited, older.path)
     return inherited | {"extend": older}
+
+
+def _differs_from_older(
+    request: "PlanRequest", others: Sequence[str], given: Mapping[str, Any], inherited: Mapping[str, Any], path: str
+) -> UsageError:
+    """Return the refusal of options that have other values than the plan to extend: which to leave out."""
+    said: dict[str, str] = {}
+    for name in others:
+        by_seed = name in {"split_seed", "sample_seed"} and getattr(request, name) is None
+        flag = "--positive-class" if name == "positive_classes" else spelled("seed" if by_seed else name)
+        said.setdefault(f"{flag} {_typed(given[name])}", _typed(inherited.get(name)))
+    options = enumerated([f"{flag} ({value} there)" for flag, value in said.items()])
+    return UsageError(
+        f"--extend takes what decides a split from the older plan: leave out {options}.",
+        kind="extend-differs",
+        hint="What decides volumes, positive classes, ratios and seeds stays as it was.",
+        paths=[path],
+    )
+
+
+def _typed(value: object) -> str:
+    """Return a value of an option as it is typed; `none` where it is not given."""
+    if isinstance(value, frozenset):
+        return ",".join(map(str, sorted(value)))
+    return "none" if value is None else str(value)
 
 
 def _refuse_other_source(older: PlanHeader, request: "Reading") -> None:

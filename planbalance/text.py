@@ -21,6 +21,11 @@ def some(names: Iterable[str], most: int = 5) -> str:
     return ", ".join(listed[:most]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
+def enumerated(names: Sequence[str], last: str = "and") -> str:
+    """Return all names for a sentence: `a`, `a and b`, `a, b and c`; `last` stands before the last one."""
+    return f" {last} ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+
 def named_texts(said: Sequence[tuple[str, Iterable[str]]]) -> dict[str, str]:
     """Return each text of several plans or datasets once, and how it is printed.
 

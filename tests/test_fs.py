@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from planbalance import fs, lock_owner
+from planbalance import fs, lock_owner, platform_calls
 from tests.builders import tree_state, write
 from tests.faults import faulty
 
@@ -197,7 +197,7 @@ def test_a_folder_is_moved_in_one_step_or_not_at_all(
     if there == "full":
         write(tmp_path / "out/precious", b"1")
     if refuses is not None:
-        refuse(monkeypatch, refuses, "renameat2")
+        refuse(monkeypatch, refuses, "rename_new")
     onto_empty = there == "empty"
     if there == "full":
         with pytest.raises(OSError) as caught:  # noqa: PT011 - which errno depends on the call
@@ -572,10 +572,10 @@ def test_without_locks_a_signature_counts_unless_its_holder_is_dead(
 ) -> None:
     (tmp_path / fs.LOCK).write_bytes(written)
 
-    def none_here(*_: object) -> None:
+    def none_here(*_: object, **__: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(fs.fcntl, "lockf", none_here)  # type: ignore[attr-defined]  # the module's own import
+    monkeypatch.setattr(platform_calls, "lock_now", none_here)
     if free:
         fs.Lock(folder, b"me").release()
     else:

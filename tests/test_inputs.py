@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from planbalance.errors import InputError, UsageError
+from planbalance.errors import HoldsDatasetsError, InputError, UsageError
 from planbalance.inputs import absolute, common_keys, label_folder, resolve_input, resolve_inputs
 from planbalance.model import Folder, InputSpec, Split
 from tests.builders import write
@@ -104,7 +104,6 @@ def test_links_in_the_path_are_kept_and_dots_taken_out(tmp_path: Path, monkeypat
 @pytest.mark.parametrize(
     ("made", "given", "hint"),
     [
-        (["ds/images/train"], "ds/images", "Give the folder above it: {root}/ds."),
         (["ds/labels"], "ds/labels", "Give the folder above it: {root}/ds."),
         (["ds/pictures"], "ds", "--images DIR --labels DIR"),
     ],
@@ -117,6 +116,22 @@ def test_a_folder_of_no_known_layout(tmp_path: Path, made: list[str], given: str
     assert hint.format(root=tmp_path) in caught.value.hint
 
 
+@pytest.mark.parametrize("part", ["images", "images/train", "labels", "labels/train/more"])
+def test_a_part_of_a_dataset_names_the_dataset(tmp_path: Path, part: str) -> None:
+    folders(tmp_path, "ds/images/train", "ds/labels/train/more")
+    with pytest.raises(InputError, match=f"only a part of it: give {tmp_path}/ds.$") as caught:
+        resolve_input(spec(tmp_path / "ds" / part))
+    assert caught.value.kind == "no-layout"
+
+
+def test_a_folder_of_datasets_names_them(tmp_path: Path) -> None:
+    folders(tmp_path, "all/b/images/train", "all/a/train/images", "all/notes", "all/.hidden/images")
+    with pytest.raises(HoldsDatasetsError, match="all is no dataset itself, but holds 2 datasets: a, b.$") as caught:
+        resolve_input(spec(tmp_path / "all"))
+    assert (caught.value.kind, caught.value.exit_code) == ("no-layout", 3)
+    assert caught.value.paths == (f"{tmp_path}/all/a", f"{tmp_path}/all/b")
+
+
 def test_a_file_that_is_no_yaml(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="neither a folder nor a yaml"):
         resolve_input(spec(write(tmp_path / "plan.json", b"{}")))
@@ -124,12 +139,15 @@ def test_a_file_that_is_no_yaml(tmp_path: Path) -> None:
 
 def test_not_found_says_how_far_the_path_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folders(tmp_path, "data/yolo_dataset")
-    with pytest.raises(InputError, match=f"^Input directory not found: {tmp_path}/data/yolo_datset/x.$") as caught:
+    with pytest.raises(InputError, match="^Input directory not found: ") as caught:
         resolve_input(spec(tmp_path / "data/yolo_datset/x"))
     assert caught.value.kind == "input-not-found"
-    assert caught.value.hint == (
-        f"{tmp_path}/data exists, but holds no 'yolo_datset'. Did you mean {tmp_path}/data/yolo_dataset?"
+    assert caught.value.message == (
+        f"Input directory not found: {tmp_path}/data/yolo_datset/x. Did you mean {tmp_path}/data/yolo_dataset?"
     )
+    assert caught.value.hint == f"{tmp_path}/data exists, but holds no 'yolo_datset'."
+    with pytest.raises(InputError, match=f"not found: {tmp_path}/data/knees; {tmp_path}/data holds yolo_dataset.$"):
+        resolve_input(spec(tmp_path / "data/knees"))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="Input file not found") as caught:
         resolve_input(spec("no.yaml"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from planbalance import planstore
+from planbalance import fs, planstore
 from planbalance.errors import PlanbalanceError, PlanError, UsageError
 from planbalance.planfile import SealedPlan, seal
 from planbalance.planstore import PlanFile, save_plan
@@ -275,3 +275,87 @@ def test_counts_that_differ_from_the_operations_are_refused() -> None:
     positives = [volume._replace(positives=0) for volume in header.volumes]
     with pytest.raises(PlanError, match="volume '01' are not as many"):
         PlanFile.of(seal(header._replace(volumes=tuple(positives)), operations)).check()
+
+
+# ---- what is kept ---------------------------------------------------------------------------------------------------
+
+
+def test_a_different_plan_is_kept_beside_the_new_one(tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    older = Path(path).read_bytes()
+    assert save_plan(path, small_plan(output="/data/elsewhere")) == f"{path}.bak"
+    assert (tmp_path / "plan.json.bak").read_bytes() == older
+    assert PlanFile.open(path).header.output == "/data/elsewhere"
+
+
+def test_the_same_plan_and_a_first_plan_keep_nothing(tmp_path: Path) -> None:
+    assert save_plan(str(tmp_path / "plan.json"), small_plan()) == ""
+    assert save_plan(str(tmp_path / "plan.json"), small_plan()) == ""
+    assert os.listdir(tmp_path) == ["plan.json"]
+
+
+@pytest.mark.parametrize("linked", [True, False], ids=["hard links", "no hard links"])
+def test_of_several_different_plans_none_is_lost_and_none_is_kept_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, linked: bool
+) -> None:
+    if not linked:
+        monkeypatch.setattr(os, "link", no_links)
+    plans = [small_plan(output=f"/data/out{number}") for number in range(3)]
+    path = str(tmp_path / "plan.json")
+    kept = [save_plan(path, plans[number]) for number in (0, 1, 2, 1, 2, 0)]
+    assert [os.path.basename(name) for name in kept] == [
+        "", "plan.json.bak", "plan.json.bak2", "plan.json.bak3", "plan.json.bak2", "plan.json.bak3",
+    ]  # fmt: skip
+    there = {(tmp_path / name).read_bytes() for name in os.listdir(tmp_path)}
+    assert there == {document(plan) for plan in plans}
+
+
+def no_links(*_arguments: object, **_settings: object) -> None:
+    raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+
+@pytest.mark.parametrize("there", [b"my notes\n", b""], ids=["notes", "an empty file"])
+def test_a_file_that_is_no_plan_is_kept_too(tmp_path: Path, there: bytes) -> None:
+    (tmp_path / "plan.json").write_bytes(there)
+    (tmp_path / "plan.json.bak").write_bytes(b"somebody's own backup")
+    assert save_plan(str(tmp_path / "plan.json"), small_plan()) == str(tmp_path / "plan.json.bak2")
+    assert (tmp_path / "plan.json.bak2").read_bytes() == there
+    assert (tmp_path / "plan.json.bak").read_bytes() == b"somebody's own backup"
+
+
+def test_a_folder_or_a_link_in_the_place_of_the_kept_file_is_left_alone(tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    (tmp_path / "plan.json.bak").mkdir()
+    (tmp_path / "plan.json.bak2").symlink_to("plan.json")
+    assert save_plan(path, small_plan(output="/data/elsewhere")) == f"{path}.bak3"
+    assert (tmp_path / "plan.json.bak2").is_symlink()
+
+
+def test_behind_a_link_the_older_plan_is_kept_beside_the_file(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    saved(tmp_path / "shared")
+    (tmp_path / "plan.json").symlink_to("shared/plan.json")
+    kept = save_plan(str(tmp_path / "plan.json"), small_plan(output="/data/elsewhere"))
+    assert kept == str(tmp_path / "shared/plan.json.bak")
+
+
+def test_the_plan_of_another_user_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(tmp_path)
+    before = Path(path).read_bytes()
+    monkeypatch.setattr("planbalance.fs.owner_of_another", lambda _path: 0)
+    with pytest.raises(UsageError, match=r"belongs to root and is not replaced: .*--plan-file") as refusal:
+        save_plan(path, small_plan(output="/data/elsewhere"))
+    assert (refusal.value.exit_code, refusal.value.kind) == (2, "plan-of-another-user")
+    assert (os.listdir(tmp_path), Path(path).read_bytes()) == (["plan.json"], before)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_another_owner_is_seen_unless_all_files_have_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(tmp_path)
+    assert fs.owner_of_another(path) is None
+    os.chown(path, 4321, -1)
+    assert fs.owner_of_another(path) == 4321
+    os.chown(path, os.geteuid(), -1)
+    monkeypatch.setattr(os, "geteuid", lambda: 4321)  # a mount that gives every file one owner
+    assert fs.owner_of_another(path) is None
+    assert os.listdir(tmp_path) == ["plan.json"]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from planbalance import api, fs
+from planbalance import api, fs, platform_calls
 from planbalance.errors import InputError, PlanError, UsageError
 from planbalance.executor import autoscaler
 from planbalance.executor.autoscaler import Kind
@@ -127,7 +127,8 @@ def test_what_is_refused_is_said_with_its_reason(
         def refuse(self, *_: Any, **__: Any) -> None:
             raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
-    monkeypatch.setattr(fs, "os", Refusing())
+    for module in (fs, platform_calls):
+        monkeypatch.setattr(module, "os", Refusing())
     assert probed(tmp_path)[name] == Probe(works=False, reason="Operation not permitted")
 
 

@@ -78,7 +78,9 @@ def _listed(counts: Mapping[str, int]) -> str:
 def _check(names: Sequence[str], pairs: Sequence[tuple[str, str]]) -> None:
     for label, name in pairs:
         if not label or not name:
-            raise _bad_classes(f"--map {label}={name} has an empty side", "Write --map LABEL=CLASS.")
+            raise _bad_classes(
+                f"--map {label}={name} has an empty side", f"Write --map {label or 'LABEL'}={name or 'CLASS'}."
+            )
     doubled = [name for name, count in Counter(names).items() if count > 1]
     class_of: dict[str, str] = {}
     if doubled or "" in names:
@@ -86,9 +88,15 @@ def _check(names: Sequence[str], pairs: Sequence[tuple[str, str]]) -> None:
         raise _bad_classes(f"--classes {fault}", "Name each class once.")
     for label, name in pairs:
         if name not in names:
-            raise _bad_classes(f"--map makes {name!r} of {label!r}, but --classes does not have it", "Add it there.")
+            raise _bad_classes(
+                f"--map makes {name!r} of {label!r}, but --classes does not have it",
+                f"Write --classes {','.join([*names, name])}, or --map {label}={names[0]}.",
+            )
         if class_of.setdefault(label, name) != name:
-            raise _bad_classes(f"--map makes both {class_of[label]!r} and {name!r} of {label!r}", "Decide for one.")
+            raise _bad_classes(
+                f"--map makes both {class_of[label]!r} and {name!r} of {label!r}",
+                f"Give one of them: --map {label}={name}.",
+            )
 
 
 def _bad_classes(fault: str, hint: str) -> UsageError:

@@ -12,6 +12,7 @@ from planbalance.audit.file_facts import look, read_small
 from planbalance.dataset_files import DATASET_YAML, OWN_FOLDER, PLAN, RECEIPT, RECEIPT_SCHEMA
 from planbalance.destination import Destinations
 from planbalance.errors import InputError, PlanError
+from planbalance.inputs import not_found
 from planbalance.model import SPLITS, Operation, PlanHeader
 from planbalance.modes import MODE_TABLE, Mode, ModeTraits, known_mode
 from planbalance.packed.entry import PackedError
@@ -207,7 +208,9 @@ def find_folder(dataset: str) -> str:
     partial = f"{folder}/.{name}{_PARTIAL}"
     if look(partial).kind == "folder":
         raise _unpublished(f"{path} is not published yet: a partial build of it lies in {partial}.", partial)
-    reason = "not found" if found.kind == "missing" else found.error or "neither a folder nor a file"
+    if found.kind == "missing":
+        raise not_found("Dataset", dataset, path)
+    reason = found.error or "neither a folder nor a file"
     raise InputError(
         f"The dataset {path} cannot be read: {reason}.",
         kind="input-not-found",

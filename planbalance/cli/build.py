@@ -19,7 +19,7 @@ from planbalance.cli.options import (
     takes,
     verbose_option,
 )
-from planbalance.cli.plan import document_of
+from planbalance.cli.plan import document_of, note_kept
 from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.cli.verify import AUDIT_FAILED
 from planbalance.model import InputSpec
@@ -78,6 +78,7 @@ def build(  # noqa: PLR0913, PLR0917 - click passes options by name
 
     def show_plan(made: Planned) -> None:
         documents["plan"] = document_of(made)
+        note_kept(terminal, [made])
         terminal.show(plan_text(documents["plan"], verbose=verbose))
         terminal.show(heading("Build"))
 
@@ -97,10 +98,10 @@ def build(  # noqa: PLR0913, PLR0917 - click passes options by name
     text = Group(
         done_text(documents["apply"]),
         heading("Verify (what was written, and labels by content; images were not read again)"),
-        verify_text(documents["verify"]),
-        heading("To read every image again too"),
-        line(f"planbalance verify {shlex.quote(built.outcome.output)}"),
-        train_text(documents["apply"]),
+        verify_text(documents["verify"], after_plan=True),
+        heading("Next (verify reads every image again)"),
+        line("  ", shlex.join(["planbalance", "verify", built.outcome.output])),
+        train_text(documents["apply"], verbose=verbose),
     )
     return CommandResult(documents, text, 0 if built.audit.ok else AUDIT_FAILED)
 

@@ -11,7 +11,7 @@ from planbalance import demo as drawn
 from planbalance import raw_demo
 from planbalance.cli.apply import apply
 from planbalance.cli.importing import importing
-from planbalance.cli.options import PATH, Command, command, option
+from planbalance.cli.options import INTEGER, PATH, Command, command, option
 from planbalance.cli.plan import plan
 from planbalance.cli.report import report
 from planbalance.cli.scan import scan
@@ -27,7 +27,7 @@ _RAW_FILES: Final = (raw_demo.IMPORT_PLAN, raw_demo.IMPORT_PAGE, raw_demo.KEY)
 
 @command("demo", example="planbalance demo")
 @click.argument("folder", metavar="[DIR]", default="planbalance-demo", type=PATH)
-@option("--seed", type=int, default=42, show_default=True, help="Another seed draws other knees.")
+@option("--seed", type=INTEGER, default=42, show_default=True, help="Another seed draws other knees.")
 @option(
     "--raw", is_flag=True,
     help="Begin where the guide begins: draw DICOM series and an MD.ai export, and import them first (extra [import]).",
@@ -59,7 +59,7 @@ def demo(ctx: click.Context, folder: str, seed: int, raw: bool) -> CommandResult
     results = {str(step.name): _shown(step, words, ctx) for step, words in steps}
     page = os.path.join(folder, drawn.PAGE)
     try:
-        _shown(report, [output, "--html", page], ctx)
+        _shown(report, [output, "--html", page, "--audit", "full"], ctx)
     except UsageError as error:  # the page needs an extra; all other steps work without it
         if error.kind != "extra-missing":
             raise

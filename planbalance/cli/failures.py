@@ -8,7 +8,7 @@ import click
 
 from planbalance.cli.terminal import Terminal
 from planbalance.errors import PlanbalanceError
-from planbalance.render.table import line, lines
+from planbalance.render.table import line, lines, message
 from planbalance.text import error_text
 
 INTERRUPTED: Final = 130
@@ -25,6 +25,7 @@ class Failure(NamedTuple):
     message: str
     hint: str = ""
     paths: Sequence[str] = ()
+    list_paths: bool = True  # in the text, below the message
 
     @property
     def document(self) -> dict[str, Any]:
@@ -33,12 +34,12 @@ class Failure(NamedTuple):
         return {"error": error, "exit": self.exit_code}
 
 
-def failure_of(error: BaseException, command: str) -> Failure:
-    """Return the failure that an exception means."""
+def failure_of(error: BaseException, command: str, words: Sequence[str] = ()) -> Failure:
+    """Return the failure that an exception means; `words` are the command line, without the program."""
     if isinstance(error, PlanbalanceError):
-        return Failure(error.exit_code, error.kind, error.message, error.hint, error.paths)
+        return _refusal(error, command, words)
     if isinstance(error, click.ClickException):
-        return _wrong_usage(error, command)
+        return _wrong_usage(error, command, words)
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return Failure(INTERRUPTED, "interrupted", "Interrupted.", "Run the same command again.")
     if isinstance(error, OSError):
@@ -48,10 +49,24 @@ def failure_of(error: BaseException, command: str) -> Failure:
     return Failure(BUG, "bug", message, hint)
 
 
-def _wrong_usage(error: click.ClickException, command: str) -> Failure:
+def _refusal(error: PlanbalanceError, command: str, words: Sequence[str]) -> Failure:
+    from planbalance.cli.wrong_paths import path_answer
+
+    answer = path_answer(error, command, words)
+    if answer is None:
+        return Failure(error.exit_code, error.kind, error.message, error.hint, error.paths)
+    return Failure(error.exit_code, error.kind, answer.message, answer.hint, error.paths, list_paths=False)
+
+
+def _wrong_usage(error: click.ClickException, command: str, words: Sequence[str]) -> Failure:
+    from planbalance.cli.suggestions import suggestion
+
     program = f"planbalance {command}".rstrip()
-    message = " ".join(error.format_message().split())
-    return Failure(2, "usage", message, f"`{program} --help` shows the options and an example.")
+    hint = f"`{program} --help` shows the options and an example."
+    meant = suggestion(error, words) if isinstance(error, click.UsageError) else None
+    if meant is None:
+        return Failure(2, "usage", " ".join(error.format_message().split()), hint)
+    return Failure(2, "usage", meant.message, meant.hint or hint)
 
 
 # What a command cannot read or write, by the kind of thing that it works on: input 3, plan 4, output 5.
@@ -70,15 +85,15 @@ def print_failure(failure: Failure, terminal: Terminal) -> None:
     if terminal.as_json:
         terminal.document(failure.document)
         return
-    terminal.print_error(line(("Error: ", "bold red"), _sentence(failure.message)))
-    more = [path for path in failure.paths if path not in failure.message]
+    terminal.print_error(message("Error:", _sentence(failure.message), style="bold red"))
+    more = [path for path in failure.paths if failure.list_paths and path not in failure.message]
     for path in more[:_PATHS_SHOWN]:
         terminal.print_error(line("  " + path))
     if len(more) > _PATHS_SHOWN:
         terminal.print_error(line(f"  and {len(more) - _PATHS_SHOWN:,} more (--json lists all)"))
     if failure.hint:
         first, *more = failure.hint.split("\n")
-        terminal.print_error(line(("Hint: ", "bold"), first))
+        terminal.print_error(message("Hint:", first, style="bold"))
         for words in more:  # commands to copy, one a line
             terminal.print_error(line("  " + words))
 

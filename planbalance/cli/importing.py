@@ -11,6 +11,7 @@ from planbalance import api, resolve
 from planbalance.api import DEFAULT_IMPORT, Imported
 from planbalance.cli.options import PATH, command, option, output_option, takes, verbose_option
 from planbalance.cli.plan import document_of as plan_document_of
+from planbalance.cli.plan import note_kept
 from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.cli.verify import AUDIT_FAILED
 from planbalance.errors import UsageError
@@ -27,7 +28,7 @@ from planbalance.render.importing import (
     imported_volumes_csv,
 )
 from planbalance.render.plan import plan_text
-from planbalance.render.table import Group, Renderable, heading, lines, prose
+from planbalance.render.table import Group, Renderable, heading, line, lines, prose
 from planbalance.render.verify import verify_document, verify_text
 
 # Options of other commands and of the guide's scripts, and what to do instead.
@@ -94,6 +95,7 @@ def importing(
             "is for --build, or for `planbalance apply` of the plan",
         )  # fmt: skip
         made = api.import_dataset(**common)
+        note_kept(terminal, [made])
         document = document_of(made)
         return CommandResult(document, import_text(document, commands=_next(plan_file), verbose=verbose))
     return _built(terminal, apply, common, verbose=verbose)
@@ -103,6 +105,7 @@ def _built(terminal: Terminal, apply: ApplyRequest, common: Mapping[str, Any], *
     documents: dict[str, Any] = {}
 
     def show_plan(made: Imported) -> None:
+        note_kept(terminal, [made])
         documents["import"] = document_of(made)
         terminal.show(import_text(documents["import"], verbose=verbose))
         terminal.show(heading("Build"))
@@ -120,10 +123,10 @@ def _built(terminal: Terminal, apply: ApplyRequest, common: Mapping[str, Any], *
         "verify": None if divided.audit is None else verify_document(divided.audit),
     }
     ok = built.audit is not None and built.audit.ok and divided.audit is not None and divided.audit.ok
-    return CommandResult(documents, Group(*_steps(documents)), 0 if ok else AUDIT_FAILED)
+    return CommandResult(documents, Group(*_steps(documents, verbose=verbose)), 0 if ok else AUDIT_FAILED)
 
 
-def _steps(documents: Mapping[str, Any]) -> Iterator[Renderable]:
+def _steps(documents: Mapping[str, Any], *, verbose: bool) -> Iterator[Renderable]:
     if documents["apply"] is None:
         yield prose("The import is built already.")
     else:
@@ -132,22 +135,24 @@ def _steps(documents: Mapping[str, Any]) -> Iterator[Renderable]:
     yield verify_text(documents["verify"])
     divided = documents["build"]
     yield heading("Divide it into splits")
-    yield plan_text(divided["plan"])
+    yield plan_text(divided["plan"], verbose=verbose)
     yield done_text(divided["apply"])
     yield heading("Verify (what was written, and labels by content; images were not read again)")
     yield verify_text(divided["verify"])
-    yield train_text(divided["apply"])
+    yield line()
+    yield train_text(divided["apply"], verbose=verbose)
 
 
 def document_of(made: Imported) -> dict[str, Any]:
     """Return what a plan of an import decided, as JSON values."""
-    return import_document(
+    document = import_document(
         made.plan.header,
         made.plan.ledger(),
         plan_file=made.path or None,
         warnings=made.warnings,
         replaced=made.replaced,
     )
+    return document | {"kept_as": made.kept or None}
 
 
 def _next(plan_file: str) -> tuple[str, ...]:

@@ -27,6 +27,10 @@ class Option(click.Option):
         super().__init__(*args, **settings)
         self.heading = heading
 
+    def get_error_hint(self, ctx: click.Context | None) -> str:  # noqa: ARG002 - click's signature
+        """Return the name by which a message names it: the long one alone."""
+        return f"'{max(self.opts, key=len)}'"
+
 
 class Command(click.Command):
     """A command that returns a `CommandResult`: its help has an example, and every one takes `--json` and `--quiet`.
@@ -60,6 +64,7 @@ class Command(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the command line; where a value from the file is refused, name the file."""
         ctx.meta[config.TYPED] = frozenset(args)
+        self._refuse_other_dashes(ctx, args)
         try:
             return super().parse_args(ctx, args)
         except click.BadParameter as error:
@@ -68,6 +73,21 @@ class Command(click.Command):
                 raise
             message = f"{error.message.rstrip('.')} (in {config.path_of(ctx)})."
             raise click.BadParameter(message, ctx, error.param) from error
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx  # click's parser knows none
+            raise
+
+    def _refuse_other_dashes(self, ctx: click.Context, args: Sequence[str]) -> None:
+        """Refuse `-output` and `—output`: click would read the first as `-o utput`, and the second as a file."""
+        for word in args:
+            if word == "--":
+                return
+            name = word.lstrip("-\u2010\u2011\u2012\u2013\u2014\u2015\u2212")
+            if len(name) < 3 or word == name or word.startswith("--"):
+                continue
+            flag = f"--{_dashed(name.partition('=')[0])}"
+            if any(flag in (*each.opts, *each.secondary_opts) for each in self.get_params(ctx)):
+                raise click.UsageError(f"{word} begins with another dash than options do: write {flag}.", ctx)
 
     def invoke(self, ctx: click.Context) -> None:
         """Run the command, print its result, and exit with its code."""
@@ -222,10 +242,19 @@ def _pair(text: str) -> tuple[str, str]:
     return old, new
 
 
+def _path(text: str) -> str:
+    """Return a path; an empty one is refused, and an option, since then the path is missing before it."""
+    if not text or text.startswith("--"):
+        raise ValueError(text)
+    return text
+
+
 JOBS = _Value("auto|N", lambda text: None if text == "auto" else int(text), "a whole number or 'auto'", ("auto",))
-OLD_NEW = _Value("OLD=NEW", _pair, "of the form OLD=NEW", FILES)
-PATH = _Value("PATH", lambda text: text or _refuse_empty(), "a path", FILES)
-FOLDER = _Value("PATH", lambda text: text or _refuse_empty(), "a path", FOLDERS)
+OLD_NEW = _Value("OLD=NEW", _pair, "of the form OLD=NEW, such as /old/place=/new/place", FILES)
+_A_PATH: Final = "a path (a name that begins with two dashes is written as ./--name)"
+PATH = _Value("PATH", _path, _A_PATH, FILES)
+FOLDER = _Value("PATH", _path, _A_PATH, FOLDERS)
+INTEGER = _Value("INTEGER", int, "a whole number, such as 42")
 
 
 def _splits(text: str) -> tuple[str, ...]:
@@ -236,18 +265,17 @@ def _splits(text: str) -> tuple[str, ...]:
 
 
 SPLIT_LIST = _Value(
-    "SPLIT[,SPLIT]", _splits, f"one or more of {', '.join(SPLITS)} with a comma between", ("test", "test,val", "val")
+    "SPLIT[,SPLIT]",
+    _splits,
+    f"one or more of {', '.join(SPLITS)} with a comma between, such as test,val",
+    ("test", "test,val", "val"),
 )
 SEVERAL_SPLITS = _Value(
     SPLIT_LIST.name,
     lambda text: (text,) if text == "none" else _splits(text),
-    f"none, or one or more of {', '.join(SPLITS)} with a comma between",
+    f"none, or one or more of {', '.join(SPLITS)} with a comma between, such as test,val",
     (*SPLITS, "none"),
 )
-
-
-def _refuse_empty() -> str:
-    raise ValueError("empty")
 
 
 def named_input(text: str) -> InputSpec:
@@ -264,6 +292,27 @@ def named_input(text: str) -> InputSpec:
 
 
 INPUT = _Value("[NAME=]DIR", named_input, "DIR or NAME=DIR, the name made of letters, digits and . _ + -", FILES)
+
+
+if TYPE_CHECKING:
+    _Choice = click.Choice[str]
+else:  # older clicks know no type arguments
+    _Choice = click.Choice
+
+
+class Words(_Choice):
+    """One of a few words; a refusal says which one looks like the text."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 - click's signature
+        """Return the word, or refuse the text in one sentence."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            from difflib import get_close_matches
+
+            close = get_close_matches(str(value).lower(), self.choices, n=1)
+            near = f" Did you mean {close[0]}?" if close else ""
+            self.fail(f"{value!r} is none of {', '.join(self.choices)}.{near}", param, ctx)
 
 
 class _Rule(_Value):
@@ -320,6 +369,7 @@ def _declared(field: "Field[Any]") -> Callable[[Decorated], Decorated]:
     if declared["metavar"] is not None:
         settings["metavar"] = declared["metavar"]
     name = _dashed(f"--{field.name}")
+    short = ("-o",) if field.name == "output" else ()
     if field.default is False:
         settings["is_flag"] = True
     elif field.default is True:
@@ -332,7 +382,7 @@ def _declared(field: "Field[Any]") -> Callable[[Decorated], Decorated]:
         settings["show_default"] = settings["default"] not in {None, ()}
         if kind is SEVERAL_SPLITS:
             settings["callback"] = _flat
-    return option(declared["flag"] or name, field.name, **settings)
+    return option(declared["flag"] or name, *short, field.name, **settings)
 
 
 def _flat(_ctx: click.Context, _parameter: click.Parameter, several: Sequence[Sequence[str]]) -> tuple[str, ...]:
@@ -345,7 +395,7 @@ _VALUES: Final = {
     "folder": FOLDER,
     "jobs": JOBS,
     "pair": OLD_NEW,
-    "label pair": _Value("FROM=TO", _pair, "of the form FROM=TO"),
+    "label pair": _Value("FROM=TO", _pair, "of the form FROM=TO, such as meniscus=tear"),
     "rule": RULE,
     "sources": SOURCES,
     "splits": SPLIT_LIST,
@@ -363,8 +413,8 @@ def _type_of(field: "Field[Any]") -> Any:  # noqa: ANN401 - a type, or what clic
     types = {field.type, *get_args(field.type)}
     words = [word for each in types if get_origin(each) is Literal for word in get_args(each)]
     if words:
-        return click.Choice(words)
-    return int if int in types and str not in types else str
+        return Words(words)
+    return INTEGER if int in types and str not in types else str
 
 
 # ---- options that several commands have ----------------------------------------------------------------------------
@@ -403,8 +453,11 @@ def input_specs(
 
 
 verbose_option = option(
-    "--verbose", "-v", is_flag=True, help="Print more: the numbers of each class; of several plans, each plan in full."
+    "--verbose",
+    "-v",
+    is_flag=True,
+    help="Print all: the guide's tables, each class, the need of each mode; of folds, each plan.",
 )
 output_option = option(
-    "--output", type=FOLDER, metavar="DIR", required=True, heading="Output", help="The dataset to build."
+    "--output", "-o", type=FOLDER, metavar="DIR", required=True, heading="Output", help="The dataset to build."
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from planbalance import api, path_safety
-from planbalance.api import DEFAULT_PLAN, Planned
+from planbalance.api import DEFAULT_PLAN, Imported, Planned
 from planbalance.cli import config
 from planbalance.cli.options import (
     PATH,
@@ -27,6 +27,7 @@ from planbalance.path_relation import all_guarded
 from planbalance.render.folds import folds_document, folds_text
 from planbalance.render.footprint import footprint_of
 from planbalance.render.plan import plan_document, plan_text
+from planbalance.text import some
 
 if TYPE_CHECKING:
     from planbalance.cli.saved import NewSection
@@ -72,6 +73,7 @@ def plan(  # noqa: PLR0913, PLR0917 - click passes options by name
     common: dict[str, Any] = {"output": output, "plan_file": plan_file, "options": request}
     common["progress"] = terminal.progress
     plans = [api.plan(specs, **common)] if one else _several(specs, several, common)
+    note_kept(terminal, plans)
     if section is not None:
         _save(section, plans[0], terminal)
     documents = [document_of(made) for made in plans]
@@ -140,7 +142,20 @@ def document_of(made: Planned) -> dict[str, Any]:
         classes=made.classes,
         proof=made.proof,
     )
-    return document | {"look_alikes_file": made.pairs_file or None}
+    return document | {"look_alikes_file": made.pairs_file or None, "kept_as": made.kept or None}
+
+
+def note_kept(terminal: Terminal, plans: Sequence[Planned | Imported]) -> None:
+    """Say where files are kept in whose place the plans were written."""
+    kept = [f"{_shown(made.path)} is kept as {_shown(made.kept)}" for made in plans if made.kept]
+    if kept:
+        terminal.note(f"A different plan was there. The older {some(kept)}.")
+
+
+def _shown(path: str) -> str:
+    """Return a path as it is seen from the working folder, where it lies there."""
+    folder, name = os.path.split(path)
+    return name if os.path.realpath(folder) == os.getcwd() else path
 
 
 def next_commands(plan_file: str, *apply_options: str) -> tuple[str, str]:

@@ -93,7 +93,7 @@ class CliGroup(click.Group):
             if isinstance(error, SystemExit):  # shell completion
                 return int(error.code or 0)
             terminal = Terminal(as_json="--json" in asked)
-            failure = failure_of(error, command)
+            failure = failure_of(error, command, words)
             try:
                 print_failure(failure, terminal)
                 terminal.flush()

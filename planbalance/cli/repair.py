@@ -7,7 +7,7 @@ import click
 from planbalance import api
 from planbalance.api import DEFAULT_PLAN, Repaired
 from planbalance.cli.options import PATH, command, option, output_option, takes
-from planbalance.cli.plan import document_of, next_commands
+from planbalance.cli.plan import document_of, next_commands, note_kept
 from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.options.plan import RepairRequest
 from planbalance.render.naming import reading_of_header
@@ -42,6 +42,7 @@ def repair(
     if not made.leaks:
         document = _no_leak_document(made)
         return CommandResult(document, no_leak_text(document, hashed=request.hash_images))
+    note_kept(terminal, [made.planned])
     document = document_of(made.planned)
     document |= {"leaks": True, "repair": document["parameters"]["repair"], "keep_by_default": made.by_default}
     commands = next_commands(plan_file, "--mode", "symlink")

@@ -6,7 +6,7 @@ from typing import Final
 
 import yaml
 
-from planbalance.cli.config import LARGEST, RefusedError, Sections, Setting, Text
+from planbalance.cli.config import LARGEST, ConfigRefusedError, Sections, Setting, Text
 
 _NULLS: Final = frozenset(("", "~", "null", "Null", "NULL"))
 
@@ -15,20 +15,20 @@ def parse_sections(data: bytes, commands: Sequence[str]) -> Sections:
     """Return the sections of a file's text.
 
     Raises:
-        RefusedError: it is not YAML, or has a section that is not a command (kind `bad-config`).
+        ConfigRefusedError: it is not YAML, or has a section that is not a command (kind `bad-config`).
     """
     return _sections(_root(data), commands)
 
 
 def _root(data: bytes) -> yaml.Node | None:
     if len(data) > LARGEST:
-        raise RefusedError(f"it has more than {LARGEST:,} bytes")
+        raise ConfigRefusedError(f"it has more than {LARGEST:,} bytes")
     try:
         return yaml.compose(data.decode("utf-8-sig"), Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
-        raise RefusedError(f"it is not valid YAML: {' '.join(str(error).split())}") from error
+        raise ConfigRefusedError(f"it is not valid YAML: {' '.join(str(error).split())}") from error
     except (ValueError, RecursionError) as error:
-        raise RefusedError("it is not valid YAML in UTF-8") from error
+        raise ConfigRefusedError("it is not valid YAML in UTF-8") from error
 
 
 def _sections(root: yaml.Node | None, commands: Sequence[str]) -> dict[str, dict[str, Setting]]:
@@ -37,12 +37,12 @@ def _sections(root: yaml.Node | None, commands: Sequence[str]) -> dict[str, dict
         if name not in commands:
             raise _unknown_section(name, line, commands)
         if name in sections:
-            raise RefusedError(f"line {line}: '{name}' is there twice")
+            raise ConfigRefusedError(f"line {line}: '{name}' is there twice")
         section = sections[name] = {}
         for key, at, value in _pairs(node, f"'{name}'"):
             dashed = key.replace("_", "-")
             if dashed in section:
-                raise RefusedError(f"line {at}: '{key}' is in '{name}' twice")
+                raise ConfigRefusedError(f"line {at}: '{key}' is in '{name}' twice")
             section[dashed] = Setting(at, _text(value, key, at))
     return sections
 
@@ -52,7 +52,7 @@ def _pairs(node: yaml.Node, what: str) -> Iterator[tuple[str, int, yaml.Node]]:
     if isinstance(node, yaml.ScalarNode) and node.value in _NULLS:
         return
     if not isinstance(node, yaml.MappingNode):
-        raise RefusedError(f"line {node.start_mark.line + 1}: {what} is no list of `key: value`")
+        raise ConfigRefusedError(f"line {node.start_mark.line + 1}: {what} is no list of `key: value`")
     for key, value in node.value:
         yield (key.value if isinstance(key, yaml.ScalarNode) else "?"), key.start_mark.line + 1, value
 
@@ -65,13 +65,13 @@ def _text(node: yaml.Node, key: str, line: int) -> Text:
 
 def _scalar(node: yaml.Node, key: str, line: int) -> str:
     if not isinstance(node, yaml.ScalarNode) or (node.style is None and node.value in _NULLS):
-        raise RefusedError(
+        raise ConfigRefusedError(
             f"line {line}: '{key}' has no value that an option could take", "Give a value or a list of them."
         )
     return str(node.value)
 
 
-def _unknown_section(name: str, line: int, commands: Sequence[str]) -> RefusedError:
+def _unknown_section(name: str, line: int, commands: Sequence[str]) -> ConfigRefusedError:
     close = get_close_matches(name, commands, n=3)
     hint = f"Did you mean {' or '.join(close)}?" if close else "Write options below their command, such as `plan:`."
-    return RefusedError(f"line {line}: '{name}' is no command", hint)
+    return ConfigRefusedError(f"line {line}: '{name}' is no command", hint)

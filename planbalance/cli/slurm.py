@@ -5,7 +5,7 @@ import os
 import click
 
 from planbalance import api
-from planbalance.cli.options import PATH, command, option, takes
+from planbalance.cli.options import INTEGER, PATH, command, option, takes
 from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.options.apply import OF_SLURM, ApplyRequest
 from planbalance.render.apply import slurm_document, slurm_text
@@ -17,7 +17,7 @@ from planbalance.render.apply import slurm_document, slurm_text
     printing=True,
 )
 @click.argument("plan", type=PATH)
-@option("--nodes", type=int, required=True, metavar="N", help="How many nodes: one shard each.")
+@option("--nodes", type=INTEGER, required=True, metavar="N", help="How many nodes: one shard each.")
 @option("--into", type=PATH, default=".", metavar="DIR", help="Where to write the files.  [default: here]")
 @takes(ApplyRequest, only=OF_SLURM)
 @click.pass_obj

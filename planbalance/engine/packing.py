@@ -317,6 +317,20 @@ class Packing:
         self._growing = growing
         return PackedPlaces(bases, places, content, growing.most)
 
+    @property
+    def counts(self) -> list[int]:
+        """How many slices each block of the plan has."""
+        return [block.count for block in self._blocks]
+
+    def starts(self, index: int) -> list[int]:
+        """Return where the record of each image of a block begins, and last where the next block begins.
+
+        Behind the images are the labels, and where the next block begins a segment, a gap. Raises as `places`.
+        """
+        bases = (*self.places.bases, self.places.content)
+        images, _ = files_of(self._blocks[index].folder, self._columns(index))
+        return [*FORMS[self.mode].offsets(bases[index], images)[0], bases[index + 1]]
+
     @cached_property
     def ends(self) -> Ends:
         """What the format puts before and behind the content. Raises as `places`."""
@@ -367,5 +381,9 @@ def _line_of(path: str) -> int:
 
 
 def _lines_of(files: Files) -> int:
+    """Return the bytes of the lines of the files of one folder."""
     lead = f"{files.folder}/" if files.folder else ""
-    return sum([_line_of(lead + name) for name in files.names])
+    together = "".join(files.names)
+    if "\\" in lead or "\\" in together:
+        return sum([_line_of(lead + name) for name in files.names])
+    return len(together.encode()) + len(files.names) * _line_of(lead)

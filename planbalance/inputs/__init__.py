@@ -6,6 +6,7 @@ folders, yaml files and image lists are looked at here; the scan reads the image
 
 from planbalance.inputs.agreement import common_keys, common_names, names_disagree
 from planbalance.inputs.draft import FoundInput, absolute
+from planbalance.inputs.from_folder import not_found
 from planbalance.inputs.from_yaml import empty_split
 from planbalance.inputs.layout import label_folder
 from planbalance.inputs.resolve import resolve_input, resolve_inputs
@@ -18,6 +19,7 @@ __all__ = (
     "empty_split",
     "label_folder",
     "names_disagree",
+    "not_found",
     "resolve_input",
     "resolve_inputs",
 )

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
-from planbalance.errors import InputError, UsageError
+from planbalance.errors import HoldsDatasetsError, InputError, UsageError
 from planbalance.inputs.agreement import add_what_yamls_say
 from planbalance.inputs.draft import Area, InputDraft, YamlFile, absolute, add_listed, unreadable, with_slash
 from planbalance.inputs.exports import (
@@ -26,9 +26,10 @@ from planbalance.inputs.from_yaml import from_yaml, locate_splits, read_yaml
 from planbalance.inputs.layout import areas_with_splits, layout_areas
 from planbalance.model import SPLITS, InputSpec, LayoutDifference, Problem
 from planbalance.path_relation import is_within
-from planbalance.text import counted, text_fault
+from planbalance.text import counted, some, text_fault
 
 _FEW_FOLDERS: Final = 50  # that are looked into for a hint
+_MOST_ENTRIES: Final = 2000  # of a folder that are listed for it
 
 
 _YAML_NAMES: Final = ("data.yaml", "dataset.yaml")
@@ -62,6 +63,23 @@ def from_folder(root: str, *, audit: bool) -> InputDraft:
 def _refuse_folder(root: str, yamls: Sequence[YamlFile]) -> InputDraft:
     if yamls:
         return from_yaml(*yamls[0], audit=False)  # says that it names no images
+    inside = _datasets_in(root)
+    if inside:
+        names = [os.path.basename(one) for one in inside]
+        raise HoldsDatasetsError(
+            f"{root} is no dataset itself, but holds {counted(len(inside), 'dataset')}: {some(names)}.",
+            kind="no-layout",
+            hint=f"Give one of them, such as {inside[0]}.",
+            paths=inside,
+        )
+    above = _dataset_above(root)
+    if above is not None:
+        raise InputError(
+            f"{root} lies in the dataset {above} and is only a part of it: give {above}.",
+            kind="no-layout",
+            hint="A dataset is given by the folder that holds images/ and labels/, or by its yaml.",
+            paths=(root,),
+        )
     raise InputError(
         f"No dataset layout was recognised in {root}: neither images/, nor train/images, nor a data.yaml, nor an "
         "obj.data, nor images with their .txt files beside them.",
@@ -69,6 +87,27 @@ def _refuse_folder(root: str, yamls: Sequence[YamlFile]) -> InputDraft:
         hint=_layout_hint(root),
         paths=(root,),
     )
+
+
+def _datasets_in(root: str) -> list[str]:
+    """Return the datasets that lie directly in a folder; of very many folders, a few are looked at."""
+    try:
+        with os.scandir(root) as entries:
+            folders = [each.path for each in islice(entries, _MOST_ENTRIES) if each.is_dir() and each.name[0] != "."]
+    except OSError:
+        return []
+    return [one for one in sorted(folders)[:_FEW_FOLDERS] if layout_areas(one) or _naming_splits(_yaml_files(one))]
+
+
+def _dataset_above(root: str) -> str | None:
+    """Return the dataset of which a folder is the image or label folder, or lies below it; None where there is none."""
+    at = root
+    while at != "/":
+        above, name = os.path.split(at)
+        if name in ("images", "labels") and layout_areas(above):
+            return above
+        at = above
+    return None
 
 
 def _note_autosplit(draft: InputDraft, root: str) -> None:
@@ -289,20 +328,24 @@ def _yamls_differ(root: str, yamls: Sequence[YamlFile]) -> InputError:
 
 
 def not_found(what: str, given: str, path: str) -> InputError:
-    """Return the refusal of an absent path; it names the deepest folder of the path that exists."""
+    """Return the refusal of an absent path: it names what is alike there, or what the deepest existing folder holds."""
     parent = os.path.dirname(path)
     missing = os.path.basename(path)
     while parent != "/" and not os.path.isdir(parent):
         parent, missing = os.path.dirname(parent), os.path.basename(parent)
-    hint = f"{parent} exists, but holds no '{missing}'."
     try:
-        from difflib import get_close_matches
-
-        close = get_close_matches(missing, sorted(os.listdir(parent)), n=1)
+        with os.scandir(parent) as entries:
+            few = islice(entries, _MOST_ENTRIES)
+            listed = [each.name for each in few if each.is_dir() or each.name.lower().endswith(YAML_SUFFIXES)]
     except OSError:
-        close = []
-    if close and text_fault(close[0]) is None:
-        hint += f" Did you mean {with_slash(parent)}{close[0]}?"
+        listed = []
+    from difflib import get_close_matches
+
+    names = sorted(name for name in listed if not name.startswith(".") and text_fault(name) is None)
+    close = get_close_matches(missing, names, n=1)
+    there = f"{parent} holds {some(names)}" if names else f"{parent} holds no folder"
+    near = f". Did you mean {with_slash(parent)}{close[0]}?" if close else f"; {there}."
+    hint = f"{parent} exists, but holds no '{missing}'."
     if not given.startswith("/"):
         hint += f' "{given}" was looked for in the working folder; give an absolute path.'
-    return InputError(f"{what} not found: {path}.", kind="input-not-found", hint=hint, paths=(path,))
+    return InputError(f"{what} not found: {path}{near}", kind="input-not-found", hint=hint, paths=(path,))

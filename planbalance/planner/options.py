@@ -9,7 +9,7 @@ from typing import Any, Final
 from planbalance.errors import PlanError, UsageError
 from planbalance.grouping import GroupMap
 from planbalance.look_alikes import LookAlikes
-from planbalance.model import EXTERNAL_RULES, Input, PlanHeader, ReadablePlan, SharedIds, Split
+from planbalance.model import EXTERNAL_RULES, SPLITS, Input, PlanHeader, ReadablePlan, SharedIds, Split
 from planbalance.options.plan import DEFAULT_SEED, PlanChoices
 from planbalance.path_relation import all_guarded, overlap_refused, relation
 from planbalance.planfile import id_prefixes
@@ -95,7 +95,7 @@ def parse_ratios(train: str | None, val: str | None, test: str | None) -> tuple[
     if given.count(None) == 1:
         rest = 1 - sum((ratio for ratio in given if ratio is not None), Decimal(0))
         if rest < 0:
-            raise _bad_ratios(f"The ratios given sum to {plain(1 - rest)}, more than 1.")
+            raise _bad_ratios(f"The ratios given sum to {plain(1 - rest)}, more than 1", _example(given))
         given[given.index(None)] = rest
     ratios = [default if ratio is None else ratio for ratio, default in zip(given, DEFAULT_RATIOS, strict=True)]
     return check_ratios((ratios[0], ratios[1], ratios[2]))
@@ -108,14 +108,15 @@ def check_ratios(ratios: tuple[Decimal, Decimal, Decimal]) -> tuple[Decimal, Dec
         UsageError: one is negative or no number, train is 0, or the sum is not 1 (kind `bad-ratios`).
     """
     if not all(ratio.is_finite() and ratio >= 0 for ratio in ratios):
-        raise _bad_ratios("A ratio is negative or not a number.")
+        raise _bad_ratios("A ratio is negative or not a number")
     if sum(ratios) != 1:
         parts = " + ".join(map(plain, ratios))
         raise _bad_ratios(
-            f"The ratios of train, val and test sum to {plain(sum(ratios, Decimal(0)))} ({parts}), not 1."
+            f"The ratios of train, val and test sum to {plain(sum(ratios, Decimal(0)))} ({parts}), not 1",
+            _example(ratios),
         )
     if ratios[0] == 0:
-        raise _bad_ratios("--train-ratio is 0: only val and test may be left out.")
+        raise _bad_ratios("--train-ratio is 0, and only val and test may be left out")
     return ratios
 
 
@@ -310,7 +311,25 @@ def _bad_number(message: str) -> UsageError:
     return UsageError(message, kind="bad-number")
 
 
-def _bad_ratios(message: str) -> UsageError:
+def _bad_ratios(fault: str, example: Sequence[Decimal] = DEFAULT_RATIOS) -> UsageError:
+    """Return the refusal of ratios, with three that are right."""
+    words = " ".join(f"--{split}-ratio {plain(ratio)}" for split, ratio in zip(SPLITS, example, strict=True))
     return UsageError(
-        message, kind="bad-ratios", hint="Give one, two or three ratios that sum to 1, such as 0.7, 0.15, 0.15."
+        f"{fault}: {words}, for example.",
+        kind="bad-ratios",
+        hint="Give one, two or three ratios that sum to 1.",
     )
+
+
+def _example(given: Sequence[Decimal | None]) -> Sequence[Decimal]:
+    """Return ratios near those that were given: percents as shares; else train's, and the rest in equal parts."""
+    known = [ratio for ratio in given if ratio is not None]
+    if len(known) == len(given) and sum(known) == 100:
+        return [ratio / 100 for ratio in known]
+    if len(known) == len(given) - 1 and max(known) > 1 and sum(known) < 100:
+        filled = [Decimal(100) - sum(known) if ratio is None else ratio for ratio in given]
+        return [ratio / 100 for ratio in filled]
+    train = given[0] / 100 if given[0] is not None and 1 < given[0] < 100 else given[0]
+    if train is None or not 0 < train < 1:
+        return DEFAULT_RATIOS
+    return [train, (1 - train) / 2, (1 - train) / 2]

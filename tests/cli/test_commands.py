@@ -20,6 +20,7 @@ APPLY_KEYS = {"output", "mode", "files", "bytes", "seconds", "resumed", "publish
 READING_KEYS = {"naming", "unit", "grouped_by", "groups", "slices_per_volume"}
 VERIFY_KEYS = {
     "ok", "summary", "checks", "leaks", "warnings", "plan_digest", "yaml", "layout_differences", "repair_command",
+    "failures", "splits", "classes", "classes_from", "stratify", "next_step",
 } | READING_KEYS  # fmt: skip
 
 
@@ -246,11 +247,18 @@ def test_verify_without_a_plan_and_its_report(here: Path) -> None:
     assert {leak["kind"] for leak in audit["leaks"]} == {"volume-overlap"}
     page = (here / "audit.md").read_text()
     assert audit["summary"].split(";")[0][:30] in page.replace("\\", "")
-    assert "| volume-overlap | FAILED |" in page
+    assert "| volume in two splits | FAILED |" in page
     said = run("verify", "in", code=6).stdout
-    assert said.split("\n\n")[1].replace("\n", " ").startswith(audit["summary"][:60])
-    assert "Leaks" in said
-    assert "NOT CHECKED" in said
+    assert audit["failures"] == [f"volume in two splits: {audit['summary'].split(';')[0]}"]
+    last = said.split("\n\n")[-1]
+    assert " ".join(last.split()).startswith(f"FAILED {audit['failures'][0]} To plan a dataset without")
+    assert last.splitlines()[-1] == f"  {audit['repair_command']}"
+    assert audit["next_step"]["command"] == audit["repair_command"] == "planbalance repair in --output in-repaired"
+    assert "Not checked\n" in said
+    assert "Leaks" not in said
+    detail = run("verify", "in", "--verbose", code=6).stdout
+    assert "Leaks" in detail
+    assert "NOT CHECKED" in detail
 
 
 def test_show_a_volume_and_all_volumes(here: Path) -> None:

@@ -193,7 +193,9 @@ def test_no_file_of_options_is_written_into_an_input(here: Path, monkeypatch: py
         pytest.param("plan:\n  gap: {a: 1}\n", "line 2: 'gap' has no value|", id="a mapping"),
         pytest.param("plan:\n  hash-images: 3\n", "line 2: 'hash-images' is true or false|", id="no flag"),
         pytest.param("plan: [\n", "it is not valid YAML|", id="no YAML"),
-        pytest.param("plan:\n  gap: few\n", "'few' is not a valid integer (in planbalance.yaml).|", id="no number"),
+        pytest.param(
+            "plan:\n  gap: few\n", "'few' is not a whole number, such as 42 (in planbalance.yaml).|", id="no number"
+        ),
     ],
 )
 def test_what_a_file_says_wrong_is_wrong_usage(here: Path, text: str, said: str) -> None:

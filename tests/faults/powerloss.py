@@ -190,8 +190,8 @@ class _Recorder:
         assert places[1] is not None
         self.log.ops.append(Names(((*places[0], None), (*places[1], number))))
 
-    def _renameat2(self, real: Any, old: str, new: str, flags: int) -> None:
-        self._rename(lambda *_, **__: real(old, new, flags), old, new)
+    def _rename_new(self, real: Any, old: str, new: str) -> None:
+        self._rename(lambda *_, **__: real(old, new), old, new)
 
     # ---- bytes
 

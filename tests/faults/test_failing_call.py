@@ -74,7 +74,7 @@ def test_short_reads_and_writes_change_nothing(tmp_path: Path, mode: str, every:
     scene.check_resumed(options)
 
 
-@pytest.mark.parametrize("refused", ["copy_file_range", "copy_file_range sendfile", "mknod", "renameat2"])
+@pytest.mark.parametrize("refused", ["copy_file_range", "copy_file_range sendfile", "mknod", "rename_new"])
 def test_a_call_that_this_file_system_lacks_is_done_another_way(
     tmp_path: Path, refused: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
