@@ -16,6 +16,7 @@ from typing import Any, Final
 from planbalance.import_files import summary_of
 from planbalance.import_model import FATES, STATES, ImportHeader
 from planbalance.model import SPLITS, Audit, Check, FoldsAudit, PlanHeader
+from planbalance.render.class_labels import title_of
 from planbalance.render.importing import FATE_MEANINGS, STATE_MEANINGS
 from planbalance.render.partitions import (
     SplitUnit,
@@ -198,11 +199,16 @@ def _tested_once(parts: Sequence[Partitioned]) -> str:
 def _numbers(parts: Sequence[Partitioned]) -> Iterator[str]:
     if len(parts) > 1:
         for part in parts:
-            yield from (f"### {_escaped(fold_name(part.header.parameters.get('fold'))).capitalize()}", "")
+            yield from (f"### {_fold_title(part)}", "")
             yield from _split_table(part)
         return
     yield from _split_table(parts[0])
     yield from _class_table(parts[0])
+
+
+def _fold_title(part: Partitioned) -> str:
+    name = fold_name(part.header.parameters.get("fold"))
+    return _escaped(name[:1].upper() + name[1:])
 
 
 def _split_table(part: Partitioned) -> list[str]:
@@ -277,7 +283,7 @@ def _checked(parts: Sequence[Partitioned], folds: FoldsAudit | None) -> Iterator
             yield from ("By the plans, no fold was audited: no file was read. " + _by_plans(parts), "")
             return
         yield from (f"All folds were audited: {_escaped(folds.summary)}", "")
-        rows = [[_escaped(one.name.replace("-", " ")), _result(one.audit)] for one in folds.folds]
+        rows = [[_escaped(one.name), _result(one.audit)] for one in folds.folds]
         yield from _table(("Check", "Result"), [*rows, *_check_rows(folds.checks)], numbers=False)
         leaks = [[_leak_title(name, parts[0].unit), _leak_of_folds(folds, name)] for name in _LEAKS]
         yield from _table(("Looked for in each fold", "Result"), leaks, numbers=False)
@@ -347,7 +353,10 @@ def _other_checks(audit: Audit | None) -> Iterator[str]:
 def _check_rows(checks: Iterable[Check]) -> list[list[str]]:
     states = {True: "ok", False: "FAILED", None: "NOT CHECKED"}
     return [
-        [_escaped(one.name), f"{states[one.ok]}{f': {_escaped(one.reason)}' if one.ok is None and one.reason else ''}"]
+        [
+            _escaped(title_of(one)),
+            f"{states[one.ok]}{f': {_escaped(one.reason)}' if one.ok is None and one.reason else ''}",
+        ]
         for one in checks
     ]
 
@@ -367,7 +376,7 @@ def _can_tell(parts: Sequence[Partitioned]) -> list[str]:
 
 
 def _tell_sentences(part: Partitioned, noun: str, *, named: bool) -> Iterator[str]:
-    name = f"{_escaped(fold_name(part.header.parameters.get('fold'))).capitalize()}: " if named else ""
+    name = f"{_fold_title(part)}: " if named else ""
     positive = {(one.split, one.group) for one in part.header.volumes if one.positives}
     for one in part.splits:
         if one.split in MEASURED_ON and one.volumes:
