@@ -8,7 +8,8 @@ Update", Radiology: Artificial Intelligence 6 (2024), e240300; Sounderajah et al
 diagnostic accuracy studies using artificial intelligence", Nature Medicine 31 (2025), 3283-3289.
 """
 
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -36,6 +37,7 @@ from planbalance.text import counted, percent
 
 MARK: Final = "<!-- Written by planbalance report --format md. -->"
 _MARKED: Final = frozenset("\\`*_{}[]<>#|~$^@&")
+_OPTION: Final = re.compile(r"(?<![^\s(])(--[a-z]+(?:-[a-z]+)*)(?![^\s).,;])")
 _ITEMS: Final = (
     ("CLAIM 2024", "8", "inclusion and exclusion criteria", "in part: Exclusions. Add the criteria."),
     ("CLAIM 2024", "10", "selection of data subsets", "Undersampling"),
@@ -191,8 +193,11 @@ def _tested_once(parts: Sequence[Partitioned]) -> str:
     nouns = parts[0].unit.nouns
     every = {one.group for part in parts for one in part.header.volumes}
     tested = [group for part in parts for group in {one.group for one in part.header.volumes if one.split == "test"}]
-    if len(tested) == len(set(tested)) == len(every):
-        return f"Each of {counted(len(every), parts[0].unit.noun, nouns)} is in test of exactly one fold."
+    times = set(Counter(tested).values())
+    if len(times) == 1 and every == set(tested):
+        (number,) = times
+        folds = "one fold" if number == 1 else f"{number} folds"
+        return f"Each of {counted(len(every), parts[0].unit.noun, nouns)} is in test of exactly {folds}."
     return f"{count(len(set(tested)))} of {count(len(every))} {nouns} are in test of a fold described here."
 
 
@@ -207,8 +212,11 @@ def _numbers(parts: Sequence[Partitioned]) -> Iterator[str]:
 
 
 def _fold_title(part: Partitioned) -> str:
-    name = fold_name(part.header.parameters.get("fold"))
-    return _escaped(name[:1].upper() + name[1:])
+    fold = part.header.parameters.get("fold")
+    name = fold_name(fold)
+    if isinstance(fold, Mapping) and "leave_out" in fold:
+        return f"{_escaped(str(fold['leave_out']))} {_escaped(name)} left out"
+    return _escaped(name.capitalize())
 
 
 def _split_table(part: Partitioned) -> list[str]:
@@ -410,6 +418,14 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool 
 
 
 def _escaped(text: str) -> str:
-    """Return a text in which nothing is Markdown, for GitHub and for pandoc, which makes dashes of two hyphens."""
-    marked = "".join(f"\\{letter}" if letter in _MARKED else letter for letter in plain(text))
+    """Return a text in which nothing is Markdown, for GitHub and for pandoc; options of a command are code.
+
+    Two hyphens elsewhere are escaped, since pandoc makes a dash of them.
+    """
+    parts = _OPTION.split(plain(text))  # what stands between options, and the options themselves
+    return "".join(f"`{part}`" if at % 2 else _marked(part) for at, part in enumerate(parts))
+
+
+def _marked(text: str) -> str:
+    marked = "".join(f"\\{letter}" if letter in _MARKED else letter for letter in text)
     return marked.replace("--", "\\-\\-")

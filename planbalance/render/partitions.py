@@ -57,8 +57,8 @@ def unit_of(header: PlanHeader) -> SplitUnit:
 _JOINS: Final = {"identical": "share identical images", "look-alikes": "look alike"}
 _SOURCES: Final = {
     "names": "the patient that file names show",
-    "map": "a table of volumes and patients that the authors gave (--group-map)",
-    "slice-map": "a table of slices that the authors gave (--slice-map)",
+    "map": "a table of volumes and patients that the authors gave",
+    "slice-map": "a table of slices that the authors gave",
 }
 
 
