@@ -111,8 +111,9 @@ def test_nnunet_trains_on_train_and_validates_on_val_and_test_is_in_neither_list
     assert {split_of[case] for case in val} == {"val"}
     tested = sum(split == "test" for split in split_of.values())
     assert len(train) + len(val) == len(header.volumes) - tested
-    assert f"{tested} case" in done.stderr
-    assert "imagesTs" in done.stderr
+    said = " ".join(done.stdout.split())
+    assert f"{tested} case" in said
+    assert "Put them into imagesTs, not into imagesTr." in said
 
 
 def test_a_case_may_be_a_slice_of_those_that_are_kept(plan: Plan, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from planbalance import api
 from planbalance.cli.options import PATH, command, option, takes
 from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.options.export import ExportRequest
-from planbalance.render.table import Group, line, lines, size
+from planbalance.render.table import Group, indented, line, lines, size
 
 STDOUT = "-"
 
@@ -49,9 +49,9 @@ def export(terminal: Terminal, subjects: Sequence[str], output: str, request: Ex
         "notes": list(made.notes),
         **({} if made.path else {"text": made.text}),
     }
+    if made.path:
+        return CommandResult(document, Group(line(f"Wrote {output} ({size(made.bytes)})."), *map(indented, made.notes)))
     for note in made.notes:
         terminal.note(note)
-    if made.path:
-        return CommandResult(document, line(f"Wrote {output} ({size(made.bytes)})."))
     terminal.print_result(lines(made.text))
     return CommandResult(document, Group())

@@ -8,7 +8,8 @@ Update", Radiology: Artificial Intelligence 6 (2024), e240300; Sounderajah et al
 diagnostic accuracy studies using artificial intelligence", Nature Medicine 31 (2025), 3283-3289.
 """
 
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,9 +17,10 @@ from typing import Any, Final
 from planbalance.import_files import summary_of
 from planbalance.import_model import FATES, STATES, ImportHeader
 from planbalance.model import SPLITS, Audit, Check, FoldsAudit, PlanHeader
+from planbalance.render.class_labels import title_of
 from planbalance.render.importing import FATE_MEANINGS, STATE_MEANINGS
 from planbalance.render.partitions import (
-    Unit,
+    SplitUnit,
     assignment_sentences,
     disjoint_sentence,
     exclusion_sentences,
@@ -35,6 +37,7 @@ from planbalance.text import counted, percent
 
 MARK: Final = "<!-- Written by planbalance report --format md. -->"
 _MARKED: Final = frozenset("\\`*_{}[]<>#|~$^@&")
+_OPTION: Final = re.compile(r"(?<![^\s(])(--[a-z]+(?:-[a-z]+)*)(?![^\s).,;])")
 _ITEMS: Final = (
     ("CLAIM 2024", "8", "inclusion and exclusion criteria", "in part: Exclusions. Add the criteria."),
     ("CLAIM 2024", "10", "selection of data subsets", "Undersampling"),
@@ -86,7 +89,7 @@ class Partitioned:
     classes_note: str = ""
 
     @property
-    def unit(self) -> Unit:
+    def unit(self) -> SplitUnit:
         """What is never divided."""
         return unit_of(self.header)
 
@@ -190,19 +193,30 @@ def _tested_once(parts: Sequence[Partitioned]) -> str:
     nouns = parts[0].unit.nouns
     every = {one.group for part in parts for one in part.header.volumes}
     tested = [group for part in parts for group in {one.group for one in part.header.volumes if one.split == "test"}]
-    if len(tested) == len(set(tested)) == len(every):
-        return f"Each of {counted(len(every), parts[0].unit.noun, nouns)} is in test of exactly one fold."
+    times = set(Counter(tested).values())
+    if len(times) == 1 and every == set(tested):
+        (number,) = times
+        folds = "one fold" if number == 1 else f"{number} folds"
+        return f"Each of {counted(len(every), parts[0].unit.noun, nouns)} is in test of exactly {folds}."
     return f"{count(len(set(tested)))} of {count(len(every))} {nouns} are in test of a fold described here."
 
 
 def _numbers(parts: Sequence[Partitioned]) -> Iterator[str]:
     if len(parts) > 1:
         for part in parts:
-            yield from (f"### {_escaped(fold_name(part.header.parameters.get('fold'))).capitalize()}", "")
+            yield from (f"### {_fold_title(part)}", "")
             yield from _split_table(part)
         return
     yield from _split_table(parts[0])
     yield from _class_table(parts[0])
+
+
+def _fold_title(part: Partitioned) -> str:
+    fold = part.header.parameters.get("fold")
+    name = fold_name(fold)
+    if isinstance(fold, Mapping) and "leave_out" in fold:
+        return f"{_escaped(str(fold['leave_out']))} {_escaped(name)} left out"
+    return _escaped(name.capitalize())
 
 
 def _split_table(part: Partitioned) -> list[str]:
@@ -277,7 +291,7 @@ def _checked(parts: Sequence[Partitioned], folds: FoldsAudit | None) -> Iterator
             yield from ("By the plans, no fold was audited: no file was read. " + _by_plans(parts), "")
             return
         yield from (f"All folds were audited: {_escaped(folds.summary)}", "")
-        rows = [[_escaped(one.name.replace("-", " ")), _result(one.audit)] for one in folds.folds]
+        rows = [[_escaped(one.name), _result(one.audit)] for one in folds.folds]
         yield from _table(("Check", "Result"), [*rows, *_check_rows(folds.checks)], numbers=False)
         leaks = [[_leak_title(name, parts[0].unit), _leak_of_folds(folds, name)] for name in _LEAKS]
         yield from _table(("Looked for in each fold", "Result"), leaks, numbers=False)
@@ -296,7 +310,7 @@ def _checked(parts: Sequence[Partitioned], folds: FoldsAudit | None) -> Iterator
     yield from _other_checks(part.audit)
 
 
-def _leak_title(name: str, unit: Unit) -> str:
+def _leak_title(name: str, unit: SplitUnit) -> str:
     """Return what a check looks for; the groups of a plan may be studies."""
     return f"{unit.nouns} in two splits" if name == "group-overlap" and unit.sources else _LEAKS[name]
 
@@ -347,7 +361,10 @@ def _other_checks(audit: Audit | None) -> Iterator[str]:
 def _check_rows(checks: Iterable[Check]) -> list[list[str]]:
     states = {True: "ok", False: "FAILED", None: "NOT CHECKED"}
     return [
-        [_escaped(one.name), f"{states[one.ok]}{f': {_escaped(one.reason)}' if one.ok is None and one.reason else ''}"]
+        [
+            _escaped(title_of(one)),
+            f"{states[one.ok]}{f': {_escaped(one.reason)}' if one.ok is None and one.reason else ''}",
+        ]
         for one in checks
     ]
 
@@ -367,7 +384,7 @@ def _can_tell(parts: Sequence[Partitioned]) -> list[str]:
 
 
 def _tell_sentences(part: Partitioned, noun: str, *, named: bool) -> Iterator[str]:
-    name = f"{_escaped(fold_name(part.header.parameters.get('fold'))).capitalize()}: " if named else ""
+    name = f"{_fold_title(part)}: " if named else ""
     positive = {(one.split, one.group) for one in part.header.volumes if one.positives}
     for one in part.splits:
         if one.split in MEASURED_ON and one.volumes:
@@ -401,6 +418,14 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool 
 
 
 def _escaped(text: str) -> str:
-    """Return a text in which nothing is Markdown, for GitHub and for pandoc, which makes dashes of two hyphens."""
-    marked = "".join(f"\\{letter}" if letter in _MARKED else letter for letter in plain(text))
+    """Return a text in which nothing is Markdown, for GitHub and for pandoc; options of a command are code.
+
+    Two hyphens elsewhere are escaped, since pandoc makes a dash of them.
+    """
+    parts = _OPTION.split(plain(text))  # what stands between options, and the options themselves
+    return "".join(f"`{part}`" if at % 2 else _marked(part) for at, part in enumerate(parts))
+
+
+def _marked(text: str) -> str:
+    marked = "".join(f"\\{letter}" if letter in _MARKED else letter for letter in text)
     return marked.replace("--", "\\-\\-")

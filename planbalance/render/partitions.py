@@ -17,7 +17,7 @@ _TAGS: Final = {"StudyInstanceUID": "study", "FrameOfReferenceUID": "frame of re
 _PATIENTS_BY: Final = {"patient": "names", "map": "map", "slice-map": "slice-map"}
 
 
-class Unit(NamedTuple):
+class SplitUnit(NamedTuple):
     """What is never divided.
 
     Attributes:
@@ -40,7 +40,7 @@ class Unit(NamedTuple):
         return bool(self.sources or self.joined)
 
 
-def unit_of(header: PlanHeader) -> Unit:
+def unit_of(header: PlanHeader) -> SplitUnit:
     """Return the unit that a plan, or a dataset as it was found, does not divide."""
     words = _source_words(header)
     joined = tuple(_JOINS[word] for word in words if word in _JOINS)
@@ -49,16 +49,16 @@ def unit_of(header: PlanHeader) -> Unit:
     if told:
         tags = [_TAGS.get(word.partition(":")[2]) for word in told]
         noun = "patient" if None in tags else str(tags[0])
-        return Unit(noun, {"study": "studies"}.get(noun, _plural(noun)), sources, None in tags, joined)
+        return SplitUnit(noun, {"study": "studies"}.get(noun, _plural(noun)), sources, None in tags, joined)
     noun = "image" if header.naming.get("rule") == "image" else "volume"
-    return Unit(noun, _plural(noun), (), patients_known=False, joined=joined)
+    return SplitUnit(noun, _plural(noun), (), patients_known=False, joined=joined)
 
 
 _JOINS: Final = {"identical": "share identical images", "look-alikes": "look alike"}
 _SOURCES: Final = {
     "names": "the patient that file names show",
-    "map": "a table of volumes and patients that the authors gave (--group-map)",
-    "slice-map": "a table of slices that the authors gave (--slice-map)",
+    "map": "a table of volumes and patients that the authors gave",
+    "slice-map": "a table of slices that the authors gave",
 }
 
 
@@ -92,7 +92,7 @@ def _source_words(header: PlanHeader) -> list[str]:
 # ---- sentences ------------------------------------------------------------------------------------------------------
 
 
-def level_sentences(header: PlanHeader, unit: Unit, *, as_found: bool) -> Iterator[str]:
+def level_sentences(header: PlanHeader, unit: SplitUnit, *, as_found: bool) -> Iterator[str]:
     """Yield the level at which splits are disjoint, how it was identified, and what that does not say."""
     if as_found:
         yield (
@@ -126,7 +126,7 @@ def _volumes_sentence(header: PlanHeader) -> str:
     return f"Volumes were identified by their file names ({told})."
 
 
-def assignment_sentences(header: PlanHeader, unit: Unit) -> Iterator[str]:
+def assignment_sentences(header: PlanHeader, unit: SplitUnit) -> Iterator[str]:
     """Yield how units were assigned to splits, and how near that is to what was wanted."""
     given = header.parameters
     repair = repair_facts(given)
@@ -148,7 +148,7 @@ def assignment_sentences(header: PlanHeader, unit: Unit) -> Iterator[str]:
         yield f"The targets of positive and of negative slices were missed by {counted(distance, 'slice')} in all."
 
 
-def _ratio_sentences(given: Mapping[str, Any], unit: Unit) -> Iterator[str]:
+def _ratio_sentences(given: Mapping[str, Any], unit: SplitUnit) -> Iterator[str]:
     told = ", ".join(f"{split} {given[f'{split}_ratio']}" for split in SPLITS if given.get(f"{split}_ratio"))
     fold = given.get("fold")
     if isinstance(fold, Mapping) and "leave_out" in fold:
@@ -241,7 +241,7 @@ def exclusion_sentences(header: PlanHeader) -> Iterator[str]:
         yield "Labels that are not valid were kept as they are."
 
 
-def disjoint_sentence(header: PlanHeader, unit: Unit) -> str:
+def disjoint_sentence(header: PlanHeader, unit: SplitUnit) -> str:
     """Return what the plan itself shows of volumes and units in two splits: counted, not assumed."""
     volumes = in_several_splits((one.id, one.split) for one in header.volumes)
     told = _number(len(volumes), "volume", "volumes")
