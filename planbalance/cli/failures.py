@@ -94,13 +94,15 @@ def print_failure(failure: Failure, terminal: Terminal) -> None:
     if terminal.as_json:
         terminal.document(failure.document)
         return
-    terminal.print_error(line(("Error: ", "bold red"), _sentence(failure.message)))
+    near = failure.hint.startswith("Did you mean")  # the answer to the error: beside it
+    message = f"{_sentence(failure.message)} {failure.hint}" if near else _sentence(failure.message)
+    terminal.print_error(line(("Error: ", "bold red"), message))
     more = [path for path in failure.paths if failure.list_paths and path not in failure.message]
     for path in more[:_PATHS_SHOWN]:
         terminal.print_error(line("  " + path))
     if len(more) > _PATHS_SHOWN:
         terminal.print_error(line(f"  and {len(more) - _PATHS_SHOWN:,} more (--json lists all)"))
-    if failure.hint:
+    if failure.hint and not near:
         first, *more = failure.hint.split("\n")
         terminal.print_error(line(("Hint: ", "bold"), first))
         for words in more:  # commands to copy, one a line
