@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 import planbalance
 
 # How the hints of the code name an extra; the command line prints the command that works here instead.
-_HINT: Final = re.compile(r"(?:python -m )?pip install 'planbalance\[([a-z-]+)\]'")
+_HINT: Final = re.compile(r"(?:python -m )?pip install 'planbalance\[([a-z0-9-]+)\]'")
 
 
 class Installation(NamedTuple):
