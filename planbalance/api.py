@@ -46,6 +46,7 @@ from planbalance.options.declare import made, spelled
 from planbalance.path_relation import all_guarded, guarded, is_within
 from planbalance.planfile import Content, SealedPlan, naming_document, read_source
 from planbalance.planstore import ImportPlan, PlanFile, is_import, refuse_plan_of_another, save_plan
+from planbalance.text import enumerated
 
 if TYPE_CHECKING:
     from planbalance.clean import PartialBuild
@@ -944,7 +945,7 @@ def planned_volume(header: PlanHeader, volume: str) -> PlannedVolume:
         from difflib import get_close_matches
 
         close = get_close_matches(volume, [one.id for one in header.volumes], n=3)
-        hint = f"Did you mean {', '.join(close)}?" if close else "`planbalance show --csv` lists all volumes."
+        hint = f"Did you mean {enumerated(close, 'or')}?" if close else "`planbalance show --csv` lists all volumes."
         raise UsageError(f"The plan has no volume {volume}.", kind="unknown-volume", hint=hint)
     return found
 
