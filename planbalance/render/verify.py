@@ -20,6 +20,7 @@ from planbalance.text import counted, texts_of
 
 _SHOWN: Final = 5  # problems of one check; --verbose prints more, --json has all
 _SHOWN_ON_REQUEST: Final = 20
+LeakRows = tuple[list[tuple[str, bool]], list[list[str]]]  # columns, each with whether it holds words; cells
 STATES: Final = {True: "ok", False: "FAILED", None: "NOT CHECKED"}
 STYLES: Final = {"ok": "green", "FAILED": "bold red", "NOT CHECKED": "yellow"}
 _COLUMNS: Final = {"kind": "what", "from": "of", "to": "also in", "to_move": "to move"}
@@ -215,9 +216,7 @@ def _leak_table(rows: Sequence[Mapping[str, Any]], titles: Mapping[str, str], wi
     return grid
 
 
-def leak_rows(
-    leaks: Sequence[Mapping[str, Any]], titles: Mapping[str, str], without: Collection[str] = ()
-) -> tuple[list[tuple[str, bool]], list[list[str]]]:
+def leak_rows(leaks: Sequence[Mapping[str, Any]], titles: Mapping[str, str], without: Collection[str] = ()) -> LeakRows:
     """Return the columns of a table of leaks, each with whether it holds words, and the cells of each row.
 
     Args:
