@@ -45,7 +45,7 @@ def audited(audit: Audit, dataset: str | None, tool: str, progress: Progress) ->
         "summary": audit.summary,
         "warnings": audit.warnings,
         "statement": statement(audit, dataset=dataset or "", tool=tool),
-        "checks": tuple(map(audited_check, audit.checks)),
+        "checks": tuple(map(audited_check, grouped(audit.checks))),
         "columns": columns,
         "leaks": rows,
         "shared": list(_shared_on_purpose(audit.leaks)),
@@ -66,6 +66,21 @@ def _unbroken(table: LeakRows) -> LeakRows:
     """Return a table whose shares do not break before their percent sign."""
     columns, rows = table
     return columns, [[cell.replace(" %", "\u00a0%") for cell in row] for row in rows]
+
+
+def grouped(checks: Sequence[Check]) -> list[Check]:
+    """Return checks with those that were not made last, together where they have one reason."""
+    unmade: dict[str, Check] = {}
+    for check in checks:
+        if check.ok is None:
+            named = check._replace(title=title_of(check))
+            first = unmade.get(check.reason)
+            unmade[check.reason] = named if first is None else _joined(first, named)
+    return [check for check in checks if check.ok is not None] + list(unmade.values())
+
+
+def _joined(first: Check, second: Check) -> Check:
+    return first._replace(title=f"{first.title}, {second.title}", problems=(*first.problems, *second.problems))
 
 
 def audited_check(check: Check) -> AuditedCheck:

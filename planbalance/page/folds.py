@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from planbalance import path_safety
-from planbalance.model import SPLITS, AuditedFold, Check, FoldsAudit, PlanHeader
-from planbalance.page.audit_section import AuditedCheck, audited_check
+from planbalance.model import SPLITS, AuditedFold, Check, FoldsAudit, PlanHeader, SplitCount
+from planbalance.page.audit_section import AuditedCheck, audited_check, grouped
 from planbalance.page.commands import SAMPLES, Step, page_words, steps
 from planbalance.page.subject import open_subject
 from planbalance.page.template import Written, page_place, rendered, write_rendered
@@ -25,7 +25,7 @@ class FoldRow(NamedTuple):
     Attributes:
         name: as its plan calls it.
         ok: the result of its audit.
-        splits: for train, val and test slices and positive ones; (0, 0) where it has no such split.
+        splits: for train, val and test slices and positive ones; None where neither labels nor a plan tell them.
         errors: how many its audit found; one where it could not be audited.
         warnings: how many its audit found.
         checks: those that found problems.
@@ -34,7 +34,7 @@ class FoldRow(NamedTuple):
 
     name: str
     ok: bool
-    splits: tuple[tuple[int, int], ...]
+    splits: tuple[tuple[int, int | None], ...]
     errors: int
     warnings: int
     checks: tuple[AuditedCheck, ...]
@@ -65,43 +65,47 @@ def write_folds_page(path: str, folder: str, found: FoldsAudit) -> Written:
     datasets = [fold.dataset for fold in found.folds]
     headers = check_folds_page(path, datasets)
     document = verify_folds_document(found)
-    rows = tuple(map(_row, found.folds))
+    rows = tuple(_row(fold, headers.get(fold.dataset)) for fold in found.folds)
     context: dict[str, Any] = {
         "folder": folder,
         "found": found,
-        "failures": document["failures"],
+        "planned": any(one.positives is None for fold in found.folds if fold.audit for one in fold.audit.counts),
         "next_step": document["next_step"],
         "reading": _reading(found),
         "rows": rows,
         "warned": any(row.errors or row.warnings for row in rows),
-        "together": tuple(map(audited_check, found.checks)),
+        "together": tuple(map(audited_check, grouped(found.checks))),
         "across": list(_across(found)),
         "not_checked": _not_checked(found.folds, document["checks"]),
         "warnings": list(named_texts([(one.name, one.audit.warnings) for one in found.folds if one.audit]).values()),
-        "steps": list(_steps(folder, datasets, headers, found)),
+        "steps": list(_steps(folder, datasets, list(headers.values()), found)),
         "splits": SPLITS,
     }
     return write_rendered(path, rendered("folds.html", context))
 
 
-def check_folds_page(path: str, datasets: Sequence[str]) -> list[PlanHeader]:
-    """Check, before long work, that a page can be made and lies in no input and no dataset; return the plans' headers.
+def check_folds_page(path: str, datasets: Sequence[str]) -> dict[str, PlanHeader]:
+    """Check, before long work, that a page can be made and lies in no input and no dataset.
+
+    Returns the headers of the plans, by dataset.
 
     Raises:
         UsageError: the page cannot be written there. PlanError: a plan is damaged.
     """
     page = page_place(path)
-    plans = [one for one in (open_subject(dataset).plan for dataset in datasets) if one is not None]
-    for plan in plans:
-        path_safety.refuse_files(page, all_guarded(plan.header.inputs, plan.header.sources))
+    plans = ((dataset, open_subject(dataset).plan) for dataset in datasets)
+    headers = {dataset: plan.header for dataset, plan in plans if plan is not None}
+    for header in headers.values():
+        path_safety.refuse_files(page, all_guarded(header.inputs, header.sources))
     path_safety.refuse_files(page, datasets, what="dataset")
-    return [plan.header for plan in plans]
+    return headers
 
 
-def _row(fold: AuditedFold) -> FoldRow:
+def _row(fold: AuditedFold, header: PlanHeader | None) -> FoldRow:
     if fold.audit is None:
         return FoldRow(fold.name, ok=False, splits=(), errors=1, warnings=0, checks=(), error=fold.error)
-    held = {one.split: (one.slices, one.positives or 0) for one in fold.audit.counts}
+    planned = {} if header is None else header.statistics.get("splits", {})
+    held = {one.split: (one.slices, _positives(one, planned)) for one in fold.audit.counts}
     checks = tuple(audited_check(check) for check in fold.audit.checks if check.problems)
     return FoldRow(
         fold.name,
@@ -112,6 +116,14 @@ def _row(fold: AuditedFold) -> FoldRow:
         checks,
         "",
     )
+
+
+def _positives(held: SplitCount, planned: object) -> int | None:
+    """Return the positive slices of a split; where labels were not read, those of the plan, which may not say them."""
+    counts = planned.get(held.split) if isinstance(planned, Mapping) else None
+    number = counts.get("positive") if isinstance(counts, Mapping) else None
+    told = number if type(number) is int else None
+    return told if held.positives is None else held.positives
 
 
 def _reading(found: FoldsAudit) -> dict[str, Any] | None:
