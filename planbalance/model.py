@@ -15,6 +15,8 @@ from planbalance.modes import Mode
 
 Split = Literal["train", "val", "test"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "val", "test")
+# How the planner's warning of missed slice targets begins; texts for people say it in other words.
+TARGETS_MISSED: Final = "The split misses its slice targets by"
 
 _SPLIT_WORD: Final = re.compile(
     r"(?:(?P<train>train|training)|(?P<val>val|valid|validation)|(?P<test>test|testing))"

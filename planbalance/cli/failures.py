@@ -8,7 +8,7 @@ import click
 
 from planbalance.cli.terminal import Terminal
 from planbalance.errors import PlanbalanceError
-from planbalance.render.table import line, lines
+from planbalance.render.table import line, lines, message
 from planbalance.text import error_text
 
 INTERRUPTED: Final = 130
@@ -70,7 +70,7 @@ def print_failure(failure: Failure, terminal: Terminal) -> None:
     if terminal.as_json:
         terminal.document(failure.document)
         return
-    terminal.print_error(line(("Error: ", "bold red"), _sentence(failure.message)))
+    terminal.print_error(message("Error:", _sentence(failure.message), style="bold red"))
     more = [path for path in failure.paths if path not in failure.message]
     for path in more[:_PATHS_SHOWN]:
         terminal.print_error(line("  " + path))
@@ -78,7 +78,7 @@ def print_failure(failure: Failure, terminal: Terminal) -> None:
         terminal.print_error(line(f"  and {len(more) - _PATHS_SHOWN:,} more (--json lists all)"))
     if failure.hint:
         first, *more = failure.hint.split("\n")
-        terminal.print_error(line(("Hint: ", "bold"), first))
+        terminal.print_error(message("Hint:", first, style="bold"))
         for words in more:  # commands to copy, one a line
             terminal.print_error(line("  " + words))
 

@@ -31,10 +31,8 @@ from planbalance.modes import MODE_TABLE, Mode
 Value = TypeVar("Value")
 
 _CALLS: Final = 10  # the least that opening, and beginning, a staging folder makes
-_LINK_WARNING: Final = (
-    "Images are {kind}s to the source: whatever writes through one changes the source. Ultralytics before 8.4.175 and "
-    "YOLOv5 re-save JPEGs that do not end in FF D9, in place"
-)
+_LINK_WARNING: Final = "Images are {kind}s to the source: whatever writes through one changes the source"
+_JPEG_WARNING: Final = ". Ultralytics before 8.4.175 and YOLOv5 re-save JPEGs that do not end in FF D9, in place"
 _UNMOUNTED: Final[Mapping[Mode, str]] = {
     "squashfs": "No training commands: the image must be mounted first, and where is not known (--mount-at): "
     "docs/how-to/one-file says how",
@@ -141,8 +139,6 @@ class Context:
         traits = MODE_TABLE[self.mode]
         if not traits.places_files:
             self.warnings.append(_LIST_WARNING)
-        if traits.link and job.kind.takes_images:
-            self.warnings.append(_LINK_WARNING.format(kind=traits.link))
         if not staging.resumed or job.options.durability == "safe":
             staging.begin(job, self.mode)
             if job.options.shard is not None:  # another shard may have been the first
@@ -197,10 +193,18 @@ class Context:
             seconds=time.monotonic() - self._began,
             resumed=resumed,
             published=published,
-            warnings=(*self.warnings, *notes),
+            warnings=(*self.warnings, *self._link_warning(), *notes),
             train_commands=commands,
             packed_size=None if self.job.packing is None or self.job.options.shard else self.job.packing.exact_size(),
         )
+
+    def _link_warning(self) -> tuple[str, ...]:
+        """Return what writing through a link does, where images are links; of JPEGs, which trainers do write."""
+        link = MODE_TABLE[self.mode].link
+        if not link or not self.job.kind.takes_images:
+            return ()
+        trainers = _JPEG_WARNING if self.job.stats.may_hold_jpegs() else ""
+        return (f"{_LINK_WARNING.format(kind=link)}{trainers}.",)
 
     def _train_commands(self) -> tuple[Mapping[str, str | None], tuple[str, ...]]:
         job = self.job

@@ -23,7 +23,7 @@ from tests.docs.session import HOME, reader
 
 CAPTURES: Final = Path(__file__).parent
 WIDTHS: Final = (60, 100, 140)
-# What differs from run to run, and with the version of a library. Digests stay as long, so that nothing wraps elsewhere.
+# What differs from run to run or between versions of libraries. Digests stay as long, so nothing wraps elsewhere.
 _VARYING: Final = (
     (re.compile(r"\b[0-9a-f]{64}\b"), lambda found: "0" * len(found[0])),
     (re.compile(r"\b[0-9a-f]{12}\b"), lambda found: "0" * len(found[0])),
