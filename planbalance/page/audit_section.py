@@ -7,7 +7,7 @@ from planbalance.model import Audit, Check, LookAlike, PairPicture, Problem, Pro
 from planbalance.page.pixels import PairSide, pair_side
 from planbalance.render.class_labels import title_of
 from planbalance.render.statement import statement
-from planbalance.render.verify import PURPOSES, LeakRows, leak_rows
+from planbalance.render.verify import LeakRows, leak_rows, shared_on_purpose
 
 _MOST_PROBLEMS: Final = 200  # of one check on the page; `verify --json` has all
 _MOST_PAIRS: Final = 12  # about 30 KB each
@@ -56,10 +56,8 @@ def audited(audit: Audit, dataset: str | None, tool: str, progress: Progress) ->
 
 def _shared_on_purpose(leaks: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Any, Any]]:
     """Yield what is shared with other datasets on purpose: title, columns and rows of a table, without `to move`."""
-    for purpose, title in PURPOSES.items():
-        found = [leak for leak in leaks if leak.get("purpose") == purpose]
-        if found:
-            yield (title, *_unbroken(leak_rows(found, {}, {"purpose", "to_move"})))
+    for title, found in shared_on_purpose(leaks, every=True):
+        yield (title, *_unbroken(leak_rows(found, {}, {"purpose", "to_move"})))
 
 
 def _unbroken(table: LeakRows) -> LeakRows:
