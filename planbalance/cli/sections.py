@@ -53,7 +53,9 @@ def _pairs(node: yaml.Node, what: str) -> Iterator[tuple[str, int, yaml.Node]]:
     if isinstance(node, yaml.ScalarNode) and node.value in _NULLS:
         return
     if not isinstance(node, yaml.MappingNode):
-        raise ConfigRefusedError(f"line {node.start_mark.line + 1}: {what} is no list of `key: value`: such as `seed: 42`")
+        raise ConfigRefusedError(
+            f"line {node.start_mark.line + 1}: {what} is no list of `key: value`: such as `seed: 42`"
+        )
     for key, value in node.value:
         yield (key.value if isinstance(key, yaml.ScalarNode) else "?"), key.start_mark.line + 1, value
 
