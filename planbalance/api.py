@@ -216,13 +216,17 @@ class Repaired(NamedTuple):
 
 
 class Reported(NamedTuple):
-    """A page that was written: where, how large, of which plan (digest) and dataset, with which audit."""
+    """A page that was written: where, how large, of which plan (digest) and dataset, with which audit.
+
+    `audit_ok` is the result of the audit, also of several datasets; None where there was none.
+    """
 
     path: str
     bytes: int
     digest: str | None
     dataset: str | None
     audit: Audit | None
+    audit_ok: bool | None = None
 
 
 class MarkdownReport(NamedTuple):
@@ -1206,6 +1210,8 @@ def _check_report_file(report: str) -> None:
         )
     if not os.path.isdir(os.path.dirname(os.path.abspath(report))):
         raise UsageError(f"The folder of the report {report} does not exist.", kind="report-place", paths=[report])
+    if report.endswith(".md"):
+        text_file.refuse_others_file(os.path.abspath(report), "# Audit of ")
 
 
 def _audited(dataset: str | None, plan: str | None) -> tuple[PlanFile | None, str]:
@@ -1240,7 +1246,7 @@ def _write_markdown(path: str, audit: Audit, dataset: str) -> None:
 
 
 def report(
-    subject: str = DEFAULT_PLAN,
+    subject: str | Sequence[str] = DEFAULT_PLAN,
     *,
     html: str,
     options: "ReportRequest | None" = None,
@@ -1254,7 +1260,8 @@ def report(
 
     Args:
         subject: a plan file, or a dataset: its folder or yaml. One that planbalance did not build is audited in full,
-            and its page shows the leaks first.
+            and its page shows the leaks first. A folder of folds or of variants, or several datasets: one page with a
+            table across them.
         html: the page to write, outside of inputs and dataset.
         options: what is audited and shown.
         progress: where to report to.
@@ -1269,6 +1276,9 @@ def report(
     from planbalance.page.subject import open_subject
 
     request: ReportRequest = made(ReportRequest, options, keywords)
+    named = _single_subjects(subject)
+    if not isinstance(subject, str) or named != [subject]:
+        return _report_folds(subject, named, html, request, progress)
     imported = open_import(subject) if is_import(subject) else _import_plan(subject, None)
     if imported is not None:
         return _report_import(imported, subject if os.path.isdir(subject) else None, html, request, progress)
@@ -1288,7 +1298,36 @@ def report(
         )
     page = PageOptions(dataset, found, request.samples, as_found=plan is None)
     written = write_page(html, shown, page, progress)
-    return Reported(written.path, written.bytes, None if plan is None else plan.header.digest, dataset, found)
+    digest, ok = None if plan is None else plan.header.digest, None if found is None else found.ok
+    return Reported(written.path, written.bytes, digest, dataset, found, ok)
+
+
+def _report_folds(
+    subject: str | Sequence[str],
+    datasets: Sequence[str],
+    html: str,
+    request: "ReportRequest",
+    progress: Progress | None,
+) -> Reported:
+    """Write the page of several datasets: a table across them, and their audit."""
+    from planbalance.page.folds import check_folds_page, write_folds_page
+
+    plans = [one for one in datasets if os.path.isfile(one) and not one.endswith((".yaml", ".yml"))]
+    if plans or request.audit == "none":
+        raise UsageError(
+            f"{plans[0]} is no folder of a dataset."
+            if plans
+            else "A page of several datasets shows their audit: leave --audit none out.",
+            kind="report-several",
+            hint="A page of several shows datasets that are built; `planbalance report PLAN` shows one plan.",
+        )
+    folders = [os.path.abspath(one) for one in datasets]
+    folder = os.path.abspath(subject) if isinstance(subject, str) else os.path.dirname(folders[0])
+    check_folds_page(os.path.abspath(html), folders)  # before long audits
+    quick = request.audit == "quick" and not request.near_duplicates
+    found = verify_folds(folders, quick=quick, near_duplicates=request.near_duplicates, progress=progress)
+    written = write_folds_page(html, folder, found)
+    return Reported(written.path, written.bytes, None, folder, None, found.ok)
 
 
 def _report_import(
@@ -1310,7 +1349,8 @@ def _report_import(
     if at is not None and request.audit != "none":
         found = verify_import(at, plan, quick=request.audit == "quick", progress=progress)
     written = write_import_page(html, plan, dataset=at, audit=found, samples=request.samples, progress=progress)
-    return Reported(written.path, written.bytes, plan.header.digest, at, found)
+    ok = None if found is None else found.ok
+    return Reported(written.path, written.bytes, plan.header.digest, at, found, ok)
 
 
 def report_markdown(

@@ -51,7 +51,8 @@ def report(
     """Write one HTML file that shows a plan before it is applied, or a dataset after: splits, balance, every volume.
 
     The argument is a plan, or a dataset; it defaults to plan.json. One that planbalance did not build is shown as
-    it is, with a full audit. The page loads nothing from the network.
+    it is, with a full audit. A folder of folds, or several datasets, make one page with a table across them. The page
+    loads nothing from the network. An older file is replaced where planbalance wrote it.
 
     With --format md, write text for the Methods section of a paper: the level of the split, numbers by split, what was
     checked and what was not. It also takes all folds of one plan, or the folder that holds them.
@@ -65,15 +66,14 @@ def report(
         return _markdown(terminal, subjects, target, request)
     if target == STDOUT:
         raise click.UsageError("A page is written to a file: give --output FILE, or --format md.")
-    if len(subjects) > 1:
-        raise click.UsageError("A page shows one plan or dataset: write one page for each, or give --format md.")
-    made = api.report(*(subjects or (api.DEFAULT_PLAN,)), html=target, options=request, progress=terminal.progress)
+    subject = list(subjects) if len(subjects) > 1 else subjects[0] if subjects else api.DEFAULT_PLAN
+    made = api.report(subject, html=target, options=request, progress=terminal.progress)
     document: dict[str, Any] = {
         "report": made.path,
         "bytes": made.bytes,
         "digest": made.digest,
         "dataset": made.dataset,
-        "audit_ok": None if made.audit is None else made.audit.ok,
+        "audit_ok": made.audit_ok,
     }
     return CommandResult(document, line(f"Wrote {target} ({size(made.bytes)}): open it in a browser."))
 

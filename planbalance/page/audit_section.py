@@ -7,7 +7,7 @@ from planbalance.model import Audit, Check, LookAlike, PairPicture, Problem, Pro
 from planbalance.page.pixels import PairSide, pair_side
 from planbalance.render.class_labels import title_of
 from planbalance.render.statement import statement
-from planbalance.render.verify import PURPOSES, leak_rows
+from planbalance.render.verify import LeakRows, leak_rows, shared_on_purpose
 
 _MOST_PROBLEMS: Final = 200  # of one check on the page; `verify --json` has all
 _MOST_PAIRS: Final = 12  # about 30 KB each
@@ -38,14 +38,14 @@ def audited(audit: Audit, dataset: str | None, tool: str, progress: Progress) ->
     """Return what the template needs of an audit of a dataset; the worst pairs' pictures are read here."""
     titles = {check.name: title_of(check) for check in audit.checks}
     leaks = [leak for leak in audit.leaks if not leak.get("purpose")]
-    columns, rows = leak_rows(leaks, titles, {"purpose"})
+    columns, rows = _unbroken(leak_rows(leaks, titles, {"purpose"}))
     return {
         "ok": audit.ok,
         "against": any(check.ok is False and check.name.startswith("against ") for check in audit.checks),
         "summary": audit.summary,
         "warnings": audit.warnings,
         "statement": statement(audit, dataset=dataset or "", tool=tool),
-        "checks": tuple(map(_check, audit.checks)),
+        "checks": tuple(map(audited_check, grouped(audit.checks))),
         "columns": columns,
         "leaks": rows,
         "shared": list(_shared_on_purpose(audit.leaks)),
@@ -56,13 +56,33 @@ def audited(audit: Audit, dataset: str | None, tool: str, progress: Progress) ->
 
 def _shared_on_purpose(leaks: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Any, Any]]:
     """Yield what is shared with other datasets on purpose: title, columns and rows of a table, without `to move`."""
-    for purpose, title in PURPOSES.items():
-        found = [leak for leak in leaks if leak.get("purpose") == purpose]
-        if found:
-            yield (title, *leak_rows(found, {}, {"purpose", "to_move"}))
+    for title, found in shared_on_purpose(leaks, every=True):
+        yield (title, *_unbroken(leak_rows(found, {}, {"purpose", "to_move"})))
 
 
-def _check(check: Check) -> AuditedCheck:
+def _unbroken(table: LeakRows) -> LeakRows:
+    """Return a table whose shares do not break before their percent sign."""
+    columns, rows = table
+    return columns, [[cell.replace(" %", "\u00a0%") for cell in row] for row in rows]
+
+
+def grouped(checks: Sequence[Check]) -> list[Check]:
+    """Return checks with those that were not made last, together where they have one reason."""
+    unmade: dict[str, Check] = {}
+    for check in checks:
+        if check.ok is None:
+            named = check._replace(title=title_of(check))
+            first = unmade.get(check.reason)
+            unmade[check.reason] = named if first is None else _joined(first, named)
+    return [check for check in checks if check.ok is not None] + list(unmade.values())
+
+
+def _joined(first: Check, second: Check) -> Check:
+    return first._replace(title=f"{first.title}, {second.title}", problems=(*first.problems, *second.problems))
+
+
+def audited_check(check: Check) -> AuditedCheck:
+    """Return a check as the page shows it."""
     errors = sum(problem.severity == "error" for problem in check.problems)
     shown = check.problems[:_MOST_PROBLEMS]
     more = len(check.problems) - len(shown)

@@ -103,12 +103,18 @@ def _environment() -> Any:  # noqa: ANN401 - jinja2 is an extra
         "things": counted,
         "bytes": size,
         "plain": plain,
+        "sentence": sentence,
         "percent": percent,
         "signed": "{:+,}".format,
         "points": points,
         "span": span,
     }
     return environment
+
+
+def sentence(text: str) -> str:
+    """Return a sentence without control characters, in which no number is parted from its percent sign."""
+    return plain(text).replace(" %", "\u00a0%")
 
 
 def percent(part: int, whole: int) -> str:

@@ -1,5 +1,6 @@
 """What `plan` prints on one screen: how names are read, one table of the splits, warnings and the next commands."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -202,7 +203,7 @@ def _ending(
         yield line()
         yield verdict
         more = "" if verbose else "; --verbose shows all tables"
-        yield prose(f"Only {document['plan_file']} was written{more}. Next:")
+        yield prose(f"Only {os.path.basename(document['plan_file'])} was written{more}. Next:")
         yield from (line("  ", command) for command in commands)
 
 

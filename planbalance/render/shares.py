@@ -66,7 +66,8 @@ def stratified_sentence(values: Sequence[StratifiedValue], noun: str) -> str:
     exact = sum(one.exact for one in values)
     if exact == len(values):
         return f"Every value has the wanted number of {noun}s in every split."
-    return f"{exact:,} of {counted(len(values), 'value')} have the wanted number of {noun}s in every split."
+    verb = "has" if exact == 1 else "have"
+    return f"{exact:,} of {counted(len(values), 'value')} {verb} the wanted number of {noun}s in every split."
 
 
 # ---- of an audit ----------------------------------------------------------------------------------------------------

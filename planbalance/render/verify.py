@@ -20,6 +20,7 @@ from planbalance.text import counted, texts_of
 
 _SHOWN: Final = 5  # problems of one check; --verbose prints more, --json has all
 _SHOWN_ON_REQUEST: Final = 20
+LeakRows = tuple[list[tuple[str, bool]], list[list[str]]]  # columns, each with whether it holds words; cells
 STATES: Final = {True: "ok", False: "FAILED", None: "NOT CHECKED"}
 STYLES: Final = {"ok": "green", "FAILED": "bold red", "NOT CHECKED": "yellow"}
 _COLUMNS: Final = {"kind": "what", "from": "of", "to": "also in", "to_move": "to move"}
@@ -69,7 +70,7 @@ def verify_text(document: Mapping[str, Any], *, verbose: bool = False, after_pla
         *(() if after_plan else reading_text(document, when=when)),
         *(() if after_plan else shares_text(document, verbose=verbose)),
         *problems_text(checks, verbose=verbose),
-        *shared_on_purpose_text(document["leaks"]),
+        *shared_on_purpose_text(document["leaks"], verbose=verbose),
         *(checks_text(checks) if verbose else brief_text(checks)),
         *(leaks_text(document["leaks"], checks) if verbose else ()),
         line(),
@@ -184,19 +185,40 @@ def _numbers(problems: Iterable[Mapping[str, Any]]) -> str:
 
 # ---- what is shared -------------------------------------------------------------------------------------------------
 
-PURPOSES: Final = {
-    "same split": "Shared on purpose, and no leak: the same slices in the same split of both",
-    "other fold": "Shared on purpose by folds: what one fold trains on, another one is tested on",
+_PURPOSES: Final = {
+    "same split": "Shared with {} on purpose: in the same split of both, which is no leak",
+    "other fold": "Shared with {} on purpose: another of the same folds is tested on what this one trains on",
 }
+_ON_PURPOSE: Final = frozenset(("to_move", "purpose"))
 
 
-def shared_on_purpose_text(leaks: Sequence[Mapping[str, Any]]) -> Iterable[Renderable]:
-    """Yield what a dataset shares with others on purpose, as members of an ensemble and folds do."""
-    for purpose, title in PURPOSES.items():
-        rows = [leak for leak in leaks if leak.get("purpose") == purpose]
-        if rows:
-            yield heading(title)
-            yield _leak_table(rows, {}, without={"to_move", "purpose"})
+def shared_on_purpose(
+    leaks: Sequence[Mapping[str, Any]], *, every: bool = False
+) -> Iterable[tuple[str, list[Mapping[str, Any]]]]:
+    """Yield what a dataset shares with others on purpose, as members of an ensemble and folds do: a title, and rows.
+
+    Images of volumes that are shared too are rows of their own with `every` alone.
+    """
+    for purpose, title in _PURPOSES.items():
+        found = [leak for leak in leaks if leak.get("purpose") == purpose]
+        for other in dict.fromkeys(leak["to"].rpartition(":")[0] for leak in found):
+            rows = [leak for leak in found if leak["to"].rpartition(":")[0] == other]
+            volumes = {(leak["from"], leak["to"]) for leak in rows if leak["kind"] != "duplicate-content"}
+            yield (
+                title.format(other),
+                [
+                    {**leak, "to": leak["to"].rpartition(":")[2]}
+                    for leak in rows
+                    if every or leak["kind"] != "duplicate-content" or (leak["from"], leak["to"]) not in volumes
+                ],
+            )
+
+
+def shared_on_purpose_text(leaks: Sequence[Mapping[str, Any]], *, verbose: bool = False) -> Iterable[Renderable]:
+    """Yield what a dataset shares with others on purpose, a table for each of them."""
+    for title, rows in shared_on_purpose(leaks, every=verbose):
+        yield Group(line(), prose((title, "bold")))
+        yield _leak_table(rows, {}, without=_ON_PURPOSE)
 
 
 def leaks_text(leaks: Sequence[Mapping[str, Any]], checks: Iterable[Mapping[str, Any]]) -> Iterable[Renderable]:
@@ -207,7 +229,7 @@ def leaks_text(leaks: Sequence[Mapping[str, Any]], checks: Iterable[Mapping[str,
         yield _leak_table(rows, {check["name"]: check["title"] for check in checks}, without={"purpose"})
 
 
-def _leak_table(rows: Sequence[Mapping[str, Any]], titles: Mapping[str, str], without: set[str]) -> Grid:
+def _leak_table(rows: Sequence[Mapping[str, Any]], titles: Mapping[str, str], without: Collection[str]) -> Grid:
     columns, cells = leak_rows(rows, titles, without)
     grid = Grid([name for name, _ in columns], words=frozenset(at for at, (_, words) in enumerate(columns) if words))
     for row in cells:
@@ -215,9 +237,7 @@ def _leak_table(rows: Sequence[Mapping[str, Any]], titles: Mapping[str, str], wi
     return grid
 
 
-def leak_rows(
-    leaks: Sequence[Mapping[str, Any]], titles: Mapping[str, str], without: Collection[str] = ()
-) -> tuple[list[tuple[str, bool]], list[list[str]]]:
+def leak_rows(leaks: Sequence[Mapping[str, Any]], titles: Mapping[str, str], without: Collection[str] = ()) -> LeakRows:
     """Return the columns of a table of leaks, each with whether it holds words, and the cells of each row.
 
     Args:

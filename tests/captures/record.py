@@ -6,6 +6,7 @@ The files lie beside this module. Look at each that has changed before you commi
 import os
 import re
 import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -67,7 +68,25 @@ def same_names(folder: Path) -> None:
         yolo_tree(folder / name, dict.fromkeys(volumes, ".+."))
 
 
+def divided_by_slices(folder: Path) -> None:
+    """Write the drawn dataset as many scripts divide it: slice by slice, so that volumes are in several splits."""
+    for number, image in enumerate(sorted(Path("knee_mri/images").resolve().rglob("*.png"))):
+        split = ("train", "train", "train", "val", "train", "test")[number % 6]
+        label = Path(str(image.with_suffix(".txt")).replace("/images/", "/labels/"))
+        for file, kind in ((image, "images"), (label, "labels")):
+            place = folder / "theirs" / kind / split
+            place.mkdir(parents=True, exist_ok=True)
+            if file.exists():
+                shutil.copy(file, place)
+
+
 _PLAN: Final = "plan knee_mri --output balanced"
+_FOLDS: Final = "plan knee_mri --output folds --folds 3"
+_APPLY_FOLDS: Final = "apply plan-fold1.json plan-fold2.json plan-fold3.json --mode symlink"
+# The guide's way to make an ensemble: another seed moves volumes between train and test.
+_MEMBERS: Final = tuple(
+    f"plan knee_mri --output members/{seed} --plan-file {seed}.json --seed {seed}" for seed in (1, 2)
+)
 SCENES: Final = {
     "scan": Scene("scan knee_mri"),
     "plan": Scene(_PLAN),
@@ -79,6 +98,12 @@ SCENES: Final = {
     "folds": Scene(f"{_PLAN} --folds 5"),
     "apply": Scene("apply --mode symlink", before=(_PLAN,)),
     "apply-refused": Scene("apply", code=4, before=(_PLAN, "apply")),
+    "verify": Scene("verify balanced", before=(_PLAN, "apply --mode symlink")),
+    "verify-verbose": Scene("verify balanced --verbose", before=(_PLAN, "apply --mode symlink")),
+    "verify-leaks": Scene("verify theirs", code=6, prepare=divided_by_slices),
+    "verify-folds": Scene("verify folds", before=(_FOLDS, _APPLY_FOLDS)),
+    "verify-against": Scene("verify folds/fold1 --against folds/fold2", before=(_FOLDS, _APPLY_FOLDS)),
+    "verify-variants": Scene("verify members", code=6, before=(*_MEMBERS, "apply 1.json 2.json --mode symlink")),
 }
 
 

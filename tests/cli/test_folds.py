@@ -50,12 +50,14 @@ def test_repetitions_have_folders_and_files_of_their_own(here: Path) -> None:
 
 def test_one_table_shows_all_folds_and_nothing_else_is_printed_for_each(here: Path) -> None:
     said = run(*FOLDS, "--repeats", "2").stdout
-    assert said.count("Names   ") == said.count("Pooled totals") == said.count("by --mode") == 1
+    assert said.count("Names   ") == said.count("every volume is in test once\n") == 1
+    assert "by --mode" not in said
     assert "2 repetitions of 3 folds: in each, every volume is in test once" in said
     rows = [line.split()[:4] for line in said.splitlines() if line.startswith("  repeat ")]
     assert rows == [["repeat", r, "fold", k] for r in "12" for k in "123"]
-    assert "The smallest test has 1 positive volume: a sensitivity of 85 % may be off by up to" in said
-    assert "The test of all together has 4 positive volumes: " in said
+    full = " ".join(run(*FOLDS, "--repeats", "2", "--verbose").stdout.split())
+    assert "The smallest test has 1 positive volume: a sensitivity of 85 % may be off by up to" in full
+    assert "The test of all together has 4 positive volumes: " in full
     for word in ("mean", "smallest", "largest"):
         assert f"\n  {word} " in said
     assert f"planbalance verify {here}/cv\n" in said
@@ -67,6 +69,22 @@ def test_each_fold_is_printed_in_full_if_more_is_asked_for() -> None:
     said = run(*FOLDS, "--verbose").stdout
     assert said.count("Undersampling of train") == 3
     assert said.index("Fold 3, one of 3 folds\n") < said.index("3 folds: every volume is in test once")
+    assert "Undersampling of train" not in run(*FOLDS).stdout
+
+
+def test_the_table_of_folds_has_the_worst_class(here: Path) -> None:
+    for index, label in enumerate(sorted((here / "in/labels").rglob("*.txt"))):
+        if label.read_text():
+            label.write_text(f"{index % 2} 0.5 0.5 0.1 0.1\n")
+    yaml = here / "in/dataset.yaml"
+    yaml.write_text(yaml.read_text() + "  1: cyst\n")
+    deviations = [
+        max(float(one["deviation"]) for one in fold["targets"]["classes"]) for fold in run_json(*FOLDS)["folds"]
+    ]
+    said = run(*FOLDS).stdout
+    assert "class off by\n" in said
+    rows = [line.split()[-1] for line in said.splitlines() if line.startswith(("  fold ", "  largest "))]
+    assert rows == [f"{one:.1f}" for one in (*deviations, max(deviations))]
 
 
 @pytest.mark.usefixtures("here")
@@ -259,7 +277,7 @@ def test_two_folds_of_one_command_share_on_purpose() -> None:
     assert not any(leak["to_move"] for leak in found["leaks"])
     assert "another of the same folds, as folds do" in found["summary"]
     said = run("verify", "cv/fold1", "--against", "cv/fold2").stdout
-    assert "Shared on purpose by folds" in said
+    assert "on purpose: another of the same folds is tested on what this one trains on" in " ".join(said.split())
     assert "to move" not in said
     run("build", "in", "--output", "other", "--mode", "symlink", "--seed", "7", "--quiet")
     found = run_json("verify", "cv/fold1", "--against", "other", code=6)

@@ -83,7 +83,7 @@ def against_check(
             shared += f"{counted(leak.units, *_UNITS[leak.kind])}) also in {leak.shared_with}"
             found.error(leak.kind, leak.of, f"{shared}: {_meaning(leak.of, split_there(leak))}")
     if folds:
-        found.warning("volume-overlap", name, _OTHER_FOLD)
+        found.warning("volume-overlap", "", _OTHER_FOLD)
     check = found.check()
     return check if check.ok else check._replace(title="shared with another dataset"), leaks
 
