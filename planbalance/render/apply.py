@@ -7,6 +7,7 @@ from typing import Any
 from planbalance.dataset_files import PLAN
 from planbalance.model import Outcome
 from planbalance.render.table import Group, Renderable, count, heading, item, line, prose, size
+from planbalance.text import counted
 
 
 def apply_document(outcome: Outcome) -> dict[str, Any]:
@@ -49,10 +50,10 @@ def _dry(document: Mapping[str, Any]) -> Iterable[Renderable]:
         "that does not include quotas."
     )
     content = f", {size(document['bytes'])} copied" if document["bytes"] else ""
-    yield prose(f"The dataset would be built ({document['mode']}): {count(document['files'])} files{content}, in")
+    yield prose(f"The dataset would be built ({document['mode']}): {counted(document['files'], 'file')}{content}, in")
     yield line("  ", document["output"])
     if document.get("packed_bytes"):
-        yield prose(f"  one file of exactly {document['packed_bytes']:,} bytes")
+        yield prose(f"  one file of {size(document['packed_bytes'])} (exactly {document['packed_bytes']:,} bytes)")
 
 
 def _done(document: Mapping[str, Any]) -> Iterable[Renderable]:
@@ -67,10 +68,9 @@ def _done(document: Mapping[str, Any]) -> Iterable[Renderable]:
     rate = document["files"] / document["seconds"] if document["seconds"] else 0
     speed = f" ({count(round(rate))}/s)" if rate and not document["resumed"] else ""
     if document.get("packed_bytes") and document["published"]:
-        yield prose(f"  one file of {document['packed_bytes']:,} bytes")
-    yield prose(
-        f"  {count(document['files'])} files ({document['mode']}){copied} in {document['seconds']:.1f} s{speed}{again}"
-    )
+        yield prose(f"  one file of {size(document['packed_bytes'])} ({document['packed_bytes']:,} bytes)")
+    files = f"{counted(document['files'], 'file')} ({document['mode']})"
+    yield prose(f"  {files}{copied} in {document['seconds']:.1f} s{speed}{again}")
 
 
 def warnings_text(warnings: Iterable[str]) -> Iterable[Renderable]:

@@ -21,7 +21,7 @@ def groups_text(
         rows: of the sources.
         pairs: of volumes that look alike.
         file: the CSV with the pairs, if there is one.
-        table: how many joins each source makes, too.
+        table: a table with all that was joined; else only how many joins each source makes: warnings tell the rest.
     """
     if not rows:
         return
@@ -32,10 +32,10 @@ def groups_text(
             grid.add(row.name, count(row.joins), count(row.alone))
         yield grid
         yield indented("A join makes one group of two. The last column counts joins that no other source makes.")
+        yield from (item("-", sentence) for sentence in joins_sentences(rows))
+        yield from (item("-", sentence) for sentence in pairs_sentences(pairs))
     else:
         yield indented(f"Joins: {', '.join(f'{row.name} {count(row.joins)}' for row in rows)}.")
-    yield from (item("-", sentence) for sentence in joins_sentences(rows))
-    yield from (item("-", sentence) for sentence in pairs_sentences(pairs))
     if file and pairs:
         yield item("-", f"The pairs are in {file}: write yes or no into same_patient, and give it back: --look-alikes.")
 

@@ -124,7 +124,7 @@ def _repair_text(
     yield from classes_text(document, verbose=verbose)
     if verbose:
         yield from sensitivity_text(document)
-    verdict = prose(("Repair: ", "bold green"), f"{repair.proof} No {document['unit']} is in two splits.")
+    verdict = prose(("Repair: ", "bold green"), f"no {document['unit']} is in two splits.")
     yield from _ending(document, verdict, commands, verbose=verbose)
 
 

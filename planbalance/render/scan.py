@@ -187,7 +187,7 @@ def _some(places: Sequence[str]) -> str:
 def _counts(document: Mapping[str, Any]) -> Iterable[Renderable]:
     words = words_of_names(document["names"])
     yield heading("What is there")
-    grid = Grid(["", "volumes", words.positive, words.negative, "slices", "share"])
+    grid = Grid(["", "volumes", "slices", words.positive, words.negative, "share"])
     for split, found in document["splits"].items():
         name = "without a split" if split == _NO_SPLIT else split
         grid.add(name, *_cells(found))
@@ -198,12 +198,11 @@ def _counts(document: Mapping[str, Any]) -> Iterable[Renderable]:
         f"{counted(document['positive_volumes'], 'volume')} with {words.in_volumes}, "
         f"{count(document['negative_volumes'])} without"
         + (f"; {counted(document['groups'], 'patient')}" if document["unit"] == "patient" else "")
-        + f". Share: {words.positive} slices among all slices."
     )
 
 
 def _cells(found: Mapping[str, int]) -> list[str]:
-    numbers = [count(found[key]) for key in ("volumes", "positive", "negative", "slices")]
+    numbers = [count(found[key]) for key in ("volumes", "slices", "positive", "negative")]
     return [*numbers, share(found["positive"], found["slices"])]
 
 
