@@ -46,6 +46,7 @@ from planbalance.options.declare import made, spelled
 from planbalance.path_relation import all_guarded, guarded, is_within
 from planbalance.planfile import Content, SealedPlan, naming_document, read_source
 from planbalance.planstore import ImportPlan, PlanFile, is_import, refuse_plan_of_another, save_plan
+from planbalance.text import enumerated
 
 if TYPE_CHECKING:
     from planbalance.clean import PartialBuild
@@ -882,8 +883,8 @@ def slurm(
     """
     from planbalance import engine
     from planbalance.cluster.slurm import batch_files, own_program, save_batch_files
+    from planbalance.engine.packing import LEAST
     from planbalance.options.apply import OF_SLURM, ApplyRequest
-    from planbalance.shards import segments
 
     request: ApplyRequest = made(ApplyRequest, options, keywords, OF_SLURM)
     resolve.check_counts({"--jobs": request.jobs, "--nodes": nodes}, least=1)
@@ -892,7 +893,9 @@ def slurm(
     imported = open_import(plan) if is_import(plan) else None
     plan_file = open_plan(plan) if imported is None else imported
     header = plan_file.header
-    parts = len(segments(header.blocks) if MODE_TABLE[request.mode].one_file else header.blocks)
+    parts = len(header.blocks)
+    if MODE_TABLE[request.mode].one_file:
+        parts = -(-sum(block.count for block in header.blocks) // LEAST)  # at most
     if nodes > parts:
         raise UsageError(
             f"--nodes {nodes}: this plan has {parts} blocks to share out; more nodes would have no work.",
@@ -946,7 +949,7 @@ def planned_volume(header: PlanHeader, volume: str) -> PlannedVolume:
         from difflib import get_close_matches
 
         close = get_close_matches(volume, [one.id for one in header.volumes], n=3)
-        hint = f"Did you mean {', '.join(close)}?" if close else "`planbalance show --csv` lists all volumes."
+        hint = f"Did you mean {enumerated(close, 'or')}?" if close else "`planbalance show --csv` lists all volumes."
         raise UsageError(f"The plan has no volume {volume}.", kind="unknown-volume", hint=hint)
     return found
 

@@ -49,7 +49,9 @@ def find_partial(folder: str) -> list[PartialBuild]:
     root = os.path.abspath(folder)
     if not os.path.isdir(root):
         raise InputError(
-            f"{folder} is not a folder.", kind="input-not-found", hint="Name a folder to look into.", paths=[folder]
+            f"{folder} is not a folder: name one to look into, or none for the working folder.",
+            kind="input-not-found",
+            paths=[folder],
         )
     found: list[str] = []
     _walk(root, _DEPTH, found)

@@ -81,9 +81,9 @@ def prepare_folder(folder: str, folders: Sequence[str] = (), files: Sequence[str
 
 def _occupied(folder: str, why: str) -> PlanError:
     return PlanError(
-        f"The folder {folder} {why}.",
+        f"The folder {folder} {why}: give the demo another one.",
         kind="output-exists",
-        hint="Give the demo another folder: planbalance demo DIR.",
+        hint="planbalance demo my-demo, for example.",
         paths=[folder],
     )
 

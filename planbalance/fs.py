@@ -956,8 +956,8 @@ def move_file(old: str, new: str) -> None:
 def sync_below(fd: int, *, sure: bool = True) -> None:
     """Put everything in an open folder and below on disk; after a failure, do not call it again.
 
-    One syncfs(2) of the whole file system. Before Linux 5.8 it does not report data that could not be written, and
-    some C libraries lack it: there, with `sure`, fsync(2) of every file and folder.
+    One syncfs(2) of the whole file system. Where there is none (macOS), and with `sure` before Linux 5.8, where it does
+    not report data that could not be written: fsync(2) of every file and folder.
     """
     if platform_calls.syncfs_tells() or not sure:
         try:
@@ -967,9 +967,8 @@ def sync_below(fd: int, *, sure: bool = True) -> None:
                 raise
         else:
             return
-    if sure:
-        _sync_each(fd)
-        platform_calls.empty_drive_cache(fd)  # once, since it empties all of it
+    _sync_each(fd)
+    platform_calls.empty_drive_cache(fd)  # once, since it empties all of it
 
 
 def _sync(fd: int) -> None:

@@ -268,7 +268,8 @@ def _by_last_number(names: Iterable[str]) -> dict[str, str]:
 def _rows(text: str, wanted: Sequence[str], name: str) -> Iterator[dict[str, str]]:
     """Yield the wanted columns of every row that is not blank, values stripped."""
     headings, rows = csv_table(text, name, ",".join(wanted))
-    hint = "Choose columns with --volume-column, --group-column, --stratify and --leave-out."
+    example = f"--volume-column {headings[0]} --group-column {headings[-1]}, for example" if headings else "a CSV"
+    hint = f"Choose columns with --volume-column, --group-column, --stratify and --leave-out: {example}."
     places = column_places(headings, wanted, name, hint)
     empty: list[str] = []
     for number, row in enumerate(rows, start=2):

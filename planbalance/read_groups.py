@@ -19,7 +19,7 @@ from planbalance.group_sources import (
 )
 from planbalance.model import PlanHeader, Progress, Silent, Snapshot, Volume
 from planbalance.options.declare import spelled
-from planbalance.text import error_text
+from planbalance.text import error_text, some
 
 if TYPE_CHECKING:
     from planbalance.grouping import GroupMap
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from planbalance.slicemap import VolumeSource
 
 
+_MOST_LISTED: Final = 2000  # names of a folder, for a hint
 _MOST_FILES: Final = 99  # CSV files of pairs beside one plan
 _LARGEST_CSV: Final = 1 << 26  # characters
 
@@ -304,7 +305,31 @@ def read_input(path: str, what: str) -> bytes:
     try:
         with open(path, "rb") as file:
             return file.read()
+    except FileNotFoundError as error:
+        raise _no_such_file(path, what) from error
     except OSError as error:
         raise InputError(
             f"The {what} {path} cannot be read: {error_text(error)}.", kind="input-not-found", paths=[path]
         ) from error
+
+
+def _no_such_file(path: str, what: str) -> InputError:
+    """Return the refusal of a file that is not there: it names files that are."""
+    from difflib import get_close_matches
+    from itertools import islice
+
+    folder, name = os.path.split(path)
+    suffix = os.path.splitext(name)[1].lower()
+    try:
+        with os.scandir(folder or ".") as entries:
+            names = sorted(each.name for each in islice(entries, _MOST_LISTED) if each.name.lower().endswith(suffix))
+    except OSError:
+        names = []
+    close = get_close_matches(name, names, n=1)
+    if close:
+        near = f"Did you mean {os.path.join(folder, close[0])}?"
+    elif names and suffix:
+        near = f"{folder or 'The working folder'} holds {some(names)}."
+    else:
+        near = "Give the path of a file that is there; relative paths count from the working folder."
+    return InputError(f"The {what} {path} does not exist. {near}", kind="input-not-found", paths=[path])

@@ -11,6 +11,7 @@ import yaml
 
 from planbalance import dataset_files, fs, packed_dataset
 from planbalance.errors import IncompleteError, InputError, UsageError
+from planbalance.inputs import not_found
 from planbalance.model import SPLITS
 from planbalance.packed.entry import PackedError
 from planbalance.path_relation import is_within
@@ -125,8 +126,10 @@ def _locate(dataset: str) -> tuple[str, str]:
         what, hint = "holds no dataset.yaml", "Name the dataset's folder, or its yaml file."
     elif os.path.isfile(path):
         return os.path.dirname(path), os.path.basename(path)
+    elif not os.path.lexists(path):
+        raise not_found("Dataset", dataset, path)
     else:
-        what, hint = "does not exist", "Name the dataset's folder, or its yaml file."
+        what, hint = "is neither a folder nor a file", "Name the dataset's folder, or its yaml file."
     raise InputError(f"The dataset {dataset} {what}.", kind="input-not-found", hint=hint, paths=[path])
 
 

@@ -54,6 +54,16 @@ def percent(share: float) -> str:
     return f"{text.removesuffix('.0')} %"
 
 
+def size(number: int) -> str:
+    """Return bytes for a person: `812 B`, `14.2 MiB`."""
+    amount = float(number)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024:
+            return f"{number} B" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} TiB"
+
+
 def error_text(error: Exception) -> str:
     """Return an error as a few words, without the path: `Permission denied`."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error)

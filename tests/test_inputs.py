@@ -126,7 +126,7 @@ def test_a_part_of_a_dataset_names_the_dataset(tmp_path: Path, part: str) -> Non
 
 def test_a_folder_of_datasets_names_them(tmp_path: Path) -> None:
     folders(tmp_path, "all/b/images/train", "all/a/train/images", "all/notes", "all/.hidden/images")
-    with pytest.raises(HoldsDatasetsError, match="all is no dataset itself, but holds 2 datasets: a, b.$") as caught:
+    with pytest.raises(HoldsDatasetsError, match=r"all is no dataset itself, but holds 2 datasets: a, b.$") as caught:
         resolve_input(spec(tmp_path / "all"))
     assert (caught.value.kind, caught.value.exit_code) == ("no-layout", 3)
     assert caught.value.paths == (f"{tmp_path}/all/a", f"{tmp_path}/all/b")
@@ -139,7 +139,7 @@ def test_a_file_that_is_no_yaml(tmp_path: Path) -> None:
 
 def test_not_found_says_how_far_the_path_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folders(tmp_path, "data/yolo_dataset")
-    with pytest.raises(InputError, match="^Input directory not found: ") as caught:
+    with pytest.raises(InputError, match=r"^Input directory not found: ") as caught:
         resolve_input(spec(tmp_path / "data/yolo_datset/x"))
     assert caught.value.kind == "input-not-found"
     assert caught.value.message == (

@@ -84,13 +84,17 @@ def test_ratios_as_typed(given_: tuple[str | None, str | None, str | None], rati
     [
         (
             ("0.8", None, None),
-            "The ratios of train, val and test sum to 1.1 (0.8 + 0.15 + 0.15), not 1: "
-            "--train-ratio 0.8 --val-ratio 0.1 --test-ratio 0.1, for example.",
+            (
+                "The ratios of train, val and test sum to 1.1 (0.8 + 0.15 + 0.15), not 1: "
+                "--train-ratio 0.8 --val-ratio 0.1 --test-ratio 0.1, for example."
+            ),
         ),
         (
             ("70", "15", "15"),
-            "The ratios of train, val and test sum to 100 (70 + 15 + 15), not 1: "
-            "--train-ratio 0.7 --val-ratio 0.15 --test-ratio 0.15, for example.",
+            (
+                "The ratios of train, val and test sum to 100 (70 + 15 + 15), not 1: "
+                "--train-ratio 0.7 --val-ratio 0.15 --test-ratio 0.15, for example."
+            ),
         ),
         (
             ("70", "20", None),
@@ -98,13 +102,17 @@ def test_ratios_as_typed(given_: tuple[str | None, str | None, str | None], rati
         ),
         (
             ("0.8", "0.1", "0.05"),
-            "The ratios of train, val and test sum to 0.95 (0.8 + 0.1 + 0.05), not 1: "
-            "--train-ratio 0.8 --val-ratio 0.1 --test-ratio 0.1, for example.",
+            (
+                "The ratios of train, val and test sum to 0.95 (0.8 + 0.1 + 0.05), not 1: "
+                "--train-ratio 0.8 --val-ratio 0.1 --test-ratio 0.1, for example."
+            ),
         ),
         (
             ("0.8", "0.3", None),
-            "The ratios given sum to 1.1, more than 1: "
-            "--train-ratio 0.8 --val-ratio 0.1 --test-ratio 0.1, for example.",
+            (
+                "The ratios given sum to 1.1, more than 1: "
+                "--train-ratio 0.8 --val-ratio 0.1 --test-ratio 0.1, for example."
+            ),
         ),
         (("-0.1", None, None), "--train-ratio is -0.1, which is negative."),
         ((None, "nan", None), "--val-ratio is 'nan', which is not a decimal number such as 0.15."),
@@ -114,8 +122,10 @@ def test_ratios_as_typed(given_: tuple[str | None, str | None, str | None], rati
         (("0.7000000000001", None, None), "--train-ratio has more than 12 digits."),
         (
             ("0", "0.5", "0.5"),
-            "--train-ratio is 0, and only val and test may be left out: "
-            "--train-ratio 0.7 --val-ratio 0.15 --test-ratio 0.15, for example.",
+            (
+                "--train-ratio is 0, and only val and test may be left out: "
+                "--train-ratio 0.7 --val-ratio 0.15 --test-ratio 0.15, for example."
+            ),
         ),
         (("٠.٧", None, None), "--train-ratio is '٠.٧', which is not a decimal number such as 0.15."),
     ],

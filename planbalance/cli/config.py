@@ -200,10 +200,11 @@ def _value(parameter: click.Parameter, key: str, setting: Setting) -> Any:  # no
     if parameter.nargs == -1 or getattr(parameter, "multiple", False):
         return [value] if isinstance(value, str) else value
     if not isinstance(value, str):
-        raise ConfigRefusedError(f"line {line}: '{key}' takes one value, not a list")
+        example = f": write `{key}: {value[0]}`, for example" if value else ""
+        raise ConfigRefusedError(f"line {line}: '{key}' takes one value, not a list{example}")
     if getattr(parameter, "is_flag", False):
         if value.lower() not in _FLAGS:
-            raise ConfigRefusedError(f"line {line}: '{key}' is true or false, not '{value}'")
+            raise ConfigRefusedError(f"line {line}: '{key}' is true or false, not '{value}': write `{key}: true`")
         return _FLAGS[value.lower()]
     return value
 

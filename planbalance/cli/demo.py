@@ -63,7 +63,9 @@ def demo(ctx: click.Context, folder: str, seed: int, raw: bool) -> CommandResult
     except UsageError as error:  # the page needs an extra; all other steps work without it
         if error.kind != "extra-missing":
             raise
-        terminal.show(prose(f"{error.message} {error.hint}"))
+        from planbalance.cli.installed import with_commands
+
+        terminal.show(prose(f"{error.message} {with_commands(error.hint)}"))
     documents: dict[str, Any] = {name: results[name].document for name in ("plan", "apply", "verify")}
     documents |= {"import": imported} if raw else {}
     first = _of_import(folder) if raw else _of_dataset(dataset, plan_file)

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 import click
 
 from planbalance.cli.terminal import Terminal
-from planbalance.errors import PlanbalanceError
+from planbalance.errors import InterruptedRunError, PlanbalanceError
 from planbalance.render.table import line, lines, message
 from planbalance.text import error_text
 
@@ -36,12 +36,14 @@ class Failure(NamedTuple):
 
 def failure_of(error: BaseException, command: str, words: Sequence[str] = ()) -> Failure:
     """Return the failure that an exception means; `words` are the command line, without the program."""
+    if isinstance(error, KeyboardInterrupt | click.Abort | InterruptedRunError):
+        from planbalance.cli.interruption import interruption
+
+        return Failure(INTERRUPTED, "interrupted", *interruption(error, command, words))
     if isinstance(error, PlanbalanceError):
         return _refusal(error, command, words)
     if isinstance(error, click.ClickException):
         return _wrong_usage(error, command, words)
-    if isinstance(error, KeyboardInterrupt | click.Abort):
-        return Failure(INTERRUPTED, "interrupted", "Interrupted.", "Run the same command again.")
     if isinstance(error, OSError):
         return _system_refusal(error, command)
     message = f"This is a bug in planbalance: {type(error).__name__}: {error}"
@@ -53,6 +55,13 @@ def _refusal(error: PlanbalanceError, command: str, words: Sequence[str]) -> Fai
     from planbalance.cli.wrong_paths import path_answer
 
     answer = path_answer(error, command, words)
+    if error.kind == "extra-missing" or "pip install" in f"{error.message}{error.hint}":
+        from planbalance.cli.installed import with_commands
+
+        message, hint = with_commands(error.message), with_commands(error.hint)
+        if error.kind == "extra-missing":
+            message = f"{message.rstrip('.')}: `{hint}` installs it."
+        return Failure(error.exit_code, error.kind, message, hint, error.paths)
     if answer is None:
         return Failure(error.exit_code, error.kind, error.message, error.hint, error.paths)
     return Failure(error.exit_code, error.kind, answer.message, answer.hint, error.paths, list_paths=False)
@@ -85,13 +94,15 @@ def print_failure(failure: Failure, terminal: Terminal) -> None:
     if terminal.as_json:
         terminal.document(failure.document)
         return
-    terminal.print_error(message("Error:", _sentence(failure.message), style="bold red"))
+    near = failure.hint.startswith("Did you mean")  # the answer to the error: beside it
+    sentence = f"{_sentence(failure.message)} {failure.hint}" if near else _sentence(failure.message)
+    terminal.print_error(message("Error:", sentence, style="bold red"))
     more = [path for path in failure.paths if failure.list_paths and path not in failure.message]
     for path in more[:_PATHS_SHOWN]:
         terminal.print_error(line("  " + path))
     if len(more) > _PATHS_SHOWN:
         terminal.print_error(line(f"  and {len(more) - _PATHS_SHOWN:,} more (--json lists all)"))
-    if failure.hint:
+    if failure.hint and not near:
         first, *more = failure.hint.split("\n")
         terminal.print_error(message("Hint:", first, style="bold"))
         for words in more:  # commands to copy, one a line

@@ -251,7 +251,7 @@ def _path(text: str) -> str:
 
 JOBS = _Value("auto|N", lambda text: None if text == "auto" else int(text), "a whole number or 'auto'", ("auto",))
 OLD_NEW = _Value("OLD=NEW", _pair, "of the form OLD=NEW, such as /old/place=/new/place", FILES)
-_A_PATH: Final = "a path (a name that begins with two dashes is written as ./--name)"
+_A_PATH: Final = "a path: give one here, or write a name that begins with two dashes as ./--name"
 PATH = _Value("PATH", _path, _A_PATH, FILES)
 FOLDER = _Value("PATH", _path, _A_PATH, FOLDERS)
 INTEGER = _Value("INTEGER", int, "a whole number, such as 42")

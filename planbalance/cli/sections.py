@@ -26,7 +26,8 @@ def _root(data: bytes) -> yaml.Node | None:
     try:
         return yaml.compose(data.decode("utf-8-sig"), Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
-        raise ConfigRefusedError(f"it is not valid YAML: {' '.join(str(error).split())}") from error
+        tabs = " (YAML is indented by blanks, not by tabs)" if b"\t" in data else ""
+        raise ConfigRefusedError(f"it is not valid YAML{tabs}: {' '.join(str(error).split())}") from error
     except (ValueError, RecursionError) as error:
         raise ConfigRefusedError("it is not valid YAML in UTF-8") from error
 
@@ -52,7 +53,9 @@ def _pairs(node: yaml.Node, what: str) -> Iterator[tuple[str, int, yaml.Node]]:
     if isinstance(node, yaml.ScalarNode) and node.value in _NULLS:
         return
     if not isinstance(node, yaml.MappingNode):
-        raise ConfigRefusedError(f"line {node.start_mark.line + 1}: {what} is no list of `key: value`")
+        raise ConfigRefusedError(
+            f"line {node.start_mark.line + 1}: {what} is no list of `key: value`: such as `seed: 42`"
+        )
     for key, value in node.value:
         yield (key.value if isinstance(key, yaml.ScalarNode) else "?"), key.start_mark.line + 1, value
 
@@ -65,13 +68,13 @@ def _text(node: yaml.Node, key: str, line: int) -> Text:
 
 def _scalar(node: yaml.Node, key: str, line: int) -> str:
     if not isinstance(node, yaml.ScalarNode) or (node.style is None and node.value in _NULLS):
-        raise ConfigRefusedError(
-            f"line {line}: '{key}' has no value that an option could take", "Give a value or a list of them."
-        )
+        raise ConfigRefusedError(f"line {line}: '{key}' has no value that an option could take: write `{key}: VALUE`")
     return str(node.value)
 
 
 def _unknown_section(name: str, line: int, commands: Sequence[str]) -> ConfigRefusedError:
     close = get_close_matches(name, commands, n=3)
-    hint = f"Did you mean {' or '.join(close)}?" if close else "Write options below their command, such as `plan:`."
-    return ConfigRefusedError(f"line {line}: '{name}' is no command", hint)
+    if close:
+        return ConfigRefusedError(f"line {line}: '{name}' is no command", f"Did you mean {' or '.join(close)}?")
+    below = "an option stands below its command, such as `plan:` and in the next line `  seed: 42`"
+    return ConfigRefusedError(f"line {line}: '{name}' is no command: {below}")

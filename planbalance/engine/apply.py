@@ -47,8 +47,10 @@ async def build(context: Context) -> Outcome:
             tree = staging.tree if MODE_TABLE[context.mode].places_files else None
             await context.begin_workers(tree, overwrite=staging.resumed)
             dispatcher = Dispatcher(context, left, journal, sums)
+            metadata: NamedSums = []
             with _file_sum(context, staging, earlier, sums) as context.file_sum:
-                digest = await _place(context, staging, dispatcher, journal, sums)
+                await dispatcher.run(lambda: _write_meanwhile(context, staging, metadata))
+                digest = await _finish(context, staging, journal, sums, metadata)
             if safe:
                 await journal.checkpoint()
         finally:
@@ -68,12 +70,10 @@ def _file_sum(
     return followed(context.job, staging, done)
 
 
-async def _place(
-    context: Context, staging: Staging, dispatcher: Dispatcher, journal: JournalFile, sums: ImageSums | None
+async def _finish(
+    context: Context, staging: Staging, journal: JournalFile, sums: ImageSums | None, metadata: NamedSums
 ) -> bytes:
-    """Place the slices and write everything else; return the SHA-256 of one file, where one is taken."""
-    metadata: NamedSums = []
-    await dispatcher.run(lambda: _write_meanwhile(context, staging, metadata))
+    """Write what is left once the slices are placed; return the SHA-256 of one file, where one is taken."""
     if context.stop or context.errors:
         with suppress(OSError):
             await journal.checkpoint()

@@ -18,7 +18,7 @@ import anyio.to_thread
 
 from planbalance import fs
 from planbalance.engine import preflight
-from planbalance.engine.errors import FileErrors, broken_off
+from planbalance.engine.errors import FULL, FileErrors, broken_off
 from planbalance.engine.file_sum import FileSum
 from planbalance.engine.job import Job, command
 from planbalance.engine.placer import BatchResult, SharedFlags
@@ -106,6 +106,7 @@ class Context:
             f"Interrupted with {self.placed:,} of {self.job.slices:,} slices in place; nothing was published",
             kind="interrupted",
             hint=f"resume with: {command(self.job.plan.path, self.job.options)}",
+            paths=[self.job.staging],
         )
 
     # ---- steps
@@ -159,8 +160,8 @@ class Context:
     async def begin_workers(self, tree: fs.Tree | None, *, overwrite: bool) -> None:
         """Send the workers what they need before they can place. Raises PlanError, OSError."""
         packing = self.job.packing
-        bases = [] if packing is None or tree is None else packing.bases(len(self.job.plan.header.blocks))
-        settings = PlacingSettings(self.mode, overwrite, tree, bases)
+        begins = [] if packing is None or tree is None else packing.begins()
+        settings = PlacingSettings(self.mode, overwrite, tree, begins)
         await anyio.to_thread.run_sync(self.pool.begin, settings)
 
     # ---- results
@@ -181,11 +182,16 @@ class Context:
 
     def refuse_failures(self) -> None:
         """Raise what keeps this build from being published, if anything does."""
-        self.errors.refuse(self.job)
+        self.errors.refuse(self.job, self.missing_room() if self.errors.is_full else "")
         if self.failure is not None:
             raise self.failure
         if self.stop:
             raise self.interrupted()
+
+    def missing_room(self) -> str:
+        """Return what the rest of the build needs beyond what is free, for a message."""
+        left = 1 - min(1.0, self.placed / max(1, self.job.slices))
+        return preflight.missing_room(self.job, self.mode, share_left=left)
 
     def outcome(self, files: int, *, resumed: int = 0, published: bool = False) -> Outcome:
         """Return what this run did."""
@@ -257,7 +263,8 @@ def run_until_signal(context: Context, run: Callable[[Context], Awaitable[Outcom
         raise context.interrupted() from None
     (end,) = ended
     if isinstance(end, OSError):
-        raise broken_off(context.job.output, end) from end
+        missing = context.missing_room() if end.errno in FULL else ""
+        raise broken_off(context.job.output, end, missing) from end
     if isinstance(end, Exception):
         raise end
     return end

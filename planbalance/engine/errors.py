@@ -108,8 +108,13 @@ class FileErrors:
             self._io_errors += not (error.stale or error.refused)
             self.give_up |= error.errno in FULL or self._io_errors >= _MOST_ERRORS
 
-    def refuse(self, job: Job) -> None:
-        """Raise what keeps the build from being published, if anything does.
+    @property
+    def is_full(self) -> bool:
+        """Whether the disk, or the user's part of it, is full."""
+        return any(error.errno in FULL for error in self._found)
+
+    def refuse(self, job: Job, missing: str = "") -> None:
+        """Raise what keeps the build from being published, if anything does; `missing`: room, in words.
 
         Raises PlanError where the plan is stale, InputError where a source is refused, since running again would not
         help; else IncompleteError.
@@ -135,7 +140,7 @@ class FileErrors:
             )
         if self._found:
             raise IncompleteError(
-                f"{_counted(self._found, 'file')} not placed: {_examples(self._found)}",
+                f"{_counted(self._found, 'file')} not placed: {_examples(self._found)}{missing and '; '}{missing}",
                 kind="io-error",
                 hint=_advice(self._found),
                 paths=[error.path for error in self._found],
@@ -191,10 +196,11 @@ def _advice(errors: list[FileError]) -> str:
     return advice(next((number for number in numbers if number in FULL), numbers[0]))
 
 
-def broken_off(output: str, error: OSError) -> IncompleteError:
-    """Return the error for a failed call on which the whole build depends."""
+def broken_off(output: str, error: OSError, missing: str = "") -> IncompleteError:
+    """Return the error for a failed call on which the whole build depends; `missing`: room, in words."""
+    at = f" ({error.filename})" if error.filename else ""
     return IncompleteError(
-        f"The build of {output} broke off: {reason(error)}" + (f" ({error.filename})" if error.filename else ""),
+        f"The build of {output} broke off: {reason(error)}{at}{missing and '; '}{missing}",
         kind="io-error",
         hint=advice(error.errno),
         paths=[str(error.filename)] if error.filename else [output],

@@ -65,16 +65,16 @@ class FileSum:
         An error of reading ends it: `end` reads from there on again, and raises it if it comes again.
         """
         try:
-            for at, length in self._packing.ends.gaps:
+            for at, length in self._packing.places.gaps:
                 fs.write_at(self._file, FORMS[self._packing.mode].filler(length), at)
             self._digest.update(self._packing.ends.first)  # which is written last
             self._at = len(self._packing.ends.first)
             for block, count in enumerate(self._packing.counts):
-                starts = self._packing.starts(block)
+                places = self._packing.slice_places(block)
                 slices = 0
                 while slices < count:
                     slices = self._placed_up_to(block, slices)
-                    if slices < 0 or not self._take_to(starts[slices]):
+                    if slices < 0 or not self._take_to(places.start(slices)):
                         return
         except OSError:
             return

@@ -34,16 +34,15 @@ def open_file(job: Job, staging: Staging) -> int:
     return fs.open_packed(file_name(job), staging.tree.fd)
 
 
-def make_file(job: Job, staging: Staging, blocks: range | None = None) -> None:
-    """Make the one file and give it its room on the disk: all, or that of some blocks of the plan (of a shard).
+def make_file(job: Job, staging: Staging) -> None:
+    """Make the one file and give it its room on the disk: all, or what a shard fills.
 
     Raises PlanError where there is no room; OSError.
     """
-    packing = packing_of(job)
-    start, stop = (0, packing.places.most) if blocks is None else packing.stretch(len(blocks))
+    start, stop = packing_of(job).room()
     file = open_file(job, staging)
     try:
-        fs.allocate(file, start, stop - start, alone=blocks is None)
+        fs.allocate(file, start, stop - start, alone=job.options.shard is None)
     except OSError as error:
         if error.errno not in FULL:
             raise
@@ -94,7 +93,7 @@ def end_file(
         data = documents[path]
         record = b"".join((form.head(path, len(data), FIXED_TIME), data, bytes(form.padding(len(data)))))
         fs.write_at(file, record, at)
-    for at, length in packing.ends.gaps:
+    for at, length in packing.places.gaps:
         fs.write_at(file, form.filler(length), at)
     at, data = packing.ends.last
     fs.write_at(file, data, at)

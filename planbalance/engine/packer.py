@@ -14,14 +14,13 @@ from planbalance import fs
 from planbalance.engine import staleness
 from planbalance.engine.fd_cache import SharedFolders
 from planbalance.engine.job import Job
-from planbalance.engine.packing import FORMS, columns_of, files_of
+from planbalance.engine.packing import FORMS, Begin, SlicePlaces, columns_of, files_of, places_of
 from planbalance.engine.placer import BatchResult, Placer, SharedFlags
 from planbalance.engine.schedule import ANY_PERMISSIONS, Range
 from planbalance.engine.staleness import GONE, GoneError, RefusedError, StaleError
 from planbalance.model import Operation
 from planbalance.modes import Mode
 from planbalance.packed.entry import Files
-from planbalance.packed.squashfs_layout import offsets
 
 _BLOCKS_KEPT: Final = 32  # whose places a process remembers: 64 KiB each, of a tar 1 MiB
 # Bytes of slices that are written by one call: they stay in the processor's cache between reading and writing.
@@ -37,14 +36,12 @@ class BlockPlaces(NamedTuple):
     """Where the images and labels of a block go, and what the format writes before them (None where it writes nothing).
 
     Attributes:
-        image_starts: where the record of each image begins.
-        label_starts: where the record of each label begins.
+        slices: where the record of each image and label begins, and where segments end.
         images: names and times of the images.
         labels: names and times of the labels.
     """
 
-    image_starts: Sequence[int]
-    label_starts: Sequence[int]
+    slices: SlicePlaces
     images: Files | None
     labels: Files | None
 
@@ -54,7 +51,7 @@ class PackedTarget:
 
     Args:
         job: what to build.
-        bases: where each block begins.
+        begins: where each block begins.
         file: the one file, open.
 
     Attributes:
@@ -62,13 +59,13 @@ class PackedTarget:
         group: the group that it belongs to.
     """
 
-    def __init__(self, job: Job, bases: Sequence[int], file: int) -> None:
+    def __init__(self, job: Job, begins: Sequence[Begin], file: int) -> None:
         self.file = file
         self.group = fs.open_facts(file).st_gid
         self._plan = job.plan
         self._sources = job.kind.sources
         self._form = FORMS[job.options.mode]
-        self._bases = bases
+        self._begins = begins
         self._known: dict[int, BlockPlaces] = {}
 
     def places(self, block: int) -> BlockPlaces:
@@ -81,15 +78,15 @@ class PackedTarget:
         return found
 
     def _places(self, block: int) -> BlockPlaces:
-        operations = self._plan.read_block(block)
-        if not self._form.heads:
-            starts = offsets(self._bases[block], [each.image_size for each in operations])
-            end = starts[-1] + operations[-1].image_size
-            return BlockPlaces(starts, offsets(end, [each.label_size for each in operations]), None, None)
-        header = self._plan.header
-        images, labels = files_of(header.blocks[block].folder, columns_of(self._sources, operations))
-        image_starts, end = self._form.offsets(self._bases[block], images)
-        return BlockPlaces(image_starts, self._form.offsets(end, labels)[0], images, labels)
+        operations, heads = self._plan.read_block(block), self._form.heads
+        if heads:
+            folder = self._plan.header.blocks[block].folder
+            images, labels = files_of(folder, columns_of(self._sources, operations))
+        else:  # no names are needed
+            images = Files("", (), [each.image_size for each in operations], ())
+            labels = Files("", (), [each.label_size for each in operations], ())
+        slices = places_of(self._form, self._begins[block], images, labels)
+        return BlockPlaces(slices, images if heads else None, labels if heads else None)
 
     def close(self) -> None:
         """Close the file."""
@@ -192,7 +189,11 @@ class Packer(Placer):
                 run = _Run(position + 1)
                 continue
             run.count += 1
-            if run.images + run.label_bytes >= _TOGETHER or operation.image_size > _ALONE:
+            if (
+                run.images + run.label_bytes >= _TOGETHER
+                or operation.image_size > _ALONE
+                or position + 1 in places.slices.gaps
+            ):
                 self._write(placing, run)
                 run = _Run(position + 1)
         self._write(placing, run)
@@ -206,9 +207,12 @@ class Packer(Placer):
             return
         block, start, _ = part.range
         end = run.first + run.count
+        places = part.places.slices
+        if end in places.gaps:
+            run.labels.append(self._form.filler(places.gaps[end]))
         try:
-            fs.write_at(self._file, self._buffer[: run.images], part.places.image_starts[run.first])
-            fs.write_at(self._file, b"".join(run.labels), part.places.label_starts[run.first])
+            fs.write_at(self._file, self._buffer[: run.images], places.images[run.first])
+            fs.write_at(self._file, b"".join(run.labels), places.labels[run.first])
         except OSError as error:
             for operation in part.operations[run.first - start : end - start]:
                 self._report(part.result, operation, operation.image, error)
@@ -270,7 +274,7 @@ class Packer(Placer):
             raise GoneError from None
         size = operation.image_size
         head = b"" if places.images is None else self._head(places.images, position, size)
-        at = places.image_starts[position] + len(head)
+        at = places.slices.images[position] + len(head)
         digest = hashlib.sha256() if self._takes_sums or operation.image_sha256 else None
         try:
             now = fs.open_facts(opened)

@@ -6,7 +6,7 @@ import re
 import shlex
 import socket
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -23,12 +23,16 @@ from planbalance.modes import MODE_TABLE, Mode
 from planbalance.packed.entry import PackedError
 from planbalance.packed_dataset import document
 from planbalance.path_relation import all_guarded
+from planbalance.text import counted, size
 
 _LONGEST_SUM: Final = 512
 _SUM: Final = re.compile(rb"[0-9a-f]{64}  [^\n]*\n?\Z|[0-9a-f]{0,64} {0,2}\0*\Z")
 _RECEIPT_LIMIT: Final = 1 << 20
 # Files at the root, in hyps/ and in .planbalance/, and the folders that hold them.
 _FIXED_INODES: Final = 20
+
+# The kind of the refusal, what is needed, what is free if that is known, and how such a number is written.
+_Need = tuple[str, int, int | None, Callable[[int], str]]
 
 
 def check(job: Job, pool: PlacerPool) -> None:
@@ -211,18 +215,39 @@ def refuse_space(job: Job, mode: Mode, at: str, *, share_left: float = 1.0) -> N
 
     `share_left`: the share of the operations that an earlier run has not done yet.
     """
-    room = fs.room(at)
-    size, inodes = _estimate(job, mode, room.block)
-    size, inodes = int(size * share_left), int(inodes * share_left)
     other = "choose another output" if MODE_TABLE[mode].by_path else "choose another output, or use --mode symlink"
-    for wanted, free, what in ((size, room.free, "bytes"), (inodes, room.inodes, "inodes")):
+    for kind, wanted, free, shown in _room(job, mode, at, share_left):
         if free is not None and wanted > free:
             raise PlanError(
-                f"Not enough room for {job.output}: about {wanted:,} {what} are needed (an estimate), {free:,} free",
-                kind=f"no-{'space' if what == 'bytes' else what}",
+                f"Not enough room for {job.output}: about {shown(wanted)} are needed (an estimate), and {shown(free)} "
+                f"are free, so {shown(wanted - free)} are missing: make room, and run the same command again",
+                kind=kind,
                 hint=f"make room, {other}; a quota may allow even less than what is free",
                 paths=[at],
             )
+
+
+def missing_room(job: Job, mode: Mode, *, share_left: float) -> str:
+    """Return what the rest of a build needs beyond what is free, for a message; "" where the file system is silent.
+
+    A quota shows more room than there is: then what the rest needs is said.
+    """
+    try:
+        needs = list(_room(job, mode, job.staging, share_left))
+    except OSError:
+        return ""
+    missing = [shown(wanted - free) for _, wanted, free, shown in needs if free is not None and wanted > free]
+    if missing:
+        return f"about {' and '.join(missing)} more are needed (an estimate)"
+    return f"about {needs[0][3](needs[0][1])} are still needed (an estimate)"
+
+
+def _room(job: Job, mode: Mode, at: str, share_left: float) -> Iterator[_Need]:
+    """Yield what the rest of a build needs of bytes and of inodes, and what is free. OSError."""
+    room = fs.room(at)
+    wanted, inodes = (int(number * share_left) for number in _estimate(job, mode, room.block))
+    yield "no-space", wanted, room.free, size
+    yield "no-inodes", inodes, room.inodes, lambda number: counted(number, "inode")
 
 
 def _estimate(job: Job, mode: Mode, block: int) -> tuple[int, int]:

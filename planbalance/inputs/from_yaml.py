@@ -72,9 +72,10 @@ def from_yaml(path: str, data: "DatasetYaml", *, audit: bool, beside: str | None
     """Read a yaml as the trainers do; `beside` is the given folder, where the yaml was found in it."""
     if not data.splits:
         raise InputError(
-            f"{path} names no images: it has neither train, val nor test.",
+            f"{path} names no images: it has neither train, val nor test, so give the dataset's folder, or write "
+            "`train: images/train` into it.",
             kind="no-layout",
-            hint="Give the dataset's folder as input, or its own yaml.",
+            hint="val: and test: are written in the same way.",
             paths=(path,),
         )
     located = locate_splits(path, data)

@@ -35,15 +35,21 @@ def _relocated(document: Mapping[str, Any]) -> Iterable[Renderable]:
             yield line(f"  and {count(len(dangling) - _SHOWN)} more (--json lists all)")
 
 
-def clean_text(document: Mapping[str, Any]) -> Renderable:
-    """Return `partial_builds`, each a `PartialBuild` as JSON values, and whether they were `removed`, for a person."""
-    return Group(*_partial_builds(document))
+def clean_text(document: Mapping[str, Any], folder: str, command: str) -> Renderable:
+    """Return `partial_builds`, each a `PartialBuild` as JSON values, and whether they were `removed`, for a person.
+
+    Args:
+        document: what `--json` prints.
+        folder: that was searched.
+        command: that removes them.
+    """
+    return Group(*_partial_builds(document, folder, command))
 
 
-def _partial_builds(document: Mapping[str, Any]) -> Iterable[Renderable]:
+def _partial_builds(document: Mapping[str, Any], folder: str, command: str) -> Iterable[Renderable]:
     found = document["partial_builds"]
     if not found:
-        yield prose("No partial builds here.")
+        yield prose(f"No partial builds in {folder} or below it.")
     for one in found:
         yield line(("Removed " if document["removed"] else "Partial build ", "bold"), one["path"])
         held = f", being built right now by {one['holder']}" if one["holder"] else ""
@@ -51,7 +57,9 @@ def _partial_builds(document: Mapping[str, Any]) -> Iterable[Renderable]:
         yield line(f"  {count(one['files'])} files{mode}, {size(one['bytes'])}, {_age(one['age'])} old{held}")
         yield line("  of ", one["output"])
     if found and not document["removed"]:
-        yield prose("Nothing was removed: --yes removes them; the same apply or build again resumes one.")
+        what = "it" if len(found) == 1 else "them"
+        yield prose(f"Nothing was removed. The apply or build that began {what} goes on; this removes {what}:")
+        yield line(command)
 
 
 def _age(seconds: float) -> str:

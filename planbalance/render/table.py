@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
+from planbalance.text import size as size  # noqa: PLC0414 - shown beside the numbers that are made here
+
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.table import Table
@@ -48,16 +50,6 @@ def count(number: int) -> str:
 def share(part: int, whole: int) -> str:
     """Return the part of the whole in percent with one decimal, `-` where the whole is nothing."""
     return f"{100 * part / whole:.1f} %" if whole else "-"
-
-
-def size(number: int) -> str:
-    """Return bytes for a person: `812 B`, `14.2 MiB`."""
-    amount = float(number)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if amount < 1024:
-            return f"{number} B" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} TiB"
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

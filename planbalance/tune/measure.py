@@ -59,9 +59,7 @@ def tune(folder: str, progress: Progress) -> Tuned:
     """
     path = os.path.abspath(folder)
     if not os.path.isdir(path):
-        raise InputError(
-            f"{folder} is not a folder.", kind="input-not-found", hint="Name a folder to measure in.", paths=(path,)
-        )
+        raise InputError(f"{folder} is not a folder: name one to measure in.", kind="input-not-found", paths=(path,))
     _refuse_datasets(path)
     cores = available_cores()
     with scratch(path) as tree, ProcessPool(cores) as processes:

@@ -16,7 +16,7 @@ KNEES = {f"01-02-{number:05d}": ".+." if number % 3 == 0 else "..." for number i
 
 def run(*words: object, code: int = 0) -> Result:
     """Run a command and assert its exit code; nothing may ever print a traceback."""
-    result = _runner().invoke(cli, [str(word) for word in words])
+    result = runner().invoke(cli, [str(word) for word in words])
     assert result.exit_code == code, f"exit {result.exit_code}, not {code}\n{result.stdout}\n{result.stderr}"
     assert "Traceback" not in result.stderr
     return result
@@ -37,7 +37,7 @@ def make_demo_small(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("planbalance.demo.VOLUMES", 18)
 
 
-def _runner() -> CliRunner:
+def runner() -> CliRunner:
     try:
         return CliRunner(mix_stderr=False)  # type: ignore[call-arg]
     except TypeError:  # click 8.2 and newer keep the streams apart always

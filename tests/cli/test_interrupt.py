@@ -4,15 +4,21 @@ import fcntl
 import json
 import os
 import resource
+import shlex
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from planbalance.cli.interruption import interruption
+from planbalance.cli.terminal import Terminal
+from planbalance.errors import InterruptedRunError
+from planbalance.model import Silent
 from tests.builders import tree_content, tree_state
 from tests.cli.command import run, run_json
 from tests.cli.terminal import PROGRAM
+from tests.running import make_batches_small
 
 WAITING = {  # commands that come to read the group map, which is a pipe here
     "scan": ["scan", "in", "--group-map", "map.csv"],
@@ -41,8 +47,81 @@ def test_interrupted_is_130(here: Path, name: str, signal_sent: signal.Signals) 
     assert tree_state(here / "in") == before
 
 
-BIG, LIMIT = 300_000, 100_000  # bytes of one image, and what the kernel lets a file have while the disk is "full"
+class InStage(Silent):
+    """A progress that sends this process SIGINT when a stage reports for the first time."""
+
+    def __init__(self, stage: str) -> None:
+        self._stage, self._armed = stage, False
+
+    def begin(self, what: str, total: int | None, unit: str) -> None:
+        del total, unit
+        self._armed = what == self._stage
+
+    def advance(self, count: int, size: int = 0) -> None:
+        del count, size
+        if self._armed:
+            self._stage, self._armed = "", False
+            os.kill(os.getpid(), signal.SIGINT)
+
+
 STAGING = ".out.planbalance-partial"
+BUILD = "planbalance build in -o out --mode symlink"
+READS = "it only reads, so the dataset is as it was."
+
+
+@pytest.mark.parametrize(
+    ("command", "stage", "message", "hints"),
+    [
+        ("planbalance scan in", "scan", "Interrupted: it only reads, so nothing is left on the disk.",
+         ["The same command begins anew: planbalance scan in"]),
+        ("planbalance plan in -o new", "scan",
+         "Interrupted: no plan file is half written, and neither input nor output was touched.",
+         ["The same command begins anew: planbalance plan in -o new"]),
+        (BUILD, "scan", "Interrupted: nothing was built yet, and nothing is left on the disk.",
+         [f"The same command begins anew: {BUILD}"]),
+        (BUILD, "apply", "slices in place; nothing was published. What is done is kept in {here}/" + STAGING,
+         [f"go on with: {BUILD}", "or remove it: planbalance clean {here}/" + STAGING + " --yes"]),
+        (f"{BUILD} --restart", "apply", "What is done is kept in", [f"go on with: {BUILD} --json\n"]),
+        (BUILD, "verify", "Interrupted: out is built, and its audit was not finished: `planbalance verify out`.",
+         ["planbalance verify out"]),
+        ("planbalance apply", "apply", "What is done is kept in {here}/" + STAGING,
+         ["resume with: planbalance apply plan.json", "or remove it: planbalance clean {here}/" + STAGING + " --yes"]),
+        ("planbalance verify in", "scan", f"Interrupted: {READS}",
+         ["The same command begins anew: planbalance verify in"]),
+        ("planbalance report in --html x.html", "scan", f"Interrupted: {READS}",
+         ["The same command begins anew: planbalance report in --html x.html"]),
+    ],
+)  # fmt: skip
+def test_what_is_left_and_how_to_go_on_is_said_and_works(
+    here: Path, monkeypatch: pytest.MonkeyPatch, command: str, stage: str, message: str, hints: list[str]
+) -> None:
+    run("plan", "in", "-o", "out")
+    make_batches_small(monkeypatch)
+    words = shlex.split(command)[1:]
+    progress = InStage(stage)
+    with monkeypatch.context() as patch:
+        patch.setattr(Terminal, "progress", progress)
+        error = run_json(*words, code=130)["error"]
+    assert message.format(here=here) in error["message"]
+    assert error["kind"] == "interrupted"
+    for hint in hints:
+        assert hint.format(here=here) in f"{error['hint']}\n"
+    assert (here / STAGING).exists() == ("What is done is kept" in error["message"])
+    told = error["hint"].splitlines()[-1 if "--restart" in words else 0]  # the one that goes on, or that cleans
+    run(*shlex.split(told[told.index("planbalance ") :])[1:], code=6 if "verify in" in told else 0)
+    assert not (here / STAGING).exists()
+
+
+def test_of_an_import_the_same_is_said() -> None:
+    words = ["import", "--sources", "s.toml", "-o", "new", "--build", "--restart"]
+    began = interruption(KeyboardInterrupt(), "import", words)
+    assert "no plan file is half written" in began.message
+    assert began.hint.endswith("planbalance import --sources s.toml -o new --build")
+    half = InterruptedRunError("Interrupted with 1 of 2 slices in place", kind="interrupted", paths=[os.getcwd()])
+    assert interruption(half, "import", words).hint.startswith("go on with: planbalance import --sources s.toml -o new")
+
+
+BIG, LIMIT = 300_000, 100_000  # bytes of one image, and what the kernel lets a file have while the disk is "full"
 
 
 @pytest.fixture
@@ -110,10 +189,10 @@ def test_a_live_holder_is_respected(half_built: Path) -> None:
 
 
 def test_clean_shows_and_removes(half_built: Path) -> None:
-    shown = run_json("clean", ".")
+    shown = run_json("clean")
     assert [one["output"] for one in shown["partial_builds"]] == [str(half_built / "out")]
     assert str(half_built / STAGING) in run("clean", ".").stdout
     assert (half_built / STAGING).exists()
-    assert run_json("clean", ".", "--yes")["removed"] is True
+    assert run_json("clean", "--yes")["removed"] is True
     assert sorted(os.listdir(half_built)) == ["in", "plan.json"]
-    assert "No partial builds" in run("clean", ".").stdout
+    assert "No partial builds" in run("clean").stdout

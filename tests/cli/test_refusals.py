@@ -315,3 +315,43 @@ def test_hard_links_across_file_systems_are_refused_before_anything_is_written(
         assert os.listdir(far) == []
         run("apply", "--mode", "hardlink", "--fallback", "copy")
         assert sorted(os.listdir(far)) == ["out"]
+
+
+# ---- what is kept ---------------------------------------------------------------------------------------------------
+
+
+def test_a_different_plan_is_kept_and_that_is_said(here: Path) -> None:
+    run(*PLAN)
+    first = (here / "plan.json").read_bytes()
+    assert "is kept" not in run(*PLAN).stderr
+    replaced = run(*PLAN, "--seed", "7")
+    assert "A different plan was there. The older plan.json is kept as plan.json.bak." in replaced.stderr
+    assert (here / "plan.json.bak").read_bytes() == first
+    again = json.loads(run(*PLAN, "--seed", "8", "--json").stdout)
+    assert again["kept_as"] == str(here / "plan.json.bak2")
+    run("apply", "plan.json.bak", "--quiet")
+    run("verify", "--quiet", "out")
+
+
+def test_folds_and_the_plan_file_of_a_build_are_kept_too(here: Path) -> None:
+    run(*FOLDS)
+    assert "The older plan-fold1.json is kept as plan-fold1.json.bak" in run(*FOLDS, "--seed", "7").stderr
+    assert sorted(path.name for path in here.glob("*.bak")) == [f"plan-fold{fold}.json.bak" for fold in (1, 2, 3)]
+    write(here / "mine.json", b"{}")
+    built = run("build", "in", "-o", "built", "--plan-file", "mine.json", "--mode", "symlink")
+    assert "The older mine.json is kept as mine.json.bak." in built.stderr
+    assert (here / "mine.json.bak").read_bytes() == b"{}"
+
+
+@pytest.mark.parametrize("words", [PLAN, FOLDS, ["repair", "in", "--output", "out", "--keep", "none"]])
+def test_the_plan_of_another_user_is_refused_before_anything_is_read(
+    here: Path, monkeypatch: pytest.MonkeyPatch, words: Words
+) -> None:
+    monkeypatch.setattr("planbalance.fs.owner_of_another", lambda _path: 0)
+    monkeypatch.setattr("planbalance.scan.scan", lambda *_: pytest.fail("it was read"))
+    before = tree_state(here)
+    error = json.loads(run(*words, "--json", code=2).stdout)["error"]
+    assert error["kind"] == "plan-of-another-user"
+    assert "belongs to root and is not replaced" in error["message"]
+    assert "--plan-file" in error["message"]
+    assert tree_state(here) == before

@@ -44,7 +44,15 @@ def packing_of(mode: Mode) -> Packing:
         sizes, times = array("Q", [100 + number % 7 for number in range(count)]), array("q", [10**9]) * count
         return BlockColumns(names, sizes, times, array("Q", [number % 3 for number in range(count)]))
 
-    return Packing(mode, blocks, columns, dict, document_folders=[], summed=None, first=0)
+    return Packing(
+        mode,
+        blocks,
+        columns,
+        dict,
+        folders=["images/train", "labels/train", "images/val", "labels/val"],
+        summed=None,
+        shard=None,
+    )
 
 
 @pytest.fixture(params=["squashfs", "tar"])
@@ -53,7 +61,7 @@ def written(request: pytest.FixtureRequest, tmp_path: Path) -> Written:
     content = bytearray(os.urandom(packing.exact_size()))
     first = packing.ends.first
     content[: len(first)] = first
-    for at, length in packing.ends.gaps:
+    for at, length in packing.places.gaps:
         content[at : at + length] = FORMS[packing.mode].filler(length)
     path = tmp_path / "set"
     path.write_bytes(content)
@@ -68,11 +76,11 @@ def ranges_of(cuts: list[tuple[int, int]]) -> list[Range]:
     return found
 
 
-def test_a_block_begins_at_a_whole_mib_behind_a_gap(written: Written) -> None:
-    starts = written.packing.starts(0)
-    assert starts[-1] % BOUNDARY == 0
-    assert len(starts) == COUNTS[0] + 1
-    assert written.packing.starts(1)[-1] == written.packing.places.content
+def test_segments_begin_at_whole_mib(written: Written) -> None:
+    places = written.packing.slice_places(0)
+    assert len(places.images) == COUNTS[0]
+    assert [places.start(stop) % BOUNDARY for stop in places.gaps] == [0] * len(places.gaps)
+    assert written.packing.slice_places(1).following.at == written.packing.places.content
 
 
 @settings(max_examples=30, deadline=None)
@@ -113,7 +121,7 @@ def test_it_goes_no_further_than_what_is_in_place(written: Written) -> None:
         followed = FileSum(written.packing, file)
         followed.follow()
         followed.placed([Range(0, 0, 10), Range(0, 20, COUNTS[0])])
-        later = written.packing.starts(0)[10]
+        later = written.packing.slice_places(0).start(10)
         os.pwrite(file, b"written later", later)
         found = followed.end(len(written.content))
     finally:

@@ -1,0 +1,76 @@
+"""What an interrupted command leaves on the disk, and how to go on. Imported only after SIGINT or SIGTERM."""
+
+import os
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from planbalance.dataset_files import RECEIPT
+from planbalance.errors import InterruptedRunError
+
+_NO_PLAN: Final = "no plan file is half written, and neither input nor output was touched"
+# What is left by commands that build nothing.
+_LEFT: Final[Mapping[str, str]] = {
+    "scan": "it only reads, so nothing is left on the disk",
+    "plan": _NO_PLAN,
+    "import": _NO_PLAN,
+    "repair": _NO_PLAN,
+    "verify": "it only reads, so the dataset is as it was",
+    "report": "it only reads, so the dataset is as it was",
+    "diff": "it only reads, so nothing is left on the disk",
+    "show": "it only reads, so nothing is left on the disk",
+    "build": "nothing was built yet, and nothing is left on the disk",
+    "demo": "what it has made is still there, and is made anew the next time",
+}
+_BUILDING: Final = ("build", "import")  # their plan may be in no file, so they themselves are run again
+
+
+class Interruption(NamedTuple):
+    """The sentence and the hint of an interrupted command."""
+
+    message: str
+    hint: str
+    paths: tuple[str, ...] = ()
+
+
+def interruption(error: BaseException, command: str, words: Sequence[str]) -> Interruption:
+    """Return what to say of a command that a signal has ended.
+
+    Args:
+        error: what ended it.
+        command: its name, "" where no command was called.
+        words: the command line, without the program.
+    """
+    again = _line(one for one in words if one != "--restart")
+    if isinstance(error, InterruptedRunError):
+        return _half_built(error, command, again)
+    output = _output(words)
+    if command in _BUILDING and output is not None and os.path.isfile(os.path.join(output, RECEIPT)):
+        audit = _line(["verify", output])
+        return Interruption(f"Interrupted: {output} is built, and its audit was not finished: `{audit}`.", audit)
+    left = _LEFT.get(command, "")
+    return Interruption(f"Interrupted{left and ': '}{left}.", f"The same command begins anew: {again}" if words else "")
+
+
+def _half_built(error: InterruptedRunError, command: str, again: str) -> Interruption:
+    """Return what to say of a build: how to go on with it, and how to remove it."""
+    hint = f"go on with: {again}" if command in _BUILDING else error.hint
+    staging = next((path for path in error.paths if os.path.isdir(path)), None)
+    if staging is None:
+        return Interruption(error.message, hint)
+    message = f"{error.message.rstrip('.')}. What is done is kept in {staging}."
+    return Interruption(message, f"{hint}\nor remove it: {_line(['clean', staging, '--yes'])}", (staging,))
+
+
+def _output(words: Sequence[str]) -> str | None:
+    """Return the value of `--output` on a command line."""
+    for index, word in enumerate(words):
+        if word in {"--output", "-o"}:
+            return next(iter(words[index + 1 : index + 2]), None)
+        if word.startswith("--output="):
+            return word.partition("=")[2]
+    return None
+
+
+def _line(words: Iterable[str]) -> str:
+    return shlex.join(["planbalance", *words])
