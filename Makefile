@@ -6,21 +6,26 @@ BIN := $(VENV)/bin
 WORKERS ?= auto
 PYTEST := -m pytest -n $(WORKERS) --dist loadgroup
 QUICK := not torture and not full_size and not packaging
+# A command in an environment without what only Linux has: twice, see tests/without_linux/sitecustomize.py.
+WITHOUT_LINUX = for system in bare macos; do \
+	PLANBALANCE_SYSTEM=$$system PYTHONPATH="$(CURDIR)/tests/without_linux" $(BIN)/python $(PYTEST) -q -m "$(QUICK)"
 # The tests that other Pythons and versions run: those where the version matters. TESTS=tests runs all tests there.
 TESTS ?= @tests/core.txt
 
-.PHONY: demo test check format bench bench-full torture test-lowest test-pythons docs links pictures dist clean
+.PHONY: demo test check format bench bench-full torture test-without-linux test-lowest test-pythons docs links pictures dist clean
 
 demo: $(VENV)/.installed
 	$(BIN)/planbalance demo
 
 test: $(VENV)/.dev
 	$(BIN)/python $(PYTEST) -m "not torture" $(PYTEST_ARGS)
+	$(WITHOUT_LINUX) @tests/without_linux/core.txt || exit 1; done
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform darwin
 	$(BIN)/lint-imports
 	$(BIN)/python $(PYTEST) -m "$(QUICK)" -q $(PYTEST_ARGS)
 
@@ -36,6 +41,11 @@ bench-full: $(VENV)/.dev
 
 torture: $(VENV)/.dev
 	$(BIN)/python $(PYTEST) -m torture $(PYTEST_ARGS)
+
+# Engine, executor and faults without what only Linux has. `make test` runs a part of it.
+test-without-linux: $(VENV)/.dev
+	$(WITHOUT_LINUX) tests/engine tests/executor tests/faults tests/test_fs.py tests/test_lock_owner.py tests/test_tune.py \
+		$(PYTEST_ARGS) || exit 1; done
 
 # The oldest versions that pyproject.toml allows, in an environment of their own. The tests of Dask are there for its version.
 test-lowest: $(VENV)/.dev

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.place import Place, UnavailableError, need_root_and, unmount
 from planbalance import fs
+from planbalance.platform_calls import mount_table
 from planbalance.tune.latency import latencies
 from planbalance.tune.names import file_system
 
@@ -22,7 +23,7 @@ def folder(root: str) -> Iterator[Place]:
     """Give a folder of our own below `root`, named as the tool calls its file system."""
     path = Path(tempfile.mkdtemp(prefix="planbalance-bench-", dir=root))
     try:
-        name = file_system(os.path.realpath(root), fs.mount_table(), fs.file_system_number(root)).name
+        name = file_system(os.path.realpath(root), mount_table(), fs.file_system_number(root)).name
         yield Place(name, path, _wait(path))
     finally:
         shutil.rmtree(path)

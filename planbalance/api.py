@@ -22,11 +22,12 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from planbalance import packed_dataset, path_safety, read_groups, resolve, tool_version
+from planbalance import packed_dataset, path_safety, read_groups, resolve, text_file, tool_version
 from planbalance.errors import InputError, PlanError, UsageError
 from planbalance.executor.threads import without_collecting
 from planbalance.group_sources import IDENTICAL
 from planbalance.model import (
+    SPLITS,
     Audit,
     ClassCount,
     FoldsAudit,
@@ -52,15 +53,19 @@ if TYPE_CHECKING:
     from planbalance.cluster.slurm import BatchFiles
     from planbalance.diff import PlanDiff
     from planbalance.engine import MakeKind
+    from planbalance.export import NamedSplit
     from planbalance.inputs import FoundInput
     from planbalance.options.apply import ApplyRequest
     from planbalance.options.audit import ReportRequest, VerifyRequest
+    from planbalance.options.export import ExportFormat, ExportRequest
     from planbalance.options.importing import ImportRequest
     from planbalance.options.plan import PlanRequest, RepairRequest, ScanRequest
+    from planbalance.page.subject import Subject
     from planbalance.page.unplanned import PageSource
     from planbalance.planner import Grouped, PlanOptions
     from planbalance.relocate import RelocateOutcome
-    from planbalance.split.prove import Proof
+    from planbalance.render.methods import Partitioned
+    from planbalance.split.prove import SplitProof
     from planbalance.tune import Tuned
 
 Inputs = str | InputSpec | Sequence[str | InputSpec]
@@ -71,9 +76,11 @@ _Made = TypeVar("_Made")  # a plan, or what becomes of several
 __all__ = (
     "MODES",
     "Built",
+    "ExportedFile",
     "ImportBuilt",
     "Imported",
     "InputSpec",
+    "MarkdownReport",
     "Planned",
     "Repaired",
     "Reported",
@@ -82,6 +89,7 @@ __all__ = (
     "build",
     "clean",
     "diff",
+    "export",
     "fold_datasets",
     "fold_file",
     "import_and_build",
@@ -94,6 +102,7 @@ __all__ = (
     "relocate",
     "repair",
     "report",
+    "report_markdown",
     "scan",
     "slurm",
     "tune",
@@ -149,7 +158,7 @@ class Planned(NamedTuple):
     replaced: str
     warnings: tuple[str, ...]
     classes: tuple[ClassCount, ...] = ()
-    proof: "Proof | None" = None
+    proof: "SplitProof | None" = None
     pairs_file: str = ""
     kept: str = ""
 
@@ -208,13 +217,61 @@ class Repaired(NamedTuple):
 
 
 class Reported(NamedTuple):
-    """A page that was written: where, how large, of which plan (digest) and dataset, with which audit."""
+    """A page that was written: where, how large, of which plan (digest) and dataset, with which audit.
+
+    `audit_ok` is the result of the audit, also of several datasets; None where there was none.
+    """
 
     path: str
     bytes: int
     digest: str | None
     dataset: str | None
     audit: Audit | None
+    audit_ok: bool | None = None
+
+
+class MarkdownReport(NamedTuple):
+    """What a paper says of a divided dataset, as Markdown.
+
+    Attributes:
+        path: the file that was written; "" where none was asked for.
+        text: the Markdown.
+        digests: of the plans; nothing of a dataset that has none.
+        datasets: that were looked at, built or found.
+        audit_ok: the result of the audit; None where none was made.
+    """
+
+    path: str
+    text: str
+    digests: tuple[str, ...]
+    datasets: tuple[str, ...]
+    audit_ok: bool | None
+
+    @property
+    def bytes(self) -> int:
+        """How large the file is."""
+        return len(self.text.encode("utf-8", "backslashreplace"))
+
+
+class ExportedFile(NamedTuple):
+    """A split in the format of another program.
+
+    Attributes:
+        path: the file that was written; "" where none was asked for.
+        text: what it holds.
+        notes: sentences on what the format does not say, and how the file is used.
+        digests: of the plans; nothing of a dataset that has none.
+    """
+
+    path: str
+    text: str
+    notes: tuple[str, ...]
+    digests: tuple[str, ...]
+
+    @property
+    def bytes(self) -> int:
+        """How large the file is."""
+        return len(self.text.encode("utf-8", "backslashreplace"))
 
 
 class Built(NamedTuple):
@@ -826,8 +883,8 @@ def slurm(
     """
     from planbalance import engine
     from planbalance.cluster.slurm import batch_files, own_program, save_batch_files
+    from planbalance.engine.packing import LEAST
     from planbalance.options.apply import OF_SLURM, ApplyRequest
-    from planbalance.shards import segments
 
     request: ApplyRequest = made(ApplyRequest, options, keywords, OF_SLURM)
     resolve.check_counts({"--jobs": request.jobs, "--nodes": nodes}, least=1)
@@ -836,7 +893,9 @@ def slurm(
     imported = open_import(plan) if is_import(plan) else None
     plan_file = open_plan(plan) if imported is None else imported
     header = plan_file.header
-    parts = len(segments(header.blocks) if MODE_TABLE[request.mode].one_file else header.blocks)
+    parts = len(header.blocks)
+    if MODE_TABLE[request.mode].one_file:
+        parts = -(-sum(block.count for block in header.blocks) // LEAST)  # at most
     if nodes > parts:
         raise UsageError(
             f"--nodes {nodes}: this plan has {parts} blocks to share out; more nodes would have no work.",
@@ -1154,6 +1213,8 @@ def _check_report_file(report: str) -> None:
         )
     if not os.path.isdir(os.path.dirname(os.path.abspath(report))):
         raise UsageError(f"The folder of the report {report} does not exist.", kind="report-place", paths=[report])
+    if report.endswith(".md"):
+        text_file.refuse_others_file(os.path.abspath(report), "# Audit of ")
 
 
 def _audited(dataset: str | None, plan: str | None) -> tuple[PlanFile | None, str]:
@@ -1188,7 +1249,7 @@ def _write_markdown(path: str, audit: Audit, dataset: str) -> None:
 
 
 def report(
-    subject: str = DEFAULT_PLAN,
+    subject: str | Sequence[str] = DEFAULT_PLAN,
     *,
     html: str,
     options: "ReportRequest | None" = None,
@@ -1202,7 +1263,8 @@ def report(
 
     Args:
         subject: a plan file, or a dataset: its folder or yaml. One that planbalance did not build is audited in full,
-            and its page shows the leaks first.
+            and its page shows the leaks first. A folder of folds or of variants, or several datasets: one page with a
+            table across them.
         html: the page to write, outside of inputs and dataset.
         options: what is audited and shown.
         progress: where to report to.
@@ -1217,6 +1279,9 @@ def report(
     from planbalance.page.subject import open_subject
 
     request: ReportRequest = made(ReportRequest, options, keywords)
+    named = _single_subjects(subject)
+    if not isinstance(subject, str) or named != [subject]:
+        return _report_folds(subject, named, html, request, progress)
     imported = open_import(subject) if is_import(subject) else _import_plan(subject, None)
     if imported is not None:
         return _report_import(imported, subject if os.path.isdir(subject) else None, html, request, progress)
@@ -1236,7 +1301,36 @@ def report(
         )
     page = PageOptions(dataset, found, request.samples, as_found=plan is None)
     written = write_page(html, shown, page, progress)
-    return Reported(written.path, written.bytes, None if plan is None else plan.header.digest, dataset, found)
+    digest, ok = None if plan is None else plan.header.digest, None if found is None else found.ok
+    return Reported(written.path, written.bytes, digest, dataset, found, ok)
+
+
+def _report_folds(
+    subject: str | Sequence[str],
+    datasets: Sequence[str],
+    html: str,
+    request: "ReportRequest",
+    progress: Progress | None,
+) -> Reported:
+    """Write the page of several datasets: a table across them, and their audit."""
+    from planbalance.page.folds import check_folds_page, write_folds_page
+
+    plans = [one for one in datasets if os.path.isfile(one) and not one.endswith((".yaml", ".yml"))]
+    if plans or request.audit == "none":
+        raise UsageError(
+            f"{plans[0]} is no folder of a dataset."
+            if plans
+            else "A page of several datasets shows their audit: leave --audit none out.",
+            kind="report-several",
+            hint="A page of several shows datasets that are built; `planbalance report PLAN` shows one plan.",
+        )
+    folders = [os.path.abspath(one) for one in datasets]
+    folder = os.path.abspath(subject) if isinstance(subject, str) else os.path.dirname(folders[0])
+    check_folds_page(os.path.abspath(html), folders)  # before long audits
+    quick = request.audit == "quick" and not request.near_duplicates
+    found = verify_folds(folders, quick=quick, near_duplicates=request.near_duplicates, progress=progress)
+    written = write_folds_page(html, folder, found)
+    return Reported(written.path, written.bytes, None, folder, None, found.ok)
 
 
 def _report_import(
@@ -1258,7 +1352,162 @@ def _report_import(
     if at is not None and request.audit != "none":
         found = verify_import(at, plan, quick=request.audit == "quick", progress=progress)
     written = write_import_page(html, plan, dataset=at, audit=found, samples=request.samples, progress=progress)
-    return Reported(written.path, written.bytes, plan.header.digest, at, found)
+    ok = None if found is None else found.ok
+    return Reported(written.path, written.bytes, plan.header.digest, at, found, ok)
+
+
+def report_markdown(
+    subjects: str | Sequence[str] = DEFAULT_PLAN,
+    *,
+    output: str | None = None,
+    options: "ReportRequest | None" = None,
+    progress: Progress | None = None,
+    **keywords: object,
+) -> MarkdownReport:
+    """Return what CLAIM 2024 and STARD-AI ask about partitions, as Markdown to paste into a paper.
+
+    Example:
+        `report_markdown("balanced", audit="full").text`
+
+    Args:
+        subjects: a plan or a dataset; all folds of one plan, or the folder that holds them; an import.
+        output: the file to write, outside of inputs and datasets; None: only the text is returned. An older file is
+            replaced where planbalance wrote it.
+        options: what is audited; `samples` has no meaning here.
+        progress: where to report to.
+        keywords: fields of `ReportRequest`, in place of `options` or to change them.
+
+    Raises:
+        UsageError: the file cannot be written there, or several subjects are no folds.
+        PlanError: the plan is refused. InputError: the dataset is refused.
+    """
+    from planbalance.options.audit import ReportRequest
+    from planbalance.page.subject import open_subject
+    from planbalance.render.methods import MARK, methods_text
+
+    request: ReportRequest = made(ReportRequest, options, keywords)
+    path = "" if output is None else os.path.abspath(output)
+    named = _single_subjects(subjects)
+    imported = [one for one in named if is_import(one) or _import_plan(one, None) is not None]
+    if imported:
+        return _import_markdown(named, path, request, progress)
+    found = [open_subject(one) for one in named]
+    if path:
+        _check_text_place(
+            path, [one.plan.header for one in found if one.plan], [one.dataset for one in found if one.dataset]
+        )
+        text_file.refuse_others_file(path, MARK)
+    if len(found) > 1 and not _are_folds([one.plan for one in found]):
+        raise UsageError(
+            f"{len(found)} plans or datasets are given, and they are not folds of one plan.",
+            kind="not-folds",
+            hint="Write the report of each of them by itself.",
+        )
+    audited = _audited_folds(found, request, progress) if len(found) > 1 else None
+    parts = [_partitioned(one, request, progress, audit=len(found) == 1) for one in found]
+    text = methods_text(parts, tool=f"planbalance {tool_version()}", folds=audited)
+    if path:
+        text_file.write_text(path, text)
+    ok = parts[0].audit.ok if parts[0].audit is not None else None if audited is None else audited.ok
+    digests = tuple(part.header.digest for part in parts if part.header.digest)
+    return MarkdownReport(path, text, digests, tuple(one.dataset for one in found if one.dataset), ok)
+
+
+def _are_folds(plans: Sequence[PlanFile | None]) -> bool:
+    """Return whether plans are folds of the same volumes, made with the same options."""
+    headers = [plan.header for plan in plans if plan is not None]
+    if len(headers) < len(plans) or not all(header.parameters.get("fold") for header in headers):
+        return False
+    of_each = ("fold", "split_seed", "sample_seed")
+    given = [{name: value for name, value in each.parameters.items() if name not in of_each} for each in headers]
+    volumes = [{(one.id, one.group, one.slices) for one in each.volumes} for each in headers]
+    return all(one == given[0] for one in given) and all(one == volumes[0] for one in volumes)
+
+
+def _audited_folds(
+    found: "Sequence[Subject]", request: "ReportRequest", progress: Progress | None
+) -> FoldsAudit | None:
+    """Return the audit of all folds; None where one is only a plan, or none was asked for."""
+    datasets = [one.dataset for one in found if one.dataset is not None]
+    if len(datasets) < len(found) or request.audit == "none":
+        return None
+    quick = request.audit == "quick" and not request.near_duplicates
+    return verify_folds(datasets, quick=quick, near_duplicates=request.near_duplicates, progress=progress)
+
+
+def _partitioned(
+    subject: "Subject", request: "ReportRequest", progress: Progress | None, *, audit: bool
+) -> "Partitioned":
+    """Return what is told of one plan or dataset, with its audit where that is asked for.
+
+    Raises:
+        UsageError: nothing can be told: no plan, and names that cannot be read.
+    """
+    from planbalance.page.boxes import box_facts
+    from planbalance.page.samples import Places, count_all_boxes
+    from planbalance.render.methods import Partitioned
+    from planbalance.render.plan_facts import Tally, split_facts
+
+    plan, dataset = subject
+    found = None
+    if dataset is not None and audit and request.audit != "none":
+        quick = request.audit == "quick" and plan is not None and not request.near_duplicates
+        found = verify(dataset, quick=quick, near_duplicates=request.near_duplicates, progress=progress)
+    shown = plan if plan is not None or dataset is None else _as_it_is(dataset, progress)
+    if shown is None:
+        raise UsageError(
+            f"Nothing can be told of the splits of {dataset}: it has no plan, and its images are in no split, "
+            "or their names cannot be read.",
+            kind="no-plan",
+            hint="`planbalance verify` says what can be read.",
+        )
+    tally = Tally(shown.header)
+    for operation in shown.operations():
+        tally.add(operation)
+    places = Places(shown.header, None if plan is None else dataset)
+    boxes = box_facts(shown.header.names, count_all_boxes(shown, tally.labelled, places, progress or Silent()))
+    rows = [
+        {"class": row.class_id, "name": row.name}
+        | {
+            split: {"boxes": row.boxes[at], "slices": row.slices[at], "units": row.units[at]}
+            for at, split in enumerate(SPLITS)
+        }
+        for row in boxes.rows
+    ]
+    splits = split_facts(shown.header, tally)
+    return Partitioned(shown.header, splits, found, dataset is not None, plan is None, rows, boxes.note)
+
+
+def _import_markdown(
+    named: Sequence[str], path: str, request: "ReportRequest", progress: Progress | None
+) -> MarkdownReport:
+    """Return what is told of an import, which has no splits yet, with its audit where it was built."""
+    from planbalance.importing import verify_import
+    from planbalance.render.methods import MARK, import_methods_text
+
+    if len(named) > 1:
+        raise UsageError(
+            f"{len(named)} plans or datasets are given, and one of them is an import.",
+            kind="not-folds",
+            hint="Write the report of each of them by itself.",
+        )
+    resolve.refuse_given(request, ("near_duplicates",), _NOT_OF_IMPORT, "Leave it out here.")
+    (subject,) = named
+    plan = open_import(subject) if is_import(subject) else _import_plan(subject, None)
+    assert plan is not None, "the caller has seen that it is an import"
+    dataset = os.path.abspath(subject) if os.path.isdir(subject) else None
+    if path:
+        outputs = [each for each in (dataset, plan.header.output) if each]
+        text_file.check_place(path, inputs=plan.header.inputs, outputs=outputs)
+        text_file.refuse_others_file(path, MARK)
+    found = None
+    if dataset is not None and request.audit != "none":
+        found = verify_import(dataset, plan, quick=request.audit == "quick", progress=progress)
+    text = import_methods_text(plan.header, tool=f"planbalance {tool_version()}", audit=found)
+    if path:
+        text_file.write_text(path, text)
+    datasets = () if dataset is None else (dataset,)
+    return MarkdownReport(path, text, (plan.header.digest,), datasets, None if found is None else found.ok)
 
 
 def _as_it_is(dataset: str, progress: Progress | None) -> "PageSource | None":
@@ -1273,6 +1522,120 @@ def _as_it_is(dataset: str, progress: Progress | None) -> "PageSource | None":
         return as_plan(scan_inputs([resolve_input(InputSpec(path=dataset))], progress=progress or Silent()))
     except InputError:
         return None
+
+
+# ---- export ---------------------------------------------------------------------------------------------------------
+
+
+def export(
+    subjects: str | Sequence[str] = DEFAULT_PLAN,
+    *,
+    output: str | None = None,
+    options: "ExportRequest | None" = None,
+    progress: Progress | None = None,
+    **keywords: object,
+) -> ExportedFile:
+    """Write a split as a table or in the format of another program; inputs and datasets are only read.
+
+    Example:
+        `export("plan.json", output="splits_final.json", format="nnunet")`
+
+    Args:
+        subjects: a plan or a dataset; several, or the folder that holds all folds, for `csv` and `nnunet`.
+        output: the file to write, outside of inputs and datasets; None: only the text is returned. An older file is
+            replaced where planbalance wrote it.
+        options: which format.
+        progress: where to report to.
+        keywords: fields of `ExportRequest`, in place of `options` or to change them.
+
+    Raises:
+        UsageError: the file cannot be written there, or the format takes one plan only.
+        PlanError: the plan is refused. InputError: the dataset is refused, or the format cannot say its split.
+    """
+    from planbalance.export import EXPORT_MARKS, croissant_text, csv_text, monai_text, nnunet_text
+    from planbalance.options.export import ExportRequest
+
+    request: ExportRequest = made(ExportRequest, options, keywords)
+    if request.cases is not None and request.format != "nnunet":
+        raise UsageError("--cases is for --format nnunet.", kind="usage", hint="Leave --cases out.")
+    found = [_to_export(one, request.format, progress) for one in _single_subjects(subjects)]
+    if len(found) > 1 and request.format not in ("csv", "nnunet"):
+        raise UsageError(
+            f"--format {request.format} takes one plan or dataset, and {len(found)} are given.",
+            kind="export-several",
+            hint="Export each of them into a file of its own.",
+        )
+    splits = [one for one, _ in found]
+    path = "" if output is None else os.path.abspath(output)
+    if path:
+        _check_text_place(path, [one.plan.header for one in splits], [folder for _, folder in found])
+    if request.format == "csv":
+        content = csv_text(splits)
+    elif request.format == "nnunet":
+        content = nnunet_text(splits, slices=request.cases == "slice")
+    elif request.format == "monai":
+        content = monai_text(splits[0])
+    else:
+        content = croissant_text(splits[0], name=os.path.basename(found[0][1].rstrip("/")))
+    if path:
+        text_file.refuse_others_file(path, EXPORT_MARKS[request.format], content.text)
+        text_file.write_text(path, content.text)
+    digests = tuple(one.plan.header.digest for one in splits if one.plan.header.digest)
+    return ExportedFile(path, content.text, content.notes, digests)
+
+
+def _single_subjects(subjects: str | Sequence[str]) -> list[str]:
+    """Return plans and datasets, each fold of a folder of folds by itself."""
+    named = [subjects] if isinstance(subjects, str) else list(subjects)
+    return [one for name in named for one in fold_datasets(name) or [name]]
+
+
+def _check_text_place(path: str, headers: Iterable[PlanHeader], datasets: Iterable[str]) -> None:
+    """Refuse a text inside an input or a dataset (UsageError)."""
+    known = list(headers)
+    inputs = [folder for each in known for folder in all_guarded(each.inputs, each.sources)]
+    text_file.check_place(path, inputs=inputs, outputs=[*datasets, *(each.output for each in known if each.output)])
+
+
+def _to_export(subject: str, form: "ExportFormat", progress: Progress | None) -> "tuple[NamedSplit, str]":
+    """Return the split of a plan or dataset, and the folder of the dataset, which may not be built yet.
+
+    Raises:
+        UsageError: the plan of an import, or slices that lie elsewhere. PlanError, InputError: it is refused.
+    """
+    from planbalance.export import NamedSplit
+    from planbalance.page.subject import how_built, open_subject
+    from planbalance.render.plan_facts import fold_name
+
+    if is_import(subject) or _import_plan(subject, None) is not None:
+        raise UsageError(
+            f"{subject} is an import, which has no splits yet.",
+            kind="not-split",
+            hint="Divide it with `planbalance plan`, and export that plan.",
+            paths=[subject],
+        )
+    plan, dataset = open_subject(subject)
+    if plan is None:
+        assert dataset is not None, "a plan that is not there is refused"
+        shown = _as_it_is(dataset, progress)
+        if shown is None:
+            raise InputError(
+                f"No split can be read of {dataset}: it has no plan, and its images are in no split, "
+                "or their names cannot be read.",
+                kind="no-plan",
+                hint="Plan it with `planbalance plan`, and export that plan.",
+                paths=[dataset],
+            )
+        return NamedSplit(os.path.basename(dataset), shown, as_found=True), shown.header.inputs[0]
+    if dataset is not None and form in ("monai", "croissant") and how_built(dataset).mode == "list":
+        raise UsageError(
+            f"{dataset} was built with --mode list, so it holds no images, and --format {form} would name some.",
+            kind="export-list-mode",
+            hint="Export another format, or build the plan in another mode.",
+            paths=[dataset],
+        )
+    name = fold_name(plan.header.parameters.get("fold")) or os.path.basename(plan.path)
+    return NamedSplit(name, plan), dataset or plan.header.output
 
 
 # ---- build ----------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -26,6 +26,8 @@ RECEIPT_SCHEMA: Final = "planbalance/receipt/1"
 
 # How the planner's warning about suffixes begins; such a dataset gets no training commands.
 UNREAD_SUFFIXES: Final = "Stock YOLOv5 and Ultralytics do not read"
+# In the metadata: volumes of each split with a kept slice; the guide's `train_volumes` and so on count the others too.
+KEPT_VOLUMES: Final = "kept_volumes"  # no version before 0.3 writes it
 # The guide's key word for positive slices: of a dataset with one class that nothing names.
 GUIDES_WORD: Final = "tear"
 _RESERVED_WORDS: Final = frozenset(("", "total", "images", "positive", "negative"))
@@ -163,6 +165,7 @@ def metadata_of(header: PlanHeader, parts: Iterable[KeptSlices]) -> bytes:
     for part in parts:
         for number, name in part.each():
             found[number].append(name)
+    kept = Counter(volume.split for volume in header.volumes if volume.kept)
     details: dict[Split, dict[str, dict[str, list[str]]]] = {split: {} for split in SPLITS}
     for place, volume in sorted(enumerate(header.volumes), key=lambda placed: placed[1].id):
         negative, positive = found.get(2 * place, []), found.get(2 * place + 1, [])
@@ -171,7 +174,8 @@ def metadata_of(header: PlanHeader, parts: Iterable[KeptSlices]) -> bytes:
     document: dict[str, Any] = {
         "source": header.inputs,
         "parameters": dict(header.parameters),
-        "volume_statistics": {key: header.volume_statistics[key] for key in _VOLUME_STATISTICS},
+        "volume_statistics": {key: header.volume_statistics[key] for key in _VOLUME_STATISTICS}
+        | {KEPT_VOLUMES: {split: kept[split] for split in SPLITS}},
         "statistics": {key: value for key, value in header.statistics.items() if _is_guides(key)},
         "slice_details": details,
     }

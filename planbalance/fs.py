@@ -8,24 +8,20 @@ are made, they are opened one component at a time with `O_NOFOLLOW` (openat(2)),
 nothing is made outside the output, even if another process replaces a folder by a link meanwhile.
 """
 
-import ctypes
 import errno
-import fcntl
 import hashlib
 import io
 import os
-import re
 import stat
-import struct
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from planbalance import platform_calls
 from planbalance.lock_owner import has_ended
 
 if TYPE_CHECKING:
@@ -41,7 +37,6 @@ PARTIAL_SUFFIX: Final = ".planbalance-partial"
 TEMPORARY: Final = ".planbalance-new-"
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_SOURCE_FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 # A name that became a pipe must not block; for a file O_NONBLOCK means nothing (open(2)).
 _READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -57,80 +52,18 @@ _ZEROS: Final = bytes(_PIECE)
 # The errors by which a file system says that it cannot put the names of a folder on disk.
 _NO_FOLDER_SYNC: Final = frozenset((errno.EINVAL, errno.ENOTSUP, errno.EROFS))
 # The errors by which a file system says that it does not support a call, or not between these two files.
-NOT_HERE: Final = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV, errno.EPERM, errno.ENOTTY))
+NOT_HERE: Final = platform_calls.NOT_SUPPORTED | {errno.EINVAL, errno.EXDEV, errno.EPERM, errno.ENOTTY}
 # Older kernels, and containers whose filter of system calls does not know it.
 _NO_OPENAT2: Final = frozenset((errno.ENOSYS, errno.EPERM, errno.EINVAL, errno.E2BIG))
-_RENAME_NOREPLACE: Final = 1  # renameat2(2)
-_AT_FDCWD: Final = -100
-_FICLONE: Final = 0x40049409  # ioctl_ficlone(2)
 # How often, and after how many seconds each, a name is looked for that another node has made and that this node does
 # not see yet.
 _LOOKS: Final = 50
 LOOK_SECONDS: Final = 0.1
 # How the signature of a shared lock's holder begins in the lock file.
 _SHARED: Final = b"shared "
-_SYNCFS_TELLS: Final = (5, 8)  # syncfs(2), errors
-# No C library wraps it; the number is the same wherever system calls got new ones together (Linux 5.6).
-_OPENAT2: Final = 437
-_OPENAT2_MACHINES: Final = frozenset(("x86_64", "aarch64", "ppc64le", "s390x", "riscv64"))
-_RESOLVE_BENEATH: Final = 0x08 | 0x04 | 0x02  # and RESOLVE_NO_SYMLINKS, RESOLVE_NO_MAGICLINKS (openat2(2))
 
 
-class _OpenHow(ctypes.Structure):
-    """`struct open_how` (openat2(2))."""
-
-    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
-
-
-class _Libc:
-    """System calls that Python's os module lacks, each raising OSError as os does."""
-
-    def __init__(self) -> None:
-        self._calls: Any = ctypes.CDLL(None, use_errno=True)
-        self._calls.syscall.restype = ctypes.c_long
-        self._openat2 = _OPENAT2 if os.uname().machine in _OPENAT2_MACHINES else None
-
-    def openat2(self, path: str, dir_fd: int, flags: int, resolve: int) -> int:
-        """Open a path below an open folder; the kernel checks each component. ENOSYS before Linux 5.6."""
-        if self._openat2 is None:
-            raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), path)
-        how = _OpenHow(flags, 0, resolve)
-        number, size = ctypes.c_long(self._openat2), ctypes.c_size_t(ctypes.sizeof(how))
-        fd: int = self._calls.syscall(number, ctypes.c_int(dir_fd), os.fsencode(path), ctypes.byref(how), size)
-        if fd < 0:
-            number_of_error = ctypes.get_errno()
-            raise OSError(number_of_error, os.strerror(number_of_error), path)
-        return fd
-
-    def renameat2(self, old: str, new: str, flags: int) -> None:
-        """Rename with flags; ENOSYS where the C library is too old for it."""
-        self._checked("renameat2", _AT_FDCWD, os.fsencode(old), _AT_FDCWD, os.fsencode(new), ctypes.c_uint(flags))
-
-    def statfs_type(self, path: str) -> int:
-        """Return `f_type` of statfs(2), the first member of its answer."""
-        answer = ctypes.create_string_buffer(512)  # the structure has at most 120 bytes
-        self._checked("statfs", os.fsencode(path), answer)
-        length = 4 if os.uname().machine == "s390x" else ctypes.sizeof(ctypes.c_long)
-        return int.from_bytes(answer.raw[:length], sys.byteorder)
-
-    def fallocate(self, fd: int, start: int, size: int) -> None:
-        """Give an open file its blocks; it grows to `start` + `size` (fallocate(2), mode 0)."""
-        self._checked("fallocate", fd, 0, ctypes.c_long(start), ctypes.c_long(size))
-
-    def syncfs(self, fd: int) -> None:
-        """Write the whole file system of `fd` to its device."""
-        self._checked("syncfs", fd)
-
-    def _checked(self, name: str, *arguments: object) -> None:
-        call = getattr(self._calls, name, None)
-        if call is None:
-            raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), name)
-        if call(*arguments) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), name)
-
-
-_libc = _Libc()
+_libc = platform_calls.C_LIBRARY
 
 
 # ---- folders --------------------------------------------------------------------------------------------------------
@@ -160,7 +93,7 @@ class Tree:
         """
         if self._beneath and not make:
             try:
-                return _libc.openat2(path, self.fd, _FOLDER, _RESOLVE_BENEATH)
+                return _libc.openat2(path, self.fd, _FOLDER, platform_calls.RESOLVE_BENEATH)
             except OSError as error:
                 if error.errno in _NO_OPENAT2:
                     self._beneath = False
@@ -217,7 +150,7 @@ def _refuse_way_out(name: str) -> None:
 
 def open_source_folder(path: str) -> int:
     """Return a descriptor of a source folder, for relative calls only; links in an input are followed."""
-    return os.open(path, _SOURCE_FOLDER)
+    return os.open(path, platform_calls.PLACE)
 
 
 def close(fd: int) -> None:
@@ -356,15 +289,15 @@ def rename_within(old: str, new: str, dir_fd: int) -> None:
 def move_folder(old: str, new: str, *, onto_empty: bool) -> None:
     """Rename a folder in one step: onto nothing, or with `onto_empty` onto nothing or an empty folder.
 
-    Without `onto_empty` by renameat2(RENAME_NOREPLACE). Where that is refused (NFS: EINVAL) plain rename is the
-    fallback, which takes an empty folder too and refuses a full one. Raises OSError: EEXIST or ENOTEMPTY where the name
-    is taken.
+    Without `onto_empty` the kernel refuses a name that is taken. Where a file system cannot (NFS: EINVAL), plain rename
+    is the fallback, which takes an empty folder too and refuses a full one. Raises OSError: EEXIST or ENOTEMPTY where
+    the name is taken.
     """
     if not onto_empty:
         try:
-            _libc.renameat2(old, new, _RENAME_NOREPLACE)
+            _libc.rename_new(old, new)
         except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+            if error.errno not in platform_calls.RENAME_NEW_REFUSED:
                 raise
         else:
             return
@@ -411,6 +344,29 @@ def read_with_facts(name: str, dir_fd: int, size: int) -> tuple[bytes, os.stat_r
         close(fd)
 
 
+def read_into(name: str, dir_fd: int, view: memoryview) -> tuple[int, os.stat_result]:
+    """Read a small source file into memory; return how many bytes, and its facts.
+
+    `view` has one byte more than the file is to have, so that growth shows. A file of another size, or that is empty,
+    is not read.
+    """
+    fd = os.open(name, _READ, dir_fd=dir_fd)
+    try:
+        now = os.fstat(fd)
+        most = len(view)
+        if now.st_size + 1 != most or most == 1:
+            return 0, now
+        count = os.readv(fd, (view,))
+        while 0 < count < most - 1:  # a short read, or a file that shrank
+            more = os.readv(fd, (view[count:],))
+            if not more:
+                break
+            count += more
+        return count, now
+    finally:
+        close(fd)
+
+
 def read_open(fd: int, size: int) -> bytes:
     """Return a small open file's bytes from here on, as `read_source` does."""
     data = os.read(fd, size + 1)
@@ -448,7 +404,7 @@ def hash_bytes(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def digest(data: bytes) -> bytes:
+def digest(data: "ReadableBuffer") -> bytes:
     """Return the SHA-256 of bytes."""
     return hashlib.sha256(data).digest()
 
@@ -469,7 +425,7 @@ def write_new(name: str, dir_fd: int, data: bytes, mtime_ns: int | None = None, 
         if mtime_ns is not None:
             os.utime(fd, ns=(mtime_ns, mtime_ns))
         if on_disk:
-            os.fsync(fd)
+            _sync(fd)
     except BaseException:
         close(fd)
         raise
@@ -497,7 +453,7 @@ def write_all_new(name: str, dir_fd: int, chunks: Iterable[bytes], *, on_disk: b
                 gathered, room = [], _CHUNK
         _write_all(fd, b"".join(gathered))
         if on_disk:
-            os.fsync(fd)
+            _sync(fd)
 
 
 def write_replacing(name: str, dir_fd: int, data: bytes, *, on_disk: bool = False) -> None:
@@ -690,15 +646,19 @@ def set_mtime(fd: int, mtime_ns: int) -> None:
 
 
 def empty_new(name: str, dir_fd: int, mtime_ns: int | None = None) -> None:
-    """Make an empty file by one call: every user may make a regular file by mknod(2). By two where that is refused.
+    """Make an empty file by one call: on Linux every user may do so by mknod(2). By two where that is refused.
 
     A further call sets its time.
     """
-    try:
-        os.mknod(name, stat.S_IFREG | 0o666, dir_fd=dir_fd)
-    except OSError as error:
-        if error.errno not in NOT_HERE:
-            raise
+    made = False
+    if platform_calls.MKNOD_MAKES_FILES:
+        try:
+            os.mknod(name, stat.S_IFREG | 0o666, dir_fd=dir_fd)
+            made = True
+        except OSError as error:
+            if error.errno not in NOT_HERE:
+                raise
+    if not made:
         close_written(os.open(name, _NEW, 0o666, dir_fd=dir_fd))
     if mtime_ns is not None:
         os.utime(name, ns=(mtime_ns, mtime_ns), dir_fd=dir_fd, follow_symlinks=False)
@@ -712,7 +672,44 @@ def _write_all(fd: int, data: bytes) -> None:
 
 def clone(source: int, target: int) -> None:
     """Share the source's blocks with the target (reflink); OSError where the file system cannot."""
-    fcntl.ioctl(target, _FICLONE, source)
+    platform_calls.share_blocks(source, target)
+
+
+@contextmanager
+def new_clone(source: int, name: str, dir_fd: int) -> Iterator[int]:
+    """Make a new file that shares an open file's blocks (reflink), and close it at the end as `new_file` does.
+
+    Raises OSError: FileExistsError where the name is taken; another where the file system cannot.
+    """
+    by_name = _libc.clones_by_name
+    fd = _clone_by_name(source, name, dir_fd) if by_name else open_new(name, dir_fd)
+    try:
+        if not by_name:
+            clone(source, fd)
+        yield fd
+    except BaseException:
+        close(fd)
+        raise
+    close_written(fd)
+
+
+def _clone_by_name(source: int, name: str, dir_fd: int) -> int:
+    """Clone by fclonefileat(2) (macOS), and return a descriptor of the clone.
+
+    A clone has its source's permissions. It gets those of a new file here, which an empty file of its name shows first.
+    """
+    taken = open_new(name, dir_fd)
+    mode = stat.S_IMODE(os.fstat(taken).st_mode)
+    close(taken)
+    os.unlink(name, dir_fd=dir_fd)
+    _libc.clone_new(source, name, dir_fd)
+    fd = os.open(name, _READ | os.O_NOFOLLOW, dir_fd=dir_fd)
+    try:
+        os.fchmod(fd, mode)
+    except BaseException:
+        close(fd)
+        raise
+    return fd
 
 
 # Copies at most `size` + 1 bytes from an open file to another; returns how many.
@@ -725,11 +722,11 @@ def _by_clone(source: int, target: int, size: int) -> int:
 
 
 def _by_range(source: int, target: int, size: int) -> int:
-    return _taken(lambda most: os.copy_file_range(source, target, most), size)
+    return _taken(lambda most: platform_calls.copy_range(source, target, most), size)
 
 
 def _by_sendfile(source: int, target: int, size: int) -> int:
-    return _taken(lambda most: os.sendfile(target, source, None, most), size)
+    return _taken(lambda most: platform_calls.send_file(source, target, most), size)
 
 
 # In the order in which they are tried. Only the first one keeps holes.
@@ -885,7 +882,7 @@ def allocate(fd: int, start: int, size: int, *, alone: bool) -> None:
             os.ftruncate(fd, start + size)
 
 
-def write_at(fd: int, data: bytes, at: int) -> None:
+def write_at(fd: int, data: bytes | memoryview, at: int) -> None:
     """Write bytes at an offset of an open file; other threads and processes may write at other offsets."""
     written = os.pwrite(fd, data, at) if data else 0
     while written < len(data):
@@ -942,12 +939,12 @@ def move_over(old: str, new: str) -> None:
 def move_file(old: str, new: str) -> None:
     """Rename a file in one step onto a name that is free. Raises OSError: EEXIST where it is taken.
 
-    Where renameat2(2) cannot refuse a name that is taken (NFS), a hard link does so.
+    Where the rename cannot refuse a name that is taken (NFS), a hard link does so.
     """
     try:
-        _libc.renameat2(old, new, _RENAME_NOREPLACE)
+        _libc.rename_new(old, new)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+        if error.errno not in platform_calls.RENAME_NEW_REFUSED:
             raise
         os.link(old, new, follow_symlinks=False)
         os.unlink(old)
@@ -959,10 +956,10 @@ def move_file(old: str, new: str) -> None:
 def sync_below(fd: int, *, sure: bool = True) -> None:
     """Put everything in an open folder and below on disk; after a failure, do not call it again.
 
-    One syncfs(2) of the whole file system. Before Linux 5.8 it does not report data that could not be written, and
-    some C libraries lack it: there, with `sure`, fsync(2) of every file and folder.
+    One syncfs(2) of the whole file system. Where there is none (macOS), and with `sure` before Linux 5.8, where it does
+    not report data that could not be written: fsync(2) of every file and folder.
     """
-    if _kernel() >= _SYNCFS_TELLS or not sure:
+    if platform_calls.syncfs_tells() or not sure:
         try:
             _libc.syncfs(fd)
         except OSError as error:
@@ -970,12 +967,14 @@ def sync_below(fd: int, *, sure: bool = True) -> None:
                 raise
         else:
             return
-    if sure:
-        _sync_each(fd)
+    _sync_each(fd)
+    platform_calls.empty_drive_cache(fd)  # once, since it empties all of it
 
 
-def _kernel() -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", os.uname().release)[:2])
+def _sync(fd: int) -> None:
+    """Put an open file or folder on disk: fsync(2), on macOS with the cache of the drive."""
+    if not platform_calls.empty_drive_cache(fd):
+        os.fsync(fd)
 
 
 def _sync_each(fd: int) -> None:
@@ -1006,22 +1005,14 @@ def file_system_number(path: str) -> int | None:
         return None
 
 
-def mount_table() -> str:
-    """Return the mount table of this process (proc_pid_mountinfo(5)); `""` where there is no /proc."""
-    try:
-        return read_path("/proc/self/mountinfo", 1 << 24).decode("utf-8", "surrogateescape")
-    except OSError:
-        return ""
-
-
 def open_unnamed(dir_fd: int) -> int:
     """Open a new file that has no name (O_TMPFILE, open(2)); OSError where the file system cannot."""
-    return os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666, dir_fd=dir_fd)
+    return os.open(".", platform_calls.unnamed_flags(), 0o666, dir_fd=dir_fd)
 
 
 def rename_if_free(old: str, new: str) -> None:
     """Rename, the kernel refusing a name that is taken; OSError EINVAL where the file system cannot (NFS)."""
-    _libc.renameat2(old, new, _RENAME_NOREPLACE)
+    _libc.rename_new(old, new)
 
 
 def copy_range(source: int, target: int, size: int) -> int:
@@ -1032,27 +1023,18 @@ def copy_range(source: int, target: int, size: int) -> int:
 def keeps_locks(name: str, dir_fd: int) -> bool:
     """Return whether a lock on a new file of that name excludes a second holder; OSError where there are no locks.
 
-    The second holder is another open file description of this process, whose locks conflict with those of the process
-    as another process's would (fcntl_locking(2), open file description locks).
+    The second holder is another process, which opens nothing: it is given a second descriptor of the file.
     """
     first = open_new(name, dir_fd)
     try:
-        fcntl.lockf(first, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        platform_calls.lock_now(first, shared=False)
         second = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
         try:
-            fcntl.fcntl(second, fcntl.F_OFD_SETLK, _whole_file_lock())
-        except BlockingIOError:
-            return True
+            return not platform_calls.another_process_locks(second)
         finally:
             close(second)
-        return False
     finally:
         close(first)
-
-
-def _whole_file_lock() -> bytes:
-    """Return `struct flock` for an exclusive lock on all of a file (fcntl_locking(2))."""
-    return struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 
 
 class Room(NamedTuple):
@@ -1141,7 +1123,7 @@ def sync_folder(path: str) -> None:
     """Put a folder's names on disk (fsync(2))."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(fd)
+        _sync(fd)
     finally:
         close(fd)
 
@@ -1202,7 +1184,7 @@ class AppendedFile(io.RawIOBase):
 
     def sync(self) -> None:
         """Put it on disk."""
-        os.fsync(self._fd)
+        _sync(self._fd)
 
     def fileno(self) -> int:
         """Return the descriptor."""
@@ -1283,7 +1265,7 @@ class Lock:
             if held is None or held.count > 1:
                 return False
             try:
-                fcntl.lockf(held.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                platform_calls.lock_now(held.fd, shared=False)
             except OSError:  # shared, or no locks here: then it cannot be known
                 return not held.shared
             held.shared = False
@@ -1354,13 +1336,13 @@ def _own(dir_fd: int) -> _Held | None:
 
 def _take(fd: int, *, shared: bool) -> None:
     try:
-        fcntl.lockf(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        platform_calls.lock_now(fd, shared=shared)
     except OSError as error:
         written = os.pread(fd, 4096, 0)
         holder = written.removeprefix(_SHARED)
         if error.errno in (errno.EACCES, errno.EAGAIN):
             raise LockHeldError(holder) from None
-        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+        if error.errno not in platform_calls.NOT_SUPPORTED | {errno.ENOLCK}:
             raise
         # No locks on this file system (Lustre without -o flock): a holder whose text is still in the file counts as
         # alive, unless it is known to be dead.

@@ -5,10 +5,11 @@ A lock of the kernel ends with its owner. What is written here is for people, an
 
 import os
 import socket
-from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import orjson
+
+from planbalance.platform_calls import boot_id, pid_namespace, process_start
 
 SLURM_SECONDS: Final = 10.0  # how long to wait for an answer of Slurm's controller
 
@@ -32,9 +33,9 @@ def sign(**more: str) -> bytes:
         "host": socket.gethostname(),
         "user": user_name(os.geteuid()),
         "boot": boot_id(),
-        "pids": _pid_namespace(),
+        "pids": pid_namespace(),
         "pid": os.getpid(),
-        "started": _started(os.getpid()),
+        "started": process_start(os.getpid()),
         "slurm_job": environ.get("SLURM_ARRAY_JOB_ID") or environ.get("SLURM_JOB_ID"),
         "slurm_task": environ.get("SLURM_JOB_ID"),
         "slurm_restart": environ.get("SLURM_RESTART_COUNT", "0"),
@@ -76,10 +77,15 @@ def has_ended(owner: bytes, *, slurm_seconds: float = SLURM_SECONDS) -> bool:
     if who.get("host") == socket.gethostname() and isinstance(who.get("boot"), str) and who["boot"]:
         if who["boot"] != boot_id():
             return True
-        if who.get("pids") == _pid_namespace():
-            return not isinstance(who.get("pid"), int) or _started(who["pid"]) != who.get("started")
+        if who.get("pids") == pid_namespace():
+            return not isinstance(who.get("pid"), int) or _other_start(process_start(who["pid"]), who.get("started"))
     task = who.get("slurm_task")
     return isinstance(task, str) and task.isdecimal() and _slurm_has_ended(task, who, slurm_seconds)
+
+
+def _other_start(now: str | None, then: object) -> bool:
+    """Return whether the process that has this id now was started at another time; not where that is not known."""
+    return now not in (then, "") and then != ""
 
 
 def _read(owner: bytes) -> dict[str, Any]:
@@ -88,32 +94,6 @@ def _read(owner: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         return {}
     return who if isinstance(who, dict) else {}
-
-
-def boot_id() -> str:
-    """Return the kernel's id of this boot; "" where it has none."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
-
-
-def _pid_namespace() -> str:
-    """Return in which namespace process ids count (containers have their own)."""
-    with suppress(OSError):
-        return os.readlink("/proc/self/ns/pid")
-    return ""
-
-
-def _started(pid: int) -> str | None:
-    """Return when a process was started, in ticks since boot (proc_pid_stat(5), field 22); None where there is none."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in (b"Z", b"X") else fields[19].decode("ascii")
 
 
 def _slurm_has_ended(task: str, who: dict[str, Any], seconds: float) -> bool:

@@ -8,12 +8,15 @@ between the parts: `Path` objects are too slow for loops over files.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from planbalance.modes import Mode
 
 Split = Literal["train", "val", "test"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "val", "test")
+# How the planner's warning of missed slice targets begins; texts for people say it in other words.
+TARGETS_MISSED: Final = "The split misses its slice targets by"
 
 _SPLIT_WORD: Final = re.compile(
     r"(?:(?P<train>train|training)|(?P<val>val|valid|validation)|(?P<test>test|testing))"
@@ -511,6 +514,14 @@ class Outcome(NamedTuple):
     packed_size: int | None = None
 
 
+class ClassBoxes(NamedTuple):
+    """The boxes of one class in train, val and test; its name is None where nothing names it."""
+
+    id: int
+    name: str | None
+    boxes: tuple[int, int, int]
+
+
 class Check(NamedTuple):
     """One line of the audit.
 
@@ -520,6 +531,8 @@ class Check(NamedTuple):
         reason: why it was not checked, or a note; may be empty.
         count: how many things were looked at.
         problems: what was found; only errors make `ok` False.
+        title: what people call it, such as `volumes`; where it failed, the fault: `volume in two splits`. "": its name.
+        detail: its note is detail: texts print it on request only, where the check is ok.
     """
 
     name: str
@@ -527,6 +540,8 @@ class Check(NamedTuple):
     reason: str
     count: int  # type: ignore[assignment]  # as above
     problems: tuple[Problem, ...]
+    title: str = ""
+    detail: bool = False
 
 
 class PairPicture(NamedTuple):
@@ -601,6 +616,9 @@ class Audit(NamedTuple):
         warnings: sentences to show beside the verdict: about names, and splits that hold nothing to measure.
         yaml: what names the splits of a dataset without a plan; None where folders tell them, or it has a plan.
         differences: folders whose names contradict that yaml.
+        failures: for each check that failed what is wrong, in one line, the worst first.
+        classes: boxes of each class in each split as read from the labels, where there are several classes and no plan.
+        targets: the plan's `targets`: boxes of classes, and how near each value of `--stratify` is to the ratios.
     """
 
     ok: bool
@@ -620,6 +638,9 @@ class Audit(NamedTuple):
     warnings: tuple[str, ...] = ()
     yaml: SplitYaml | None = None
     differences: tuple[LayoutDifference, ...] = ()
+    failures: tuple[str, ...] = ()
+    classes: tuple[ClassBoxes, ...] = ()
+    targets: Mapping[str, Any] = MappingProxyType({})
 
 
 class AuditedFold(NamedTuple):

@@ -85,13 +85,13 @@ class PackedDataset:
 
     def run(self, entry: Entry) -> tuple[int, int] | None:
         """Return where the content of a file is, as (offset, size), if it is stored in one run; else None."""
-        return self._reader.runs(entry)
+        return self._reader.runs(entry) if entry.run < 0 else (entry.run, entry.size)
 
     def read(self, entry: Entry, limit: int) -> bytes:
         """Return a file's content. Raises PackedError where it has more than `limit` bytes."""
         if entry.size > limit:
             return read_file(self._reader, entry, limit)  # says so
-        run = self._reader.runs(entry)
+        run = self.run(entry) if entry.size else (0, 0)
         if run is None:
             return read_file(self._reader, entry, limit)
         data = self.read_at(*run)

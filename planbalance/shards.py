@@ -2,21 +2,21 @@
 
 A folder that many nodes fill at once is slow on a cluster file system, because its lock moves between nodes. So a
 folder stays whole as long as it is no larger than a shard's share. A shard is a run of blocks in the plan's order, so a
-node reads one part of the plan file.
+node reads one part of the plan file. A dataset in one file has no folders to lock, so its shards may begin within a
+block.
 """
 
-from collections.abc import Mapping, Sequence
-from itertools import groupby
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, chain, groupby
 from typing import Final, NamedTuple
 
 from planbalance.errors import UsageError
 from planbalance.model import Block
-from planbalance.modes import MODE_TABLE, Mode
 
 # The rule below, by number: shards that were cut by different rules must not meet in one build.
 RULE: Final = 1
 _MOST: Final = 1_000_000
-_SEGMENT: Final = 2_048  # slices, of which the blocks of a packed dataset are put together
 _SLURM: Final = "SLURM_ARRAY_TASK_"
 
 
@@ -91,45 +91,73 @@ def cut(blocks: Sequence[Block], count: int) -> list[range]:
     return ranges
 
 
-def segments(blocks: Sequence[Block]) -> list[range]:
-    """Return the runs of blocks that shards of a packed dataset (one file) do not cut, in the plan's order.
+class Stretch(NamedTuple):
+    """What a shard builds: blocks that follow each other, of the first and of the last one perhaps a part.
 
-    They depend on the plan alone, since each begins at a place of the file that must not depend on the number of
-    shards.
+    Attributes:
+        blocks: their numbers in the plan.
+        first: how many slices of the first block belong to an earlier shard.
+        stop: in the last block, the slice behind the last one of this shard.
     """
-    found: list[range] = []
-    start = count = 0
-    for index, block in enumerate(blocks):
-        count += block.count
-        if count >= _SEGMENT:
-            found.append(range(start, index + 1))
-            start, count = index + 1, 0
-    if start < len(blocks):
-        found.append(range(start, len(blocks)))
-    return found
 
+    blocks: range
+    first: int
+    stop: int
 
-def cut_packed(blocks: Sequence[Block], count: int) -> list[range]:
-    """Return the blocks of every shard of a packed dataset: as `cut` does, but no segment is cut."""
-    runs = segments(blocks)
-    merged = [
-        Block(
-            folder=str(number),
-            count=sum(blocks[index].count for index in run),
-            offset=blocks[run.start].offset,
-            bytes=sum(blocks[index].bytes for index in run),
-            sha256="",
+    def of(self, blocks: Sequence[Block]) -> tuple[Block, ...]:
+        """Return these blocks, each with as many slices as belong to the shard; `blocks` are all of the plan."""
+        own = list(blocks[self.blocks.start : self.blocks.stop])
+        if own:
+            own[-1] = own[-1]._replace(count=self.stop)
+            own[0] = own[0]._replace(count=own[0].count - self.first)
+        return tuple(own)
+
+    def in_plan(self, block: int, start: int, stop: int) -> tuple[int, int, int]:
+        """Return slices `start` to `stop` of a block of the shard as the plan counts them: block, start and stop."""
+        before = 0 if block else self.first
+        return self.blocks.start + block, start + before, stop + before
+
+    def holds(self, block: int, position: int) -> bool:
+        """Return whether a slice is in it, given by its block in the plan and its position there."""
+        return (self.blocks.start, self.first) <= (block, position) and (block, position) < (
+            self.blocks.stop - 1,
+            self.stop,
         )
-        for number, run in enumerate(runs)
-    ]
-    return [
-        range(runs[part.start].start, runs[part.stop - 1].stop) if part else range(0) for part in cut(merged, count)
-    ]
 
 
-def cut_for(blocks: Sequence[Block], count: int, mode: Mode) -> list[range]:
-    """Return the blocks of every shard of a build in a mode."""
-    return cut_packed(blocks, count) if MODE_TABLE[mode].one_file else cut(blocks, count)
+def whole_blocks(blocks: Sequence[Block], run: range) -> Stretch:
+    """Return a run of whole blocks."""
+    return Stretch(run, 0, blocks[run.stop - 1].count if run else 0)
+
+
+def cut_slices(blocks: Sequence[Block], count: int, starts: Iterable[int]) -> Iterator[Stretch]:
+    """Yield what each shard of a packed dataset builds: about as many slices each, and one may have none.
+
+    Args:
+        blocks: of the plan.
+        count: how many shards there are.
+        starts: where a shard may begin, in rising order: numbers of slices, counted over all blocks. They are read only
+            as far as the shards need that were taken.
+    """
+    firsts = list(accumulate((block.count for block in blocks), initial=0))
+    slices = firsts.pop()
+    coming = chain(starts, [slices])
+    begin = before = after = 0
+    for number in range(1, count + 1):
+        goal = slices * number // count
+        while after < goal:
+            before, after = after, next(coming)
+        end = before if before >= begin and goal - before < after - goal else after
+        yield _slices(firsts, begin, end)
+        begin = end
+
+
+def _slices(firsts: Sequence[int], begin: int, end: int) -> Stretch:
+    """Return the stretch of slices `begin` to `end`; `firsts` is the number of each block's first one."""
+    if begin == end:
+        return Stretch(range(0), 0, 0)
+    first, last = bisect_right(firsts, begin) - 1, bisect_right(firsts, end - 1) - 1
+    return Stretch(range(first, last + 1), begin - firsts[first], end - firsts[last])
 
 
 def _units(blocks: Sequence[Block], weights: Sequence[int], count: int) -> list[range]:

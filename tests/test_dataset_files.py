@@ -241,6 +241,7 @@ def test_the_metadata_have_the_guides_keys() -> None:
         "test_volumes": 1,
         "total_volumes": 5,
         "no_overlap_verified": True,
+        "kept_volumes": {"train": 3, "val": 1, "test": 1},
     }
     train = {"total": 8, "positive": 3, "negative": 5, "tear": 3, "no_tear": 5}
     rest = {"total": 3, "positive": 1, "negative": 2, "tear": 1, "no_tear": 2}
@@ -264,6 +265,15 @@ def test_the_metadata_have_the_guides_keys() -> None:
         "val": {"04": {"positive": ["IM3-04.png"], "negative": ["IM1-04.png", "IM2-04.png"]}},
         "test": {"05": {"positive": ["IM1-05.png"], "negative": ["IM2-05.png", "IM3-05.png"]}},
     }
+
+
+def test_the_metadata_say_how_many_volumes_keep_no_slice() -> None:
+    """`train_volumes` counts a volume of which undersampling keeps nothing; `kept_volumes` does not."""
+    operations = small_operations()
+    header = draft(operations)
+    emptied = [one._replace(kept=0) if one.id == "03" else one for one in header.volumes]
+    found = json.loads(metadata_json(header._replace(volumes=tuple(emptied)), operations))["volume_statistics"]
+    assert (found["train_volumes"], found["kept_volumes"]) == (3, {"train": 2, "val": 1, "test": 1})
 
 
 def test_the_metadata_name_files_as_they_are_in_the_output() -> None:

@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
-from planbalance import fs, lock_owner
+from planbalance import fs, lock_owner, platform_calls
 from tests.builders import tree_state, write
 from tests.faults import faulty
+from tests.systems import needs_boot_id, needs_linux, needs_rename_new
 
 
 @pytest.fixture(params=["openat2", "step by step"])
@@ -197,7 +198,7 @@ def test_a_folder_is_moved_in_one_step_or_not_at_all(
     if there == "full":
         write(tmp_path / "out/precious", b"1")
     if refuses is not None:
-        refuse(monkeypatch, refuses, "renameat2")
+        refuse(monkeypatch, refuses, "rename_new")
     onto_empty = there == "empty"
     if there == "full":
         with pytest.raises(OSError) as caught:  # noqa: PT011 - which errno depends on the call
@@ -210,6 +211,7 @@ def test_a_folder_is_moved_in_one_step_or_not_at_all(
         assert not (tmp_path / "new").exists()
 
 
+@needs_rename_new
 def test_an_empty_folder_that_appeared_meanwhile_is_not_taken(tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
     (tmp_path / "out").mkdir()
@@ -303,6 +305,7 @@ def test_a_copy_is_equal_by_every_way(tmp_path: Path, size: int, refused: str, m
     assert (tmp_path / "b").read_bytes() == data
 
 
+@needs_linux("copy_file_range")
 def test_what_one_source_refuses_is_tried_with_another_and_not_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -456,6 +459,7 @@ def test_a_close_that_fails_fails_the_write(tmp_path: Path, folder: int) -> None
     assert seen.seen == ["open", "write", "close"]
 
 
+@needs_linux("mknod for files")
 def test_an_empty_file_is_one_call_and_takes_the_umask(tmp_path: Path, folder: int) -> None:
     old = os.umask(0o027)
     try:
@@ -468,6 +472,7 @@ def test_an_empty_file_is_one_call_and_takes_the_umask(tmp_path: Path, folder: i
     assert (stat.S_IMODE(facts.st_mode), facts.st_size) == (0o640, 0)
 
 
+@needs_linux("syncfs")
 @pytest.mark.parametrize(("release", "each"), [("5.8.0-generic", False), ("6.18.1", False), ("4.18.0-553.el8", True)])
 def test_everything_is_put_on_disk_by_one_call_or_file_by_file(
     tmp_path: Path, folder: int, monkeypatch: pytest.MonkeyPatch, release: str, each: bool
@@ -565,17 +570,22 @@ def test_shared_holders_hold_the_lock_at_once_and_exclude_an_exclusive_one(tmp_p
 
 @pytest.mark.parametrize(
     ("written", "free"),
-    [(b"", True), (b"somebody", False), (lock_owner.sign(), False), (lock_owner.sign(started="1"), True)],
+    [
+        (b"", True),
+        (b"somebody", False),
+        (lock_owner.sign(), False),
+        pytest.param(lock_owner.sign(started="1"), True, marks=needs_boot_id),
+    ],
 )
 def test_without_locks_a_signature_counts_unless_its_holder_is_dead(
     tmp_path: Path, folder: int, monkeypatch: pytest.MonkeyPatch, written: bytes, free: bool
 ) -> None:
     (tmp_path / fs.LOCK).write_bytes(written)
 
-    def none_here(*_: object) -> None:
+    def none_here(*_: object, **__: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(fs.fcntl, "lockf", none_here)  # type: ignore[attr-defined]  # the module's own import
+    monkeypatch.setattr(platform_calls, "lock_now", none_here)
     if free:
         fs.Lock(folder, b"me").release()
     else:

@@ -30,7 +30,7 @@ from planbalance.split.levels import (
     proof_task,
     strata,
 )
-from planbalance.split.prove import ClassBound, Proof, prove, prove_split
+from planbalance.split.prove import ClassBound, SplitProof, prove, prove_split
 from tests.builders import mixed_volumes, yolo_tree
 from tests.cli.command import run, run_json
 
@@ -243,7 +243,7 @@ def test_the_text_says_what_is_proven_and_how_to_take_a_better_split(tmp_path: P
 
 def test_a_table_of_many_classes_says_how_many_it_leaves_out() -> None:
     bounds = tuple(ClassBound(class_id, Fraction(1), Fraction(1), Fraction(1)) for class_id in range(43))
-    document = proof_document(Proof((), (), bounds, (), better_found=False, solver="ortools 9", seconds=1), None)
+    document = proof_document(SplitProof((), (), bounds, (), better_found=False, solver="ortools 9", seconds=1), None)
     console = Console(width=100, file=StringIO(), record=True)
     console.print(Group(*proof_text(document)))
     assert "and 3 more (--json lists all)" in console.export_text()

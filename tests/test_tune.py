@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from planbalance import api, fs
+from planbalance import api, fs, platform_calls
 from planbalance.errors import InputError, PlanError, UsageError
 from planbalance.executor import autoscaler
 from planbalance.executor.autoscaler import Kind
@@ -25,6 +25,7 @@ from planbalance.tune.probes import Probe, described, probe_all
 from planbalance.tune.rates import Rate
 from planbalance.tune.settings import settings
 from tests.builders import tree_state, yolo_tree
+from tests.systems import needs_linux
 
 PROBES = {
     "hardlink": Probe(works=True, reason=""),
@@ -88,6 +89,7 @@ def test_without_a_mount_table_the_number_tells(number: int | None, name: str) -
     assert file_system("/x", "", number).name == name
 
 
+@needs_linux("statfs with a number")
 def test_the_number_is_the_one_that_stat_prints(tmp_path: Path) -> None:
     told = subprocess.run(["stat", "-f", "-c", "%t", tmp_path], capture_output=True, text=True, check=True).stdout
     number = fs.file_system_number(str(tmp_path))
@@ -127,7 +129,8 @@ def test_what_is_refused_is_said_with_its_reason(
         def refuse(self, *_: Any, **__: Any) -> None:
             raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
-    monkeypatch.setattr(fs, "os", Refusing())
+    for module in (fs, platform_calls):
+        monkeypatch.setattr(module, "os", Refusing())
     assert probed(tmp_path)[name] == Probe(works=False, reason="Operation not permitted")
 
 
@@ -167,6 +170,7 @@ def test_a_far_one_gets_as_many_threads_as_raise_the_rate_and_folders_of_their_o
 # ---- the whole ------------------------------------------------------------------------------------------------------
 
 
+@needs_linux("a mount table in a file")
 @pytest.mark.usefixtures("quick")
 def test_a_measurement_says_everything_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("x")

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from benchmarks.splitters.measures import COMMON
 from planbalance.apportion import largest_remainder
 from planbalance.split import SplitRequest, Unit, split_units
+from planbalance.split.prove import prove_split
 
 DECIMALS = (Decimal("0.7"), Decimal("0.15"), Decimal("0.15"))
 RATIOS = [Fraction(ratio) for ratio in DECIMALS]
@@ -57,6 +58,23 @@ class Splitter(NamedTuple):
 def planbalance(units: Sequence[Unit], seed: int) -> Call:
     """Split as `--split-method optimal` does."""
     return _own(units, SplitRequest(DECIMALS, seed))
+
+
+def planbalance_prove(seconds: int) -> Prepare:
+    """Return the split of `plan --prove SECONDS --prove-split`."""
+
+    def prepared(units: Sequence[Unit], seed: int) -> Call:
+        import_module("ortools")
+        request = SplitRequest(DECIMALS, seed)
+
+        def run() -> list[int]:
+            split_of = split_units(units, request).split_of
+            _, best = prove_split(units, request, split_of, seconds, improve=True)
+            return [PARTS.index(best[unit.id]) for unit in units]
+
+        return run
+
+    return prepared
 
 
 def shuffle_and_cut(units: Sequence[Unit], seed: int) -> Call:
@@ -301,6 +319,7 @@ def cp_sat(seconds: float) -> Prepare:
 
 SPLITTERS = (
     Splitter("planbalance", (), planbalance),
+    Splitter("plan --prove 60 --prove-split", ("ortools",), planbalance_prove(60), slow=True),
     Splitter("splitkit, boxes alone", ("splitkit",), splitkit(_counts), classes=True),
     Splitter("splitkit, boxes and presence", ("splitkit",), splitkit(_counts, _presence)),
     Splitter("splitkit, boxes, presence, slices", ("splitkit",), splitkit(_counts, _presence, _slice_counts)),

@@ -40,7 +40,7 @@ class Shot(NamedTuple):
     lines: int
 
 
-PLAN = Shot("plan", ("plan", "knee_mri", "--output", "balanced"), "Split of volumes", 30)
+PLAN = Shot("plan", ("plan", "knee_mri", "--output", "balanced"), "Names", 26)
 VERIFY = Shot("verify", ("verify", "balanced"), "Names", 30)
 
 

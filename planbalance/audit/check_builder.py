@@ -1,9 +1,10 @@
 """Collects the problems of one check, and makes the finished check of them. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
+from planbalance.audit.check_table import CHECKS
 from planbalance.model import Check, Problem
 
 # A list with a problem of every file would fill memory and page: beyond this number, problems are only counted.
@@ -13,11 +14,13 @@ SHOWN: Final = 10_000
 class CheckBuilder:
     """A check that is being made: its problems up to a limit, and the count of what was looked at.
 
-    Problems are listed by path; with `ranked`, in the order in which they were added.
+    Problems are listed by path; with `ranked`, in the order in which they were added. `title` is what people call it,
+    where the table of checks does not say it.
     """
 
-    def __init__(self, name: str, *, ranked: bool = False) -> None:
+    def __init__(self, name: str, *, ranked: bool = False, title: str = "") -> None:
         self.name = name
+        self._title = title
         self._ranked = ranked
         self.count = 0
         self.notes: list[str] = []
@@ -62,11 +65,23 @@ class CheckBuilder:
         if self._beyond:
             notes.append(f"{self._beyond} more problems are not listed")
         ordered = tuple(self._problems if self._ranked else sorted(self._problems, key=_reading_order))
-        return Check(self.name, not self._errors, "; ".join(notes), self.count, ordered)
+        ok = not self._errors
+        detail = self.name in CHECKS and CHECKS[self.name].detail
+        return Check(
+            self.name, ok, "; ".join(notes), self.count, ordered, self._title or title_of(self.name, ok=ok), detail
+        )
 
 
 def _reading_order(problem: Problem) -> tuple[bool, str, str, str]:
     return (problem.severity != "error", problem.path, problem.kind, problem.message)
+
+
+def title_of(name: str, *, ok: bool | None) -> str:
+    """Return what people call a check; of one that failed, the fault."""
+    kind = CHECKS.get(name)
+    if kind is None:
+        return name.replace("-", " ")
+    return kind.fault if ok is False and kind.fault else kind.title
 
 
 def noted(check: Check, note: str) -> Check:
@@ -74,6 +89,6 @@ def noted(check: Check, note: str) -> Check:
     return check._replace(reason="; ".join(filter(None, (check.reason, note))))
 
 
-def not_checked(name: str, reason: str) -> Check:
-    """Return a check that was not made."""
-    return Check(name, None, reason, 0, ())
+def not_checked(name: str, reason: str, *, title: str = "", problems: Sequence[Problem] = ()) -> Check:
+    """Return a check that was not made; `problems` are warnings of what nobody could check."""
+    return Check(name, None, reason, 0, tuple(problems), title or title_of(name, ok=None))

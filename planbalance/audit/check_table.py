@@ -22,7 +22,9 @@ class CheckKind:
 
     Attributes:
         name: as the audit's JSON has it.
-        title: what the summary calls it.
+        title: what people call it, in the summary too.
+        fault: what people call it where it failed; "": as its title.
+        detail: its note is detail, which texts print on request only where the check is ok.
         compares_splits: it finds what the splits of a dataset share.
         shared: of one that compares splits: what they share, for the sentence "... share a volume with train".
         each_slice: its problems come from looking at each slice of a planned dataset.
@@ -34,6 +36,8 @@ class CheckKind:
 
     name: str
     title: str
+    fault: str = ""
+    detail: bool = False
     compares_splits: bool = False
     shared: str = ""
     each_slice: bool = False
@@ -55,18 +59,31 @@ def register(kind: CheckKind) -> str:
 
 VOLUMES: Final = register(
     CheckKind(
-        "volume-overlap", "volumes", compares_splits=True, without_plan="made", shared="a volume", always_named=True
+        "volume-overlap",
+        "volumes",
+        "volume in two splits",
+        compares_splits=True,
+        without_plan="made",
+        shared="a volume",
+        always_named=True,
     )
 )
 GROUPS: Final = register(
     CheckKind(
-        "group-overlap", "patients", compares_splits=True, without_plan="made", shared="a patient", always_named=True
+        "group-overlap",
+        "patients",
+        "patient in two splits",
+        compares_splits=True,
+        without_plan="made",
+        shared="a patient",
+        always_named=True,
     )
 )
 BYTES: Final = register(
     CheckKind(
         "duplicate-content",
         "identical images",
+        "identical image file",
         compares_splits=True,
         without_plan="made",
         shared="identical images",
@@ -75,20 +92,25 @@ BYTES: Final = register(
 )
 PIXELS: Final = register(
     CheckKind(
-        "duplicate-pixels", "re-encoded images", compares_splits=True, without_plan="made", shared="identical pixels"
+        "duplicate-pixels",
+        "re-encoded images",
+        "same picture in another encoding",
+        compares_splits=True,
+        without_plan="made",
+        shared="identical pixels",
     )
 )
 LOOKS: Final = register(
     CheckKind(
         "near-duplicates",
-        "near-duplicates",
+        "look-alikes",
         compares_splits=True,
         without_plan="made",
         shared="look-alikes",
         always_named=True,
     )
 )
-PLAN_CHECK: Final = register(CheckKind("plan", "the plan", without_plan="made"))
+PLAN_CHECK: Final = register(CheckKind("plan", "the plan", detail=True, without_plan="made"))
 FILES: Final = register(CheckKind("files", "files", each_slice=True))
 LINKS: Final = register(CheckKind("links", "links", each_slice=True))
 IMAGE_SUMS: Final = register(
@@ -105,13 +127,13 @@ LABELS: Final = register(
     CheckKind("labels", "labels", each_slice=True, without_plan="made", reads="labels", always_named=True)
 )
 COUNTS: Final = register(CheckKind("counts", "counts"))
-BALANCE: Final = register(CheckKind("balance", "balance", reads="labels"))
+BALANCE: Final = register(CheckKind("balance", "balance", detail=True, reads="labels"))
 DATASET_YAML_CHECK: Final = register(CheckKind("dataset-yaml", "dataset.yaml", without_plan="left out"))
 METADATA_CHECK: Final = register(CheckKind("metadata", "metadata"))
 HYPS_CHECK: Final = register(CheckKind("hyps", "hyperparameters", without_plan="left out"))
 MANIFEST_CHECK: Final = register(CheckKind("manifest", "the manifest"))
 SOURCES: Final = register(CheckKind("sources", "sources", each_slice=True, without_plan="left out"))
-TRAINERS_VIEW: Final = register(CheckKind("trainers", "what trainers load", without_plan="made"))
+TRAINERS_VIEW: Final = register(CheckKind("trainers", "what trainers load", detail=True, without_plan="made"))
 
 
 def of_each_slice() -> list[CheckKind]:

@@ -225,6 +225,8 @@ def _packed_bytes(name: str, size: int, folder: Inside, times: list[tuple[int, s
     entry = folder.dataset.entry(f"{folder.path}/{name}")
     if entry is None or entry.kind != "file" or entry.size != size:
         return None
+    if not size:
+        return b""
     try:
         data = folder.dataset.read(entry, size)
     except (PackedError, OSError):

@@ -22,6 +22,16 @@ PRESENT: Final = "folds-present"
 SAME_OPTIONS: Final = "folds-same-options"
 SAME_VOLUMES: Final = "folds-same-volumes"
 TEST_ONCE: Final = "folds-test-once"
+ONE_TEST: Final = "variants-one-test"
+ONE_VAL: Final = "variants-one-val"
+_TITLES: Final = {
+    PRESENT: "folds that are there",
+    SAME_OPTIONS: "options of the folds",
+    SAME_VOLUMES: "volumes of the folds",
+    TEST_ONCE: "test of the folds",
+    ONE_TEST: "test of the variants",
+    ONE_VAL: "val of the variants",
+}
 
 
 class FoldFacts(NamedTuple):
@@ -89,22 +99,82 @@ def facts_of(header: PlanHeader) -> FoldFacts | None:
     return facts if whole and texts and facts.number <= facts.of and facts.repeat <= facts.repeats else None
 
 
+def are_folds_of_one_command(one: PlanHeader | None, other: PlanHeader | None) -> bool:
+    """Return whether two plans are different folds that one command made, of the same data and options."""
+    if one is None or other is None:
+        return False
+    facts, others = facts_of(one), facts_of(other)
+    if facts is None or others is None or facts.several != others.several:
+        return False
+    different = (facts.repeat, facts.number) != (others.repeat, others.number)
+    return different and options_of(one) == options_of(other)
+
+
 def checks_across(folds: Sequence[FoldContent], unit: str) -> list[Check]:
     """Return the checks of all datasets together; `unit` is what is never divided: `volume` or `patient`.
 
-    Datasets of which none is a fold need not have anything in common, so nothing is checked of them together.
+    Datasets of which none is a fold are variants of one dataset where all were planned from the same inputs: the
+    members of an ensemble, which need one test. Others need not have anything in common, so nothing is checked of them
+    together.
     """
     if not any(fold.facts for fold in folds) and not all(FOLD_FOLDER.fullmatch(fold.name) for fold in folds):
-        return [not_checked(name, _NO_FOLD) for name in (PRESENT, SAME_OPTIONS, SAME_VOLUMES, TEST_ONCE)]
+        if are_variants(folds):
+            return [_one_split(ONE_TEST, "test", folds, unit), _one_split(ONE_VAL, "val", folds, unit)]
+        return [_not_checked(name, _NO_FOLD) for name in (PRESENT, SAME_OPTIONS, SAME_VOLUMES, TEST_ONCE)]
     return [_present(folds), _same_options(folds), _same_volumes(folds), _test_once(folds, unit)]
+
+
+def are_variants(folds: Sequence[FoldContent]) -> bool:
+    """Return whether several datasets, none of them a fold, were all planned from the same inputs."""
+    inputs = {None if fold.options is None else fold.options.get("inputs") for fold in folds}
+    return len(folds) > 1 and not any(fold.facts for fold in folds) and len(inputs) == 1 and None not in inputs
+
+
+def _not_checked(name: str, reason: str) -> Check:
+    return not_checked(name, reason, title=_TITLES[name])
+
+
+def _one_split(name: str, split: Split, folds: Sequence[FoldContent], unit: str) -> Check:
+    """Check that all variants have the same groups, with the same slices, in a split."""
+    found = CheckBuilder(name, title=_TITLES[name])
+    held = [_groups_in(split, fold) for fold in folds]
+    common = _most_common(frozenset(one.items()) for one in held)
+    usual = dict(common)
+    found.count = len(usual)
+    for fold, groups in zip(folds, held, strict=True):
+        more, lacking = sorted(set(groups) - set(usual)), sorted(set(usual) - set(groups))
+        changed = sorted(group for group in set(groups) & set(usual) if groups[group] != usual[group])
+        told = [
+            f"{what} {counted(len(ids), unit)}: {some(ids)}"
+            for what, ids in (
+                (f"its {split} has also", more),
+                (f"its {split} lacks", lacking),
+                ("other slices of", changed),
+            )
+            if ids
+        ]
+        if told:
+            found.error(f"variant-{split}", fold.dataset, "; ".join(told))
+    if not usual and not any(held):
+        return _not_checked(name, f"no dataset has a {split}")
+    return found.check()
+
+
+def _groups_in(split: Split, fold: FoldContent) -> dict[str, tuple[int, int]]:
+    """Return slices and positive slices of each group in a split; a group lies in one split of a plan."""
+    counts: defaultdict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for group, slices, positives in (fold.volumes or {}).values():
+        if split in fold.splits_of.get(group, ()):
+            counts[group] = (counts[group][0] + slices, counts[group][1] + positives)
+    return dict(counts)
 
 
 def _present(folds: Sequence[FoldContent]) -> Check:
     """Check that each fold is there, and only once."""
-    found = CheckBuilder(PRESENT)
+    found = CheckBuilder(PRESENT, title=_TITLES[PRESENT])
     known = [(fold, fold.facts) for fold in folds if fold.facts is not None]
     if not known:
-        return not_checked(found.name, _NO_FOLD)
+        return _not_checked(found.name, _NO_FOLD)
     found.count = len(folds)
     several = _most_common(facts.several for _, facts in known)
     there: defaultdict[tuple[int, int], list[str]] = defaultdict(list)
@@ -155,10 +225,10 @@ def _called(of: FoldFacts, repeat: int, number: int) -> str:
 
 def _same_options(folds: Sequence[FoldContent]) -> Check:
     """Check that all plans were made with the same options: a fold of another seed may test what others tested."""
-    found = CheckBuilder(SAME_OPTIONS)
+    found = CheckBuilder(SAME_OPTIONS, title=_TITLES[SAME_OPTIONS])
     known = [(fold, fold.options) for fold in folds if fold.options is not None]
     if not any(fold.facts for fold, _ in known):
-        return not_checked(found.name, _NO_FOLD)
+        return _not_checked(found.name, _NO_FOLD)
     found.count = len(known)
     for name in sorted({name for _, options in known for name in options}):
         values = [options.get(name, "not given") for _, options in known]
@@ -184,10 +254,10 @@ def options_of(header: PlanHeader) -> dict[str, str]:
 
 def _same_volumes(folds: Sequence[FoldContent]) -> Check:
     """Check that all folds divide the same volumes, in the same groups."""
-    found = CheckBuilder(SAME_VOLUMES)
+    found = CheckBuilder(SAME_VOLUMES, title=_TITLES[SAME_VOLUMES])
     planned = [(fold, fold.volumes) for fold in folds if fold.volumes is not None]
     if len(planned) < 2:
-        return not_checked(found.name, "fewer than two of these datasets have a plan")
+        return _not_checked(found.name, "fewer than two of these datasets have a plan")
     times = Counter(volume for _, volumes in planned for volume in volumes)
     found.count = len(times)
     common = {volume for volume, number in times.items() if 2 * number > len(planned)}
@@ -213,7 +283,7 @@ def _same_volumes(folds: Sequence[FoldContent]) -> Check:
 
 def _test_once(folds: Sequence[FoldContent], unit: str) -> Check:
     """Check that every group is in test of exactly one fold of each repetition."""
-    found = CheckBuilder(TEST_ONCE)
+    found = CheckBuilder(TEST_ONCE, title=_TITLES[TEST_ONCE])
     repeats = sorted({fold.repeat for fold in folds})
     for repeat in repeats:
         of_repeat = [fold for fold in folds if fold.repeat == repeat]

@@ -6,12 +6,21 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from planbalance.audit.check_table import CHECKS
 from planbalance.audit.checks.against import ComparableContent
-from planbalance.audit.fold_checks import FOLD_FOLDER, TEST_ONCE, FoldContent, checks_across, facts_of, options_of
+from planbalance.audit.fold_checks import (
+    FOLD_FOLDER,
+    ONE_TEST,
+    TEST_ONCE,
+    FoldContent,
+    checks_across,
+    facts_of,
+    options_of,
+)
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.planned_dataset import find_planned_dataset
 from planbalance.audit.verify import audit_dataset
-from planbalance.dataset_files import DATASET_YAML, OWN_FOLDER
+from planbalance.dataset_files import DATASET_YAML, OWN_FOLDER, PLAN
 from planbalance.errors import InputError, PlanError
 from planbalance.model import SPLITS, AuditedFold, Check, FoldsAudit, PlanHeader, Progress, Split
 from planbalance.text import counted, some
@@ -25,7 +34,8 @@ def fold_datasets(path: str) -> list[str]:
     """Return the datasets in a folder of folds, `fold2` before `fold10`; nothing where it is no such folder.
 
     It is one if it is no dataset itself, and the plan of a dataset in it says that it is a fold, or all datasets in it
-    are called `fold1` and so on. Folds lie in it, or in its folders `repeat1` and so on.
+    are called `fold1` and so on. Folds lie in it, or in its folders `repeat1` and so on. Variants of one dataset are
+    found too: all datasets in the folder have plans of the same inputs.
     """
     path = os.path.abspath(path)
     if not os.path.isdir(path) or _is_dataset(path):
@@ -37,9 +47,25 @@ def fold_datasets(path: str) -> list[str]:
     # of a folder with thousands of others, each is looked at once
     told = any(_says_fold(one) for one in folders if os.path.lexists(f"{one}/{OWN_FOLDER}"))
     if not told and not any(map(_is_called_fold, folders)):
-        return []
+        return _variants(folders)
     found = list(filter(_is_dataset, folders))
     return found if told or (len(found) > 1 and all(map(_is_called_fold, found))) else []
+
+
+def _variants(folders: Iterable[str]) -> list[str]:
+    """Return the datasets among these folders if all of them have plans, of the same inputs; else nothing."""
+    found = list(filter(_is_dataset, folders))
+    inputs = set()
+    for dataset in found:
+        planned = find_planned_dataset(dataset, None, whole=False)[0] if _has_plan(dataset) else None
+        inputs.add(None if planned is None else tuple(planned.header.inputs))
+        if None in inputs or len(inputs) > 1:
+            return []
+    return found if len(found) > 1 else []
+
+
+def _has_plan(dataset: str) -> bool:
+    return os.path.lexists(f"{dataset}/{PLAN}")
 
 
 def _is_called_fold(path: str) -> bool:
@@ -159,12 +185,22 @@ def _sentence(audited: Sequence[AuditedFold], checks: Sequence[Check], tested: s
     failed = [fold.name for fold in audited if not fold.ok]
     parts = [f"{counted(len(audited), 'dataset')} audited"]
     parts.append(f"{counted(len(failed), 'failed', 'failed')}: {some(failed)}" if failed else "each is ok")
-    wrong = [check.name for check in checks if check.ok is False]
+    wrong = [check.title for check in checks if check.ok is False]
     if wrong:
-        parts.append(f"together they fail in {', '.join(wrong)}")
+        parts.append(f"together they fail: {', '.join(wrong)}")
     elif any(check.name == TEST_ONCE and check.ok for check in checks):
         parts.append(tested)
-    unchecked = [check.name for check in checks if check.ok is None]
+    elif any(check.name == ONE_TEST and check.ok for check in checks):
+        parts.append("all have one and the same test")
+    unchecked = [check.title for check in checks if check.ok is None]
+    unchecked = [*_unchecked_everywhere(audited), *unchecked]
     if unchecked:
         parts.append(f"not checked: {', '.join(unchecked)}")
     return "; ".join(parts) + "."
+
+
+def _unchecked_everywhere(audited: Sequence[AuditedFold]) -> list[str]:
+    """Return what was not checked in one of the datasets and must be named, since little is proven without it."""
+    checks = [check for fold in audited if fold.audit is not None for check in fold.audit.checks]
+    names = {check.name for check in checks if check.ok is None}
+    return [kind.title for kind in CHECKS.values() if kind.name in names and kind.always_named]

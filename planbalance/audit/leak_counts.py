@@ -7,13 +7,17 @@ no: a split by slices touches all of test, a single slice in the wrong split tou
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from itertools import permutations
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from planbalance.model import SPLITS, Split
 
 Unit = TypeVar("Unit", bound=Hashable)
 # Slices of each unit (a volume, a group, an image's digest) by split.
 Spread = dict[Unit, Counter[Split]]
+
+# What members of an ensemble share on purpose: slices in the same split of both; what another fold of the same command
+# does with them.
+Purpose = Literal["", "same split", "other fold"]
 
 _ORDER: Final = {split: index for index, split in enumerate(SPLITS)}
 
@@ -28,6 +32,7 @@ class Leak(NamedTuple):
     total: int  # all slices of `of`
     units: int
     to_move: int = 0  # the fewest slices that have to leave their split for the two to share nothing
+    purpose: Purpose = ""  # why two datasets share it, where that is no fault
 
     @property
     def share(self) -> float:
@@ -44,6 +49,7 @@ class Leak(NamedTuple):
             "share": round(self.share, 6),
             "units": self.units,
             "to_move": self.to_move,
+            **({"purpose": self.purpose or None} if ":" in self.shared_with else {}),
         }
 
 

@@ -8,7 +8,7 @@ from planbalance.audit.checks.against import ComparableContent
 from planbalance.audit.checks.leaks import LeakChecks
 from planbalance.audit.slice_statistics import EmptySplit, SliceStatistics
 from planbalance.inputs import FoundInput
-from planbalance.model import Check, Load, PlanHeader, SlicesPerVolume
+from planbalance.model import Check, ClassBoxes, Load, PlanHeader, SlicesPerVolume
 
 
 class NamesRead(NamedTuple):
@@ -36,6 +36,7 @@ class DatasetResult:
         names: how names were read.
         empty_splits: splits without a slice or without a positive one.
         header: of the plan; None without one.
+        classes: boxes of each class as read from the labels, where there are several classes and no plan.
         source: the dataset as its yaml or its folders describe it; None of one that has a plan.
     """
 
@@ -48,3 +49,4 @@ class DatasetResult:
     header: PlanHeader | None = None
     loads: tuple[Load, ...] = ()
     source: FoundInput | None = None
+    classes: tuple[ClassBoxes, ...] = ()

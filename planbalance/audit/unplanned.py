@@ -34,6 +34,7 @@ from planbalance.model import (
     IMAGE_SUFFIXES,
     SPLITS,
     Check,
+    ClassBoxes,
     InputSpec,
     Load,
     Problem,
@@ -125,7 +126,37 @@ def audit_unplanned(path: str, options: VerifyOptions, progress: Progress) -> Da
     ]
     content = partial(content_of, found.statistics, found.split_of, groups, images=not options.quick)
     return DatasetResult(
-        checks, overlaps, found.statistics, content, found.names, found.empty_splits, loads=loads, source=found.source
+        checks,
+        overlaps,
+        found.statistics,
+        content,
+        found.names,
+        found.empty_splits,
+        loads=loads,
+        source=found.source,
+        classes=_classes(found.snapshot, found.source),
+    )
+
+
+def _classes(snapshot: Snapshot | None, found: FoundInput) -> tuple[ClassBoxes, ...]:
+    """Return the boxes of each class in each split, where labels were read and there are several classes."""
+    boxes: Counter[tuple[int, Split]] = Counter()
+    if snapshot is None:
+        return ()
+    for file in snapshot.images:
+        if file.classes:
+            for split in found.splits_of(snapshot.inputs[file.input].folders[file.folder], file.path):
+                boxes.update([(class_id, split) for class_id in file.classes])
+    names = found.input.names or ()
+    ids = sorted({class_id for class_id, _ in boxes}.union(range(len(names))))
+    if len(ids) < 2:
+        return ()
+    train, val, test = SPLITS
+    return tuple(
+        ClassBoxes(
+            one, names[one] if one < len(names) else None, (boxes[one, train], boxes[one, val], boxes[one, test])
+        )
+        for one in ids
     )
 
 

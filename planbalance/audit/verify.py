@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from planbalance.audit.check_builder import CheckBuilder, noted
 from planbalance.audit.checks.against import against_check
+from planbalance.audit.fold_checks import are_folds_of_one_command
 from planbalance.audit.leak_counts import Leak
 from planbalance.audit.options import VerifyOptions
 from planbalance.audit.packed_as_folder import Laid, as_folder, renamed
@@ -13,7 +14,7 @@ from planbalance.audit.partial_result import PartialResult
 from planbalance.audit.planned import audit_planned
 from planbalance.audit.planned_dataset import find_folder, find_planned_dataset, open_named
 from planbalance.audit.result import DatasetResult, NamesRead
-from planbalance.audit.summary import sentence
+from planbalance.audit.summary import failures, sentence
 from planbalance.dataset_files import PLAN
 from planbalance.decode import quiet_decoders
 from planbalance.errors import PlanError, UsageError
@@ -70,6 +71,8 @@ def audit_dataset(
         leaves_train=overlaps.leaves_train,
         plan_digest="" if audited.header is None else audited.header.digest,
         loads=audited.loads,
+        classes=audited.classes,
+        targets={} if audited.header is None else audited.header.targets,
         yaml=None if audited.source is None else audited.source.yaml,
         differences=() if audited.source is None else audited.source.differences,
     )
@@ -128,7 +131,8 @@ def _against(
     for other in others:
         with ExitStack() as folders:
             there, _, laid = _audited(other, None, as_other, progress, folders)
-            check, more = against_check(content, there.content(), other, here.statistics.totals)
+            folds = are_folds_of_one_command(here.header, there.header)
+            check, more = against_check(content, there.content(), other, here.statistics.totals, folds=folds)
         checks.append(renamed(_with_reading(check, other, there.names), *laid))
         leaks += more
     return checks, leaks
@@ -173,4 +177,5 @@ def _audit(checks: Sequence[Check], leaks: Sequence[Leak], audited: DatasetResul
         grouped_by=names.grouped_by,
         groups=names.groups,
         warnings=(*doubts, *(empty.sentence for empty in audited.empty_splits)),
+        failures=failures(checks, leaks),
     )

@@ -10,6 +10,11 @@ def main() -> None:
     import signal
     import sys
 
+    if sys.platform == "win32":
+        from planbalance import NO_WINDOWS
+
+        sys.stderr.write(f"Error: {NO_WINDOWS}\n")
+        sys.exit(2)
     # Imported modules stay in memory; collecting them again and again would take a fifth of the start-up time.
     gc.set_threshold(100_000)
     defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}

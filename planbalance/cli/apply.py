@@ -6,7 +6,7 @@ import click
 
 from planbalance import api
 from planbalance.api import DEFAULT_PLAN
-from planbalance.cli.options import PATH, command, takes
+from planbalance.cli.options import PATH, command, takes, verbose_option
 from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.options.apply import ApplyRequest
 from planbalance.render.apply import apply_document, apply_text
@@ -16,8 +16,14 @@ from planbalance.render.table import Group
 @command("apply", example="planbalance apply plan.json --mode symlink")
 @click.argument("plans", metavar="[PLAN]...", nargs=-1, type=PATH)
 @takes(ApplyRequest)
+@verbose_option
 @click.pass_obj
-def apply(terminal: Terminal, plans: Sequence[str], request: ApplyRequest) -> CommandResult:
+def apply(
+    terminal: Terminal,
+    plans: Sequence[str],
+    request: ApplyRequest,
+    verbose: bool,  # noqa: FBT001 - an option
+) -> CommandResult:
     """Build the dataset that a plan describes; run again after an interruption, it resumes.
 
     PLAN defaults to plan.json; several plans (folds) are built one after the other. The output appears complete or not
@@ -27,5 +33,5 @@ def apply(terminal: Terminal, plans: Sequence[str], request: ApplyRequest) -> Co
     if len(several) > 1 and request.output is not None:
         raise click.UsageError("--output is for one plan: each of several plans has its own output.")
     documents = [apply_document(api.apply(plan, options=request, progress=terminal.progress)) for plan in several]
-    text = Group(*(apply_text(document, dry_run=request.dry_run) for document in documents))
+    text = Group(*(apply_text(document, dry_run=request.dry_run, verbose=verbose) for document in documents))
     return CommandResult(documents[0] if len(documents) == 1 else {"folds": documents}, text)

@@ -98,10 +98,10 @@ def build(  # noqa: PLR0913, PLR0917 - click passes options by name
     text = Group(
         done_text(documents["apply"]),
         heading("Verify (what was written, and labels by content; images were not read again)"),
-        verify_text(documents["verify"]),
-        heading("To read every image again too"),
-        line(f"planbalance verify {shlex.quote(built.outcome.output)}"),
-        train_text(documents["apply"]),
+        verify_text(documents["verify"], after_plan=True),
+        heading("Next (verify reads every image again)"),
+        line("  ", shlex.join(["planbalance", "verify", built.outcome.output])),
+        train_text(documents["apply"], verbose=verbose),
     )
     return CommandResult(documents, text, 0 if built.audit.ok else AUDIT_FAILED)
 

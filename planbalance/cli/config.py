@@ -65,7 +65,7 @@ class Setting(NamedTuple):
 Sections = Mapping[str, Mapping[str, Setting]]
 
 
-class RefusedError(Exception):
+class ConfigRefusedError(Exception):
     """A file of options is refused: why, and what to do."""
 
     def __init__(self, reason: str, hint: str = "") -> None:
@@ -115,7 +115,7 @@ def path_of(ctx: click.Context) -> str:
 def _naming(path: str) -> Iterator[None]:
     try:
         yield
-    except RefusedError as error:
+    except ConfigRefusedError as error:
         raise UsageError(
             f"{path} is refused: {error.reason}.", kind="bad-config", hint=error.hint, paths=[os.path.abspath(path)]
         ) from error
@@ -189,7 +189,7 @@ def read_sections(path: str, commands: Iterable[str]) -> Sections:
         except FileNotFoundError:
             return {}
         except OSError as error:
-            raise RefusedError(f"it cannot be read: {error_text(error)}") from error
+            raise ConfigRefusedError(f"it cannot be read: {error_text(error)}") from error
         from planbalance.cli.sections import parse_sections
 
         return parse_sections(data, tuple(commands))
@@ -201,22 +201,22 @@ def _value(parameter: click.Parameter, key: str, setting: Setting) -> Any:  # no
         return [value] if isinstance(value, str) else value
     if not isinstance(value, str):
         example = f": write `{key}: {value[0]}`, for example" if value else ""
-        raise RefusedError(f"line {line}: '{key}' takes one value, not a list{example}")
+        raise ConfigRefusedError(f"line {line}: '{key}' takes one value, not a list{example}")
     if getattr(parameter, "is_flag", False):
         if value.lower() not in _FLAGS:
-            raise RefusedError(f"line {line}: '{key}' is true or false, not '{value}': write `{key}: true`")
+            raise ConfigRefusedError(f"line {line}: '{key}' is true or false, not '{value}': write `{key}: true`")
         return _FLAGS[value.lower()]
     return value
 
 
-def _unknown(section: str, key: str, line: int, known: Iterable[str]) -> RefusedError:
+def _unknown(section: str, key: str, line: int, known: Iterable[str]) -> ConfigRefusedError:
     from difflib import get_close_matches
 
     close = get_close_matches(key, sorted(known), n=3)
     hint = f"Did you mean {' or '.join(close)}?" if close else f"`planbalance {section} --help` shows the options."
     if key in _NEVER:
         hint = f"--{key} is for the command line alone."
-    return RefusedError(f"line {line}: '{section}' knows no '{key}'", hint)
+    return ConfigRefusedError(f"line {line}: '{section}' knows no '{key}'", hint)
 
 
 # ---- the command line wins ------------------------------------------------------------------------------------------

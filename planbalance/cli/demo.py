@@ -59,7 +59,7 @@ def demo(ctx: click.Context, folder: str, seed: int, raw: bool) -> CommandResult
     results = {str(step.name): _shown(step, words, ctx) for step, words in steps}
     page = os.path.join(folder, drawn.PAGE)
     try:
-        _shown(report, [output, "--html", page], ctx)
+        _shown(report, [output, "--html", page, "--audit", "full"], ctx)
     except UsageError as error:  # the page needs an extra; all other steps work without it
         if error.kind != "extra-missing":
             raise

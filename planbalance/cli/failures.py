@@ -8,7 +8,7 @@ import click
 
 from planbalance.cli.terminal import Terminal
 from planbalance.errors import InterruptedRunError, PlanbalanceError
-from planbalance.render.table import line, lines
+from planbalance.render.table import line, lines, message
 from planbalance.text import error_text
 
 INTERRUPTED: Final = 130
@@ -95,8 +95,8 @@ def print_failure(failure: Failure, terminal: Terminal) -> None:
         terminal.document(failure.document)
         return
     near = failure.hint.startswith("Did you mean")  # the answer to the error: beside it
-    message = f"{_sentence(failure.message)} {failure.hint}" if near else _sentence(failure.message)
-    terminal.print_error(line(("Error: ", "bold red"), message))
+    sentence = f"{_sentence(failure.message)} {failure.hint}" if near else _sentence(failure.message)
+    terminal.print_error(message("Error:", sentence, style="bold red"))
     more = [path for path in failure.paths if failure.list_paths and path not in failure.message]
     for path in more[:_PATHS_SHOWN]:
         terminal.print_error(line("  " + path))
@@ -104,7 +104,7 @@ def print_failure(failure: Failure, terminal: Terminal) -> None:
         terminal.print_error(line(f"  and {len(more) - _PATHS_SHOWN:,} more (--json lists all)"))
     if failure.hint and not near:
         first, *more = failure.hint.split("\n")
-        terminal.print_error(line(("Hint: ", "bold"), first))
+        terminal.print_error(message("Hint:", first, style="bold"))
         for words in more:  # commands to copy, one a line
             terminal.print_error(line("  " + words))
 

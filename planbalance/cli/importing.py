@@ -28,7 +28,7 @@ from planbalance.render.importing import (
     imported_volumes_csv,
 )
 from planbalance.render.plan import plan_text
-from planbalance.render.table import Group, Renderable, heading, lines, prose
+from planbalance.render.table import Group, Renderable, heading, line, lines, prose
 from planbalance.render.verify import verify_document, verify_text
 
 # Options of other commands and of the guide's scripts, and what to do instead.
@@ -123,10 +123,10 @@ def _built(terminal: Terminal, apply: ApplyRequest, common: Mapping[str, Any], *
         "verify": None if divided.audit is None else verify_document(divided.audit),
     }
     ok = built.audit is not None and built.audit.ok and divided.audit is not None and divided.audit.ok
-    return CommandResult(documents, Group(*_steps(documents)), 0 if ok else AUDIT_FAILED)
+    return CommandResult(documents, Group(*_steps(documents, verbose=verbose)), 0 if ok else AUDIT_FAILED)
 
 
-def _steps(documents: Mapping[str, Any]) -> Iterator[Renderable]:
+def _steps(documents: Mapping[str, Any], *, verbose: bool) -> Iterator[Renderable]:
     if documents["apply"] is None:
         yield prose("The import is built already.")
     else:
@@ -135,11 +135,12 @@ def _steps(documents: Mapping[str, Any]) -> Iterator[Renderable]:
     yield verify_text(documents["verify"])
     divided = documents["build"]
     yield heading("Divide it into splits")
-    yield plan_text(divided["plan"])
+    yield plan_text(divided["plan"], verbose=verbose)
     yield done_text(divided["apply"])
     yield heading("Verify (what was written, and labels by content; images were not read again)")
     yield verify_text(divided["verify"])
-    yield train_text(divided["apply"])
+    yield line()
+    yield train_text(divided["apply"], verbose=verbose)
 
 
 def document_of(made: Imported) -> dict[str, Any]:

@@ -453,7 +453,10 @@ def input_specs(
 
 
 verbose_option = option(
-    "--verbose", "-v", is_flag=True, help="Print more: the numbers of each class; of several plans, each plan in full."
+    "--verbose",
+    "-v",
+    is_flag=True,
+    help="Print all: the guide's tables, each class, the need of each mode; of folds, each plan.",
 )
 output_option = option(
     "--output", "-o", type=FOLDER, metavar="DIR", required=True, heading="Output", help="The dataset to build."

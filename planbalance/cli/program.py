@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "build": "Plan, apply and verify by one command.",
     "repair": "Plan the repair of a dataset that leaks, with the fewest slices moved or left out.",
     "report": "Write a page to review a plan or a dataset.",
+    "export": "Write a split as a table, or for nnU-Net, MONAI or readers of Croissant.",
     "relocate": "Repair paths after a dataset was moved.",
     "clean": "Show or remove partial builds.",
     "tune": "Measure what a file system can do.",

@@ -1,5 +1,7 @@
 """`planbalance show`: a plan as text."""
 
+import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -8,13 +10,16 @@ from planbalance import api
 from planbalance.api import DEFAULT_PLAN
 from planbalance.cli.options import PATH, command, offered, option, verbose_option
 from planbalance.cli.terminal import CommandResult, Terminal
+from planbalance.dataset_files import PLAN, train_commands
 from planbalance.errors import PlanbalanceError, UsageError
+from planbalance.model import PlanHeader
 from planbalance.planstore import PlanFile, is_import
+from planbalance.render.apply import train_text
 from planbalance.render.footprint import footprint
 from planbalance.render.plan import plan_document, plan_text
 from planbalance.render.show import volume_document, volume_text, volumes_csv
 from planbalance.render.slice import SliceQuery, slice_documents, slice_text
-from planbalance.render.table import lines
+from planbalance.render.table import Group, Renderable, lines
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -76,7 +81,16 @@ def show(
         document = volume_document(header, api.planned_volume(header, volume), opened.operations())
         return CommandResult(document, volume_text(document))
     document = plan_document(header, footprint(header, opened.operations()), plan_file=plan)
-    return CommandResult(document, plan_text(document, verbose=verbose))
+    text = plan_text(document, verbose=verbose)
+    return CommandResult(document, Group(text, *_training(header, plan)) if verbose else text)
+
+
+def _training(header: PlanHeader, plan: str) -> Iterator[Renderable]:
+    """Yield the commands that train on the plan's dataset: on the one that holds this very plan, if one does."""
+    inside = os.path.abspath(plan).removesuffix(f"/{PLAN}")
+    output = inside if os.path.isdir(inside) else header.output
+    commands, _ = train_commands(header, output)
+    yield train_text({"published": True, "output": output, "train_commands": commands}, verbose=True)
 
 
 def _slice(plan: PlanFile, query: SliceQuery) -> CommandResult:

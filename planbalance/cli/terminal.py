@@ -30,6 +30,11 @@ class CommandResult(NamedTuple):
     exit_code: int = 0
 
 
+def in_notebook() -> bool:
+    """Return whether this process is a notebook's kernel, or was started by one (`!planbalance`)."""
+    return "JPY_PARENT_PID" in os.environ  # Jupyter sets it for its kernels, and they for what they start
+
+
 class Terminal:
     """The two streams of this process, as the user's options and the streams themselves allow."""
 
@@ -39,8 +44,9 @@ class Terminal:
         self._out = Pipe(sys.stdout)
         self._err = Pipe(sys.stderr)
         self._bars: Progress | None = None
-        # A dumb terminal (an editor's shell) cannot move its cursor, so it gets lines.
-        if self._err.isatty() and not quiet and not self._messages.is_dumb_terminal:
+        # A dumb terminal (an editor's shell) cannot move its cursor, so it gets lines. A notebook gives what it starts
+        # with `!` a terminal, but keeps each refresh of a bar as text.
+        if self._err.isatty() and not quiet and not in_notebook() and not self._messages.is_dumb_terminal:
             from planbalance.cli.bars import Bars
 
             self._bars = Bars(self._messages)

@@ -17,6 +17,7 @@ from planbalance.engine import ApplyOptions
 from planbalance.engine.staging import pinned_shards
 from planbalance.errors import IncompleteError, InterruptedRunError, PlanbalanceError, UsageError
 from planbalance.model import Audit, Block, Outcome, Progress, Silent
+from planbalance.modes import MODE_TABLE
 from planbalance.planstore import PlanFile
 from planbalance.shards import Shard, cut
 
@@ -100,7 +101,9 @@ def apply_on_dask(
     _refuse(plan, options)
     # A plain mapping: a worker of another version refuses an option that it does not know, with a message.
     plain = {name: value for name, value in asdict(options).items() if name not in {"shard", "finish"}}
-    work = Work("apply", plan.header.blocks, build_shard, (plan.path, plain, allow_edited), lambda done: done.bytes)
+    one_file = bool(MODE_TABLE[options.mode].one_file)
+    arguments = (plan.path, plain, allow_edited)
+    work = Work("apply", plan.header.blocks, build_shard, arguments, lambda done: done.bytes, run_all=one_file)
     runner = ShardRunner(work, scheduler, progress, pinned=lambda: pinned_shards(plan, options))
     outcomes: dict[int, Outcome] = runner.run()
     outcome = _finished(plan, options, progress)
@@ -172,6 +175,7 @@ class Work(NamedTuple):
         task: called on a worker with a shard and `arguments`.
         arguments: the same for every shard.
         size: bytes to report for the value that a task returned.
+        run_all: as for `PendingShards`.
     """
 
     name: str
@@ -179,6 +183,7 @@ class Work(NamedTuple):
     task: Callable[..., Any]
     arguments: tuple[object, ...]
     size: Callable[[Any], int]
+    run_all: bool = False
 
 
 @dataclass(slots=True)
@@ -194,11 +199,12 @@ class PendingShards:
 
     Args:
         ranges: the blocks of each shard; a shard without a block is done from the beginning.
+        run_all: whether a shard may have slices all the same, as of one file, which is cut within blocks.
     """
 
-    def __init__(self, ranges: Sequence[range]) -> None:
+    def __init__(self, ranges: Sequence[range], *, run_all: bool = False) -> None:
         self.total = len(ranges)
-        self._attempts = {number: _Attempts() for number, blocks in enumerate(ranges, start=1) if blocks}
+        self._attempts = {number: _Attempts() for number, blocks in enumerate(ranges, start=1) if blocks or run_all}
 
     @property
     def numbers(self) -> list[int]:
@@ -325,7 +331,7 @@ class ShardRunner:
         wanted = max(_FEWEST_SHARDS, _SHARDS_A_WORKER * len(client.nthreads()))
         self.total = self._pinned() or max(1, min(len(self._work.blocks), wanted))
         self._ranges = cut(self._work.blocks, self.total)
-        self._pending = PendingShards(self._ranges)
+        self._pending = PendingShards(self._ranges, run_all=self._work.run_all)
 
     def _run_pending(self, client: "Client") -> None:
         """Submit all shards that are not done; handle results until none is left, or until the scheduler is lost."""

@@ -13,7 +13,6 @@ from planbalance.executor.processes import process_count
 from planbalance.executor.threads import without_collecting
 from planbalance.model import Outcome, Progress, Silent
 from planbalance.planstore import ImportPlan, PlanFile
-from planbalance.shards import cut_for
 
 __all__ = ["ApplyOptions", "MakeKind", "apply_plan", "make_job"]
 
@@ -31,10 +30,7 @@ def apply_plan(
     SIGTERM); after the last two the same call resumes.
     """
     began = time.monotonic()
-    stretch = None
-    if options.shard is not None:
-        stretch = cut_for(plan.header.blocks, options.shard.total, options.mode)[options.shard.number - 1]
-    job, flags = make_job(plan, options, kind, stretch=stretch), SharedFlags()
+    job, flags = make_job(plan, options, kind), SharedFlags()
     # Batches make no reference cycles, and each collection would visit all slices of the plan.
     with without_collecting():
         # Workers are forked while this process is small and has no thread.

@@ -1,18 +1,19 @@
 """Build a whole dataset: check, stage, place, write the metadata, publish. A second run resumes an interrupted one."""
 
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 
 import anyio.to_thread
 
 from planbalance.engine import preflight
 from planbalance.engine.context import Context
 from planbalance.engine.dispatcher import Dispatcher
+from planbalance.engine.file_sum import FileSum
 from planbalance.engine.job import takes_sums
 from planbalance.engine.journal import JournalFile
 from planbalance.engine.metadata_files import NamedSums, count_files, finish_metadata, finish_packed, write_metadata
-from planbalance.engine.packed_file import make_file, publish_file
+from planbalance.engine.packed_file import followed, make_file, publish_file
 from planbalance.engine.resume import ConfirmedWork, ImageSums, confirm
-from planbalance.engine.schedule import count_operations, missing_ranges
+from planbalance.engine.schedule import Range, count_operations, missing_ranges
 from planbalance.engine.staging import Staging, publish
 from planbalance.model import Outcome
 from planbalance.modes import MODE_TABLE
@@ -45,18 +46,11 @@ async def build(context: Context) -> Outcome:
                 await context.step(lambda: make_file(job, staging))
             tree = staging.tree if MODE_TABLE[context.mode].places_files else None
             await context.begin_workers(tree, overwrite=staging.resumed)
-            metadata: NamedSums = []
             dispatcher = Dispatcher(context, left, journal, sums)
-            await dispatcher.run(lambda: _write_meanwhile(context, staging, metadata))
-            if context.stop or context.errors:
-                with suppress(OSError):
-                    await journal.checkpoint()
-            context.refuse_failures()
-            digest = b""
-            if job.packing is None:
-                await context.step(lambda: finish_metadata(context, staging, metadata, sums))
-            else:
-                digest = await context.step(lambda: finish_packed(context, staging, sums))
+            metadata: NamedSums = []
+            with _file_sum(context, staging, earlier, sums) as context.file_sum:
+                await dispatcher.run(lambda: _write_meanwhile(context, staging, metadata))
+                digest = await _finish(context, staging, journal, sums, metadata)
             if safe:
                 await journal.checkpoint()
         finally:
@@ -64,6 +58,30 @@ async def build(context: Context) -> Outcome:
         await anyio.to_thread.run_sync(lambda: _publish(context, staging, digest, onto_empty=onto_empty))
     files = count_files(job, context.mode)
     return context.outcome(files, resumed=resumed, published=True)
+
+
+def _file_sum(
+    context: Context, staging: Staging, earlier: ConfirmedWork, sums: ImageSums | None
+) -> AbstractContextManager[FileSum | None]:
+    """Return what follows the workers and takes the sum of one file; nothing where one worker was asked for."""
+    if context.job.packing is None or sums is None or context.job.options.jobs == 1:
+        return nullcontext()
+    done = [Range(block, *run) for block, runs in earlier.done.items() for run in runs]
+    return followed(context.job, staging, done)
+
+
+async def _finish(
+    context: Context, staging: Staging, journal: JournalFile, sums: ImageSums | None, metadata: NamedSums
+) -> bytes:
+    """Write what is left once the slices are placed; return the SHA-256 of one file, where one is taken."""
+    if context.stop or context.errors:
+        with suppress(OSError):
+            await journal.checkpoint()
+    context.refuse_failures()
+    if context.job.packing is not None:
+        return await context.step(lambda: finish_packed(context, staging, sums))
+    await context.step(lambda: finish_metadata(context, staging, metadata, sums))
+    return b""
 
 
 def _publish(context: Context, staging: Staging, digest: bytes, *, onto_empty: bool) -> None:
@@ -92,6 +110,8 @@ async def _write_meanwhile(context: Context, staging: Staging, metadata: NamedSu
     try:
         if context.job.packing is not None:
             await anyio.to_thread.run_sync(context.job.packing.exact_size)
+            if context.file_sum is not None:
+                context.file_sum.follow()
             return
         metadata.extend(await anyio.to_thread.run_sync(write_metadata, context.job, staging, context.mode))
     except Exception as error:  # raised by `refuse_failures`, once the workers have ended

@@ -3,6 +3,7 @@
 The worker that parses a block makes them and sends them to the parent, which need not parse it again.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, Protocol
@@ -15,6 +16,7 @@ from planbalance.planfile import Facts, KeptSlices
 # Sizes on disk are rounded up to this many bytes. The block size that a file system reports may be far larger (NFS
 # reports how much it transfers at a time), and with it builds that fit would be refused.
 UNIT: Final = 4096
+_JPEG: Final = re.compile(r"\.jpe?g$", re.ASCII | re.IGNORECASE | re.MULTILINE)
 _SOURCE_SAMPLE: Final = 16  # images of a block whose source folders are looked at
 
 
@@ -29,6 +31,7 @@ class BlockStats(NamedTuple):
         lists: its part of the lists of `--mode list`; None in other modes.
         starts: where a batch may begin, in rising order; none: anywhere.
         columns: what the layout of a packed dataset needs to know; None in other modes.
+        jpegs: whether an image is a JPEG by its name.
     """
 
     facts: Any  # `BlockFacts`, or those of another kind of plan
@@ -38,6 +41,7 @@ class BlockStats(NamedTuple):
     lists: ListedBlock | None
     starts: tuple[int, ...] = ()
     columns: BlockColumns | None = None
+    jpegs: bool = False
 
 
 class BlockStatsMaker:
@@ -59,7 +63,13 @@ class BlockStatsMaker:
         sources = Counter(f"{each.input}:{each.image.rpartition('/')[0]}" for each in sample)
         source, _ = sources.most_common(1)[0]
         columns = columns_of(self._header.sources, operations) if self._packs else None
-        return BlockStats(facts, units * UNIT, tuple(samples.values()), source, lists, columns=columns)
+        jpegs = has_jpegs(facts.kept.names)
+        return BlockStats(facts, units * UNIT, tuple(samples.values()), source, lists, columns=columns, jpegs=jpegs)
+
+
+def has_jpegs(names: str) -> bool:
+    """Return whether one of the file names, with newlines between them, is that of a JPEG."""
+    return _JPEG.search(names) is not None
 
 
 class _Maker(Protocol):
@@ -106,6 +116,10 @@ class PlanStats:
             for operation in self._of(index).samples:
                 found.setdefault(operation.input, operation)
         return list(found.values())
+
+    def may_hold_jpegs(self) -> bool:
+        """Return whether an image of the blocks that are known is a JPEG; where none is known, it may be."""
+        return not self._known or any(each.jpegs for each in self._known.values())
 
     def sources(self) -> list[str]:
         """Return the source folder of every block; none where not all blocks are known yet (a shard)."""

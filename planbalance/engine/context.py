@@ -19,6 +19,7 @@ import anyio.to_thread
 from planbalance import fs
 from planbalance.engine import preflight
 from planbalance.engine.errors import FULL, FileErrors, broken_off
+from planbalance.engine.file_sum import FileSum
 from planbalance.engine.job import Job, command
 from planbalance.engine.placer import BatchResult, SharedFlags
 from planbalance.engine.placer_pool import PlacerPool, PlacingSettings
@@ -31,10 +32,8 @@ from planbalance.modes import MODE_TABLE, Mode
 Value = TypeVar("Value")
 
 _CALLS: Final = 10  # the least that opening, and beginning, a staging folder makes
-_LINK_WARNING: Final = (
-    "Images are {kind}s to the source: whatever writes through one changes the source. Ultralytics before 8.4.175 and "
-    "YOLOv5 re-save JPEGs that do not end in FF D9, in place"
-)
+_LINK_WARNING: Final = "Images are {kind}s to the source: whatever writes through one changes the source"
+_JPEG_WARNING: Final = ". Ultralytics before 8.4.175 and YOLOv5 re-save JPEGs that do not end in FF D9, in place"
 _UNMOUNTED: Final[Mapping[Mode, str]] = {
     "squashfs": "No training commands: the image must be mounted first, and where is not known (--mount-at): "
     "docs/how-to/one-file says how",
@@ -65,6 +64,7 @@ class Context:
         copied: bytes of content.
         warnings: sentences.
         permissions: bits that every source of a packed dataset has, of those that are in place.
+        file_sum: follows the workers; None where it does not, or no sum is taken.
         call_wait: seconds that a call on the output's file system waits: the shortest measured, since a longer one may
             include waiting for a processor core.
     """
@@ -82,6 +82,7 @@ class Context:
         self.copied = 0
         self.warnings: list[str] = []
         self.permissions = ANY_PERMISSIONS
+        self.file_sum: FileSum | None = None
         self.call_wait = math.inf
         self._began = began
         self._signals = 0
@@ -142,8 +143,6 @@ class Context:
         traits = MODE_TABLE[self.mode]
         if not traits.places_files:
             self.warnings.append(_LIST_WARNING)
-        if traits.link and job.kind.takes_images:
-            self.warnings.append(_LINK_WARNING.format(kind=traits.link))
         if not staging.resumed or job.options.durability == "safe":
             staging.begin(job, self.mode)
             if job.options.shard is not None:  # another shard may have been the first
@@ -161,8 +160,8 @@ class Context:
     async def begin_workers(self, tree: fs.Tree | None, *, overwrite: bool) -> None:
         """Send the workers what they need before they can place. Raises PlanError, OSError."""
         packing = self.job.packing
-        bases = [] if packing is None or tree is None else packing.bases(len(self.job.plan.header.blocks))
-        settings = PlacingSettings(self.mode, overwrite, tree, bases)
+        begins = [] if packing is None or tree is None else packing.begins()
+        settings = PlacingSettings(self.mode, overwrite, tree, begins)
         await anyio.to_thread.run_sync(self.pool.begin, settings)
 
     # ---- results
@@ -173,6 +172,8 @@ class Context:
         self.copied += result.copied
         self.placed += count_operations(result.done)
         self.permissions &= result.permissions
+        if self.file_sum is not None:
+            self.file_sum.placed(result.done)
         self.errors.add(result.errors)
         if self.errors.stale:
             self.flags.only_check = True
@@ -203,10 +204,18 @@ class Context:
             seconds=time.monotonic() - self._began,
             resumed=resumed,
             published=published,
-            warnings=(*self.warnings, *notes),
+            warnings=(*self.warnings, *self._link_warning(), *notes),
             train_commands=commands,
             packed_size=None if self.job.packing is None or self.job.options.shard else self.job.packing.exact_size(),
         )
+
+    def _link_warning(self) -> tuple[str, ...]:
+        """Return what writing through a link does, where images are links; of JPEGs, which trainers do write."""
+        link = MODE_TABLE[self.mode].link
+        if not link or not self.job.kind.takes_images:
+            return ()
+        trainers = _JPEG_WARNING if self.job.stats.may_hold_jpegs() else ""
+        return (f"{_LINK_WARNING.format(kind=link)}{trainers}.",)
 
     def _train_commands(self) -> tuple[Mapping[str, str | None], tuple[str, ...]]:
         job = self.job

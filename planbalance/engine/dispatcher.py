@@ -48,6 +48,7 @@ class Dispatcher:
             job.stats.sources(),
             starts=() if limits.threads else job.stats.starts(),
             worth_reading=limits.worth_reading,
+            in_order=job.packing is not None,
         )
         self._scaler = Autoscaler(
             limits.cores or available_cores(),

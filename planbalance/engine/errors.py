@@ -45,6 +45,7 @@ _ERRNO_MESSAGES: Final = {
     errno.ETIMEDOUT: ("the file system did not answer in time", "run the same command again"),
     errno.EIO: ("the disk or the network file system failed to read or write", "check the system log"),
     errno.EOPNOTSUPP: ("this file system does not support it", _OTHER_MODE),
+    errno.ENOTSUP: ("this file system does not support it", _OTHER_MODE),  # the same number on Linux, another on macOS
     errno.EEXIST: ("a file of this name exists already", "use --restart"),
 }
 

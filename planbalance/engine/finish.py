@@ -32,7 +32,7 @@ from planbalance.engine.staging import (
 from planbalance.errors import IncompleteError
 from planbalance.executor.threads import batched, run_in_threads
 from planbalance.model import Outcome
-from planbalance.shards import Shard, cut_for
+from planbalance.shards import Shard, Stretch
 from planbalance.text import counted
 
 _FOLDERS_A_BATCH: Final = 8
@@ -109,11 +109,11 @@ async def _confirmed_shards(context: Context, staging: Staging) -> ShardsDone:
     total = shards_of(staging.header or {})
     with_sums = takes_sums(job, context.mode)
     done = ShardsDone(ImageSums(job) if with_sums else None, with_sums)
-    ranges = cut_for(job.plan.header.blocks, total, job.options.mode)
-    missing = await anyio.to_thread.run_sync(lambda: _by_journals(job, staging.own, ranges, done))
+    stretches = job.cut(total)
+    missing = await anyio.to_thread.run_sync(lambda: _by_journals(job, staging.own, stretches, done))
     if missing:
         raise _missing(job, missing, total)
-    await _confirm_names(context, staging, ranges, done)
+    await _confirm_names(context, staging, stretches, done)
     return done
 
 
@@ -147,8 +147,7 @@ def _refuse_missing(job: Job) -> None:
         own = tree.folder(OWN_FOLDER)
         total = shards_of(header)
         with_sums = takes_sums(job, effective_mode(header) or job.options.mode)
-        ranges = cut_for(job.plan.header.blocks, total, job.options.mode)
-        if missing := _by_journals(job, own, ranges, ShardsDone(None, with_sums)):
+        if missing := _by_journals(job, own, job.cut(total), ShardsDone(None, with_sums)):
             raise _missing(job, missing, total)
     finally:
         if own >= 0:
@@ -156,22 +155,21 @@ def _refuse_missing(job: Job) -> None:
         tree.close()
 
 
-def _by_journals(job: Job, own: int, ranges: Sequence[range], done: ShardsDone) -> list[int]:
+def _by_journals(job: Job, own: int, stretches: Sequence[Stretch], done: ShardsDone) -> list[int]:
     """Return the numbers of the shards whose journals do not list all of their slices."""
     journals = ShardJournals(job, own, with_sums=done.with_sums)
     missing = []
-    for number, run in enumerate(ranges, start=1):
-        blocks = job.plan.header.blocks[run.start : run.stop]
+    for number, stretch in enumerate(stretches, start=1):
+        blocks = stretch.of(job.plan.header.blocks)
         recorded: list[Range] = []
-        for journal in journals.of(Shard(number, len(ranges)), blocks):
+        for journal in journals.of(Shard(number, len(stretches)), blocks):
             done.tools.add(journal.tool)
             done.hosts.add(journal.host)
             for record in journal.records:
                 recorded += record.ranges
                 done.permissions &= record.permissions
                 if done.sums is not None:
-                    whole = [part._replace(block=part.block + run.start) for part in record.ranges]
-                    done.sums.add(whole, record.sums)
+                    done.sums.add([Range(*stretch.in_plan(*part)) for part in record.ranges], record.sums)
         if missing_ranges(blocks, ranges_by_block(recorded)):
             missing.append(number)
     return missing
@@ -213,7 +211,7 @@ def _commands(job: Job, missing: Sequence[int], total: int) -> str:
 # ---- the names in the folders ----------------------------------------------------------------------------------------
 
 
-async def _confirm_names(context: Context, staging: Staging, ranges: Sequence[range], done: ShardsDone) -> None:
+async def _confirm_names(context: Context, staging: Staging, stretches: Sequence[Stretch], done: ShardsDone) -> None:
     """Compare the plan with the names that are there, and remove temporary names of interrupted runs."""
     job, progress = context.job, context.progress
     absent: list[Range] = []
@@ -238,7 +236,7 @@ async def _confirm_names(context: Context, staging: Staging, ranges: Sequence[ra
         blocks = {part.block for part in absent}
         await anyio.to_thread.run_sync(look, [each for each in folders if not blocks.isdisjoint(each.blocks)])
     if absent:
-        raise _not_visible(job, absent, ranges)
+        raise _not_visible(job, absent, stretches)
 
 
 def _folder_blocks(job: Job) -> Iterator[_FolderBlocks]:
@@ -271,8 +269,12 @@ def _remove(staging: Staging, folder: str, names: Sequence[str]) -> None:
         fs.close(fd)
 
 
-def _not_visible(job: Job, absent: Sequence[Range], ranges: Sequence[range]) -> IncompleteError:
-    numbers = sorted({number for number, run in enumerate(ranges, start=1) for part in absent if part.block in run})
+def _not_visible(job: Job, absent: Sequence[Range], stretches: Sequence[Stretch]) -> IncompleteError:
+    numbers = [
+        number
+        for number, stretch in enumerate(stretches, start=1)
+        if any(stretch.holds(part.block, part.start) for part in absent)
+    ]
     places = []
     for part in absent[:_NAMED]:
         folder = job.plan.header.blocks[part.block].folder
@@ -280,10 +282,10 @@ def _not_visible(job: Job, absent: Sequence[Range], ranges: Sequence[range]) -> 
         places.append(f"{folder}/{name} or {label_of(Destination(folder, name)).folder}/...")
     more = f" and {len(absent) - _NAMED:,} more" if len(absent) > _NAMED else ""
     return IncompleteError(
-        f"{_listed(numbers, len(ranges))} complete by the journal, but {job.node.host} does not see "
+        f"{_listed(numbers, len(stretches))} complete by the journal, but {job.node.host} does not see "
         f"{counted(len(absent), 'slice')}: {', '.join(places)}{more}",
         kind="shards-missing",
         hint="if another node wrote them a moment ago, run --finish again in a minute; else they were removed:\n"
-        + _commands(job, numbers, len(ranges)),
+        + _commands(job, numbers, len(stretches)),
         paths=[job.staging],
     )

@@ -12,7 +12,7 @@ import orjson
 from planbalance import dataset_files, fs
 from planbalance.engine.block_stats import PlanStats
 from planbalance.engine.build_kind import BuildKind, DatasetKind
-from planbalance.engine.packing import BlockColumns, Packing, columns_of
+from planbalance.engine.packing import BlockColumns, Packing, ShardPlace, columns_of, packed_folders, shard_place
 from planbalance.errors import UsageError
 from planbalance.import_model import ImportHeader
 from planbalance.lock_owner import Node, this_node
@@ -23,7 +23,7 @@ from planbalance.options.cluster import ShardChoices
 from planbalance.options.declare import spelled
 from planbalance.path_relation import is_within
 from planbalance.planstore import ImportPlan, PlanFile
-from planbalance.shards import Shard
+from planbalance.shards import Shard, Stretch, cut, whole_blocks
 from planbalance.text import text_fault
 
 # The options that the first run pins in the staging header; a later run must have the same.
@@ -46,16 +46,21 @@ class ApplyOptions(ShardChoices, ApplyChoices):
 
 
 class CachedPlan:
-    """A plan whose blocks are parsed once and kept; of a plan that is too large for that, the last ones.
+    """A plan, or a stretch of it, whose blocks are parsed once and kept; if it is too large for that, the last ones.
 
     Its operations are of the plan's kind: `Operation`, or `ImportOperation`.
 
-    Several threads may read. A worker process has one of its own.
+    Several threads may read. A worker process has one of its own. The blocks of a stretch are counted from its first
+    one, and have only the slices that belong to it.
     """
 
-    def __init__(self, plan: PlanFile | ImportPlan) -> None:
-        self._plan = plan
+    def __init__(self, plan: PlanFile | ImportPlan, stretch: Stretch | None = None) -> None:
         self.header: PlanHeader | ImportHeader = plan.header
+        self._before = 0 if stretch is None else stretch.first  # slices of the first block that are not read
+        if stretch is not None:
+            self.header = plan.header._replace(blocks=stretch.of(plan.header.blocks))
+            plan = plan.stretch(stretch.blocks)
+        self._plan = plan
         self.path: str = plan.path
         self._kept: dict[int, list[Any]] = {}
         self._room = _KEPT_OPERATIONS
@@ -73,7 +78,8 @@ class CachedPlan:
         """Return the operations `start` to `stop` (not included) of one block. Raises PlanError."""
         few = 2 * (stop - start) <= self.header.blocks[index].count
         if self._read_elsewhere and few and index not in self._kept:
-            return self._plan.read_part(index, start, stop)
+            before = 0 if index else self._before
+            return self._plan.read_part(index, start + before, stop + before)
         return self.read_block(index)[start:stop]
 
     def read_block(self, index: int) -> list[Any]:
@@ -81,7 +87,11 @@ class CachedPlan:
         with self._lock:  # a second thread waits, and then finds the block parsed
             kept = self._kept.get(index)
             if kept is None:
-                kept = self._kept[index] = self._plan.read_block(index)
+                kept = self._plan.read_block(index)
+                before, count = 0 if index else self._before, self.header.blocks[index].count
+                if len(kept) > count:
+                    kept = kept[before : before + count]
+                self._kept[index] = kept
                 self._room -= len(kept)
                 while self._room < 0 and len(self._kept) > 1:
                     self._room += len(self._kept.pop(next(iter(self._kept))))
@@ -136,6 +146,13 @@ class Job(NamedTuple):
         """How many operations the plan has."""
         return sum(block.count for block in self.plan.header.blocks)
 
+    def cut(self, count: int) -> list[Stretch]:
+        """Return what each of `count` shards of the whole plan builds. Raises PlanError."""
+        if self.packing is not None:
+            return self.packing.cut(count)
+        blocks = self.plan.header.blocks
+        return [whole_blocks(blocks, run) for run in cut(blocks, count)]
+
 
 MakeKind = Callable[[PlanHeader | ImportHeader, Sequence[str], Mode], BuildKind[Any]]
 
@@ -144,10 +161,8 @@ def make_job(
     plan: PlanFile | ImportPlan,
     options: ApplyOptions,
     kind: MakeKind = DatasetKind,
-    *,
-    stretch: range | None = None,
 ) -> Job:
-    """Resolve the options against a plan of a kind; `stretch`: the blocks that a shard builds. Raises UsageError."""
+    """Resolve the options against a plan of a kind. Raises UsageError; PlanError where a shard cannot read the plan."""
     _refuse_options(options)
     # absolute, since receipt and header of the build keep them
     pairs = tuple((os.path.abspath(old), os.path.abspath(new)) for old, new in options.map_input)
@@ -159,10 +174,13 @@ def make_job(
     if output == "/":
         raise UsageError("The output cannot be the root folder", kind="output-refused", hint="name a new folder")
     roots = _mapped_roots(plan.header.inputs, options.map_input)
-    cached = CachedPlan(plan if stretch is None else plan.stretch(stretch))
+    place = None
+    if traits.one_file and options.shard is not None:
+        place = _shard_place(plan, kind(plan.header, roots, options.mode), options)
+    cached = CachedPlan(plan, _stretch(plan, place, options))
     of_kind = kind(cached.header, roots, options.mode)
     stats = PlanStats(len(cached.header.blocks), cached.read_block, of_kind.stats_maker)
-    packing = _packing(plan, stretch, cached, of_kind, stats, options) if traits.one_file else None
+    packing = _packing(plan, place, cached, of_kind, stats, options) if traits.one_file else None
     return Job(cached, options, output, fs.partial_path(output), roots, of_kind, stats, this_node(), packing)
 
 
@@ -172,23 +190,47 @@ def planned_output(header: PlanHeader | ImportHeader, mode: Mode) -> str:
     return header.output if header.output.endswith(suffix) else header.output + suffix
 
 
+def _stretch(plan: PlanFile | ImportPlan, place: ShardPlace | None, options: ApplyOptions) -> Stretch | None:
+    """Return what a shard builds, None where that is the whole plan; `place`: what it fills of one file."""
+    if place is not None:
+        return place.stretch
+    if options.shard is None:
+        return None
+    blocks = plan.header.blocks
+    return whole_blocks(blocks, cut(blocks, options.shard.total)[options.shard.number - 1])
+
+
+def _shard_place(plan: PlanFile | ImportPlan, kind: BuildKind[Any], options: ApplyOptions) -> ShardPlace:
+    """Return what a shard fills of one file. It reads the blocks before its own for their sizes. Raises PlanError."""
+    assert options.shard is not None
+
+    def columns(index: int) -> BlockColumns:
+        operations: list[Any] = plan.read_block(index)  # of a dataset that is split: an import makes no packed one
+        return columns_of(kind.sources, operations)
+
+    blocks = plan.header.blocks
+    folders = packed_folders(blocks, [folder for folder, _ in _document_folders(plan.header)])
+    return shard_place(options.mode, blocks, columns, options.shard, folders)
+
+
+def _document_folders(header: PlanHeader | ImportHeader) -> list[tuple[str, str]]:
+    """Return the folders of documents, and of each the document that the manifest names, "" where none is."""
+    folders = [(dataset_files.OWN_FOLDER, "")]
+    if isinstance(header, PlanHeader) and dataset_files.hyp_yaml(header) is not None:
+        folders.insert(0, (dataset_files.HYP_FOLDER, dataset_files.HYP))
+    return folders
+
+
 def _packing(
     plan: PlanFile | ImportPlan,
-    stretch: range | None,
+    place: ShardPlace | None,
     cached: CachedPlan,
     kind: BuildKind[Any],
     stats: PlanStats,
     options: ApplyOptions,
 ) -> Packing:
-    """Return the one file of a build. A shard reads the blocks before its own for their sizes alone."""
+    """Return the one file of a build; a shard only asks where its own slices go."""
     header = plan.header
-    own = range(len(header.blocks)) if stretch is None else stretch
-
-    def columns(index: int) -> BlockColumns:
-        if index in own:
-            return stats.columns(index - own.start)
-        operations: list[Any] = plan.read_block(index)  # of a dataset that is split: an import makes no packed one
-        return columns_of(kind.sources, operations)
 
     def documents() -> dict[str, bytes]:
         found = {each.path: b"".join(each.chunks) for each in kind.documents(stats, options.mount_at, options.mode)}
@@ -198,19 +240,16 @@ def _packing(
             dataset_files.RECEIPT: _packed_receipt(header.digest, options),
         }
 
-    folders = [dataset_files.OWN_FOLDER]
-    summed = [dataset_files.METADATA]
-    if isinstance(header, PlanHeader) and dataset_files.hyp_yaml(header) is not None:
-        folders.insert(0, dataset_files.HYP_FOLDER)
-        summed.append(dataset_files.HYP)
+    of_documents = _document_folders(header)
+    summed = [dataset_files.METADATA, *(named for _, named in of_documents if named)]
     return Packing(
         options.mode,
         header.blocks,
-        columns,
+        stats.columns,
         documents,
-        document_folders=folders,
+        folders=packed_folders(header.blocks, [folder for folder, _ in of_documents]),
         summed=summed if options.checksum == "sha256" else None,
-        first=own.start,
+        shard=place,
     )
 
 

@@ -72,7 +72,7 @@ def finish_packed(context: Context, staging: Staging, sums: ImageSums | None) ->
     ]
     file = open_file(job, staging)
     try:
-        return end_file(job, file, manifest_of(context, named, sums), context.permissions)
+        return end_file(job, file, manifest_of(context, named, sums), context.permissions, context.file_sum)
     finally:
         fs.close(file)
 

@@ -1,23 +1,21 @@
 """The one file of a packed dataset while it is built: made, given its room, ended, and published by one rename."""
 
 import errno
-import hashlib
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from typing import Final
+from contextlib import contextmanager, suppress
 
 from planbalance import fs
 from planbalance.dataset_files import MANIFEST, OWN_FOLDER, SUM_SUFFIX
 from planbalance.engine import preflight
 from planbalance.engine.errors import FULL, advice, reason
+from planbalance.engine.file_sum import FileSum
 from planbalance.engine.job import Job
 from planbalance.engine.packing import FORMS, Packing
+from planbalance.engine.schedule import Range
 from planbalance.engine.staging import Staging, output_appeared, sync_parent
 from planbalance.errors import PlanError
 from planbalance.packed.entry import FIXED_TIME
-
-_PIECE: Final = 1 << 20
 
 
 def packing_of(job: Job) -> Packing:
@@ -36,16 +34,15 @@ def open_file(job: Job, staging: Staging) -> int:
     return fs.open_packed(file_name(job), staging.tree.fd)
 
 
-def make_file(job: Job, staging: Staging, blocks: range | None = None) -> None:
-    """Make the one file and give it its room on the disk: all, or that of some blocks of the plan (of a shard).
+def make_file(job: Job, staging: Staging) -> None:
+    """Make the one file and give it its room on the disk: all, or what a shard fills.
 
     Raises PlanError where there is no room; OSError.
     """
-    packing = packing_of(job)
-    start, stop = (0, packing.places.most) if blocks is None else packing.stretch(len(blocks))
+    start, stop = packing_of(job).room()
     file = open_file(job, staging)
     try:
-        fs.allocate(file, start, stop - start, alone=blocks is None)
+        fs.allocate(file, start, stop - start, alone=job.options.shard is None)
     except OSError as error:
         if error.errno not in FULL:
             raise
@@ -59,7 +56,25 @@ def make_file(job: Job, staging: Staging, blocks: range | None = None) -> None:
         fs.close(file)
 
 
-def end_file(job: Job, file: int, manifest: Iterable[bytes] | None, permissions: int) -> bytes:
+@contextmanager
+def followed(job: Job, staging: Staging, earlier: Iterable[Range]) -> Iterator[FileSum]:
+    """Give the sum of the one file, for a thread that follows the workers; it has stopped at the end. Raises OSError.
+
+    `earlier`: what is in place already.
+    """
+    file = open_file(job, staging)
+    followed_sum = FileSum(packing_of(job), file)
+    try:
+        followed_sum.placed(earlier)
+        yield followed_sum
+    finally:
+        followed_sum.stop()
+        fs.close(file)
+
+
+def end_file(
+    job: Job, file: int, manifest: Iterable[bytes] | None, permissions: int, followed: FileSum | None
+) -> bytes:
     """Write all but the slices; return the SHA-256 of the whole file, nothing where no sums are taken. Raises OSError.
 
     Args:
@@ -67,6 +82,7 @@ def end_file(job: Job, file: int, manifest: Iterable[bytes] | None, permissions:
         file: the one file, in which all slices are.
         manifest: its content; None where none is written.
         permissions: bits that every source has.
+        followed: what has taken the sum of the file's begin already, if anything has.
     """
     packing = packing_of(job)
     form, size = FORMS[packing.mode], packing.exact_size()
@@ -77,28 +93,14 @@ def end_file(job: Job, file: int, manifest: Iterable[bytes] | None, permissions:
         data = documents[path]
         record = b"".join((form.head(path, len(data), FIXED_TIME), data, bytes(form.padding(len(data)))))
         fs.write_at(file, record, at)
-    for at, length in packing.ends.gaps:
+    for at, length in packing.places.gaps:
         fs.write_at(file, form.filler(length), at)
     at, data = packing.ends.last
     fs.write_at(file, data, at)
     fs.write_at(file, packing.ends.first, 0)
     fs.cut_file(file, size)  # a little more was allocated
     fs.set_permissions(file, 0o600 | (fs.new_file_mode() & permissions & 0o066))
-    return _sum_of(file) if manifest is not None else b""
-
-
-def _sum_of(file: int) -> bytes:
-    digest = hashlib.sha256()
-    for data in _pieces(file):
-        digest.update(data)
-    return digest.digest()
-
-
-def _pieces(file: int) -> Iterator[bytes]:
-    at = 0
-    while data := fs.read_at(file, _PIECE, at):
-        yield data
-        at += len(data)
+    return (followed or FileSum(packing, file)).end(size) if manifest is not None else b""
 
 
 def publish_file(job: Job, staging: Staging, digest: bytes) -> None:

@@ -5,6 +5,7 @@ know of each other, and a slice that is written twice is the same.
 """
 
 import hashlib
+import mmap
 from collections.abc import Iterator, Sequence
 from os import stat_result
 from typing import Final, NamedTuple
@@ -13,17 +14,19 @@ from planbalance import fs
 from planbalance.engine import staleness
 from planbalance.engine.fd_cache import SharedFolders
 from planbalance.engine.job import Job
-from planbalance.engine.packing import FORMS, columns_of, files_of
+from planbalance.engine.packing import FORMS, Begin, SlicePlaces, columns_of, files_of, places_of
 from planbalance.engine.placer import BatchResult, Placer, SharedFlags
 from planbalance.engine.schedule import ANY_PERMISSIONS, Range
 from planbalance.engine.staleness import GONE, GoneError, RefusedError, StaleError
 from planbalance.model import Operation
 from planbalance.modes import Mode
 from planbalance.packed.entry import Files
-from planbalance.packed.squashfs_layout import offsets
 
 _BLOCKS_KEPT: Final = 32  # whose places a process remembers: 64 KiB each, of a tar 1 MiB
-_TOGETHER: Final = 1 << 20  # bytes of slices that are written by one call
+# Bytes of slices that are written by one call: they stay in the processor's cache between reading and writing.
+_TOGETHER: Final = 1 << 18
+_ALONE: Final = 1 << 20  # an image of more bytes is copied piece by piece
+_BUFFER: Final = _TOGETHER + _ALONE + (1 << 16)  # and a header
 _JPEG_BEGIN: Final = b"\xff\xd8\xff"
 _JPEG_END: Final = b"\xff\xd9"
 _CUT_JPEG: Final = "does not end as a JPEG does (FF D9)"
@@ -33,14 +36,12 @@ class BlockPlaces(NamedTuple):
     """Where the images and labels of a block go, and what the format writes before them (None where it writes nothing).
 
     Attributes:
-        image_starts: where the record of each image begins.
-        label_starts: where the record of each label begins.
+        slices: where the record of each image and label begins, and where segments end.
         images: names and times of the images.
         labels: names and times of the labels.
     """
 
-    image_starts: Sequence[int]
-    label_starts: Sequence[int]
+    slices: SlicePlaces
     images: Files | None
     labels: Files | None
 
@@ -50,7 +51,7 @@ class PackedTarget:
 
     Args:
         job: what to build.
-        bases: where each block begins.
+        begins: where each block begins.
         file: the one file, open.
 
     Attributes:
@@ -58,13 +59,13 @@ class PackedTarget:
         group: the group that it belongs to.
     """
 
-    def __init__(self, job: Job, bases: Sequence[int], file: int) -> None:
+    def __init__(self, job: Job, begins: Sequence[Begin], file: int) -> None:
         self.file = file
         self.group = fs.open_facts(file).st_gid
         self._plan = job.plan
         self._sources = job.kind.sources
         self._form = FORMS[job.options.mode]
-        self._bases = bases
+        self._begins = begins
         self._known: dict[int, BlockPlaces] = {}
 
     def places(self, block: int) -> BlockPlaces:
@@ -77,31 +78,61 @@ class PackedTarget:
         return found
 
     def _places(self, block: int) -> BlockPlaces:
-        operations = self._plan.read_block(block)
-        if not self._form.heads:
-            starts = offsets(self._bases[block], [each.image_size for each in operations])
-            end = starts[-1] + operations[-1].image_size
-            return BlockPlaces(starts, offsets(end, [each.label_size for each in operations]), None, None)
-        header = self._plan.header
-        images, labels = files_of(header.blocks[block].folder, columns_of(self._sources, operations))
-        image_starts, end = self._form.offsets(self._bases[block], images)
-        return BlockPlaces(image_starts, self._form.offsets(end, labels)[0], images, labels)
+        operations, heads = self._plan.read_block(block), self._form.heads
+        if heads:
+            folder = self._plan.header.blocks[block].folder
+            images, labels = files_of(folder, columns_of(self._sources, operations))
+        else:  # no names are needed
+            images = Files("", (), [each.image_size for each in operations], ())
+            labels = Files("", (), [each.label_size for each in operations], ())
+        slices = places_of(self._form, self._begins[block], images, labels)
+        return BlockPlaces(slices, images if heads else None, labels if heads else None)
 
     def close(self) -> None:
         """Close the file."""
         fs.close(self.file)
 
 
+class _Part(NamedTuple):
+    """A part of a block that is being placed.
+
+    Attributes:
+        range: which slices.
+        operations: these slices.
+        places: where the slices of its block go.
+        result: of the batch.
+        done: what is in place.
+    """
+
+    range: Range
+    operations: Sequence[Operation]
+    places: BlockPlaces
+    result: BatchResult
+    done: list[Range]
+
+
 class _Run:
-    """Slices that follow each other, read and not yet written."""
+    """Slices that follow each other, read and not yet written; their images are in the packer's buffer.
+
+    Attributes:
+        first: position of the first one in its block.
+        count: how many they are.
+        images: bytes of their images in the buffer.
+        labels: their labels.
+        label_bytes: the bytes of these.
+        sums: of the images, end to end.
+        permissions: bits that each source has.
+    """
+
+    __slots__ = ("count", "first", "images", "label_bytes", "labels", "permissions", "sums")
 
     def __init__(self, first: int) -> None:
         self.first = first
-        self.operations: list[Operation] = []
-        self.images: list[bytes] = []
+        self.count = 0
+        self.images = 0
         self.labels: list[bytes] = []
+        self.label_bytes = 0
         self.sums = bytearray()
-        self.size = 0
         self.permissions = ANY_PERMISSIONS
 
 
@@ -111,7 +142,7 @@ class Packer(Placer):
     Args:
         job: what to build.
         mode: the format.
-        folders: what the workers of its process have open; without a staging folder it checks only.
+        folders: what the workers of its process have open.
         flags: set by the run.
         target: the one file; None where files are only checked.
     """
@@ -119,107 +150,135 @@ class Packer(Placer):
     def __init__(
         self, job: Job, mode: Mode, folders: SharedFolders, flags: SharedFlags, target: PackedTarget | None
     ) -> None:
-        super().__init__(job, mode, folders, flags, overwrite=False, copier=fs.Copier())
+        super().__init__(job, mode, folders, flags, overwrite=True, copier=fs.Copier())
         self._form = FORMS[mode]
         self._target = target
         self._file = -1 if target is None else target.file
         self._group = -1 if target is None else target.group
         self._allow_cut = job.options.allow_cut_jpegs
-        self._permissions_of: dict[str, int] = {}
+        # For each input, by the path of a folder: who may enter it.
+        self._enterable: list[dict[str, int]] = [{} for _ in self._inputs]
+        # Memory of the kernel's, which takes room only as far as it is used: there may be many workers.
+        self._buffer = memoryview(mmap.mmap(-1, _BUFFER, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
 
     def _place_whole_part(self, part: Range, operations: Sequence[Operation], result: BatchResult) -> list[Range]:
         """Place a part of a block; return the ranges that went well."""
         assert self._target is not None
-        places = self._target.places(part.block)
-        done: list[Range] = []
+        placing = _Part(part, operations, self._target.places(part.block), result, [])
+        places, flags = placing.places, self._flags
         run = _Run(part.start)
         for position, operation in enumerate(operations, part.start):
-            if self._flags.halt:
+            if flags.halt:
                 break
             result.count += 1
-            source = operation.image
+            source, images = operation.image, run.images
             try:
-                if operation.image_size > _TOGETHER:
-                    self._write(part.block, run, places, result, done)
-                    run = _Run(position)  # written: it must not be written again if the next call fails
-                    run = self._copy_alone(position, operation, places)
+                if operation.image_size > _ALONE:
+                    self._write(placing, run)
+                    run, images = _Run(position), 0  # written: it must not be written again if the next call fails
+                    self._copy_alone(run, operation, places, position)
                 else:
                     self._add_image(run, operation, places, position)
                 source = operation.label or source
                 self._add_label(run, operation, places, position)
             except (StaleError, OSError) as error:
                 self._report(result, operation, source, error)
-                del run.images[len(run.operations) :], run.sums[32 * len(run.operations) * self._takes_sums :]
-                self._write(part.block, run, places, result, done)
+                run.images = images
+                del run.sums[32 * run.count * self._takes_sums :]
+                self._write(placing, run)
                 run = _Run(position + 1)
                 continue
-            run.operations.append(operation)
-            if run.size >= _TOGETHER:
-                self._write(part.block, run, places, result, done)
+            run.count += 1
+            if (
+                run.images + run.label_bytes >= _TOGETHER
+                or operation.image_size > _ALONE
+                or position + 1 in places.slices.gaps
+            ):
+                self._write(placing, run)
                 run = _Run(position + 1)
-        self._write(part.block, run, places, result, done)
-        return done
+        self._write(placing, run)
+        return placing.done
 
     # ---- writing
 
-    def _write(self, block: int, run: _Run, places: BlockPlaces, result: BatchResult, done: list[Range]) -> None:
+    def _write(self, part: _Part, run: _Run) -> None:
         """Write a run of slices: their images as one piece, and their labels as another."""
-        count = len(run.operations)
-        if not count:
+        if not run.count:
             return
+        block, start, _ = part.range
+        end = run.first + run.count
+        places = part.places.slices
+        if end in places.gaps:
+            run.labels.append(self._form.filler(places.gaps[end]))
         try:
-            fs.write_at(self._file, b"".join(run.images), places.image_starts[run.first])
-            fs.write_at(self._file, b"".join(run.labels), places.label_starts[run.first])
+            fs.write_at(self._file, self._buffer[: run.images], places.images[run.first])
+            fs.write_at(self._file, b"".join(run.labels), places.labels[run.first])
         except OSError as error:
-            for operation in run.operations:
-                self._report(result, operation, operation.image, error)
+            for operation in part.operations[run.first - start : end - start]:
+                self._report(part.result, operation, operation.image, error)
             return
-        result.sums += run.sums
-        result.permissions &= run.permissions
+        part.result.sums += run.sums
+        part.result.permissions &= run.permissions
+        done = part.done
         if done and done[-1].stop == run.first:
-            done[-1] = done[-1]._replace(stop=run.first + count)
+            done[-1] = done[-1]._replace(stop=end)
         else:
-            done.append(Range(block, run.first, run.first + count))
-
-    def _record(self, files: Files, position: int, data: bytes) -> bytes:
-        """Return a file's content with what the format puts around it."""
-        size = len(data)
-        return b"".join((self._head(files, position, size), data, bytes(self._form.padding(size))))
+            done.append(Range(block, run.first, end))
 
     def _head(self, files: Files, position: int, size: int) -> bytes:
         return self._form.head(f"{files.folder}/{files.names[position]}", size, files.times[position])
 
+    def _add_bytes(self, run: _Run, data: bytes) -> None:
+        """Put into the buffer what the format has before and behind an image."""
+        self._buffer[run.images : run.images + len(data)] = data
+        run.images += len(data)
+
     # ---- images
 
     def _add_image(self, run: _Run, operation: Operation, places: BlockPlaces, position: int) -> None:
-        """Read an image into a run, its content checked."""
-        source = self._image_source(operation)
-        opened = _open(source)
+        """Read an image into the buffer, its content checked."""
+        path = self._inputs[operation.input][0] + operation.image
+        folder, _, name = path.rpartition("/")
+        size, buffer = operation.image_size, self._buffer
+        if places.images is not None:
+            self._add_bytes(run, self._head(places.images, position, size))
+        begin = run.images
+        end = begin + size
         try:
-            now = fs.open_facts(opened)
-            self._refuse_other(operation, now)
-            data = fs.read_open(opened, operation.image_size)
-        finally:
-            fs.close(opened)
-        sha256 = fs.digest(data) if self._takes_sums or operation.image_sha256 else None
-        self._check_copy(operation, len(data), sha256)
-        self._refuse_cut_jpeg(data[:3], data[-2:])
-        run.images.append(data if places.images is None else self._record(places.images, position, data))
-        if self._takes_sums and sha256 is not None:
+            count, now = fs.read_into(name, self._folders.sources[folder], buffer[begin : end + 1])
+        except GONE:
+            raise GoneError from None
+        if now.st_size != size or now.st_mtime_ns != operation.image_mtime_ns or not size:
+            staleness.needs_content(operation, now, mapped=self._mapped)
+        takes_sums = self._takes_sums
+        sha256 = fs.digest(buffer[begin:end]) if takes_sums or operation.image_sha256 else None
+        if count != size or operation.image_sha256:
+            self._check_copy(operation, count, sha256)
+        if size and buffer[begin] == _JPEG_BEGIN[0]:
+            image = buffer[begin:end]
+            self._refuse_cut_jpeg(bytes(image[:3]), bytes(image[-2:]))
+        if takes_sums and sha256 is not None:
             run.sums += sha256
-        run.size += len(run.images[-1])
-        run.permissions &= self._permissions(now, operation, operation.image)
+        run.images = end
+        if places.images is not None:
+            self._add_bytes(run, bytes(self._form.padding(size)))
+        run.permissions &= self._permissions(now, operation, folder)
 
-    def _copy_alone(self, position: int, operation: Operation, places: BlockPlaces) -> _Run:
-        """Copy a large image to its place, piece by piece; return a run that begins with it, its label not yet read."""
-        opened = _open(self._image_source(operation))
+    def _copy_alone(self, run: _Run, operation: Operation, places: BlockPlaces, position: int) -> None:
+        """Copy a large image to its place, piece by piece; what the format has before it goes into the buffer."""
+        path = self._inputs[operation.input][0] + operation.image
+        folder, _, name = path.rpartition("/")
+        try:
+            opened = fs.open_source(name, self._folders.sources[folder])
+        except GONE:
+            raise GoneError from None
         size = operation.image_size
         head = b"" if places.images is None else self._head(places.images, position, size)
-        at = places.image_starts[position] + len(head)
+        at = places.slices.images[position] + len(head)
         digest = hashlib.sha256() if self._takes_sums or operation.image_sha256 else None
         try:
             now = fs.open_facts(opened)
-            self._refuse_other(operation, now)
+            staleness.needs_content(operation, now, mapped=self._mapped)
             count = fs.copy_at(opened, self._file, at, size, digest)
             self._check_copy(operation, count, None if digest is None else digest.digest())
             then = fs.open_facts(opened)
@@ -229,26 +288,10 @@ class Packer(Placer):
             fs.close(opened)
         self._refuse_cut_jpeg(fs.read_at(self._file, 3, at), fs.read_at(self._file, 2, at + size - 2))
         fs.write_at(self._file, bytes(self._form.padding(size)), at + size)
-        run = _Run(position)
-        run.images.append(head)  # the content is in its place
+        self._add_bytes(run, head)
         if self._takes_sums and digest is not None:
             run.sums += digest.digest()
-        run.size = _TOGETHER  # so that it is written before the next slice, whose image does not follow this head
-        run.permissions &= self._permissions(now, operation, operation.image)
-        return run
-
-    def _image_source(self, operation: Operation) -> tuple[int, str, str]:
-        return self._source(operation, operation.image)
-
-    def _source(self, operation: Operation, at: str) -> tuple[int, str, str]:
-        path = self._inputs[operation.input][0] + at
-        folder, _, name = path.rpartition("/")
-        return self._folders.sources[folder], name, path
-
-    def _refuse_other(self, operation: Operation, now: stat_result) -> None:
-        size = operation.image_size
-        if now.st_size != size or now.st_mtime_ns != operation.image_mtime_ns or not size:
-            staleness.needs_content(operation, now, mapped=self._mapped)
+        run.permissions &= self._permissions(now, operation, folder)
 
     def _refuse_cut_jpeg(self, begin: bytes, end: bytes) -> None:
         if begin == _JPEG_BEGIN and end != _JPEG_END and not self._allow_cut:
@@ -258,43 +301,48 @@ class Packer(Placer):
 
     def _add_label(self, run: _Run, operation: Operation, places: BlockPlaces, position: int) -> None:
         """Read a label into a run, its content checked."""
-        data = b""
-        if operation.label is None:
+        data, label, size = b"", operation.label, operation.label_size
+        if label is None:
             self._check_absent(operation, (-1, "", ""), (-1, ""))
         else:
-            folder, name, _ = self._source(operation, operation.label)
-            if operation.label_size:
+            path = self._inputs[operation.input][0] + label
+            folder, _, name = path.rpartition("/")
+            opened = self._folders.sources[folder]
+            if size:
                 try:
-                    data, now = fs.read_with_facts(name, folder, operation.label_size)
+                    data, now = fs.read_with_facts(name, opened, size)
                 except GONE:
                     raise GoneError from None
                 staleness.label_content(operation, data)
             else:
-                found = fs.source_facts(name, folder)
+                found = fs.source_facts(name, opened)
                 if found is None:
                     raise GoneError
                 staleness.label_empty(now := found)
-            run.permissions &= self._permissions(now, operation, operation.label)
-        run.labels.append(data if places.labels is None else self._record(places.labels, position, data))
-        run.size += len(run.labels[-1])
+            run.permissions &= self._permissions(now, operation, folder)
+        if places.labels is not None:
+            data = b"".join((self._head(places.labels, position, size), data, bytes(self._form.padding(size))))
+        if data:
+            run.labels.append(data)
+            run.label_bytes += len(data)
 
     # ---- permissions
 
-    def _permissions(self, now: stat_result, operation: Operation, path: str) -> int:
+    def _permissions(self, now: stat_result, operation: Operation, folder: str) -> int:
         """Return who may read a source: the permissions that the one file may have because of it.
 
         Who may not enter the source's folder, as far as it lies in the input, may not read it. Where the one file
         belongs to another group than the source, its group may read what everybody may.
         """
-        allowed = now.st_mode & ANY_PERMISSIONS
+        of_input = self._enterable[operation.input]
+        enterable = of_input.get(folder)
+        if enterable is None:
+            root = self._inputs[operation.input][0]
+            enterable = of_input[folder] = self._of_folders(root, folder[len(root) :])
+        allowed = now.st_mode
         if now.st_gid != self._group:
             allowed &= ~0o070 | (allowed & 0o007) << 3
-        folder = path.rpartition("/")[0]
-        root = self._inputs[operation.input][0]
-        known = self._permissions_of.get(root + folder)
-        if known is None:
-            known = self._permissions_of[root + folder] = self._of_folders(root, folder)
-        return allowed & known
+        return allowed & enterable
 
     def _of_folders(self, root: str, folder: str) -> int:
         allowed = ANY_PERMISSIONS
@@ -314,11 +362,3 @@ def _with_outer(folder: str) -> Iterator[str]:
     parts = folder.split("/") if folder else []
     for depth in range(1, len(parts) + 1):
         yield "/".join(parts[:depth])
-
-
-def _open(source: tuple[int, str, str]) -> int:
-    folder, name, _ = source
-    try:
-        return fs.open_source(name, folder)
-    except GONE:
-        raise GoneError from None

@@ -350,8 +350,7 @@ class Placer:
         try:
             now = fs.open_facts(opened)
             compare = staleness.needs_content(operation, now, mapped=self._mapped)
-            with fs.new_file(name, folder) as made:
-                fs.clone(opened, made)
+            with fs.new_clone(opened, name, folder) as made:
                 if compare:
                     staleness.image_content(operation, fs.hash_open(opened))
                 fs.set_mtime(made, now.st_mtime_ns)
@@ -452,8 +451,7 @@ def _clone_after(check: _PlaceFile) -> _PlaceFile:
         folder, name = target
         opened = _open(source)
         try:
-            with fs.new_file(name, folder) as made:
-                fs.clone(opened, made)
+            with fs.new_clone(opened, name, folder) as made:
                 fs.set_mtime(made, fs.open_facts(opened).st_mtime_ns)
         finally:
             fs.close(opened)

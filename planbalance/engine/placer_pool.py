@@ -19,6 +19,7 @@ from planbalance.engine.fd_cache import SOURCES_ALONE, SharedFolders
 from planbalance.engine.job import Job
 from planbalance.engine.manifest import Lines, block_lines
 from planbalance.engine.packer import PackedTarget, Packer
+from planbalance.engine.packing import Begin
 from planbalance.engine.placer import BatchResult, Placer, SharedFlags
 from planbalance.engine.schedule import Batch, shares
 from planbalance.errors import IncompleteError
@@ -41,13 +42,13 @@ class PlacingSettings(NamedTuple):
         mode: how images are placed, after a fallback.
         overwrite: names may exist already, from a run that was interrupted.
         tree: the staging folder; None where files are only checked.
-        bases: where each block begins in the one file of a packed dataset; none of a folder.
+        begins: where each block begins in the one file of a packed dataset; none of a folder.
     """
 
     mode: Mode
     overwrite: bool
     tree: fs.Tree | None
-    bases: Sequence[int] = ()
+    begins: Sequence[Begin] = ()
 
 
 class Worker(Protocol):
@@ -127,14 +128,14 @@ class PlacerService:
         """Parse blocks, keep them, and return their statistics. Raises PlanError."""
         return [self._job.stats.maker.of(index, self._job.plan.read_block(index)) for index in indices]
 
-    def begin(self, mode: Mode, overwrite: bool, tree: tuple[int, int] | None, bases: Sequence[int]) -> None:  # noqa: FBT001 - sent by position
+    def begin(self, mode: Mode, overwrite: bool, tree: tuple[int, int] | None, begins: Sequence[Begin]) -> None:  # noqa: FBT001 - sent by position
         """Get ready to place; `tree` is device and inode of the staging folder, None where files are only checked."""
         opened = None if tree is None else fs.Tree(self._job.staging)
         if opened is not None and fs.open_identity(opened.fd) != tree:
             raise OSError(errno.ESTALE, "it was replaced", self._job.staging)
         self._job.plan.all_was_read()
         folders = SharedFolders(opened, SOURCES_ALONE)
-        settings = PlacingSettings(mode, overwrite, opened, bases)
+        settings = PlacingSettings(mode, overwrite, opened, begins)
         self.place = _placer(
             self._job, settings, folders, self._flags, fs.Copier(), _packed_target(self._job, settings)
         ).place
@@ -150,7 +151,7 @@ def _packed_target(job: Job, settings: PlacingSettings) -> PackedTarget | None:
         return None
     file = fs.open_packed(os.path.basename(job.output), settings.tree.fd)
     try:
-        return PackedTarget(job, settings.bases, file)
+        return PackedTarget(job, settings.begins, file)
     except BaseException:
         fs.close(file)
         raise
@@ -289,7 +290,7 @@ class PlacerPool:
         tree = None if settings.tree is None else fs.open_identity(settings.tree.fd)
         for process in self._processes:
             with process.expected_alive():
-                process.ask("begin", settings.mode, settings.overwrite, tree, settings.bases)
+                process.ask("begin", settings.mode, settings.overwrite, tree, settings.begins)
         for process in self._processes:
             with process.expected_alive():
                 process.answer()

@@ -346,7 +346,7 @@ def refuse_unsafe(job: Job, at: str) -> None:
     try:
         fs.sync_folder(at)
     except OSError as error:
-        if error.errno in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
+        if error.errno in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS):
             raise PlanError(
                 f"--durability safe cannot be promised here: {at} cannot be synced ({reason(error)})",
                 kind="durability-refused",

@@ -87,6 +87,7 @@ class Schedule:
         starts: for each block where a batch may begin, in rising order, or none for anywhere; no batch cuts what lies
             between two of them. None at all: anywhere in all blocks.
         worth_reading: a worker that ran out of blocks of its own reads another's only where so much of it is left.
+        in_order: all is handed out in the plan's order, as for one file, where no folder is locked.
     """
 
     def __init__(
@@ -98,11 +99,12 @@ class Schedule:
         *,
         starts: Sequence[Sequence[int]] = (),
         worth_reading: int = LIMITS.worth_reading,
+        in_order: bool = False,
     ) -> None:
         self._worth_reading = worth_reading
-        self._folders = [block.folder for block in blocks]
+        self._folders = ["" if in_order else block.folder for block in blocks]
         self._in_flight: dict[str, int] = {}
-        self._sources = _Sources(sources, ranges)
+        self._sources = _Sources(() if in_order else sources, ranges)
         self._groups: list[_FolderQueues] = []
         owner_of = {block: owner for owner, owned in enumerate(owners) for block in owned}
         parted: list[list[Range]] = [[] for _ in owners or (None,)]

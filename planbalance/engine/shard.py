@@ -33,7 +33,7 @@ async def build_shard(context: Context) -> Outcome:
     job, shard = context.job, context.job.options.shard
     assert shard is not None
     await context.step(lambda: preflight.check(job, context.pool))
-    if not job.slices:  # there are more shards than blocks to divide
+    if not job.slices:  # there are more shards than parts to divide
         return context.outcome(0)
     async with context.open_staging() as staging:
         await context.begin(staging)
@@ -51,7 +51,7 @@ async def build_shard(context: Context) -> Outcome:
             )
             await journal.begin((), _opening_line(job, shard))
             if job.packing is not None:
-                await context.step(lambda: make_file(job, staging, range(len(job.plan.header.blocks))))
+                await context.step(lambda: make_file(job, staging))
             for record in _taken_over(earlier.done, sums, context.permissions):
                 await journal.append(record)
             await context.begin_workers(staging.tree, overwrite=staging.resumed)

@@ -18,6 +18,7 @@ import orjson
 from planbalance import dataset_files, fs, lock_owner
 from planbalance.engine.errors import advice, reason
 from planbalance.engine.job import PINNED, ApplyOptions, Job, command, make_job
+from planbalance.engine.packing import RULE as PACKING_RULE
 from planbalance.errors import IncompleteError, PlanError, UsageError
 from planbalance.modes import MODE_TABLE, Mode, known_mode
 from planbalance.options.declare import spelled
@@ -61,6 +62,8 @@ def pins(job: Job) -> dict[str, Any]:
     pinned |= {name: getattr(job.options, name) for name in PINNED}
     pinned["shards"] = job.options.shard.total if job.options.shard is not None else None
     pinned["shard_rule"] = RULE
+    if job.packing is not None:
+        pinned["packing_rule"] = PACKING_RULE
     pinned["map_input"] = (
         [list(pair) for pair in job.options.map_input] if MODE_TABLE[job.options.mode].pins_inputs else []
     )
@@ -100,7 +103,7 @@ def refuse_other(job: Job, header: Mapping[str, Any]) -> None:
             hint="--restart removes it and begins again",
             paths=[job.staging],
         )
-    _refuse_other_rule(job, header)
+    _refuse_other_rule(job, header, wanted)
     differing = [name for name in (*PINNED, "map_input") if header.get(name) != wanted[name]]
     named = [f"{spelled(name)} {_shown(header.get(name))}" for name in differing]
     if not shards_of(header) if job.options.finish else header.get("shards") != wanted["shards"]:
@@ -129,7 +132,15 @@ def refuse_other_there(job: Job) -> Mapping[str, Any] | None:
     return header
 
 
-def _refuse_other_rule(job: Job, header: Mapping[str, Any]) -> None:
+def _refuse_other_rule(job: Job, header: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    if header.get("mode") == wanted["mode"] and header.get("packing_rule") != wanted.get("packing_rule"):
+        raise UsageError(
+            f"The file in {job.staging} was begun by another version of planbalance (rule "
+            f"{header.get('packing_rule', 1)} of what goes where, this version has rule {wanted.get('packing_rule')})",
+            kind="mixed-versions",
+            hint="go on with that version; or remove the build with planbalance clean, and begin again",
+            paths=[job.staging],
+        )
     if shards_of(header) and header.get("shard_rule") != RULE:
         raise UsageError(
             f"The shards in {job.staging} were cut by another version of planbalance (rule {header.get('shard_rule')}, "

@@ -4,28 +4,26 @@ A forked process starts in a millisecond and has every module loaded. It may be 
 thread (`may_fork`): where there are more (a notebook, a progress bar that draws itself) the caller does the work.
 """
 
-import fcntl
-import math
 import os
 import pickle
 import select
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Final, NoReturn, Self, TypeVar
+from typing import Any, Final, NamedTuple, NoReturn, Self, TypeVar
 
+from planbalance import platform_calls
 from planbalance.executor.autoscaler import Limits
 
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")
 
 _ENDING: Final = (signal.SIGINT, signal.SIGTERM)
-_PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 # The size of the pipe for answers, where the kernel allows it (pipe(7)): a child need not wait for its reader.
 _PIPE_BYTES: Final = 1 << 20
-_UNLIMITED: Final = 1 << 16
 
 
 # ---- how many -------------------------------------------------------------------------------------------------------
@@ -33,52 +31,12 @@ _UNLIMITED: Final = 1 << 16
 
 def available_cores() -> int:
     """Return the cores that this process may use: its affinity (not the machine's count), and its cgroups' quota."""
-    return max(1, min(len(os.sched_getaffinity(0)), _quota("/proc/self/cgroup", "/sys/fs/cgroup")))
-
-
-def _quota(membership: str, root: str) -> int:
-    """Return how many cores' time the cgroups of this process are given, rounded up; many where nothing limits them.
-
-    cgroups(7): a line of `membership` is `hierarchy:controllers:path`; hierarchy 0 is version 2 (`cpu.max`), each group
-    within the limits of those above it.
-    """
-    least = float(_UNLIMITED)
-    for files in _quota_files(membership, root):
-        words = [word for file in files for word in _words(file)]
-        if len(words) == 2 and all(word.isdigit() for word in words) and int(words[1]):
-            least = min(least, int(words[0]) / int(words[1]))
-    return math.ceil(least)
-
-
-def _quota_files(membership: str, root: str) -> Iterator[tuple[str, ...]]:
-    """Yield the files that give quota and period of each group that this process is in."""
-    for line in _words(membership):
-        hierarchy, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        parts = path.strip("/").split("/")
-        for depth in range(len(parts) + 1):
-            group = "/".join((root, *parts[:depth]))
-            if hierarchy == "0":
-                yield (f"{group}/cpu.max",)
-            elif "cpu" in controllers.split(","):
-                group = "/".join((root, "cpu", *parts[:depth]))
-                yield f"{group}/cpu.cfs_quota_us", f"{group}/cpu.cfs_period_us"
-
-
-def _words(path: str) -> list[str]:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read().split()
-    except OSError:
-        return []
+    return max(1, min(platform_calls.cores_of_affinity(), platform_calls.cores_of_cgroups()))
 
 
 def may_fork() -> bool:
     """Return whether forking is safe: not where this process has other threads, which might hold a lock right now."""
-    try:
-        return len(os.listdir("/proc/self/task")) == 1
-    except OSError:
-        return False
+    return platform_calls.thread_count() == 1
 
 
 def process_count(items: int, jobs: int | None, limits: Limits) -> int:
@@ -111,8 +69,8 @@ class Child:
     Args:
         make_service: called once in the child; returns the object whose methods answer.
         siblings: children forked before it that are still there.
-        kill_with_parent: the kernel kills it when its parent dies, and it leaves SIGTERM to the parent too (Slurm sends
-            it to all processes).
+        kill_with_parent: it is killed when its parent dies, and it leaves SIGTERM to the parent too (Slurm sends it to
+            all processes).
 
     Raises OSError where no process can be forked.
     """
@@ -123,33 +81,40 @@ class Child:
         self._questions, theirs = socket.socketpair()
         reading, writing = os.pipe()
         self._answers = open(reading, "rb")  # noqa: SIM115 - closed by `hang_up`
-        with suppress(OSError):
-            fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        platform_calls.widen_pipe(writing, _PIPE_BYTES)
         parent = os.getpid()
+        # Where the kernel does not kill a child with its parent, the child waits for the end of this pipe.
+        self._lifeline = -1
+        watched = -1
+        if kill_with_parent and not platform_calls.C_LIBRARY.kills_with_parent:
+            watched, self._lifeline = os.pipe()
         # A signal must not arrive in the child before it ignores signals.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         try:
             self._pid = os.fork()
             if self._pid == 0:
                 parents_ends = [end for each in (self, *siblings) for end in each.ends()]
-                _run_child(
-                    lambda: _serve(theirs, writing, make_service()), parents_ends, parent if kill_with_parent else None
-                )
+                bond = _Bond(parent, watched) if kill_with_parent else None
+                _run_child(lambda: _serve(theirs, writing, make_service()), parents_ends, bond)
         except OSError:
             self.hang_up()
+            self._close_lifeline()
             raise
         finally:
             theirs.close()
             os.close(writing)
+            if watched >= 0:
+                os.close(watched)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def fileno(self) -> int:
         """Return the descriptor that `select` finds readable once an answer is there."""
         return self._answers.fileno()
 
-    def ends(self) -> tuple[int, int]:
+    def ends(self) -> list[int]:
         """Return the descriptors of the parent's ends, which no other child of this parent may hold open."""
-        return self._questions.fileno(), self._answers.fileno()
+        ends = (self._questions.fileno(), self._answers.fileno(), self._lifeline)
+        return [end for end in ends if end >= 0]
 
     def ask(self, method: str, *arguments: object) -> None:
         """Ask; answers come in the order of the questions. Raises ChildGoneError."""
@@ -177,7 +142,13 @@ class Child:
         """Wait for its end, and return how it came: `ended`, `was killed (signal 9)`; a second call does nothing."""
         pid, self._pid = self._pid, 0
         status = os.waitpid(pid, 0)[1] if pid else 0
+        self._close_lifeline()
         return f"was killed (signal {os.WTERMSIG(status)})" if os.WIFSIGNALED(status) else "ended"
+
+    def _close_lifeline(self) -> None:
+        if self._lifeline >= 0:
+            end, self._lifeline = self._lifeline, -1
+            os.close(end)
 
     def kill(self) -> None:
         """End it at once; a second call does nothing."""
@@ -188,28 +159,40 @@ class Child:
             self.reap()
 
 
-def _run_child(work: Callable[[], None], parents_ends: Sequence[int], parent: int | None) -> NoReturn:
+class _Bond(NamedTuple):
+    """The parent with which a child is killed, and a pipe whose other end only the parent has; -1: none is needed."""
+
+    parent: int
+    watched: int
+
+    def tie(self) -> bool:
+        """Let this process be killed when its parent dies; return whether the parent is still alive."""
+        if self.watched < 0:
+            platform_calls.C_LIBRARY.kill_with_parent()
+        else:
+            threading.Thread(target=self._wait, daemon=True).start()
+        return os.getppid() == self.parent
+
+    def _wait(self) -> None:
+        """Wait until the parent has ended, which closes its end of the pipe."""
+        os.read(self.watched, 1)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _run_child(work: Callable[[], None], parents_ends: Sequence[int], bond: _Bond | None) -> NoReturn:
     """Work, and end without running the parent's exit handlers or flushing its streams a second time."""
     code = 1
     try:
         for fd in parents_ends:  # else the other children would not notice that the parent closed them
             os.close(fd)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if parent is None else signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if bond is None else signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
-        if parent is None or _kill_with_parent(parent):
+        if bond is None or bond.tie():
             work()
         code = 0
     finally:
         os._exit(code)
-
-
-def _kill_with_parent(parent: int) -> bool:
-    """Have the kernel kill this process when its parent dies; return whether the parent is still alive."""
-    import ctypes  # noqa: PLC0415 - only where it is wanted
-
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    return os.getppid() == parent
 
 
 def _serve(line: socket.socket, writing: int, service: object) -> None:

@@ -11,6 +11,7 @@ from planbalance.audit.check_builder import CheckBuilder, not_checked
 from planbalance.audit.documents import UnreadableDocumentError, difference, json_value, manifest_sums, yaml_value
 from planbalance.audit.file_facts import list_unplanned, look, read
 from planbalance.audit.planned_dataset import Receipt, parse_receipt, reachable
+from planbalance.audit.summary import failures
 from planbalance.dataset_files import MANIFEST, OWN_FOLDER, PLAN, RECEIPT
 from planbalance.decode import quiet_decoders
 from planbalance.destination import Destination, ImportDestinations, label_of
@@ -290,6 +291,7 @@ class _ImportAudit:
             summary=summary,
             checks=checks,
             leaks=(),
+            failures=failures(checks, ()),
             plan_digest=header.digest,
             grouped_by="map" if known else "volume",
             groups=len(groups),

@@ -5,7 +5,7 @@ from itertools import accumulate
 from typing import Final
 
 from planbalance.destination import ImportDestinations
-from planbalance.engine.block_stats import UNIT, BlockStats, PlanStats
+from planbalance.engine.block_stats import UNIT, BlockStats, PlanStats, has_jpegs
 from planbalance.engine.build_kind import Document
 from planbalance.engine.job import MakeKind
 from planbalance.errors import UsageError
@@ -107,7 +107,9 @@ class ImportStatsMaker:
         starts = () if max(counts) == 1 else tuple(accumulate(counts, initial=0))
         first = operations[0]
         source = f"{first.input}:{first.image.rpartition('/')[0]}"
-        return BlockStats(import_facts(operations), units * UNIT, tuple(as_they_are.values()), source, None, starts)
+        names = "\n".join([each.image for each in operations if not each.pixels])
+        facts, samples = import_facts(operations), tuple(as_they_are.values())
+        return BlockStats(facts, units * UNIT, samples, source, None, starts, jpegs=has_jpegs(names))
 
 
 def import_kind(plan: ImportPlan) -> MakeKind:

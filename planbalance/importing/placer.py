@@ -18,7 +18,7 @@ from planbalance.planfile import files_of
 from planbalance.raw_images import RenderedSlice, pixel_digest, png_bytes
 
 # What a file system says that makes no hard link here: another one, not permitted, no more links, not supported.
-_NO_LINK: Final = frozenset((errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP))
+_NO_LINK: Final = frozenset((errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOTSUP))
 # A PNG file of an older import is not larger than its pixels and a little more: colours, and what packing may add.
 _LARGEST_SHARE: Final = 4
 _MARGIN: Final = 1 << 16

@@ -195,7 +195,8 @@ def _typed(path: str, what: str, value: Any, field: Any) -> Any:  # noqa: ANN401
             raise _bad_toml(path, f"has no number from 0 to {field.metadata['most']} as {what}")
         return value
     if not isinstance(value, str) or (literal and field.name != "reviewed" and value not in literal):
-        raise _bad_toml(path, f"has {value!r} as {what}" + (f": it is one of {', '.join(literal)}" if literal else ""))
+        shown = f"'{value}'" if isinstance(value, str) else "no text"
+        raise _bad_toml(path, f"has {shown} as {what}" + (f": it is one of {', '.join(literal)}" if literal else ""))
     return value
 
 

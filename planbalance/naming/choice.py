@@ -126,7 +126,7 @@ def _doubted(doubt: Doubt, naming: Naming, paths: Sequence[str]) -> str:
 def _not_read(naming: Naming, paths: Sequence[str]) -> InputError:
     read = reader(naming)
     unread = [path for path in paths if read(path) is None]
-    what = f"The rule {naming.rule}" if naming.pattern is None else f"The volume pattern {naming.pattern!r}"
+    what = f"The rule {naming.rule}" if naming.pattern is None else f"The volume pattern `{naming.pattern}`"
     long, longest = too_long_for(naming, unread)
     if long:
         message = (

@@ -192,13 +192,13 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
         compiled = re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
         raise UsageError(
-            f"The volume pattern {pattern!r} is neither a rule's name nor a regular expression: {error}.",
+            f"The volume pattern `{pattern}` is neither a rule's name nor a regular expression: {error}.",
             kind="volume-pattern",
             hint=f"Rules: auto, {', '.join(OFFERED)}. {hint}",
         ) from error
     if "volume" not in compiled.groupindex:
         raise UsageError(
-            f"The volume pattern {pattern!r} is no rule's name, and as a regular expression has no group named volume.",
+            f"The volume pattern `{pattern}` is no rule's name, and as a regular expression has no group named volume.",
             kind="volume-pattern",
             hint=f"Rules: auto, {', '.join(OFFERED)}. {hint}",
         )
@@ -206,7 +206,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
         longest_text(pattern)
     except ValueError as error:
         raise UsageError(
-            f"The volume pattern {error}: {pattern!r}.",
+            f"The volume pattern {error}: `{pattern}`.",
             kind="volume-pattern",
             hint="Write what is inside a repetition possessively, such as (?:[A-Z]++-)+, and use few repetitions.",
         ) from None

@@ -27,6 +27,11 @@ class Files(NamedTuple):
     times: Sequence[int]
     mode: int = FILE_MODE
 
+    def part(self, start: int, stop: int) -> "Files":
+        """Return files `start` to `stop` (not included)."""
+        names, sizes, times = self.names[start:stop], self.sizes[start:stop], self.times[start:stop]
+        return Files(self.folder, names, sizes, times, self.mode)
+
 
 Kind = Literal["file", "folder", "link", "other"]
 
@@ -42,6 +47,7 @@ class Entry(NamedTuple):
         mode: permissions.
         at: where the reader finds it; other code does not look at it.
         target: of a link.
+        run: where its content begins in the packed dataset, if it is known to be stored there in one run; else -1.
     """
 
     path: str
@@ -51,6 +57,7 @@ class Entry(NamedTuple):
     mode: int
     at: int
     target: str = ""
+    run: int = -1
 
 
 class PackedError(Exception):

@@ -10,9 +10,10 @@ a table is the position of such a block and an offset in it.
 """
 
 import struct
+import sys
 from array import array
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, repeat
 from typing import Final, NamedTuple
 
 from planbalance.packed.entry import FIXED_TIME, FOLDER_MODE, LATEST_TIME, Files
@@ -34,7 +35,6 @@ _FLAGS: Final = 0x0001 | 0x0002 | 0x0008 | 0x0200 | 0x0800
 _ALIGNED: Final = 4096
 _ON_DISK: Final = METADATA + 2
 _FILE: Final = struct.Struct("<HHHHIIIIII")
-_FILE_OF_ONE_BLOCK: Final = struct.Struct("<HHHHIIIIIII")
 _LARGE_FILE: Final = struct.Struct("<HHHHIIQQQIIII")
 _FOLDER: Final = struct.Struct("<HHHHIIIIHHI")
 _LARGE_FOLDER: Final = struct.Struct("<HHHHIIIIIIHHI")
@@ -58,7 +58,8 @@ class _Group(NamedTuple):
 
     Attributes:
         files: names, sizes and times.
-        starts: where the content of each begins; for a file in a fragment, the offset in that fragment.
+        starts: where the content of each begins; for a file in a fragment, the offset in that fragment; 0 for one
+            without content, where there are fragments.
         fragments: the number of each one's fragment, or `NONE`; None where no file is in a fragment.
     """
 
@@ -113,7 +114,7 @@ class SquashfsLayout:
         for start, size in zip(starts, files.sizes, strict=True):
             if not 0 < size < BLOCK:  # no content, or blocks of its own
                 numbers.append(NONE)
-                within.append(start)
+                within.append(start if size else 0)
                 room = room if size == 0 else 0
                 continue
             if size > room:
@@ -299,23 +300,55 @@ def _write_folder(folder: _Folder, number: int, inodes: _Stream, listings: _Stre
 
 
 def _write_files(group: _Group, number: int, inodes: _Stream, names: list[tuple[bytes, int, int, int]]) -> int:
+    files, count = group.files, len(group.files.names)
+    table, places = _inodes_alike(group, number + 1), [inodes.length]
+    if table is not None:
+        length = len(table) // count
+        places = list(range(inodes.length, inodes.length + len(table), length))
+    else:
+        made = _inodes_of_any_kind(group, number + 1)
+        places = list(accumulate(map(len, made[:-1]), initial=inodes.length))
+        table = b"".join(made)
+    inodes.append(table)
+    numbers = range(number + 1, number + 1 + count)
+    names += zip(map(str.encode, files.names), repeat(BASIC_FILE), places, numbers, strict=False)
+    return number + count
+
+
+def _inodes_alike(group: _Group, first: int) -> bytes | None:
+    """Return the inodes of files that all have one block, or are all smaller and may be in fragments; else None.
+
+    They are made column by column: most images have one block, and most labels are empty or in a fragment.
+    """
+    files, fragments, starts = group.files, group.fragments, group.starts
+    count = len(files.names)
+    if not count or min(files.times) < 0 or max(files.times) > LATEST_TIME or max(files.sizes) > BLOCK:
+        return None
+    sizes, numbers = array("I", files.sizes), array("I", range(first, first + count))
+    columns: tuple[int | array[int], ...] = (files.mode << 16 | BASIC_FILE, 0, array("I", files.times), numbers)
+    if fragments is None and min(sizes) and max(starts) < _SMALL:
+        columns += (array("I", starts), NONE, 0, sizes, array("I", [size | STORED for size in sizes]))
+    elif fragments is not None and max(sizes) < BLOCK:
+        columns += (0, fragments, array("I", starts), sizes)
+    else:
+        return None
+    table = array("I", bytes(4 * len(columns) * count))
+    for at, column in enumerate(columns):
+        table[at :: len(columns)] = array("I", [column]) * count if isinstance(column, int) else column
+    if sys.byteorder == "big":
+        table.byteswap()
+    return table.tobytes()
+
+
+def _inodes_of_any_kind(group: _Group, first: int) -> list[bytes]:
+    """Return the inodes of files."""
     files = group.files
-    at = inodes.length
-    made = []
     fragments = group.fragments or array("I", [NONE]) * len(files.names)
-    one, mode, add = _FILE_OF_ONE_BLOCK.pack, files.mode, names.append
-    columns = zip(files.names, files.sizes, files.times, group.starts, fragments, strict=True)
-    for following, (name, size, mtime, start, fragment) in enumerate(columns, start=number + 1):
-        time = min(max(mtime, 0), LATEST_TIME)
-        if fragment == NONE and 0 < size <= BLOCK and start < _SMALL:  # as most images are
-            inode = one(BASIC_FILE, mode, 0, 0, time, following, start, NONE, 0, size, size | STORED)
-        else:
-            inode = _file_inode(mode, time, following, size, start, fragment)
-        add((name.encode(), BASIC_FILE, at, following))
-        made.append(inode)
-        at += len(inode)
-    inodes.append(b"".join(made))
-    return number + len(made)
+    columns = zip(files.sizes, files.times, group.starts, fragments, strict=True)
+    return [
+        _file_inode(files.mode, min(max(time, 0), LATEST_TIME), number, size, start, fragment)
+        for number, (size, time, start, fragment) in enumerate(columns, start=first)
+    ]
 
 
 def _file_inode(mode: int, time: int, number: int, size: int, start: int, fragment: int) -> bytes:
@@ -338,34 +371,38 @@ def _write_listing(names: Sequence[tuple[bytes, int, int, int]], listings: _Stre
     The names are cut into runs, each with one header: all inodes of a run are in one metadata block, their numbers
     differ from the header's by 16 bits, and a run begins anew in each metadata block of the listing.
     """
-    begin = listings.length
+    begin = at = listings.length
     indexes: list[bytes] = []
-    at, indexed = begin, begin // METADATA
-    run: list[bytes] = []
-    head = (0, 0, 0)  # metadata block of the inodes, number, metadata block of the listing
     parts: list[bytes] = []
+    pack, add = _NAME.pack, parts.append
+    indexed = begin // METADATA
+    low = base = left = run_at = 0  # of the run: where its inodes' metadata block begins, its number, room for names
+    boundary = -1  # where the listing's metadata block ends in which the run begins
     for name, kind, inode, number in names:
-        block = inode // METADATA
-        if (
-            not run
-            or block != head[0]
-            or len(run) == _MOST_IN_A_RUN
-            or not -0x8000 <= number - head[1] <= 0x7FFF
-            or at // METADATA != head[2]
-        ):
-            if run:
-                parts += (_RUN.pack(len(run) - 1, head[0] * _ON_DISK, head[1]), *run)
-                run = []
-            head = (block, number, at // METADATA)
-            if head[2] != indexed:
-                indexed = head[2]
+        if at >= boundary or not left or not low <= inode < low + METADATA or not -0x8000 <= number - base <= 0x7FFF:
+            if parts:
+                parts[run_at] = _run(low, base, _MOST_IN_A_RUN - left)
+            low, base, left, run_at = inode - inode % METADATA, number, _MOST_IN_A_RUN, len(parts)
+            block = at // METADATA
+            boundary = (block + 1) * METADATA
+            if block != indexed:
+                indexed = block
                 indexes.append(_INDEX.pack(at - begin, _block_at(at), len(name) - 1) + name)
+            add(b"")
             at += _RUN.size
-        run.append(_NAME.pack(inode % METADATA, number - head[1], kind, len(name) - 1) + name)
-        at += _NAME.size + len(name)
-    if run:
-        parts += (_RUN.pack(len(run) - 1, head[0] * _ON_DISK, head[1]), *run)
+        left -= 1
+        length = len(name)
+        add(pack(inode - low, number - base, kind, length - 1))
+        add(name)
+        at += _NAME.size + length
+    if parts:
+        parts[run_at] = _run(low, base, _MOST_IN_A_RUN - left)
     if at - begin > _MOST_IN_A_FOLDER:
         raise ValueError("the names of a folder take more than 4 GiB")
     listings.append(b"".join(parts))
     return indexes
+
+
+def _run(inodes: int, number: int, count: int) -> bytes:
+    """Return the header of a run of names, whose inodes are in the metadata block that begins at a position."""
+    return _RUN.pack(count - 1, _block_at(inodes), number)

@@ -106,6 +106,20 @@ class _Listing:
         self._at += size
         return self._data[self._at - size : self._at]
 
+    def name(self) -> tuple[int, bytes]:
+        """Return the next name of a run, behind the offset of its inode. Raises PackedError as `take`."""
+        at = self._at
+        end = at + _NAME.size
+        if end <= len(self._data):
+            offset, _, _, length = _NAME.unpack_from(self._data, at)
+            end += length + 1
+            if end <= len(self._data) and end - at <= self.left:
+                self._at = end
+                self.left -= end - at
+                return offset, self._data[at + _NAME.size : end]
+        offset, _, _, length = _NAME.unpack(self.take(_NAME.size))  # it goes on in what is not read yet
+        return offset, self.take(length + 1)
+
 
 class SquashfsReader:
     """A SquashFS image. Every method raises PackedError where the image is damaged, hostile or not supported.
@@ -123,6 +137,7 @@ class SquashfsReader:
         self._decompress = decompressor(self._super.compressor)
         self._metadata: OrderedDict[int, tuple[bytes, int]] = OrderedDict()
         self._blocks: OrderedDict[tuple[int, int], bytes] = OrderedDict()
+        self._last_fragment = (-1, 0, 0)  # its number, where it begins, its size as it is stored
 
     # ---- listing
 
@@ -160,7 +175,16 @@ class SquashfsReader:
     def _entry(self, path: str, at: int, inode: _Inode) -> Entry:
         size = inode.size if inode.kind == "file" else 0
         target = self._target(inode) if inode.kind == "link" else ""
-        return Entry(path, inode.kind, size, inode.mtime, inode.mode, at, target)
+        return Entry(path, inode.kind, size, inode.mtime, inode.mode, at, target, self._run_of(inode))
+
+    def _run_of(self, inode: _Inode) -> int:
+        """Return where the content of a file begins that has one stored block, as most images have; else -1."""
+        if inode.kind != "file" or inode.fragment != NONE or not 0 < inode.size <= self._super.block_size:
+            return -1
+        data, _ = self._metadata_block(inode.place[0])
+        word = data[inode.place[1] : inode.place[1] + 4]
+        stored = len(word) == 4 and int.from_bytes(word, "little") == inode.size | STORED
+        return inode.start if stored else -1
 
     def _names(self, folder: _Inode) -> Iterator[tuple[str, int]]:
         """Yield the names of a folder, with the place of each one's inode."""
@@ -171,10 +195,9 @@ class SquashfsReader:
             if count >= 256:
                 raise PackedError("a folder has a run of more than 256 names")
             for _ in range(count + 1):
-                offset, _, _, length = _NAME.unpack(listing.take(_NAME.size))
-                if length >= _LONGEST_NAME:
+                offset, name = listing.name()
+                if len(name) > _LONGEST_NAME:
                     raise PackedError(f"a name has more than {_LONGEST_NAME} bytes")
-                name = listing.take(length + 1)
                 if name in _NO_NAMES or b"/" in name or b"\0" in name:
                     raise PackedError(f"a folder holds the name {name!r}")
                 if name <= last:
@@ -267,11 +290,6 @@ class SquashfsReader:
             return (at + inode.offset, inode.size) if whole else None
         count = -(-inode.size // block_size)
         left = inode.size
-        if count == 1:  # as of most images: no more than a look
-            data, _ = self._metadata_block(inode.place[0])
-            word = data[inode.place[1] : inode.place[1] + 4]
-            if len(word) == 4:
-                return (inode.start, left) if int.from_bytes(word, "little") == left | STORED else None
         for stored in self._block_sizes(inode.place, count):
             if stored != min(block_size, left) | STORED:
                 return None
@@ -306,10 +324,14 @@ class SquashfsReader:
         """Return where a fragment block begins, and its size as it is stored."""
         if number >= self._super.fragments:
             raise PackedError("a file lies in a fragment that is not there")
+        last = self._last_fragment
+        if last[0] == number:
+            return last[1], last[2]
         position = number * _FRAGMENT.size
         where = self._read(self._super.fragment_list + position // METADATA * 8, 8)
         row, _ = self.take((int.from_bytes(where, "little"), position % METADATA), _FRAGMENT.size)
         at, stored, _ = _FRAGMENT.unpack(row)
+        self._last_fragment = number, at, stored
         return at, stored
 
     def _block(self, at: int, stored: int) -> bytes:

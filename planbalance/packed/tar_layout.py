@@ -37,10 +37,7 @@ class TarLayout:
 
         A gap has room for a pax header with at least one block of content: one of 512 bytes grows by `boundary`.
         """
-        gap = -self.end % boundary
-        if gap == BLOCK:
-            gap += boundary
-        self.end += gap
+        self.end = aligned(self.end, boundary)
         return self.end
 
     def add(self, files: Files) -> Sequence[int]:
@@ -63,6 +60,12 @@ class TarLayout:
         return bytes(2 * BLOCK + -(self.end + 2 * BLOCK) % _RECORD)
 
 
+def aligned(end: int, boundary: int) -> int:
+    """Return where `TarLayout.align` lets the next group begin, behind one that ends at `end`."""
+    gap = -end % boundary
+    return end + (gap + boundary if gap == BLOCK else gap)
+
+
 def folder_headers(folders: Iterable[str]) -> bytes:
     """Return the headers of all folders that lie on the way to the given ones, outer ones first."""
     paths = {folder[:cut] for folder in folders if folder for cut in _ends(folder)}
@@ -75,13 +78,17 @@ def _ends(path: str) -> list[int]:
 
 def offsets(start: int, files: Files) -> tuple[list[int], int]:
     """Return where the header of each file begins, and where the last one's content ends."""
+    *starts, end = accumulate(lengths(files), initial=start)
+    return starts, end
+
+
+def lengths(files: Files) -> list[int]:
+    """Return how many bytes each file takes, with its header and what follows its content."""
     lead = f"{files.folder}/" if files.folder else ""
-    lengths = [
+    return [
         header_length(lead + name, size) + size + -size % BLOCK
         for name, size in zip(files.names, files.sizes, strict=True)
     ]
-    *starts, end = accumulate(lengths, initial=start)
-    return starts, end
 
 
 def header_length(path: str, size: int) -> int:

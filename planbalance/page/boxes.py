@@ -22,7 +22,7 @@ from planbalance.render.histogram import Histogram, histogram, quartiles
 LARGEST_LABEL: Final = 16 << 20
 
 
-class Box(NamedTuple):
+class LabelBox(NamedTuple):
     """One annotation: its class and the corners of its outline, relative to the image, 0 to 1."""
 
     class_id: int
@@ -35,7 +35,7 @@ class Box(NamedTuple):
         return math.sqrt(max(0.0, max(xs) - min(xs)) * max(0.0, max(ys) - min(ys)))
 
 
-def boxes_of(data: bytes, keypoints: Keypoints | None = None) -> tuple[Box, ...]:
+def boxes_of(data: bytes, keypoints: Keypoints | None = None) -> tuple[LabelBox, ...]:
     """Return the valid annotations of a label file; of annotations with keypoints, the boxes.
 
     Lines that are not valid are left out (`labels` judges them).
@@ -51,7 +51,7 @@ def boxes_of(data: bytes, keypoints: Keypoints | None = None) -> tuple[Box, ...]
     return tuple(boxes)
 
 
-def _box(fields: Sequence[bytes]) -> Box | None:
+def _box(fields: Sequence[bytes]) -> LabelBox | None:
     try:
         class_id, *numbers = map(float, fields)
     except ValueError:
@@ -59,8 +59,8 @@ def _box(fields: Sequence[bytes]) -> Box | None:
     if len(numbers) == 4:
         x, y, width, height = numbers
         left, right, top, bottom = x - width / 2, x + width / 2, y - height / 2, y + height / 2
-        return Box(int(class_id), ((left, top), (right, top), (right, bottom), (left, bottom)))
-    return Box(int(class_id), tuple(zip(numbers[::2], numbers[1::2], strict=True))) if len(numbers) >= 6 else None
+        return LabelBox(int(class_id), ((left, top), (right, top), (right, bottom), (left, bottom)))
+    return LabelBox(int(class_id), tuple(zip(numbers[::2], numbers[1::2], strict=True))) if len(numbers) >= 6 else None
 
 
 class WantedLabel(NamedTuple):
@@ -117,7 +117,7 @@ def count_boxes(wanted: Iterable[WantedLabel]) -> BoxCounts:
     return counts
 
 
-def _count(counts: BoxCounts, label: WantedLabel, boxes: Iterable[Box]) -> None:
+def _count(counts: BoxCounts, label: WantedLabel, boxes: Iterable[LabelBox]) -> None:
     counts.read += 1
     seen = set()
     for box in boxes:

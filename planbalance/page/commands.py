@@ -4,13 +4,17 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from planbalance.group_sources import H5, joins_of_plan
+from planbalance.group_sources import joins_of_plan
 from planbalance.look_alikes import answers_of, planned_pairs
 from planbalance.model import EXTERNAL_RULES, Audit, PlanHeader, Source
+from planbalance.options.audit import ReportRequest
 from planbalance.page.subject import HowBuilt, how_built
 from planbalance.path_relation import guarded
 from planbalance.planfile import grouped_by
-from planbalance.render.repair import can_repair, repair_facts
+from planbalance.render.next_step import next_step
+from planbalance.render.repair import repair_facts
+
+SAMPLES: Final = ReportRequest().samples
 
 
 class Step(NamedTuple):
@@ -33,13 +37,16 @@ _PLAIN: Final = {
 }
 
 
-def steps(header: PlanHeader, plan_path: str, dataset: str | None = None) -> tuple[Step, ...]:
+def steps(
+    header: PlanHeader, plan_path: str, dataset: str | None = None, again: Sequence[str] = ()
+) -> tuple[Step, ...]:
     """Return the commands that make the plan again, look at it, build it and audit it.
 
     Args:
         header: of the plan.
         plan_path: where it lies; "" where it lies nowhere.
         dataset: the dataset that was built from it, or None where it is not built yet.
+        again: options that make this page again (`page_words`).
     """
     path = plan_path or "plan.json"
     return (
@@ -49,26 +56,60 @@ def steps(header: PlanHeader, plan_path: str, dataset: str | None = None) -> tup
         if dataset is None
         else Step("Build it once more, beside this one", _line(_apply_words(path, dataset, how_built(dataset)))),
         Step("Audit what was built", _line(["verify", dataset or header.output])),
-        Step("Make this page again", _line(["report", dataset or path, "--html", "report.html"])),
+        Step("Make this page again", _line(["report", dataset or path, *again])),
     )
 
 
-def audit_steps(dataset: str, audit: Audit | None = None) -> tuple[Step, ...]:
-    """Return the commands that repeat the page of a dataset that another tool built, and that mend its leaks."""
-    repair = () if audit is None or not can_repair(audit) else (_repair_step(dataset),)
+def audit_steps(dataset: str, audit: Audit | None = None, again: Sequence[str] = ()) -> tuple[Step, ...]:
+    """Return the commands that repeat the page of a dataset that another tool built, and what to do about its leaks."""
+    reading, files = _reading_words(audit)
+    step = None if audit is None else next_step(audit, dataset, reading)
     return (
-        Step("Audit it", _line(["verify", dataset])),
-        Step("Make this page again", _line(["report", dataset, "--html", "report.html"])),
-        *repair,
+        Step("Audit it", _line(["verify", dataset, *reading, *_looked_at(audit)]), files),
+        Step("Make this page again", _line(["report", dataset, *again])),
+        *([Step(step.text.rstrip(":"), step.command, files)] if step is not None and step.command else []),
     )
 
 
-def _repair_step(dataset: str) -> Step:
-    return Step(
-        "Plan a dataset without these leaks: the fewest slices are moved or left out",
-        _line(["repair", dataset, "--output", f"{dataset.rstrip('/')}-repaired"]),
-        "Add the options that say how names are read and which volumes are one patient, where the audit had any.",
-    )
+def _reading_words(audit: Audit | None) -> tuple[list[str], str]:
+    """Return the options that say how names are read and which volumes are one patient, and what to put into them."""
+    if audit is None or audit.naming is None:
+        return [], ""
+    words, rule = [], audit.naming.get("rule")
+    if rule == "slice-map":
+        words += ["--slice-map", "SLICE_MAP.csv"]
+    elif rule == "dicom":
+        words += ["--volume-from", "dicom:SeriesInstanceUID"]
+    elif rule != "im-dash" and isinstance(pattern := audit.naming.get("pattern") or rule, str):
+        words += ["--volume-pattern", pattern]
+    if "map" in audit.grouped_by.split("+"):
+        words += ["--group-map", "GROUP_MAP.csv"]
+    return words, _note_of_files([word for word in words if word.endswith("_MAP.csv")])
+
+
+def _looked_at(audit: Audit | None) -> list[str]:
+    made = {check.name for check in audit.checks if check.ok is not None} if audit is not None else set()
+    return ["--near-duplicates"] if "near-duplicates" in made else []
+
+
+def page_words(audit: Audit | None, samples: int, *, planned: bool, built: bool) -> list[str]:
+    """Return the options of `report` that make a page again.
+
+    Args:
+        audit: that the page shows, or None.
+        samples: as in `PageOptions`.
+        planned: there is a plan.
+        built: there is a dataset, not a plan alone.
+    """
+    made = {check.name for check in audit.checks if check.ok is not None} if audit is not None else set()
+    words = ["--html", "report.html"]
+    if audit is None and built:
+        words += ["--audit", "none"]
+    elif "near-duplicates" in made:
+        words += ["--near-duplicates"]
+    elif planned and "duplicate-content" in made:
+        words += ["--audit", "full"]
+    return words if samples == SAMPLES else [*words, "--samples", str(samples)]
 
 
 def _apply_words(path: str, dataset: str, how: HowBuilt) -> list[str]:
@@ -110,6 +151,8 @@ def _repair_words(header: PlanHeader) -> Iterator[str]:
     if parameters.get("hash_images") is not True:
         yield "--no-hash-images"
     yield from _lists(parameters, header.names or ())
+    for option, file in _files(header):
+        yield from (option, file)
 
 
 def _plan_words(header: PlanHeader) -> Iterator[str]:
@@ -125,6 +168,8 @@ def _plan_words(header: PlanHeader) -> Iterator[str]:
     yield from _group_sources(parameters)
     yield from _plain_options(parameters)
     yield from _lists(parameters, header.names or ())
+    for option, file in _files(header):
+        yield from (option, file)
 
 
 def _input_words(root: str, source: Source) -> Iterator[str]:
@@ -230,13 +275,16 @@ def _fold_words(fold: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _group_sources(parameters: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the sources that are joined, or the attribute of .h5 files that gives the groups."""
+    """Yield the sources that are joined, or the one tag or attribute that gives the groups."""
     sources = [row.name for row in joins_of_plan(parameters)]
-    one = parameters.get("group_from")
+    one, groups = parameters.get("group_from"), parameters.get("groups")
+    by = groups.get("by") if isinstance(groups, Mapping) else None
     if sources:
         yield from ("--group-from", ",".join(sources))
-    elif isinstance(one, str) and one.startswith(H5):
+    elif isinstance(one, str):
         yield from ("--group-from", one)
+    elif by == "dicom":
+        yield from ("--group-from", "dicom:PatientID")
 
 
 def _slice_map_columns(parameters: Mapping[str, Any]) -> Iterator[str]:
@@ -251,28 +299,42 @@ def _listed(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _plan_note(header: PlanHeader) -> str:
-    """Name the files that went into the plan whose paths the plan does not hold."""
+def _files(header: PlanHeader) -> Iterator[tuple[str, str]]:
+    """Yield the options whose files a plan does not hold, each with a name to put the file in place of.
+
+    Without them the command would make another plan; with a file that is not there, it says so.
+    """
     parameters = header.parameters
     by, keep = (grouped_by(header) or "").split("+"), parameters.get("always_keep")
-    joined = bool(joins_of_plan(parameters))
-    lacking = [
-        (
-            "INPUT (where it was a yaml)",
-            any(source.guarded != ("",) for source in header.sources) and bool(header.names),
-        ),
-        ("--group-map", "map" in by),
-        ("--group-from", by == ["dicom"] and not joined),
-        ("--h5-folder", "h5" in by),
-        ("--look-alikes", bool(answers_of(planned_pairs(parameters)))),
-        ("--slice-map", header.naming.get("rule") == "slice-map"),
-        ("--split-map", parameters.get("split_map") is not None),
-        ("--always-keep", isinstance(keep, Mapping) and bool(keep.get("entries"))),
-        ("--extend", parameters.get("extend") is not None),
+    given = [
+        ("--group-map", "GROUP_MAP.csv", "map" in by),
+        ("--h5-folder", "H5_FOLDER", "h5" in by),
+        ("--look-alikes", "LOOK_ALIKES.csv", bool(answers_of(planned_pairs(parameters)))),
+        ("--slice-map", "SLICE_MAP.csv", header.naming.get("rule") == "slice-map"),
+        ("--split-map", "SPLIT_MAP.csv", parameters.get("split_map") is not None),
+        ("--always-keep", "ALWAYS_KEEP.txt", isinstance(keep, Mapping) and bool(keep.get("entries"))),
+        ("--extend", "OLD_PLAN.json", parameters.get("extend") is not None),
     ]
-    named = [name for name, used in lacking if used]
-    files = f"Add the files that were given with {', '.join(named)}: a plan does not hold their paths." if named else ""
-    proof = parameters.get("prove_split")
-    taken = isinstance(proof, Mapping) and proof.get("taken") is True
-    solver = "A solver with a time limit found this split (--prove-split): it may find another one next time."
-    return " ".join(sentence for sentence in (files, solver if taken else "") if sentence)
+    return ((option, file) for option, file, used in given if used)
+
+
+def _note_of_files(files: Sequence[str]) -> str:
+    if not files:
+        return ""
+    return f"Put your own in place of {', '.join(files)}: a plan does not hold paths of files."
+
+
+def _plan_note(header: PlanHeader) -> str:
+    """Return what the command does not say: files whose paths the plan does not hold, a key, a solver."""
+    notes = [_note_of_files([file for _, file in _files(header)])]
+    by = (grouped_by(header) or "").split("+")
+    if any(source.guarded != ("",) for source in header.sources) and header.names:
+        notes.append("Where the input was a yaml, give the yaml.")
+    if "map" in by:
+        notes.append("Add --volume-column and --group-column where they were given.")
+    if "dicom" in by or "h5" in by or header.naming.get("rule") == "dicom":
+        notes.append("Patients are stored as keyed hashes: the same --group-key gives the same plan.")
+    proof = header.parameters.get("prove_split")
+    if isinstance(proof, Mapping) and proof.get("taken") is True:
+        notes.append("A solver with a time limit found this split (--prove-split): it may find another one next time.")
+    return " ".join(filter(None, notes))

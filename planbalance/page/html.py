@@ -18,7 +18,7 @@ from planbalance.modes import MODE_TABLE
 from planbalance.page import plots
 from planbalance.page.audit_section import audited
 from planbalance.page.boxes import BoxFacts, box_facts
-from planbalance.page.commands import audit_steps, steps
+from planbalance.page.commands import audit_steps, page_words, steps
 from planbalance.page.joined_groups import joined_groups
 from planbalance.page.samples import Places, count_all_boxes, draw_samples
 from planbalance.page.subject import how_built
@@ -31,6 +31,7 @@ from planbalance.render.footprint import Footprint, footprint
 from planbalance.render.naming import reading_of_audit, reading_of_header, slices_text, unit_noun, unit_text
 from planbalance.render.plan_classes import MEASURED_ON, class_targets, nearness, sensitivity_document
 from planbalance.render.repair import repair_facts
+from planbalance.render.shares import stratified_sentence, stratified_values
 from planbalance.text import texts_of
 
 
@@ -107,6 +108,12 @@ def render(plan: PageSource | None, options: PageOptions, progress: Progress) ->
     Raises:
         UsageError: jinja2 or matplotlib is not installed. PlanError: the plan is damaged or does not add up.
     """
+    again = page_words(
+        options.audit,
+        options.samples,
+        planned=plan is not None and not options.as_found,
+        built=options.dataset is not None,
+    )
     context: dict[str, Any] = {
         "dataset": options.dataset,
         "audit": None
@@ -116,10 +123,12 @@ def render(plan: PageSource | None, options: PageOptions, progress: Progress) ->
         "as_found": options.as_found,
         "repair": None,
         "warnings": (),
-        "steps": () if options.dataset is None else audit_steps(options.dataset, options.audit),
+        "steps": () if options.dataset is None else audit_steps(options.dataset, options.audit, again),
     }
     if plan is not None:
         context |= _plan_context(plan, options, progress)
+        if not options.as_found:
+            context["steps"] = steps(plan.header, plan.path, options.dataset, again)
     context["reading"] = _reading(plan, options.audit)
     return rendered("page.html", context)
 
@@ -160,6 +169,7 @@ def _plan_context(plan: PageSource, options: PageOptions, progress: Progress) ->
     splits = plan_facts.split_facts(header, tally)
     targets = class_targets(header.targets)
     reading = reading_of_header(header)
+    stratified = stratified_values(header.targets)
     boxes = box_facts(header.names, count_all_boxes(plan, tally.labelled, places, progress))
     return {
         "plan": header,
@@ -173,6 +183,8 @@ def _plan_context(plan: PageSource, options: PageOptions, progress: Progress) ->
         "fold": plan_facts.fold_text(header.parameters.get("fold")),
         "volumes_json": embedded_json(plan_facts.volume_rows(tally) | {"found": options.as_found}),
         "targets": targets,
+        "stratified": stratified,
+        "stratified_told": stratified_sentence(stratified, unit_noun(reading)) if stratified else "",
         "nearness": nearness(targets, unit_noun(reading)) if targets else "",
         "told": _told(header, boxes, splits, unit_noun(reading)),
         **joined_groups(header, progress),
@@ -184,7 +196,7 @@ def _plan_context(plan: PageSource, options: PageOptions, progress: Progress) ->
         "repair": repair_facts(header.parameters),
         "unit": reading["unit"],
         "built_mode": "" if options.dataset is None else how_built(options.dataset).mode,
-    } | ({} if options.as_found else {"steps": steps(header, plan.path, options.dataset)})
+    }
 
 
 def _told(header: PlanHeader, boxes: BoxFacts, splits: Iterable[plan_facts.SplitFacts], noun: str) -> dict[str, Any]:

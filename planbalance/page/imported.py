@@ -18,9 +18,9 @@ from planbalance.importing.pictures import render_file
 from planbalance.importing.source_options import image_options_of
 from planbalance.model import Audit, Progress, Silent
 from planbalance.page.audit_section import audited
-from planbalance.page.boxes import Box, boxes_of, class_name
+from planbalance.page.boxes import LabelBox, boxes_of, class_name
 from planbalance.page.commands import Step
-from planbalance.page.pixels import Picture, picture, picture_of
+from planbalance.page.pixels import EmbeddedPicture, picture, picture_of
 from planbalance.page.samples import Outline
 from planbalance.page.template import Written, page_place, rendered, write_rendered
 from planbalance.planfile import files_of
@@ -44,7 +44,7 @@ class DrawnSlice(NamedTuple):
     number: int
     name: str
     positive: bool
-    picture: Picture | None
+    picture: EmbeddedPicture | None
     reason: str
     outlines: tuple[Outline, ...]
 
@@ -205,7 +205,7 @@ def _drawn(header: ImportHeader, file: list[ImportOperation], dataset: str | Non
 
 def _pictures(
     header: ImportHeader, file: list[ImportOperation], dataset: str | None, destinations: ImportDestinations
-) -> Iterator[Picture]:
+) -> Iterator[EmbeddedPicture]:
     """Yield pictures of slices of one file: those of the dataset, or made from the source. Raises NoPictureError."""
     first = file[0]
     if dataset is not None:
@@ -221,7 +221,7 @@ def _pictures(
         yield picture_of(slice_.width, slice_.height, slice_.pixels)
 
 
-def _outlines(boxes: Iterable[Box], found: Picture, names: Sequence[str]) -> Iterator[Outline]:
+def _outlines(boxes: Iterable[LabelBox], found: EmbeddedPicture, names: Sequence[str]) -> Iterator[Outline]:
     for box in boxes:
         corners = (f"{x * found.width:.1f},{y * found.height:.1f}" for x, y in box.outline)
         yield Outline(class_name(names, box.class_id), " ".join(corners))

@@ -22,7 +22,7 @@ LONGEST: Final = 360  # pixels of the longer side: sharp at the size shown on a 
 LARGEST_FILE: Final = 64 << 20  # bytes read for one picture
 
 
-class Picture(NamedTuple):
+class EmbeddedPicture(NamedTuple):
     """A picture as a data URI, with its own size in pixels."""
 
     uri: str
@@ -30,7 +30,7 @@ class Picture(NamedTuple):
     height: int
 
 
-def picture(path: str) -> Picture:
+def picture(path: str) -> EmbeddedPicture:
     """Return a slice's picture.
 
     Raises:
@@ -39,7 +39,7 @@ def picture(path: str) -> Picture:
     return _scaled(decode(_read(path), dicom=path.lower().endswith(".dcm")))
 
 
-def picture_of(width: int, height: int, pixels: bytes) -> Picture:
+def picture_of(width: int, height: int, pixels: bytes) -> EmbeddedPicture:
     """Return the picture of a slice that was rendered: one byte a pixel, or three."""
     from PIL import Image  # noqa: PLC0415 - takes a while to import
 
@@ -50,7 +50,7 @@ class PairSide(NamedTuple):
     """One side of a pair; `picture` is None where there is none, and `reason` says why."""
 
     shown: PairPicture
-    picture: Picture | None
+    picture: EmbeddedPicture | None
     reason: str
 
 
@@ -81,7 +81,7 @@ def _read(path: str) -> bytes:
 
 
 @quiet_decoders
-def _scaled(decoded: Decoded) -> Picture:
+def _scaled(decoded: Decoded) -> EmbeddedPicture:
     """Return an image as a JPEG of at most 360 pixels a side."""
     image = decoded.image
     if image.mode.startswith(("I", "F")) or decoded.window is not None:
@@ -90,11 +90,11 @@ def _scaled(decoded: Decoded) -> Picture:
     return _jpeg(image.convert("L" if image.mode in {"1", "L", "LA"} else "RGB"))
 
 
-def _jpeg(image: "Image") -> Picture:
+def _jpeg(image: "Image") -> EmbeddedPicture:
     image.thumbnail((LONGEST, LONGEST))
     file = io.BytesIO()
     image.save(file, "JPEG", quality=78, optimize=True)
-    return Picture(_uri("jpeg", file.getvalue()), *image.size)
+    return EmbeddedPicture(_uri("jpeg", file.getvalue()), *image.size)
 
 
 def _windowed(wide: "Image", low: float, high: float) -> "Image":

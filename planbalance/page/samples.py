@@ -11,8 +11,8 @@ from planbalance.destination import Destinations, label_of
 from planbalance.executor.threads import batched, run_in_threads
 from planbalance.labels import KPT_SHAPE, keypoints_of
 from planbalance.model import Operation, PlanHeader, Progress, Split
-from planbalance.page.boxes import Box, BoxCounts, WantedLabel, boxes_of, class_name, count_boxes, read_small
-from planbalance.page.pixels import Picture, picture
+from planbalance.page.boxes import BoxCounts, LabelBox, WantedLabel, boxes_of, class_name, count_boxes, read_small
+from planbalance.page.pixels import EmbeddedPicture, picture
 from planbalance.page.unplanned import PageSource
 
 _JOBS: Final = 8  # small reads wait for the disk or the network, not for a core
@@ -113,7 +113,7 @@ class Sample(NamedTuple):
     number: int | None
     positive: bool
     file: str
-    picture: Picture | None
+    picture: EmbeddedPicture | None
     reason: str
     outlines: tuple[Outline, ...]
 
@@ -134,7 +134,7 @@ def draw_samples(
 
 
 def _sample(operation: Operation, number: int | None, places: Places, names: Sequence[str] | None) -> Sample:
-    found: Picture | None = None
+    found: EmbeddedPicture | None = None
     outlines: tuple[Outline, ...] = ()
     try:
         found = picture(places.image(operation))
@@ -146,7 +146,7 @@ def _sample(operation: Operation, number: int | None, places: Places, names: Seq
     return Sample(operation.split, operation.volume, number, operation.positive, name, found, reason, outlines)
 
 
-def _boxes(operation: Operation, places: Places) -> tuple[tuple[Box, ...], str]:
+def _boxes(operation: Operation, places: Places) -> tuple[tuple[LabelBox, ...], str]:
     """Return the slice's boxes, or why there are none to draw."""
     path = places.label(operation)
     if path is None:
@@ -159,7 +159,7 @@ def _boxes(operation: Operation, places: Places) -> tuple[tuple[Box, ...], str]:
     return boxes_of(data, places.keypoints), ""
 
 
-def _outlines(boxes: Iterable[Box], found: Picture, names: Sequence[str] | None) -> Iterator[Outline]:
+def _outlines(boxes: Iterable[LabelBox], found: EmbeddedPicture, names: Sequence[str] | None) -> Iterator[Outline]:
     for box in boxes:
         corners = (f"{x * found.width:.1f},{y * found.height:.1f}" for x, y in box.outline)
         yield Outline(class_name(names, box.class_id), " ".join(corners))

@@ -6,13 +6,16 @@ import os
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from planbalance import fs, tool_version
 from planbalance.errors import UsageError
 from planbalance.render.plan_classes import points, span
 from planbalance.render.table import plain, size
 from planbalance.text import counted, error_text
+from planbalance.text_file import refuse_others_file
+
+MARK: Final = " · planbalance</title>"  # in every page that planbalance wrote, and in no other file
 
 
 class Written(NamedTuple):
@@ -26,7 +29,7 @@ def page_place(path: str) -> dict[str, str]:
     """Return where a page will be, for `path_safety.refuse_files`, once it is clear that it can be made.
 
     Raises:
-        UsageError: jinja2 is not installed, or the file cannot be written.
+        UsageError: jinja2 is not installed, the file cannot be written, or planbalance did not write the one there.
     """
     path = os.path.abspath(path)
     _jinja2()
@@ -38,6 +41,7 @@ def page_place(path: str) -> dict[str, str]:
             hint="Give a file name in a folder that exists.",
             paths=[path],
         )
+    refuse_others_file(path, MARK)
     # The file itself may be a link; what counts is where its name is.
     return {"page": f"{os.path.realpath(os.path.dirname(path))}/{os.path.basename(path)}"}
 
@@ -99,12 +103,18 @@ def _environment() -> Any:  # noqa: ANN401 - jinja2 is an extra
         "things": counted,
         "bytes": size,
         "plain": plain,
+        "sentence": sentence,
         "percent": percent,
         "signed": "{:+,}".format,
         "points": points,
         "span": span,
     }
     return environment
+
+
+def sentence(text: str) -> str:
+    """Return a sentence without control characters, in which no number is parted from its percent sign."""
+    return plain(text).replace(" %", "\u00a0%")
 
 
 def percent(part: int, whole: int) -> str:

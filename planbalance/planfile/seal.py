@@ -23,7 +23,7 @@ from planbalance.planfile.header import (
 )
 
 if TYPE_CHECKING:
-    from planbalance.split.prove import Proof
+    from planbalance.split.prove import SplitProof
 
 TAIL: Final = b"]}\n"
 
@@ -50,7 +50,7 @@ class SealedPlan(NamedTuple):
     tail: bytes = TAIL
     classes: tuple[ClassCount, ...] = ()
     warnings: tuple[str, ...] = ()
-    proof: "Proof | None" = None
+    proof: "SplitProof | None" = None
 
 
 def seal(draft: PlanHeader, operations: Iterable[Operation], names: Sequence[str] | None = None) -> SealedPlan:

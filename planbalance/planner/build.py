@@ -17,7 +17,7 @@ from planbalance.planner.select import select_slices
 from planbalance.planner.split_dataset import SplitDataset
 from planbalance.planner.undersample import Sampled, undersample
 from planbalance.split import SplitRequest, SplitResult, Unit, describe_split, split_units
-from planbalance.split.prove import Proof, prove_split
+from planbalance.split.prove import SplitProof, prove_split
 from planbalance.text import text_fault
 
 
@@ -47,7 +47,7 @@ def make_plan(snapshot: Snapshot, options: PlanOptions) -> SealedPlan:
 
 def _proven(
     units: Sequence[Unit], request: SplitRequest, result: SplitResult, options: PlanOptions
-) -> tuple[SplitResult, Proof | None]:
+) -> tuple[SplitResult, SplitProof | None]:
     """Return the proof that was asked for, and the better split that it found where that is to be taken."""
     if options.prove is None:
         return result, None

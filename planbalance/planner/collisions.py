@@ -8,7 +8,7 @@ from planbalance.errors import InputError
 from planbalance.model import Input, Layout, Slice
 from planbalance.path_relation import path_in
 from planbalance.planner.volumes import place_of, sources_of
-from planbalance.text import some
+from planbalance.text import counted, some
 
 
 def refuse_collisions(inputs: Sequence[Input], slices: Sequence[Slice], layout: Layout) -> None:
@@ -26,18 +26,16 @@ def refuse_collisions(inputs: Sequence[Input], slices: Sequence[Slice], layout: 
     stems = fold("\n".join([path[: path.rfind(".")] for path in paths])).split("\n")  # equal ones share a label
     if _twice(stems):
         pairs = zip((place_of(inputs, one.file) for one in slices), map(label_path, paths), strict=True)
-        raise _collision(
-            [" / ".join(group) for group in collisions(pairs)], "Several slices would have the same place in the output"
-        )
+        raise _same_name(collisions(pairs))
     labels = [file.label for file in files if file.label is not None]
     owned = Counter((file.input, file.label) for file in files if file.label is not None) if _twice(labels) else {}
     doubled = sorted(key for key, count in owned.items() if count > 1)
     if doubled:
         listed = [path_in(inputs[index].root, label) for index, label in doubled]
-        raise _collision(listed, "Several images have the same label file")
+        raise _collision(listed, f"Several images have the same label file: {some(listed, 3)}.")
     clashing = folder_clashes(_near_folders(inputs, slices, paths))
     if clashing:
-        raise _collision(clashing, "A slice would have the name of a folder in the output")
+        raise _collision(clashing, f"A slice would have the name of a folder in the output: {some(clashing, 3)}.")
 
 
 def _twice(texts: Sequence[str]) -> bool:
@@ -61,9 +59,16 @@ def _near_folders(inputs: Sequence[Input], slices: Sequence[Slice], paths: Seque
             yield place_of(inputs, one.file), path
 
 
-def _collision(paths: list[str], what: str) -> InputError:
+def _same_name(groups: Sequence[Sequence[str]]) -> InputError:
+    files, others = len(groups[0]), len(groups) - 1
+    more = f", and so would the files of {counted(others, 'other name')}" if others else ""
+    message = f"{files:,} files would get the same name in the output{more}."
+    return _collision([" / ".join(group) for group in groups], message)
+
+
+def _collision(paths: list[str], message: str) -> InputError:
     return InputError(
-        f"{what}: {some(paths, 3)}.",
+        message,
         kind="collision",
         hint="Rename the files, or leave some out with --exclude. Where the files come from several inputs, --input "
         "NAME=DIR puts NAME- before the file names of one; which slices are one volume does not change.",

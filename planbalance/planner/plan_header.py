@@ -9,6 +9,7 @@ from planbalance.group_sources import LOOK_ALIKES, sources_document
 from planbalance.look_alikes import pairs_document
 from planbalance.model import (
     SPLITS,
+    TARGETS_MISSED,
     TRAINER_SUFFIXES,
     ClassCount,
     Input,
@@ -29,7 +30,7 @@ from planbalance.planner.undersample import Sampled
 from planbalance.planner.volumes import sources_of
 from planbalance.runlength import encode, gaps
 from planbalance.split import STRATA, ClassShare, Share, SplitResult, Target
-from planbalance.split.prove import Proof
+from planbalance.split.prove import SplitProof
 from planbalance.text import counted, some
 
 _MOST_CLASSES: Final = 1000  # without class names, a larger class id is taken for an error in a label
@@ -56,7 +57,7 @@ class Decisions(NamedTuple):
     sampled: Sampled
     fold: Mapping[str, int | str] | None
     warnings: tuple[str, ...]
-    proof: Proof | None
+    proof: SplitProof | None
     repair: Repair | None = None
 
     def split(self, volume: Volume) -> Split:
@@ -389,7 +390,7 @@ def _split_warnings(decisions: Decisions) -> Iterator[str]:
         fixed = options.extend is not None or options.keep_split or options.split_map is not None
         what = "placement that keeps what is fixed" if fixed else "placement of whole groups"
         best = f"; no {what} comes closer" if result.proven else ""
-        yield f"The split misses its slice targets by {result.distance:,} in all ({', '.join(parts)}){best}."
+        yield f"{TARGETS_MISSED} {result.distance:,} in all ({', '.join(parts)}){best}."
 
 
 def _class_warnings(decisions: Decisions, classes: Sequence[ClassCount], names: Sequence[str] | None) -> Iterator[str]:

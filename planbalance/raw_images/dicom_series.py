@@ -27,7 +27,7 @@ class Image(NamedTuple):
     header: DicomHeader
 
 
-class _Group(NamedTuple):
+class _SeriesPart(NamedTuple):
     """Images of one volume, before it has a name."""
 
     images: list[Image]
@@ -80,7 +80,7 @@ def _series_name(images: Sequence[Image], folders: set[str]) -> str:
 # ---- one series -----------------------------------------------------------------------------------------------------
 
 
-def _divided(images: Sequence[Image]) -> list[_Group]:
+def _divided(images: Sequence[Image]) -> list[_SeriesPart]:
     """Return the images of a series by size, kind of pixels and orientation, in the order of their first numbers."""
     groups: list[list[Image]] = []
     for image in sorted(images, key=_by_number):
@@ -91,8 +91,8 @@ def _divided(images: Sequence[Image]) -> list[_Group]:
         else:
             groups.append([image])
     if len(groups) == 1:
-        return [_Group(groups[0])]
-    return [_Group(group, part) for part, group in enumerate(groups, 1)]
+        return [_SeriesPart(groups[0])]
+    return [_SeriesPart(group, part) for part, group in enumerate(groups, 1)]
 
 
 def _by_number(image: Image) -> tuple[bool, int, str]:
@@ -107,7 +107,7 @@ def _one_volume(first: DicomHeader, other: DicomHeader) -> bool:
     return all(abs(a - b) <= _ALIKE for a, b in zip(first.orientation, other.orientation, strict=True))
 
 
-def _series_volume(group: _Group, name: str) -> RawVolume:
+def _series_volume(group: _SeriesPart, name: str) -> RawVolume:
     ordered, notes = _ordered(group.images)
     if group.part:
         notes.append("Its series holds images of several sizes or orientations; each is a volume of its own.")

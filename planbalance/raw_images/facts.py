@@ -109,7 +109,7 @@ def _stated(volume: RawVolume, windows: list[Window], kept: _Kept) -> Window:
     return stated_window(windows)
 
 
-class _Task(NamedTuple):
+class _VolumeToRead(NamedTuple):
     """A volume to read."""
 
     root: str
@@ -117,7 +117,7 @@ class _Task(NamedTuple):
     options: ImageOptions
 
 
-def _read(task: _Task) -> VolumeFacts:
+def _read(task: _VolumeToRead) -> VolumeFacts:
     return read_volume_facts(*task)
 
 
@@ -141,7 +141,7 @@ def read_facts(
     told.begin("read pixels", slices, "slices")
     try:
         with ProcessPool(process_count(slices, jobs, LIMITS._replace(worth_forking=_WORTH_FORKING))) as pool:
-            for number, facts in pool.work_off(_read, [_Task(root, volume, options) for volume in volumes]):
+            for number, facts in pool.work_off(_read, [_VolumeToRead(root, volume, options) for volume in volumes]):
                 found[number] = facts
                 told.advance(len(facts.digests))
     finally:

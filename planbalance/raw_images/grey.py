@@ -67,7 +67,7 @@ class Plane(NamedTuple):
     coding: Coding | None
 
 
-class Counts(NamedTuple):
+class ValueCounts(NamedTuple):
     """How often values occur: `values` in any order, also twice, and the number of pixels of each."""
 
     values: "Array"
@@ -79,7 +79,7 @@ def value_table(coding: Coding) -> "Array":
     return _scaled(_stored_values(coding), coding)
 
 
-def counted_words(coding: Coding, pixels_of_words: "Array") -> Counts:
+def counted_words(coding: Coding, pixels_of_words: "Array") -> ValueCounts:
     """Return how often finite values occur, where `pixels_of_words` counts each word; padding is left out."""
     import numpy as np
 
@@ -89,7 +89,7 @@ def counted_words(coding: Coding, pixels_of_words: "Array") -> Counts:
         pixels = np.where((stored >= coding.padding[0]) & (stored <= coding.padding[1]), 0, pixels)
     values = value_table(coding)
     found = np.flatnonzero((pixels > 0) & np.isfinite(values))
-    return Counts(values[found], pixels[found])
+    return ValueCounts(values[found], pixels[found])
 
 
 def plain_values(plane: Plane) -> "Array":

@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from planbalance.import_model import Window
-from planbalance.raw_images.grey import Coding, Counts, Plane, counted_words, plain_values
+from planbalance.raw_images.grey import Coding, Plane, ValueCounts, counted_words, plain_values
 from planbalance.raw_images.request import WindowRule
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class _Counter:
         self.plain = False  # whether a plane has words that are no indices
         self._coding: Coding | None = None
         self._words: Array | None = None
-        self._counts: list[Counts] = []
+        self._counts: list[ValueCounts] = []
         self._gathered = 0
 
     def add(self, plane: Plane) -> None:
@@ -85,25 +85,25 @@ class _Counter:
             self._counts = [_merged(self._counts)]
             self._gathered = -_MERGED_FROM if len(self._counts[0].values) > _MERGED_FROM else 0
 
-    def counts(self) -> Counts:
+    def counts(self) -> ValueCounts:
         self._flush()
         return _merged(self._counts)
 
 
-def _merged(counts: Sequence[Counts]) -> Counts:
+def _merged(counts: Sequence[ValueCounts]) -> ValueCounts:
     """Return the counts with each value once, in order."""
     import numpy as np
 
     if not counts:
-        return Counts(np.zeros(0), np.zeros(0, np.int64))
+        return ValueCounts(np.zeros(0), np.zeros(0, np.int64))
     all_values = np.concatenate([each.values for each in counts])
     values, places = np.unique(all_values, return_inverse=True)
     pixels = np.zeros(len(values), np.int64)
     np.add.at(pixels, places.ravel(), np.concatenate([each.pixels for each in counts]))
-    return Counts(values, pixels)
+    return ValueCounts(values, pixels)
 
 
-def _ranked(counts: Counts, shares: tuple[Fraction, Fraction]) -> tuple[float, float]:
+def _ranked(counts: ValueCounts, shares: tuple[Fraction, Fraction]) -> tuple[float, float]:
     import numpy as np
 
     upto = np.cumsum(counts.pixels)

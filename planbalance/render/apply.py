@@ -1,11 +1,13 @@
-"""What `apply` prints: files placed, speed, commands that train; and `slurm`, whose files run it on many nodes."""
+"""What `apply` prints: files placed, warnings, commands that come next; and `slurm`, whose files run it on nodes."""
 
 import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from planbalance.dataset_files import PLAN
 from planbalance.model import Outcome
 from planbalance.render.table import Group, Renderable, count, heading, item, line, prose, size
+from planbalance.text import counted
 
 
 def apply_document(outcome: Outcome) -> dict[str, Any]:
@@ -25,11 +27,11 @@ def apply_document(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def apply_text(document: Mapping[str, Any], *, dry_run: bool = False) -> Renderable:
-    """Return it for a person, ending with the commands that come next."""
+def apply_text(document: Mapping[str, Any], *, dry_run: bool = False, verbose: bool = False) -> Renderable:
+    """Return it for a person, ending with the commands that come next; `verbose`: those that train too."""
     if dry_run:
         return Group(*_dry(document), *warnings_text(document["warnings"]))
-    return Group(done_text(document), *_verify(document), train_text(document))
+    return Group(done_text(document), *_next(document, verbose=verbose))
 
 
 def done_text(document: Mapping[str, Any]) -> Renderable:
@@ -37,9 +39,9 @@ def done_text(document: Mapping[str, Any]) -> Renderable:
     return Group(*_done(document), *warnings_text(document["warnings"]))
 
 
-def train_text(document: Mapping[str, Any]) -> Renderable:
-    """Return the training commands of a dataset that is published."""
-    return Group(*_train(document))
+def train_text(document: Mapping[str, Any], *, verbose: bool) -> Renderable:
+    """Return how to get the training commands of a dataset that is published, or with `verbose` the commands."""
+    return Group(*_train(document, verbose=verbose))
 
 
 def _dry(document: Mapping[str, Any]) -> Iterable[Renderable]:
@@ -48,10 +50,10 @@ def _dry(document: Mapping[str, Any]) -> Iterable[Renderable]:
         "that does not include quotas."
     )
     content = f", {size(document['bytes'])} copied" if document["bytes"] else ""
-    yield prose(f"The dataset would be built ({document['mode']}): {count(document['files'])} files{content}, in")
+    yield prose(f"The dataset would be built ({document['mode']}): {counted(document['files'], 'file')}{content}, in")
     yield line("  ", document["output"])
     if document.get("packed_bytes"):
-        yield prose(f"  one file of exactly {document['packed_bytes']:,} bytes")
+        yield prose(f"  one file of {size(document['packed_bytes'])} (exactly {document['packed_bytes']:,} bytes)")
 
 
 def _done(document: Mapping[str, Any]) -> Iterable[Renderable]:
@@ -66,37 +68,41 @@ def _done(document: Mapping[str, Any]) -> Iterable[Renderable]:
     rate = document["files"] / document["seconds"] if document["seconds"] else 0
     speed = f" ({count(round(rate))}/s)" if rate and not document["resumed"] else ""
     if document.get("packed_bytes") and document["published"]:
-        yield prose(f"  one file of {document['packed_bytes']:,} bytes")
-    yield prose(
-        f"  {count(document['files'])} files ({document['mode']}){copied} in {document['seconds']:.1f} s{speed}{again}"
-    )
+        yield prose(f"  one file of {size(document['packed_bytes'])} ({document['packed_bytes']:,} bytes)")
+    files = f"{counted(document['files'], 'file')} ({document['mode']})"
+    yield prose(f"  {files}{copied} in {document['seconds']:.1f} s{speed}{again}")
 
 
 def warnings_text(warnings: Iterable[str]) -> Iterable[Renderable]:
-    """Yield the warnings under their heading, nothing where there are none."""
+    """Yield the warnings with an empty line above them, nothing where there are none."""
     listed = list(warnings)
     if listed:
-        yield heading("Warnings")
+        yield line()
         yield from (item("!", warning, style="yellow") for warning in listed)
 
 
-def _verify(document: Mapping[str, Any]) -> Iterable[Renderable]:
+def _next(document: Mapping[str, Any], *, verbose: bool) -> Iterable[Renderable]:
     if document["published"]:
-        yield heading("Verify")
-        yield line(f"planbalance verify {shlex.quote(document['output'])}")
+        yield heading("Next")
+        yield line("  ", shlex.join(["planbalance", "verify", document["output"]]))
+        if document.get("next_command"):
+            yield line("  ", document["next_command"])
+        yield train_text(document, verbose=verbose)
 
 
-def _train(document: Mapping[str, Any]) -> Iterable[Renderable]:
-    if not document["published"]:
+def _train(document: Mapping[str, Any], *, verbose: bool) -> Iterable[Renderable]:
+    commands = document["train_commands"]
+    if not document["published"] or not any(commands.values()):
         return
-    if document.get("next_command"):
-        yield heading("Next: divide it into splits")
-        yield line(document["next_command"])
+    if not verbose:
+        plan = f"{document['output']}/{PLAN}"
+        yield line("  ", shlex.join(["planbalance", "show", plan, "--verbose"]))
+        yield line(("      prints the commands that train YOLOv5 and Ultralytics", "dim"))
+        return
     for name, title in (("yolov5", "Train with YOLOv5"), ("ultralytics", "Train with Ultralytics")):
-        command = document["train_commands"].get(name)
-        if command:
+        if commands.get(name):
             yield heading(title)
-            yield line(command)
+            yield line(commands[name])
 
 
 # ---- slurm ----------------------------------------------------------------------------------------------------------

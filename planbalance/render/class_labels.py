@@ -1,11 +1,11 @@
-"""Words for positive and negative slices, by the name of the one class; and problems that are alike, listed once."""
+"""Words for positive and negative slices, by the name of the one class, and for checks; problems that are alike."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from planbalance.dataset_files import class_word
-from planbalance.model import are_named
+from planbalance.model import Check, are_named
 
 
 class Words(NamedTuple):
@@ -37,6 +37,11 @@ def words_of_plan(names: Sequence[str] | None, statistics: Mapping[str, Any]) ->
 
 def _words(word: str | None) -> Words:
     return NEUTRAL if word is None else Words(word.replace("_", " "), "no " + word.replace("_", " "))
+
+
+def title_of(check: Check) -> str:
+    """Return what people call a check: its title, else its name in words."""
+    return check.title or check.name.replace("-", " ")
 
 
 # ---- what is alike --------------------------------------------------------------------------------------------------

@@ -13,8 +13,10 @@ from typing import Any, Final
 from planbalance.model import SPLITS
 from planbalance.render.apply import warnings_text
 from planbalance.render.class_labels import Words, and_others, several_alike, words_of_plan
-from planbalance.render.naming import reading_text, warnings_at_the_end
-from planbalance.render.plan import disk_text, inputs_text, joined_text, plan_text, pooled_text
+from planbalance.render.guide_tables import disk_text
+from planbalance.render.naming import reading_text
+from planbalance.render.plan import inputs_text, joined_text, off_target, plan_text
+from planbalance.render.plan_classes import class_targets
 from planbalance.render.plan_facts import fold_name, fold_text
 from planbalance.render.table import Grid, Group, Renderable, aligned, count, heading, indented, line, prose
 from planbalance.sensitivity import needed_sentence, sentence
@@ -83,7 +85,7 @@ def folds_text(
     """
     plans = document["folds"] if verbose else ()
     each = (Group(heading(_full_title(plan)), plan_text(plan, verbose=True)) for plan in plans)
-    return Group(*each, *_text(document, plan_files, apply))
+    return Group(*each, *_text(document, plan_files, apply, verbose=verbose))
 
 
 def _full_title(plan: Mapping[str, Any]) -> str:
@@ -91,29 +93,30 @@ def _full_title(plan: Mapping[str, Any]) -> str:
     return text[0].upper() + text[1:]
 
 
-def _text(document: Mapping[str, Any], plan_files: Sequence[str], apply: str) -> Iterable[Renderable]:
+def _text(document: Mapping[str, Any], plan_files: Sequence[str], apply: str, *, verbose: bool) -> Iterable[Renderable]:
     plans, across = document["folds"], document["across_folds"]
     first, output = plans[0], os.path.commonpath([plan["output"] for plan in plans])
     words = words_of_plan(first["names"], first["statistics"])
-    yield from reading_text(first, when=" (before undersampling)")
+    yield from reading_text(first, when=" (before undersampling)" if verbose else "", warned=False)
     yield from inputs_text({**first, "output": output, "parameters": {}})
-    yield from joined_text(first)
-    yield from pooled_text(first, words)
+    yield from joined_text(first, verbose=verbose)
+    if verbose:
+        yield from _what_test_can_tell(plans)
+        yield from disk_text(_summed([plan["modes"] for plan in plans]), f" for all {len(plans)} together")
     yield heading(_title(across, first["unit"]))
-    yield _table(across, words)
-    yield from (prose(f"  {sentence}") for sentence in _below_table(plans, across))
-    yield from _what_test_can_tell(plans)
-    yield from disk_text(_summed([plan["modes"] for plan in plans]), f" for all {len(plans)} together")
-    yield from warnings_text(_warnings(plans, [row["name"] for row in across["rows"]]))
-    yield from warnings_at_the_end(texts_of(first["naming"], "warnings"))
+    yield _table(plans, across, words)
+    yield indented(" ".join(_below_table(plans, across)))
+    said = [*texts_of(first["naming"], "warnings"), *_warnings(plans, [row["name"] for row in across["rows"]])]
+    yield from warnings_text(dict.fromkeys(said))
+    yield line()
     replaced = sum(plan["replaced"] is not None for plan in plans)
     if replaced:
         yield prose(f"{counted(replaced, 'different plan was', 'different plans were')} there and replaced.")
-    yield heading("Nothing was touched but the plan files. To build them:")
-    yield line(apply)
-    yield prose("To see one of them in full, and to audit all of them when they are built:")
-    yield line(shlex.join(["planbalance", "show", plan_files[0]]))
-    yield line(shlex.join(["planbalance", "verify", output]))
+    yield prose(("Plan: ", "bold green"), f"{_title(across, first['unit'])}. Only the plan files were written. Next:")
+    yield line("  ", apply)
+    yield line("  ", shlex.join(["planbalance", "verify", output]))
+    if not verbose:
+        yield prose(f"To see one of them: planbalance show {shlex.quote(plan_files[0])}; all of them: --verbose.")
 
 
 def _title(across: Mapping[str, Any], unit: str) -> str:
@@ -124,15 +127,33 @@ def _title(across: Mapping[str, Any], unit: str) -> str:
     return f"{across['folds']} folds: every {unit} is in test once"
 
 
-def _table(across: Mapping[str, Any], words: Words) -> Grid:
+def _table(plans: Sequence[Mapping[str, Any]], across: Mapping[str, Any], words: Words) -> Grid:
     named = [(row["name"], row) for row in across["rows"]]
     named += [("mean", across["mean"]), ("smallest", across["minimum"]), ("largest", across["maximum"])]
-    cells = {key: aligned([[_number(row[split][key]) for split in SPLITS] for _, row in named]) for key in _COUNTS[:-1]}
-    grid = Grid([across["leave_out"] or "", "volumes", words.positive, words.negative, "train kept", "off target"])
+    cells = {
+        key: aligned([[count(round(row[split][key])) for split in SPLITS] for _, row in named]) for key in _COUNTS[:-1]
+    }
+    deviations = _deviations(plans)
+    columns = ["volumes", words.positive, words.negative, "train kept", "off target"]
+    grid = Grid([across["leave_out"] or "", *columns, *(["class off by"] if deviations else [])])
     for index, (name, row) in enumerate(named):
         several = (cells[key][index] for key in cells)
-        grid.add(name, *several, _number(row["train"]["kept"]), _number(row["distance"]))
+        grid.add(
+            name, *several, count(round(row["train"]["kept"])), _number(row["distance"]), *deviations[index : index + 1]
+        )
     return grid
+
+
+def _deviations(plans: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return by how many points the boxes of the worst class are off the ratios: of each plan, then the figures of all.
+
+    None where a plan does not tell it: plans of one class.
+    """
+    worst = [max((one.deviation for one in class_targets(plan["targets"])), default=None) for plan in plans]
+    found = [one for one in worst if one is not None]
+    if len(found) < len(plans):
+        return []
+    return [f"{one:.1f}" for one in (*found, sum(found) / len(found), min(found), max(found))]
 
 
 def _number(number: float) -> str:
@@ -140,10 +161,11 @@ def _number(number: float) -> str:
 
 
 def _below_table(plans: Sequence[Mapping[str, Any]], across: Mapping[str, Any]) -> Iterable[str]:
-    yield (
-        "Volumes and slices are those of train / val / test before undersampling, which leaves val and test as they "
-        "are. Off target: by how many slices the slice targets are missed in all."
-    )
+    yield "Volumes and slices: train / val / test, before undersampling. Off target: slices, in all three."
+    if _deviations(plans):
+        yield "Class off by: points that the boxes of the worst class are off the ratios."
+    if any(sum(plan["kept_volumes"].values()) < plan["volume_statistics"]["total_volumes"] for plan in plans):
+        yield "Volumes without a kept slice are counted."
     if across["leave_out"] is not None:
         yield "Test has no target: it is what has the value."
     seeds = sorted({plan["parameters"]["split_seed"] for plan in plans})
@@ -177,7 +199,7 @@ def _summed(several: Sequence[Mapping[str, Mapping[str, int]]]) -> dict[str, Cou
 
 def _warnings(plans: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Iterable[str]:
     """Yield each warning once, with the plans that it is about; of those that differ in numbers only, the first."""
-    said = [(name, plan["warnings"]) for plan, name in zip(plans, names, strict=True)]
+    said = [(name, off_target(plan["warnings"], plan["targets"])) for plan, name in zip(plans, names, strict=True)]
     told = [
         {"kind": "", "message": _NUMBER.sub("0", warning), "text": text} for warning, text in named_texts(said).items()
     ]

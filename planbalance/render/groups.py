@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from planbalance.group_sources import IDENTICAL, LOOK_ALIKES, SourceJoins, names_patients
 from planbalance.look_alikes import PlannedPair
-from planbalance.render.table import Grid, Renderable, count, heading, item, prose
+from planbalance.render.table import Grid, Renderable, count, heading, indented, item
 from planbalance.text import counted, some
 
 _SETS_SHOWN: Final = 5
@@ -13,7 +13,7 @@ _PAIRS_SHOWN: Final = 10
 
 
 def groups_text(
-    rows: Sequence[SourceJoins], pairs: Sequence[PlannedPair], file: str | None = None
+    rows: Sequence[SourceJoins], pairs: Sequence[PlannedPair], file: str | None = None, *, table: bool = True
 ) -> Iterable[Renderable]:
     """Yield a table of the sources with what they have joined; nothing where there is one source.
 
@@ -21,17 +21,21 @@ def groups_text(
         rows: of the sources.
         pairs: of volumes that look alike.
         file: the CSV with the pairs, if there is one.
+        table: a table with all that was joined; else only how many joins each source makes: warnings tell the rest.
     """
     if not rows:
         return
     yield heading("Groups of volumes, by source")
-    grid = Grid(["", "joins", "only this source"])
-    for row in rows:
-        grid.add(row.name, count(row.joins), count(row.alone))
-    yield grid
-    yield prose("  A join makes one group of two. The last column counts joins that no other source makes.")
-    yield from (item("-", sentence) for sentence in joins_sentences(rows))
-    yield from (item("-", sentence) for sentence in pairs_sentences(pairs))
+    if table:
+        grid = Grid(["", "joins", "only this source"])
+        for row in rows:
+            grid.add(row.name, count(row.joins), count(row.alone))
+        yield grid
+        yield indented("A join makes one group of two. The last column counts joins that no other source makes.")
+        yield from (item("-", sentence) for sentence in joins_sentences(rows))
+        yield from (item("-", sentence) for sentence in pairs_sentences(pairs))
+    else:
+        yield indented(f"Joins: {', '.join(f'{row.name} {count(row.joins)}' for row in rows)}.")
     if file and pairs:
         yield item("-", f"The pairs are in {file}: write yes or no into same_patient, and give it back: --look-alikes.")
 

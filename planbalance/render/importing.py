@@ -16,7 +16,7 @@ from planbalance.text import counted, some
 
 _CSV: Final = ("volume", "source", "kind", "reviewed", *STATES, "boxes", "black", "white", "orientation", "group")
 _EXAMPLES: Final = 3
-_VOLUMES_SHOWN: Final = 12
+_VOLUMES_SHOWN: Final = 5
 FATE_MEANINGS: Final[Mapping[str, str]] = {
     "unreadable": "the row cannot be read",
     "other-reader": "of a reader or label group that was not chosen",
@@ -84,7 +84,7 @@ def _examples(ledger: Iterable[LedgerLine]) -> dict[str, list[str]]:
                     for part in (
                         f"{source}:" if source else "",
                         f"{row[place['where']]},",
-                        f"{label!r}" if label else "",
+                        f"'{label}'" if label else "",
                         f"in {row[place['image']]}" if row[place["image"]] else "",
                         f"({row[place['reason']]})" if row[place["reason"]] else "",
                     )
@@ -96,7 +96,12 @@ def _examples(ledger: Iterable[LedgerLine]) -> dict[str, list[str]]:
 
 def import_text(document: Mapping[str, Any], *, commands: Sequence[str] = (), verbose: bool = False) -> Renderable:
     """Return the plan of an import for a person, ending with the commands that come next."""
-    parts = [*_fates(document), *_states(document), *_volumes(document, verbose=verbose), *_groups(document)]
+    parts: list[Renderable] = [
+        *_fates(document),
+        *_states(document),
+        *_volumes(document, verbose=verbose),
+        *_groups(document),
+    ]
     parts += [*_identity(document), *warnings_text(document["warnings"])]
     if document["plan_file"]:
         parts += [heading("Plan"), line(f"  {document['plan_file']} (digest {document['digest'][:12]})")]
@@ -104,13 +109,13 @@ def import_text(document: Mapping[str, Any], *, commands: Sequence[str] = (), ve
         parts.append(prose(f"  It replaced a different plan (digest {document['replaced'][:12]})."))
     for index, command in enumerate(commands):
         parts += [heading("Next")] if not index else []
-        parts.append(line(command))
+        parts.append(line("  ", command))
     return Group(*parts)
 
 
 def _fates(document: Mapping[str, Any]) -> Iterable[Renderable]:
     summary = document["summary"]
-    yield heading(f"What became of {counted(summary['annotations'], 'annotation')}")
+    yield line((f"What became of {counted(summary['annotations'], 'annotation')}", "bold"))
     grid = Grid(("fate", "annotations", "what it means"), words=frozenset({2}))
     for fate in FATES:
         if summary["fates"][fate]:

@@ -74,8 +74,11 @@ def reading_of_header(header: PlanHeader) -> dict[str, Any]:
     )
 
 
-def reading_text(document: Mapping[str, Any], *, when: str = "") -> Iterable[Renderable]:
-    """Yield the reading for a person; `when` says at which moment the slices were counted."""
+def reading_text(document: Mapping[str, Any], *, when: str = "", warned: bool = True) -> Iterable[Renderable]:
+    """Yield the reading for a person; `when` says at which moment the slices were counted.
+
+    `warned`: with its warnings, where they are not printed among others.
+    """
     naming = document["naming"]
     if naming is not None:
         yield line(("Names   ", "dim"), rule_text(naming))
@@ -83,7 +86,7 @@ def reading_text(document: Mapping[str, Any], *, when: str = "") -> Iterable[Ren
             yield line("        ", example)
         for note in texts_of(naming, "notes"):
             yield term("", note)
-        for warning in texts_of(naming, "warnings"):
+        for warning in texts_of(naming, "warnings") if warned else ():
             yield item("    !", warning, style="yellow")
     yield term("Unit", unit_text(document))
     if document["slices_per_volume"] is not None:

@@ -1,29 +1,32 @@
-"""What `plan` prints: the statistics of Step 3 of the guide, what apply would do, and that nothing was touched."""
+"""What `plan` prints on one screen: how names are read, one table of the splits, warnings and the next commands."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from planbalance.group_sources import planned_joins
 from planbalance.look_alikes import planned_pairs
-from planbalance.model import SPLITS, ClassCount, PlanHeader
+from planbalance.model import SPLITS, TARGETS_MISSED, ClassCount, PlanHeader
 from planbalance.render.apply import warnings_text
-from planbalance.render.class_labels import Words, words_of_plan
+from planbalance.render.class_labels import NEUTRAL, Words, words_of_plan
 from planbalance.render.footprint import Footprint
 from planbalance.render.groups import groups_text
-from planbalance.render.naming import reading_of_header, reading_text, unit_noun, warnings_at_the_end
+from planbalance.render.guide_tables import disk_text, guide_tables
+from planbalance.render.naming import reading_of_header, reading_text, unit_noun
 from planbalance.render.plan_classes import (
     class_rows,
     class_targets,
     classes_text,
     sensitivity_document,
     sensitivity_text,
+    stratify_text,
 )
 from planbalance.render.plan_facts import fold_text
 from planbalance.render.proof import proof_document, proof_text
 from planbalance.render.repair import RepairFacts, repair_facts, repair_sections
-from planbalance.render.table import Grid, Group, Renderable, count, heading, line, prose, share, size
-from planbalance.split.prove import Proof
+from planbalance.render.table import Grid, Group, Renderable, count, heading, indented, line, prose, share
+from planbalance.split.prove import SplitProof
 from planbalance.text import counted, texts_of
 
 _KEYS: Final = ("digest", "split_digest", "names", "statistics", "volume_statistics", "targets")
@@ -37,7 +40,7 @@ def plan_document(
     replaced: str = "",
     warnings: Sequence[str] | None = None,
     classes: Sequence[ClassCount] = (),
-    proof: Proof | None = None,
+    proof: SplitProof | None = None,
 ) -> dict[str, Any]:
     """Return the plan's outcome with the keys of docs/reference/json.md, and what it would take on the disk.
 
@@ -83,7 +86,8 @@ def plan_text(document: Mapping[str, Any], *, commands: Sequence[str] = (), verb
     Args:
         document: of `plan_document`.
         commands: that show and build the plan; they come last, if there are any.
-        verbose: what can be told of each class too; of a repair, all groups that are mended.
+        verbose: all tables of the guide in place of one, the need of each mode, what val and test can tell, digests; of
+            a repair, all groups that are mended.
     """
     repair = repair_facts(document["parameters"])
     if repair is not None:
@@ -113,14 +117,15 @@ def no_leak_text(document: Mapping[str, Any], *, hashed: bool) -> Renderable:
 def _repair_text(
     document: Mapping[str, Any], repair: RepairFacts, commands: Sequence[str], *, verbose: bool
 ) -> Iterable[Renderable]:
-    yield from reading_text(document, when=" (after the repair)")
+    yield from reading_text(document, when=" (after the repair)", warned=False)
     yield from inputs_text(document)
     yield line(("Kept    ", "dim"), _kept(repair, by_default=document.get("keep_by_default") is True))
     yield from repair_sections(repair, document["unit"], every=verbose)
     yield from classes_text(document, verbose=verbose)
-    yield from sensitivity_text(document, verbose=verbose)
-    summary = prose(("Repair: ", "bold"), f"{repair.proof} No {document['unit']} is in two splits.")
-    yield from _ending(document, summary, commands)
+    if verbose:
+        yield from sensitivity_text(document)
+    verdict = prose(("Repair: ", "bold green"), f"no {document['unit']} is in two splits.")
+    yield from _ending(document, verdict, commands, verbose=verbose)
 
 
 def _kept(repair: RepairFacts, *, by_default: bool) -> str:
@@ -133,43 +138,85 @@ def _kept(repair: RepairFacts, *, by_default: bool) -> str:
 
 def _text(document: Mapping[str, Any], commands: Sequence[str], *, verbose: bool) -> Iterable[Renderable]:
     words = words_of_plan(document["names"], document["statistics"])
-    yield from reading_text(document, when=" (before undersampling)")
+    yield from reading_text(document, when=" (before undersampling)" if verbose else "", warned=False)
     yield from inputs_text(document)
-    yield from joined_text(document)
-    yield from pooled_text(document, words)
-    yield from _volumes(document, words)
-    yield from _before(document["statistics"], words)
-    yield from _undersampling(document, words)
-    yield from _final(document["statistics"], words)
+    yield from joined_text(document, verbose=verbose)
+    yield from guide_tables(document, words) if verbose else _split_table(document, words)
     yield from classes_text(document, verbose=verbose)
-    yield from sensitivity_text(document, verbose=verbose)
+    yield from stratify_text(document)
+    if verbose:
+        yield from sensitivity_text(document)
     if document["proof"] is not None:
         yield from proof_text(document["proof"])
-    yield from _reduction(document["statistics"], words)
-    yield from _ending(document, _sum(document, words), commands)
+    yield from _ending(document, _verdict(document, words), commands, verbose=verbose)
 
 
-def _ending(document: Mapping[str, Any], summary: Renderable, commands: Sequence[str]) -> Iterable[Renderable]:
-    """Yield what a plan and a repair end with; the summary, which is one sentence or two, only before commands."""
-    yield from disk_text(document["modes"])
-    yield from warnings_text(document["warnings"])
-    yield from _digests(document)
-    yield from warnings_at_the_end(texts_of(document["naming"], "warnings"))
+def _split_table(document: Mapping[str, Any], words: Words) -> Iterable[Renderable]:
+    """Yield volumes and slices of each split in one table, and how to read it."""
+    volumes, parameters = document["volume_statistics"], document["parameters"]
+    before, after = document["statistics"]["before"], document["statistics"]["splits"]
+    ratios = "/".join(str(parameters.get(f"{split}_ratio") or "-") for split in SPLITS)
+    yield heading(f"Split of volumes ({ratios})")
+    positive = "with positive" if words == NEUTRAL else f"with {words.positive}"
+    grid = Grid(["", "volumes", positive, words.positive, words.negative, "kept", "share"])
+    rows = [
+        (
+            *(volumes[f"{split}_volumes"], volumes[split]["positive"]),
+            *(before[split]["positive"], before[split]["negative"]),
+            *(after[split]["total"], after[split]["positive"]),
+        )
+        for split in SPLITS
+    ]
+    sums = tuple(map(sum, zip(*rows, strict=True)))
+    for name, (*numbers, kept, kept_positives) in zip((*SPLITS, "all"), (*rows, sums), strict=True):
+        grid.add(name, *map(count, numbers), count(kept), share(kept_positives, kept))
+    yield grid
+    yield indented(" ".join(_notes_on_table(document, words)))
+
+
+def _notes_on_table(document: Mapping[str, Any], words: Words) -> Iterable[str]:
+    """Yield what train keeps, what the share is of, and which volumes count; a warning tells of missed targets."""
+    wanted = document["parameters"].get("negatives_per_positive")
+    if wanted is None:
+        yield f"Every slice is kept. Share: {words.positive} slices among them."
+    else:
+        slices = "slice" if wanted == "1" else "slices"
+        yield f"Train keeps {wanted} {words.negative} {slices} for each {words.positive} slice, val and test keep all."
+        yield f"Share: {words.positive} slices among those kept."
+    if document["targets"].get("exact"):
+        yield "Every slice target is met."
+    kept = sum(document["kept_volumes"].values())
+    if kept < document["volume_statistics"]["total_volumes"]:
+        yield "Volumes without a kept slice are counted."
+
+
+def _ending(
+    document: Mapping[str, Any], verdict: Renderable, commands: Sequence[str], *, verbose: bool
+) -> Iterable[Renderable]:
+    """Yield what a plan and a repair end with; the verdict only before commands."""
+    if verbose:
+        yield from disk_text(document["modes"])
+    naming = texts_of(document["naming"], "warnings")
+    yield from warnings_text(dict.fromkeys([*naming, *off_target(document["warnings"], document["targets"])]))
+    yield from _digests(document, verbose=verbose)
     if commands:
         yield line()
-        yield summary
-        yield prose("Nothing was touched but the plan file. To look at it as a page, and to build it:")
+        yield verdict
+        more = "" if verbose else "; --verbose shows all tables"
+        yield prose(f"Only {os.path.basename(document['plan_file'])} was written{more}. Next:")
         yield from (line("  ", command) for command in commands)
 
 
-def _sum(document: Mapping[str, Any], words: Words) -> Renderable:
+def _verdict(document: Mapping[str, Any], words: Words) -> Renderable:
     """Return the plan in one sentence, the last one before the commands that build it."""
     before, after = document["statistics"]["before"], document["statistics"]["splits"]
-    kept = ", ".join(f"{count(after[split]['total'])} {split}" for split in SPLITS)
-    left_out = sum(before[split]["total"] - after[split]["total"] for split in SPLITS)
-    rest = f"; {count(left_out)} {words.negative} slices of train left out" if left_out else ""
-    whole = "No volume and no patient" if document["unit"] == "patient" else "No volume"
-    return prose(("Plan: ", "bold"), f"{kept} slices{rest}. {whole} is in two splits.")
+    kept, all_slices = (sum(counts[split]["total"] for split in SPLITS) for counts in (after, before))
+    rest = f", {count(all_slices - kept)} {words.negative} slices of train left out" if kept < all_slices else ""
+    whole = "volume and no patient" if document["unit"] == "patient" else "volume"
+    return prose(
+        ("Plan: ", "bold green"),
+        f"{count(kept)} of {count(all_slices)} slices kept{rest}; no {whole} is in two splits.",
+    )
 
 
 def inputs_text(document: Mapping[str, Any]) -> Iterable[Renderable]:
@@ -182,132 +229,52 @@ def inputs_text(document: Mapping[str, Any]) -> Iterable[Renderable]:
         yield line(("Fold    ", "dim"), fold)
 
 
-def joined_text(document: Mapping[str, Any]) -> Iterable[Renderable]:
+def joined_text(document: Mapping[str, Any], *, verbose: bool) -> Iterable[Renderable]:
     """Yield what each source of groups has joined, where there are several."""
     rows, pairs = planned_joins(document["group_sources"]), planned_pairs(document["parameters"])
-    yield from groups_text(rows, pairs, document["look_alikes_file"])
+    yield from groups_text(rows, pairs, document["look_alikes_file"], table=verbose)
 
 
-def pooled_text(document: Mapping[str, Any], words: Words) -> Iterable[Renderable]:
-    """Yield the table of all volumes and slices that are split."""
-    before, volumes = document["statistics"]["before"], document["volume_statistics"]
-    yield heading("Pooled totals")
-    grid = Grid(["", "volumes", "slices"])
-    for name, key in ((f"with {words.in_volumes}", "positive"), (f"without {words.in_volumes}", "negative")):
-        grid.add(f"volumes {name}", count(sum(volumes[split][key] for split in SPLITS)), "")
-    for name, key in ((words.positive, "positive"), (words.negative, "negative")):
-        grid.add(f"{name} slices", "", count(sum(before[split][key] for split in SPLITS)))
-    grid.add("all", count(volumes["total_volumes"]), count(sum(before[split]["total"] for split in SPLITS)))
-    yield grid
+def off_target(warnings: Iterable[str], targets: Mapping[str, Any]) -> list[str]:
+    """Return a plan's warnings; that of missed slice targets says for each split what it gets and what was wanted."""
+    return [_off_target(one, targets) if one.startswith(TARGETS_MISSED) else one for one in warnings]
 
 
-def _volumes(document: Mapping[str, Any], words: Words) -> Iterable[Renderable]:
-    volumes = document["volume_statistics"]
-    parameters = document["parameters"]
-    ratios = "/".join(str(parameters.get(f"{split}_ratio") or "-") for split in SPLITS)
-    yield heading(f"Split of volumes ({ratios}; no volume is in two splits)")
-    grid = Grid(["", f"with {words.in_volumes}", "without", "all"])
+def _off_target(warning: str, targets: Mapping[str, Any]) -> str:
+    parts = []
     for split in SPLITS:
-        grid.add(
-            split, *map(count, (volumes[split]["positive"], volumes[split]["negative"], volumes[f"{split}_volumes"]))
-        )
-    sums = [sum(volumes[split][key] for split in SPLITS) for key in ("positive", "negative")]
-    yield grid.add("all", *map(count, (*sums, volumes["total_volumes"])))
-    yield prose("  " + _counted(document))
-    targets = document["targets"]
-    if targets.get("exact"):
-        yield prose("  Every slice target is met exactly.")
-    elif "distance" in targets:
-        yield prose(f"  The slice targets are missed by {count(targets['distance'])} slices in all.")
+        for kind in ("positive", "negative"):
+            wanted, reached = _wanted_and_reached(targets, split, kind)
+            if wanted != reached:
+                slices = counted(reached, f"{kind} slice")
+                parts.append(f"{split} gets {slices} (wanted {count(wanted)})")
+    distance = targets.get("distance")
+    if not parts or type(distance) is not int:
+        return warning
+    _, found, closer = warning.partition("); ")
+    end = f"; {closer}" if found else "."
+    return f"{counted(distance, 'slice')} off target: {', '.join(parts)}{end}"
 
 
-def _counted(document: Mapping[str, Any]) -> str:
-    """Return a sentence on whether the counts include volumes of which undersampling keeps no slice."""
-    volumes, kept = document["volume_statistics"], document["kept_volumes"]
-    emptied = [(volumes[f"{split}_volumes"] - kept[split], split) for split in SPLITS]
-    told = [f"{counted(number, 'volume')} of {split}" for number, split in emptied if number]
-    if not told:
-        return "Undersampling keeps at least one slice of every volume."
-    return f"These numbers include {' and '.join(told)} of which undersampling keeps no slice."
+def _wanted_and_reached(targets: Mapping[str, Any], split: str, kind: str) -> tuple[int, int]:
+    """Return two slice counts of a plan's targets, which are untrusted; equal ones where it has none."""
+    one = targets.get(split)
+    found = one.get(kind) if isinstance(one, Mapping) else None
+    wanted, reached = (found.get(key) for key in ("wanted", "reached")) if isinstance(found, Mapping) else (0, 0)
+    return (wanted, reached) if type(wanted) is int and type(reached) is int else (0, 0)
 
 
-def _slices(counts: Mapping[str, Mapping[str, int]], words: Words) -> Grid:
-    grid = Grid(["", words.positive, words.negative, "all", f"{words.positive} share"])
-    for split in SPLITS:
-        grid.add(split, *_cells(counts[split]))
-    sums = {key: sum(counts[split][key] for split in SPLITS) for key in ("positive", "negative", "total")}
-    return grid.add("all", *_cells(sums))
-
-
-def _cells(counts: Mapping[str, int]) -> list[str]:
-    numbers = [count(counts[key]) for key in ("positive", "negative", "total")]
-    return [*numbers, share(counts["positive"], counts["total"])]
-
-
-def _before(statistics: Mapping[str, Any], words: Words) -> Iterable[Renderable]:
-    yield heading("Slices of these volumes, before undersampling")
-    yield _slices(statistics["before"], words)
-
-
-def _undersampling(document: Mapping[str, Any], words: Words) -> Iterable[Renderable]:
-    statistics = document["statistics"]
-    before, after = statistics["before"]["train"], statistics["splits"]["train"]
-    wanted = document["parameters"].get("negatives_per_positive")
-    plural = "slice" if wanted == "1" else "slices"
-    goal = (
-        "all negatives kept"
-        if wanted is None
-        else f"{wanted} {words.negative} {plural} for each {words.positive} slice"
-    )
-    yield heading(f"Undersampling of train ({goal})")
-    grid = Grid(["", "before", "after", "removed"])
-    for name, key in ((words.positive, "positive"), (words.negative, "negative")):
-        grid.add(f"{name} slices", *map(count, (before[key], after[key], before[key] - after[key])))
-    grid.add(f"{words.negative} : {words.positive}", _ratio(before), _ratio(after), "")
-    yield grid
-
-
-def _ratio(counts: Mapping[str, int]) -> str:
-    return f"{counts['negative'] / counts['positive']:.1f}:1" if counts["positive"] else "-"
-
-
-def _final(statistics: Mapping[str, Any], words: Words) -> Iterable[Renderable]:
-    train = statistics["splits"]["train"]
-    balanced = "train 1:1; " if train["positive"] == train["negative"] else ""
-    yield heading(f"Final splits ({balanced}val and test keep their natural class balance)")
-    yield _slices(statistics["splits"], words)
-
-
-def _reduction(statistics: Mapping[str, Any], words: Words) -> Iterable[Renderable]:
-    yield heading("Reduction")
-    grid = Grid(["", words.positive, words.negative, "all"])
-    rows = {
-        name: [sum(statistics[part][split][key] for split in SPLITS) for key in ("positive", "negative", "total")]
-        for name, part in (("before", "before"), ("after", "splits"))
-    }
-    rows["removed"] = [was - left for was, left in zip(rows["before"], rows["after"], strict=True)]
-    for name, numbers in rows.items():
-        grid.add(name, *map(count, numbers))
-    yield grid
-
-
-def disk_text(modes: Mapping[str, Mapping[str, int]], of: str = "") -> Iterable[Renderable]:
-    """Yield what each mode needs of the file system; `of` says which plans that is for, where there are several."""
-    if modes:
-        yield heading(f"What apply would put on the disk{of}, by --mode")
-        grid = Grid(["", "files", "bytes", "inodes"])
-        for mode, need in modes.items():
-            grid.add(mode, count(need["files"]), size(need["bytes"]), count(need["inodes"]))
-        yield grid
-
-
-def _digests(document: Mapping[str, Any]) -> Iterable[Renderable]:
-    yield heading("Plan")
-    if document["plan_file"]:
-        yield line("  ", ("file    ", "dim"), document["plan_file"])
-    yield line("  ", ("digest  ", "dim"), document["digest"])
-    yield line("  ", ("split   ", "dim"), document["split_digest"])
+def _digests(document: Mapping[str, Any], *, verbose: bool) -> Iterable[Renderable]:
+    if verbose:
+        yield heading("Plan")
+        if document["plan_file"]:
+            yield line("  ", ("file    ", "dim"), document["plan_file"])
+        yield line("  ", ("digest  ", "dim"), document["digest"])
+        yield line("  ", ("split   ", "dim"), document["split_digest"])
     if document["replaced"]:
-        yield prose("  A different plan was here and was replaced:")
+        if not verbose:
+            yield line()
+        yield prose("A different plan was here and was replaced:")
         yield line("  ", ("was     ", "dim"), document["replaced"])
-        yield line("  ", ("is      ", "dim"), document["digest"])
+        if not verbose:
+            yield line("  ", ("is      ", "dim"), document["digest"])

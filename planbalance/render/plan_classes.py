@@ -10,11 +10,12 @@ from typing import Any, Final, NamedTuple
 
 from planbalance.model import SPLITS, ClassCount, PlanHeader, Split
 from planbalance.render.naming import unit_noun
-from planbalance.render.table import Grid, Renderable, aligned, count, heading, indented, line
+from planbalance.render.table import Grid, Renderable, aligned, count, heading, indented, line, share
 from planbalance.sensitivity import CONFIDENCE, MEASURED, WITHIN, interval, needed_sentence, patients_needed, sentence
 from planbalance.text import counted
 
 CLASSES_SHOWN: Final = 40
+CLASSES_AT_FIRST: Final = 8  # without --verbose
 _NO_BOX: Final = "none"
 MEASURED_ON: Final[tuple[Split, ...]] = ("val", "test")
 
@@ -40,13 +41,62 @@ def name_of(names: Sequence[str] | None, class_id: int) -> str | None:
 
 
 def classes_text(document: Mapping[str, Any], *, verbose: bool) -> Iterable[Renderable]:
-    """Yield what the splits hold of each class, and how near that is to the ratios, where there are several classes."""
+    """Yield what the splits hold of each class where there are several: shares, or `verbose` numbers and targets."""
+    if not verbose:
+        yield from _shares(document)
+        return
     yield from _held(document)
     targets = class_targets(document["targets"])
     if targets:
         yield indented(nearness(targets, unit_noun(document)))
-    if targets and verbose:
         yield from _targets_text(targets, unit_noun(document))
+
+
+def _shares(document: Mapping[str, Any]) -> Iterable[Renderable]:
+    """Yield a table of which share of each class's boxes is in which split, with the units that have the class."""
+    rows = [
+        (
+            row["name"] or row["class"],
+            [row[split]["boxes"] for split in SPLITS],
+            [row[split]["units"] for split in SPLITS],
+        )
+        for row in document["classes"]
+    ] or [
+        (one.called, [reached for _, reached in one.boxes], [reached for *_, reached in one.groups])
+        for one in class_targets(document["targets"])
+    ]
+    if len(rows) < 2:
+        return
+    unit = unit_noun(document)
+    yield heading(f"Classes (share of their boxes by split; {unit}s of train / val / test)")
+    grid = Grid(["", "boxes", *SPLITS, f"{unit}s"], styles={_NO_BOX: "bold red"})
+    units = aligned([list(map(count, counts)) for _, _, counts in rows])
+    for (name, boxes, _), text in zip(rows[:CLASSES_AT_FIRST], units, strict=False):
+        shares = (share(number, sum(boxes)) if number else _NO_BOX for number in boxes)
+        grid.add(name, count(sum(boxes)), *shares, text)
+    yield grid
+    if len(rows) > CLASSES_AT_FIRST:
+        yield line(f"  and {count(len(rows) - CLASSES_AT_FIRST)} more (--verbose)")
+
+
+def stratify_text(document: Mapping[str, Any]) -> Iterable[Renderable]:
+    """Yield how many volumes or patients with each value of the `--stratify` columns each split has."""
+    columns = document["targets"].get("stratify")
+    rows = []
+    for column, values in columns.items() if isinstance(columns, Mapping) else ():
+        for one in values if isinstance(values, list | tuple) else ():
+            counts = _counts(one, "wanted", "reached") if isinstance(one, Mapping) else None
+            if counts is not None:
+                rows.append((f"{column}={one.get('value')}", counts))
+    if not rows:
+        return
+    yield heading(f"{unit_noun(document).capitalize()}s by --stratify (reached / wanted)")
+    grid = Grid(["", *SPLITS], styles={_NO_BOX: "bold red"})
+    cells = _lined_up([[(count(reached), count(wanted)) for wanted, reached in counts] for _, counts in rows])
+    for (name, counts), texts in zip(rows[:CLASSES_SHOWN], cells, strict=False):
+        grid.add(name, *(text if reached else _NO_BOX for text, (_, reached) in zip(texts, counts, strict=True)))
+    yield grid
+    yield from more_classes(rows)
 
 
 def _held(document: Mapping[str, Any]) -> Iterable[Renderable]:
@@ -56,7 +106,7 @@ def _held(document: Mapping[str, Any]) -> Iterable[Renderable]:
         title = f"Classes in the final splits (boxes / slices / {document['unit']}s with the class)"
         cells = {split: _cells([[*row[split].values()] for row in rows]) for split in SPLITS}
     else:
-        rows = _planned_boxes(document["targets"].get("classes"))
+        rows = planned_boxes(document["targets"].get("classes"))
         if len(rows) < 2:
             return
         title = "Boxes of each class, before undersampling"
@@ -75,7 +125,7 @@ def more_classes(rows: Sequence[object]) -> Iterable[Renderable]:
         yield line(f"  and {count(len(rows) - CLASSES_SHOWN)} more (--json lists all)")
 
 
-def _planned_boxes(found: object) -> list[dict[str, Any]]:
+def planned_boxes(found: object) -> list[dict[str, Any]]:
     """Return the boxes of each class by split from the targets of a plan file, which may lack them."""
     rows = []
     for row in found if isinstance(found, list) else ():
@@ -248,8 +298,8 @@ def _measured_on(units: int) -> dict[str, Any]:
     return {"units": units, **dict(zip(("lower", "upper", "off"), ends, strict=True))}
 
 
-def sensitivity_text(document: Mapping[str, Any], *, verbose: bool) -> Iterable[Renderable]:
-    """Yield what val and test can tell, and where that is asked for, of each class."""
+def sensitivity_text(document: Mapping[str, Any]) -> Iterable[Renderable]:
+    """Yield what val and test can tell, in all and of each class."""
     told, volumes = document["sensitivity"], document["volume_statistics"]
     filled = [split for split in MEASURED_ON if volumes[f"{split}_volumes"]]
     if not filled:
@@ -260,7 +310,7 @@ def sensitivity_text(document: Mapping[str, Any], *, verbose: bool) -> Iterable[
         yield indented(sentence(split, told[split]["units"], told["unit"]))
     if any(told[split]["units"] < told["needed"] for split in filled):
         yield indented(needed_sentence(told["unit"]))
-    if verbose and told["classes"]:
+    if told["classes"]:
         columns = [f"{split} {column}" for split in filled for column in (f"{told['unit']}s", "off by")]
         yield heading(f"{title} of each class ({MEASURED} % may be off by up to so many points, {CONFIDENCE} %)")
         grid = Grid(["class", *columns], styles={_NO_BOX: "bold red"})

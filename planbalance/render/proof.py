@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from planbalance.render.plan_classes import CLASSES_SHOWN, more_classes, name_of
 from planbalance.render.table import Grid, Renderable, heading, prose
-from planbalance.split.prove import Proof
+from planbalance.split.prove import SplitProof
 
 _LEVELS: Final = {
     "slices": "slices off their targets",
@@ -22,7 +22,7 @@ _LEVELS: Final = {
 _IN_POINTS: Final = {"worst_boxes", "all_boxes"}
 
 
-def proof_document(proof: Proof, names: Sequence[str] | None) -> dict[str, Any]:
+def proof_document(proof: SplitProof, names: Sequence[str] | None) -> dict[str, Any]:
     """Return the proof as JSON values; percentage points are decimal texts, as in the plan's targets."""
     return {
         "seconds": proof.seconds,

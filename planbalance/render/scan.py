@@ -22,8 +22,8 @@ from planbalance.model import (
 from planbalance.render.class_labels import and_others, several_alike, words_of_names
 from planbalance.render.groups import groups_text
 from planbalance.render.naming import reading_document, reading_text, warnings_at_the_end
-from planbalance.render.table import Grid, Group, Renderable, count, heading, item, line, prose, share, term
-from planbalance.text import texts_of
+from planbalance.render.table import Grid, Group, Renderable, count, heading, indented, item, line, share, term
+from planbalance.text import counted, texts_of
 
 if TYPE_CHECKING:
     from planbalance.planner import Grouped
@@ -153,11 +153,12 @@ def _by_split(snapshot: Snapshot, volumes: Iterable[Volume]) -> dict[str, dict[s
 def scan_text(document: Mapping[str, Any]) -> Renderable:
     """Return the findings for a person."""
     return Group(
-        *reading_text(document),
+        *reading_text(document, warned=False),
         *_where(document),
+        *_labels(document),
         *groups_text(planned_joins(document["group_sources"]), planned_pairs({"groups": document})),
         *_counts(document),
-        *_labels(document),
+        *_classes_text(document),
         *_remarks(document),
         *_problems(document),
         *_warnings(document["warnings"]),
@@ -193,10 +194,10 @@ def _counts(document: Mapping[str, Any]) -> Iterable[Renderable]:
     if len(document["splits"]) > 1:
         grid.add("all", *_cells(document))
     yield grid
-    yield prose(
-        f"  {count(document['positive_volumes'])} volumes with {words.in_volumes}, "
+    yield indented(
+        f"{counted(document['positive_volumes'], 'volume')} with {words.in_volumes}, "
         f"{count(document['negative_volumes'])} without"
-        + (f"; {count(document['groups'])} patients" if document["unit"] == "patient" else "")
+        + (f"; {counted(document['groups'], 'patient')}" if document["unit"] == "patient" else "")
     )
 
 
@@ -206,19 +207,21 @@ def _cells(found: Mapping[str, int]) -> list[str]:
 
 
 def _labels(document: Mapping[str, Any]) -> Iterable[Renderable]:
-    yield heading("Labels")
     labels = document["labels"]
-    grid = Grid(["", "files"])
-    grid.add("missing (no label file)", count(labels["missing"]))
-    grid.add("empty (background)", count(labels["empty"]))
-    grid.add("orphans (no image)", count(labels["orphans"]))
-    grid.add("with an invalid line", count(labels["invalid_files"]))
-    yield grid
+    yield term(
+        "Labels",
+        f"{count(labels['missing'])} missing, {count(labels['empty'])} empty (background), "
+        f"{count(labels['orphans'])} without an image, {count(labels['invalid_files'])} with an invalid line",
+    )
+
+
+def _classes_text(document: Mapping[str, Any]) -> Iterable[Renderable]:
     if len(document["classes"]) > 1 or len(document["names"] or ()) > 1:
         names = dict(enumerate(document["names"] or ()))
-        classes = Grid(["class", "name", "annotations"], words=frozenset({1}))
-        for one, lines in document["classes"].items():
-            classes.add(one, names.get(int(one), "-"), count(lines))
+        yield heading("Classes")
+        classes = Grid(["class", "name", "boxes"], words=frozenset({1}))
+        for one, boxes in document["classes"].items():
+            classes.add(one, names.get(int(one), "-"), count(boxes))
         yield classes
 
 
@@ -232,7 +235,7 @@ def _remarks(document: Mapping[str, Any]) -> Iterable[Renderable]:
         suffixes = ", ".join("." + suffix for suffix in document["suffixes_not_read_by_trainers"])
         remarks.append(f"Stock YOLOv5 and Ultralytics do not read {suffixes}; forks do.")
     if document["leftovers"]:
-        remarks.append(f"{count(document['leftovers'])} leftovers of trainers (*.cache, *.npy) passed over.")
+        remarks.append(f"{counted(document['leftovers'], 'leftover')} of trainers (*.cache, *.npy) passed over.")
     if not document["positive"]:
         remarks.append("No slice is positive: there is nothing to balance.")
     if remarks:
@@ -242,7 +245,7 @@ def _remarks(document: Mapping[str, Any]) -> Iterable[Renderable]:
 
 def _warnings(sentences: Sequence[str]) -> Iterable[Renderable]:
     if sentences:
-        yield heading("Warnings")
+        yield line()
         yield from warnings_at_the_end(sentences)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from planbalance.model import Audit, SplitCount
+from planbalance.render.class_labels import title_of
 from planbalance.render.naming import reading_of_audit, rule_text, slices_text, unit_text
 from planbalance.render.table import count
 from planbalance.text import texts_of
@@ -19,11 +20,11 @@ class Fact(NamedTuple):
 
 def statement(audit: Audit, *, dataset: str, tool: str) -> tuple[Fact, ...]:
     """Return the statement; what was not checked is named with the reason."""
-    checked = [check.name for check in audit.checks if check.ok is not None]
+    checked = [title_of(check) for check in audit.checks if check.ok is not None]
     by_reason: dict[str, list[str]] = {}
     for check in audit.checks:
         if check.ok is None:
-            by_reason.setdefault(check.reason or "no reason is known", []).append(check.name)
+            by_reason.setdefault(check.reason or "no reason is known", []).append(title_of(check))
     unchecked = [f"{', '.join(names)} ({reason})" for reason, names in by_reason.items()]
     facts = [
         *_reading(audit),

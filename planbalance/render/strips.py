@@ -38,7 +38,7 @@ class Strip(NamedTuple):
     runs: str
 
 
-class _Run(NamedTuple):
+class _StateRun(NamedTuple):
     first: int
     last: int
     state: str
@@ -54,8 +54,8 @@ def strip_of(volume: PlannedVolume, kept: Iterable[KeptSlice]) -> Strip:
         PlanError: the volume drops more slices than it has (kind `plan-schema`).
     """
     ordered = sorted(kept, key=_order)
-    numbered = [_Run(one.number, one.number, _state(one)) for one in ordered if one.number is not None]
-    dropped = [_Run(first, last, DROPPED) for first, last in runs_of(volume.dropped)]
+    numbered = [_StateRun(one.number, one.number, _state(one)) for one in ordered if one.number is not None]
+    dropped = [_StateRun(first, last, DROPPED) for first, last in runs_of(volume.dropped)]
     unplaced = volume.slices - len(ordered) - sum(run.last - run.first + 1 for run in dropped)
     if unplaced < 0:
         raise PlanError(
@@ -87,7 +87,7 @@ def _state(one: KeptSlice) -> str:
     return POSITIVE if one.positive else KEPT
 
 
-def _with_gaps(runs: Iterable[_Run]) -> Iterator[tuple[int, str]]:
+def _with_gaps(runs: Iterable[_StateRun]) -> Iterator[tuple[int, str]]:
     """Yield (count, state); a number between two slices that no slice has is missing."""
     following: int | None = None
     for run in runs:

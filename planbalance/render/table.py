@@ -6,7 +6,10 @@ What is made here describes what to print and turns into rich's text when rich a
 prints nothing (`--quiet`, `--json`) never imports rich, which takes as long as click.
 """
 
+import re
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
 from planbalance.text import size as size  # noqa: PLC0414 - shown beside the numbers that are made here
@@ -21,6 +24,9 @@ else:
     Renderable = object
 
 _ANY_WIDTH: Final = 10_000
+_WORDS: Final = re.compile(r"\S+(?: %\S*)?")  # a number stays beside its percent sign
+# Of messages: what stands between backticks, and a command at the end, is one piece.
+_PIECES: Final = re.compile(rf"[(]?`[^`]+`\S*|(?<=: )planbalance .*|{_WORDS.pattern}")
 _TERM: Final = 7  # columns of the longest term: Volumes
 
 
@@ -97,20 +103,50 @@ def line(*parts: str | tuple[str, str]) -> Line:
     return Line(*parts, no_wrap=True, overflow="ignore")
 
 
-def prose(*parts: str | tuple[str, str]) -> Line:
-    """Return a sentence that wraps at the terminal's width."""
-    return Line(*parts, overflow="fold")
+class _Prose:
+    """A sentence that wraps at the terminal's width, between words; each line is set in as the first is."""
+
+    def __init__(self, parts: Sequence[str | tuple[str, str]]) -> None:
+        self._parts = [(plain(part), "") if isinstance(part, str) else (plain(part[0]), part[1]) for part in parts]
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        from rich.cells import cell_len
+
+        text = "".join(part for part, _ in self._parts)
+        indent = text[: len(text) - len(text.lstrip(" "))]
+        row: list[tuple[str, str]] = []
+        width = 0
+        for blanks, word, style in self._words(text):
+            if row and width + cell_len(blanks + word) > options.max_width:
+                yield line(*row)
+                row, width = [], 0
+            row.append(((blanks if row else indent) + word, style))
+            width += cell_len(row[-1][0])
+        yield line(*row)
+
+    def _words(self, text: str) -> Iterable[tuple[str, str, str]]:
+        """Yield each word with the blanks before it and the style of the part in which it begins."""
+        ends = list(accumulate(len(part) for part, _ in self._parts))
+        end = 0
+        for found in _WORDS.finditer(text):
+            yield text[end : found.start()], found[0], self._parts[bisect_right(ends, found.start())][1]
+            end = found.end()
+
+
+def prose(*parts: str | tuple[str, str]) -> Renderable:
+    """Return a sentence that wraps at the terminal's width, between words: a longer word (a path) is never broken."""
+    return _Prose(parts)
 
 
 class _Item:
     """A sentence behind a mark, its further lines set under the first.
 
-    It wraps between words; a longer word (a path, a pattern to paste) is never broken.
+    It wraps between words, or between the texts of a list; a longer one (a path, a pattern to paste) is never broken.
     """
 
-    def __init__(self, mark: str, text: str, style: str) -> None:
+    def __init__(self, mark: str, text: str | list[str], style: str) -> None:
         self._mark = mark
-        self._words = plain(text).split()
+        self._words = _WORDS.findall(" ".join(plain(text).split())) if isinstance(text, str) else text
         self._style = style
 
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
@@ -127,19 +163,39 @@ class _Item:
         yield line((mark, self._style), f" {row}")
 
 
+class _Message(_Item):
+    """The same; a command in it is never divided, and what is no terminal gets it on one line, for `grep`."""
+
+    def __init__(self, mark: str, text: str, style: str) -> None:
+        super().__init__(mark, text, style)
+        self._whole = text
+        self._words = _PIECES.findall(" ".join(plain(text).split()))
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        if options.is_terminal:
+            yield from super().__rich_console__(console, options)
+        else:
+            yield line((self._mark, self._style), f" {self._whole}")
+
+
 def lines(text: str) -> Group:
     """Return text as lines that are neither wrapped nor cut (CSV)."""
     return Group(*(line(row) for row in text.splitlines()))
 
 
-def item(mark: str, text: str, *, style: str = "") -> Renderable:
+def item(mark: str, text: str, *, style: str = "", indent: str = "  ") -> Renderable:
     """Return a sentence behind a mark, its further lines set under the first."""
-    return _Item("  " + mark, text, style)
+    return _Item(indent + mark, text, style)
 
 
 def indented(text: str) -> Renderable:
     """Return a sentence of a section, all its lines set in as the section's tables are."""
     return _Item(" ", text, "")
+
+
+def message(name: str, text: str, *, style: str) -> Renderable:
+    """Return a sentence behind what it is, such as `Error:`; it wraps in a terminal alone, and never in a command."""
+    return _Message(name, text, style)
 
 
 def term(name: str, text: str) -> Renderable:
@@ -153,7 +209,7 @@ def term(name: str, text: str) -> Renderable:
 class Grid:
     """A table of texts; the first column names the row, the others are numbers set to the right.
 
-    Where it does not fit into the width, each row is written as a list of `column: value`.
+    Where it does not fit into the width, each row is written as a sentence of its columns and values.
 
     Attributes:
         columns: headings; the first one may be empty.
@@ -178,15 +234,16 @@ class Grid:
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
         from rich.measure import Measurement
 
-        for gap in (2, 1):
-            table = self._table(gap)
+        for gap, close in ((2, False), (1, False), (1, True)):
+            table = self._table(gap, close=close)
             # The width without a limit: with one, rich cuts words and does not say that a table does not fit.
             if Measurement.get(console, options.update(width=_ANY_WIDTH), table).maximum <= options.max_width:
                 yield table
                 return
         yield from self._records()
 
-    def _table(self, gap: int) -> "Table":
+    def _table(self, gap: int, *, close: bool) -> "Table":
+        """Return the table; `gap`: blanks between columns; `close`: several numbers in a cell stand closer."""
         from rich.table import Table
 
         table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="dim")
@@ -194,13 +251,14 @@ class Grid:
         for index, name in enumerate(self.columns[1:], start=1):
             justify = "left" if index in self.words else "right"
             table.add_column(plain(name), justify=justify, no_wrap=True)  # type: ignore[arg-type]
-        for row in self.rows:
+        rows = [[cell.replace(" / ", "/") for cell in row] for row in self.rows] if close else self.rows
+        for row in rows:
             table.add_row(Line("  " + row[0]), *[Line((cell, self.styles.get(cell, ""))) for cell in row[1:]])
         return table
 
     def _records(self) -> Iterable[Renderable]:
         for row in self.rows:
+            cells = zip(self.columns[1:], row[1:], strict=True)
+            told = [f"{name}: {' '.join(cell.split())}" for name, cell in cells if cell]
             yield line("  " + row[0])
-            for name, cell in zip(self.columns[1:], row[1:], strict=True):
-                if cell:
-                    yield line(f"    {name}: {cell}")
+            yield _Item("   ", [f"{one}," for one in told[:-1]] + told[-1:], "")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from planbalance.model import IMAGE_SUFFIXES, Keypoints, Problem
+from planbalance.platform_calls import PLACE
 from planbalance.scan.content import LabelContent, read_label_file
 from planbalance.text import error_text, text_fault
 
@@ -24,7 +25,6 @@ _KINDS: Final[Mapping[str, int]] = {
     "npy": _LEFTOVER,
 }
 _REGULAR, _FOLDER, _TYPE = 0o100000, 0o040000, 0o170000  # st_mode (inode(7))
-_PLACE: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class Visit(NamedTuple):
@@ -179,7 +179,7 @@ def stat_and_read(batch: list[FilesToRead]) -> list[FileColumns]:
 
 def _stat_and_read(files: FilesToRead) -> FileColumns:
     try:
-        folder = os.open(files.folder, _PLACE)
+        folder = os.open(files.folder, PLACE)
     except OSError as error:
         absent = array("q", [-1]) * len(files.names)
         return FileColumns(absent, absent, [(index, _unreadable(error)) for index in range(len(files.names))], [])

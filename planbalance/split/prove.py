@@ -78,7 +78,7 @@ class ClassBound(NamedTuple):
     bound: Fraction
 
 
-class Proof(NamedTuple):
+class SplitProof(NamedTuple):
     """What is proven of a split.
 
     Attributes:
@@ -109,7 +109,7 @@ def prove_split(
     seconds: int,
     *,
     improve: bool = False,
-) -> tuple[Proof, Mapping[str, Split]]:
+) -> tuple[SplitProof, Mapping[str, Split]]:
     """Bound each level of the objective for a split of `split_units`; return the best split that was seen as well.
 
     Args:
@@ -129,7 +129,7 @@ def prove_split(
     return proof, {unit.id: SPLITS[part] for unit, part in zip(units, proof.part_of, strict=True)}
 
 
-def prove(task: ProofTask, part_of: Sequence[int], seconds: int, *, improve: bool = False) -> Proof:
+def prove(task: ProofTask, part_of: Sequence[int], seconds: int, *, improve: bool = False) -> SplitProof:
     """Bound each level of the objective for a split.
 
     Args:
@@ -174,7 +174,7 @@ class _Prover:
         self._features = features_of(task)
         require()
 
-    def run(self, *, improve: bool) -> Proof:
+    def run(self, *, improve: bool) -> SplitProof:
         task, asked = self._task, measure_levels(self._task, self._asked)
         order = ORDERS[task.balance]
         classes: _ClassBounds = {}
@@ -190,7 +190,7 @@ class _Prover:
                 if improve:
                     self._improve_the_rest(order, index + 1)
                 break
-        return Proof(
+        return SplitProof(
             levels=tuple(levels),
             not_reached=order[len(levels) :],
             classes=self._class_results(classes),

@@ -9,6 +9,7 @@ from planbalance import fs
 from planbalance.errors import InputError, UsageError
 from planbalance.executor.processes import ProcessPool, available_cores
 from planbalance.model import Progress, split_of_word
+from planbalance.platform_calls import mount_table
 from planbalance.tune.latency import Latency, latencies
 from planbalance.tune.names import FileSystem, file_system
 from planbalance.tune.probes import Probe, described, probe_all
@@ -67,7 +68,7 @@ def tune(folder: str, progress: Progress) -> Tuned:
         measured = tuple(rates(tree, processes, progress))
     return Tuned(
         folder=path,
-        file_system=file_system(fs.real_path(path), fs.mount_table(), fs.file_system_number(path)),
+        file_system=file_system(fs.real_path(path), mount_table(), fs.file_system_number(path)),
         cores=cores,
         works=works,
         latency=latency,

@@ -33,6 +33,9 @@ _SPELLED: Final[Mapping[str, str]] = {
     "exfat": "exFAT",
     "ntfs3": "NTFS",
     "ecryptfs": "eCryptfs",
+    "apfs": "APFS",
+    "hfs": "HFS+",
+    "smbfs": "SMB",
 }
 # statfs(2), linux/magic.h, and coreutils' stat for those outside the kernel (GPFS, Lustre, BeeGFS, ZFS and others).
 _BY_NUMBER: Final[Mapping[int, str]] = {

@@ -53,7 +53,14 @@ def _symlink(folder: int, _path: str) -> str:
 
 
 def _reflink(folder: int, _path: str) -> str:
-    return _copied(folder, fs.clone)
+    fs.write_new("file", folder, _DATA)
+    source = fs.open_source("file", folder)
+    try:
+        with fs.new_clone(source, "copy", folder):
+            pass
+    finally:
+        fs.close(source)
+    return _compared(folder)
 
 
 def _copy_file_range(folder: int, _path: str) -> str:
@@ -71,6 +78,10 @@ def _copied(folder: int, copy: Callable[[int, int], None]) -> str:
             copy(source, target)
     finally:
         fs.close(source)
+    return _compared(folder)
+
+
+def _compared(folder: int) -> str:
     return "" if fs.read_whole("copy", folder) == _DATA else "the copy holds other bytes"
 
 

@@ -34,8 +34,9 @@ def test_the_same_use_is_no_leak_and_every_other_one_is(here: Split, there: Spli
     check, leaks = against_check(content(("v", here)), content(("v", there)), "other", Counter({here: 1}))
     assert check.ok is (here == there)
     assert [(leak.of, leak.shared_with, leak.share) for leak in leaks] == [(here, f"other:{there}", 1.0)]
-    said = check.reason if check.ok else check.problems[0].message
-    assert f"100 % of {here} (1 slice, 1 volume) also in other:{there}" in said
+    assert [leak.purpose for leak in leaks] == ["same split" if here == there else ""]
+    if not check.ok:
+        assert f"100 % of {here} (1 slice, 1 volume) also in other:{there}" in check.problems[0].message
 
 
 def test_patients_are_compared_where_somebody_knows_them() -> None:
@@ -53,8 +54,10 @@ def test_members_of_an_ensemble_share_their_split_and_are_clean(tmp_path: Path) 
     members = [built(tmp_path / str(seed), volumes=tree, sample_seed=seed) for seed in (1, 2)]
     result = members[0].audit(against=(str(members[1].output),))
     assert result.ok
-    assert "100 % of test" in against(result, members[1].output).reason
-    assert "both evaluate on them, no leak" in against(result, members[1].output).reason
+    shared = [leak for leak in result.leaks if leak["from"] == "test"]
+    assert {leak["share"] for leak in shared} == {1}
+    assert {(leak["purpose"], leak["to_move"]) for leak in shared} == {("same split", 0)}
+    assert against(result, members[1].output).problems == ()
     others = [built(tmp_path / f"split-{seed}", volumes=tree, split_seed=seed) for seed in (5, 6, 7)]
     results = [members[0].audit(against=(str(other.output),)) for other in others]
     assert any(

@@ -1,6 +1,7 @@
 """docs/reliability.md, row 5: all damage is found and named with its file, and nothing else is called damage."""
 
 import itertools
+import json
 import os
 import random
 import shutil
@@ -358,6 +359,19 @@ def test_a_manifest_that_was_changed(tmp_path: Path, what: str, change: Any) -> 
     audit = made.audit()
     assert not audit.ok, what
     assert {kind for kind, _ in found(audit)} == {"checksum"}
+
+
+def test_metadata_of_an_older_version_are_those_of_the_plan(tmp_path: Path) -> None:
+    """Before 0.3, nothing counted the volumes with a kept slice; a count that is there must be right."""
+    made = built(tmp_path, mode="symlink")
+    path = made.output / "balanced_dataset_metadata.json"
+    metadata = json.loads(path.read_text())
+    kept = metadata["volume_statistics"].pop("kept_volumes")
+    path.write_text(json.dumps(metadata))
+    assert made.audit().ok
+    metadata["volume_statistics"]["kept_volumes"] = kept | {"train": 0}
+    path.write_text(json.dumps(metadata))
+    assert ("metadata", path.name) in found(made.audit(), "error")
 
 
 def test_hyperparameters_are_held_against_the_plan(tmp_path: Path) -> None:

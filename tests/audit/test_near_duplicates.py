@@ -89,7 +89,7 @@ def test_without_the_option_it_is_not_checked(planted: tuple[Path, list[Planted]
     root, _, _ = planted
     result = verify(str(root), VerifyOptions())
     assert [check(result, name).ok for name in CHECKS] == [False, None, None]
-    assert "near-duplicates" in result.summary.partition("not checked")[2]
+    assert "look-alikes" in result.summary.partition("not checked")[2]
 
 
 @pytest.mark.parametrize("mode", ["copy", "symlink"])

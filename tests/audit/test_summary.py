@@ -35,7 +35,7 @@ def test_the_sentence_names_what_leaks_and_what_was_not_checked() -> None:
     checks = [check("volume-overlap", ok=False), check("group-overlap", None), check("near-duplicates", None)]
     leaks = [Leak("volume-overlap", "test", "train", 123, 1000, 4), Leak("volume-overlap", "train", "test", 9, 9000, 4)]
     assert sentence(checks, leaks, BOTH) == (
-        "12.3 % of test slices share a volume with train; not checked: patients, near-duplicates."
+        "12.3 % of test slices share a volume with train; not checked: patients, look-alikes."
     )
 
 

@@ -54,7 +54,7 @@ def test_a_slice_level_split_leaks_wholly_and_the_sentence_says_so(tmp_path: Pat
     pairs = [(one, other) for one in places for other in places if one != other]
     assert shares(result) == dict.fromkeys(pairs, 1.0)
     assert result.summary.startswith("100 % of test slices and 100 % of val slices share a volume with train; 100 % of")
-    assert result.summary.endswith("not checked: patients, near-duplicates, checksums of images.")
+    assert result.summary.endswith("not checked: patients, look-alikes, checksums of images.")
     assert "96 slices would have to change their split" in check(result, "volume-overlap").reason
     assert shares(audit(tmp_path, quick=True)) == shares(result)
 
@@ -120,7 +120,7 @@ def test_a_clean_dataset_is_not_called_more_than_it_is(tmp_path: Path) -> None:
     assert result.ok
     assert result.summary == (
         "No slice of val or test shares a volume or identical images with train or with each other; "
-        "not checked: patients, near-duplicates, checksums of images."
+        "not checked: patients, look-alikes, checksums of images."
     )
     quick = audit(root, quick=True)
     assert (quick.ok, check(quick, "labels").ok, check(quick, "duplicate-content").ok) == (True, None, None)

@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from planbalance import demo
 from tests.builders import mixed_volumes, tree_content, tree_state, write, yolo_tree
 from tests.cli.command import KNEES, knees, make_demo_small, run, run_json
 from tests.cli.terminal import PROGRAM
@@ -20,6 +22,7 @@ APPLY_KEYS = {"output", "mode", "files", "bytes", "seconds", "resumed", "publish
 READING_KEYS = {"naming", "unit", "grouped_by", "groups", "slices_per_volume"}
 VERIFY_KEYS = {
     "ok", "summary", "checks", "leaks", "warnings", "plan_digest", "yaml", "layout_differences", "repair_command",
+    "failures", "splits", "classes", "classes_from", "stratify", "next_step",
 } | READING_KEYS  # fmt: skip
 
 
@@ -104,7 +107,7 @@ def test_plan_has_the_contracts_keys_and_touches_nothing_else(here: Path) -> Non
 def test_every_sum_that_plan_prints_adds_up(here: Path) -> None:
     """Each table's last row is the sum of the rows above it, or what is left of them."""
     yolo_tree(here / "mixed", mixed_volumes(9, 25, seed=3))
-    said = run("plan", "mixed", "--output", "out").stdout
+    said = run("plan", "mixed", "--output", "out", "--verbose").stdout
     for title in ("Split of volumes", "Slices of these volumes", "Final splits"):
         rows = numbers(said, title)
         assert rows["all"][:3] == [
@@ -119,12 +122,51 @@ def test_every_sum_that_plan_prints_adds_up(here: Path) -> None:
     assert numbers(said, "Final splits")["all"][:3] == reduction["after"]
 
 
-def test_plan_ends_with_a_sentence_and_the_commands_that_come_next(here: Path) -> None:
+def test_the_one_table_of_plan_has_the_plans_numbers(here: Path) -> None:
+    yolo_tree(here / "mixed", mixed_volumes(9, 25, seed=3))
+    planned = run_json("plan", "mixed", "--output", "out")
+    rows = numbers(run("plan", "mixed", "--output", "out").stdout, "Split of volumes")
+    volumes, statistics = planned["volume_statistics"], planned["statistics"]
+    for split in ("train", "val", "test"):
+        before = statistics["before"][split]
+        assert rows[split] == [
+            *(volumes[f"{split}_volumes"], volumes[split]["positive"]),
+            *(before["positive"], before["negative"], statistics["splits"][split]["total"]),
+        ]
+    assert rows["all"] == [sum(column) for column in zip(*(rows[s] for s in ("train", "val", "test")), strict=True)]
+
+
+def test_the_plan_of_the_demo_fits_on_one_screen(here: Path) -> None:
+    """24 lines of 100 columns."""
+    demo.write_dataset(str(here / "knees"))
+    said = run("plan", "knees", "--output", "out").stdout.splitlines()
+    assert len(said) <= 24
+    assert max(map(len, said)) <= 100
+    assert sum("NOT checked" in line for line in said) == 1
+
+
+def test_what_is_dangerous_is_said_without_verbose(here: Path) -> None:
+    """Labels that are not there, targets that are not met, volumes of which nothing is kept."""
+    yolo_tree(
+        here / "few", {"a": "+" * 9, "b": "+", "c": "+", "d": "--" + "." * 30, "e": "--.", "f": ".", "g": "." * 9}
+    )
+    said = " ".join(run("plan", "few", "--output", "out", "--missing-label", "empty").stdout.split())
+    assert "4 images without a label file counted as negative" in said
+    assert re.search(r"\d+ slices off target: train gets \d positive slices? \(wanted \d\), ", said)
+    assert "The split misses" not in said
+    assert "Sampling kept no slice of" in said
+    assert "Volumes without a kept slice are counted." in said
+
+
+def test_plan_ends_with_its_verdict_and_the_commands_that_come_next(here: Path) -> None:
     """Both run as they are printed, from the same folder."""
     said = run("plan", "in", "--output", "out", "--plan-file", "my plan.json").stdout
-    splits = run_json("show", "my plan.json")["statistics"]["splits"]
-    kept = ", ".join(f"{splits[split]['total']} {split}" for split in ("train", "val", "test"))
-    assert f"\nPlan: {kept} slices; " in said
+    statistics = run_json("show", "my plan.json")["statistics"]
+    kept, before = (
+        sum(statistics[part][split]["total"] for split in ("train", "val", "test")) for part in ("splits", "before")
+    )
+    whole = " ".join(said.split())
+    assert f"Plan: {kept} of {before} slices kept, {before - kept} no tear slices of train left out; no volume" in whole
     *_, page, build = said.splitlines()
     for command in (page, build):
         run(*shlex.split(command)[1:])
@@ -135,7 +177,7 @@ def test_plan_ends_with_a_sentence_and_the_commands_that_come_next(here: Path) -
 def numbers(said: str, title: str) -> dict[str, list[int]]:
     """Return the rows of the table under a title, their whole numbers only."""
     lines = said.split(f"\n{title}", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
-    lines = [line for line in lines if not line.startswith("  These numbers include")]
+    lines = [line for line in lines if line.split()[0] in {"train", "val", "test", "all", "before", "after", "removed"}]
     rows = {
         line.split()[0]: [int(word.replace(",", "")) for word in line.split()[1:] if word.replace(",", "").isdigit()]
         for line in lines
@@ -151,7 +193,7 @@ def test_a_replaced_plan_is_said_with_both_digests(here: Path) -> None:
     assert first["digest"] != second["digest"]
     assert first["split_digest"] != "" != second["split_digest"]
     assert said.count(first["digest"]) == 1
-    assert said.count(second["digest"]) == 2
+    assert said.count(second["digest"]) == 1
 
 
 def test_an_output_that_is_not_empty_is_a_warning_for_plan(here: Path) -> None:
@@ -161,7 +203,7 @@ def test_an_output_that_is_not_empty_is_a_warning_for_plan(here: Path) -> None:
 
 def test_apply_is_complete_and_its_commands_stand_on_lines_of_their_own(here: Path) -> None:
     run("plan", "in", "--output", "my out")
-    said = run("apply").stdout.splitlines()
+    said = run("apply", "--verbose").stdout.splitlines()
     done = run_json("apply", "--output", "other")
     assert set(done) >= APPLY_KEYS
     assert done["published"] is True
@@ -169,7 +211,28 @@ def test_apply_is_complete_and_its_commands_stand_on_lines_of_their_own(here: Pa
         command = done["train_commands"][name].replace("/other", "/my out")
         assert sum(line.startswith(command.split()[0] + " ") for line in said) == 1
         assert all("'" in line for line in said if line.startswith(("python", "yolo ")))  # quoted: the blank is kept
-    assert f"planbalance verify '{here}/my out'" in said
+    assert f"  planbalance verify '{here}/my out'" in said
+
+
+def test_apply_names_the_command_that_prints_the_training_commands(here: Path) -> None:
+    """They are long. `show` names the dataset that holds the plan, wherever it was built."""
+    run("plan", "in", "--output", "out")
+    said = run("apply", "--output", "other").stdout
+    assert "python train.py" not in said
+    (command,) = [line for line in said.splitlines() if " show " in line]
+    shown = run(*shlex.split(command)[1:]).stdout
+    assert f"\nyolo detect train data={here}/other/dataset.yaml " in shown
+    assert f"--data {here}/other/dataset.yaml " in shown
+    assert f"data={here}/out/dataset.yaml" in run("show", "--verbose").stdout
+
+
+@pytest.mark.parametrize(("suffix", "told"), [("png", False), ("jpg", True), ("JPEG", True)])
+def test_the_warning_of_jpegs_that_are_saved_again_is_for_jpegs(here: Path, suffix: str, *, told: bool) -> None:
+    yolo_tree(here / "set", KNEES, name=f"IM{{slice}}-{{volume}}.{suffix}")
+    run("plan", "set", "--output", "out")
+    (warning,) = run_json("apply", "--mode", "symlink")["warnings"]
+    assert warning.startswith("Images are symbolic links to the source: whatever writes through one changes the source")
+    assert ("JPEG" in warning) is told
 
 
 def test_dry_run_writes_nothing(here: Path) -> None:
@@ -200,7 +263,7 @@ def test_build_is_plan_apply_and_verify(here: Path, mode: str) -> None:
 def test_build_says_that_images_were_not_read_again_and_how_to(here: Path) -> None:
     said = run("build", "in", "--output", "out").stdout
     assert "images were not read again" in said
-    assert f"planbalance verify {here}/out" in said.splitlines()
+    assert f"  planbalance verify {here}/out" in said.splitlines()
 
 
 def test_builds_labels_option_is_a_root_or_a_mode(here: Path) -> None:
@@ -246,11 +309,18 @@ def test_verify_without_a_plan_and_its_report(here: Path) -> None:
     assert {leak["kind"] for leak in audit["leaks"]} == {"volume-overlap"}
     page = (here / "audit.md").read_text()
     assert audit["summary"].split(";")[0][:30] in page.replace("\\", "")
-    assert "| volume-overlap | FAILED |" in page
+    assert "| volume in two splits | FAILED |" in page
     said = run("verify", "in", code=6).stdout
-    assert said.split("\n\n")[1].replace("\n", " ").startswith(audit["summary"][:60])
-    assert "Leaks" in said
-    assert "NOT CHECKED" in said
+    assert audit["failures"] == [f"volume in two splits: {audit['summary'].split(';')[0]}"]
+    last = said.split("\n\n")[-1]
+    assert " ".join(last.split()).startswith(f"FAILED {audit['failures'][0]} To plan a dataset without")
+    assert last.splitlines()[-1] == f"  {audit['repair_command']}"
+    assert audit["next_step"]["command"] == audit["repair_command"] == "planbalance repair in --output in-repaired"
+    assert "Not checked\n" in said
+    assert "Leaks" not in said
+    detail = run("verify", "in", "--verbose", code=6).stdout
+    assert "Leaks" in detail
+    assert "NOT CHECKED" in detail
 
 
 def test_show_a_volume_and_all_volumes(here: Path) -> None:

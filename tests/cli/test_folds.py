@@ -50,12 +50,14 @@ def test_repetitions_have_folders_and_files_of_their_own(here: Path) -> None:
 
 def test_one_table_shows_all_folds_and_nothing_else_is_printed_for_each(here: Path) -> None:
     said = run(*FOLDS, "--repeats", "2").stdout
-    assert said.count("Names   ") == said.count("Pooled totals") == said.count("by --mode") == 1
+    assert said.count("Names   ") == said.count("every volume is in test once\n") == 1
+    assert "by --mode" not in said
     assert "2 repetitions of 3 folds: in each, every volume is in test once" in said
     rows = [line.split()[:4] for line in said.splitlines() if line.startswith("  repeat ")]
     assert rows == [["repeat", r, "fold", k] for r in "12" for k in "123"]
-    assert "The smallest test has 1 positive volume: a sensitivity of 85 % may be off by up to" in said
-    assert "The test of all together has 4 positive volumes: " in said
+    full = " ".join(run(*FOLDS, "--repeats", "2", "--verbose").stdout.split())
+    assert "The smallest test has 1 positive volume: a sensitivity of 85 % may be off by up to" in full
+    assert "The test of all together has 4 positive volumes: " in full
     for word in ("mean", "smallest", "largest"):
         assert f"\n  {word} " in said
     assert f"planbalance verify {here}/cv\n" in said
@@ -67,6 +69,22 @@ def test_each_fold_is_printed_in_full_if_more_is_asked_for() -> None:
     said = run(*FOLDS, "--verbose").stdout
     assert said.count("Undersampling of train") == 3
     assert said.index("Fold 3, one of 3 folds\n") < said.index("3 folds: every volume is in test once")
+    assert "Undersampling of train" not in run(*FOLDS).stdout
+
+
+def test_the_table_of_folds_has_the_worst_class(here: Path) -> None:
+    for index, label in enumerate(sorted((here / "in/labels").rglob("*.txt"))):
+        if label.read_text():
+            label.write_text(f"{index % 2} 0.5 0.5 0.1 0.1\n")
+    yaml = here / "in/dataset.yaml"
+    yaml.write_text(yaml.read_text() + "  1: cyst\n")
+    deviations = [
+        max(float(one["deviation"]) for one in fold["targets"]["classes"]) for fold in run_json(*FOLDS)["folds"]
+    ]
+    said = run(*FOLDS).stdout
+    assert "class off by\n" in said
+    rows = [line.split()[-1] for line in said.splitlines() if line.startswith(("  fold ", "  largest "))]
+    assert rows == [f"{one:.1f}" for one in (*deviations, max(deviations))]
 
 
 @pytest.mark.usefixtures("here")
@@ -149,8 +167,11 @@ def test_all_folds_are_audited_by_one_command(here: Path) -> None:
     assert {key: found["folds"][1][key] for key in alone} == alone
     assert checks(found) == ALL_OK
     assert run_json("verify", *(f"cv/fold{k}" for k in (2, 1, 3)))["ok"]
-    last = run("verify", "cv").stdout.splitlines()[-1]
-    assert last == "OK  3 datasets audited; each is ok; every volume is in test of exactly one of them."
+    last = " ".join(run("verify", "cv").stdout.split("\n\n")[-1].split())
+    assert last == (
+        "OK 3 datasets audited; each is ok; every volume is in test of exactly one of them; not checked: patients, "
+        "look-alikes, checksums of images."
+    )
 
 
 @pytest.mark.usefixtures("here")
@@ -158,7 +179,7 @@ def test_repetitions_are_audited_each_on_its_own() -> None:
     built(*FOLDS, "--repeats", "2")
     found = run_json("verify", "cv")
     assert checks(found) == ALL_OK
-    assert found["summary"].endswith("every volume is in test of exactly one of them in each repetition.")
+    assert "; every volume is in test of exactly one of them in each repetition;" in found["summary"]
     one = run_json("verify", "cv/repeat2")
     assert checks(one) == ALL_OK
     warned = [problem["message"] for check in one["checks"] for problem in check["problems"]]
@@ -169,7 +190,7 @@ def test_sites_are_audited_by_one_command(here: Path) -> None:
     built(*with_sites(here))
     found = run_json("verify", "sites")
     assert checks(found) == ALL_OK
-    assert found["summary"].endswith("every patient is in test of exactly one of them.")
+    assert "; every patient is in test of exactly one of them;" in found["summary"]
 
 
 def test_patients_of_a_fold_that_lost_its_plan_are_those_of_the_other_plans(here: Path) -> None:
@@ -191,7 +212,12 @@ def test_what_is_wrong_in_one_fold_fails_all(here: Path) -> None:
     next(iter(sorted((here / "cv/fold2/images/val").iterdir()))).unlink()
     said = run("verify", "cv", code=6).stdout
     assert "x fold 2: images/val/" in said
-    assert said.splitlines()[-1].startswith("FAILED  3 datasets audited; 1 failed: fold 2; every volume is in test")
+    last = " ".join(said.split("\n\n")[-1].split())
+    assert "FAILED fold 2: files: images/val/" in last
+    assert last.endswith("`planbalance verify DATASET` ends with what to do about it.")
+    found = run_json("verify", "cv", code=6)
+    assert found["summary"].startswith("3 datasets audited; 1 failed: fold 2; every volume is in test")
+    assert [text.partition(": ")[0] for text in found["failures"]] == ["fold 2"]
 
 
 def test_a_fold_that_cannot_be_audited_counts_as_failed(here: Path) -> None:
@@ -203,7 +229,7 @@ def test_a_fold_that_cannot_be_audited_counts_as_failed(here: Path) -> None:
     assert found["folds"][1]["ok"] is False
     assert [one["ok"] for one in found["folds"]] == [True, False, True]
     said = run("verify", "cv", code=6).stdout
-    assert f"x {here}/cv/fold2: " in said
+    assert "\nFAILED fold2: " in said
 
 
 def test_a_folder_of_other_datasets_is_no_folder_of_folds(here: Path) -> None:
@@ -218,7 +244,44 @@ def test_a_folder_of_other_datasets_is_no_folder_of_folds(here: Path) -> None:
         found = run_json("verify", "all/one", "all/two")
         assert found["ok"]
         assert checks(found) == dict.fromkeys(ALL_OK)
-        assert "not checked: folds-present" in found["summary"]
+        assert "folds that are there" in found["summary"]
+
+
+@pytest.mark.usefixtures("here")
+def test_variants_need_one_test_and_are_audited_by_one_command() -> None:
+    """Members of an ensemble: another sample seed leaves the split as it is, another seed does not."""
+    for name, options in (("v1", ("--sample-seed", "1")), ("v2", ("--sample-seed", "2"))):
+        run("build", "in", "--output", f"all/{name}", "--mode", "symlink", *options, "--quiet")
+    found = run_json("verify", "all")
+    assert checks(found) == {"variants-one-test": True, "variants-one-val": True}
+    assert "; all have one and the same test;" in found["summary"]
+    run("build", "in", "--output", "all/v3", "--mode", "symlink", "--seed", "7", "--quiet")
+    found = run_json("verify", "all", code=6)
+    assert checks(found) == {"variants-one-test": False, "variants-one-val": False}
+    wrong = {problem["path"].rpartition("/")[2] for check in found["checks"] for problem in check["problems"]}
+    assert wrong == {"v3"}
+    assert found["next_step"]["text"].startswith("Plan all variants with one --split-seed")
+    said = run("verify", "all", code=6).stdout
+    assert "\nFAILED test of the variants: v3: its test " in said
+    assert "\nPlan all variants with one --split-seed" in said
+
+
+@pytest.mark.usefixtures("here")
+def test_two_folds_of_one_command_share_on_purpose() -> None:
+    """Each is tested on what the other trains on: this is said, and there is nothing to move."""
+    built(*FOLDS)
+    found = run_json("verify", "cv/fold1", "--against", "cv/fold2")
+    assert found["ok"]
+    purposes = {leak["purpose"] for leak in found["leaks"]}
+    assert "other fold" in purposes
+    assert not any(leak["to_move"] for leak in found["leaks"])
+    assert "another of the same folds, as folds do" in found["summary"]
+    said = run("verify", "cv/fold1", "--against", "cv/fold2").stdout
+    assert "on purpose: another of the same folds is tested on what this one trains on" in " ".join(said.split())
+    assert "to move" not in said
+    run("build", "in", "--output", "other", "--mode", "symlink", "--seed", "7", "--quiet")
+    found = run_json("verify", "cv/fold1", "--against", "other", code=6)
+    assert {leak["purpose"] for leak in found["leaks"]} <= {None, "same split"}
 
 
 def test_a_site_that_is_called_images_does_not_hide_the_others(here: Path) -> None:

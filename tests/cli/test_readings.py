@@ -124,7 +124,7 @@ def test_patients_and_where_they_come_from(here: Path) -> None:
         assert (found["unit"], found["grouped_by"], found["groups"]) == ("patient", "map", 6)
         said = run(*words).stdout
         assert "Unit    patient, as the group map says: 6 in all\n" in said
-        assert words[0] != "plan" or "No volume and no patient is in two splits." in " ".join(said.split())
+        assert words[0] != "plan" or "no volume and no patient is in two splits." in " ".join(said.split())
     for words in (("scan", "in"), ("verify", "in")):
         found = run_json(*words, "--volume-pattern", pattern)
         assert (found["unit"], found["grouped_by"], found["groups"]) == ("patient", "patient", 2)
@@ -157,12 +157,15 @@ def test_plan_says_whether_it_counts_volumes_of_which_nothing_is_kept(here: Path
     emptied = volumes["train_volumes"] - planned["kept_volumes"]["train"]
     rows = json.loads((here / "plan.json").read_text())["volumes"]
     assert emptied == sum(row["kept"] == 0 for row in rows) > 0
-    said = run("plan", "mixed", "--output", "out").stdout
+    said = run("plan", "mixed", "--output", "out", "--verbose").stdout
     assert f"These numbers include {emptied} volumes of train of which undersampling keeps no slice." in said
     assert (
         "keeps at least one slice of every volume"
-        in run("plan", "mixed", "--output", "out", "--negatives-per-positive", "all").stdout
+        in run("plan", "mixed", "--output", "out", "--negatives-per-positive", "all", "--verbose").stdout
     )
+    short = "Volumes without a kept slice are counted."
+    assert short in " ".join(run("plan", "mixed", "--output", "out").stdout.split())
+    assert short not in run("plan", "mixed", "--output", "out", "--negatives-per-positive", "all").stdout
 
 
 def two_classes(root: Path) -> Path:
@@ -188,13 +191,16 @@ def test_plan_has_a_table_of_classes_by_split(here: Path) -> None:
         {"boxes": number, "slices": number, "units": number} for number in (4, 1, 1)
     )
     assert (cyst["name"], cyst["train"]) == ("cyst", {"boxes": 2, "slices": 1, "units": 1})
-    said = run(*words).stdout
+    shares = rows_of(run(*words).stdout, "Classes (share of their boxes by split; volumes of train / val / test)")
+    assert shares["mass"] == "6 66.7 % 16.7 % 16.7 % 4 / 1 / 1"
+    assert shares["cyst"] == "2 100.0 % none none 1 / 0 / 0"
+    said = run(*words, "--verbose").stdout
     rows = rows_of(said, "Classes in the final splits (boxes / slices / volumes with the class)")
     assert (rows["mass"], rows["cyst"]) == ("4 / 4 / 4 1 / 1 / 1 1 / 1 / 1", "2 / 1 / 1 none none")
-    shown = rows_of(run("show").stdout, "Boxes of each class, before undersampling")
+    shown = rows_of(run("show", "--verbose").stdout, "Boxes of each class, before undersampling")
     assert (shown["mass"], shown["cyst"]) == ("4 1 1", "2 none none")
     near = "For all 2 classes, no split with the wanted numbers of volumes has the boxes nearer to the ratios (proven)."
-    for text in (said, run("show").stdout):
+    for text in (said, run("show", "--verbose").stdout):
         assert near in " ".join(text.split())
     for warning in (
         "val holds no box of 1 class: cyst; a result on val says nothing about it.",

@@ -1,4 +1,4 @@
-"""`plan`, `show` and `build` say what val and test can tell, in patients, and with --verbose for each class."""
+"""`plan --verbose`, `show` and `build` say what val and test can tell, in patients, and for each class."""
 
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ def test_val_and_test_say_how_far_off_a_sensitivity_may_be(here: Path) -> None:
     assert found["unit"] == "volume"
     assert found["val"] == found["test"] == {"units": 6, "lower": 45.2, "upper": 97.5, "off": 40}
     assert found["classes"] == []
-    assert section(run("plan", "many", "--output", "out").stdout) == [
+    assert section(run("plan", "many", "--output", "out", "--verbose").stdout) == [
         "  Val has 6 positive volumes: a sensitivity of 85 % may be off by up to 40 points (95 %).",
         "  Test has 6 positive volumes: a sensitivity of 85 % may be off by up to 40 points (95 %).",
         "  For at most 10 points, a split needs 73 positive volumes.",
@@ -43,20 +43,20 @@ def test_patients_are_counted_and_not_their_volumes(here: Path) -> None:
     rows_of_volumes = run_json("show", "--csv")["volumes"]
     positive = {row["group"] for row in rows_of_volumes if row["split"] == "test" and row["volume"] < "v040"}
     assert (found["unit"], found["test"]["units"]) == ("patient", len(positive))
-    assert section(run(*words).stdout)[1].startswith(f"  Test has {len(positive)} positive patient")
+    assert section(run(*words, "--verbose").stdout)[1].startswith(f"  Test has {len(positive)} positive patient")
     assert run_json("show")["sensitivity"] == found
 
 
 def test_with_enough_patients_no_number_is_asked_for(here: Path) -> None:
     yolo_tree(here / "much", {f"v{number:03d}": "+" for number in range(300)} | {"w1": ".", "w2": ".", "w3": "."})
     ratios = ("--train-ratio", "0.4", "--val-ratio", "0.3")
-    lines = section(run("plan", "much", "--output", "out", *ratios).stdout)
+    lines = section(run("plan", "much", "--output", "out", *ratios, "--verbose").stdout)
     assert [line.split(":")[0] for line in lines] == ["  Val has 90 positive volumes", "  Test has 90 positive volumes"]
 
 
 def test_a_split_without_a_positive_cannot_be_measured_on(here: Path) -> None:
     many(here / "few", positive=1)
-    said = run("plan", "few", "--output", "out").stdout
+    said = run("plan", "few", "--output", "out", "--verbose").stdout
     assert "  Val has no positive volume: a sensitivity cannot be measured." in section(said)
     found = run_json("plan", "few", "--output", "out")["sensitivity"]
     assert found["val"] == {"units": 0, "lower": None, "upper": None, "off": None}
@@ -65,10 +65,10 @@ def test_a_split_without_a_positive_cannot_be_measured_on(here: Path) -> None:
 def test_a_split_that_is_not_wanted_is_not_mentioned(here: Path) -> None:
     many(here / "many")
     ratios = ("--train-ratio", "0.8", "--val-ratio", "0.2")
-    lines = section(run("plan", "many", "--output", "out", *ratios).stdout, "What val can tell")
+    lines = section(run("plan", "many", "--output", "out", *ratios, "--verbose").stdout, "What val can tell")
     assert [line.split()[0] for line in lines] == ["Val", "For"]
     whole = ("--train-ratio", "1", "--val-ratio", "0", "--test-ratio", "0")
-    assert "can tell" not in run("plan", "many", "--output", "out", *whole).stdout
+    assert "can tell" not in run("plan", "many", "--output", "out", *whole, "--verbose").stdout
 
 
 def test_each_class_is_told_with_verbose(here: Path) -> None:
@@ -126,7 +126,7 @@ def test_the_targets_of_each_class_are_told_with_verbose(here: Path) -> None:
         assert boxes[index + 1].split()[-3:] == [*shown, last]
     assert "Boxes of each class before" not in run(*words).stdout
     assert "no split with the wanted numbers of volumes has the boxes nearer to the ratios (proven)" in " ".join(
-        run(*words).stdout.split()
+        said.split()
     )
 
 

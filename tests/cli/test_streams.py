@@ -37,6 +37,14 @@ def test_colours_and_bars_on_a_terminal_only(here: Path) -> None:
     assert silent == ""
 
 
+def test_what_a_notebook_starts_logs_lines_and_draws_no_bars(here: Path) -> None:
+    """`!planbalance` has a terminal, and each refresh of a bar would stay in the notebook as text."""
+    seen = in_terminal("plan", "in", "--output", "out", cwd=here, JPY_PARENT_PID="1", PLANBALANCE_LOG_SECONDS="0")
+    assert not re.search(r"\x1b\[[0-9;?]*[AKhl]|\r(?!\n)", seen)
+    assert re.search(r"\d\d:\d\d:\d\d scan: ", seen)
+    assert "scan:" not in in_terminal("plan", "in", "--output", "out", cwd=here, JPY_PARENT_PID="1")
+
+
 def test_a_pipe_gets_no_control_character_and_a_fixed_width(here: Path) -> None:
     done = process("plan", "in", "--output", "out", cwd=here, FORCE_COLOR="1", COLUMNS="30")
     again = process("plan", "in", "--output", "out", cwd=here, COLUMNS="300")

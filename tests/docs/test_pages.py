@@ -23,19 +23,58 @@ pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="the docs are not here
 pytest.importorskip("jinja2")
 
 
+# `$_` is the last word of the command before, in bash and in zsh.
+EMPTY_FOLDER = re.compile(
+    r"empty folder: `mkdir (?P<name>try[\w-]*) && cd (?:\$_|try)(?P<demo> && planbalance demo --quiet)?`"
+)
+
+
 def named(page: Path) -> str:
     return os.fspath(page.relative_to(REPOSITORY))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_what_a_page_shows_is_what_happens(page: Path, drawn: Path) -> None:
+    """And a page whose commands change the folder begins by saying that it needs an empty one, as it has here.
+
+    So pages can be followed in any order: each has its own folder, or changes nothing.
+    """
     found = list(blocks(page))
     runs_the_demo = any("$ planbalance demo" in block.text for block in found)
     with reader(None if runs_the_demo else drawn) as session:
+        before = files_in(session.folder)
         for block in found:
             session.do(block)
+        changed = files_in(session.folder) != before
+    if changed:
+        told = begins_with(page)
+        assert told, f"{named(page)} changes its folder: its first lines have to say {EMPTY_FOLDER.pattern!r}"
+        assert runs_the_demo or told["demo"] or not any("planbalance-demo" in block.text for block in found)
     if session.lacking:
         pytest.skip(f"all but these was run, which are not installed: {', '.join(sorted(set(session.lacking)))}")
+
+
+def begins_with(page: Path) -> re.Match[str] | None:
+    """Return what a page says of the folder that it needs, before its first block that is run."""
+    text = page.read_text(encoding="utf-8")
+    first = next((block.line for block in blocks(page) if not block.reason), 0)
+    return EMPTY_FOLDER.search("\n".join(text.splitlines()[: first or None]))
+
+
+def files_in(folder: Path) -> dict[str, int]:
+    """Return the files below a folder with the time of their last change, but those that Python and settings leave."""
+    return {
+        os.path.join(place, name): os.lstat(os.path.join(place, name)).st_mtime_ns
+        for place, folders, names in os.walk(folder)
+        for name in (*folders, *names)
+        if ".config" not in place and name != ".config"
+    }
+
+
+def test_no_two_pages_have_the_same_folder() -> None:
+    folders = [told["name"] for page in PAGES if (told := begins_with(page)) is not None]
+    assert len(folders) > 20
+    assert sorted(folders) == sorted(set(folders))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)

@@ -449,6 +449,7 @@ def assert_metadata(planned: Planned, held: Held) -> None:
     """Compare the metadata file with what was built, down to the names of the slices of each volume."""
     stored = json.loads((planned.output / "balanced_dataset_metadata.json").read_text())
     told = stored["volume_statistics"]
+    assert told.pop("kept_volumes") == {split: len(volumes(held[split])) for split in SPLITS}
     assigned = as_assigned(planned, held)
     assert told == {
         **{f"{split}_volumes": len(volumes(assigned[split])) for split in SPLITS},

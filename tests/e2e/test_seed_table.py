@@ -39,6 +39,8 @@ def test_the_guides_tables_come_out_and_sha256sum_accepts_the_manifest(tmp_path:
     planbalance("verify", "--quiet", cwd=tmp_path)
 
     metadata = json.loads((output / "balanced_dataset_metadata.json").read_text())
+    kept = metadata["volume_statistics"].pop("kept_volumes")
+    assert kept == {split: len(metadata["slice_details"][split]) for split in ("train", "val", "test")}
     assert metadata["volume_statistics"] == {
         "train_volumes": 385,
         "val_volumes": 83,

@@ -222,7 +222,7 @@ def test_safe_durability_syncs_data_before_the_name_appears(scene: Scene) -> Non
         patch.setattr(fs, "move_folder", move)
         patch.setattr(fs, "sync_folder", lambda path: order.append(f"sync {os.path.basename(path)}"))
         apply(scene, durability="safe")
-    assert order[-4:] == ["syncfs", "publish", "renameat2", "sync out"]
+    assert order[-4:] == ["syncfs", "publish", "rename_new", "sync out"]
 
 
 class _Noting:

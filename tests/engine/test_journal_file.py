@@ -11,6 +11,7 @@ from planbalance.engine.journal import JournalFile, Record, read_journal
 from planbalance.engine.schedule import Range
 from planbalance.lock_owner import this_node
 from planbalance.model import Block
+from tests.systems import needs_boot_id
 
 BLOCKS = [Block("images/train", 1000, 0, 1, "")]
 
@@ -38,7 +39,7 @@ def written(path: Path, count: int, *, safe: bool = False) -> list[Record]:
     return sorted(found.records)
 
 
-@pytest.mark.parametrize("safe", [False, True])
+@pytest.mark.parametrize("safe", [pytest.param(False, marks=needs_boot_id), True])
 def test_every_batch_is_a_line_though_many_come_at_once(tmp_path: Path, safe: bool) -> None:
     assert written(tmp_path, 100, safe=safe) == [Record((Range(0, number, number + 1),), b"") for number in range(100)]
 

@@ -1,6 +1,7 @@
 """What a build of one file promises on a disk that works: content, permissions, publication, and every refusal."""
 
 import hashlib
+import json
 import os
 import stat
 from dataclasses import replace
@@ -11,14 +12,14 @@ import pytest
 
 from planbalance import fs, packed_dataset
 from planbalance.dataset_files import MANIFEST, PLAN, RECEIPT
-from planbalance.engine import ApplyOptions, apply_plan
-from planbalance.engine.packing import BOUNDARY
+from planbalance.engine import ApplyOptions, apply_plan, packing
+from planbalance.engine.job import make_job
 from planbalance.errors import InputError, PlanbalanceError, PlanError, UsageError
 from planbalance.executor import autoscaler
 from planbalance.model import Outcome
 from planbalance.modes import MODE_TABLE
 from planbalance.packed.entry import FIXED_TIME
-from planbalance.shards import Shard, cut_packed, segments
+from planbalance.shards import Shard
 from tests.builders import tree_content, tree_state, yolo_tree
 from tests.engine.plans import saved_plan
 from tests.faults import faulty
@@ -155,15 +156,17 @@ def test_a_place_of_a_mount_is_refused_for_a_folder(scene: Scene) -> None:
 
 
 @pytest.fixture
-def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_parts(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
     """Worker processes for small plans too, and segments of a few slices."""
     monkeypatch.setattr(autoscaler, "LIMITS", autoscaler.LIMITS._replace(worth_forking=0))
-    monkeypatch.setattr("planbalance.shards._SEGMENT", 4)
+    monkeypatch.setattr("planbalance.engine.packing.LEAST", 2)
+    monkeypatch.setattr("planbalance.engine.packing.BOUNDARY", 1 << (10 if mode == "tar" else 8))
 
 
 @pytest.mark.parametrize("mode", PACKED)
-def test_workers_and_shards_change_no_byte(tmp_path: Path, small_parts: None, mode: str) -> None:
-    scene = Scene(tmp_path, layout="by-volume")
+@pytest.mark.parametrize("layout", ["keep", "by-volume"])
+def test_workers_and_shards_change_no_byte(tmp_path: Path, small_parts: None, mode: str, layout: str) -> None:
+    scene = Scene(tmp_path, layout=layout)
     built = set()
     for jobs in (1, 2, 5):
         scene.apply(mode, jobs=jobs)
@@ -193,23 +196,48 @@ def test_where_and_how_carefully_it_is_built_changes_no_byte(scene: Scene) -> No
     assert len({(scene.parent / name).read_bytes() for name in ("set.sqfs", "other.sqfs", "third.sqfs")}) == 1
 
 
-def test_shards_of_a_packed_dataset_begin_at_whole_mib(tmp_path: Path, small_parts: None) -> None:
-    scene = Scene(tmp_path, layout="by-volume")
-    scene.apply("squashfs")
-    dataset = packed_dataset.open_dataset(str(scene.output("squashfs")))
+@pytest.mark.parametrize("mode", PACKED)
+@pytest.mark.parametrize("layout", ["keep", "by-volume"])
+def test_shards_begin_where_segments_do_also_within_a_block(
+    tmp_path: Path, small_parts: None, mode: str, layout: str
+) -> None:
+    scene = Scene(tmp_path, layout=layout)
+    scene.apply(mode)
+    dataset = packed_dataset.open_dataset(str(scene.output(mode)))
     assert dataset is not None
+    found = [dataset.run(entry) for entry in dataset.files() if entry.path.startswith("images/") and entry.size]
+    contents = {place[0] for place in found if place is not None}
+    job = make_job(scene.plan, ApplyOptions(mode=mode))  # type: ignore[arg-type]  # parametrized
+    assert job.packing is not None
     blocks = scene.plan.header.blocks
-    starts = []
-    for run in segments(blocks):
-        folder = blocks[run.start].folder
-        places = [dataset.run(entry) for entry in dataset.files() if entry.path.startswith(f"{folder}/") and entry.size]
-        starts.append(min(place[0] for place in places if place is not None))
-    assert len(starts) > 2
-    assert all(start % BOUNDARY == 0 for start in starts)
+    starts: set[tuple[tuple[int, int], int]] = set()
+    planned: set[int] = set()
+    for index, block in enumerate(blocks):
+        places = job.packing.slice_places(index)
+        heads = 512 * (mode == "tar")
+        planned |= {start + heads for start in places.images}
+        starts |= {(index, stop): places.start(stop) for stop in places.gaps if stop < block.count}.items()
+    assert contents == planned
+    assert len(starts) > 1
+    assert all(start % packing.BOUNDARY == 0 for _, start in starts)
+    within = {place for place, _ in starts}
     for total in (1, 2, 3, 10):
-        cuts = {run.start for run in cut_packed(blocks, total) if run}
-        assert cuts <= {run.start for run in segments(blocks)}
-        assert sorted(index for run in cut_packed(blocks, total) for index in run) == list(range(len(blocks)))
+        cuts = {(cut.blocks.start, cut.first) for cut in job.packing.cut(total) if cut.first}
+        assert cuts <= within
+        assert total < 10 or cuts
+
+
+@pytest.mark.parametrize("mode", PACKED)
+def test_a_build_that_another_version_began_is_refused(scene: Scene, mode: str) -> None:
+    (scene.source / "labels/train/IM1-03-c.txt").write_bytes(b"0 0.1 0.1 0.1 0.1\n" * 3)
+    scene.refused(PlanError, mode)
+    header = Path(fs.partial_path(str(scene.output(mode)))) / ".planbalance" / fs.HEADER
+    pinned = json.loads(header.read_bytes())
+    del pinned["packing_rule"]
+    header.write_text(json.dumps(pinned), encoding="utf-8")
+    error = scene.refused(UsageError, mode)
+    assert error.kind == "mixed-versions"
+    assert "rule 1" in str(error)
 
 
 @pytest.mark.parametrize("mode", PACKED)

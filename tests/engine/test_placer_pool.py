@@ -28,6 +28,7 @@ from tests.builders import tree_content, tree_state, yolo_tree
 from tests.engine.plans import saved_plan
 from tests.faults import faulty
 from tests.running import After, make_batches_small
+from tests.systems import needs_processes
 
 VOLUMES = {f"{number:02d}-v": "+._-" * 3 for number in range(9)}
 MODES = ("copy", "hardlink", "symlink")
@@ -112,6 +113,7 @@ def wait_until(true: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
+@needs_processes
 @pytest.mark.parametrize("layout", ["keep", "by-volume"])
 @pytest.mark.parametrize("mode", MODES)
 def test_two_processes_build_the_tree_that_one_builds(tmp_path: Path, mode: str, layout: str) -> None:
@@ -131,6 +133,7 @@ def test_two_processes_build_the_tree_that_one_builds(tmp_path: Path, mode: str,
     assert tree_state(scene.source) == scene.before
 
 
+@needs_processes
 @pytest.mark.parametrize("mode", MODES)
 def test_a_worker_that_is_killed_ends_the_run_and_the_same_call_resumes(tmp_path: Path, mode: str) -> None:
     scene = Scene(tmp_path, mode)
@@ -142,6 +145,7 @@ def test_a_worker_that_is_killed_ends_the_run_and_the_same_call_resumes(tmp_path
     scene.check_resumed()
 
 
+@needs_processes
 def test_a_worker_that_is_killed_before_anything_is_written_leaves_nothing(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
 
@@ -164,6 +168,7 @@ def test_a_worker_that_is_killed_before_anything_is_written_leaves_nothing(tmp_p
     assert list(scene.output.parent.iterdir()) == []
 
 
+@needs_processes
 @pytest.mark.parametrize("mode", MODES)
 def test_no_worker_survives_its_parent_and_the_same_call_resumes(tmp_path: Path, mode: str) -> None:
     """Nobody may place names in a staging folder whose lock is free."""
@@ -250,6 +255,7 @@ def _fail_symlinks_to(name: str) -> faulty.Act:
     return act
 
 
+@needs_processes
 def test_where_no_process_can_be_forked_threads_do(tmp_path: Path) -> None:
     """A user's limit of processes, or no memory for one more."""
     scene = Scene(tmp_path)

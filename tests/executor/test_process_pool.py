@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from planbalance.executor.processes import ProcessPool
+from tests.systems import needs_processes
 
 BEFORE = """
 import os, signal, sys, time
@@ -133,6 +134,7 @@ for _ in range(2):
 }
 
 
+@needs_processes
 @pytest.mark.parametrize(("script", "said"), SCRIPTS.values(), ids=SCRIPTS.keys())
 def test_workers(script: str, said: str, tmp_path: Path) -> None:
     assert output_of(script, tmp_path) == said

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from planbalance import platform_calls
 from planbalance.executor import processes
 from planbalance.executor.threads import batched, run_in_threads
 from tests.builders import write
@@ -72,7 +73,7 @@ def test_the_quota_of_a_cgroup_counts(tmp_path: Path, membership: str, files: di
     (tmp_path / "self").write_text(membership)
     for name, text in files.items():
         write(tmp_path / "fs" / name, text.encode())
-    assert processes._quota(str(tmp_path / "self"), str(tmp_path / "fs")) == cores
+    assert platform_calls.cores_of_cgroups(str(tmp_path / "self"), str(tmp_path / "fs")) == cores
 
 
 def test_there_is_always_a_core() -> None:

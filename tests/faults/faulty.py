@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from planbalance import fs
+from planbalance import fs, platform_calls
 
 _FILES = (
     "open",
@@ -73,8 +73,15 @@ class _FaultyLibc:
         fd: int = self._counter.call("openat2", self._real.openat2, args, {})
         return fd
 
-    def renameat2(self, *args: Any) -> None:
-        self._counter.call("renameat2", self._real.renameat2, args, {})
+    @property
+    def clones_by_name(self) -> bool:
+        return bool(self._real.clones_by_name)
+
+    def rename_new(self, *args: Any) -> None:
+        self._counter.call("rename_new", self._real.rename_new, args, {})
+
+    def clone_new(self, *args: Any) -> None:
+        self._counter.call("clone_new", self._real.clone_new, args, {})
 
     def fallocate(self, *args: Any) -> None:
         self._counter.call("fallocate", self._real.fallocate, args, {})
@@ -83,12 +90,23 @@ class _FaultyLibc:
         self._counter.call("syncfs", self._real.syncfs, args, {})
 
 
+class _Copying:
+    """Stands in for the os module in `planbalance.platform_calls`, which copies files and asks about processes."""
+
+    def __init__(self, counter: FaultyOs) -> None:
+        self._counter = counter
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._counter if name in ("copy_file_range", "sendfile") else os, name)
+
+
 @contextmanager
 def calls(act: Act) -> Iterator[FaultyOs]:
     """Put a counting os in place."""
     counter = FaultyOs(act)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fs, "os", counter)
+        patch.setattr(platform_calls, "os", _Copying(counter))
         patch.setattr(fs, "_libc", _FaultyLibc(counter, fs._libc))  # the C library: no argument carries it
         yield counter
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from planbalance import api, fs
 from planbalance.dataset_files import OWN_FOLDER
 from planbalance.engine.journal import read_journal
-from planbalance.lock_owner import Node, boot_id
+from planbalance.lock_owner import Node
 from planbalance.planstore import PlanFile
+from planbalance.platform_calls import boot_id
 from tests.builders import tree_content, tree_state
 
 

@@ -169,10 +169,22 @@ class _Recorder:
         real(target, path, dir_fd=dir_fd)
         self._made(path, dir_fd)
 
-    def _link(self, real: Any, source: str, path: str, *, src_dir_fd: int, dst_dir_fd: int, **kwargs: Any) -> None:
+    def _link(
+        self,
+        real: Any,
+        source: str,
+        path: str,
+        *,
+        src_dir_fd: int | None = None,
+        dst_dir_fd: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         real(source, path, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd, **kwargs)
-        found = os.path.realpath(os.path.join(os.readlink(f"/proc/self/fd/{src_dir_fd}"), source))
-        self._named(path, dst_dir_fd, self._new(path, dst_dir_fd, found))
+        number = self._known.get(_key(os.stat(source, dir_fd=src_dir_fd)))
+        if number is None:
+            folder = "" if src_dir_fd is None else os.readlink(f"/proc/self/fd/{src_dir_fd}")
+            number = self._new(path, dst_dir_fd, os.path.realpath(os.path.join(folder, source)))
+        self._named(path, dst_dir_fd, number)
 
     def _unlink(self, real: Any, path: str, *, dir_fd: int | None = None) -> None:
         real(path, dir_fd=dir_fd)
@@ -190,8 +202,8 @@ class _Recorder:
         assert places[1] is not None
         self.log.ops.append(Names(((*places[0], None), (*places[1], number))))
 
-    def _renameat2(self, real: Any, old: str, new: str, flags: int) -> None:
-        self._rename(lambda *_, **__: real(old, new, flags), old, new)
+    def _rename_new(self, real: Any, old: str, new: str) -> None:
+        self._rename(lambda *_, **__: real(old, new), old, new)
 
     # ---- bytes
 

@@ -14,6 +14,7 @@ from tests.conftest import Trials
 from tests.faults import faulty
 from tests.faults.scene import ALL, Scene
 from tests.faults.test_killed import calls_of_a_run, options_of
+from tests.systems import needs_linux
 
 
 def fail_at(scene: Scene, options: ApplyOptions, at: int, number: int, *, for_good: bool) -> None:
@@ -74,7 +75,15 @@ def test_short_reads_and_writes_change_nothing(tmp_path: Path, mode: str, every:
     scene.check_resumed(options)
 
 
-@pytest.mark.parametrize("refused", ["copy_file_range", "copy_file_range sendfile", "mknod", "renameat2"])
+@pytest.mark.parametrize(
+    "refused",
+    [
+        pytest.param("copy_file_range", marks=needs_linux("copy_file_range")),
+        pytest.param("copy_file_range sendfile", marks=needs_linux("copy_file_range")),
+        "mknod",
+        "rename_new",
+    ],
+)
 def test_a_call_that_this_file_system_lacks_is_done_another_way(
     tmp_path: Path, refused: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ from tests.builders import tree_content, tree_state, yolo_tree
 from tests.conftest import Trials
 from tests.disks import remount, small_disk
 from tests.engine.plans import saved_plan
+from tests.systems import needs_linux
 
 VOLUMES = {f"{index:02d}-v": "+....." for index in range(12)}
 
@@ -86,6 +87,7 @@ def packed_content(disk: Path, mode: str) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in disk.iterdir()}
 
 
+@needs_linux("fallocate")
 @pytest.mark.parametrize("mode", ["squashfs", "tar"])
 def test_one_file_takes_its_room_before_a_slice_is_placed(
     disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str

@@ -8,8 +8,10 @@ from tests.builders import mixed_volumes, seed_shaped_tree, yolo_tree
 from tests.conftest import Trials
 from tests.faults.long import Long
 from tests.faults.scene import PLACING
+from tests.systems import needs_boot_id
 
 
+@needs_boot_id
 def test_killed_in_the_middle_of_a_thousand_slices(in_memory: Path) -> None:
     long = Long(in_memory)
     yolo_tree(long.source, mixed_volumes(40, 160))

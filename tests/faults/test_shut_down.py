@@ -20,6 +20,7 @@ from tests.conftest import Trials
 from tests.disks import Disk, made_disk
 from tests.engine.plans import saved_plan
 from tests.running import in_a_child
+from tests.systems import needs_linux
 
 VOLUMES = {f"{number:02d}-v": "+.-_" for number in range(6)}
 
@@ -113,6 +114,7 @@ def test_ext4_loses_its_power(in_memory: Path, monkeypatch: pytest.MonkeyPatch) 
     lose(in_memory, "ext4", monkeypatch, random.Random(1), 2)
 
 
+@needs_linux("FICLONE")
 def test_xfs_loses_its_power_where_copies_share_blocks(in_memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lose(in_memory, "xfs", monkeypatch, random.Random(1), 2, sharing=True)
 

@@ -11,6 +11,7 @@ import pytest
 from tests.builders import mixed_volumes, tree_content, tree_state, yolo_tree
 from tests.conftest import memory_folder
 from tests.faults.long import Long
+from tests.systems import needs_processes
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +28,7 @@ def whole(long: Long) -> dict[str, str]:
     return long.undisturbed("copy")
 
 
+@needs_processes
 @pytest.mark.xdist_group("signals")
 @pytest.mark.parametrize(
     "signals",
@@ -61,6 +63,7 @@ def test_every_process_gets_it_and_the_same_command_resumes(
     assert resumed == whole
 
 
+@needs_processes
 @pytest.mark.xdist_group("signals")
 def test_a_worker_that_is_killed_alone_ends_the_build_with_exit_5(long: Long, whole: dict[str, str]) -> None:
     """For example where memory ran out: exit 5, and the same command resumes."""

@@ -1,13 +1,14 @@
 """Tables and lines on any width: nothing is cut, nothing controls the terminal."""
 
 import io
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console, Group, RenderableType
 
-from planbalance.render.table import Grid, item, line, plain, prose, share, size, term
+from planbalance.render.table import Grid, item, line, message, plain, prose, share, size, term
 
 
 def printed(text: RenderableType, width: int) -> list[str]:
@@ -25,9 +26,38 @@ def test_a_table_stands_in_columns_where_it_fits() -> None:
 
 
 def test_a_table_that_does_not_fit_becomes_a_list() -> None:
-    assert printed(counts(), 16) == [
-        "  train", "    volumes: 385", "    slices: 66,108",
-        "  all", "    volumes: 550", "    slices: 94,440",
+    assert printed(counts(), 20) == [
+        "  train", "    volumes: 385,", "    slices: 66,108",
+        "  all", "    volumes: 550,", "    slices: 94,440",
+    ]  # fmt: skip
+
+
+def test_numbers_in_a_cell_stand_closer_before_a_table_becomes_a_list() -> None:
+    grid = Grid(["", "volumes", "slices"]).add("fold 1", "23 /  5 / 8", "41 / 9 / 14").add("mean", "23 / 5 / 7", "1")
+    assert printed(grid, 26) == ["         volumes  slices", "  fold 1 23/ 5/8 41/9/14", "  mean    23/5/7       1"]
+    assert printed(grid, 23)[:3] == ["  fold 1", "    volumes: 23 / 5 / 8,", "    slices: 41 / 9 / 14"]
+
+
+@given(words=st.lists(st.text("ab", min_size=1, max_size=30), min_size=1, max_size=12), width=st.integers(1, 40))
+def test_a_sentence_wraps_between_words_at_every_width(words: list[str], width: int) -> None:
+    rows = printed(prose(("First: ", "bold"), " ".join(words)), width)
+    assert [word for row in rows for word in row.split()] == ["First:", *words]
+    assert all(len(row) <= width or " " not in row for row in rows)
+
+
+def test_a_sentence_keeps_how_far_it_is_set_in() -> None:
+    assert printed(prose("  modes    copy, ", ("symlink", "bold"), ", list"), 24) == [
+        "  modes    copy,", "  symlink, list",
+    ]  # fmt: skip
+
+
+def test_a_message_wraps_in_a_terminal_but_never_in_a_command() -> None:
+    told = message("Hint:", "go on with: planbalance apply plan.json", style="bold")
+    assert printed(told, 20) == ["Hint: go on with: planbalance apply plan.json"]
+    stream = io.StringIO()
+    Console(file=stream, width=20, force_terminal=True, color_system=None).print(Group(told), crop=False)
+    assert [row.rstrip() for row in re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()).splitlines()] == [
+        "Hint: go on with:", "      planbalance apply plan.json",
     ]  # fmt: skip
 
 

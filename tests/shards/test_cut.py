@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from planbalance.errors import UsageError
 from planbalance.model import Block
-from planbalance.shards import Shard, cut, parse_shard, shard_of_array
+from planbalance.shards import Shard, cut, cut_slices, parse_shard, shard_of_array
 
 
 @st.composite
@@ -108,3 +108,41 @@ def test_any_range_and_step_of_an_array_counts_1_to_n(first: int, step: int, cou
 def test_no_array_or_a_list_of_tasks_is_refused_in_words(environment: dict[str, str]) -> None:
     with pytest.raises(UsageError, match="--shard auto"):
         shard_of_array(environment)
+
+
+# ---- one file, which is cut within blocks ---------------------------------------------------------------------------
+
+
+@settings(max_examples=100)
+@given(plans(), st.integers(1, 40), st.integers(1, 700))
+def test_stretches_follow_each_other_and_begin_where_they_may(blocks: list[Block], count: int, step: int) -> None:
+    slices = sum(block.count for block in blocks)
+    starts = range(step, slices, step)
+    stretches = list(cut_slices(blocks, count, starts))
+    assert len(stretches) == count
+    held = [
+        stretch.in_plan(index, 0, block.count)
+        for stretch in stretches
+        for index, block in enumerate(stretch.of(blocks))
+    ]
+    expected = (0, 0)
+    before = [sum(block.count for block in blocks[:index]) for index in range(len(blocks))]
+    for block, start, stop in held:
+        assert (block, start) == expected
+        assert start < stop <= blocks[block].count
+        expected = (block, stop) if stop < blocks[block].count else (block + 1, 0)
+    assert expected == (len(blocks), 0)
+    begins = [before[each.blocks.start] + each.first for each in stretches if each.blocks]
+    assert all(begin == 0 or begin in starts for begin in begins)
+    sizes = [sum(block.count for block in each.of(blocks)) for each in stretches]
+    assert all(abs(size - slices / count) <= step + 1 for size in sizes)
+
+
+@settings(max_examples=50)
+@given(plans(), st.integers(1, 12), st.integers(1, 700))
+def test_a_slice_is_held_by_one_stretch(blocks: list[Block], count: int, step: int) -> None:
+    slices = sum(block.count for block in blocks)
+    stretches = list(cut_slices(blocks, count, range(step, slices, step)))
+    for index, block in enumerate(blocks):
+        for position in {0, block.count // 2, block.count - 1}:
+            assert sum(stretch.holds(index, position) for stretch in stretches) == 1

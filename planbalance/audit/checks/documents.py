@@ -16,7 +16,7 @@ from planbalance.audit.documents import (
 from planbalance.audit.file_facts import read_small
 from planbalance.audit.partial_result import PartialResult
 from planbalance.audit.planned_dataset import PlannedDataset, same_place
-from planbalance.dataset_files import DATASET_YAML, HYP, MANIFEST, METADATA
+from planbalance.dataset_files import DATASET_YAML, HYP, KEPT_VOLUMES, MANIFEST, METADATA
 from planbalance.model import Check
 from planbalance.planfile import Facts, KeptSlices
 
@@ -107,9 +107,17 @@ def metadata_check(
         return found.check(), {"statistics": dataset.header.statistics}
     found = CheckBuilder(METADATA_CHECK)
     value, expected = _compared(dataset, METADATA, planned, found, "metadata", json_value)
+    _drop_newer(expected, value)
     if value is not None and (text := difference(value, expected)):
         found.error("metadata", METADATA, text)
     return found.check(), value
+
+
+def _drop_newer(expected: object, value: object) -> None:
+    """Remove from the expected metadata what versions before 0.3 did not write, where it is not there."""
+    there, wanted = (one.get("volume_statistics") if isinstance(one, dict) else None for one in (value, expected))
+    if isinstance(there, dict) and isinstance(wanted, dict) and KEPT_VOLUMES not in there:
+        wanted.pop(KEPT_VOLUMES, None)
 
 
 def hyps_check(dataset: PlannedDataset) -> Check:

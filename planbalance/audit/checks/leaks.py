@@ -59,16 +59,15 @@ def note_blanks(found: CheckBuilder, blanks: int) -> None:
         found.notes.append(f"{counted(blanks, 'blank image')} that are the same in two splits are not counted")
 
 
-def shared_units(kind: str, what: str, spread: Spread[str], totals: Counter[Split]) -> LeakCheck:
+def shared_units(kind: str, spread: Spread[str], totals: Counter[Split], *, title: str = "") -> LeakCheck:
     """Return the check of volumes or groups: an error for each that lies in two splits."""
-    found = CheckBuilder(kind)
+    found = CheckBuilder(kind, title=title)
     found.count = len(spread)
     for unit, counts in spread.items():
         if len(counts) > 1:
-            parts = ", ".join(
-                f"{counted(count, 'slice')} in {split}" for split, count in sorted(counts.items(), key=_most_first)
-            )
-            found.error(kind, unit, f"{what} in {len(counts)} splits: {parts}")
+            (most, number), *others = sorted(counts.items(), key=_most_first)
+            parts = [f"{counted(number, 'slice')} in {most}", *(f"{count:,} in {split}" for split, count in others)]
+            found.error(kind, unit, ", ".join(parts))
     return with_shares(found, spread, totals)
 
 
@@ -274,12 +273,14 @@ def overlap_checks(
         reason = "there is one split only" if statistics.totals else "there are no splits"
         return LeakChecks([not_checked(name, reason) for name in LEAK_CHECKS])
     made = [_volumes(statistics)]
-    together = shared_units(GROUPS, "this group is", _several(statistics, joined or {}), statistics.totals)
+    together = shared_units(
+        GROUPS, _several(statistics, joined or {}), statistics.totals, title="group of volumes in two splits"
+    )
     if groups is None and together.leaks:
         made.append(together)
         groups = joined
     elif groups is not None:
-        made.append(shared_units(GROUPS, "this group is", regrouped(statistics.volumes, groups), statistics.totals))
+        made.append(shared_units(GROUPS, regrouped(statistics.volumes, groups), statistics.totals))
     if not options.quick:
         made.append(shared_bytes(statistics, images.split_of, images.blank))
         if options.near_duplicates:
@@ -296,7 +297,7 @@ def overlap_checks(
 
 
 def _volumes(statistics: SliceStatistics) -> LeakCheck:
-    shared = shared_units(VOLUMES, "this volume is", statistics.volumes, statistics.totals)
+    shared = shared_units(VOLUMES, statistics.volumes, statistics.totals)
     if statistics.unnamed:
         note = f"{statistics.unnamed} images have names that the rule does not read: their volume is not known"
         shared.builder.notes.append(note)
@@ -312,7 +313,7 @@ def _not_made(name: str, statistics: SliceStatistics, options: VerifyOptions, to
     if name == GROUPS:
         number = together.builder.count
         note = f"; {counted(number, 'group')} of volumes that the plan joined: each in one split" if number else ""
-        return Check(GROUPS, None, NO_MAP + note, 0, tuple(_suspected(statistics.volumes)))
+        return not_checked(GROUPS, NO_MAP + note, problems=_suspected(statistics.volumes))
     if options.quick:
         return not_checked(name, "quick: images were not read")
     return not_checked(name, "not asked for (--near-duplicates)")
