@@ -6,7 +6,7 @@ from typing import Final
 import click
 from click.shell_completion import get_completion_class
 
-from planbalance.cli.options import Words, command
+from planbalance.cli.options import OneOf, command
 from planbalance.cli.terminal import CommandResult
 from planbalance.render.table import lines
 
@@ -20,7 +20,7 @@ _VARIABLE: Final = "_PLANBALANCE_COMPLETE"
     printing=True,
     configured=False,
 )
-@click.argument("shell", type=Words(SHELLS), required=False)
+@click.argument("shell", type=OneOf(SHELLS), required=False)
 @click.pass_context
 def completion(ctx: click.Context, shell: str | None) -> CommandResult:
     r"""Print the script that completes planbalance's commands, options, files and volumes in a shell.

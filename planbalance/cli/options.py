@@ -300,7 +300,7 @@ else:  # older clicks know no type arguments
     _Choice = click.Choice
 
 
-class Words(_Choice):
+class OneOf(_Choice):
     """One of a few words; a refusal says which one looks like the text."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 - click's signature
@@ -413,7 +413,7 @@ def _type_of(field: "Field[Any]") -> Any:  # noqa: ANN401 - a type, or what clic
     types = {field.type, *get_args(field.type)}
     words = [word for each in types if get_origin(each) is Literal for word in get_args(each)]
     if words:
-        return Words(words)
+        return OneOf(words)
     return INTEGER if int in types and str not in types else str
 
 
