@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, NamedTuple
 
+from planbalance import packed_dataset
 from planbalance.audit.file_facts import look
 from planbalance.audit.partial_result import PartialResult, PassResult, packed
 from planbalance.audit.slice_facts import ReadOptions
@@ -90,6 +91,13 @@ def _storage(work: SlicePass) -> _Storage:
     """Return what a look at a few images of the first block's folder shows."""
     blocks = work.plan.header.blocks
     folder = f"{work.root}/{blocks[0].folder}" if blocks else work.root
+    place = packed_dataset.inside(folder)
+    if place is not None:
+        entries = map(
+            place.dataset.entry, [f"{place.path}/{name}" for name in place.dataset.names(place.path)[:_SAMPLE]]
+        )
+        sizes = [entry.size for entry in entries if entry is not None]
+        return _Storage(far=False, image_bytes=sum(sizes) / max(1, len(sizes)))
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in islice(entries, _SAMPLE)]
