@@ -93,11 +93,9 @@ def _storage(work: SlicePass) -> _Storage:
     folder = f"{work.root}/{blocks[0].folder}" if blocks else work.root
     place = packed_dataset.inside(folder)
     if place is not None:
-        entries = map(
-            place.dataset.entry, [f"{place.path}/{name}" for name in place.dataset.names(place.path)[:_SAMPLE]]
-        )
-        sizes = [entry.size for entry in entries if entry is not None]
-        return _Storage(far=False, image_bytes=sum(sizes) / max(1, len(sizes)))
+        first = place.dataset.names(place.path)[:_SAMPLE]
+        found = [place.dataset.entry(f"{place.path}/{name}") for name in first]
+        return _Storage(far=False, image_bytes=sum(each.size for each in found if each) / max(1, len(first)))
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in islice(entries, _SAMPLE)]
