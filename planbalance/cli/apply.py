@@ -1,5 +1,7 @@
 """`planbalance apply`: the plan becomes a dataset."""
 
+import os
+import shlex
 from collections.abc import Sequence
 
 import click
@@ -9,7 +11,7 @@ from planbalance.api import DEFAULT_PLAN
 from planbalance.cli.options import PATH, command, takes, verbose_option
 from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.options.apply import ApplyRequest
-from planbalance.render.apply import apply_document, apply_text
+from planbalance.render.apply import apply_document, apply_text, several_text
 from planbalance.render.table import Group
 
 
@@ -33,5 +35,15 @@ def apply(
     if len(several) > 1 and request.output is not None:
         raise click.UsageError("--output is for one plan: each of several plans has its own output.")
     documents = [apply_document(api.apply(plan, options=request, progress=terminal.progress)) for plan in several]
-    text = Group(*(apply_text(document, dry_run=request.dry_run, verbose=verbose) for document in documents))
+    if len(documents) > 1 and not request.dry_run:
+        text = several_text(documents, _audit_of([one["output"] for one in documents]), verbose=verbose)
+    else:
+        text = Group(*(apply_text(document, dry_run=request.dry_run, verbose=verbose) for document in documents))
     return CommandResult(documents[0] if len(documents) == 1 else {"folds": documents}, text)
+
+
+def _audit_of(outputs: Sequence[str]) -> str:
+    """Return the command that audits several datasets: of their folder, where it holds these and no other."""
+    folder = os.path.commonpath(outputs)
+    together = folder != "/" and sorted(api.fold_datasets(folder)) == sorted(outputs)
+    return shlex.join(["planbalance", "verify", *([folder] if together else outputs)])

@@ -1,7 +1,7 @@
 """What `apply` prints: files placed, warnings, commands that come next; and `slurm`, whose files run it on nodes."""
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from planbalance.dataset_files import PLAN
@@ -32,6 +32,23 @@ def apply_text(document: Mapping[str, Any], *, dry_run: bool = False, verbose: b
     if dry_run:
         return Group(*_dry(document), *warnings_text(document["warnings"]))
     return Group(done_text(document), *_next(document, verbose=verbose))
+
+
+def several_text(documents: Sequence[Mapping[str, Any]], audit: str, *, verbose: bool = False) -> Renderable:
+    """Return several builds for a person: each warning once, and one command that audits all of them.
+
+    Args:
+        documents: what each apply did.
+        audit: the command.
+        verbose: with the commands that train on each of them.
+    """
+    parts = [part for document in documents for part in _done(document)]
+    parts += warnings_text(dict.fromkeys(warning for document in documents for warning in document["warnings"]))
+    published = [document for document in documents if document["published"]]
+    if published:
+        parts += [heading("Next"), line("  ", audit)]
+        parts += [line("  ", one["next_command"]) for one in published if one.get("next_command")]
+    return Group(*parts, *(train_text(one, verbose=verbose) for one in (published if verbose else published[:1])))
 
 
 def done_text(document: Mapping[str, Any]) -> Renderable:
