@@ -274,7 +274,8 @@ def _digests(document: Mapping[str, Any], *, verbose: bool) -> Iterable[Renderab
     if document["replaced"]:
         if not verbose:
             yield line()
-        yield prose("A different plan was here and was replaced:")
+        kept = document.get("kept_as")  # which is said where it was written
+        yield prose("The older plan and this one:" if kept else "A different plan was here and was replaced:")
         yield line("  ", ("was     ", "dim"), document["replaced"])
         if not verbose:
             yield line("  ", ("is      ", "dim"), document["digest"])
