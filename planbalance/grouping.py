@@ -102,7 +102,8 @@ def parse_split_map(
     """
     splits: dict[str, Split] = {}
     problems: dict[str, None] = {}
-    for row in _rows(text, (volume_column, split_column), name):
+    hint = "A split map begins with the line `volume,split`, and has a line such as `knee7,test` for each volume."
+    for row in _rows(text, (volume_column, split_column), name, hint):
         volume, word = row[volume_column], row[split_column]
         split = split_of_word(word)
         if split is None:
@@ -265,11 +266,11 @@ def _by_last_number(names: Iterable[str]) -> dict[str, str]:
     return {number: several[0] for number, several in found.items() if len(several) == 1}
 
 
-def _rows(text: str, wanted: Sequence[str], name: str) -> Iterator[dict[str, str]]:
+def _rows(text: str, wanted: Sequence[str], name: str, hint: str = "") -> Iterator[dict[str, str]]:
     """Yield the wanted columns of every row that is not blank, values stripped."""
     headings, rows = csv_table(text, name, ",".join(wanted))
     example = f"--volume-column {headings[0]} --group-column {headings[-1]}, for example" if headings else "a CSV"
-    hint = f"Choose columns with --volume-column, --group-column, --stratify and --leave-out: {example}."
+    hint = hint or f"Choose columns with --volume-column, --group-column, --stratify and --leave-out: {example}."
     places = column_places(headings, wanted, name, hint)
     empty: list[str] = []
     for number, row in enumerate(rows, start=2):

@@ -85,6 +85,12 @@ def test_a_column_that_gives_one_volume_two_values_is_refused() -> None:
         parse_group_map("volume,group,site\nv1,p,n\nv1,p,s\n", columns=("site",))
 
 
+def test_a_split_map_without_its_column_is_told_how_it_begins() -> None:
+    with pytest.raises(InputError, match="has no column 'split'") as caught:
+        parse_split_map("volume,group\na,p1\n")
+    assert "begins with the line `volume,split`" in str(caught.value.hint)
+
+
 def test_a_split_map() -> None:
     assert parse_split_map("volume,split\na,train\nb,Valid\nc,TEST\na,Training\n") == {
         "a": "train",

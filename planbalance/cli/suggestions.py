@@ -77,6 +77,11 @@ _NOT_NEEDED: Final[Mapping[str, Mapping[str, str]]] = {
     "--verbose": {"": "it prints all it knows; --json has every number"},
     "--dry-run": dict.fromkeys(("scan", "plan", "verify", "repair", "import"), "it builds nothing"),
 }
+# What a command takes as an argument, by the option of other commands for it.
+_ARGUMENTS: Final[Mapping[str, Sequence[str]]] = {
+    "--plan": ("apply", "show", "slurm", "report", "export"),
+    "--output": ("demo", "tune", "clean"),
+}
 # Words of other tools for what happens anyway, or never.
 _ALWAYS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("resume", "continue", "c"), "the same command goes on with what is half built"),
@@ -219,6 +224,10 @@ def _unknown_option(asked: _Asked, typed: str) -> Suggestion:
     if here:
         about = " It throws a partial build away; nothing else is ever overwritten." if here[0] == "--restart" else ""
         return Suggestion(f"{asked.name} has no option {typed}. Did you mean {here[0]}?{about}")
+    value = _value_after(asked.words, typed)
+    if value and any(asked.name in _ARGUMENTS.get(flag, ()) for flag in meant):
+        again = _quoted(_line([asked.name, value]))
+        return Suggestion(f"{asked.name} takes {value} as an argument, not as the option {typed}: {again}.")
     if why:
         return Suggestion(f"{asked.name} needs no {typed}: {why}. Leave it out.")
     if close and not owners:
