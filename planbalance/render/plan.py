@@ -25,7 +25,7 @@ from planbalance.render.plan_classes import (
 from planbalance.render.plan_facts import fold_text
 from planbalance.render.proof import proof_document, proof_text
 from planbalance.render.repair import RepairFacts, repair_facts, repair_sections
-from planbalance.render.table import Grid, Group, Renderable, count, heading, indented, line, prose, share
+from planbalance.render.table import Grid, Group, Renderable, count, heading, indented, line, prose, share, term
 from planbalance.split.prove import SplitProof
 from planbalance.text import counted, texts_of
 
@@ -119,7 +119,7 @@ def _repair_text(
 ) -> Iterable[Renderable]:
     yield from reading_text(document, when=" (after the repair)", warned=False)
     yield from inputs_text(document)
-    yield line(("Kept    ", "dim"), _kept(repair, by_default=document.get("keep_by_default") is True))
+    yield term("Kept", _kept(repair, by_default=document.get("keep_by_default") is True))
     yield from repair_sections(repair, document["unit"], every=verbose)
     yield from classes_text(document, verbose=verbose)
     if verbose:
