@@ -80,7 +80,7 @@ def build(  # noqa: PLR0913, PLR0917 - click passes options by name
         documents["plan"] = document_of(made)
         note_kept(terminal, [made])
         terminal.show(plan_text(documents["plan"], verbose=verbose))
-        terminal.show(heading("Build"))
+        terminal.show(line())
 
     built = api.build(
         specs,

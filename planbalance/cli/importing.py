@@ -108,7 +108,7 @@ def _built(terminal: Terminal, apply: ApplyRequest, common: Mapping[str, Any], *
         note_kept(terminal, [made])
         documents["import"] = document_of(made)
         terminal.show(import_text(documents["import"], verbose=verbose))
-        terminal.show(heading("Build"))
+        terminal.show(line())
 
     built = api.import_and_build(**common, apply=apply, planned=show_plan)
     documents["apply"] = None if built.outcome is None else apply_document(built.outcome)

@@ -109,10 +109,7 @@ def _text(document: Mapping[str, Any], plan_files: Sequence[str], apply: str, *,
     said = [*texts_of(first["naming"], "warnings"), *_warnings(plans, [row["name"] for row in across["rows"]])]
     yield from warnings_text(dict.fromkeys(said))
     yield line()
-    replaced = sum(plan["replaced"] is not None for plan in plans)
-    if replaced:
-        yield prose(f"{counted(replaced, 'different plan was', 'different plans were')} there and replaced.")
-    yield prose(("Plan: ", "bold green"), f"{_title(across, first['unit'])}. Only the plan files were written. Next:")
+    yield prose(("Plan: ", "bold green"), f"only the {counted(len(plans), 'plan file')} were written. Next:")
     yield line("  ", apply)
     yield line("  ", shlex.join(["planbalance", "verify", output]))
     if not verbose:
