@@ -1318,11 +1318,11 @@ def _report_folds(
     plans = [one for one in datasets if os.path.isfile(one) and not one.endswith((".yaml", ".yml"))]
     if plans or request.audit == "none":
         raise UsageError(
-            f"{plans[0]} is no folder of a dataset."
+            f"A page shows one plan, or several datasets that are built: {plans[0]} is no folder."
             if plans
             else "A page of several datasets shows their audit: leave --audit none out.",
             kind="report-several",
-            hint="A page of several shows datasets that are built; `planbalance report PLAN` shows one plan.",
+            hint="`planbalance report PLAN` shows one plan; `--format md` takes all folds of one.",
         )
     folders = [os.path.abspath(one) for one in datasets]
     folder = os.path.abspath(subject) if isinstance(subject, str) else os.path.dirname(folders[0])

@@ -10,6 +10,7 @@ from planbalance.model import Audit
 from planbalance.render.repair import can_repair
 
 _DIVIDED: Final = frozenset(("volume-overlap", "group-overlap", "duplicate-content"))
+_RELOCATE: Final = "planbalance relocate "  # in the note of links of which no file is there
 _PICTURES: Final = frozenset(("duplicate-pixels", "near-duplicates"))
 
 
@@ -54,6 +55,10 @@ def _other_step(audit: Audit, failed: frozenset[str], dataset: str) -> NextStep:
             "Do not measure a model of one dataset on what it shares with the other: leave these volumes out with "
             "--exclude, or plan both datasets with the same --split-seed or --split-map."
         )
+    moved = next((check.reason for check in audit.checks if _RELOCATE in check.reason), "")
+    if moved:
+        text = "If the files that links lead to were moved, say where they are now, in place of NEW:"
+        return NextStep(text, moved[moved.index(_RELOCATE) :])
     if audit.plan_digest and os.path.isdir(dataset):
         words = ["apply", f"{dataset.rstrip('/')}/{PLAN}", "--output", _beside(dataset, "-again")]
         return NextStep("To build it again from its plan, beside this one:", _line(words))
