@@ -1207,9 +1207,9 @@ def check_report(report: str, dataset: str | None, request: "VerifyRequest") -> 
 def _check_report_file(report: str) -> None:
     if not report.endswith((".md", ".html")):
         raise UsageError(
-            f"--report {report}: the report is written as Markdown or HTML.",
+            f"--report {report}: a report is Markdown or HTML, so give a file FILE.md or FILE.html.",
             kind="report-format",
-            hint="Name a file FILE.md or FILE.html.",
+            hint=f"--report {os.path.splitext(report)[0]}.html, for example.",
         )
     if not os.path.isdir(os.path.dirname(os.path.abspath(report))):
         raise UsageError(f"The folder of the report {report} does not exist.", kind="report-place", paths=[report])

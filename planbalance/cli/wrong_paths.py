@@ -101,6 +101,8 @@ def _no_plan(error: PlanbalanceError, command: str, words: list[str]) -> PathAns
     folder = os.path.dirname(path) or "."
     wanted = "Neither a plan nor a dataset is there" if command == "report" else "The plan does not exist"
     close = _plans_like(path, folder)
+    if close is None and command == "verify" and word not in words:
+        return PathAnswer(f"{wanted}: {word}. Name the dataset, as in `planbalance verify DATASET`.")
     if close is None:
         return PathAnswer(f"{wanted}: {word}. {_quoted(['plan', 'INPUT', '--output', 'DIR'])} makes a plan.")
     near = os.path.join(os.path.dirname(word), close)
@@ -132,6 +134,11 @@ def _damaged(error: PlanbalanceError, command: str, words: list[str]) -> PathAns
 def _folder_as_plan(path: str, command: str) -> PathAnswer:
     name = path.rstrip("/")
     inside = f"{name}/{PLAN}"
+    near = _plans_like("plan.json", path)
+    if near is not None:
+        return PathAnswer(f"{path} is a folder, and {command} takes a plan. Did you mean {os.path.join(name, near)}?")
+    if api.fold_datasets(path):
+        return PathAnswer(f"{path} holds folds that are built, and {command} takes plans: {_quoted(['verify', path])}.")
     if not os.path.isfile(inside):
         made = _quoted(["plan", path, "--output", f"{name}-balanced"])
         return PathAnswer(f"{path} is a folder, and {command} takes a plan: {made} makes one.")
