@@ -1001,9 +1001,11 @@ def make_folder(path: str) -> bool:
     return True
 
 
-def are_one_name(first: str, second: str, dir_fd: int) -> bool:
-    """Return whether a file system takes two names for one, as macOS ignores case and Unicode form; tried in a folder."""
-    probe = next(temporary_names())
+def are_one_name(first: str, second: str, probe: str, dir_fd: int) -> bool:
+    """Return whether a file system takes two names for one: macOS ignores case and Unicode form.
+
+    It is tried in a new folder `probe` of an open folder.
+    """
     inside = make_below(dir_fd, probe)
     try:
         os.mkdir(first, dir_fd=inside)

@@ -336,11 +336,12 @@ def refuse_folders_that_meet(job: Job, mode: Mode, own: int) -> None:
     for first, second, *_ in clashing_ids(folders):
         pairs = zip(first.split("/"), second.split("/"), strict=True)
         one, other = next(pair for pair in pairs if pair[0] != pair[1])
-        if fs.are_one_name(one, other, own):
+        if fs.are_one_name(one, other, f"{PROBE}-{next(fs.temporary_names())}", own):
             raise PlanError(
                 f"The folders {first} and {second} would be one folder on the file system of {job.output}",
                 kind="collision",
-                hint="build on a file system that tells such names apart, or rename one of the folders in the input and plan again",
+                hint="build on a file system that tells such names apart, or rename one of the folders in the input and "
+                "plan again",
                 paths=[first, second],
             )
 
