@@ -340,8 +340,8 @@ def refuse_folders_that_meet(job: Job, mode: Mode, own: int) -> None:
             raise PlanError(
                 f"The folders {first} and {second} would be one folder on the file system of {job.output}",
                 kind="collision",
-                hint="build on a file system that tells such names apart, or rename one of the folders in the input and "
-                "plan again",
+                hint="build on a file system that tells such names apart, or rename one of the folders in the input "
+                "and plan again",
                 paths=[first, second],
             )
 
