@@ -10,7 +10,7 @@ from planbalance import api
 from planbalance.dataset_files import PLAN
 from planbalance.errors import HoldsDatasetsError, PlanbalanceError
 from planbalance.planstore import is_import
-from planbalance.text import some
+from planbalance.text import command_line, some
 
 _ARCHIVES: Final[Mapping[str, str]] = {
     ".zip": "unzip {0} -d {1}",
@@ -54,7 +54,7 @@ def _no_layout(error: PlanbalanceError, command: str, words: list[str]) -> PathA
         folder = word[: -len(suffix)]
         unpack = _ARCHIVES[suffix].format(shlex.quote(word), shlex.quote(folder))
         again = [folder if one == word else one for one in words]
-        return PathAnswer(f"{word} is an archive: unpack it with `{unpack}`, and give the folder.", _line(again))
+        return PathAnswer(f"{word} is an archive: unpack it with `{unpack}`, and give the folder.", command_line(again))
     if _is_plan(path):
         takes = ["verify", "--plan", word] if command == "verify" else ["apply", word]
         return PathAnswer(f"{word} is a plan, and a dataset is needed here: {_quoted(takes)} takes a plan.")
@@ -76,7 +76,7 @@ def _of_datasets(error: PlanbalanceError, command: str, words: list[str]) -> Pat
         again = _with(words, word, inside)
         return PathAnswer(
             f"{word} holds {len(inside)} datasets ({names}): {_quoted(again)} puts them together.",
-            f"One of them alone: {_line(one)}",
+            f"One of them alone: {command_line(one)}",
         )
     return PathAnswer(f"{word} holds {len(inside)} datasets ({names}): give one of them, {_quoted(one)}.")
 
@@ -107,7 +107,7 @@ def _no_plan(error: PlanbalanceError, command: str, words: list[str]) -> PathAns
         return PathAnswer(f"{wanted}: {word}. {_quoted(['plan', 'INPUT', '--output', 'DIR'])} makes a plan.")
     near = os.path.join(os.path.dirname(word), close)
     again = _with(words, word, [near]) if word in words else [*words, near]
-    return PathAnswer(f"{wanted}: {word}. Did you mean {near}?", _line(again))
+    return PathAnswer(f"{wanted}: {word}. Did you mean {near}?", command_line(again))
 
 
 def _plans_like(path: str, folder: str) -> str | None:
@@ -183,9 +183,5 @@ def _with(words: Sequence[str], word: str, others: Sequence[str]) -> list[str]:
     return [new for one in words for new in (others if one == word else [one])]
 
 
-def _line(words: Iterable[str]) -> str:
-    return shlex.join(["planbalance", *words])
-
-
 def _quoted(words: Iterable[str]) -> str:
-    return f"`{_line(words)}`"
+    return f"`{command_line(words)}`"
