@@ -41,7 +41,7 @@ def several_text(documents: Sequence[Mapping[str, Any]], *, dry_run: bool = Fals
     published = [document["output"] for document in documents if document["published"]]
     after: list[Renderable] = []
     if published:
-        audits = (line("  ", shlex.join(["planbalance", "verify", place])) for place in _to_audit(published))
+        audits = (line("  ", command_line(["verify", place])) for place in _to_audit(published))
         after = [heading("Next"), *audits]
         after += [train_text(document, verbose=verbose) for document in (documents if verbose else documents[:1])]
     return Group(*(Group(*parts) for parts in each), *warnings_text(warnings.values()), *after)
