@@ -290,10 +290,10 @@ def test_an_audit_is_shown_with_what_was_not_checked(tmp_path: Path, source: Pat
     for plan in (None, saved_plan(tmp_path, source)):
         page = page_of(tmp_path / "page.html", plan, dataset=str(tmp_path / "built"), audit=audit)
         assert "Audit: failed" in page.text
-        assert audit.summary in page.text
+        assert page.text.replace("\u00a0", " ").count(audit.summary) == 1, "the sentence stands once"
         assert re.search(r"patients – not checked .*no map was given", page.text)
         assert re.search(r"labels ✓ ok 94,440", page.text)
-        assert "volumes: 500 found" in page.text
+        assert "Volumes: 500 found" in page.text
         assert "and 300 more" in page.text
         assert "12.3\u00a0%" in " ".join(page.words)
 
@@ -359,14 +359,30 @@ def test_a_place_that_takes_no_page_is_refused(tmp_path: Path, source: Path, pla
 
 def test_a_page_that_fails_leaves_the_old_one(tmp_path: Path, source: Path) -> None:
     plan = saved_plan(tmp_path, source)
-    page = write(tmp_path / "page.html", b"old")
+    old = b"<title>old \xc2\xb7 planbalance</title>"
+    page = write(tmp_path / "page.html", old)
     data = bytearray((tmp_path / "plan.json").read_bytes())
     data[data.index(b'"operations":[') + 40] ^= 1
     (tmp_path / "plan.json").write_bytes(data)
     with pytest.raises(PlanError):
         write_page(str(page), PlanFile.open(plan.path))
-    assert page.read_bytes() == b"old"
+    assert page.read_bytes() == old
     assert sorted(os.listdir(tmp_path)) == ["in", "page.html", "plan.json"]
+
+
+def test_a_file_that_planbalance_did_not_write_is_not_replaced(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without --html the page is report.html in the working folder: it is made again, and no other file is replaced."""
+    monkeypatch.chdir(tmp_path)
+    plan = saved_plan(tmp_path, source)
+    for _ in range(2):
+        assert run_json("report", plan.path)["report"] == str(tmp_path / "report.html")
+    for words in (("report.html",), ("other.html", "--html", "other.html")):
+        theirs = write(tmp_path / words[0], b"<title>a report of mine</title>")
+        answer = run_json("report", plan.path, *words[1:], code=2)
+        assert answer["error"]["kind"] == "text-exists"
+        assert theirs.read_bytes() == b"<title>a report of mine</title>"
 
 
 def test_without_jinja2_the_extra_is_named(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -416,7 +432,9 @@ def test_the_page_of_a_dataset_that_leaks_says_so_first_and_shows_the_dataset(tm
     ]
     assert rows[1][-1] == "2kpk"
     assert sum(row[3] for row in json.loads(page.scripts[0])["rows"]) == len(letters) + 4
-    assert "near-duplicates: not asked for" in page.text.replace("near-duplicates – not checked", "near-duplicates:")
+    assert "re-encoded images, look-alikes – not checked not asked for" in page.text
+    assert "no plan to compare with" in page.text
+    assert page.text.count("no plan to compare with") == 2, "once in the table, once in the digest's place"
     run_json("report", source, "--html", tmp_path / "page.html", "--near-duplicates")
     assert "not asked for" not in Page((tmp_path / "page.html").read_text()).text
     document = run_json("report", source, "--html", tmp_path / "page.html", "--audit", "none")

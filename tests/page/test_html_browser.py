@@ -189,6 +189,19 @@ def test_a_dataset_that_leaks_in_a_browser(tmp_path: Path) -> None:
     assert seen["overflow"] == {"light": 0, "phone": 0}
 
 
+def test_the_page_of_folds_in_a_browser(tmp_path: Path) -> None:
+    source = yolo_tree(tmp_path / "in", mixed_volumes(9, 21, smallest=3, largest=9))
+    planned = api.plan_folds(str(source), output=str(tmp_path / "cv"), folds=3, plan_file=str(tmp_path / "p.json"))
+    for one in planned:
+        api.apply(one.path, mode="symlink")
+    made = api.report(str(tmp_path / "cv"), html=str(tmp_path / "page.html"))
+    assert made.audit_ok
+    seen = browsed(DRIVER, Path(made.path), "folds", tmp_path, windows="light,dark,phone", purpose="look")
+    none: dict[str, list[str]] = {"light": [], "dark": [], "phone": []}
+    assert (seen["messages"], seen["requests"], seen["violations"]) == ([], [], none)
+    assert seen["overflow"] == {"light": 0, "dark": 0, "phone": 0}
+
+
 ODD = ("MR-sagittal-proton-density-fat-suppressed_" * 3, "רכב-", "膝关节 ", "الركبة-", "é̂", "only_")
 
 
