@@ -126,8 +126,9 @@ def test_a_tar_with_gnu_s_sparse_files_is_refused_with_a_sentence(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("module", "needed"), [("zstandard", "planbalance.squashfs"), ("lz4", "planbalance.squashfs"), ("lzo", "python-lzo")]
-)  # fmt: skip
+    ("module", "needed"),
+    [("zstandard", "planbalance.squashfs"), ("lz4", "planbalance.squashfs"), ("lzo", "python-lzo")],
+)
 def test_a_compressor_whose_module_is_missing_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, needed: str
 ) -> None:
