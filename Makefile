@@ -25,7 +25,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin planbalance
+	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin planbalance  # one cache for both would be made anew
 	$(BIN)/lint-imports
 	$(BIN)/python $(PYTEST) -m "$(QUICK)" -q $(PYTEST_ARGS)
 

@@ -1,5 +1,6 @@
 """Whole-process measurements: start-up, interpreter and exit included, as a user waits for them."""
 
+import compileall
 import json
 import os
 import platform
@@ -122,6 +123,11 @@ def rows(cases: Sequence[Case], results: dict[str, list[Run]]) -> list[dict[str,
             }
         table.append(row)
     return table
+
+
+def compile_tool() -> None:
+    """Compile the tool's modules, as an installation does: a checkout may be run without bytecode."""
+    compileall.compile_dir(Path(__file__).parents[1] / "planbalance", quiet=2)
 
 
 def machine(root: str | None = None) -> dict[str, str]:

@@ -17,7 +17,7 @@ import click
 
 from benchmarks.build import Cases, Stage, measured, nothing, prepare, remover
 from benchmarks.far import slow
-from benchmarks.measure import TOOL, Case, machine, save, versions
+from benchmarks.measure import TOOL, Case, compile_tool, machine, save, versions
 from benchmarks.place import Place, UnavailableError
 
 # At most so many times the peer.
@@ -121,6 +121,7 @@ def main(  # noqa: PLR0913 - click passes options by name
     folder: Path, slices: int, size: int, rounds: int, far_slices: int, meta_us: int, json_file: str, *, peers: bool
 ) -> None:
     """Measure one image beside a folder and beside the tools that pack a ready tree."""
+    compile_tool()
     result: dict[str, object] = {"machine": machine(str(folder)), "versions": versions()}
     root = Path(tempfile.mkdtemp(prefix="pb-packing-", dir=folder))
     try:

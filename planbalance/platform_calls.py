@@ -88,6 +88,7 @@ class CLibrary:
         # What this system has decides how a thing is done.
         self.clones_by_name: Final = hasattr(self._calls, "fclonefileat")
         self.kills_with_parent: Final = hasattr(self._calls, "prctl")
+        self.rename_new_call: Final = "renamex_np" if hasattr(self._calls, "renamex_np") else "renameat2"
 
     def openat2(self, path: str, dir_fd: int, flags: int, resolve: int) -> int:
         """Open a path below an open folder; the kernel checks each component. ENOSYS before Linux 5.6."""
@@ -106,7 +107,7 @@ class CLibrary:
 
         Another error in `RENAME_NEW_REFUSED` says that this file system cannot refuse a taken name.
         """
-        if hasattr(self._calls, "renamex_np"):
+        if self.rename_new_call == "renamex_np":
             self._checked("renamex_np", os.fsencode(old), os.fsencode(new), ctypes.c_uint(_RENAME_EXCL))
             return
         flags = ctypes.c_uint(_RENAME_NOREPLACE)

@@ -151,7 +151,7 @@ def test_a_near_file_system_gets_processes() -> None:
     chosen = settings(PROBES, [*near, *points("processes", "one", 0.9, w2=60_000)], cores=2)
     assert (chosen.kind, chosen.workers, chosen.layout) == ("processes", 2, "keep")
     assert chosen.modes == ("copy", "hardlink", "symlink")
-    assert (chosen.copy, chosen.publish) == ("copy_file_range", "renameat2")
+    assert (chosen.copy, chosen.publish) == ("copy_file_range", platform_calls.C_LIBRARY.rename_new_call)
     sharing = {**PROBES, "reflink": Probe(works=True, reason="")}
     assert settings(sharing, near, cores=2).copy == "reflink"
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, NamedTuple
 
+from planbalance import packed_dataset
 from planbalance.audit.file_facts import look
 from planbalance.audit.partial_result import PartialResult, PassResult, packed
 from planbalance.audit.slice_facts import ReadOptions
@@ -90,6 +91,11 @@ def _storage(work: SlicePass) -> _Storage:
     """Return what a look at a few images of the first block's folder shows."""
     blocks = work.plan.header.blocks
     folder = f"{work.root}/{blocks[0].folder}" if blocks else work.root
+    place = packed_dataset.inside(folder)
+    if place is not None:
+        first = place.dataset.names(place.path)[:_SAMPLE]
+        found = [place.dataset.entry(f"{place.path}/{name}") for name in first]
+        return _Storage(far=False, image_bytes=sum(each.size for each in found if each) / max(1, len(first)))
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in islice(entries, _SAMPLE)]

@@ -9,8 +9,7 @@ from planbalance.api import DEFAULT_PLAN
 from planbalance.cli.options import PATH, command, takes, verbose_option
 from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.options.apply import ApplyRequest
-from planbalance.render.apply import apply_document, apply_text
-from planbalance.render.table import Group
+from planbalance.render.apply import apply_document, apply_text, several_text
 
 
 @command("apply", example="planbalance apply plan.json --mode symlink")
@@ -33,5 +32,6 @@ def apply(
     if len(several) > 1 and request.output is not None:
         raise click.UsageError("--output is for one plan: each of several plans has its own output.")
     documents = [apply_document(api.apply(plan, options=request, progress=terminal.progress)) for plan in several]
-    text = Group(*(apply_text(document, dry_run=request.dry_run, verbose=verbose) for document in documents))
-    return CommandResult(documents[0] if len(documents) == 1 else {"folds": documents}, text)
+    if len(documents) == 1:
+        return CommandResult(documents[0], apply_text(documents[0], dry_run=request.dry_run, verbose=verbose))
+    return CommandResult({"folds": documents}, several_text(documents, dry_run=request.dry_run, verbose=verbose))

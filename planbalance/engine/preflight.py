@@ -92,10 +92,13 @@ def refuse_output(job: Job) -> bool:
 
 def _output_exists(job: Job) -> PlanError:
     if _receipt_digest(job.output) == job.plan.header.digest:
+        hint = f"run verify: planbalance verify {job.output}"
+        if job.packing is not None and fs.look(job.staging) is not None:
+            hint += f"\na run that was killed has left {job.staging}: planbalance clean removes it"
         return PlanError(
             f"{job.output} is already built, run verify",
             kind="already-built",
-            hint=f"run verify: planbalance verify {job.output}",
+            hint=hint,
             paths=[job.output],
         )
     return PlanError(

@@ -40,7 +40,8 @@ def decompressor(number: int) -> Decompress:
 
     def missing(_data: bytes, _limit: int) -> bytes:
         packages = " or ".join(
-            {"compression.zstd": "Python 3.14", "lz4.block": "lz4"}.get(n, n) for n in _MODULES[number]
+            {"compression.zstd": "Python 3.14", "lz4.block": "lz4", "lzo": "python-lzo"}.get(n, n)
+            for n in _MODULES[number]
         )
         raise PackedError(f"it is compressed with {_NAMES[number]}, which needs the package {packages}")
 

@@ -1,13 +1,14 @@
 """What `apply` prints: files placed, warnings, commands that come next; and `slurm`, whose files run it on nodes."""
 
+import os
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from planbalance.dataset_files import PLAN
 from planbalance.model import Outcome
 from planbalance.render.table import Group, Renderable, count, heading, item, line, prose, size
-from planbalance.text import counted
+from planbalance.text import counted, named_texts
 
 
 def apply_document(outcome: Outcome) -> dict[str, Any]:
@@ -32,6 +33,26 @@ def apply_text(document: Mapping[str, Any], *, dry_run: bool = False, verbose: b
     if dry_run:
         return Group(*_dry(document), *warnings_text(document["warnings"]))
     return Group(done_text(document), *_next(document, verbose=verbose))
+
+
+def several_text(documents: Sequence[Mapping[str, Any]], *, dry_run: bool = False, verbose: bool = False) -> Renderable:
+    """Return what was done with several plans (folds): each warning once, and one audit of all that was published."""
+    each = ((_dry if dry_run else _done)(document) for document in documents)
+    warnings = named_texts([(document["output"], document["warnings"]) for document in documents])
+    published = [document["output"] for document in documents if document["published"]]
+    after: list[Renderable] = []
+    if published:
+        audits = (line("  ", shlex.join(["planbalance", "verify", place])) for place in _to_audit(published))
+        after = [heading("Next"), *audits]
+        after += [train_text(document, verbose=verbose) for document in (documents if verbose else documents[:1])]
+    return Group(*(Group(*parts) for parts in each), *warnings_text(warnings.values()), *after)
+
+
+def _to_audit(outputs: Sequence[str]) -> Sequence[str]:
+    """Return the folder of several datasets, where they have one of their own, as folds do; else each of them."""
+    common = os.path.commonpath(outputs)
+    holds_more = os.path.commonpath([common, os.getcwd()]) == common
+    return outputs if holds_more or common in outputs else [common]
 
 
 def done_text(document: Mapping[str, Any]) -> Renderable:
@@ -94,7 +115,7 @@ def _train(document: Mapping[str, Any], *, verbose: bool) -> Iterable[Renderable
     commands = document["train_commands"]
     if not document["published"] or not any(commands.values()):
         return
-    if not verbose:
+    if not verbose and not document.get("packed_bytes"):  # `show` does not know where an image is mounted
         plan = f"{document['output']}/{PLAN}"
         yield line("  ", shlex.join(["planbalance", "show", plan, "--verbose"]))
         yield line(("      prints the commands that train YOLOv5 and Ultralytics", "dim"))

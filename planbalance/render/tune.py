@@ -44,7 +44,7 @@ def _settings(settings: Mapping[str, Any]) -> Iterable[Renderable]:
     yield prose(f"  modes    {', '.join(settings['modes'])}")
     yield prose(f"  copies   {settings['copy']}")
     by_rename = "rename, which takes an empty folder's place too"
-    yield prose(f"  publish  {'renameat2' if settings['publish'] == 'renameat2' else by_rename}")
+    yield prose(f"  publish  {by_rename if settings['publish'] == 'rename' else settings['publish']}")
     if settings.get("one_file"):
         yield prose(
             "A call waits for a server here, and making a file takes several: --mode squashfs writes one image "

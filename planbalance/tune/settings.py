@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 from planbalance.executor.autoscaler import Autoscaler, FinishedBatch, Kind
 from planbalance.modes import MODE_TABLE, Mode
+from planbalance.platform_calls import C_LIBRARY
 from planbalance.tune.probes import Probe
 from planbalance.tune.rates import Rate
 
@@ -22,7 +23,7 @@ class Settings(NamedTuple):
         modes: those that work here, with a source on the same file system.
         copy: how bytes of large images are copied: `reflink` (blocks are shared), else `copy_file_range` inside the
             kernel, else `sendfile` or `read and write`.
-        publish: `renameat2`, which never replaces an existing name, else `rename`.
+        publish: `renameat2` (on macOS `renamex_np`), which never replaces an existing name, else `rename`.
         layout: `by-volume` where folders of their own make files faster, else `keep`.
         one_file: whether `--mode squashfs` builds faster there than a folder: each file that is made waits for a
             server, and an image is one file.
@@ -49,7 +50,7 @@ def settings(works: Mapping[str, Probe], rates: Sequence[Rate], cores: int) -> S
             if traits.places_files and not traits.one_file and _works(mode, works)
         ),
         copy=next((way for way in ("reflink", "copy_file_range") if works[way].works), "sendfile, or read and write"),
-        publish="renameat2" if works["atomic_publish"].works else "rename",
+        publish=C_LIBRARY.rename_new_call if works["atomic_publish"].works else "rename",
         layout=_layout(rates, kind),
         one_file=kind == "threads",  # the autoscaler changes to threads where calls wait
     )

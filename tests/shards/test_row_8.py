@@ -48,7 +48,13 @@ def ended(child: int) -> int:
 
 
 class Trial:
-    """One trial, all of it drawn from one seed."""
+    """One trial, all of it drawn from one seed.
+
+    Attributes:
+        dies: the exit codes of a shard that is done, and of one that was killed.
+    """
+
+    dies = frozenset((0, -9))
 
     def __init__(self, root: Path, seed: int) -> None:
         self.draw = random.Random(seed)
@@ -76,7 +82,7 @@ class Trial:
         children = [start(self.shard(number), self.moment() if mortal else None) for number in runs]
         early = start(lambda: self.scene.finish(self.options), None)
         codes = [ended(child) for child in children]
-        assert set(codes) <= {0, -9} | ({5, 4} if self.scene.output.exists() else set()), codes
+        assert set(codes) <= self.dies | ({5, 4} if self.scene.output.exists() else set()), codes
         code = ended(early)
         assert code in {5, _PUBLISHED, 4}, code
         self.published += code == _PUBLISHED

@@ -4,7 +4,7 @@
 `PLANBALANCE_SYSTEM=macos`: what planbalance calls on macOS is there, with the arguments that macOS wants, done by what
 Linux has. That shows the way which is taken there; it does not show what macOS itself does.
 
-Tests that need what is taken away are skipped (`tests/systems.py`). Python imports it at its start. Only what
+Tests that need what is taken away are skipped (`tests/systems.py`). Python imports this module at its start. Only what
 `planbalance.platform_calls` asks for is refused of /proc and /sys: the tests themselves look there.
 """
 
