@@ -1207,9 +1207,9 @@ def check_report(report: str, dataset: str | None, request: "VerifyRequest") -> 
 def _check_report_file(report: str) -> None:
     if not report.endswith((".md", ".html")):
         raise UsageError(
-            f"--report {report}: the report is written as Markdown or HTML.",
+            f"--report {report}: a report is Markdown or HTML, so give a file FILE.md or FILE.html.",
             kind="report-format",
-            hint="Name a file FILE.md or FILE.html.",
+            hint=f"--report {os.path.splitext(report)[0]}.html, for example.",
         )
     if not os.path.isdir(os.path.dirname(os.path.abspath(report))):
         raise UsageError(f"The folder of the report {report} does not exist.", kind="report-place", paths=[report])
@@ -1318,11 +1318,11 @@ def _report_folds(
     plans = [one for one in datasets if os.path.isfile(one) and not one.endswith((".yaml", ".yml"))]
     if plans or request.audit == "none":
         raise UsageError(
-            f"{plans[0]} is no folder of a dataset."
+            f"A page shows one plan, or several datasets that are built: {plans[0]} is no folder."
             if plans
             else "A page of several datasets shows their audit: leave --audit none out.",
             kind="report-several",
-            hint="A page of several shows datasets that are built; `planbalance report PLAN` shows one plan.",
+            hint="`planbalance report PLAN` shows one plan; `--format md` takes all folds of one.",
         )
     folders = [os.path.abspath(one) for one in datasets]
     folder = os.path.abspath(subject) if isinstance(subject, str) else os.path.dirname(folders[0])

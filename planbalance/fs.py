@@ -1114,6 +1114,20 @@ def make_folder(path: str) -> bool:
     return True
 
 
+def are_one_name(first: str, second: str, probe: str, dir_fd: int) -> bool:
+    """Return whether a file system takes two names for one: macOS ignores case and Unicode form.
+
+    It is tried in a new folder `probe` of an open folder.
+    """
+    inside = make_below(dir_fd, probe)
+    try:
+        os.mkdir(first, dir_fd=inside)
+        return has(second, inside)
+    finally:
+        close(inside)
+        remove_tree(dir_fd, probe)
+
+
 def remove_empty_folder(path: str) -> None:
     """Remove a folder that holds nothing."""
     os.rmdir(path)

@@ -1,12 +1,12 @@
 """What an interrupted command leaves on the disk, and how to go on. Imported only after SIGINT or SIGTERM."""
 
 import os
-import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from planbalance.dataset_files import RECEIPT
 from planbalance.errors import InterruptedRunError
+from planbalance.text import command_line
 
 _NO_PLAN: Final = "no plan file is half written, and neither input nor output was touched"
 # What is left by commands that build nothing.
@@ -41,12 +41,12 @@ def interruption(error: BaseException, command: str, words: Sequence[str]) -> In
         command: its name, "" where no command was called.
         words: the command line, without the program.
     """
-    again = _line(one for one in words if one != "--restart")
+    again = command_line(one for one in words if one != "--restart")
     if isinstance(error, InterruptedRunError):
         return _half_built(error, command, again)
     output = _output(words)
     if command in _BUILDING and output is not None and os.path.isfile(os.path.join(output, RECEIPT)):
-        audit = _line(["verify", output])
+        audit = command_line(["verify", output])
         return Interruption(f"Interrupted: {output} is built, and its audit was not finished: `{audit}`.", audit)
     left = _LEFT.get(command, "")
     return Interruption(f"Interrupted{left and ': '}{left}.", f"The same command begins anew: {again}" if words else "")
@@ -59,7 +59,7 @@ def _half_built(error: InterruptedRunError, command: str, again: str) -> Interru
     if staging is None:
         return Interruption(error.message, hint)
     message = f"{error.message.rstrip('.')}. What is done is kept in {staging}."
-    return Interruption(message, f"{hint}\nor remove it: {_line(['clean', staging, '--yes'])}", (staging,))
+    return Interruption(message, f"{hint}\nor remove it: {command_line(['clean', staging, '--yes'])}", (staging,))
 
 
 def _output(words: Sequence[str]) -> str | None:
@@ -70,7 +70,3 @@ def _output(words: Sequence[str]) -> str | None:
         if word.startswith("--output="):
             return word.partition("=")[2]
     return None
-
-
-def _line(words: Iterable[str]) -> str:
-    return shlex.join(["planbalance", *words])

@@ -1,14 +1,13 @@
 """What `apply` prints: files placed, warnings, commands that come next; and `slurm`, whose files run it on nodes."""
 
 import os
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from planbalance.dataset_files import PLAN
 from planbalance.model import Outcome
 from planbalance.render.table import Group, Renderable, count, heading, item, line, prose, size
-from planbalance.text import counted, named_texts
+from planbalance.text import command_line, counted, named_texts
 
 
 def apply_document(outcome: Outcome) -> dict[str, Any]:
@@ -42,7 +41,7 @@ def several_text(documents: Sequence[Mapping[str, Any]], *, dry_run: bool = Fals
     published = [document["output"] for document in documents if document["published"]]
     after: list[Renderable] = []
     if published:
-        audits = (line("  ", shlex.join(["planbalance", "verify", place])) for place in _to_audit(published))
+        audits = (line("  ", command_line(["verify", place])) for place in _to_audit(published))
         after = [heading("Next"), *audits]
         after += [train_text(document, verbose=verbose) for document in (documents if verbose else documents[:1])]
     return Group(*(Group(*parts) for parts in each), *warnings_text(warnings.values()), *after)
@@ -105,7 +104,7 @@ def warnings_text(warnings: Iterable[str]) -> Iterable[Renderable]:
 def _next(document: Mapping[str, Any], *, verbose: bool) -> Iterable[Renderable]:
     if document["published"]:
         yield heading("Next")
-        yield line("  ", shlex.join(["planbalance", "verify", document["output"]]))
+        yield line("  ", command_line(["verify", document["output"]]))
         if document.get("next_command"):
             yield line("  ", document["next_command"])
         yield train_text(document, verbose=verbose)
@@ -117,7 +116,7 @@ def _train(document: Mapping[str, Any], *, verbose: bool) -> Iterable[Renderable
         return
     if not verbose and not document.get("packed_bytes"):  # `show` does not know where an image is mounted
         plan = f"{document['output']}/{PLAN}"
-        yield line("  ", shlex.join(["planbalance", "show", plan, "--verbose"]))
+        yield line("  ", command_line(["show", plan, "--verbose"]))
         yield line(("      prints the commands that train YOLOv5 and Ultralytics", "dim"))
         return
     for name, title in (("yolov5", "Train with YOLOv5"), ("ultralytics", "Train with Ultralytics")):

@@ -293,6 +293,7 @@ def test_a_page_is_the_default_and_its_name_too(tmp_path: Path, monkeypatch: pyt
     assert (tmp_path / "report.html").read_text().startswith("<!DOCTYPE html>")
     assert "give one of the two" in run("report", path, "--html", "a.html", "--format", "md", code=2).stderr
     assert "written to a file" in run("report", path, "--output", "-", code=2).stderr
+    assert "shows one plan, or several datasets" in run("report", path, path, code=2).stderr
 
 
 def test_json_holds_the_text_where_no_file_is_written(tmp_path: Path) -> None:
