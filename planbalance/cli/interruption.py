@@ -19,6 +19,7 @@ _LEFT: Final[Mapping[str, str]] = {
     "report": "it only reads, so the dataset is as it was",
     "diff": "it only reads, so nothing is left on the disk",
     "show": "it only reads, so nothing is left on the disk",
+    "apply": "nothing was built by this run, and what an earlier one has built is kept",
     "build": "nothing was built yet, and nothing is left on the disk",
     "demo": "what it has made is still there, and is made anew the next time",
 }
