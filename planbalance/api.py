@@ -1244,8 +1244,7 @@ def _write_markdown(path: str, audit: Audit, dataset: str) -> None:
     from planbalance.render.verify import verify_document, verify_markdown
 
     sentence = statement(audit, dataset=dataset, tool=f"planbalance {tool_version()}")
-    with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(verify_markdown(verify_document(audit), sentence))
+    text_file.write_text(os.path.abspath(path), verify_markdown(verify_document(audit), sentence))
 
 
 def report(
@@ -1280,6 +1279,8 @@ def report(
 
     request: ReportRequest = made(ReportRequest, options, keywords)
     named = _single_subjects(subject)
+    if not isinstance(subject, str) and len(subject) == 1:
+        (subject,) = subject
     if not isinstance(subject, str) or named != [subject]:
         return _report_folds(subject, named, html, request, progress)
     imported = open_import(subject) if is_import(subject) else _import_plan(subject, None)
