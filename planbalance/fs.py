@@ -531,13 +531,14 @@ def kept_beside(path: str) -> Iterator[str]:
     """Keep a file that is replaced inside: as `<path>.bak`, where that is taken as `<path>.bak2`, and so on.
 
     Yield the name, which the file has from then on as a second one. A name that holds the same bytes already is taken
-    as it is, and no other file is touched. If the replacing fails, the second name is removed again. OSError.
+    as it is, and no other file is touched. If the replacing fails, the second name is removed again, unless another
+    process has replaced the file meanwhile. OSError.
     """
     kept, is_new = _second_name(path)
     try:
         yield kept
     except BaseException:
-        if is_new:
+        if is_new and _same_bytes(path, kept):
             with suppress(OSError):
                 os.unlink(kept)
         raise

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from planbalance.dataset_files import RECEIPT
 from planbalance.errors import InterruptedRunError
+from planbalance.modes import MODE_TABLE
 from planbalance.text import command_line
 
 _NO_PLAN: Final = "no plan file is half written, and neither input nor output was touched"
@@ -20,7 +21,6 @@ _LEFT: Final[Mapping[str, str]] = {
     "diff": "it only reads, so nothing is left on the disk",
     "show": "it only reads, so nothing is left on the disk",
     "apply": "nothing was built by this run, and what an earlier one has built is kept",
-    "build": "nothing was built yet, and nothing is left on the disk",
     "demo": "what it has made is still there, and is made anew the next time",
 }
 _BUILDING: Final = ("build", "import")  # their plan may be in no file, so they themselves are run again
@@ -46,10 +46,13 @@ def interruption(error: BaseException, command: str, words: Sequence[str]) -> In
     if isinstance(error, InterruptedRunError):
         return _half_built(error, command, again)
     output = _output(words)
-    if command in _BUILDING and output is not None and os.path.isfile(os.path.join(output, RECEIPT)):
-        audit = command_line(["verify", output])
-        return Interruption(f"Interrupted: {output} is built, and its audit was not finished: `{audit}`.", audit)
+    built = None if output is None or command not in _BUILDING else _built(output)
+    if built is not None:
+        audit = command_line(["verify", built])
+        return Interruption(f"Interrupted: {built} is built, and its audit was not finished: `{audit}`.", audit)
     left = _LEFT.get(command, "")
+    if command == "build" and output is not None:  # it may be in the file of options, and then it is not known here
+        left = "nothing was built yet, and nothing is left on the disk"
     return Interruption(f"Interrupted{left and ': '}{left}.", f"The same command begins anew: {again}" if words else "")
 
 
@@ -63,6 +66,15 @@ def _half_built(error: InterruptedRunError, command: str, again: str) -> Interru
     return Interruption(message, f"{hint}\nor remove it: {command_line(['clean', staging, '--yes'])}", (staging,))
 
 
+def _built(output: str) -> str | None:
+    """Return the dataset that stands at the output of a build: its folder, or its one file; None where none does."""
+    if os.path.isfile(os.path.join(output, RECEIPT)):
+        return output
+    suffixes = [traits.one_file for traits in MODE_TABLE.values() if traits.one_file]
+    files = [output if output.endswith(suffix) else output + suffix for suffix in suffixes]
+    return next((file for file in files if os.path.isfile(file)), None)
+
+
 def _output(words: Sequence[str]) -> str | None:
     """Return the value of `--output` on a command line."""
     for index, word in enumerate(words):
@@ -70,4 +82,6 @@ def _output(words: Sequence[str]) -> str | None:
             return next(iter(words[index + 1 : index + 2]), None)
         if word.startswith("--output="):
             return word.partition("=")[2]
+        if word.startswith("-o"):
+            return word[2:]
     return None
