@@ -893,12 +893,12 @@ def slurm(
     imported = open_import(plan) if is_import(plan) else None
     plan_file = open_plan(plan) if imported is None else imported
     header = plan_file.header
-    parts = len(header.blocks)
+    parts, called = len(header.blocks), "blocks"
     if MODE_TABLE[request.mode].one_file:
-        parts = -(-sum(block.count for block in header.blocks) // LEAST)  # at most
+        parts, called = -(-sum(block.count for block in header.blocks) // LEAST), "segments at most"
     if nodes > parts:
         raise UsageError(
-            f"--nodes {nodes}: this plan has {parts} blocks to share out; more nodes would have no work.",
+            f"--nodes {nodes}: this plan has {parts} {called} to share out; more nodes would have no work.",
             kind="number-out-of-range",
             hint=f"give --nodes {parts} or less",
         )
@@ -1099,13 +1099,9 @@ def verify_folds(
     resolve.refuse_given(
         request, ("plan", "report", "shard", "finish", "executor", "scheduler"), "is for one dataset, not for several"
     )
-    named = [datasets] if isinstance(datasets, str) else list(datasets)
-    if not named:
+    found = _single_subjects(datasets)
+    if not found:
         raise UsageError("No dataset given.", kind="no-input", hint="Name the folder that holds the folds.")
-    found = [dataset for one in named for dataset in fold_datasets(one) or [one]]
-    doubled = sorted(one for one, times in Counter(map(os.path.abspath, found)).items() if times > 1)
-    if doubled:
-        raise UsageError(f"{doubled[0]} is named twice.", kind="named-twice", hint="Name each dataset once.")
     return audit.verify_folds(found, resolve.verify_options(request, progress), progress or Silent())
 
 
@@ -1207,9 +1203,9 @@ def check_report(report: str, dataset: str | None, request: "VerifyRequest") -> 
 def _check_report_file(report: str) -> None:
     if not report.endswith((".md", ".html")):
         raise UsageError(
-            f"--report {report}: the report is written as Markdown or HTML.",
+            f"--report {report}: a report is Markdown or HTML, so give a file FILE.md or FILE.html.",
             kind="report-format",
-            hint="Name a file FILE.md or FILE.html.",
+            hint=f"--report {os.path.splitext(report)[0]}.html, for example.",
         )
     if not os.path.isdir(os.path.dirname(os.path.abspath(report))):
         raise UsageError(f"The folder of the report {report} does not exist.", kind="report-place", paths=[report])
@@ -1244,8 +1240,7 @@ def _write_markdown(path: str, audit: Audit, dataset: str) -> None:
     from planbalance.render.verify import verify_document, verify_markdown
 
     sentence = statement(audit, dataset=dataset, tool=f"planbalance {tool_version()}")
-    with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(verify_markdown(verify_document(audit), sentence))
+    text_file.write_text(os.path.abspath(path), verify_markdown(verify_document(audit), sentence))
 
 
 def report(
@@ -1280,6 +1275,8 @@ def report(
 
     request: ReportRequest = made(ReportRequest, options, keywords)
     named = _single_subjects(subject)
+    if not isinstance(subject, str) and len(subject) == 1:
+        (subject,) = subject
     if not isinstance(subject, str) or named != [subject]:
         return _report_folds(subject, named, html, request, progress)
     imported = open_import(subject) if is_import(subject) else _import_plan(subject, None)
@@ -1318,11 +1315,11 @@ def _report_folds(
     plans = [one for one in datasets if os.path.isfile(one) and not one.endswith((".yaml", ".yml"))]
     if plans or request.audit == "none":
         raise UsageError(
-            f"{plans[0]} is no folder of a dataset."
+            f"A page shows one plan, or several datasets that are built: {plans[0]} is no folder."
             if plans
             else "A page of several datasets shows their audit: leave --audit none out.",
             kind="report-several",
-            hint="A page of several shows datasets that are built; `planbalance report PLAN` shows one plan.",
+            hint="`planbalance report PLAN` shows one plan; `--format md` takes all folds of one.",
         )
     folders = [os.path.abspath(one) for one in datasets]
     folder = os.path.abspath(subject) if isinstance(subject, str) else os.path.dirname(folders[0])
@@ -1565,7 +1562,7 @@ def export(
             kind="export-several",
             hint="Export each of them into a file of its own.",
         )
-    splits = [one for one, _ in found]
+    splits = _told_apart([one for one, _ in found])
     path = "" if output is None else os.path.abspath(output)
     if path:
         _check_text_place(path, [one.plan.header for one in splits], [folder for _, folder in found])
@@ -1585,9 +1582,28 @@ def export(
 
 
 def _single_subjects(subjects: str | Sequence[str]) -> list[str]:
-    """Return plans and datasets, each fold of a folder of folds by itself."""
+    """Return plans and datasets, each fold of a folder of folds by itself.
+
+    Raises:
+        UsageError: one is named twice.
+    """
     named = [subjects] if isinstance(subjects, str) else list(subjects)
-    return [one for name in named for one in fold_datasets(name) or [name]]
+    found = [one for name in named for one in fold_datasets(name) or [name]]
+    doubled = sorted(one for one, times in Counter(map(os.path.abspath, found)).items() if times > 1)
+    if doubled:
+        raise UsageError(f"{doubled[0]} is named twice.", kind="named-twice", hint="Name each one once.")
+    return found
+
+
+def _told_apart(splits: "list[NamedSplit]") -> "list[NamedSplit]":
+    """Return splits with names that differ: those with one name are numbered, in the order given."""
+    times = Counter(one.name for one in splits)
+    seen: Counter[str] = Counter()
+    for at, one in enumerate(splits):
+        if times[one.name] > 1:
+            seen[one.name] += 1
+            splits[at] = one._replace(name=f"{one.name} ({seen[one.name]})")
+    return splits
 
 
 def _check_text_place(path: str, headers: Iterable[PlanHeader], datasets: Iterable[str]) -> None:
@@ -1634,7 +1650,7 @@ def _to_export(subject: str, form: "ExportFormat", progress: Progress | None) ->
             hint="Export another format, or build the plan in another mode.",
             paths=[dataset],
         )
-    name = fold_name(plan.header.parameters.get("fold")) or os.path.basename(plan.path)
+    name = fold_name(plan.header.parameters.get("fold")) or os.path.basename(dataset or plan.path)
     return NamedSplit(name, plan), dataset or plan.header.output
 
 

@@ -531,13 +531,14 @@ def kept_beside(path: str) -> Iterator[str]:
     """Keep a file that is replaced inside: as `<path>.bak`, where that is taken as `<path>.bak2`, and so on.
 
     Yield the name, which the file has from then on as a second one. A name that holds the same bytes already is taken
-    as it is, and no other file is touched. If the replacing fails, the second name is removed again. OSError.
+    as it is, and no other file is touched. If the replacing fails, the second name is removed again, unless another
+    process has replaced the file meanwhile. OSError.
     """
     kept, is_new = _second_name(path)
     try:
         yield kept
     except BaseException:
-        if is_new:
+        if is_new and _same_bytes(path, kept):
             with suppress(OSError):
                 os.unlink(kept)
         raise
@@ -1112,6 +1113,20 @@ def make_folder(path: str) -> bool:
     except FileExistsError:
         return False
     return True
+
+
+def are_one_name(first: str, second: str, probe: str, dir_fd: int) -> bool:
+    """Return whether a file system takes two names for one: macOS ignores case and Unicode form.
+
+    It is tried in a new folder `probe` of an open folder.
+    """
+    inside = make_below(dir_fd, probe)
+    try:
+        os.mkdir(first, dir_fd=inside)
+        return has(second, inside)
+    finally:
+        close(inside)
+        remove_tree(dir_fd, probe)
 
 
 def remove_empty_folder(path: str) -> None:

@@ -84,8 +84,8 @@ def has_ended(owner: bytes, *, slurm_seconds: float = SLURM_SECONDS) -> bool:
 
 
 def _other_start(now: str | None, then: object) -> bool:
-    """Return whether the process that has this id now was started at another time; not where that is not known."""
-    return now not in (then, "") and then != ""
+    """Return whether no process has this id now, or one that was started at another time; "" stands for not known."""
+    return now is None or (now != then and "" not in (now, then))
 
 
 def _read(owner: bytes) -> dict[str, Any]:

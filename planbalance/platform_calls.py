@@ -243,9 +243,12 @@ def another_process_locks(fd: int) -> bool:
 
     if not sys.executable:
         raise _missing("sys.executable")
-    tried = subprocess.run(  # noqa: S603 - Python itself
-        [sys.executable, "-I", "-S", "-c", _TRY_LOCK], stdin=fd, stderr=subprocess.DEVNULL, check=False, timeout=60
-    )
+    try:
+        tried = subprocess.run(  # noqa: S603 - Python itself
+            [sys.executable, "-I", "-S", "-c", _TRY_LOCK], stdin=fd, stderr=subprocess.DEVNULL, check=False, timeout=60
+        )
+    except subprocess.TimeoutExpired:
+        raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from None
     if tried.returncode not in (0, _HELD):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
     return tried.returncode == 0

@@ -26,6 +26,13 @@ def enumerated(names: Sequence[str], last: str = "and") -> str:
     return f" {last} ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
+def command_line(words: Iterable[str]) -> str:
+    """Return a command of planbalance as a shell reads it; `words` are what stands behind `planbalance`."""
+    import shlex  # noqa: PLC0415 - not every command prints another one
+
+    return shlex.join(["planbalance", *words])
+
+
 def named_texts(said: Sequence[tuple[str, Iterable[str]]]) -> dict[str, str]:
     """Return each text of several plans or datasets once, and how it is printed.
 

@@ -125,6 +125,16 @@ def test_a_case_may_be_a_slice_of_those_that_are_kept(plan: Plan, tmp_path: Path
         assert cases == sorted(one.stem for one in (tmp_path / "out/images" / split).iterdir())
 
 
+def test_what_a_plan_left_out_and_whole_volumes_hold_again_is_said(tmp_path: Path) -> None:
+    knees(tmp_path / "in")
+    words = ("plan", tmp_path / "in", "--output", tmp_path / "out", "--plan-file", tmp_path / "p.json")
+    run(*words, "--exclude", "IM1-*", "--missing-label", "skip", "--negatives-per-positive", "all")
+    notes = " ".join(api.export(str(tmp_path / "p.json"), format="nnunet").notes)
+    assert "Slices that --exclude or --missing-label skip left out, if any, are in their volumes again" in notes
+    notes = " ".join(api.export(str(tmp_path / "p.json"), format="nnunet", cases="slice").notes)
+    assert "left out" not in notes
+
+
 def test_a_channel_in_a_slice_name_is_not_part_of_the_case(tmp_path: Path) -> None:
     yolo_tree(tmp_path / "in", KNEES, name="{volume}_{slice:03d}_0000.png")
     pattern = r"(?P<volume>.+)_(?P<slice>\d{3})_0000"
@@ -146,6 +156,25 @@ def test_each_fold_is_an_entry_in_the_order_given(tmp_path: Path) -> None:
     run("apply", *plans, "--mode", "symlink")
     of_folder = api.export(str(tmp_path / "out"), format="nnunet").text
     assert of_folder == (tmp_path / "splits_final.json").read_text()
+
+
+def test_plans_of_one_test_are_told_apart_and_not_taken_for_folds(tmp_path: Path) -> None:
+    knees(tmp_path / "in")
+    plans = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        plans.append(str(tmp_path / name / "plan.json"))
+        words = ("--sample-seed", ord(name), "--plan-file", plans[-1])
+        run("plan", tmp_path / "in", "--output", tmp_path / "of" / name, *words)
+    table = list(csv.DictReader(io.StringIO(api.export(plans).text)))
+    assert {row["fold"] for row in table} == {"plan.json (1)", "plan.json (2)"}
+    assert "Put them into imagesTs" in " ".join(api.export(plans, format="nnunet").notes)
+    (tmp_path / "of").mkdir()
+    run("apply", *plans, "--mode", "symlink")
+    table = list(csv.DictReader(io.StringIO(api.export(str(tmp_path / "of")).text)))
+    assert {row["fold"] for row in table} == {"a", "b"}
+    with pytest.raises(UsageError, match="is named twice"):
+        api.export([plans[0], plans[0]])
 
 
 def test_what_nnunet_cannot_say_is_refused(tmp_path: Path) -> None:
@@ -250,6 +279,14 @@ def test_a_dataset_of_which_folders_do_not_tell_the_splits_is_refused(tmp_path: 
         api.export(str(root), format="croissant")
 
 
+def test_croissant_claims_nothing_of_a_dataset_that_another_tool_divided(tmp_path: Path) -> None:
+    root = yolo_tree(tmp_path / "theirs", {"a": "+-", "b": ".."}, split_of={"a": "train", "b": "val"})
+    text = api.export(str(root), format="croissant").text
+    assert "Slices divided by another tool into train, val" in text
+    assert "No group is in two splits" not in text
+    assert "undersampling" not in text
+
+
 @pytest.mark.filterwarnings("ignore")  # of mlcroissant's own libraries
 def test_mlcroissant_reads_every_slice_with_its_split(tmp_path: Path) -> None:
     mlcroissant = pytest.importorskip("mlcroissant", reason="pip install mlcroissant reads it with MLCommons' own code")
@@ -312,7 +349,7 @@ def test_a_place_in_an_input_or_a_dataset_is_refused(plan: Plan, tmp_path: Path,
 def test_one_file_takes_one_plan_where_the_format_has_no_folds(plan: Plan) -> None:
     path, _ = plan
     with pytest.raises(UsageError, match="takes one plan"):
-        api.export([str(path), str(path)], format="monai")
+        api.export([str(path), str(shutil.copy(path, path.with_name("other.json")))], format="monai")
     with pytest.raises(UsageError, match="--cases is for"):
         api.export(str(path), cases="slice")
 

@@ -98,7 +98,7 @@ def test_a_plan_by_an_attribute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert "SECRET" not in (tmp_path / "plan.json").read_text()
     step = steps(header, "plan.json")[0]
     assert "--group-from h5:patient_id" in step.command
-    assert "--h5-folder" in step.note
+    assert "--h5-folder" in step.command
     assert api.scan(str(tmp_path / "in"), **asked).grouped_by == "h5"
     api.apply(str(tmp_path / "plan.json"))
     audit = api.verify(str(tmp_path / "out"), quick=True)

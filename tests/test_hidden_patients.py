@@ -153,7 +153,7 @@ def test_pairs_are_joined_or_asked_about_and_answers_decide(small: Path, tmp_pat
     assert again.header.digest == decided.header.digest
     step = steps(decided.header, "plan.json")[0]
     assert "--group-from look-alikes" in step.command
-    assert "--look-alikes" in step.note
+    assert "--look-alikes" in step.command
 
 
 def test_a_csv_that_a_person_filled_is_never_overwritten(small: Path, tmp_path: Path) -> None:
@@ -376,7 +376,7 @@ def test_groups_are_what_any_source_puts_together(sources: Path) -> None:
     assert other.header.parameters == made.header.parameters
     step = steps(made.header, "plan.json")[0]
     assert "--group-from map,dicom:PatientID" in step.command
-    assert "--group-map" in step.note
+    assert "--group-map" in step.command
     assert api.scan(str(sources / "in"), group_from=["map", "dicom:PatientID"], **asked).grouped_by == "map+dicom"
 
 

@@ -51,6 +51,18 @@ def test_a_process_that_ended_is_dead_its_number_taken_by_another_or_not() -> No
 
 
 @needs_boot_id
+@pytest.mark.parametrize(
+    ("then", "now", "ended"),
+    [("", "", False), ("", "12", False), ("12", "", False), ("", None, True), ("12", None, True), ("12", "12", False)],
+)
+def test_where_no_start_is_known_only_a_process_that_is_gone_is_dead(
+    monkeypatch: pytest.MonkeyPatch, then: str, now: str | None, ended: bool
+) -> None:
+    monkeypatch.setattr(lock_owner, "process_start", lambda _pid: now)
+    assert lock_owner.has_ended(signed(started=then)) == ended
+
+
+@needs_boot_id
 def test_a_zombie_is_dead() -> None:
     child = os.fork()
     if child == 0:

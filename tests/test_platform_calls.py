@@ -17,9 +17,14 @@ import pytest
 
 import planbalance
 from planbalance import fs, platform_calls
+from planbalance.destination import fold
+from planbalance.engine import ApplyOptions, apply_plan
+from planbalance.errors import PlanError
 from planbalance.executor.processes import Child
 from planbalance.platform_calls import CLibrary
 from planbalance.tune.names import file_system
+from tests.builders import yolo_tree
+from tests.engine.plans import saved_plan
 
 PACKAGE = Path(planbalance.__file__).parent
 ONE_PLACE = PACKAGE / "platform_calls.py"
@@ -412,3 +417,45 @@ def test_on_windows_the_program_says_in_one_sentence_what_it_needs(arguments: li
 def test_on_windows_an_import_says_it_too(module: str) -> None:
     told = on_windows(f"import planbalance.{module}")
     assert told.stderr.splitlines()[-1] == f"ImportError: {planbalance.NO_WINDOWS}"
+
+
+# ---- names that are one ----------------------------------------------------------------------------------------------
+
+
+class IgnoresCase:
+    """The os module on a file system that takes names for one which `fold` makes equal."""
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(os, name)
+        if name not in ("mkdir", "stat", "open", "rmdir", "mknod", "utime", "symlink", "link", "unlink"):
+            return real
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            at = 1 if name in ("symlink", "link") else 0
+            if "dir_fd" not in named and "dst_dir_fd" not in named:
+                return real(*arguments, **named)
+            return real(*arguments[:at], fold(arguments[at]), *arguments[at + 1 :], **named)
+
+        return call
+
+
+@pytest.mark.parametrize(("first", "second"), [("SiteA", "sitea"), ("sité", "site\u0301"), ("x/Ä/z", "x/ä/z")])
+def test_folders_that_are_one_on_this_file_system_are_refused_before_anything_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str, second: str
+) -> None:
+    source = yolo_tree(tmp_path / "in", {"01-a": ".+_", "02-b": ".."})
+    for kind in ("images", "labels"):
+        for folder, volume in ((first, "01-a"), (second, "02-b")):
+            (source / kind / "train" / folder).mkdir(parents=True)
+            for path in sorted((source / kind / "train").glob(f"*-{volume}*")):
+                path.rename(source / kind / "train" / folder / path.name)
+    monkeypatch.setattr("tests.engine.plans.SPLITS", ("train", "train", "train"))
+    plan = saved_plan([source], tmp_path / "out/set", tmp_path / "plan.json")
+    assert apply_plan(plan, ApplyOptions(jobs=1, output=str(tmp_path / "elsewhere"))).published
+    monkeypatch.setattr(fs, "os", IgnoresCase())
+    with pytest.raises(PlanError, match="would be one folder") as caught:
+        apply_plan(plan, ApplyOptions(jobs=1))
+    assert caught.value.kind == "collision"
+    assert len(caught.value.paths) == 2
+    assert {fold(path) for path in caught.value.paths} <= {fold("images/train/" + first), "images/train/x/ä"}
+    assert not (tmp_path / "out").exists()

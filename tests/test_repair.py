@@ -585,7 +585,8 @@ def test_the_command_that_makes_the_same_repair_has_the_sources_of_groups(theirs
     first = steps(made.planned.header, "plan.json")[0]
     words = shlex.split(first.command.replace("\\\n", ""))
     assert words[words.index("--group-from") + 1] == "map,identical"
-    assert "--group-map" in first.note
+    assert words[-2:] == ["--group-map", "GROUP_MAP.csv"]
+    assert "GROUP_MAP.csv" in first.note
 
 
 def test_verify_names_the_repair_where_it_can_be_made(theirs: Path) -> None:

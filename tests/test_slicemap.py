@@ -333,7 +333,7 @@ def test_what_is_shown_of_a_plan_has_the_maps_numbers(numbered: Path, plan: Run)
 def test_the_page_says_how_to_make_the_plan_again(plan: Run) -> None:
     first = steps(plan(), "plan.json")[0]
     assert "--volume-pattern" not in first.command
-    assert "--slice-map" in first.note
+    assert "--slice-map" in first.command
     named = plan(slice_map_columns="image=image,volume=patient,slice=slice", name="named")
     assert "--slice-map-columns image=image,volume=patient,slice=slice" in steps(named, "plan.json")[0].command
 

@@ -1,7 +1,6 @@
 """`planbalance apply`: the plan becomes a dataset."""
 
 import os
-import shlex
 from collections.abc import Sequence
 
 import click
@@ -12,7 +11,7 @@ from planbalance.cli.options import PATH, command, takes, verbose_option
 from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.options.apply import ApplyRequest
 from planbalance.render.apply import apply_document, apply_text, several_text
-from planbalance.render.table import Group
+from planbalance.text import command_line
 
 
 @command("apply", example="planbalance apply plan.json --mode symlink")
@@ -35,15 +34,17 @@ def apply(
     if len(several) > 1 and request.output is not None:
         raise click.UsageError("--output is for one plan: each of several plans has its own output.")
     documents = [apply_document(api.apply(plan, options=request, progress=terminal.progress)) for plan in several]
-    if len(documents) > 1 and not request.dry_run:
-        text = several_text(documents, _audit_of([one["output"] for one in documents]), verbose=verbose)
-    else:
-        text = Group(*(apply_text(document, dry_run=request.dry_run, verbose=verbose) for document in documents))
-    return CommandResult(documents[0] if len(documents) == 1 else {"folds": documents}, text)
+    if len(documents) == 1:
+        return CommandResult(documents[0], apply_text(documents[0], dry_run=request.dry_run, verbose=verbose))
+    published = [one["output"] for one in documents if one["published"]]
+    text = several_text(documents, _audits_of(published), dry_run=request.dry_run, verbose=verbose)
+    return CommandResult({"folds": documents}, text)
 
 
-def _audit_of(outputs: Sequence[str]) -> str:
-    """Return the command that audits several datasets: of their folder, where it holds these and no other."""
+def _audits_of(outputs: Sequence[str]) -> Sequence[str]:
+    """Return the commands that audit datasets: one of their folder, where it holds these and no other."""
+    if not outputs:
+        return ()
     folder = os.path.commonpath(outputs)
-    together = folder != "/" and sorted(api.fold_datasets(folder)) == sorted(outputs)
-    return shlex.join(["planbalance", "verify", *([folder] if together else outputs)])
+    together = folder not in {"/", *outputs} and sorted(api.fold_datasets(folder)) == sorted(outputs)
+    return [command_line(["verify", place]) for place in ([folder] if together else outputs)]

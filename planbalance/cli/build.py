@@ -1,6 +1,5 @@
 """`planbalance build`: plan, apply and verify by one command, as the guide's script does."""
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -29,6 +28,7 @@ from planbalance.render.apply import apply_document, apply_text, done_text, trai
 from planbalance.render.plan import plan_text
 from planbalance.render.table import Group, heading, line
 from planbalance.render.verify import verify_document, verify_text
+from planbalance.text import command_line
 
 
 @command(
@@ -80,7 +80,7 @@ def build(  # noqa: PLR0913, PLR0917 - click passes options by name
         documents["plan"] = document_of(made)
         note_kept(terminal, [made])
         terminal.show(plan_text(documents["plan"], verbose=verbose))
-        terminal.show(heading("Build"))
+        terminal.show(line())
 
     built = api.build(
         specs,
@@ -100,7 +100,7 @@ def build(  # noqa: PLR0913, PLR0917 - click passes options by name
         heading("Verify (what was written, and labels by content; images were not read again)"),
         verify_text(documents["verify"], after_plan=True),
         heading("Next (verify reads every image again)"),
-        line("  ", shlex.join(["planbalance", "verify", built.outcome.output])),
+        line("  ", command_line(["verify", built.outcome.output])),
         train_text(documents["apply"], verbose=verbose),
     )
     return CommandResult(documents, text, 0 if built.audit.ok else AUDIT_FAILED)

@@ -1,7 +1,6 @@
 """`planbalance clean`: partial builds, shown or removed."""
 
 import os
-import shlex
 from dataclasses import asdict
 
 import click
@@ -10,6 +9,7 @@ from planbalance import api
 from planbalance.cli.options import PATH, command, option
 from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.render.relocate import clean_text
+from planbalance.text import command_line
 
 
 @command("clean", example="planbalance clean /scratch --yes", printing=True)
@@ -22,5 +22,5 @@ def clean(_terminal: Terminal, folder: str, yes: bool) -> CommandResult:  # noqa
     DIR defaults to the working folder.
     """
     document = {"removed": yes, "partial_builds": [asdict(one) for one in api.clean(folder, remove=yes)]}
-    command = shlex.join(["planbalance", "clean", *([] if folder == "." else [folder]), "--yes"])
+    command = command_line(["clean", *([] if folder == "." else [folder]), "--yes"])
     return CommandResult(document, clean_text(document, os.path.abspath(folder), command))

@@ -1,7 +1,6 @@
 """`planbalance demo`: every step on a small dataset that it draws itself."""
 
 import os
-import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ from planbalance.cli.verify import verify
 from planbalance.errors import UsageError
 from planbalance.import_files import GROUPS
 from planbalance.render.table import Group, Renderable, heading, line, prose
+from planbalance.text import command_line
 
 _RAW_FOLDERS: Final = (raw_demo.RAW, raw_demo.IMPORTED)
 _RAW_FILES: Final = (raw_demo.IMPORT_PLAN, raw_demo.IMPORT_PAGE, raw_demo.KEY)
@@ -96,7 +96,7 @@ def _shown(step: Command, words: list[str], ctx: click.Context) -> CommandResult
     """Show a command as typed, run it, and show its result."""
     terminal: Terminal = ctx.obj
     name = str(step.name)
-    terminal.show(Group(line(), line(("$ ", "dim"), (shlex.join(["planbalance", name, *words]), "bold"))))
+    terminal.show(Group(line(), line(("$ ", "dim"), (command_line([name, *words]), "bold"))))
     terminal.show(line())
     with step.make_context(name, list(words), parent=ctx.parent, default_map={}) as own:
         result = step.result(own, terminal)
@@ -134,5 +134,5 @@ def _what_next(first: _Commands, dataset: Sequence[str], output: str, plan_file:
         (["diff", plan_file, other], "and what it changes"),
         (["plan", "--help"], "all options"),
     ):
-        yield line(shlex.join(["planbalance", *words]))
+        yield line(command_line(words))
         yield line(("    " + why, "dim"))

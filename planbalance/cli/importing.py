@@ -1,6 +1,5 @@
 """`planbalance import`: raw annotations and images become one dataset, by a plan that is reviewed first."""
 
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -30,6 +29,7 @@ from planbalance.render.importing import (
 from planbalance.render.plan import plan_text
 from planbalance.render.table import Group, Renderable, heading, line, lines, prose
 from planbalance.render.verify import verify_document, verify_text
+from planbalance.text import command_line
 
 # Options of other commands and of the guide's scripts, and what to do instead.
 _SPLITS: Final = "`planbalance plan` splits, and `import` only collects."
@@ -108,7 +108,7 @@ def _built(terminal: Terminal, apply: ApplyRequest, common: Mapping[str, Any], *
         note_kept(terminal, [made])
         documents["import"] = document_of(made)
         terminal.show(import_text(documents["import"], verbose=verbose))
-        terminal.show(heading("Build"))
+        terminal.show(line())
 
     built = api.import_and_build(**common, apply=apply, planned=show_plan)
     documents["apply"] = None if built.outcome is None else apply_document(built.outcome)
@@ -156,7 +156,7 @@ def document_of(made: Imported) -> dict[str, Any]:
 
 
 def _next(plan_file: str) -> tuple[str, ...]:
-    return (shlex.join(["planbalance", "apply", plan_file]),)
+    return (command_line(["apply", plan_file]),)
 
 
 def shown_import(path: str, volume: str | None, *, as_csv: bool, verbose: bool) -> CommandResult:

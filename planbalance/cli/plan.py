@@ -1,7 +1,6 @@
 """`planbalance plan`: which volume goes to which split, and which slices are kept."""
 
 import os
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +26,7 @@ from planbalance.path_relation import all_guarded
 from planbalance.render.folds import folds_document, folds_text
 from planbalance.render.footprint import footprint_of
 from planbalance.render.plan import plan_document, plan_text
-from planbalance.text import some
+from planbalance.text import command_line, some
 
 if TYPE_CHECKING:
     from planbalance.cli.saved import NewSection
@@ -162,9 +161,9 @@ def next_commands(plan_file: str, *apply_options: str) -> tuple[str, str]:
     """Return the commands that show a plan as a page and that build it."""
     words = [] if plan_file == DEFAULT_PLAN else [plan_file]
     page = f"{os.path.splitext(os.path.basename(plan_file))[0]}.html"
-    return shlex.join(["planbalance", "report", *words, "--html", page]), _apply_command([plan_file], *apply_options)
+    return command_line(["report", *words, "--html", page]), _apply_command([plan_file], *apply_options)
 
 
 def _apply_command(plan_files: Sequence[str], *options: str) -> str:
     words = [] if list(plan_files) == [DEFAULT_PLAN] else plan_files
-    return shlex.join(["planbalance", "apply", *words, *options])
+    return command_line(["apply", *words, *options])

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import click
 
 from planbalance import api
-from planbalance.cli.options import PATH, command, option, takes
+from planbalance.cli.options import PATH, OneOf, command, option, takes
 from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.options.audit import ReportRequest
 from planbalance.render.table import Group, Renderable, line, lines, size
@@ -28,7 +28,7 @@ ReportFormat = Literal["html", "md"]
 @option(
     "--format",
     "form",
-    type=click.Choice(["html", "md"]),
+    type=OneOf(["html", "md"]),
     default=None,
     help="A page, or Markdown with what CLAIM 2024 and STARD-AI ask about partitions.  [default: html]",
 )

@@ -87,8 +87,8 @@ def show(
 
 def _training(header: PlanHeader, plan: str) -> Iterator[Renderable]:
     """Yield the commands that train on the plan's dataset: on the one that holds this very plan, if one does."""
-    inside = os.path.abspath(plan).removesuffix(f"/{PLAN}")
-    output = inside if os.path.isdir(inside) else header.output
+    path, inside = os.path.abspath(plan), f"/{PLAN}"
+    output = path.removesuffix(inside) if path.endswith(inside) else header.output
     commands, _ = train_commands(header, output)
     yield train_text({"published": True, "output": output, "train_commands": commands}, verbose=True)
 

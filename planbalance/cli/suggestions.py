@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 import click
 
-from planbalance.text import enumerated
+from planbalance.text import command_line, enumerated
 
 
 class Suggestion(NamedTuple):
@@ -124,7 +124,7 @@ def _wrong_number(asked: "_Asked", error: click.UsageError) -> Suggestion | None
     """Return what to say of an option without its value, or of an argument too many."""
     if isinstance(error, click.BadOptionUsage):
         flag = error.option_name
-        again = _line([*asked.words, _example_value(asked.command, flag)])
+        again = command_line([*asked.words, _example_value(asked.command, flag)])
         return Suggestion(f"{flag} needs a value: {_quoted(again)}, for example.")
     if "unexpected extra argument" in error.message:
         return Suggestion(f"{error.message.rstrip('.')}: it is used as in {_quoted(asked.example)}.")
@@ -181,7 +181,7 @@ def _unknown_command(asked: _Asked) -> Suggestion:
         return _path_first(asked, word)
     if meant:
         again = [meant[0] if one == word else one for one in asked.words]
-        return Suggestion(f"There is no command {word}. Did you mean {enumerated(meant, 'or')}?", _line(again))
+        return Suggestion(f"There is no command {word}. Did you mean {enumerated(meant, 'or')}?", command_line(again))
     return Suggestion(f"There is no command {word}: it is one of {enumerated(asked.commands, 'or')}.")
 
 
@@ -190,9 +190,9 @@ def _path_first(asked: _Asked, path: str) -> Suggestion:
     index = next((index for index, one in enumerate(asked.words) if one in asked.commands), None)
     if index is not None:
         rest = [one for at, one in enumerate(asked.words) if at != index]
-        return Suggestion(f"The command stands first: {_quoted(_line([asked.words[index], *rest]))}.")
+        return Suggestion(f"The command stands first: {_quoted(command_line([asked.words[index], *rest]))}.")
     does = ("show", "shows what is planned") if path.endswith(".json") else ("scan", "shows what is in it")
-    return Suggestion(f"{path} is no command: {_quoted(_line([does[0], path]))} {does[1]}.")
+    return Suggestion(f"{path} is no command: {_quoted(command_line([does[0], path]))} {does[1]}.")
 
 
 def _before_command(asked: _Asked, flag: str) -> Suggestion:
@@ -203,7 +203,7 @@ def _before_command(asked: _Asked, flag: str) -> Suggestion:
     if index is not None:
         words = asked.words
         again = [words[index], *words[index + 1 :], *words[:index]]
-        return Suggestion(f"Options stand behind the command: {_quoted(_line(again))}.")
+        return Suggestion(f"Options stand behind the command: {_quoted(command_line(again))}.")
     owners = asked.owners(flag)
     if owners:
         return Suggestion(f"{flag} stands behind a command: it belongs to {enumerated(owners)}.")
@@ -254,7 +254,7 @@ def _of_others(asked: _Asked, typed: str, meant: Sequence[str], owners: Sequence
     if owners[0] not in {"apply", "verify"}:
         return Suggestion(message)
     value = "" if start else _value_after(asked.words, typed)
-    return Suggestion(message, _line([owners[0], *flag.split(), *filter(None, [value])]))
+    return Suggestion(message, command_line([owners[0], *flag.split(), *filter(None, [value])]))
 
 
 def _value_after(words: Sequence[str], typed: str) -> str:
@@ -285,7 +285,9 @@ def _missing(asked: _Asked, parameter: click.Parameter, inputs: Iterable[str]) -
         value = given[-1]
         words.remove(value)
     metavar = f" {parameter.metavar}" if parameter.metavar else ""
-    return Suggestion(f"{asked.name} needs {flag}{metavar}: {_quoted(_line([*words, flag, value]))}, for example.")
+    return Suggestion(
+        f"{asked.name} needs {flag}{metavar}: {_quoted(command_line([*words, flag, value]))}, for example."
+    )
 
 
 def _example_value(command: click.Command, flag: str) -> str:
@@ -300,10 +302,6 @@ def _example_value(command: click.Command, flag: str) -> str:
 
 def _help(command: str) -> str:
     return f"planbalance {command} --help"
-
-
-def _line(words: Iterable[str]) -> str:
-    return shlex.join(["planbalance", *words])
 
 
 def _quoted(command: str) -> str:

@@ -11,7 +11,7 @@ from planbalance import api
 from planbalance.dataset_files import PLAN
 from planbalance.errors import HoldsDatasetsError, PlanbalanceError
 from planbalance.planstore import is_import
-from planbalance.text import some
+from planbalance.text import command_line, some
 
 _ARCHIVES: Final[Mapping[str, str]] = {
     ".zip": "unzip {0} -d {1}",
@@ -55,7 +55,7 @@ def _no_layout(error: PlanbalanceError, command: str, words: list[str]) -> PathA
         folder = word[: -len(suffix)]
         unpack = _ARCHIVES[suffix].format(shlex.quote(word), shlex.quote(folder))
         again = [folder if one == word else one for one in words]
-        return PathAnswer(f"{word} is an archive: unpack it with `{unpack}`, and give the folder.", _line(again))
+        return PathAnswer(f"{word} is an archive: unpack it with `{unpack}`, and give the folder.", command_line(again))
     if _is_plan(path):
         takes = ["verify", "--plan", word] if command == "verify" else ["apply", word]
         return PathAnswer(f"{word} is a plan, and a dataset is needed here: {_quoted(takes)} takes a plan.")
@@ -77,7 +77,7 @@ def _of_datasets(error: PlanbalanceError, command: str, words: list[str]) -> Pat
         again = _with(words, word, inside)
         return PathAnswer(
             f"{word} holds {len(inside)} datasets ({names}): {_quoted(again)} puts them together.",
-            f"One of them alone: {_line(one)}",
+            f"One of them alone: {command_line(one)}",
         )
     return PathAnswer(f"{word} holds {len(inside)} datasets ({names}): give one of them, {_quoted(one)}.")
 
@@ -111,11 +111,13 @@ def _no_plan(error: PlanbalanceError, command: str, words: list[str]) -> PathAns
     folder = os.path.dirname(path) or "."
     wanted = "Neither a plan nor a dataset is there" if command == "report" else "The plan does not exist"
     close = _plans_like(path, folder)
+    if close is None and command == "verify" and word not in words:
+        return PathAnswer(f"{wanted}: {word}. Name the dataset, as in `planbalance verify DATASET`.")
     if close is None:
         return PathAnswer(f"{wanted}: {word}. {_quoted(['plan', 'INPUT', '--output', 'DIR'])} makes a plan.")
     near = os.path.join(os.path.dirname(word), close)
     again = _with(words, word, [near]) if word in words else [*words, near]
-    return PathAnswer(f"{wanted}: {word}. Did you mean {near}?", _line(again))
+    return PathAnswer(f"{wanted}: {word}. Did you mean {near}?", command_line(again))
 
 
 def _plans_like(path: str, folder: str) -> str | None:
@@ -142,6 +144,11 @@ def _damaged(error: PlanbalanceError, command: str, words: list[str]) -> PathAns
 def _folder_as_plan(path: str, command: str) -> PathAnswer:
     name = path.rstrip("/")
     inside = f"{name}/{PLAN}"
+    near = _plans_like("plan.json", path)
+    if near is not None:
+        return PathAnswer(f"{path} is a folder, and {command} takes a plan. Did you mean {os.path.join(name, near)}?")
+    if api.fold_datasets(path):
+        return PathAnswer(f"{path} holds folds that are built, and {command} takes plans: {_quoted(['verify', path])}.")
     if not os.path.isfile(inside):
         made = _quoted(["plan", path, "--output", f"{name}-balanced"])
         return PathAnswer(f"{path} is a folder, and {command} takes a plan: {made} makes one.")
@@ -201,9 +208,5 @@ def _with(words: Sequence[str], word: str, others: Sequence[str]) -> list[str]:
     return [new for one in words for new in (others if one == word else [one])]
 
 
-def _line(words: Iterable[str]) -> str:
-    return shlex.join(["planbalance", *words])
-
-
 def _quoted(words: Iterable[str]) -> str:
-    return f"`{_line(words)}`"
+    return f"`{command_line(words)}`"

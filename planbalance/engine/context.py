@@ -136,6 +136,7 @@ class Context:
         job = self.job
         onto_empty = preflight.refuse_output(job)  # again: another apply may have published before we had the lock
         self.mode, warning = preflight.settle_mode(job, staging)
+        preflight.refuse_folders_that_meet(job, self.mode, staging.own)
         if warning is not None:
             self.warnings.append(warning)
             if not staging.resumed:

@@ -12,6 +12,7 @@ from typing import Final
 from planbalance import fs
 from planbalance.engine.packing import FORMS, Packing
 from planbalance.engine.schedule import Range
+from planbalance.errors import PlanError
 
 _PIECE: Final = 1 << 18
 
@@ -76,7 +77,7 @@ class FileSum:
                     slices = self._placed_up_to(block, slices)
                     if slices < 0 or not self._take_to(places.start(slices)):
                         return
-        except OSError:
+        except (OSError, PlanError):  # of a block whose names are read from the plan again
             return
 
     def _placed_up_to(self, block: int, first: int) -> int:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import orjson
 
 from planbalance import dataset_files, fs, path_safety
+from planbalance.destination import clashing_ids
 from planbalance.engine.errors import FULL, advice, reason
 from planbalance.engine.job import Job
 from planbalance.engine.placer import place_unchecked
@@ -340,6 +341,37 @@ def _try(mode: Mode, operation: Any, path: str, own: int) -> OSError | None:  # 
             with suppress(FileNotFoundError):
                 fs.unlink(left, own)
     return None
+
+
+def refuse_folders_that_meet(job: Job, mode: Mode, own: int) -> None:
+    """Refuse two folders of the output that this file system takes for one. Raises PlanError (kind `collision`).
+
+    Two files that could meet so are refused with the plan, on every system; two folders can lie side by side on Linux.
+
+    Args:
+        job: what to build.
+        mode: how images are placed.
+        own: the open folder in which it is tried; only where folders differ in nothing but case or Unicode form.
+    """
+    if not MODE_TABLE[mode].places_files or job.packing is not None:
+        return
+    folders = {block.folder for block in job.plan.header.blocks}
+    for folder in list(folders):
+        above = folder.rpartition("/")[0]
+        while above and above not in folders:
+            folders.add(above)
+            above = above.rpartition("/")[0]
+    for first, second, *_ in clashing_ids(folders):
+        pairs = zip(first.split("/"), second.split("/"), strict=True)
+        one, other = next(pair for pair in pairs if pair[0] != pair[1])
+        if fs.are_one_name(one, other, f"{PROBE}-{next(fs.temporary_names())}", own):
+            raise PlanError(
+                f"The folders {first} and {second} would be one folder on the file system of {job.output}",
+                kind="collision",
+                hint="build on a file system that tells such names apart, or rename one of the folders in the input "
+                "and plan again",
+                paths=[first, second],
+            )
 
 
 def refuse_unsafe(job: Job, at: str) -> None:

@@ -86,11 +86,11 @@ class Child:
         # Where the kernel does not kill a child with its parent, the child waits for the end of this pipe.
         self._lifeline = -1
         watched = -1
-        if kill_with_parent and not platform_calls.C_LIBRARY.kills_with_parent:
-            watched, self._lifeline = os.pipe()
         # A signal must not arrive in the child before it ignores signals.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         try:
+            if kill_with_parent and not platform_calls.C_LIBRARY.kills_with_parent:
+                watched, self._lifeline = os.pipe()
             self._pid = os.fork()
             if self._pid == 0:
                 parents_ends = [end for each in (self, *siblings) for end in each.ends()]

@@ -12,7 +12,7 @@ from planbalance.export.formats import Exported, NamedSplit, json_text, placed
 from planbalance.model import SPLITS, PlanHeader, Split
 from planbalance.text import counted, some
 
-MARK: Final = "Slices divided by planbalance into "
+MARK: Final = "Described by planbalance export."
 _TO_SPLITS: Final = {"field": {"@id": "splits/name"}}
 _NOTES: Final = (
     "The specification also requires license, url, creator and datePublished. A plan does not know them: add them.",
@@ -85,10 +85,14 @@ def croissant_text(one: NamedSplit, *, name: str) -> Exported:
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
         "name": name,
-        "description": _description(header, filled),
+        "description": _description(header, filled, as_found=one.as_found),
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "distribution": [_file_set(suffix, suffixes) for suffix in suffixes],
-        "recordSet": [_splits(filled), _volumes(header), *(_slices(suffix, suffixes) for suffix in suffixes)],
+        "recordSet": [
+            _splits(filled),
+            _volumes(header, as_found=one.as_found),
+            *(_slices(suffix, suffixes) for suffix in suffixes),
+        ],
     }
     return Exported(json_text(content), _NOTES)
 
@@ -111,9 +115,10 @@ def _suffixes(one: NamedSplit) -> list[str]:
     return sorted(suffixes)
 
 
-def _description(header: PlanHeader, filled: Sequence[Split]) -> str:
+def _description(header: PlanHeader, filled: Sequence[Split], *, as_found: bool) -> str:
     digest = f" Digest of the split: {header.split_digest}." if header.split_digest else ""
-    return f"{MARK}{', '.join(filled)}: {counted(len(header.volumes), 'volume')}.{digest}"
+    by = "another tool" if as_found else "planbalance"
+    return f"Slices divided by {by} into {', '.join(filled)}: {counted(len(header.volumes), 'volume')}.{digest} {MARK}"
 
 
 def _id(what: str, suffix: str, suffixes: Sequence[str]) -> str:
@@ -159,9 +164,10 @@ def _splits(filled: Sequence[Split]) -> dict[str, Any]:
     }
 
 
-def _volumes(header: PlanHeader) -> dict[str, Any]:
+def _volumes(header: PlanHeader, *, as_found: bool) -> dict[str, Any]:
+    disjoint = "" if as_found else " No group is in two splits."  # what another tool divided may leak
     counts = {
-        "slices": "Slices before undersampling.",
+        "slices": "Slices in the dataset." if as_found else "Slices before undersampling.",
         "positives": "Positive slices.",
         "kept": "Slices in the dataset.",
     }
@@ -169,7 +175,7 @@ def _volumes(header: PlanHeader) -> dict[str, Any]:
         "@type": "cr:RecordSet",
         "@id": "volumes",
         "name": "volumes",
-        "description": "Each volume with its group and its split. No group is in two splits of a plan.",
+        "description": f"Each volume with its group and its split.{disjoint}",
         "field": [
             _field("volumes", "volume", "sc:Text", "All slices of one scan."),
             _field("volumes", "group", "sc:Text", "What was kept together, such as a patient."),

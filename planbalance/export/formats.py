@@ -10,10 +10,11 @@ from typing import Any, Final, NamedTuple
 from planbalance.destination import Destination, Destinations, label_of
 from planbalance.errors import InputError
 from planbalance.model import SPLITS, Operation, ReadablePlan, Split
-from planbalance.text import counted, some
+from planbalance.text import counted, enumerated, some
 
 COLUMNS: Final = ("volume", "group", "split", "slices", "positives", "kept")
 _CHANNEL: Final = "_0000"  # nnU-Net: `<case>_0000.png` is the first channel of a case
+_LABEL_OPTIONS: Final = ("missing_label", "invalid_label")
 _KEYS: Final[Mapping[Split, str]] = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -74,8 +75,8 @@ def nnunet_text(splits: Sequence[NamedSplit], *, slices: bool) -> Exported:
     """
     folds = [_cases(one, slices=slices) for one in splits]
     content = [{split: sorted(fold[split]) for split in ("train", "val")} for fold in folds]
-    undersampled = any(volume.kept < volume.slices for one in splits for volume in one.plan.header.volumes)
-    return Exported(json_text(content), tuple(_nnunet_notes(folds, slices=slices, undersampled=undersampled)))
+    notes = [*_nnunet_notes(folds, slices=slices), *([] if slices else _whole_volume_notes(splits))]
+    return Exported(json_text(content), tuple(notes))
 
 
 def _cases(one: NamedSplit, *, slices: bool) -> dict[Split, list[str]]:
@@ -118,25 +119,45 @@ def _check_cases(name: str, found: Mapping[Split, Sequence[str]], *, slices: boo
             )
 
 
-def _nnunet_notes(folds: Sequence[Mapping[Split, Sequence[str]]], *, slices: bool, undersampled: bool) -> Iterator[str]:
+def _nnunet_notes(folds: Sequence[Mapping[Split, Sequence[str]]], *, slices: bool) -> Iterator[str]:
     what = "slice" if slices else "volume"
     yield (
         f"A case is a {what}: its images are <{what} name>_0000.png and so on in imagesTr. Put the file beside the "
         "preprocessed data, as nnUNet_preprocessed/DatasetNNN_NAME/splits_final.json."
     )
-    tested = [len(fold["test"]) for fold in folds]
-    if any(tested) and len(folds) == 1:
+    tested = {case for fold in folds for case in fold["test"]}
+    learned = {case for fold in folds for split in ("train", "val") for case in fold[split]}
+    if tested & learned:
         yield (
-            f"nnU-Net's split file has no test: {counted(tested[0], 'case')} of test "
-            f"{'is' if tested[0] == 1 else 'are'} in neither list. Put them into imagesTs, not into imagesTr."
-        )
-    elif any(tested):
-        yield (
-            "nnU-Net's split file has no test: the test cases of a fold are in neither of its lists, and in train of "
+            "nnU-Net's split file has no test: the test cases of a fold are in neither of its lists, and in those of "
             "other folds. Predict them with the model of their own fold only."
         )
-    if undersampled and not slices:
+    elif tested:
+        yield (
+            f"nnU-Net's split file has no test: {counted(len(tested), 'case')} of test "
+            f"{'is' if len(tested) == 1 else 'are'} in no list. Put them into imagesTs, not into imagesTr."
+        )
+
+
+def _whole_volume_notes(splits: Sequence[NamedSplit]) -> Iterator[str]:
+    """Yield which slices that a plan left out are in the volumes again, since nnU-Net reads whole ones."""
+    headers = [one.plan.header for one in splits]
+    if any(volume.kept < volume.slices for header in headers for volume in header.volumes):
         yield "nnU-Net reads whole volumes: the negatives that undersampling left out are in them again."
+    options = {flag: None for header in headers for flag in _leaving_out(header.parameters)}
+    if options:
+        yield (
+            f"Slices that {enumerated(list(options), 'or')} left out, if any, are in their volumes again too; a volume "
+            "of which nothing is left is in no list."
+        )
+
+
+def _leaving_out(given: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the options of a plan that leave slices out."""
+    excluded = given.get("exclude")
+    if isinstance(excluded, Mapping) and excluded.get("slices"):
+        yield "--exclude"
+    yield from (f"--{name.replace('_', '-')} skip" for name in _LABEL_OPTIONS if given.get(name) == "skip")
 
 
 # ---- MONAI ----------------------------------------------------------------------------------------------------------

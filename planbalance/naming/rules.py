@@ -197,8 +197,13 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
             hint=f"Rules: auto, {', '.join(OFFERED)}. {hint}",
         ) from error
     if "volume" not in compiled.groupindex:
+        from difflib import get_close_matches  # noqa: PLC0415 - only for a refusal: it takes a while to import
+
+        close = get_close_matches(pattern.lower().replace("_", "-"), ("auto", *OFFERED), n=1)
+        near = f" Did you mean {close[0]}?" if close else ""
         raise UsageError(
-            f"The volume pattern `{pattern}` is no rule's name, and as a regular expression has no group named volume.",
+            f"The volume pattern `{pattern}` is no rule's name, and as a regular expression has no group named "
+            f"volume.{near}",
             kind="volume-pattern",
             hint=f"Rules: auto, {', '.join(OFFERED)}. {hint}",
         )

@@ -15,8 +15,9 @@ Decompress = Callable[[bytes, int], bytes]
 
 _MEMORY: Final = 64 << 20  # of an xz decoder; a dictionary is at most as large as a block, which is 1 MiB
 _NAMES: Final = {1: "gzip", 2: "lzma", 3: "lzo", 4: "xz", 5: "lz4", 6: "zstd"}
+_LZO: Final = 3
 # The modules that decompress it, in the order of preference.
-_MODULES: Final = {3: ("lzo",), 5: ("lz4.block",), 6: ("compression.zstd", "zstandard")}
+_MODULES: Final = {_LZO: ("lzo",), 5: ("lz4.block",), 6: ("compression.zstd", "zstandard")}
 
 
 def decompressor(number: int) -> Decompress:
@@ -39,11 +40,8 @@ def decompressor(number: int) -> Decompress:
         return _with_module(number, name, module)
 
     def missing(_data: bytes, _limit: int) -> bytes:
-        packages = " or ".join(
-            {"compression.zstd": "Python 3.14", "lz4.block": "lz4", "lzo": "python-lzo"}.get(n, n)
-            for n in _MODULES[number]
-        )
-        raise PackedError(f"it is compressed with {_NAMES[number]}, which needs the package {packages}")
+        needs = "the package python-lzo" if number == _LZO else "an extra: pip install 'planbalance[squashfs]'"
+        raise PackedError(f"it is compressed with {_NAMES[number]}, which needs {needs}")
 
     return missing
 

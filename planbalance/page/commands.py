@@ -13,6 +13,7 @@ from planbalance.path_relation import guarded
 from planbalance.planfile import grouped_by
 from planbalance.render.next_step import next_step
 from planbalance.render.repair import repair_facts
+from planbalance.text import command_line
 
 SAMPLES: Final = ReportRequest().samples
 
@@ -123,7 +124,7 @@ _CONTINUED: Final = " \\\n    "
 
 def _line(words: Sequence[str]) -> str:
     """Return a command line; a long one is continued before each option, as a shell reads it too."""
-    line = shlex.join(["planbalance", *words])
+    line = command_line(words)
     if len(line) <= _WIDE:
         return line
     broken = (f"{_CONTINUED if word.startswith('--') else ' '}{shlex.quote(word)}" for word in words)

@@ -1,7 +1,6 @@
 """The page of several datasets that belong together, folds or variants: one table across them, and what was found."""
 
 import os
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ from planbalance.render.naming import reading_of_audit, unit_text
 from planbalance.render.shares import shares_document
 from planbalance.render.verify import unchecked
 from planbalance.render.verify_folds import verify_folds_document
-from planbalance.text import named_texts, texts_of
+from planbalance.text import command_line, named_texts, texts_of
 
 
 class FoldRow(NamedTuple):
@@ -176,7 +175,7 @@ def _steps(folder: str, datasets: Sequence[str], headers: Sequence[PlanHeader], 
     if of_folds:
         making, *_ = steps(of_folds[0], "")
         yield making._replace(title="Make the same plans")
-    yield Step("Audit all of them", shlex.join(["planbalance", "verify", *named]))
+    yield Step("Audit all of them", command_line(["verify", *named]))
     audits = [fold.audit for fold in found.folds if fold.audit is not None]
     words = page_words(audits[0] if audits else None, SAMPLES, planned=True, built=bool(audits))
-    yield Step("Make this page again", shlex.join(["planbalance", "report", *named, *words]))
+    yield Step("Make this page again", command_line(["report", *named, *words]))

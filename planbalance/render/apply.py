@@ -1,13 +1,12 @@
 """What `apply` prints: files placed, warnings, commands that come next; and `slurm`, whose files run it on nodes."""
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from planbalance.dataset_files import PLAN
 from planbalance.model import Outcome
 from planbalance.render.table import Group, Renderable, count, heading, item, line, prose, size
-from planbalance.text import counted
+from planbalance.text import command_line, counted, named_texts
 
 
 def apply_document(outcome: Outcome) -> dict[str, Any]:
@@ -34,21 +33,26 @@ def apply_text(document: Mapping[str, Any], *, dry_run: bool = False, verbose: b
     return Group(done_text(document), *_next(document, verbose=verbose))
 
 
-def several_text(documents: Sequence[Mapping[str, Any]], audit: str, *, verbose: bool = False) -> Renderable:
-    """Return several builds for a person: each warning once, and one command that audits all of them.
+def several_text(
+    documents: Sequence[Mapping[str, Any]], audits: Sequence[str], *, dry_run: bool = False, verbose: bool = False
+) -> Renderable:
+    """Return what was done with several plans (folds) for a person: each warning once.
 
     Args:
         documents: what each apply did.
-        audit: the command.
+        audits: the commands that audit what was published.
+        dry_run: nothing was written.
         verbose: with the commands that train on each of them.
     """
-    parts = [part for document in documents for part in _done(document)]
-    parts += warnings_text(dict.fromkeys(warning for document in documents for warning in document["warnings"]))
+    each = ((_dry if dry_run else _done)(document) for document in documents)
+    warnings = named_texts([(document["output"], document["warnings"]) for document in documents])
     published = [document for document in documents if document["published"]]
+    after: list[Renderable] = []
     if published:
-        parts += [heading("Next"), line("  ", audit)]
-        parts += [line("  ", one["next_command"]) for one in published if one.get("next_command")]
-    return Group(*parts, *(train_text(one, verbose=verbose) for one in (published if verbose else published[:1])))
+        after = [heading("Next"), *(line("  ", audit) for audit in audits)]
+        after += [line("  ", one["next_command"]) for one in published if one.get("next_command")]
+        after += [train_text(one, verbose=verbose) for one in (published if verbose else published[:1])]
+    return Group(*(Group(*parts) for parts in each), *warnings_text(warnings.values()), *after)
 
 
 def done_text(document: Mapping[str, Any]) -> Renderable:
@@ -101,7 +105,7 @@ def warnings_text(warnings: Iterable[str]) -> Iterable[Renderable]:
 def _next(document: Mapping[str, Any], *, verbose: bool) -> Iterable[Renderable]:
     if document["published"]:
         yield heading("Next")
-        yield line("  ", shlex.join(["planbalance", "verify", document["output"]]))
+        yield line("  ", command_line(["verify", document["output"]]))
         if document.get("next_command"):
             yield line("  ", document["next_command"])
         yield train_text(document, verbose=verbose)
@@ -111,9 +115,9 @@ def _train(document: Mapping[str, Any], *, verbose: bool) -> Iterable[Renderable
     commands = document["train_commands"]
     if not document["published"] or not any(commands.values()):
         return
-    if not verbose:
+    if not verbose and not document.get("packed_bytes"):  # `show` does not know where an image is mounted
         plan = f"{document['output']}/{PLAN}"
-        yield line("  ", shlex.join(["planbalance", "show", plan, "--verbose"]))
+        yield line("  ", command_line(["show", plan, "--verbose"]))
         yield line(("      prints the commands that train YOLOv5 and Ultralytics", "dim"))
         return
     for name, title in (("yolov5", "Train with YOLOv5"), ("ultralytics", "Train with Ultralytics")):

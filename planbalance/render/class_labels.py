@@ -40,8 +40,8 @@ def _words(word: str | None) -> Words:
 
 
 def title_of(check: Check) -> str:
-    """Return what people call a check: its title, else its name in words."""
-    return check.title or check.name.replace("-", " ")
+    """Return what people call a check: its title, else its name."""
+    return check.title or check.name
 
 
 # ---- what is alike --------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from planbalance.render.plan_classes import class_targets
 from planbalance.render.plan_facts import fold_name, fold_text
 from planbalance.render.table import Grid, Group, Renderable, aligned, count, heading, indented, line, prose
 from planbalance.sensitivity import needed_sentence, sentence
-from planbalance.text import counted, named_texts, texts_of
+from planbalance.text import command_line, counted, named_texts, texts_of
 
 _COUNTS: Final = ("volumes", "positive", "negative", "kept")
 _NUMBER: Final = re.compile("[0-9][0-9,]*")
@@ -109,12 +109,9 @@ def _text(document: Mapping[str, Any], plan_files: Sequence[str], apply: str, *,
     said = [*texts_of(first["naming"], "warnings"), *_warnings(plans, [row["name"] for row in across["rows"]])]
     yield from warnings_text(dict.fromkeys(said))
     yield line()
-    replaced = sum(plan["replaced"] is not None and not plan.get("kept_as") for plan in plans)
-    if replaced:
-        yield prose(f"{counted(replaced, 'different plan was', 'different plans were')} there and replaced.")
-    yield prose(("Plan: ", "bold green"), f"{_title(across, first['unit'])}. Only the plan files were written. Next:")
+    yield prose(("Plan: ", "bold green"), f"only the {counted(len(plans), 'plan file')} were written. Next:")
     yield line("  ", apply)
-    yield line("  ", shlex.join(["planbalance", "verify", output]))
+    yield line("  ", command_line(["verify", output]))
     if not verbose:
         yield prose(f"To see one of them: planbalance show {shlex.quote(plan_files[0])}; all of them: --verbose.")
 

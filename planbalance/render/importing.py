@@ -2,7 +2,6 @@
 
 import csv
 import io
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -12,7 +11,7 @@ from planbalance.import_files import GROUPS, has_groups, summary_of, volume_docu
 from planbalance.import_model import FATES, LEDGER_COLUMNS, STATES, ImportHeader, ImportOperation, LedgerLine
 from planbalance.render.apply import warnings_text
 from planbalance.render.table import Grid, Group, Renderable, count, heading, indented, line, prose
-from planbalance.text import counted, some
+from planbalance.text import command_line, counted, some
 
 _CSV: Final = ("volume", "source", "kind", "reviewed", *STATES, "boxes", "black", "white", "orientation", "group")
 _EXAMPLES: Final = 3
@@ -64,10 +63,10 @@ def import_document(
 
 def next_command(header: ImportHeader, output: str) -> str:
     """Return the command that divides the imported dataset into splits."""
-    words = ["planbalance", "plan", output]
+    words = ["plan", output]
     if has_groups(header):
         words += ["--group-map", f"{output}/{GROUPS}"]
-    return shlex.join([*words, "--output", f"{output}-balanced"])
+    return command_line([*words, "--output", f"{output}-balanced"])
 
 
 def _examples(ledger: Iterable[LedgerLine]) -> dict[str, list[str]]:

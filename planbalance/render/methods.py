@@ -32,6 +32,7 @@ from planbalance.render.partitions import (
 from planbalance.render.plan_classes import MEASURED_ON
 from planbalance.render.plan_facts import SplitFacts, fold_name, fold_text
 from planbalance.render.table import count, plain, share
+from planbalance.render.verify import STATES as RESULTS
 from planbalance.sensitivity import needed_sentence, sentence
 from planbalance.text import counted, percent
 
@@ -288,7 +289,8 @@ def _sampling(parts: Sequence[Partitioned]) -> Iterator[str]:
 def _checked(parts: Sequence[Partitioned], folds: FoldsAudit | None) -> Iterator[str]:
     if len(parts) > 1:
         if folds is None:
-            yield from ("By the plans, no fold was audited: no file was read. " + _by_plans(parts), "")
+            yield from ("The folds were not audited: no file was read to check this. " + _by_plans(parts), "")
+            yield from _nothing_looked_for(parts[0])
             return
         yield from (f"All folds were audited: {_escaped(folds.summary)}", "")
         rows = [[_escaped(one.name), _result(one.audit)] for one in folds.folds]
@@ -300,14 +302,17 @@ def _checked(parts: Sequence[Partitioned], folds: FoldsAudit | None) -> Iterator
     if part.audit is None:
         what = "The dataset was not audited" if part.dataset else "There is only a plan, and no dataset was audited"
         yield from (f"{what}: no file was read to check this. {_by_plans(parts)}", "")
-        yield from _table(
-            ("Looked for", "Result"), [[_leak_title(name, part.unit), "NOT CHECKED"] for name in _LEAKS], numbers=False
-        )
+        yield from _nothing_looked_for(part)
         return
     yield from (f"The dataset was audited: {_escaped(part.audit.summary)}", "")
     rows = [[_leak_title(name, part.unit), _leak_result(part.audit, name)] for name in _LEAKS]
     yield from _table(("Looked for", "Result"), rows, numbers=False)
     yield from _other_checks(part.audit)
+
+
+def _nothing_looked_for(part: Partitioned) -> list[str]:
+    rows = [[_leak_title(name, part.unit), RESULTS[None]] for name in _LEAKS]
+    return _table(("Looked for", "Result"), rows, numbers=False)
 
 
 def _leak_title(name: str, unit: SplitUnit) -> str:
@@ -326,7 +331,7 @@ def _leak_result(audit: Audit, name: str) -> str:
     """Return what was found of one kind of leak; a check that was not made is never called clean."""
     check = next((one for one in audit.checks if one.name == name), None)
     if check is None or check.ok is None:
-        return f"NOT CHECKED{f': {_escaped(check.reason)}' if check is not None and check.reason else ''}"
+        return f"{RESULTS[None]}{f': {_escaped(check.reason)}' if check is not None and check.reason else ''}"
     found = defaultdict(list)
     for leak in audit.leaks:
         if leak.get("kind") in (name, _KINDS.get(name)):
@@ -359,18 +364,17 @@ def _other_checks(audit: Audit | None) -> Iterator[str]:
 
 
 def _check_rows(checks: Iterable[Check]) -> list[list[str]]:
-    states = {True: "ok", False: "FAILED", None: "NOT CHECKED"}
     return [
         [
             _escaped(title_of(one)),
-            f"{states[one.ok]}{f': {_escaped(one.reason)}' if one.ok is None and one.reason else ''}",
+            f"{RESULTS[one.ok]}{f': {_escaped(one.reason)}' if one.ok is None and one.reason else ''}",
         ]
         for one in checks
     ]
 
 
 def _result(audit: Audit | None) -> str:
-    return "could not be audited" if audit is None else "ok" if audit.ok else "FAILED"
+    return "could not be audited" if audit is None else RESULTS[audit.ok]
 
 
 def _can_tell(parts: Sequence[Partitioned]) -> list[str]:

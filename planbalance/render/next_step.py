@@ -1,15 +1,16 @@
 """What to do after an audit that failed: one sentence and, where there is one, the command with its arguments."""
 
 import os
-import shlex
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from planbalance.dataset_files import PLAN
 from planbalance.model import Audit
 from planbalance.render.repair import can_repair
+from planbalance.text import command_line
 
 _DIVIDED: Final = frozenset(("volume-overlap", "group-overlap", "duplicate-content"))
+_RELOCATE: Final = "planbalance relocate "  # in the note of links of which no file is there
 _PICTURES: Final = frozenset(("duplicate-pixels", "near-duplicates"))
 
 
@@ -37,7 +38,7 @@ def next_step(audit: Audit, dataset: str, reading: Sequence[str] = ()) -> NextSt
     if failed & _DIVIDED:
         words = ["plan", dataset, "--output", _beside(dataset, "-balanced"), *reading]
         words += ["--hash-images"] if "duplicate-content" in failed else []
-        return NextStep("To divide its slices anew, whole volumes at a time:", _line(words))
+        return NextStep("To divide its slices anew, whole volumes at a time:", command_line(words))
     return _other_step(audit, failed, dataset)
 
 
@@ -48,21 +49,25 @@ def _other_step(audit: Audit, failed: frozenset[str], dataset: str) -> NextStep:
             "Look at the pairs. If they are of one patient, plan the dataset with --group-from identical,look-alikes. "
             "To see them side by side:"
         )
-        return NextStep(text, _line(["report", dataset, "--near-duplicates", "--html", "look-alikes.html"]))
+        return NextStep(text, command_line(["report", dataset, "--near-duplicates", "--html", "look-alikes.html"]))
     if any(name.startswith("against ") for name in failed):
         return NextStep(
             "Do not measure a model of one dataset on what it shares with the other: leave these volumes out with "
             "--exclude, or plan both datasets with the same --split-seed or --split-map."
         )
+    moved = next((check.reason for check in audit.checks if _RELOCATE in check.reason), "")
+    if moved:
+        text = "If the files that links lead to were moved, say where they are now, in place of NEW:"
+        return NextStep(text, moved[moved.index(_RELOCATE) :])
     if audit.plan_digest and os.path.isdir(dataset):
         words = ["apply", f"{dataset.rstrip('/')}/{PLAN}", "--output", _beside(dataset, "-again")]
-        return NextStep("To build it again from its plan, beside this one:", _line(words))
+        return NextStep("To build it again from its plan, beside this one:", command_line(words))
     return NextStep("Correct what is listed above, and run this command again.")
 
 
 def repair_command(dataset: str, reading: Sequence[str] = ()) -> str:
     """Return the command that plans the repair of a dataset."""
-    return _line(["repair", dataset, "--output", _beside(dataset, "-repaired"), *reading])
+    return command_line(["repair", dataset, "--output", _beside(dataset, "-repaired"), *reading])
 
 
 def _beside(dataset: str, ending: str) -> str:
@@ -71,7 +76,3 @@ def _beside(dataset: str, ending: str) -> str:
     if os.path.basename(folder.rstrip("/")) in {"", ".", ".."}:
         folder = os.path.abspath(folder)
     return f"{folder.rstrip('/')}{ending}"
-
-
-def _line(words: Sequence[str]) -> str:
-    return shlex.join(["planbalance", *words])

@@ -271,11 +271,9 @@ def _digests(document: Mapping[str, Any], *, verbose: bool) -> Iterable[Renderab
             yield line("  ", ("file    ", "dim"), document["plan_file"])
         yield line("  ", ("digest  ", "dim"), document["digest"])
         yield line("  ", ("split   ", "dim"), document["split_digest"])
-    if document["replaced"]:
-        if not verbose:
-            yield line()
-        kept = document.get("kept_as")  # which is said where it was written
-        yield prose("The older plan and this one:" if kept else "A different plan was here and was replaced:")
-        yield line("  ", ("was     ", "dim"), document["replaced"])
-        if not verbose:
-            yield line("  ", ("is      ", "dim"), document["digest"])
+    if document["replaced"] and verbose:
+        yield line("  ", ("before  ", "dim"), document["replaced"], " (of the plan that was here)")
+    elif document["replaced"]:
+        yield line()
+        yield prose("Digests of the plan that was here, and of this one:")
+        yield from (line("  ", document[key]) for key in ("replaced", "digest"))

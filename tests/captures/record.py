@@ -97,6 +97,7 @@ SCENES: Final = {
     "plan-refused": Scene("plan ward clinic --output balanced", code=3, prepare=same_names),
     "folds": Scene(f"{_PLAN} --folds 5"),
     "apply": Scene("apply --mode symlink", before=(_PLAN,)),
+    "apply-folds": Scene("apply plan-fold1.json plan-fold2.json --mode symlink", before=(f"{_PLAN} --folds 2",)),
     "apply-refused": Scene("apply", code=4, before=(_PLAN, "apply")),
     "verify": Scene("verify balanced", before=(_PLAN, "apply --mode symlink")),
     "verify-verbose": Scene("verify balanced --verbose", before=(_PLAN, "apply --mode symlink")),

@@ -393,6 +393,29 @@ def test_folds_put_every_volume_in_test_once(here: Path) -> None:
     assert "planbalance apply plan-fold1.json plan-fold2.json" in said
 
 
+def test_several_plans_have_one_audit_and_each_warning_once(here: Path) -> None:
+    """The folder of the folds is audited; datasets beside each other in the working folder are audited each."""
+    files = [one["plan_file"] for one in run_json("plan", "in", "--output", "cv", "--folds", "3")["folds"]]
+    said = run("apply", *files, "--mode", "symlink").stdout
+    assert said.count("Built ") == 3
+    assert said.count("Images are symbolic links to the source") == said.count("planbalance verify") == 1
+    assert f"\n  planbalance verify {here}/cv\n" in said
+    for name in ("one", "two"):
+        run("plan", "in", "--output", name, "--plan-file", f"{name}.json")
+    said = run("apply", "one.json", "two.json").stdout
+    assert [line for line in said.splitlines() if " verify " in line] == [
+        f"  planbalance verify {here}/{name}" for name in ("one", "two")
+    ]
+
+
+def test_an_image_that_is_mounted_elsewhere_prints_its_training_commands(here: Path) -> None:
+    """No `show` names the place of an image."""
+    run("plan", "in", "--output", "out")
+    said = run("apply", "--mode", "squashfs", "--mount-at", "/data/knee").stdout
+    assert "\nyolo detect train data=/data/knee/dataset.yaml " in said
+    assert " show " not in said
+
+
 def test_relocate_after_a_move(here: Path) -> None:
     run("build", "in", "--output", "out", "--mode", "symlink")
     os.rename(here / "out", here / "moved")

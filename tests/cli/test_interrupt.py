@@ -13,6 +13,7 @@ import pytest
 
 from planbalance.cli.interruption import interruption
 from planbalance.cli.terminal import Terminal
+from planbalance.dataset_files import RECEIPT
 from planbalance.errors import InterruptedRunError
 from planbalance.model import Silent
 from tests.builders import tree_content, tree_state
@@ -110,6 +111,23 @@ def test_what_is_left_and_how_to_go_on_is_said_and_works(
     told = error["hint"].splitlines()[-1 if "--restart" in words else 0]  # the one that goes on, or that cleans
     run(*shlex.split(told[told.index("planbalance ") :])[1:], code=6 if "verify in" in told else 0)
     assert not (here / STAGING).exists()
+
+
+@pytest.mark.parametrize(("given", "made"), [("-oout", "out"), ("--output=out", "out"), ("-oout", "out.tar")])
+def test_a_build_that_is_there_is_named_however_its_output_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, made: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["build", "in", given]
+    assert "nothing was built yet" in interruption(KeyboardInterrupt(), "build", words).message
+    receipt = tmp_path / made / RECEIPT if made == "out" else tmp_path / made
+    receipt.parent.mkdir(parents=True, exist_ok=True)
+    receipt.write_bytes(b"")
+    assert interruption(KeyboardInterrupt(), "build", words).hint == f"planbalance verify {made}"
+
+
+def test_of_an_output_that_is_not_on_the_command_line_nothing_is_claimed() -> None:
+    assert interruption(KeyboardInterrupt(), "build", ["build", "in"]).message == "Interrupted."
 
 
 def test_of_an_import_the_same_is_said() -> None:

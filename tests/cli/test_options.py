@@ -77,3 +77,14 @@ def test_the_api_knows_no_keyword_that_is_not_declared() -> None:
     call: Any = api.report
     with pytest.raises(TypeError, match="sampels"):
         call("plan.json", html="page.html", sampels=3)
+
+
+def test_output_and_verbose_have_a_short_name_wherever_they_are() -> None:
+    context = click.Context(cli, info_name="planbalance")
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None
+        for long, short in (("--output", "-o"), ("--verbose", "-v")):
+            for option in command.params:
+                if isinstance(option, click.Option) and long in option.opts and not option.hidden:
+                    assert short in option.opts, f"{name} {long}"

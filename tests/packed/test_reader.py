@@ -126,10 +126,11 @@ def test_a_tar_with_gnu_s_sparse_files_is_refused_with_a_sentence(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("module", "package"), [("zstandard", "zstandard"), ("lz4", "lz4"), ("lzo", "lzo")]
-)  # fmt: skip
+    ("module", "needed"),
+    [("zstandard", "planbalance.squashfs"), ("lz4", "planbalance.squashfs"), ("lzo", "python-lzo")],
+)
 def test_a_compressor_whose_module_is_missing_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, package: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, needed: str
 ) -> None:
     images.need("mksquashfs")
     name = {"zstandard": "zstd"}.get(module, module)
@@ -143,7 +144,7 @@ def test_a_compressor_whose_module_is_missing_is_named(
         raise ImportError(wanted)
 
     monkeypatch.setattr("planbalance.packed.decompress.importlib.import_module", missing)
-    with images.reading(tmp_path / "i.sqfs") as reader, pytest.raises(PackedError, match=f"package .*{package}"):
+    with images.reading(tmp_path / "i.sqfs") as reader, pytest.raises(PackedError, match=f"needs .*{needed}"):
         list(reader.entries())
 
 

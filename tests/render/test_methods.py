@@ -31,6 +31,11 @@ def planned(tmp_path: Path, *options: object, volumes: dict[str, str] | None = N
     return tmp_path / "plan.json"
 
 
+def copied(plan: Path) -> str:
+    """Return a second file of a plan, since one is not named twice."""
+    return str(shutil.copy(plan, plan.with_name("copied.json")))
+
+
 def section(text: str, name: str) -> str:
     """Return what stands below a heading."""
     found = re.search(rf"^## {re.escape(name)}\n\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
@@ -193,7 +198,8 @@ def test_folds_are_one_text_with_what_all_of_them_show(tmp_path: Path) -> None:
     plans = [tmp_path / f"p-fold{fold}.json" for fold in (1, 2, 3)]
     text = markdown(*plans)
     assert "Each of 12 volumes is in test of exactly one fold." in text
-    assert "no fold was audited" in text
+    assert "The folds were not audited: no file was read to check this." in text
+    assert dict(rows(section(text, "What was checked")))["volumes in two splits"] == "NOT CHECKED"
     assert [line for line in text.splitlines() if line.startswith("### ")] == ["### Fold 1", "### Fold 2", "### Fold 3"]
     assert "are in test of a fold described here" in markdown(*plans[:2])
     run("apply", *plans, "--mode", "symlink")
@@ -293,6 +299,7 @@ def test_a_page_is_the_default_and_its_name_too(tmp_path: Path, monkeypatch: pyt
     assert (tmp_path / "report.html").read_text().startswith("<!DOCTYPE html>")
     assert "give one of the two" in run("report", path, "--html", "a.html", "--format", "md", code=2).stderr
     assert "written to a file" in run("report", path, "--output", "-", code=2).stderr
+    assert "shows one plan, or several datasets" in run("report", path, copied(path), code=2).stderr
 
 
 def test_json_holds_the_text_where_no_file_is_written(tmp_path: Path) -> None:
@@ -304,4 +311,4 @@ def test_json_holds_the_text_where_no_file_is_written(tmp_path: Path) -> None:
 def test_plans_of_other_volumes_are_no_folds(tmp_path: Path) -> None:
     path = planned(tmp_path)
     with pytest.raises(UsageError, match="not folds"):
-        api.report_markdown([str(path), str(path)])
+        api.report_markdown([str(path), copied(path)])
