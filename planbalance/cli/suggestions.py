@@ -226,7 +226,7 @@ def _unknown_option(asked: _Asked, typed: str) -> Suggestion:
         return Suggestion(f"{asked.name} has no option {typed}. Did you mean {here[0]}?{about}")
     value = _value_after(asked.words, typed)
     if value and any(asked.name in _ARGUMENTS.get(flag, ()) for flag in meant):
-        again = _quoted(_line([asked.name, value]))
+        again = _quoted(command_line([asked.name, value]))
         return Suggestion(f"{asked.name} takes {value} as an argument, not as the option {typed}: {again}.")
     if why:
         return Suggestion(f"{asked.name} needs no {typed}: {why}. Leave it out.")

@@ -43,7 +43,7 @@ def test_a_build_of_all_folds_says_each_thing_once(here: Path) -> None:
     shutil.rmtree(here / "cv/fold1")
     (here / "cv/fold3").mkdir()
     again = run("apply", files[0], files[2], "--mode", "symlink").stdout
-    assert f"  planbalance verify {here}/cv/fold1 {here}/cv/fold3\n" in again
+    assert f"  planbalance verify {here}/cv/fold1\n  planbalance verify {here}/cv/fold3\n" in again
 
 
 # ---- plans ----------------------------------------------------------------------------------------------------------
