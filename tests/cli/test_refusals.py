@@ -327,7 +327,7 @@ def test_a_different_plan_is_kept_and_that_is_said(here: Path) -> None:
     replaced = run(*PLAN, "--seed", "7")
     assert "A different plan was there. The older plan.json is kept as plan.json.bak." in replaced.stderr
     assert "A different plan" not in replaced.stdout  # it is said once
-    assert "The older plan and this one:\n  was " in replaced.stdout
+    assert "Digests of the plan that was here, and of this one:\n" in replaced.stdout
     assert (here / "plan.json.bak").read_bytes() == first
     again = json.loads(run(*PLAN, "--seed", "8", "--json").stdout)
     assert again["kept_as"] == str(here / "plan.json.bak2")
