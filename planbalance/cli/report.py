@@ -63,6 +63,8 @@ def report(
     if form is None:
         form = "md" if output is not None and output.endswith(".md") else "html"
     target = page or output or _DEFAULT_FILES[form]
+    if target.lower().endswith((".pdf", ".docx")):
+        raise click.UsageError(f"{target}: a report is HTML or Markdown, so give a file FILE.html or FILE.md.")
     if form == "md":
         return _markdown(terminal, subjects, target, request)
     if target == STDOUT:
