@@ -893,12 +893,12 @@ def slurm(
     imported = open_import(plan) if is_import(plan) else None
     plan_file = open_plan(plan) if imported is None else imported
     header = plan_file.header
-    parts = len(header.blocks)
+    parts, called = len(header.blocks), "blocks"
     if MODE_TABLE[request.mode].one_file:
-        parts = -(-sum(block.count for block in header.blocks) // LEAST)  # at most
+        parts, called = -(-sum(block.count for block in header.blocks) // LEAST), "segments at most"
     if nodes > parts:
         raise UsageError(
-            f"--nodes {nodes}: this plan has {parts} blocks to share out; more nodes would have no work.",
+            f"--nodes {nodes}: this plan has {parts} {called} to share out; more nodes would have no work.",
             kind="number-out-of-range",
             hint=f"give --nodes {parts} or less",
         )

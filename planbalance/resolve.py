@@ -64,6 +64,11 @@ def plan_options(
         raise UsageError(
             "--stratify names columns of the group map: give --group-map too.", kind="stratify-without-map"
         )
+    if request.group_column != "group" and request.group_map is None:
+        raise UsageError(
+            f"--group-column {request.group_column} names a column of the group map: give --group-map FILE too.",
+            kind="column-without-map",
+        )
     sources = read_groups.asked_sources(request)
     check_counts({spelled(name): getattr(request, name) for name in ("seed", "split_seed", "sample_seed")}, least=0)
     seeds = {

@@ -16,7 +16,7 @@ from planbalance.text import counted, some
 
 _MOST: Final = 100_000  # folds; a plan that says more is not believed
 _SHOWN: Final = 60  # characters of the value of an option
-_NO_FOLD: Final = "no plan in these datasets says that it is a fold"
+_NO_FOLD: Final = "no plan in these datasets says that it is a fold; --against shows what one shares with another"
 FOLD_FOLDER: Final = re.compile("fold[0-9]+", re.ASCII)  # how planbalance calls the folder of a fold
 PRESENT: Final = "folds-present"
 SAME_OPTIONS: Final = "folds-same-options"

@@ -1,5 +1,6 @@
 """`planbalance apply`: the plan becomes a dataset."""
 
+import os
 from collections.abc import Sequence
 
 import click
@@ -10,6 +11,7 @@ from planbalance.cli.options import PATH, command, takes, verbose_option
 from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.options.apply import ApplyRequest
 from planbalance.render.apply import apply_document, apply_text, several_text
+from planbalance.text import command_line
 
 
 @command("apply", example="planbalance apply plan.json --mode symlink")
@@ -34,4 +36,15 @@ def apply(
     documents = [apply_document(api.apply(plan, options=request, progress=terminal.progress)) for plan in several]
     if len(documents) == 1:
         return CommandResult(documents[0], apply_text(documents[0], dry_run=request.dry_run, verbose=verbose))
-    return CommandResult({"folds": documents}, several_text(documents, dry_run=request.dry_run, verbose=verbose))
+    published = [one["output"] for one in documents if one["published"]]
+    text = several_text(documents, _audits_of(published), dry_run=request.dry_run, verbose=verbose)
+    return CommandResult({"folds": documents}, text)
+
+
+def _audits_of(outputs: Sequence[str]) -> Sequence[str]:
+    """Return the commands that audit datasets: one of their folder, where it holds these and no other."""
+    if not outputs:
+        return ()
+    folder = os.path.commonpath(outputs)
+    together = folder not in {"/", *outputs} and sorted(api.fold_datasets(folder)) == sorted(outputs)
+    return [command_line(["verify", place]) for place in ([folder] if together else outputs)]

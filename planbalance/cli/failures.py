@@ -102,7 +102,8 @@ def print_failure(failure: Failure, terminal: Terminal) -> None:
         terminal.print_error(line("  " + path))
     if len(more) > _PATHS_SHOWN:
         terminal.print_error(line(f"  and {len(more) - _PATHS_SHOWN:,} more (--json lists all)"))
-    if failure.hint and not near:
+    said = failure.hint in failure.message  # a command that the sentence has: once is enough
+    if failure.hint and not near and not said:
         first, *more = failure.hint.split("\n")
         terminal.print_error(message("Hint:", first, style="bold"))
         for words in more:  # commands to copy, one a line

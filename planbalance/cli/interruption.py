@@ -20,6 +20,7 @@ _LEFT: Final[Mapping[str, str]] = {
     "report": "it only reads, so the dataset is as it was",
     "diff": "it only reads, so nothing is left on the disk",
     "show": "it only reads, so nothing is left on the disk",
+    "apply": "nothing was built by this run, and what an earlier one has built is kept",
     "demo": "what it has made is still there, and is made anew the next time",
 }
 _BUILDING: Final = ("build", "import")  # their plan may be in no file, so they themselves are run again

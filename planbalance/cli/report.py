@@ -1,6 +1,6 @@
 """`planbalance report`: the page to review, or the Markdown for a paper."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import click
@@ -9,7 +9,8 @@ from planbalance import api
 from planbalance.cli.options import PATH, OneOf, command, option, takes
 from planbalance.cli.terminal import CommandResult, Terminal
 from planbalance.options.audit import ReportRequest
-from planbalance.render.table import Group, line, lines, size
+from planbalance.render.table import Group, Renderable, line, lines, size
+from planbalance.render.verify import verdict
 
 STDOUT = "-"
 _DEFAULT_FILES = {"html": "report.html", "md": "report.md"}
@@ -75,7 +76,8 @@ def report(
         "dataset": made.dataset,
         "audit_ok": made.audit_ok,
     }
-    return CommandResult(document, line(f"Wrote {target} ({size(made.bytes)}): open it in a browser."))
+    wrote = line(f"Wrote {target} ({size(made.bytes)}): open it in a browser.")
+    return CommandResult(document, Group(wrote, *_failed(made.audit_ok)))
 
 
 def _markdown(terminal: Terminal, subjects: Sequence[str], target: str, request: ReportRequest) -> CommandResult:
@@ -95,6 +97,13 @@ def _markdown(terminal: Terminal, subjects: Sequence[str], target: str, request:
         **({} if made.path else {"text": made.text}),
     }
     if made.path:
-        return CommandResult(document, line(f"Wrote {target} ({size(made.bytes)}): paste it into the Methods section."))
+        wrote = line(f"Wrote {target} ({size(made.bytes)}): paste it into the Methods section.")
+        return CommandResult(document, Group(wrote, *_failed(made.audit_ok)))
     terminal.print_result(lines(made.text))
     return CommandResult(document, Group())
+
+
+def _failed(audit_ok: bool | None) -> Iterable[Renderable]:  # noqa: FBT001 - the result of an audit
+    """Yield that the audit found errors: who only reads the line of the file should not take the dataset for clean."""
+    if audit_ok is False:
+        yield verdict("FAILED", "The audit of the dataset found errors: the file lists them.")

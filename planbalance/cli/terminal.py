@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, Self, TextIO, cast
 from planbalance.cli.runlog import RunLog
 from planbalance.errors import IncompleteError
 from planbalance.model import Progress, Silent
-from planbalance.render.table import Renderable, line, plain
+from planbalance.render.table import Renderable, line, plain, prose
 from planbalance.text import error_text
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Terminal:
     def note(self, text: str) -> None:
         """Print a message to stderr; nothing under `--quiet`."""
         if not self.quiet:
-            self.print_error(line(text))
+            self.print_error(prose(text) if self._messages.is_terminal else line(text))
 
     def print_error(self, text: Renderable) -> None:
         """Print to stderr whatever the options are."""

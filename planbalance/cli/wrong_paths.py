@@ -4,6 +4,7 @@ import os
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from planbalance import api
@@ -70,8 +71,8 @@ def _of_datasets(error: PlanbalanceError, command: str, words: list[str]) -> Pat
     of_folds = _source_of_folds(root) if command in {*_POOLING, "repair"} else None
     one = _with(words, word, inside[:1])
     if of_folds is not None:
-        again = _with(words, word, [of_folds])
-        return PathAnswer(f"{word} holds folds of one dataset ({names}): give that, {_quoted(again)}.")
+        again = _with(words, word, [of_folds.source])
+        return PathAnswer(f"{word} holds {of_folds.kind} of one dataset ({names}): give that, {_quoted(again)}.")
     if command in _POOLING and 1 < len(inside) <= 5:
         again = _with(words, word, inside)
         return PathAnswer(
@@ -81,14 +82,23 @@ def _of_datasets(error: PlanbalanceError, command: str, words: list[str]) -> Pat
     return PathAnswer(f"{word} holds {len(inside)} datasets ({names}): give one of them, {_quoted(one)}.")
 
 
-def _source_of_folds(root: str) -> str | None:
+class _SameSource(NamedTuple):
+    """The one input of the datasets in a folder, and whether they are its folds or its variants."""
+
+    source: str
+    kind: str
+
+
+def _source_of_folds(root: str) -> _SameSource | None:
     """Return the input of the plans of folds that lie in a folder; None where it holds no folds that tell."""
     try:
         folds = api.fold_datasets(root)
-        inputs = api.open_plan(f"{folds[0]}/{PLAN}").header.inputs if folds else ()
+        header = api.open_plan(f"{folds[0]}/{PLAN}").header if folds else None
     except (PlanbalanceError, OSError):
         return None
-    return os.path.relpath(inputs[0]) if len(inputs) == 1 and os.path.isdir(inputs[0]) else None
+    if header is None or len(header.inputs) != 1 or not os.path.isdir(header.inputs[0]):
+        return None
+    return _SameSource(os.path.relpath(header.inputs[0]), "folds" if header.parameters.get("fold") else "variants")
 
 
 def _no_plan(error: PlanbalanceError, command: str, words: list[str]) -> PathAnswer | None:
@@ -157,9 +167,24 @@ def _overlap(error: PlanbalanceError, _command: str, words: list[str]) -> PathAn
     return PathAnswer(f"{error.message.rstrip('.')}: choose one outside, such as --output {shlex.quote(name)}.")
 
 
+def _not_built(error: PlanbalanceError, command: str, words: list[str]) -> PathAnswer | None:
+    """Say that the output of a plan is not there, where `verify` was to audit it."""
+    path = error.paths[0]
+    if command != "verify" or _typed(path, words) is not None:
+        return None
+    named = [new for old, new in pairwise(words) if old == "--plan"]
+    named += [word.removeprefix("--plan=") for word in words if word.startswith("--plan=")]
+    plan = named[0] if named else api.DEFAULT_PLAN
+    return PathAnswer(
+        f"{path} is not there: {plan} was not applied yet, or its output was moved. {_quoted(['apply', *named[:1]])} "
+        f"builds it."
+    )
+
+
 _ANSWERS: Final[Mapping[str, Callable[[PlanbalanceError, str, list[str]], PathAnswer | None]]] = {
     "no-layout": _no_layout,
     "plan-not-found": _no_plan,
+    "input-not-found": _not_built,
     "plan-damaged": _damaged,
     "output-overlaps-input": _overlap,
 }

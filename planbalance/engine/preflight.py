@@ -93,7 +93,7 @@ def refuse_output(job: Job) -> bool:
 
 def _output_exists(job: Job) -> PlanError:
     if _receipt_digest(job.output) == job.plan.header.digest:
-        hint = f"run verify: planbalance verify {job.output}"
+        hint = shlex.join(["planbalance", "verify", job.output])
         if job.packing is not None and fs.look(job.staging) is not None:
             hint += f"\na run that was killed has left {job.staging}: planbalance clean removes it"
         return PlanError(
@@ -226,7 +226,7 @@ def refuse_space(job: Job, mode: Mode, at: str, *, share_left: float = 1.0) -> N
                 f"Not enough room for {job.output}: about {shown(wanted)} are needed (an estimate), and {shown(free)} "
                 f"are free, so {shown(wanted - free)} are missing: make room, and run the same command again",
                 kind=kind,
-                hint=f"make room, {other}; a quota may allow even less than what is free",
+                hint=f"or {other}; a quota may allow even less than what is free",
                 paths=[at],
             )
 

@@ -128,7 +128,7 @@ def parse_negatives(text: str) -> Decimal | None:
     """
     if text.strip().lower() == "all":
         return None
-    number = parse_decimal(text, "--negatives-per-positive")
+    number = parse_decimal(text, "--negatives-per-positive", "1.5, or all")
     if number == 0:
         raise UsageError(
             "--negatives-per-positive is 0, which leaves train without a negative slice.",
@@ -138,8 +138,8 @@ def parse_negatives(text: str) -> Decimal | None:
     return number
 
 
-def parse_decimal(text: str, option: str) -> Decimal:
-    """Return an exact decimal that is not negative.
+def parse_decimal(text: str, option: str, example: str = "0.15") -> Decimal:
+    """Return an exact decimal that is not negative; `example` is one to show where it is refused.
 
     Raises:
         UsageError: it is no plain decimal number, or has more than 12 digits on one side of the point.
@@ -147,7 +147,7 @@ def parse_decimal(text: str, option: str) -> Decimal:
     match = _DECIMAL.fullmatch(text.strip())
     whole, part = (match[2] or "", match[3] or "") if match else ("", "")
     if match is None or not whole + part:
-        raise _bad_number(f"{option} is {text[:40]!r}, which is not a decimal number such as 0.15.")
+        raise _bad_number(f"{option} is {text[:40]!r}, which is not a decimal number such as {example}.")
     if max(len(whole), len(part)) > _DIGITS:
         raise _bad_number(f"{option} has more than {_DIGITS} digits.")
     number = Decimal(f"{whole or 0}.{part or 0}")

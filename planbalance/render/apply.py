@@ -1,6 +1,5 @@
 """What `apply` prints: files placed, warnings, commands that come next; and `slurm`, whose files run it on nodes."""
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -34,24 +33,26 @@ def apply_text(document: Mapping[str, Any], *, dry_run: bool = False, verbose: b
     return Group(done_text(document), *_next(document, verbose=verbose))
 
 
-def several_text(documents: Sequence[Mapping[str, Any]], *, dry_run: bool = False, verbose: bool = False) -> Renderable:
-    """Return what was done with several plans (folds): each warning once, and one audit of all that was published."""
+def several_text(
+    documents: Sequence[Mapping[str, Any]], audits: Sequence[str], *, dry_run: bool = False, verbose: bool = False
+) -> Renderable:
+    """Return what was done with several plans (folds) for a person: each warning once.
+
+    Args:
+        documents: what each apply did.
+        audits: the commands that audit what was published.
+        dry_run: nothing was written.
+        verbose: with the commands that train on each of them.
+    """
     each = ((_dry if dry_run else _done)(document) for document in documents)
     warnings = named_texts([(document["output"], document["warnings"]) for document in documents])
-    published = [document["output"] for document in documents if document["published"]]
+    published = [document for document in documents if document["published"]]
     after: list[Renderable] = []
     if published:
-        audits = (line("  ", command_line(["verify", place])) for place in _to_audit(published))
-        after = [heading("Next"), *audits]
-        after += [train_text(document, verbose=verbose) for document in (documents if verbose else documents[:1])]
+        after = [heading("Next"), *(line("  ", audit) for audit in audits)]
+        after += [line("  ", one["next_command"]) for one in published if one.get("next_command")]
+        after += [train_text(one, verbose=verbose) for one in (published if verbose else published[:1])]
     return Group(*(Group(*parts) for parts in each), *warnings_text(warnings.values()), *after)
-
-
-def _to_audit(outputs: Sequence[str]) -> Sequence[str]:
-    """Return the folder of several datasets, where they have one of their own, as folds do; else each of them."""
-    common = os.path.commonpath(outputs)
-    holds_more = os.path.commonpath([common, os.getcwd()]) == common
-    return outputs if holds_more or common in outputs else [common]
 
 
 def done_text(document: Mapping[str, Any]) -> Renderable:

@@ -21,7 +21,7 @@ def groups_text(
         rows: of the sources.
         pairs: of volumes that look alike.
         file: the CSV with the pairs, if there is one.
-        table: a table with all that was joined; else only how many joins each source makes: warnings tell the rest.
+        table: a table with all that was joined; else without what the warnings of a plan tell.
     """
     if not rows:
         return
@@ -32,19 +32,23 @@ def groups_text(
             grid.add(row.name, count(row.joins), count(row.alone))
         yield grid
         yield indented("A join makes one group of two. The last column counts joins that no other source makes.")
-        yield from (item("-", sentence) for sentence in joins_sentences(rows))
-        yield from (item("-", sentence) for sentence in pairs_sentences(pairs))
     else:
         yield indented(f"Joins: {', '.join(f'{row.name} {count(row.joins)}' for row in rows)}.")
+    yield from (item("-", sentence) for sentence in joins_sentences(rows, warned=not table))
+    if table:
+        yield from (item("-", sentence) for sentence in pairs_sentences(pairs))
     if file and pairs:
         yield item("-", f"The pairs are in {file}: write yes or no into same_patient, and give it back: --look-alikes.")
 
 
-def joins_sentences(rows: Sequence[SourceJoins]) -> Iterable[str]:
-    """Yield what the sources put together that the first one, which names patients, keeps apart."""
+def joins_sentences(rows: Sequence[SourceJoins], *, warned: bool = False) -> Iterable[str]:
+    """Yield what the sources put together that the first one, which names patients, keeps apart.
+
+    `warned`: without what equal images join, which the warnings of a plan tell.
+    """
     first = rows[0].name if rows and names_patients(rows[0].name) else ""
     for row in rows:
-        if row.sets and row.name != LOOK_ALIKES:
+        if row.sets and row.name != LOOK_ALIKES and not (warned and row.name == IDENTICAL):
             shown = some((" + ".join(ids) for ids in row.sets), _SETS_SHOWN)
             apart = f" that {first} keeps apart" if first else ""
             what = "equal images" if row.name == IDENTICAL else row.name

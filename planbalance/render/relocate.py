@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from planbalance.render.table import Group, Renderable, count, line, prose, size
+from planbalance.text import counted
 
 _SHOWN: Final = 20
 
@@ -54,11 +55,11 @@ def _partial_builds(document: Mapping[str, Any], folder: str, command: str) -> I
         yield line(("Removed " if document["removed"] else "Partial build ", "bold"), one["path"])
         held = f", being built right now by {one['holder']}" if one["holder"] else ""
         mode = f" ({one['mode']})" if one["mode"] else ""
-        yield line(f"  {count(one['files'])} files{mode}, {size(one['bytes'])}, {_age(one['age'])} old{held}")
+        yield line(f"  {counted(one['files'], 'file')}{mode}, {size(one['bytes'])}, {_age(one['age'])} old{held}")
         yield line("  of ", one["output"])
     if found and not document["removed"]:
         what = "it" if len(found) == 1 else "them"
-        yield prose(f"Nothing was removed. The apply or build that began {what} goes on; this removes {what}:")
+        yield prose(f"Nothing was removed. The same apply or build, run again, finishes {what}; this removes {what}:")
         yield line(command)
 
 
@@ -66,4 +67,4 @@ def _age(seconds: float) -> str:
     for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} seconds"
+    return counted(round(seconds), "second")

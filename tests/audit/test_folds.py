@@ -88,7 +88,12 @@ def of_another_seed_without_plans(here: Path) -> None:
         (of_no_folds, "present test-once", "", "its plan is of no fold"),
         (of_other_data, "same-volumes test-once same-options", "", "it has 2 volumes that the others lack"),
         (one_without_plan, "", "present", "without a plan may be fold 2"),
-        (without_plans, "", "present same-options same-volumes", "no plan in these datasets says that it is a fold"),
+        (
+            without_plans,
+            "",
+            "present same-options same-volumes",
+            "no plan in these datasets says that it is a fold; --against",
+        ),
         (of_another_seed_without_plans, "test-once", "present same-options same-volumes", "in test of no fold"),
     ],
 )

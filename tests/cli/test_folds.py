@@ -31,6 +31,21 @@ def in_test(plan_file: str) -> set[str]:
     return {row["volume"] for row in rows if row["split"] == "test"}
 
 
+def test_a_build_of_all_folds_says_each_thing_once(here: Path) -> None:
+    files = [one["plan_file"] for one in run_json(*FOLDS)["folds"]]
+    said = run("apply", *files, "--mode", "symlink").stdout
+    assert said.count("Built ") == 3
+    assert said.count("symbolic links to the source") == said.count("\nNext\n") == 1
+    assert f"  planbalance verify {here}/cv\n" in said
+    shutil.rmtree(here / "cv")
+    two = run("apply", *files[:2], "--mode", "symlink").stdout
+    assert f"  planbalance verify {here}/cv\n" in two
+    shutil.rmtree(here / "cv/fold1")
+    (here / "cv/fold3").mkdir()
+    again = run("apply", files[0], files[2], "--mode", "symlink").stdout
+    assert f"  planbalance verify {here}/cv/fold1 {here}/cv/fold3\n" in again
+
+
 # ---- plans ----------------------------------------------------------------------------------------------------------
 
 

@@ -326,11 +326,46 @@ def test_a_different_plan_is_kept_and_that_is_said(here: Path) -> None:
     assert "is kept" not in run(*PLAN).stderr
     replaced = run(*PLAN, "--seed", "7")
     assert "A different plan was there. The older plan.json is kept as plan.json.bak." in replaced.stderr
+    assert "A different plan" not in replaced.stdout  # it is said once
+    assert "The older plan and this one:\n  was " in replaced.stdout
     assert (here / "plan.json.bak").read_bytes() == first
     again = json.loads(run(*PLAN, "--seed", "8", "--json").stdout)
     assert again["kept_as"] == str(here / "plan.json.bak2")
     run("apply", "plan.json.bak", "--quiet")
     run("verify", "--quiet", "out")
+
+
+def test_a_command_that_the_sentence_has_is_no_hint_too(here: Path) -> None:
+    run(*PLAN)
+    run("apply", "--mode", "symlink", "--quiet")
+    again = run("apply", "--mode", "symlink", code=4).stderr
+    assert again == f"Error: {here}/out is already built, run verify.\nHint: planbalance verify {here}/out\n"
+    refused = run("apply", "--executor", "dask", "--scheduler", "tcp://x:1", "--plan", "plan.json", code=2).stderr
+    assert refused.count("planbalance verify --plan plan.json") == 1
+
+
+def test_an_audit_before_the_build_names_the_build(here: Path) -> None:
+    run(*PLAN, "--plan-file", "mine.json")
+    said = run("verify", "--plan", "mine.json", code=3).stderr
+    assert "mine.json was not applied yet" in said
+    assert "`planbalance apply mine.json` builds it" in said
+    assert "Dataset not found" in run("verify", "out", code=3).stderr
+
+
+def test_a_column_of_groups_needs_a_map() -> None:
+    said = run(*PLAN, "--group-column", "patient", code=2).stderr
+    assert "--group-column patient names a column of the group map: give --group-map FILE too." in said
+
+
+def test_a_report_of_a_dataset_with_errors_says_that_the_audit_failed(here: Path) -> None:
+    run(*PLAN)
+    run("apply", "--mode", "symlink", "--quiet")
+    assert "FAILED" not in run("report", "out", "--html", "clean.html").stdout
+    (here / "in/labels/train/IM1-a.txt").write_bytes(b"0 7 7 7 7\n")
+    run("verify", "in", code=6)
+    for form in ("html", "md"):
+        said = run("report", "in", "--format", form, "--output", f"errors.{form}").stdout
+        assert "FAILED The audit of the dataset found errors: the file lists them." in said
 
 
 def test_folds_and_the_plan_file_of_a_build_are_kept_too(here: Path) -> None:

@@ -45,7 +45,7 @@ def test_a_session_from_scan_to_verify(tmp_path: Path) -> None:
     assert found["messages"] == []
     assert Path(found["shot"]).stat().st_size > 20_000
     assert "files" not in found["text"].split("Input")[0], "the bar is gone"
-    for words in ("Nothing was touched but the plan file.", "Built /data/balanced", "Checks", "OK  "):
+    for words in ("Only plan.json was written", "Built /data/balanced", "Checked and ok", "OK No slice"):
         assert words in found["text"]
 
 

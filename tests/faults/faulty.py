@@ -21,6 +21,7 @@ _FILES = (
     "open",
     "close",
     "read",
+    "readv",
     "write",
     "pread",
     "pwrite",
@@ -154,6 +155,9 @@ def short(every: int) -> Act:
             return real(*args, **kwargs)
         if name in ("read", "pread"):
             return real(args[0], max(1, args[1] // 2), *args[2:])
+        if name == "readv":
+            (view,) = args[1]
+            return real(args[0], (view[: max(1, len(view) // 2)],))
         if name in ("write", "pwrite"):
             return real(args[0], bytes(args[1])[: max(1, len(args[1]) // 2)], *args[2:])
         if name in ("copy_file_range", "sendfile"):

@@ -43,8 +43,9 @@ def with_shares(found: CheckBuilder, spread: Spread[Unit], totals: Counter[Split
     """Return a check with its shares, and a note of how many slices would have to move."""
     leaks = overlaps(found.name, spread, totals)
     if leaks:
-        moves = counted(to_move(spread), "slice")
-        found.notes.append(f"{moves} would have to change their split (or go) to make this clean")
+        moves = to_move(spread)
+        whose = "its" if moves == 1 else "their"
+        found.notes.append(f"{counted(moves, 'slice')} would have to change {whose} split (or go) to make this clean")
     return LeakCheck(found, leaks)
 
 
