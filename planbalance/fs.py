@@ -565,10 +565,10 @@ def _link_or_copy(path: str, kept: str) -> None:
     except OSError as error:
         if error.errno not in {*NOT_HERE, errno.EMLINK}:
             raise
-        copy_among_others(path, kept)
+        _copy_to_free_name(path, kept)
 
 
-def copy_among_others(path: str, kept: str) -> None:
+def _copy_to_free_name(path: str, kept: str) -> None:
     """Copy a small file, with its time, to a name that is free: complete, or not at all. OSError."""
     parent, name = os.path.split(kept)
     folder = open_source_folder(parent)

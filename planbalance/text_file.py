@@ -58,7 +58,7 @@ def refuse_others_file(path: str, mark: str, text: str = "") -> None:
             if mark
             else f"{path} exists and holds something else, and such a file does not say who wrote it.",
             kind="text-exists",
-            hint="Remove it, or choose another file.",
+            hint="Remove it, or choose another file." if os.path.isfile(path) else "Choose another file.",
             paths=[path],
         )
 

@@ -591,3 +591,24 @@ def test_without_locks_a_signature_counts_unless_its_holder_is_dead(
     else:
         with pytest.raises(fs.LockHeldError):
             fs.Lock(folder, b"me")
+
+
+# ---- a file that is kept where another takes its place --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["still there", "replaced by another process"])
+def test_a_second_name_stays_as_long_as_it_is_the_only_one(tmp_path: Path, *, replaced: bool) -> None:
+    path = tmp_path / "plan.json"
+    path.write_bytes(b"older")
+
+    def write_new() -> None:
+        with fs.kept_beside(str(path)):
+            if replaced:
+                fs.write_path(str(path), (b"of another process",))
+            raise OSError(errno.ENOSPC, "full")
+
+    with pytest.raises(OSError, match="full"):
+        write_new()
+    kept = tmp_path / "plan.json.bak"
+    assert kept.exists() == replaced
+    assert (kept if replaced else path).read_bytes() == b"older"

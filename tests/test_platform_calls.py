@@ -459,3 +459,12 @@ def test_folders_that_are_one_on_this_file_system_are_refused_before_anything_is
     assert len(caught.value.paths) == 2
     assert {fold(path) for path in caught.value.paths} <= {fold("images/train/" + first), "images/train/x/ä"}
     assert not (tmp_path / "out").exists()
+
+
+def test_a_lock_that_cannot_be_tried_in_time_is_an_os_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def too_slow(words: Any, **_: Any) -> None:
+        raise subprocess.TimeoutExpired(words, 60)
+
+    monkeypatch.setattr(subprocess, "run", too_slow)
+    with open(tmp_path / "file", "wb") as file, pytest.raises(TimeoutError):
+        platform_calls.another_process_locks(file.fileno())

@@ -245,7 +245,9 @@ def _of_others(asked: _Asked, typed: str, meant: Sequence[str], owners: Sequence
     if owners:
         flag, start, end = meant[0], "", ": leave it out here."
     else:
-        near = list(meant[1:2]) or get_close_matches(meant[0], sorted(set(asked.all_flags())), n=1, cutoff=0.75)
+        near = list(meant[1:2])
+        if not near and len(meant[0]) > len("--x"):  # one letter is alike to any short word
+            near = get_close_matches(meant[0], sorted(set(asked.all_flags())), n=1, cutoff=0.75)
         if not near:
             return Suggestion(f"{asked.name} has no option {typed}: {_quoted(_help(asked.name))} lists those it has.")
         flag, start, end = near[0], f"{asked.name} has no option {typed}. ", "."

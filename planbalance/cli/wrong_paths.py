@@ -191,6 +191,8 @@ _ANSWERS: Final[Mapping[str, Callable[[PlanbalanceError, str, list[str]], PathAn
 
 
 def _is_plan(path: str) -> bool:
+    if not os.path.isfile(path):  # opening a pipe would wait for its other end
+        return False
     try:
         with open(path, "rb") as file:
             return file.read(len(_SCHEMA)) == _SCHEMA or is_import(path)

@@ -133,9 +133,10 @@ def _nnunet_notes(folds: Sequence[Mapping[Split, Sequence[str]]], *, slices: boo
             "other folds. Predict them with the model of their own fold only."
         )
     elif tested:
+        are, no = "is" if len(tested) == 1 else "are", "neither" if len(folds) == 1 else "no"
         yield (
-            f"nnU-Net's split file has no test: {counted(len(tested), 'case')} of test "
-            f"{'is' if len(tested) == 1 else 'are'} in no list. Put them into imagesTs, not into imagesTr."
+            f"nnU-Net's split file has no test: {counted(len(tested), 'case')} of test {are} in {no} list. Put them "
+            "into imagesTs, not into imagesTr."
         )
 
 

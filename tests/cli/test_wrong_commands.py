@@ -106,6 +106,12 @@ def test_a_command_in_an_answer_works(tmp_path: Path, monkeypatch: pytest.Monkey
     assert code in {0, 6} or "already built" in line
 
 
+def test_a_pipe_among_the_plans_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe.json")  # opening it would wait for whoever writes into it
+    assert "makes a plan" in run("apply", "missing.json", code=4).stderr
+
+
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder).resolve()

@@ -173,6 +173,13 @@ def test_the_page_is_made_again_as_it_was(tmp_path: Path, source: Path) -> None:
         assert words == ["--html", "report.html", *told, *(["--samples", "1"] if "samples" in options else [])]
 
 
+def test_a_list_of_one_is_that_one(tmp_path: Path, source: Path) -> None:
+    path = saved_plan(tmp_path, source).path
+    for subject in (path, [path]):
+        api.report(subject, html=str(tmp_path / f"{type(subject).__name__}.html"))
+    assert (tmp_path / "list.html").read_bytes() == (tmp_path / "str.html").read_bytes()
+
+
 @pytest.mark.parametrize(
     ("receipt", "words"),
     [
