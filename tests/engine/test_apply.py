@@ -352,7 +352,7 @@ def test_the_same_plan_again_says_already_built(scene: Scene) -> None:
     error = refused(PlanError, scene)
     assert (error.exit_code, error.kind) == (4, "already-built")
     assert "already built" in error.message
-    assert "run verify" in error.hint
+    assert error.hint == f"planbalance verify {scene.output}"
 
 
 @pytest.mark.parametrize("where", ["in", "in/images/new", "."])
@@ -659,7 +659,7 @@ def test_a_second_apply_is_refused_while_the_first_works(scene: Scene, options: 
         hold.go.set()
         first.join()
     assert (error.exit_code, error.kind) == (5, "locked")
-    assert f"process {os.getpid()} on " in error.message
+    assert f"process {os.getpid()} of {lock_owner.user_name(os.geteuid())} on " in error.message
     assert in_another_process == 5
     assert result[0].published
     assert scene.beside() == ["set"]
