@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from planbalance import api
+from planbalance.cli.installed import install_command
 from planbalance.errors import UsageError
 from planbalance.model import SPLITS, Split
 from planbalance.page.commands import steps
@@ -257,5 +258,5 @@ def test_plan_without_the_extra_ends_with_exit_code_2(
         "plan", knees, "--output", tmp_path / "out", "--plan-file", tmp_path / "p.json", "--prove", 5, code=2
     )
     assert failure["error"]["kind"] == "extra-missing"
-    assert failure["error"]["hint"] == "python -m pip install 'planbalance[prove]'"
+    assert failure["error"]["hint"] == install_command("prove")
     assert not (tmp_path / "p.json").exists()

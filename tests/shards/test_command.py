@@ -38,7 +38,7 @@ def test_finish_too_early_is_exit_5_with_one_command_a_line(scene: Scene) -> Non
 def test_finish_says_how_to_train_and_a_second_one_that_it_is_built(scene: Scene) -> None:
     for number in (1, 2):
         run("apply", scene.path, "--shard", f"{number}/2", "--quiet")
-    assert "Train with YOLOv5" in run("apply", scene.path, "--finish").stdout
+    assert "Train with YOLOv5" in run("apply", scene.path, "--finish", "--verbose").stdout
     for words in (("--finish",), ("--shard", "1/2")):
         assert run_json("apply", scene.path, *words, code=4)["error"]["kind"] == "already-built"
 

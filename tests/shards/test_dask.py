@@ -174,7 +174,9 @@ def test_a_scheduler_is_for_dask(small: Scene) -> None:
 
 def test_without_the_extra_it_says_how_to_get_it(small: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    assert "planbalance[dask]" in run("apply", small.path, "--executor", "dask", code=2).stderr
+    said = run("apply", small.path, "--executor", "dask", code=2).stderr
+    assert "needs the extra [dask], which is not installed" in said
+    assert "[dask]'` installs it" in said
 
 
 def test_a_plan_in_memory_is_refused(small: Scene) -> None:
