@@ -32,7 +32,7 @@ def next_step(audit: Audit, dataset: str, reading: Sequence[str] = ()) -> NextSt
     if audit.ok:
         return None
     if can_repair(audit):
-        text = "To plan a dataset without these leaks, with the fewest slices moved or left out:"
+        text = "To plan it without these leaks (test stays, and the fewest slices are moved or left out):"
         return NextStep(text, repair_command(dataset, reading))
     failed = frozenset(check.name for check in audit.checks if check.ok is False)
     if failed & _DIVIDED:
