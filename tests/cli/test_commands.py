@@ -313,7 +313,7 @@ def test_verify_without_a_plan_and_its_report(here: Path) -> None:
     said = run("verify", "in", code=6).stdout
     assert audit["failures"] == [f"volume in two splits: {audit['summary'].split(';')[0]}"]
     last = said.split("\n\n")[-1]
-    assert " ".join(last.split()).startswith(f"FAILED {audit['failures'][0]} To plan a dataset without")
+    assert " ".join(last.split()).startswith(f"FAILED {audit['failures'][0]} To plan it without")
     assert last.splitlines()[-1] == f"  {audit['repair_command']}"
     assert audit["next_step"]["command"] == audit["repair_command"] == "planbalance repair in --output in-repaired"
     assert "Not checked\n" in said
