@@ -603,12 +603,22 @@ def _snapshot(
     path_safety.refuse_output(options.output, places)
     if plan_file is not None:
         path_safety.refuse_files({"plan file": plan_file}, places)
-        _refuse_plan_file(plan_file)
+        _refuse_plan_file(plan_file, options.output)
     return scan_inputs(found(), hash_images=options.hash_images, jobs=jobs, progress=progress or Silent()), options
 
 
-def _refuse_plan_file(path: str) -> None:
-    """Refuse to replace the plan of another user before anything is read (UsageError); `save_plan` looks again."""
+def _refuse_plan_file(path: str, output: str) -> None:
+    """Refuse a plan file before anything is read (UsageError): at the output's own place, or another user's.
+
+    `save_plan` looks again whose it is.
+    """
+    if path == output.rstrip("/"):
+        raise UsageError(
+            f"--output and --plan-file are both {path}: the dataset cannot be built where its plan lies.",
+            kind="output-is-plan-file",
+            hint="Give --output the folder that the dataset is to have, or --plan-file another name.",
+            paths=[path],
+        )
     with suppress(OSError):  # said when the plan is written
         refuse_plan_of_another(path)
 
@@ -698,7 +708,7 @@ def import_dataset(
     path = None if plan_file is None else os.path.abspath(plan_file)
     key_file = request.group_key or read_groups.default_group_key()
     if path is not None:
-        _refuse_plan_file(path)
+        _refuse_plan_file(path, os.path.abspath(output))
     sealed = make_import(request, output=os.path.abspath(output), key_file=key_file, plan_file=path, progress=progress)
     replaced = kept = ""
     if path is not None:

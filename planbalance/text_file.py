@@ -1,12 +1,13 @@
 """Writes a text to a file that a person has named, and never over a file that planbalance did not write."""
 
+import errno
 import os
 from collections.abc import Iterable
 from typing import Final
 
 from planbalance import fs, path_safety
 from planbalance.errors import UsageError
-from planbalance.text import error_text
+from planbalance.text import error_text, size
 
 _LOOKED_AT: Final = 16 << 10  # bytes at the start of an older file
 
@@ -72,10 +73,17 @@ def write_text(path: str, text: str) -> int:
         raise UsageError(
             f"{path} cannot be written: {error_text(error)}.",
             kind="text-not-written",
-            hint="Choose another file; its folder must exist.",
+            hint=hint_to_write(error, len(data)),
             paths=[path],
         ) from error
     return len(data)
+
+
+def hint_to_write(error: OSError, length: int) -> str:
+    """Return what to do where a file of so many bytes could not be written."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return f"Make room for {size(length)}, then run the same command again."
+    return "Choose another file; its folder must exist."
 
 
 def _start(path: str, size: int) -> bytes:

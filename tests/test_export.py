@@ -1,6 +1,7 @@
 """Exports of a split, read as the programs read them for which they are made."""
 
 import csv
+import errno
 import io
 import json
 import os
@@ -362,3 +363,17 @@ def test_a_dataset_in_one_file_and_one_of_lists(plan: Plan, tmp_path: Path) -> N
         api.export(str(tmp_path / "out"), format="monai")
     run("apply", path, "--mode", "tar", "--output", tmp_path / "one.tar")
     assert api.export(str(tmp_path / "one.tar"), format="monai").text == api.export(str(path), format="monai").text
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EACCES])
+@pytest.mark.parametrize("words", [("export", "--format", "csv"), ("report",)])
+def test_a_full_disk_is_told_from_a_folder_that_refuses(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], number: int
+) -> None:
+    def refuse(path: str, _pieces: object) -> None:
+        raise OSError(number, os.strerror(number), path)
+
+    monkeypatch.setattr("planbalance.fs.write_path", refuse)
+    said = run(*words, plan[0], "--output", tmp_path / "written.html", code=2).stderr
+    assert ("then run the same command again" in said) == (number != errno.EACCES)
+    assert ("its folder must exist" in said) == (number == errno.EACCES)

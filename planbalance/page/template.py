@@ -13,7 +13,7 @@ from planbalance.errors import UsageError
 from planbalance.render.plan_classes import points, span
 from planbalance.render.table import plain, size
 from planbalance.text import counted, error_text
-from planbalance.text_file import refuse_others_file
+from planbalance.text_file import hint_to_write, refuse_others_file
 
 MARK: Final = " · planbalance</title>"  # in every page that planbalance wrote, and in no other file
 
@@ -54,7 +54,7 @@ def write_rendered(path: str, data: bytes) -> Written:
         raise UsageError(
             f"The page cannot be written to {path}: {error_text(error)}.",
             kind="report-not-written",
-            hint="Choose another file; its folder must exist.",
+            hint=hint_to_write(error, len(data)),
             paths=[path],
         ) from error
     return Written(path, len(data))

@@ -115,6 +115,8 @@ USAGE = [
     Case("no such command", ["paln"], 2, "usage", ("paln",)),
     Case("no output", ["plan", "in"], 2, "usage", ("--output",)),
     Case("no input", ["plan", "--output", "out"], 2, "usage", ("No input",)),
+    Case("the output where the plan lies", ["plan", "in", "--output", "p.json", "--plan-file", "p.json"], 2,
+         "output-is-plan-file", ("are both", "--plan-file another name")),
     Case("an empty path", ["plan", "in", "--output", ""], 2, "usage", ("not a path",)),
     Case("a number that is none", [*PLAN, "--gap", "few"], 2, "usage", ("few",)),
     Case("no such mode", ["build", "in", "--output", "out", "--mode", "teleport"], 2, "usage", ("teleport",)),
