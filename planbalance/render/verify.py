@@ -111,7 +111,7 @@ def brief_text(checks: Sequence[Mapping[str, Any]]) -> Iterable[Renderable]:
     fine = [check for check in checks if check["ok"]]
     if fine:
         yield heading("Checked and ok")
-        yield indented(", ".join(check["title"] for check in fine))
+        yield indented(", ".join(_with_numbers(check) for check in fine))
     yield from (
         item("-", f"{check['title']}: {check['reason']}")
         for check in checks
@@ -176,6 +176,12 @@ def _problem(problem: Mapping[str, str], others: int) -> Renderable:
     mark, style = ("x", "red") if problem["severity"] == "error" else ("!", "yellow")
     where = f"{problem['path']}: " if problem["path"] else ""
     return item(mark, f"{where}{problem['message']}{and_others(others)}", style=style)
+
+
+def _with_numbers(check: Mapping[str, Any]) -> str:
+    """Return the title of a check, and how many warnings it has: ok with warnings is not the same as ok."""
+    numbers = _numbers(check["problems"])
+    return f"{check['title']} ({numbers})" if numbers else check["title"]
 
 
 def _numbers(problems: Iterable[Mapping[str, Any]]) -> str:
