@@ -565,7 +565,7 @@ def test_the_page_shows_the_repair_and_a_command_that_makes_the_same_plan(theirs
     api.report("plan.json", html="plan.html")
     page = Path("plan.html").read_text(encoding="utf-8")
     assert "Repair: what moves, and why" in page
-    assert "Distance to the targets" not in page
+    assert "Slices off target" not in page
     command = steps(made.planned.header, "plan.json")[0].command
     words = shlex.split(command.replace("\\\n", ""))
     assert words[:2] == ["planbalance", "repair"]
