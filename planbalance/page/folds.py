@@ -8,14 +8,14 @@ from planbalance import path_safety
 from planbalance.model import SPLITS, AuditedFold, Check, FoldsAudit, PlanHeader, SplitCount
 from planbalance.page.audit_section import AuditedCheck, audited_check, grouped
 from planbalance.page.commands import SAMPLES, Step, page_words, steps
-from planbalance.page.subject import open_subject
+from planbalance.page.subject import naming_facts, open_subject
 from planbalance.page.template import Written, page_place, rendered, write_rendered
 from planbalance.path_relation import all_guarded
-from planbalance.render.naming import reading_of_audit, unit_text
+from planbalance.render.naming import reading_of_audit
 from planbalance.render.shares import shares_document
 from planbalance.render.verify import unchecked
 from planbalance.render.verify_folds import verify_folds_document
-from planbalance.text import command_line, named_texts, texts_of
+from planbalance.text import command_line, named_texts
 
 
 class FoldRow(NamedTuple):
@@ -130,14 +130,8 @@ def _reading(found: FoldsAudit) -> dict[str, Any] | None:
     documents = [reading_of_audit(fold.audit) for fold in found.folds if fold.audit is not None]
     if not documents or any(one["naming"] != documents[0]["naming"] for one in documents):
         return None
-    naming = documents[0]["naming"]
     most = max(documents, key=lambda one: one["groups"])  # undersampling may leave one without a slice
-    return {
-        **{key: texts_of(naming, key) for key in ("examples", "notes", "warnings")},
-        "rule": None if naming is None else naming.get("rule"),
-        "pattern": None if naming is None else naming.get("pattern"),
-        "unit": unit_text(most),
-    }
+    return naming_facts(most)
 
 
 def _not_checked(folds: Iterable[AuditedFold], together: Sequence[Mapping[str, Any]]) -> list[str]:

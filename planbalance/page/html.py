@@ -21,18 +21,17 @@ from planbalance.page.boxes import BoxFacts, box_facts
 from planbalance.page.commands import audit_steps, page_words, steps
 from planbalance.page.joined_groups import joined_groups
 from planbalance.page.samples import Places, count_all_boxes, draw_samples
-from planbalance.page.subject import how_built
+from planbalance.page.subject import how_built, naming_facts
 from planbalance.page.svg import matplotlib
 from planbalance.page.template import Written, page_place, rendered, write_rendered
 from planbalance.page.unplanned import PageSource
 from planbalance.path_relation import all_guarded
 from planbalance.render import plan_facts
 from planbalance.render.footprint import Footprint, footprint
-from planbalance.render.naming import reading_of_audit, reading_of_header, slices_text, unit_noun, unit_text
+from planbalance.render.naming import reading_of_audit, reading_of_header, slices_text, unit_noun
 from planbalance.render.plan_classes import MEASURED_ON, class_targets, nearness, sensitivity_document
 from planbalance.render.repair import repair_facts
 from planbalance.render.shares import stratified_sentence, stratified_values
-from planbalance.text import texts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +142,7 @@ def _reading(plan: PageSource | None, audit: Audit | None) -> dict[str, Any] | N
         document, when = reading_of_audit(audit), ""
     else:
         return None
-    naming = document["naming"]
-    return {
-        **{key: texts_of(naming, key) for key in ("examples", "notes", "warnings")},
-        "rule": naming.get("rule"),
-        "pattern": naming.get("pattern"),
-        "unit": unit_text(document),
-        "volumes": "" if document["slices_per_volume"] is None else slices_text(document, when=when),
-    }
+    return naming_facts(document, "" if document["slices_per_volume"] is None else slices_text(document, when=when))
 
 
 def embedded_json(value: object) -> str:

@@ -1,7 +1,8 @@
 """What a page is made of: a plan file, or a dataset with the plan that lies in it."""
 
 import os
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -11,6 +12,8 @@ from planbalance.dataset_files import PLAN, RECEIPT
 from planbalance.modes import known_mode
 from planbalance.packed.entry import PackedError
 from planbalance.planstore import PlanFile
+from planbalance.render.naming import unit_text
+from planbalance.text import texts_of
 
 _RECEIPT_LIMIT: Final = 1 << 20  # bytes; a receipt is a few lines
 
@@ -78,3 +81,15 @@ def _dataset_folder(path: str) -> str | None:
     if path.lower().endswith((".yaml", ".yml")) and os.path.isfile(path):
         return os.path.dirname(path)
     return None
+
+
+def naming_facts(document: Mapping[str, Any], volumes: str = "") -> dict[str, Any]:
+    """Return how names are read, for `naming` of the macros; `volumes` says how many slices they have, or nothing."""
+    naming = document["naming"]
+    return {
+        **{key: texts_of(naming, key) for key in ("examples", "notes", "warnings")},
+        "rule": None if naming is None else naming.get("rule"),
+        "pattern": None if naming is None else naming.get("pattern"),
+        "unit": unit_text(document),
+        "volumes": volumes,
+    }
