@@ -114,7 +114,7 @@ def import_text(document: Mapping[str, Any], *, commands: Sequence[str] = (), ve
 
 def _fates(document: Mapping[str, Any]) -> Iterable[Renderable]:
     summary = document["summary"]
-    yield line((f"What became of {counted(summary['annotations'], 'annotation')}", "bold"))
+    yield line((f"What happened to {counted(summary['annotations'], 'annotation')}", "bold"))
     grid = Grid(("fate", "annotations", "what it means"), words=frozenset({2}))
     for fate in FATES:
         if summary["fates"][fate]:

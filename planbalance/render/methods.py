@@ -144,7 +144,7 @@ def import_methods_text(header: ImportHeader, *, tool: str, audit: Audit | None)
         (
             "Numbers",
             [
-                *_table(("What became of annotations", "Annotations"), annotations),
+                *_table(("What happened to annotations", "Annotations"), annotations),
                 *_table(("Slices", "Number"), slices),
                 f"{written} {known}",
                 "",

@@ -92,7 +92,7 @@ def test_show_prints_what_import_printed(plan: ImportPlan) -> None:
     shown = run_json("show", plan.path)
     assert shown["digest"] == plan.header.digest
     assert shown["summary"]["annotations"] == 10
-    assert "What became of 10 annotations" in run("show", plan.path).stdout
+    assert "What happened to 10 annotations" in run("show", plan.path).stdout
 
 
 def test_show_prints_one_volume(study: Study, plan: ImportPlan) -> None:
