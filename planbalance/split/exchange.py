@@ -42,8 +42,8 @@ class Exchange:
         self, weights: Sequence[int], here: Sequence[int], there: Sequence[int], rng: Rng, *, depth: int
     ) -> None:
         self._weights = weights
-        self._here = _some(here, SINGLES, rng)
-        self._there = _some(there, SINGLES, rng)
+        self._here = some_units(here, SINGLES, rng)
+        self._there = some_units(there, SINGLES, rng)
         self._draws = rng
         self._depth = depth
         self._tables: dict[int, tuple[list[tuple[int, Units]], dict[int, list[Units]]]] = {}
@@ -64,11 +64,11 @@ class Exchange:
             weights = self._weights
             limit = SINGLES if count == 1 else SEVERAL
             there: dict[int, list[Units]] = {}
-            for units in _choices(self._there, count, limit, self._draws):
+            for units in choices(self._there, count, limit, self._draws):
                 there.setdefault(sum([weights[unit] for unit in units]), []).append(units)
             here = [
                 (sum([weights[unit] for unit in units]), units)
-                for units in _choices(self._here, count, limit, self._draws)
+                for units in choices(self._here, count, limit, self._draws)
             ]
             self._tables[count] = here, there
         return self._tables[count]
@@ -144,7 +144,7 @@ def _joint(positives: Sequence[int], negatives: Sequence[int]) -> list[int]:
     return [(positive << 40) + negative for positive, negative in zip(positives, negatives, strict=True)]
 
 
-def _some(units: Sequence[int], limit: int, rng: Rng) -> list[int]:
+def some_units(units: Sequence[int], limit: int, rng: Rng) -> list[int]:
     """Return the units in random order, at most `limit` of them."""
     if len(units) > limit:
         return list(dict.fromkeys(units[rng.below(len(units))] for _ in range(limit)))
@@ -153,7 +153,7 @@ def _some(units: Sequence[int], limit: int, rng: Rng) -> list[int]:
     return chosen
 
 
-def _choices(units: Sequence[int], count: int, limit: int, rng: Rng) -> list[Units]:
+def choices(units: Sequence[int], count: int, limit: int, rng: Rng) -> list[Units]:
     """Return choices of `count` units, all of them or `limit` random ones."""
     if comb(len(units), count) <= limit:
         return list(combinations(units, count))

@@ -2,17 +2,19 @@
 
 The slices come first: local search, and enumeration where it is not proven that nothing is closer. Other quotas are
 tried where the slices miss their targets. Then classes and trait values are divided evenly by annealing, and exact
-exchanges bring the slices back to the best that was found.
+exchanges bring the slices back to the best that was found. Where few units hold boxes, exchanges of many units at once
+do both.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from planbalance.split.anneal import LEAST_DRAWS, STAGES, anneal, share_of_draws
+from planbalance.split.anneal import STAGES, anneal, share_of_draws
 from planbalance.split.balance import Counts, Features, Unevenness, in_order
 from planbalance.split.exchange import reach_aims
 from planbalance.split.exhaustive import FILLINGS, closest, nearby
 from planbalance.split.local_search import RESTARTS, local_search
+from planbalance.split.many_swaps import swap_in_turn
 from planbalance.split.refine import refine
 from planbalance.split.rng import Rng
 from planbalance.split.search_state import SearchState, members_of_parts, parts_of_members, shuffled_members
@@ -25,11 +27,11 @@ COMPLETION_RESTARTS = 3
 # Restarts of the search with other quotas.
 OTHER_RESTARTS = 3
 # The temperature from which each annealing starts. From `HOT` it starts with a random placement, otherwise with the
-# best so far, which takes less time. Where few units hold boxes, an annealing is short, and more of them are made.
+# best so far, which takes less time. Where few units hold boxes, one is enough: swaps of many units at once follow.
 HOT = STAGES[0][0]
 ROUNDS = (HOT, 2.0, 1.0)
-ROUNDS_OF_FEW = (HOT, HOT, 2.0, 2.0, 2.0, 1.0)
-# With a smaller share of the draws than this, units are few; with the least share, three short annealings are enough.
+ROUNDS_OF_FEW = (HOT,)
+# With a smaller share of the draws than this, units are few.
 FEW_DRAWS = 0.6
 # How strictly further annealings keep classes in their ranges. They are made where a class is outside its range, or the
 # slices could not be brought back, and how strict the exchanges after each annealing are.
@@ -114,7 +116,7 @@ def _even(task: Task, features: Features, part_of: list[int], rng: Rng) -> list[
     """Return a placement whose slices are as close to the targets, with classes and trait values divided evenly."""
     aims = SearchState(task, members_of_parts(task, part_of)).excess
     best: tuple[Unevenness, list[int]] | None = None
-    few = LEAST_DRAWS < share_of_draws(features) < FEW_DRAWS
+    few = share_of_draws(features) < FEW_DRAWS
     rounds = [(temperature, 1.0) for temperature in (ROUNDS_OF_FEW if few else ROUNDS)]
     for attempt, (temperature, strictness) in enumerate([*rounds, *((HOT, more) for more in FURTHER)]):
         if attempt >= len(rounds) and best is not None and best[0].in_ranges:
@@ -125,6 +127,8 @@ def _even(task: Task, features: Features, part_of: list[int], rng: Rng) -> list[
         counts = Counts(features, parts_of_members(task, start), strictness)
         anneal(state, counts, rng, HOT if hot else temperature)
         counts = Counts(features, parts_of_members(task, state.members), STRICTNESS_AFTER)
+        if few:
+            swap_in_turn(state, counts, rng)
         if not state.cost or reach_aims(state, rng, counts):
             placed = parts_of_members(task, state.members)
             refine(task, counts, placed, rng, heated=False)
