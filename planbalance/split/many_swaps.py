@@ -57,18 +57,23 @@ def swap_many(state: SearchState, counts: Counts, rng: Rng, stratum: int, here: 
 
 
 def swap_in_turn(state: SearchState, counts: Counts, rng: Rng) -> None:
-    """Exchange units of each part with the largest one in turn, until a turn of all parts changes nothing.
+    """Exchange units of each part with a large one in turn, until every part had its turn and nothing changed.
 
-    First positive units, then negative ones, which put their slices and trait values right.
+    First positive units, then negative ones, which put their slices and trait values right. Parts of equal size, such
+    as folds, have another partner each time, once all parts were exchanged with one, which brings them to their aims.
     """
     sizes = [sum(len(cells[part]) for cells in state.members) for part in range(state.task.parts)]
-    order = sorted(range(len(sizes)), key=lambda part: (-sizes[part], part))
+    largest, *others = sorted(range(len(sizes)), key=lambda part: (-sizes[part], part))
+    partners = [largest, *(part for part in others if 2 * sizes[part] > sizes[largest])]
     for stratum, turns in enumerate(TURNS):
         idle = 0
-        for turn in range(turns * (len(order) - 1)):
-            here = order[-1 - turn % (len(order) - 1)]
-            idle = 0 if swap_many(state, counts, rng, stratum, here, order[0]) else idle + 1
-            if idle == PATIENCE * (len(order) - 1):
+        for turn in range(turns * len(others)):
+            here = others[-1 - turn % len(others)]
+            there = partners[turn // len(others) % len(partners)]
+            if here == there:
+                there = largest
+            idle = 0 if swap_many(state, counts, rng, stratum, here, there) else idle + 1
+            if idle == PATIENCE * len(others):
                 break
 
 
