@@ -48,7 +48,7 @@ def swap_many(state: SearchState, counts: Counts, rng: Rng, stratum: int, here: 
     evenly than before. `state` and `counts` are kept up to date. Positive units change negative slices and trait values
     as well; negative units must put these right.
     """
-    swaps = _Search(state, counts, rng, stratum, here, there).best()
+    swaps = _ExchangeSearch(state, counts, rng, stratum, here, there).best()
     if swaps:
         counts.take(swaps, here, there)
         for a, b in swaps:
@@ -146,7 +146,7 @@ class _Listed:
         return leaving[first], entering[second]
 
 
-class _Search:
+class _ExchangeSearch:
     """Looks for the best exchange of one stratum between two parts.
 
     The numbers have the slices at their low bits, then the groups that every exchange must change by the same amount,
