@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import repeat
 from typing import Final, NamedTuple
 
+from planbalance.executor.threads import without_collecting
 from planbalance.packed.entry import Entry, PackedError
 from planbalance.packed.folder import PackedFolder
 from planbalance.packed.reader import PackedReader, open_packed, read_file
@@ -40,7 +41,8 @@ class PackedDataset:
             raise PackedError("it is not a regular file")
         self._size = facts.st_size
         self._reader: PackedReader = open_packed(self.read_at, facts.st_size)
-        self._folders = self._reader.folders()
+        with without_collecting():
+            self._folders = self._reader.folders()
         content = sum(sum(folder.sizes) for folder in self._folders.values())
         if content > _MOST_EXPANDED * facts.st_size + _FREE:
             raise PackedError(f"it says that it holds {content:,} bytes, which so small a file cannot")
@@ -106,13 +108,16 @@ class PackedDataset:
         if held is None:
             yield from repeat(None, len(names))
             return
-        numbers, runs = held.files_of_size(names, sizes), held.runs
-        following = [runs[number] for number in numbers[1:]] + [-1]  # of -1 it is not used
+        numbers, runs, most = held.files_of_size(names, sizes), held.runs, min(limit, _TOGETHER)
+        following = [runs[number] for number in numbers[1:]] + [-1]
         begin, ahead = 0, b""
         for number, size, after in zip(numbers, sizes, following, strict=True):
+            if number < 0:
+                yield None
+                continue
             start = runs[number]
-            if number < 0 or not 0 < size <= min(limit, _TOGETHER) or start < 0:
-                yield self._content(f"{folder}/{held.names[number]}", held, number, limit) if number >= 0 else None
+            if not size or size > most or start < 0:
+                yield self._content(f"{folder}/{held.names[number]}", held, number, limit) if size else b""
                 continue
             at = start - begin
             if not 0 <= at <= len(ahead) - size:
@@ -122,8 +127,6 @@ class PackedDataset:
             yield data if len(data) == size else None
 
     def _content(self, path: str, folder: PackedFolder, number: int, limit: int) -> bytes | None:
-        if not folder.sizes[number]:
-            return b""
         try:
             return self.read(folder.entry(path, number), limit)
         except (PackedError, OSError):

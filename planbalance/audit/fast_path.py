@@ -161,7 +161,7 @@ def read_images(places: BlockPaths, reading: ReadOptions) -> BlockContents:
         for data in contents:
             digest = "" if data is None else sha256(data).hexdigest()
             found.digests.append(digest)
-            if data is not None and data[:1] == data[-1:] and is_flat(data):
+            if data is not None and (not data or data[0] == data[-1]) and is_flat(data):
                 found.flat.add(digest)
             if loaded:
                 found.opened.append(open_image(data) if reading.probing and data is not None else NOT_OPENED)
@@ -173,9 +173,9 @@ def read_labels(places: BlockPaths, reading: ReadOptions) -> BlockContents:
     found, times = BlockContents(), list[tuple[int, str]]()
     sizes = [each[8] for each in places.operations]
     with _contents(f"{reading.root}/{places.labels}", places.label_names, sizes, times) as contents:
-        for data in contents:
-            found.data.append(data or b"")
-            found.digests.append("" if data is None else sha256(data).hexdigest() if data else NOTHING_SHA256)
+        read = list(contents)
+    found.data = [data or b"" for data in read]
+    found.digests = ["" if data is None else sha256(data).hexdigest() if data else NOTHING_SHA256 for data in read]
     found.newest = max(times, default=None)
     return found
 

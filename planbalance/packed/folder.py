@@ -30,7 +30,7 @@ class PackedFolder:
     @cached_property
     def numbers(self) -> Mapping[str, int]:
         """The number of each name in the columns."""
-        return {name: number for number, name in enumerate(self.names)}
+        return dict(zip(self.names, range(len(self.names)), strict=True))
 
     def entry(self, path: str, number: int) -> Entry:
         """Return one entry by its number; `path` is its path."""

@@ -309,7 +309,7 @@ def test_an_inode_table_of_empty_blocks_is_not_walked(tmp_path: Path) -> None:
 
 
 def test_contents_are_those_of_files_of_the_given_size(tmp_path: Path) -> None:
-    """Files side by side, an empty one, one of many blocks, one that is missing, a folder, a wrong size, a short file."""
+    """Files side by side, an empty one, one of many blocks, one that is missing, a folder, a wrong size, a cut one."""
     sizes = {"a": 5, "b": 0, "c": 7, "d": 300_000, "e": 9, "f": 3}
     tree = [group("", sizes, fragments=True), group("in", {"w": 3, "x": 1, "y": 200_000, "z": 9})]
     images.write_squashfs(tmp_path / "s.sqfs", tree, boundary=1)
