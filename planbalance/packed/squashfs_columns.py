@@ -21,7 +21,7 @@ NO_NAMES: Final = frozenset((b".", b".."))
 _RUN: Final = struct.Struct("<II4x")
 _NAME: Final = struct.Struct("<H4xH")
 _FILE_BYTES: Final = 32  # of the inode of a basic file, without the sizes of its blocks
-_ZEROS: Final = 8  # behind a table, so that the words behind its last inode are there
+_WITH_A_BLOCK: Final = _FILE_BYTES + 4
 
 
 class InodeTable(NamedTuple):
@@ -47,7 +47,7 @@ def inode_table(blocks: Iterator[tuple[int, bytes]], most: int) -> InodeTable | 
         parts.append(data)
         begins[at] = size
         size += len(data)
-    return InodeTable(b"".join((*parts, bytes(_ZEROS))), size, begins)
+    return InodeTable(b"".join((*parts, bytes(_WITH_A_BLOCK))), size, begins)
 
 
 class Names(NamedTuple):
@@ -117,13 +117,13 @@ def files_of(
         fragment: returns where a fragment block begins, and how many bytes are stored there as they are.
     """
     positions = names.positions
-    if len(positions) < 2 or max(positions) + _FILE_BYTES > table.size or len({at % 4 for at in positions}) > 1:
+    first, last = min(positions, default=0), max(positions, default=0)
+    if len(positions) < 2 or last + _FILE_BYTES > table.size or any((at - first) % 4 for at in positions):
         return None
-    shift = positions[0] % 4
-    words = array("I", table.data[shift : len(table.data) - (len(table.data) - shift) % 4])
+    words = array("I", table.data[first : last + _WITH_A_BLOCK])
     if sys.byteorder == "big":
         words.byteswap()
-    pick = itemgetter(*[(at - shift) // 4 for at in positions])
+    pick = itemgetter(*[(at - first) // 4 for at in positions])
     kinds = pick(words)  # permissions and type
     modes = {kind: kind >> 16 & 0o7777 for kind in set(kinds)}
     if any(kind & 0xFFFF != BASIC_FILE for kind in modes):
