@@ -1,4 +1,4 @@
-"""Names and inodes of a SquashFS image read a column at a time, where they are as in most images.
+"""ListedNames and inodes of a SquashFS image read a column at a time, where they are as in most images.
 
 The functions return None where anything is unusual: then the image is read one name at a time (`squashfs_reader`),
 which says what is wrong with it.
@@ -50,7 +50,7 @@ def inode_table(blocks: Iterator[tuple[int, bytes]], most: int) -> InodeTable | 
     return InodeTable(b"".join((*parts, bytes(_WITH_A_BLOCK))), size, begins)
 
 
-class Names(NamedTuple):
+class ListedNames(NamedTuple):
     """The names of one folder, with the place of each one's inode: as the image says it, and in the table's bytes."""
 
     names: Sequence[str]
@@ -58,7 +58,7 @@ class Names(NamedTuple):
     positions: Sequence[int]
 
 
-def names_of(listing: bytes, begins: Mapping[int, int]) -> Names | None:
+def names_of(listing: bytes, begins: Mapping[int, int]) -> ListedNames | None:
     """Return the names of a folder from its listing. `begins`: see `InodeTable`."""
     names: list[bytes] = []
     ats: list[int] = []
@@ -86,7 +86,7 @@ def names_of(listing: bytes, begins: Mapping[int, int]) -> Names | None:
         if max(ats[first:]) >= high + METADATA:
             return None
     texts = _texts(names) if at == end else None
-    return None if texts is None else Names(texts, ats, positions)
+    return None if texts is None else ListedNames(texts, ats, positions)
 
 
 def _texts(names: Sequence[bytes]) -> Sequence[str] | None:
@@ -106,7 +106,7 @@ def _texts(names: Sequence[bytes]) -> Sequence[str] | None:
 
 
 def files_of(
-    names: Names, table: InodeTable, block_size: int, fragment: Callable[[int], tuple[int, int]]
+    names: ListedNames, table: InodeTable, block_size: int, fragment: Callable[[int], tuple[int, int]]
 ) -> PackedFolder | None:
     """Return a folder that holds nothing but basic files whose inodes are whole words apart.
 
