@@ -1,4 +1,4 @@
-"""ListedNames and inodes of a SquashFS image read a column at a time, where they are as in most images.
+"""Names and inodes of a SquashFS image read a column at a time, where they are as in most images.
 
 The functions return None where anything is unusual: then the image is read one name at a time (`squashfs_reader`),
 which says what is wrong with it.
