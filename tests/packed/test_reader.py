@@ -411,7 +411,7 @@ def test_a_tar_s_header_with_another_byte_is_refused(at: int) -> None:
     data[157:257] = b"\xff" * 100
     data[148:156] = b" " * 8
     data[148:156] = b"%06o\0 " % sum(data[:512])
-    assert open_packed(*in_memory(bytes(data)))
+    open_packed(*in_memory(bytes(data)))
     data[at] ^= 1
     with pytest.raises(PackedError, match="neither a SquashFS image nor a tar"):
         open_packed(*in_memory(bytes(data)))
