@@ -6,7 +6,8 @@ know of each other, and a slice that is written twice is the same.
 
 import hashlib
 import mmap
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Sequence
 from os import stat_result
 from typing import Final, NamedTuple
 
@@ -46,6 +47,42 @@ class BlockPlaces(NamedTuple):
     labels: Files | None
 
 
+class _Look:
+    """What the first worker that needed a folder has found out about it; the others wait for it."""
+
+    def __init__(self) -> None:
+        self.looking = threading.Lock()
+        self.bits: int | None = None
+
+
+class Enterable:
+    """Who may enter the folders of the inputs, as permissions of a file that belongs to one group.
+
+    On a remote file system a look takes as long as placing a slice, so each folder is looked at once for all workers.
+    """
+
+    def __init__(self, group: int) -> None:
+        self._group = group
+        self._looks: dict[tuple[str, str], _Look] = {}
+
+    def of(self, root: str, folder: str) -> int:
+        """Return who may enter a folder of an input and all folders above it, up to the input's root."""
+        key = root, folder
+        look = self._looks.get(key) or self._looks.setdefault(key, _Look())
+        with look.looking:
+            if look.bits is None:
+                above = self.of(root, folder.rpartition("/")[0]) if folder else ANY_PERMISSIONS
+                look.bits = above & self._of_one(root + folder)
+        return look.bits
+
+    def _of_one(self, path: str) -> int:
+        now = fs.look_through(path)
+        bits = 0 if now is None else (now.st_mode & 0o111) * 7
+        if now is not None and now.st_gid != self._group:
+            bits &= ~0o070 | (bits & 0o007) << 3
+        return bits | 0o700
+
+
 class PackedTarget:
     """The one file of a packed dataset as the workers of a process share it.
 
@@ -57,11 +94,13 @@ class PackedTarget:
     Attributes:
         file: its descriptor.
         group: the group that it belongs to.
+        enterable: who may enter the folders of the inputs.
     """
 
     def __init__(self, job: Job, begins: Sequence[Begin], file: int) -> None:
         self.file = file
         self.group = fs.open_facts(file).st_gid
+        self.enterable = Enterable(self.group)
         self._plan = job.plan
         self._sources = job.kind.sources
         self._form = FORMS[job.options.mode]
@@ -156,7 +195,7 @@ class Packer(Placer):
         self._file = -1 if target is None else target.file
         self._group = -1 if target is None else target.group
         self._allow_cut = job.options.allow_cut_jpegs
-        # For each input, by the path of a folder: who may enter it.
+        # For each input, by the path of a folder: who may enter it. Looked up for every file.
         self._enterable: list[dict[str, int]] = [{} for _ in self._inputs]
         # Memory of the kernel's, which takes room only as far as it is used: there may be many workers.
         self._buffer = memoryview(mmap.mmap(-1, _BUFFER, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
@@ -337,28 +376,10 @@ class Packer(Placer):
         of_input = self._enterable[operation.input]
         enterable = of_input.get(folder)
         if enterable is None:
+            assert self._target is not None
             root = self._inputs[operation.input][0]
-            enterable = of_input[folder] = self._of_folders(root, folder[len(root) :])
+            enterable = of_input[folder] = self._target.enterable.of(root, folder[len(root) :])
         allowed = now.st_mode
         if now.st_gid != self._group:
             allowed &= ~0o070 | (allowed & 0o007) << 3
         return allowed & enterable
-
-    def _of_folders(self, root: str, folder: str) -> int:
-        allowed = ANY_PERMISSIONS
-        for path in _with_outer(folder):
-            now = fs.look_through(root + path)
-            enter = now.st_mode & 0o111 if now is not None else 0
-            bits = enter * 7
-            if now is not None and now.st_gid != self._group:
-                bits &= ~0o070 | (bits & 0o007) << 3
-            allowed &= bits | 0o700
-        return allowed
-
-
-def _with_outer(folder: str) -> Iterator[str]:
-    """Yield a folder and the folders that hold it, up to the root of the input."""
-    yield ""
-    parts = folder.split("/") if folder else []
-    for depth in range(1, len(parts) + 1):
-        yield "/".join(parts[:depth])
