@@ -20,8 +20,10 @@ from planbalance.split.exchange import Swaps, Units, choices, some_units
 from planbalance.split.rng import Rng
 from planbalance.split.search_state import SearchState
 
-# The most exchanges listed for each half, the most units of a part in one of them, and in two of them together.
+# The most exchanges listed for each half, and the most bits of all of them: where there are hundreds of trait values,
+# fewer are listed. The most units of a part in one exchange, and in two of them together.
 LISTED = 100_000
+BITS = 60_000_000
 TOGETHER = 3
 REACH = 2 * TOGETHER
 # The most units of the two parts that are considered.
@@ -115,22 +117,23 @@ class _Listed:
         here: units of one part, which leave it.
         there: units of the other.
         rng: chooses among the exchanges where there are too many.
+        most: the most exchanges.
 
     Attributes:
         changes: what each exchange changes; the first one is no exchange.
     """
 
-    def __init__(self, numbers: dict[int, int], here: Sequence[int], there: Sequence[int], rng: Rng) -> None:
+    def __init__(self, numbers: dict[int, int], here: Sequence[int], there: Sequence[int], rng: Rng, most: int) -> None:
         self.changes = [0]
         self._starts = [0]
         self._choices: list[tuple[list[Units], list[Units]]] = [([()], [()])]
         for count in range(1, min(TOGETHER, len(here), len(there)) + 1):
-            left = LISTED - len(self.changes)
-            if left < LISTED // 10:
+            left = most - len(self.changes)
+            if left < most // 10:
                 break
-            most = min(comb(len(here), count), max(isqrt(left), left // comb(len(there), count)))
-            leaving = choices(here, count, most, rng)
-            entering = choices(there, count, left // most, rng)
+            ways = min(comb(len(here), count), max(isqrt(left), left // comb(len(there), count)))
+            leaving = choices(here, count, ways, rng)
+            entering = choices(there, count, left // ways, rng)
             self._starts.append(len(self.changes))
             self._choices.append((leaving, entering))
             gains = [sum([numbers[unit] for unit in units]) for units in entering]
@@ -191,9 +194,10 @@ class _ExchangeSearch:
         self._best: tuple[tuple[int, ...], int, int] | None = None
         self._left = COMPARED
         numbers = self._numbers(chain(*units), slices)
+        most = max(100, min(LISTED, BITS // (self._ranged[-1].end if others else self._keys[-1])))
         halves = [(one[: len(one) // 2], one[len(one) // 2 :]) for one in units]
         self._first, self._second = (
-            _Listed(numbers, here_half, there_half, rng) for here_half, there_half in zip(*halves, strict=True)
+            _Listed(numbers, here_half, there_half, rng, most) for here_half, there_half in zip(*halves, strict=True)
         )
 
     def best(self) -> Swaps:
