@@ -12,7 +12,7 @@ import orjson
 from planbalance import dataset_files, fs
 from planbalance.engine.block_stats import PlanStats
 from planbalance.engine.build_kind import BuildKind, DatasetKind
-from planbalance.engine.packing import BlockColumns, Packing, ShardPlace, columns_of, packed_folders, shard_place
+from planbalance.engine.packing import BlockColumns, Packing, ShardPlace, packed_folders, shard_place
 from planbalance.errors import UsageError
 from planbalance.import_model import ImportHeader
 from planbalance.lock_owner import Node, this_node
@@ -176,9 +176,12 @@ def make_job(
     roots = _mapped_roots(plan.header.inputs, options.map_input)
     place = None
     if traits.one_file and options.shard is not None:
-        place = _shard_place(plan, kind(plan.header, roots, options.mode), options)
+        of_whole = kind(plan.header, roots, options.mode)
+        _refuse_parts_of_rendered(of_whole, options)
+        place = _shard_place(plan, of_whole, options)
     cached = CachedPlan(plan, _stretch(plan, place, options))
     of_kind = kind(cached.header, roots, options.mode)
+    _refuse_parts_of_rendered(of_kind, options)
     stats = PlanStats(len(cached.header.blocks), cached.read_block, of_kind.stats_maker)
     packing = _packing(plan, place, cached, of_kind, stats, options) if traits.one_file else None
     return Job(cached, options, output, fs.partial_path(output), roots, of_kind, stats, this_node(), packing)
@@ -205,20 +208,18 @@ def _shard_place(plan: PlanFile | ImportPlan, kind: BuildKind[Any], options: App
     assert options.shard is not None
 
     def columns(index: int) -> BlockColumns:
-        operations: list[Any] = plan.read_block(index)  # of a dataset that is split: an import makes no packed one
-        return columns_of(kind.sources, operations)
+        operations: list[Any] = plan.read_block(index)
+        return kind.columns(operations)
 
     blocks = plan.header.blocks
-    folders = packed_folders(blocks, [folder for folder, _ in _document_folders(plan.header)])
+    folders = packed_folders(blocks, _document_folders(kind))
     return shard_place(options.mode, blocks, columns, options.shard, folders)
 
 
-def _document_folders(header: PlanHeader | ImportHeader) -> list[tuple[str, str]]:
-    """Return the folders of documents, and of each the document that the manifest names, "" where none is."""
-    folders = [(dataset_files.OWN_FOLDER, "")]
-    if isinstance(header, PlanHeader) and dataset_files.hyp_yaml(header) is not None:
-        folders.insert(0, (dataset_files.HYP_FOLDER, dataset_files.HYP))
-    return folders
+def _document_folders(kind: BuildKind[Any]) -> list[str]:
+    """Return the folders of documents."""
+    folders = dict.fromkeys(path.rpartition("/")[0] for path in kind.summed)
+    return [*(folder for folder in folders if folder), dataset_files.OWN_FOLDER]
 
 
 def _packing(
@@ -240,17 +241,29 @@ def _packing(
             dataset_files.RECEIPT: _packed_receipt(header.digest, options),
         }
 
-    of_documents = _document_folders(header)
-    summed = [dataset_files.METADATA, *(named for _, named in of_documents if named)]
-    return Packing(
+    packing = Packing(
         options.mode,
         header.blocks,
         stats.columns,
         documents,
-        folders=packed_folders(header.blocks, [folder for folder, _ in of_documents]),
-        summed=summed if options.checksum == "sha256" else None,
+        folders=packed_folders(header.blocks, _document_folders(kind)),
+        summed=kind.summed if options.checksum == "sha256" else None,
         shard=place,
     )
+    packing.estimated = kind.renders
+    return packing
+
+
+def _refuse_parts_of_rendered(kind: BuildKind[Any], options: ApplyOptions) -> None:
+    """Refuse to divide a build of one file in which nobody knows yet where a part goes (UsageError)."""
+    if MODE_TABLE[options.mode].one_file and kind.renders and (options.shard is not None or options.finish):
+        raise UsageError(
+            f"--shard and --finish do not go with --mode {options.mode} of an import that renders slices: where a "
+            "slice goes is known only when all are rendered",
+            kind="shard",
+            hint="leave them out, and one node builds it (--jobs sets how many workers); or build a folder in shards "
+            "with --mode copy",
+        )
 
 
 def _packed_receipt(digest: str, options: ApplyOptions) -> bytes:

@@ -1,7 +1,7 @@
 """What earlier runs have done: what their journals list, as far as the files exist."""
 
 import os.path
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from planbalance import fs
@@ -27,14 +27,19 @@ class ImageSums:
             self.by_block[part.block][start : start + length] = sums[at : at + length]
             at += length
 
-    def add_records(self, records: Iterable[Record]) -> None:
-        """Add the sums of finished batches that a journal lists."""
-        for record in records:
+    def add_record(self, record: Record) -> None:
+        """Add the sums of a finished batch that a journal lists; nothing where it has none."""
+        if record.sums:
             self.add(record.ranges, record.sums)
 
     def of(self, ranges: Iterable[Range]) -> bytes:
         """Return the sums of ranges, end to end."""
         return b"".join(self.by_block[block][SUM_BYTES * start : SUM_BYTES * stop] for block, start, stop in ranges)
+
+
+def keeps_sums(sums: ImageSums | None) -> Callable[[Record], None]:
+    """Return what takes finished batches, and keeps their sums where sums are taken."""
+    return (lambda _: None) if sums is None else sums.add_record
 
 
 class ConfirmedWork(NamedTuple):

@@ -17,7 +17,7 @@ from planbalance.engine.dispatcher import Dispatcher
 from planbalance.engine.job import Job, takes_sums
 from planbalance.engine.journal import JournalFile, Record, first_value, line, read_journal
 from planbalance.engine.packed_file import make_file
-from planbalance.engine.resume import ConfirmedWork, ImageSums, confirm
+from planbalance.engine.resume import ConfirmedWork, ImageSums, confirm, keeps_sums
 from planbalance.engine.schedule import Range, count_operations, missing_ranges, ranges_by_block
 from planbalance.engine.staging import Staging
 from planbalance.lock_owner import Node
@@ -55,7 +55,7 @@ async def build_shard(context: Context) -> Outcome:
             for record in _taken_over(earlier.done, sums, context.permissions):
                 await journal.append(record)
             await context.begin_workers(staging.tree, overwrite=staging.resumed)
-            await Dispatcher(context, left, journal, sums).run()
+            await Dispatcher(context, left, journal, keeps_sums(sums)).run()
             if context.stop or context.errors:
                 with suppress(OSError):
                     await journal.checkpoint()
@@ -84,9 +84,9 @@ def _earlier_work(context: Context, staging: Staging, sums: ImageSums | None) ->
     assert shard is not None
     journals = ShardJournals(job, staging.own, with_sums=sums is not None).of(shard, job.plan.header.blocks)
     records = [record for journal in journals for record in journal.records]
-    if sums is not None:
-        sums.add_records(records)
+    keep = keeps_sums(sums)
     for record in records:
+        keep(record)
         context.permissions &= record.permissions
     return confirm(job, context.mode, staging.tree, records)
 
