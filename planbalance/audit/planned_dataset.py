@@ -261,7 +261,8 @@ def output_of(header: PlanHeader | ImportHeader) -> str:
     """Return where a plan was built: its output, or beside it one file with the suffix of a mode."""
     if look(header.output).kind == "missing":
         for traits in MODE_TABLE.values():
-            if traits.one_file and look(path := header.output + traits.one_file, follow=True).kind == "file":
+            path = header.output + traits.one_file
+            if traits.one_file and look(path, follow=True).kind in ("file", "folder"):  # one that is open has files
                 return path
     return header.output
 

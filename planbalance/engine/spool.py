@@ -5,6 +5,7 @@ files in the staging folder, one for each worker, and a second one copies them t
 pass says where each image lies. Behind each image stands its SHA-256, which is compared when the image is read.
 """
 
+import errno
 import hashlib
 import os
 import re
@@ -177,7 +178,7 @@ class SpoolReader:
         image, sha256 = data[:size], data[size:]
         if hashlib.sha256(image).digest() != sha256:
             fs.unlink(self._names[number], self._own)
-            raise OSError(_DAMAGED)
+            raise OSError(errno.EBADMSG, _DAMAGED)
         return image, sha256
 
     def _opened(self, number: int) -> int:
