@@ -912,8 +912,14 @@ def slurm(
     imported = open_import(plan) if is_import(plan) else None
     plan_file = open_plan(plan) if imported is None else imported
     header = plan_file.header
+    where = None if request.output is None else os.path.abspath(request.output)
+    pairs = tuple((os.path.abspath(old), os.path.abspath(new)) for old, new in request.map_input)
+    chosen = resolve.apply_options(replace(request, output=where, map_input=pairs))
+    job = engine.make_job(
+        plan_file, chosen, *_kinds(imported)
+    )  # refuses options that contradict each other or the plan
     parts, called = len(header.blocks), "blocks"
-    if MODE_TABLE[request.mode].one_file:
+    if job.packing is not None and not job.packing.estimated:  # slices are rendered block by block
         parts, called = -(-sum(block.count for block in header.blocks) // LEAST), "segments at most"
     if nodes > parts:
         raise UsageError(
@@ -921,12 +927,6 @@ def slurm(
             kind="number-out-of-range",
             hint=f"give --nodes {parts} or less",
         )
-    where = None if request.output is None else os.path.abspath(request.output)
-    pairs = tuple((os.path.abspath(old), os.path.abspath(new)) for old, new in request.map_input)
-    chosen = resolve.apply_options(replace(request, output=where, map_input=pairs))
-    job = engine.make_job(
-        plan_file, chosen, *_kinds(imported)
-    )  # refuses options that contradict each other or the plan
     split_header = header if isinstance(header, PlanHeader) else None
     files = batch_files(os.path.abspath(plan), chosen, nodes, own_program(), split_header)
     folder = os.path.abspath(into)

@@ -148,7 +148,7 @@ class Job(NamedTuple):
 
     def cut(self, count: int) -> list[Stretch]:
         """Return what each of `count` shards of the whole plan builds. Raises PlanError."""
-        if self.packing is not None:
+        if self.packing is not None and not self.packing.estimated:
             return self.packing.cut(count)
         blocks = self.plan.header.blocks
         return [whole_blocks(blocks, run) for run in cut(blocks, count)]
@@ -176,12 +176,9 @@ def make_job(
     roots = _mapped_roots(plan.header.inputs, options.map_input)
     place = None
     if traits.one_file and options.shard is not None:
-        of_whole = kind(plan.header, roots, options.mode)
-        _refuse_parts_of_rendered(of_whole, options)
-        place = _shard_place(plan, of_whole, options)
+        place = _shard_place(plan, kind(plan.header, roots, options.mode), options)
     cached = CachedPlan(plan, _stretch(plan, place, options))
     of_kind = kind(cached.header, roots, options.mode)
-    _refuse_parts_of_rendered(of_kind, options)
     stats = PlanStats(len(cached.header.blocks), cached.read_block, of_kind.stats_maker)
     packing = _packing(plan, place, cached, of_kind, stats, options) if traits.one_file else None
     return Job(cached, options, output, fs.partial_path(output), roots, of_kind, stats, this_node(), packing)
@@ -203,9 +200,14 @@ def _stretch(plan: PlanFile | ImportPlan, place: ShardPlace | None, options: App
     return whole_blocks(blocks, cut(blocks, options.shard.total)[options.shard.number - 1])
 
 
-def _shard_place(plan: PlanFile | ImportPlan, kind: BuildKind[Any], options: ApplyOptions) -> ShardPlace:
-    """Return what a shard fills of one file. It reads the blocks before its own for their sizes. Raises PlanError."""
+def _shard_place(plan: PlanFile | ImportPlan, kind: BuildKind[Any], options: ApplyOptions) -> ShardPlace | None:
+    """Return what a shard fills of one file; None where it only renders, and nobody knows yet what goes where.
+
+    It reads the blocks before its own for their sizes. Raises PlanError.
+    """
     assert options.shard is not None
+    if kind.renders:
+        return None
 
     def columns(index: int) -> BlockColumns:
         operations: list[Any] = plan.read_block(index)
@@ -252,18 +254,6 @@ def _packing(
     )
     packing.estimated = kind.renders
     return packing
-
-
-def _refuse_parts_of_rendered(kind: BuildKind[Any], options: ApplyOptions) -> None:
-    """Refuse to divide a build of one file in which nobody knows yet where a part goes (UsageError)."""
-    if MODE_TABLE[options.mode].one_file and kind.renders and (options.shard is not None or options.finish):
-        raise UsageError(
-            f"--shard and --finish do not go with --mode {options.mode} of an import that renders slices: where a "
-            "slice goes is known only when all are rendered",
-            kind="shard",
-            hint="leave them out, and one node builds it (--jobs sets how many workers); or build a folder in shards "
-            "with --mode copy",
-        )
 
 
 def _packed_receipt(digest: str, options: ApplyOptions) -> bytes:

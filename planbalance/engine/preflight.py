@@ -221,7 +221,7 @@ def refuse_space(job: Job, mode: Mode, at: str, *, share_left: float = 1.0) -> N
     """
     other = "choose another output" if MODE_TABLE[mode].by_path else "choose another output, or use --mode symlink"
     twice = " for the rendered slices and for the file that they are then copied into"
-    what = twice if job.packing is not None and job.packing.estimated else ""
+    what = twice if job.packing is not None and job.packing.estimated and job.options.shard is None else ""
     for kind, wanted, free, shown in _room(job, mode, at, share_left):
         if free is not None and wanted > free:
             raise PlanError(
@@ -254,7 +254,7 @@ def _room(job: Job, mode: Mode, at: str, share_left: float) -> Iterator[_Need]:
     room = fs.room(at)
     whole, inodes = _estimate(job, mode, room.block)
     wanted = int(whole * share_left)
-    if job.packing is not None and job.packing.estimated:
+    if job.packing is not None and job.packing.estimated and job.options.shard is None:
         wanted += job.packing.places.most  # has not been given yet
     yield "no-space", wanted, room.free, size
     yield "no-inodes", int(inodes * share_left), room.inodes, lambda number: counted(number, "inode")

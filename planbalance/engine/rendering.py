@@ -3,7 +3,8 @@
 It has workers, a journal and a resume as the second one has, which copies the images to their places (`apply`).
 """
 
-from collections.abc import Callable
+from array import array
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final, NamedTuple
 
@@ -11,10 +12,12 @@ from planbalance import fs
 from planbalance.engine import preflight
 from planbalance.engine.context import Context
 from planbalance.engine.dispatcher import Dispatcher
+from planbalance.engine.job import Job
 from planbalance.engine.journal import JournalFile, Record
 from planbalance.engine.packed_file import packing_of
-from planbalance.engine.schedule import Done, Range, count_operations, missing_ranges, ranges_by_block
-from planbalance.engine.spool import Spool, lost, spool_files
+from planbalance.engine.resume import ConfirmedWork, confirm
+from planbalance.engine.schedule import count_operations, missing_ranges
+from planbalance.engine.spool import Spool
 from planbalance.engine.staging import Staging
 
 _JOURNAL: Final = f"{fs.JOURNAL}-rendered"
@@ -44,21 +47,19 @@ async def render_all(context: Context, staging: Staging) -> Rendered:
     Raises what a build raises.
     """
     job = context.job
-    packing, safe = packing_of(job), job.options.durability == "safe"
-    spool = Spool(packing.columns(index).sizes for index in range(len(job.plan.header.blocks)))
+    spool, safe = Spool(planned_sizes(job)), job.options.durability == "safe"
     journal = JournalFile(staging.own, staging.tree.fd, job.node, safe=safe, name=_JOURNAL)
     try:
-        done, gone = await context.step(lambda: _earlier_work(context, staging, journal, spool))
-        resumed = sum(stop - start for runs in done.values() for start, stop in runs)
-        left = await context.step(lambda: missing_ranges(job.plan.header.blocks, _with_planned_sizes(context, done)))
+        earlier = await context.step(lambda: _earlier_work(context, staging, journal, spool))
+        left = missing_ranges(job.plan.header.blocks, earlier.done)
         context.placed, context.done_as = job.slices - count_operations(left), "rendered"
         if staging.resumed:
             share = count_operations(left) / max(1, job.slices)
             await context.step(lambda: preflight.refuse_space(job, context.mode, job.staging, share_left=share))
-        await journal.begin(gone)
+        await journal.begin(earlier.gone)
         if left:
             await context.begin_workers(staging.tree, overwrite=staging.resumed, renders=True)
-            await Dispatcher(context, left, journal, _keeps_places(spool), what="render").run()
+            await Dispatcher(context, left, journal, lambda record: keep_places(spool, record), what="render").run()
         if context.stop or context.errors:
             with suppress(OSError):
                 await journal.checkpoint()
@@ -67,43 +68,35 @@ async def render_all(context: Context, staging: Staging) -> Rendered:
             await journal.checkpoint()
     finally:
         journal.close()
-    context.job = job._replace(packing=packing.with_sizes(spool.sizes))
+    return all_rendered(context, spool, sum(count_operations(record.ranges) for record in earlier.spooled))
+
+
+def planned_sizes(job: Job) -> Iterator["array[int]"]:
+    """Yield the sizes of the images of each block, as far as the plan knows them. Raises PlanError."""
+    packing = packing_of(job)
+    for index in range(len(job.plan.header.blocks)):
+        yield packing.columns(index).sizes
+
+
+def keep_places(spool: Spool, record: Record) -> None:
+    """Add the images of a finished batch to the spool."""
+    if record.spooled is not None:
+        spool.add(record.ranges, record.spooled)
+
+
+def all_rendered(context: Context, spool: Spool, resumed: int) -> Rendered:
+    """Let the context's job know the places of all slices, now that all sizes are known; return what comes next."""
+    job = context.job
+    context.job = job._replace(packing=packing_of(job).with_sizes(spool.sizes))
     context.placed, context.done_as = 0, "in place"
     return Rendered(spool, f"{fs.JOURNAL}-of-{spool.digest()}", resumed)
 
 
-def _keeps_places(spool: Spool) -> Callable[[Record], None]:
-    def keep(record: Record) -> None:
-        if record.spooled is not None:
-            spool.add(record.ranges, record.spooled)
-
-    return keep
-
-
-def _earlier_work(
-    context: Context, staging: Staging, journal: JournalFile, spool: Spool
-) -> tuple[dict[int, list[tuple[int, int]]], list[Range]]:
-    """Return the ranges that earlier runs have rendered, per block, and those whose images are gone since."""
-    there = spool_files(staging.own)
-    found: list[Range] = []
-    gone: list[Range] = []
-    for record in journal.read_earlier(context.job.plan.header.blocks, with_sums=False):
-        if record.spooled is None:
-            continue
-        away = list(lost(record.ranges, record.spooled, there))
-        gone += away
-        if not away:
-            spool.add(record.ranges, record.spooled)
-            found += record.ranges
-            context.permissions &= record.permissions
-    return ranges_by_block(found), gone
-
-
-def _with_planned_sizes(context: Context, done: Done) -> Done:
-    """Add what need not be rendered: the images that are taken as they are. Raises PlanError."""
-    job, all_done = context.job, {block: list(runs) for block, runs in done.items()}
-    for block in range(len(job.plan.header.blocks)):
-        for position, operation in enumerate(job.plan.read_block(block)):
-            if not job.kind.is_rendered(operation):
-                all_done.setdefault(block, []).append((position, position + 1))
-    return all_done
+def _earlier_work(context: Context, staging: Staging, journal: JournalFile, spool: Spool) -> ConfirmedWork:
+    """Return what earlier runs have rendered, and add it to the spool."""
+    job = context.job
+    earlier = confirm(job, context.mode, staging.tree, journal.read_earlier(job.plan.header.blocks, with_sums=False))
+    for record in earlier.spooled:
+        keep_places(spool, record)
+        context.permissions &= record.permissions
+    return earlier

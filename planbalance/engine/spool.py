@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
@@ -201,7 +201,6 @@ def spool_files(own: int) -> Mapping[str, int]:
     return {name: fs.facts(name, own).st_size for name in fs.list_folder(own) if _NAME.match(name)}
 
 
-def lost(ranges: Iterable[Range], spooled: Spooled, there: Mapping[str, int]) -> Iterator[Range]:
-    """Yield the ranges of a batch whose images are not there any more: their file is gone, or was cut off."""
-    if there.get(spooled.name, -1) < spooled.end:
-        yield from ranges
+def is_there(spooled: Spooled | None, there: Mapping[str, int]) -> bool:
+    """Return whether the images of a batch lie in one of the files that are there; it may be gone, or cut off."""
+    return spooled is not None and spooled.end <= there.get(spooled.name, -1)

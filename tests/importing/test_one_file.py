@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -283,9 +284,6 @@ def test_verify_finds_damage(scene: Scene, what: str) -> None:
 
 
 def test_what_cannot_be_had_is_refused_in_one_sentence(scene: Scene) -> None:
-    for options in ({"shard": Shard(1, 2)}, {"finish": True}):
-        error = scene.refused(UsageError, "squashfs", **options)
-        assert "is known only when all are rendered" in error.message
     scene.apply("squashfs")
     output = scene.output("squashfs")
     run("plan", output, "--output", scene.root / "x", code=3)
@@ -459,6 +457,67 @@ def test_a_journal_that_was_tampered_with_counts_as_far_as_it_is_whole(scene: Sc
         scene.stop_between("tar")
     scene.apply("tar")
     assert scene.output("tar").read_bytes() == expected
+
+
+# ---- shards ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", PACKED)
+def test_shards_render_and_the_finish_puts_the_slices_together(raw: Study, tmp_path: Path, mode: str) -> None:
+    scene = Scene(tmp_path, raw, layout="by-volume")  # six blocks
+    expected = scene.expected(mode)
+    assert scene.refused(IncompleteError, mode, finish=True).kind == "shards-missing"
+    for number in (3, 1):
+        assert not scene.apply(mode, shard=Shard(number, 3), jobs=number).published
+    error = scene.refused(IncompleteError, mode, finish=True)
+    assert "Shard 2 of 3 is not done" in error.message
+    scene.apply(mode, shard=Shard(2, 3))
+    again = scene.apply(mode, shard=Shard(2, 3))
+    assert again.resumed == again.files // 2
+    assert scene.apply(mode, finish=True, jobs=2).published
+    assert scene.output(mode).read_bytes() == expected
+    assert sorted(path.name for path in scene.parent.iterdir()) == [
+        scene.output(mode).name,
+        f"{scene.output(mode).name}.sha256",
+    ]
+
+
+def test_a_shard_whose_spool_file_is_lost_is_named_and_renders_again(raw: Study, tmp_path: Path) -> None:
+    scene = Scene(tmp_path, raw, layout="by-volume")
+    expected = scene.expected("squashfs")
+    for number in (1, 2):
+        scene.apply("squashfs", shard=Shard(number, 2), jobs=1)
+    scene.spools("squashfs")[0].unlink()
+    error = scene.refused(IncompleteError, "squashfs", finish=True)
+    (number,) = [each for each in (1, 2) if f"Shard {each} of 2" in error.message]
+    assert f"--shard {number}/2" in error.hint
+    scene.apply("squashfs", shard=Shard(number, 2))
+    scene.apply("squashfs", finish=True)
+    assert scene.output("squashfs").read_bytes() == expected
+
+
+@pytest.mark.parametrize("count", [1, 19, 21])
+def test_shards_and_finishes_that_are_interrupted_go_on(raw: Study, tmp_path: Path, count: int) -> None:
+    scene = Scene(tmp_path, raw, layout="by-volume")
+    expected = scene.expected("tar")
+    for number in (1, 2):
+        with suppress(InterruptedRunError):
+            scene.apply("tar", stop_after(count), shard=Shard(number, 2), jobs=1)
+        scene.apply("tar", shard=Shard(number, 2))
+    with suppress(InterruptedRunError):
+        scene.apply("tar", stop_after(count), finish=True, jobs=1)
+    if not scene.output("tar").exists():
+        scene.apply("tar", finish=True)
+    assert scene.output("tar").read_bytes() == expected
+
+
+def test_batch_files_build_it_on_several_nodes(raw: Study, tmp_path: Path) -> None:
+    scene = Scene(tmp_path, raw, layout="by-volume")
+    files = api.slurm(scene.path, nodes=3, into=str(tmp_path), mode="squashfs")
+    assert "--mode squashfs" in files.array
+    with pytest.raises(UsageError) as caught:
+        api.slurm(scene.path, nodes=7, into=str(tmp_path), mode="squashfs")
+    assert "6 blocks" in caught.value.message
 
 
 # ---- a full disk ----------------------------------------------------------------------------------------------------
