@@ -227,7 +227,8 @@ class Context:
         place = job.output if job.packing is None else job.options.mount_at
         if place is not None:
             return job.kind.train_commands(place)
-        return {"yolov5": None, "ultralytics": None}, (job.kind.unmounted(self.mode),)
+        notes = () if job.options.shard is not None else (job.kind.unmounted(self.mode),)
+        return {"yolov5": None, "ultralytics": None}, notes
 
 
 def _in_a_loop() -> bool:

@@ -53,9 +53,8 @@ async def render_all(context: Context, staging: Staging) -> Rendered:
         earlier = await context.step(lambda: _earlier_work(context, staging, journal, spool))
         left = missing_ranges(job.plan.header.blocks, earlier.done)
         context.placed, context.done_as = job.slices - count_operations(left), "rendered"
-        if staging.resumed:
-            share = count_operations(left) / max(1, job.slices)
-            await context.step(lambda: preflight.refuse_space(job, context.mode, job.staging, share_left=share))
+        if staging.resumed and left:
+            await context.step(lambda: _refuse_space(context, spool, count_operations(left) / job.slices))
         await journal.begin(earlier.gone)
         if left:
             await context.begin_workers(staging.tree, overwrite=staging.resumed, renders=True)
@@ -90,6 +89,14 @@ def all_rendered(context: Context, spool: Spool, resumed: int) -> Rendered:
     context.job = job._replace(packing=packing_of(job).with_sizes(spool.sizes))
     context.placed, context.done_as = 0, "in place"
     return Rendered(spool, f"{fs.JOURNAL}-of-{spool.digest()}", resumed)
+
+
+def _refuse_space(context: Context, spool: Spool, share_left: float) -> None:
+    """Refuse to go on where the rest has no room (PlanError); of slices that are rendered, the sizes are known."""
+    job = context.job
+    packing = packing_of(job).with_sizes(spool.sizes)
+    packing.estimated = True
+    preflight.refuse_space(job._replace(packing=packing), context.mode, job.staging, share_left=share_left)
 
 
 def _earlier_work(context: Context, staging: Staging, journal: JournalFile, spool: Spool) -> ConfirmedWork:

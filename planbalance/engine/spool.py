@@ -18,8 +18,7 @@ from planbalance import fs
 from planbalance.engine.schedule import Range
 from planbalance.fs import NOTHING_SHA256
 
-_PREFIX: Final = "rendered-"
-_NAME: Final = re.compile(rf"{_PREFIX}[0-9a-f]{{16}}\Z")
+_NAME: Final = re.compile(rf"{fs.SPOOL}[0-9a-f]{{16}}\Z")
 _SUM: Final = len(NOTHING_SHA256) // 2
 _DAMAGED: Final = "its rendered picture was damaged in the staging folder, and must be rendered again"
 _NO_FILE: Final = 0xFFFF_FFFF
@@ -76,7 +75,7 @@ class SpoolWriter:
     def append(self, image: bytes) -> Spooled:
         """Append an image and its sum; return where it lies. Raises OSError; then the next one lies there."""
         if self._file < 0:
-            self._name = f"{_PREFIX}{os.urandom(8).hex()}"
+            self._name = f"{fs.SPOOL}{os.urandom(8).hex()}"
             self._file = fs.open_packed(self._name, self._own)
         at = self._end
         fs.write_at(self._file, image + hashlib.sha256(image).digest(), at)

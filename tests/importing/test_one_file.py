@@ -547,6 +547,23 @@ def test_too_small_a_disk_is_refused_before_anything_is_written(disk: Path, tmp_
     assert list(disk.iterdir()) == []
 
 
+def test_a_resume_asks_for_room_for_what_is_left_alone(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file that was begun has its room already."""
+    total = len(scene.study.labels)
+    with pytest.raises(InterruptedRunError):  # in the second pass
+        scene.apply("squashfs", stop_after(total + 2), jobs=1)
+    monkeypatch.setattr(fs, "room", lambda _path: fs.Room(4096, None, 4096))
+    assert scene.apply("squashfs", jobs=1).published
+
+
+def test_clean_counts_what_was_rendered(scene: Scene) -> None:
+    scene.stop_between("tar")
+    (partial,) = api.clean(str(scene.parent))
+    assert partial.bytes >= scene.spools("tar")[0].stat().st_size
+    api.clean(str(scene.parent), remove=True)
+    assert list(scene.parent.iterdir()) == []
+
+
 @pytest.mark.parametrize("mode", PACKED)
 @pytest.mark.parametrize(("size", "kind"), [("1m", IncompleteError), ("3m", PlanError)], ids=["first", "second"])
 def test_a_disk_that_is_full_in_a_pass_stops_it_and_it_resumes(
