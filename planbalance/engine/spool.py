@@ -11,10 +11,13 @@ import os
 import re
 from array import array
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from functools import cached_property
 from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
 from planbalance import fs
+from planbalance.dataset_files import OWN_FOLDER
 from planbalance.engine.schedule import Range
 from planbalance.fs import NOTHING_SHA256
 
@@ -59,24 +62,53 @@ def spooled_of(value: object, count: int) -> Spooled | None:
     return None
 
 
+class _OwnFolder:
+    """The folder of the spool files, `.planbalance` of the staging folder: opened when it is needed first.
+
+    Args:
+        tree: the staging folder.
+    """
+
+    def __init__(self, tree: fs.Tree) -> None:
+        self._tree = tree
+        self._fd = -1
+
+    def fd(self) -> int:
+        """Return its descriptor. Raises OSError."""
+        if self._fd < 0:
+            self._fd = self._tree.folder(OWN_FOLDER)
+        return self._fd
+
+    def close(self) -> None:
+        """Close it."""
+        if self._fd >= 0:
+            fs.close(self._fd)
+            self._fd = -1
+
+
 class SpoolWriter:
     """Appends images to a spool file of its own, which it makes for the first one; each worker has one.
 
     Args:
-        own: descriptor of the staging folder's `.planbalance`, which it closes in the end.
+        tree: the staging folder.
     """
 
-    def __init__(self, own: int) -> None:
-        self._own = own
+    def __init__(self, tree: fs.Tree) -> None:
+        self._own = _OwnFolder(tree)
         self._file = -1
         self._name = ""
         self._end = 0
+
+    @cached_property
+    def group(self) -> int:
+        """The group that files belong to which are made there. Raises OSError."""
+        return fs.open_facts(self._own.fd()).st_gid
 
     def append(self, image: bytes) -> Spooled:
         """Append an image and its sum; return where it lies. Raises OSError; then the next one lies there."""
         if self._file < 0:
             self._name = f"{fs.SPOOL}{os.urandom(8).hex()}"
-            self._file = fs.open_packed(self._name, self._own)
+            self._file = fs.open_packed(self._name, self._own.fd())
         at = self._end
         fs.write_at(self._file, image + hashlib.sha256(image).digest(), at)
         self._end = at + len(image) + _SUM
@@ -86,7 +118,8 @@ class SpoolWriter:
         """Close what is open."""
         if self._file >= 0:
             fs.close_written(self._file)
-        fs.close(self._own)
+            self._file = -1
+        self._own.close()
 
 
 class BlockSpool(NamedTuple):
@@ -156,12 +189,12 @@ class SpoolReader:
     """Reads images from spool files; each worker has one.
 
     Args:
-        own: descriptor of the staging folder's `.planbalance`, which it closes in the end.
+        tree: the staging folder.
         spool: where the images lie.
     """
 
-    def __init__(self, own: int, spool: Spool) -> None:
-        self._own = own
+    def __init__(self, tree: fs.Tree, spool: Spool) -> None:
+        self._own = _OwnFolder(tree)
         self._names = spool.names
         self._blocks = spool.blocks
         self._files: dict[int, int] = {}  # open, by number; the longest open first
@@ -176,7 +209,8 @@ class SpoolReader:
         data = fs.read_at(self._opened(number), size + _SUM, offsets[position])
         image, sha256 = data[:size], data[size:]
         if hashlib.sha256(image).digest() != sha256:
-            fs.unlink(self._names[number], self._own)
+            with suppress(FileNotFoundError):  # another worker has found it damaged too
+                fs.unlink(self._names[number], self._own.fd())
             raise OSError(errno.EBADMSG, _DAMAGED)
         return image, sha256
 
@@ -185,14 +219,14 @@ class SpoolReader:
         if file is None:
             if len(self._files) >= _MOST_OPEN:
                 fs.close(self._files.pop(next(iter(self._files))))
-            file = self._files[number] = fs.open_source(self._names[number], self._own)
+            file = self._files[number] = fs.open_source(self._names[number], self._own.fd())
         return file
 
     def close(self) -> None:
         """Close the files."""
         while self._files:
             fs.close(self._files.popitem()[1])
-        fs.close(self._own)
+        self._own.close()
 
 
 def spool_files(own: int) -> Mapping[str, int]:

@@ -1,11 +1,11 @@
 """Puts the slices of an import into one file: the first pass renders them, the second one gives each its place."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from os import stat_result
 from typing import Any, Final
 
 from planbalance import fs
-from planbalance.dataset_files import OWN_FOLDER
 from planbalance.engine.fd_cache import SharedFolders, Targets
 from planbalance.engine.packer import BlockPlaces, PackedTarget, Packer, Run
 from planbalance.engine.permissions import SourcePermissions
@@ -27,10 +27,7 @@ class SpoolPlacer(ImportPlacer):
     def __init__(self, job: Any, mode: Mode, folders: SharedFolders, *arguments: Any, **settings: Any) -> None:  # noqa: ANN401 - as of `Placer`
         super().__init__(job, mode, folders, *arguments, **settings)
         assert folders.tree is not None
-        own = folders.tree.folder(OWN_FOLDER)
-        self._writer = SpoolWriter(own)
-        roots = [root for root, _ in self._inputs]
-        self._permissions = SourcePermissions(roots, fs.open_facts(own).st_gid).of
+        self._writer = SpoolWriter(folders.tree)
 
     def close(self) -> None:
         """Close what is open."""
@@ -57,8 +54,12 @@ class SpoolPlacer(ImportPlacer):
     ) -> bytes | None:
         return super()._take(operation, source, _NO_TARGETS, only_check=True)
 
+    @cached_property
+    def _permissions(self) -> SourcePermissions:
+        return SourcePermissions([root for root, _ in self._inputs], self._writer.group)
+
     def _saw_source(self, first: ImportOperation, now: stat_result, folder: str, result: BatchResult) -> None:
-        result.permissions &= self._permissions(now, first.input, folder)
+        result.permissions &= self._permissions.of(now, first.input, folder)
 
     def _reused(self, operation: ImportOperation, _targets: Targets, result: BatchResult) -> bytes | None:
         found = self._older_picture(operation)
@@ -103,7 +104,7 @@ class ImportPacker(Packer, ImportPlacer):
         super().__init__(job, mode, folders, flags, target)
         assert folders.tree is not None
         self._spool = target.spool
-        self._reader = None if target.spool is None else SpoolReader(folders.tree.folder(OWN_FOLDER), target.spool)
+        self._reader = None if target.spool is None else SpoolReader(folders.tree, target.spool)
         self._block = 0
 
     def close(self) -> None:

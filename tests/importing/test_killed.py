@@ -21,6 +21,7 @@ from planbalance.engine.job import make_job
 from planbalance.engine.journal import read_journal
 from planbalance.engine.resume import confirm
 from planbalance.engine.schedule import ranges_by_block
+from planbalance.errors import PlanbalanceError
 from planbalance.executor import autoscaler
 from planbalance.importing import import_kind
 from planbalance.modes import MODE_TABLE, Mode
@@ -204,6 +205,31 @@ def test_killed_with_its_processes_at_work(study: Study, tmp_path: Path, mode: M
             scene.remove_output()
     scene.check_resumed()
     assert killed
+
+
+def fail_at(scene: ImportScene, at: int, number: int, *, for_good: bool) -> None:
+    """A call fails: the build ends well, or in a refusal, and the next one ends well."""
+    with faulty.calls(faulty.fail(at, number, for_good=for_good)), suppress(PlanbalanceError):
+        scene.apply()
+    scene.check_after_fault()
+    scene.check_resumed()
+
+
+def test_a_sample_of_failing_calls(scene: ImportScene) -> None:
+    total = scene.calls()
+    for place, at in enumerate(range(1, total, max(1, total // 25))):
+        fail_at(scene, at, faulty.ERRNOS[place % len(faulty.ERRNOS)], for_good=bool(place % 2))
+
+
+@pytest.mark.torture(row=2)
+@pytest.mark.timeout(3600)
+def test_five_hundred_failing_calls(scene: ImportScene, trials: Trials) -> None:
+    total = scene.calls()
+    for _ in range(500):
+        scene.again = trials.draw.choice((1, 1, 1, 2, 5))
+        number, at = trials.draw.choice(faulty.ERRNOS), trials.draw.randint(1, total)
+        fail_at(scene, at, number, for_good=trials.draw.random() < 0.5)
+        trials.count(True)
 
 
 @pytest.mark.torture(row=1)
