@@ -919,7 +919,7 @@ def slurm(
         plan_file, chosen, *_kinds(imported)
     )  # refuses options that contradict each other or the plan
     parts, called = len(header.blocks), "blocks"
-    if job.packing is not None and not job.packing.estimated:  # slices are rendered block by block
+    if job.packing is not None and not job.renders_first:  # slices are rendered block by block
         parts, called = -(-sum(block.count for block in header.blocks) // LEAST), "segments at most"
     if nodes > parts:
         raise UsageError(

@@ -68,7 +68,8 @@ def _options_elsewhere(function: Any) -> Any:  # noqa: ANN401 - a decorator
 )
 @option(
     "--build", "then_build", is_flag=True, heading="Output",
-    help="Build it too, audit it, and divide it into splits in DIR-balanced with the defaults of `planbalance build`.",
+    help="Build it too, audit it, and divide it into splits in DIR-balanced with the defaults of `planbalance build`. "
+    "With --mode squashfs or tar it is one file, and not divided: mount or unpack it for that.",
 )  # fmt: skip
 @verbose_option
 @_options_elsewhere

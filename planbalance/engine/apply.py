@@ -16,6 +16,5 @@ async def build(context: Context) -> Outcome:
     await context.step(lambda: preflight.check(job, context.pool))
     async with context.open_staging() as staging:
         onto_empty = await context.begin(staging)
-        first = job.packing is not None and job.packing.estimated
-        rendered = await render_all(context, staging) if first else NOTHING_RENDERED
+        rendered = await render_all(context, staging) if job.renders_first else NOTHING_RENDERED
         return await place_and_publish(context, staging, rendered, onto_empty=onto_empty)

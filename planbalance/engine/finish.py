@@ -168,7 +168,7 @@ def _refuse_missing(job: Job) -> None:
 
 def _nothing_done(job: Job, mode: Mode, own: int) -> ShardsDone:
     """Return where what shards have done is collected. Raises PlanError, OSError."""
-    if job.packing is not None and job.packing.estimated:
+    if job.renders_first:
         return ShardsDone(None, with_sums=False, spool=Spool(planned_sizes(job)), there=spool_files(own))
     with_sums = takes_sums(job, mode)
     return ShardsDone(ImageSums(job) if with_sums else None, with_sums)

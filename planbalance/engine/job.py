@@ -146,9 +146,14 @@ class Job(NamedTuple):
         """How many operations the plan has."""
         return sum(block.count for block in self.plan.header.blocks)
 
+    @property
+    def renders_first(self) -> bool:
+        """Whether slices are rendered before anybody knows where each goes in the one file."""
+        return self.packing is not None and self.packing.estimated
+
     def cut(self, count: int) -> list[Stretch]:
         """Return what each of `count` shards of the whole plan builds. Raises PlanError."""
-        if self.packing is not None and not self.packing.estimated:
+        if self.packing is not None and not self.renders_first:
             return self.packing.cut(count)
         blocks = self.plan.header.blocks
         return [whole_blocks(blocks, run) for run in cut(blocks, count)]

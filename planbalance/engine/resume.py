@@ -61,7 +61,7 @@ class ConfirmedWork(NamedTuple):
 
 def confirm(job: Job, mode: Mode, tree: fs.Tree, records: Sequence[Record]) -> ConfirmedWork:
     """Compare what the records say with the names in the folders; of slices that are rendered, with the spool files."""
-    if job.packing is not None and job.packing.estimated:
+    if job.renders_first:
         return _confirm_rendered(job, tree, records)
     recorded = ranges_by_block(part for record in records for part in record.ranges)
     names = PlacedNames(job, mode, tree)

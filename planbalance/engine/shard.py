@@ -37,7 +37,7 @@ async def build_shard(context: Context) -> Outcome:
         return context.outcome(0)
     async with context.open_staging() as staging:
         await context.begin(staging)
-        renders = job.packing is not None and job.packing.estimated
+        renders = job.renders_first
         if renders:
             context.done_as = "rendered"
         sums = ImageSums(job) if takes_sums(job, context.mode) and not renders else None
