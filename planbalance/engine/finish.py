@@ -13,12 +13,12 @@ from planbalance import fs
 from planbalance.dataset_files import OWN_FOLDER
 from planbalance.destination import Destination, label_of
 from planbalance.engine import preflight
+from planbalance.engine.apply import build
 from planbalance.engine.context import Context
 from planbalance.engine.job import Job, command, takes_sums
 from planbalance.engine.metadata_files import count_files, finish_metadata, finish_packed, write_metadata
 from planbalance.engine.packed_file import make_file, publish_file
-from planbalance.engine.placing import place_and_publish
-from planbalance.engine.rendering import all_rendered, keep_places, planned_sizes
+from planbalance.engine.rendering import Rendered, all_rendered, keep_places, planned_sizes
 from planbalance.engine.resume import ImageSums, PlacedNames, taken_as_they_are
 from planbalance.engine.schedule import ANY_PERMISSIONS, Range, missing_ranges, ranges_by_block
 from planbalance.engine.shard import ShardJournals
@@ -81,6 +81,8 @@ async def publish_shards(context: Context) -> Outcome:
     Raises IncompleteError: shards are missing, or what they did is not seen here.
     """
     job = context.job
+    if job.renders_first:
+        return await build(context, _refuse_missing, _rendered_by_shards)
     await context.step(lambda: preflight.check(job, context.pool))
     await context.step(lambda: _refuse_missing(job))
     async with context.open_staging() as staging:
@@ -88,20 +90,17 @@ async def publish_shards(context: Context) -> Outcome:
             raise _nothing_begun(job)
         onto_empty = await context.begin(staging)
         done = await _confirmed_shards(context, staging)
-        context.permissions = done.permissions
         if len(done.tools) > 1:
             context.warnings.append(
                 f"The shards were built by several versions of planbalance ({', '.join(sorted(done.tools))}); "
                 "plan and journals are of one format, so the dataset is the same"
             )
-        if done.spool is not None:
-            rendered = all_rendered(context, done.spool, job.slices)
-            return await place_and_publish(context, staging, rendered, onto_empty=onto_empty)
         digest = b""
         if job.packing is None:
             metadata = await context.step(lambda: write_metadata(job, staging, context.mode))
             await context.step(lambda: finish_metadata(context, staging, metadata, done.sums))
         else:
+            context.permissions = done.permissions
             await context.step(lambda: make_file(job, staging))
             digest = await context.step(lambda: finish_packed(context, staging, done.sums))
         if job.options.durability == "safe":
@@ -112,6 +111,16 @@ async def publish_shards(context: Context) -> Outcome:
             await anyio.to_thread.run_sync(lambda: publish_file(job, staging, digest))
     files = count_files(job, context.mode)
     return context.outcome(files, resumed=job.slices, published=True)
+
+
+async def _rendered_by_shards(context: Context, staging: Staging) -> Rendered:
+    """Return what shards have rendered for one file. Raises IncompleteError where something is missing."""
+    if not shards_of(staging.header or {}):  # removed since it was looked at, and begun again by this run
+        raise _nothing_begun(context.job)
+    done = await _confirmed_shards(context, staging)
+    assert done.spool is not None
+    context.permissions = done.permissions
+    return all_rendered(context, done.spool, context.job.slices)
 
 
 async def _confirmed_shards(context: Context, staging: Staging) -> ShardsDone:

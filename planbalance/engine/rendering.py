@@ -17,7 +17,7 @@ from planbalance.engine.journal import JournalFile, Record
 from planbalance.engine.packed_file import packing_of
 from planbalance.engine.resume import ConfirmedWork, confirm
 from planbalance.engine.schedule import count_operations, missing_ranges
-from planbalance.engine.spool import Spool
+from planbalance.engine.spool import Spool, spool_files
 from planbalance.engine.staging import Staging
 
 _JOURNAL: Final = f"{fs.JOURNAL}-rendered"
@@ -44,9 +44,11 @@ NOTHING_RENDERED: Final = Rendered(None, fs.JOURNAL, 0)
 async def render_all(context: Context, staging: Staging) -> Rendered:
     """Render every slice that no earlier run has rendered; then the places of all are known to the context's job.
 
-    Raises what a build raises.
+    Nothing where the places are known without it. Raises what a build raises.
     """
     job = context.job
+    if not job.renders_first:
+        return NOTHING_RENDERED
     spool, safe = Spool(planned_sizes(job)), job.options.durability == "safe"
     journal = JournalFile(staging.own, staging.tree.fd, job.node, safe=safe, name=_JOURNAL)
     try:
@@ -100,10 +102,12 @@ def _refuse_space(context: Context, spool: Spool, share_left: float) -> None:
 
 
 def _earlier_work(context: Context, staging: Staging, journal: JournalFile, spool: Spool) -> ConfirmedWork:
-    """Return what earlier runs have rendered, and add it to the spool."""
+    """Return what earlier runs have rendered, and add it to the spool; spool files that do not count are removed."""
     job = context.job
     earlier = confirm(job, context.mode, staging.tree, journal.read_earlier(job.plan.header.blocks, with_sums=False))
     for record in earlier.spooled:
         keep_places(spool, record)
         context.permissions &= record.permissions
+    for name in spool_files(staging.own).keys() - set(spool.names):
+        fs.unlink(name, staging.own)
     return earlier

@@ -19,8 +19,10 @@ from PIL.PngImagePlugin import PngInfo
 from planbalance import api, fs, packed_dataset
 from planbalance.dataset_files import MANIFEST, PLAN, RECEIPT
 from planbalance.engine import ApplyOptions, apply_plan, rendering
+from planbalance.engine.journal import line, run_line
 from planbalance.errors import IncompleteError, InputError, InterruptedRunError, PlanbalanceError, PlanError, UsageError
 from planbalance.importing import import_kind
+from planbalance.lock_owner import Node
 from planbalance.model import Outcome, Progress
 from planbalance.modes import MODE_TABLE
 from planbalance.packed.entry import FIXED_TIME
@@ -407,6 +409,19 @@ def test_a_spool_file_that_is_lost_is_rendered_again(scene: Scene, lose: str) ->
     assert scene.output("tar").read_bytes() == expected
 
 
+def test_a_spool_file_that_does_not_count_any_more_takes_no_room(scene: Scene) -> None:
+    """As after a power loss: the lines of another boot do not count."""
+    scene.stop_between("tar")
+    (old,) = scene.spools("tar")
+    journal = scene.own("tar") / rendering._JOURNAL
+    journal.write_bytes(run_line(Node("here", "an earlier boot")) + journal.read_bytes().partition(b"\n")[2])
+    scene.stop_between("tar")
+    (new,) = scene.spools("tar")
+    assert new != old
+    scene.apply("tar")
+    assert api.verify(str(scene.output("tar"))).ok
+
+
 def test_a_spool_file_that_is_damaged_is_found_and_rendered_again(scene: Scene) -> None:
     expected = scene.expected("squashfs")
     scene.stop_between("squashfs")
@@ -439,8 +454,6 @@ def test_slices_that_are_rendered_to_other_sizes_meanwhile_get_other_places(
 
 
 def test_a_journal_that_was_tampered_with_counts_as_far_as_it_is_whole(scene: Scene) -> None:
-    from planbalance.engine.journal import line  # noqa: PLC0415 - here alone
-
     expected = scene.expected("tar")
     scene.stop_between("tar")
     path = scene.own("tar") / rendering._JOURNAL
