@@ -120,7 +120,7 @@ async def _rendered_by_shards(context: Context, staging: Staging) -> Rendered:
     done = await _confirmed_shards(context, staging)
     assert done.spool is not None
     context.permissions = done.permissions
-    return all_rendered(context, done.spool, context.job.slices)
+    return await all_rendered(context, staging, done.spool, context.job.slices)
 
 
 async def _confirmed_shards(context: Context, staging: Staging) -> ShardsDone:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 
 from planbalance import fs
+from planbalance.dataset_files import OWN_FOLDER
 from planbalance.engine import preflight
 from planbalance.engine.context import Context
 from planbalance.engine.dispatcher import Dispatcher
@@ -21,6 +22,7 @@ from planbalance.engine.spool import Spool, spool_files
 from planbalance.engine.staging import Staging
 
 _JOURNAL: Final = f"{fs.JOURNAL}-rendered"
+_PLACES: Final = f"{fs.JOURNAL}-of-"  # and a name of the sizes
 
 
 class Rendered(NamedTuple):
@@ -69,7 +71,8 @@ async def render_all(context: Context, staging: Staging) -> Rendered:
             await journal.checkpoint()
     finally:
         journal.close()
-    return all_rendered(context, spool, sum(count_operations(record.ranges) for record in earlier.spooled))
+    resumed = sum(count_operations(record.ranges) for record in earlier.spooled)
+    return await all_rendered(context, staging, spool, resumed)
 
 
 def planned_sizes(job: Job) -> Iterator["array[int]"]:
@@ -85,12 +88,23 @@ def keep_places(spool: Spool, record: Record) -> None:
         spool.add(record.ranges, record.spooled)
 
 
-def all_rendered(context: Context, spool: Spool, resumed: int) -> Rendered:
+async def all_rendered(context: Context, staging: Staging, spool: Spool, resumed: int) -> Rendered:
     """Let the context's job know the places of all slices, now that all sizes are known; return what comes next."""
     job = context.job
+    journal = f"{_PLACES}{spool.digest()}"
+    await context.step(lambda: _forget_other_places(job, staging, journal))
     context.job = job._replace(packing=packing_of(job).with_sizes(spool.sizes))
     context.placed, context.done_as = 0, "in place"
-    return Rendered(spool, f"{fs.JOURNAL}-of-{spool.digest()}", resumed)
+    return Rendered(spool, journal, resumed)
+
+
+def _forget_other_places(job: Job, staging: Staging, journal: str) -> None:
+    """Remove journals that say what lies where in a file of other sizes, since this run makes that file anew."""
+    others = [name for name in fs.list_folder(staging.own) if name.startswith(_PLACES) and name != journal]
+    for name in others:
+        fs.unlink(name, staging.own)
+    if others and job.options.durability == "safe":  # no power failure may bring one back beside the new file
+        fs.sync_folder(f"{staging.path}/{OWN_FOLDER}")
 
 
 def _refuse_space(context: Context, spool: Spool, share_left: float) -> None:

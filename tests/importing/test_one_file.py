@@ -77,6 +77,13 @@ class Scene:
         assert error.kind == "no-space"
         assert not self.output(mode).exists()
 
+    def stop_in_the_second_pass(self, durability: str = "fast") -> None:
+        """Build an image up to the moment when some slices have their places."""
+        stop = stop_after(len(self.study.labels) + 2)
+        with pytest.raises(InterruptedRunError) as caught:
+            self.apply("squashfs", stop, jobs=1, durability=durability)
+        assert "in place" in caught.value.message
+
     def expected(self, mode: str, **options: Any) -> bytes:
         """Return the bytes of a build without a fault."""
         at = self.root / f"whole.{mode}"
@@ -442,14 +449,29 @@ def test_slices_that_are_rendered_to_other_sizes_meanwhile_get_other_places(
 ) -> None:
     """Another build of zlib makes other PNG files of the same pixels: nothing of the old file may be left."""
     expected = scene.expected("squashfs", jobs=1)
-    total = len(scene.study.labels)
-    with monkeypatch.context() as patch, pytest.raises(InterruptedRunError):  # in the second pass
+    with monkeypatch.context() as patch:
         patch.setattr("planbalance.importing.placer.png_bytes", _other_png)
-        scene.apply("squashfs", stop_after(total + 2), jobs=1)
-    assert scene.own("squashfs").with_name(scene.output("squashfs").name).exists()
+        scene.stop_in_the_second_pass()
     for spool in scene.spools("squashfs"):
         spool.unlink()
     scene.apply("squashfs", jobs=1)
+    assert scene.output("squashfs").read_bytes() == expected
+
+
+@pytest.mark.parametrize("durability", ["fast", "safe"])
+def test_what_one_version_placed_does_not_count_after_another_one_worked(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, durability: str
+) -> None:
+    expected = scene.expected("squashfs", jobs=1)
+    scene.stop_in_the_second_pass(durability)
+    for spool in scene.spools("squashfs"):
+        spool.unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr("planbalance.importing.placer.png_bytes", _other_png)
+        scene.stop_in_the_second_pass(durability)
+    for spool in scene.spools("squashfs"):
+        spool.unlink()
+    scene.apply("squashfs", jobs=1, durability=durability)
     assert scene.output("squashfs").read_bytes() == expected
 
 
@@ -562,9 +584,7 @@ def test_too_small_a_disk_is_refused_before_anything_is_written(disk: Path, tmp_
 
 def test_a_resume_asks_for_room_for_what_is_left_alone(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file that was begun has its room already."""
-    total = len(scene.study.labels)
-    with pytest.raises(InterruptedRunError):  # in the second pass
-        scene.apply("squashfs", stop_after(total + 2), jobs=1)
+    scene.stop_in_the_second_pass()
     monkeypatch.setattr(fs, "room", lambda _path: fs.Room(4096, None, 4096))
     assert scene.apply("squashfs", jobs=1).published
 
