@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from planbalance import api, fs, raw_images
+from planbalance import api, fs, lock_owner, raw_images
 from planbalance.engine import ApplyOptions, apply_plan, rendering
 from planbalance.engine.job import make_job
 from planbalance.engine.journal import read_journal
@@ -28,7 +28,7 @@ from planbalance.modes import MODE_TABLE, Mode
 from planbalance.planstore import ImportPlan
 from tests.builders import tree_content, tree_state
 from tests.conftest import Trials
-from tests.faults import faulty
+from tests.faults import faulty, powerloss
 from tests.importing.raw_study import Study, write_study
 from tests.running import in_a_child
 
@@ -205,6 +205,44 @@ def test_killed_with_its_processes_at_work(study: Study, tmp_path: Path, mode: M
             scene.remove_output()
     scene.check_resumed()
     assert killed
+
+
+one_file = pytest.mark.parametrize("scene", ["squashfs", "tar"], indirect=True)  # of a folder, `tests/faults` does it
+
+
+def lose_power(scene: ImportScene, patch: pytest.MonkeyPatch, draw: random.Random, *, step: int, most: int) -> int:
+    """Lose the power at every `step`-th moment of a build, and go on from what the disk may have kept; count these."""
+    out, boot = scene.output.parent, [0]
+    patch.setattr(lock_owner, "boot_id", lambda: f"boot-{boot[0]}")
+    patch.setattr("planbalance.engine.journal.SYNC_SECONDS", -1.0)  # a sync follows every batch
+    scene.options = replace(scene.options, durability="safe")
+    log = powerloss.record(out, scene.apply)
+    tried: set[int] = set()
+    for at in range(draw.randrange(step), len(log.ops) + 1, step):
+        for state in powerloss.crash_states(log, at, draw, most):
+            key = hash(tuple(sorted(state.items())))
+            if key in tried:
+                continue
+            tried.add(key)
+            scene.remove_output()
+            powerloss.materialise(state, out)
+            boot[0] += 1
+            if not scene.output.exists():
+                scene.apply()
+            assert scene.published() == scene.expected
+    return len(tried)
+
+
+@one_file
+def test_power_is_lost_at_a_sample_of_moments(scene: ImportScene, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert lose_power(scene, monkeypatch, random.Random(4), step=12, most=3) > 20
+
+
+@one_file
+@pytest.mark.torture(row=4)
+@pytest.mark.timeout(3600)
+def test_power_is_lost_at_any_moment(scene: ImportScene, monkeypatch: pytest.MonkeyPatch, trials: Trials) -> None:
+    trials.count(lose_power(scene, monkeypatch, trials.draw, step=1, most=6))
 
 
 def fail_at(scene: ImportScene, at: int, number: int, *, for_good: bool) -> None:
