@@ -7,16 +7,20 @@ reads datasets by path reads both kinds: it asks `inside` first.
 import os
 import stat
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import Final, NamedTuple
 
+from planbalance.executor.threads import without_collecting
 from planbalance.packed.entry import Entry, PackedError
+from planbalance.packed.folder import PackedFolder
 from planbalance.packed.reader import PackedReader, open_packed, read_file
 
 _MAGIC_AT: Final = 257  # of a tar: `ustar` (POSIX 1003.1, pax)
 _MOST_EXPANDED: Final = 1_100  # deflate makes of a byte at most 1,032 (RFC 1951)
 _FREE: Final = 1 << 30
 _MOST_OPEN: Final = 64
+_TOGETHER: Final = 1 << 18  # bytes of files that are read by one call
 _SUFFIXES: Final = (".sqfs", ".squashfs", ".sfs", ".sif", ".tar")
 
 
@@ -35,33 +39,18 @@ class PackedDataset:
         facts = os.fstat(fd)
         if not stat.S_ISREG(facts.st_mode):
             raise PackedError("it is not a regular file")
+        self._size = facts.st_size
         self._reader: PackedReader = open_packed(self.read_at, facts.st_size)
-        self._entries: dict[str, Entry] = {}
-        self._names: dict[str, list[str]] = {"": []}
-        content = 0
-        for entry in self._reader.entries():
-            self._add(entry)
-            content += entry.size
+        with without_collecting():
+            self._folders = self._reader.folders()
+        content = sum(sum(folder.sizes) for folder in self._folders.values())
         if content > _MOST_EXPANDED * facts.st_size + _FREE:
             raise PackedError(f"it says that it holds {content:,} bytes, which so small a file cannot")
 
-    def _add(self, entry: Entry) -> None:
-        if entry.path in self._entries:
-            if entry.kind == "folder" == self._entries[entry.path].kind:
-                return  # tars may name a folder several times
-            raise PackedError(f"it holds {entry.path!r} twice")
-        parent, _, name = entry.path.rpartition("/")
-        if parent not in self._names:
-            self._add(Entry(parent, "folder", 0, 0, 0o755, 0))  # a tar need not name its folders
-        if self._entries.get(parent, entry).kind != "folder" and parent:
-            raise PackedError(f"it holds {entry.path!r}, though {parent!r} is no folder")
-        self._entries[entry.path] = entry
-        self._names[parent].append(name)
-        if entry.kind == "folder":
-            self._names[entry.path] = []
-
     def read_at(self, at: int, size: int) -> bytes:
         """Return bytes of the file at an offset, fewer where it ends before."""
+        if at > self._size:
+            return b""  # an image may name a place that no system takes
         data = os.pread(self._fd, size, at)
         while 0 < len(data) < size and (more := os.pread(self._fd, size - len(data), at + len(data))):
             data += more
@@ -69,19 +58,30 @@ class PackedDataset:
 
     def entry(self, path: str) -> Entry | None:
         """Return what is at a path, None where there is nothing."""
-        return self._entries.get(path)
+        parent, _, name = path.rpartition("/")
+        folder = self._folders.get(parent)
+        number = None if folder is None else folder.numbers.get(name)
+        return None if folder is None or number is None else folder.entry(path, number)
 
     def everything(self) -> Iterator[Entry]:
         """Yield all entries, folders before what they hold."""
-        return iter(self._entries.values())
+        for path, folder in self._folders.items():
+            lead = f"{path}/" if path else ""
+            for number, name in enumerate(folder.names):
+                yield folder.entry(lead + name, number)
 
     def files(self) -> Iterator[Entry]:
         """Yield everything that is no folder."""
-        return (entry for entry in self._entries.values() if entry.kind != "folder")
+        return (entry for entry in self.everything() if entry.kind != "folder")
 
-    def names(self, folder: str) -> list[str]:
+    def names(self, folder: str) -> Sequence[str]:
         """Return the names in a folder, none where it is not there."""
-        return self._names.get(folder, [])
+        found = self._folders.get(folder)
+        return () if found is None else found.names
+
+    def folder(self, path: str) -> PackedFolder | None:
+        """Return a folder, None where it is not there."""
+        return self._folders.get(path)
 
     def run(self, entry: Entry) -> tuple[int, int] | None:
         """Return where the content of a file is, as (offset, size), if it is stored in one run; else None."""
@@ -98,6 +98,45 @@ class PackedDataset:
         if len(data) != entry.size:
             raise PackedError("the file is cut off")
         return data
+
+    def contents(self, folder: str, names: Sequence[str], sizes: Sequence[int], limit: int) -> Iterator[bytes | None]:
+        """Yield the content of each file of a folder; None where there is no file of its size that can be read.
+
+        Small files that follow each other are read by one call. A file of more than `limit` bytes is not read.
+        """
+        held = self._folders.get(folder)
+        if held is None:
+            yield from repeat(None, len(names))
+            return
+        numbers, runs, most = held.files_of_size(names, sizes), held.runs, min(limit, _TOGETHER)
+        following = [runs[number] for number in numbers[1:]] + [-1]
+        begin, ahead = 0, b""
+        for number, size, after in zip(numbers, sizes, following, strict=True):
+            if number < 0:
+                yield None
+                continue
+            start = runs[number]
+            if not size or size > most or start < 0:
+                yield self._content(f"{folder}/{held.names[number]}", held, number, limit) if size else b""
+                continue
+            at = start - begin
+            if not 0 <= at <= len(ahead) - size:
+                begin, at = start, 0
+                ahead = self._tried(start, _TOGETHER if after == start + size else size)
+            data = ahead[at : at + size]
+            yield data if len(data) == size else None
+
+    def _content(self, path: str, folder: PackedFolder, number: int, limit: int) -> bytes | None:
+        try:
+            return self.read(folder.entry(path, number), limit)
+        except (PackedError, OSError):
+            return None
+
+    def _tried(self, at: int, size: int) -> bytes:
+        try:
+            return self.read_at(at, size)
+        except OSError:
+            return b""
 
     def chunks(self, entry: Entry) -> Iterator[bytes]:
         """Yield a file's content piece by piece."""

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from planbalance import packed_dataset
-from planbalance.audit.file_facts import look
+from planbalance.audit.file_facts import list_names, look
 from planbalance.audit.partial_result import PartialResult, PassResult, packed
 from planbalance.audit.slice_facts import ReadOptions
 from planbalance.audit.slices import SliceJudge, judge_in_threads
@@ -189,5 +189,5 @@ def _listed(work: SlicePass) -> dict[str, str]:
     listed = {}
     for folder in sorted(folders):
         with suppress(OSError):  # the search for unplanned files reports it
-            listed[folder] = packed(sorted(os.listdir(f"{work.root}/{folder}")))
+            listed[folder] = packed(sorted(list_names(f"{work.root}/{folder}")))
     return listed

@@ -6,7 +6,7 @@ is not exactly as planned is not judged here: it is read and judged by itself (`
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
@@ -21,7 +21,6 @@ from planbalance.audit.trainer_loading import NOT_OPENED, OpenedImage, is_loaded
 from planbalance.destination import Destinations
 from planbalance.fs import NOTHING_SHA256
 from planbalance.model import Operation
-from planbalance.packed.entry import PackedError
 from planbalance.packed_dataset import Inside
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -96,11 +95,8 @@ def _of_size(folder: str, names: Sequence[str], sizes: Sequence[int]) -> list[bo
     found = [False] * len(names)
     place = packed_dataset.inside(folder)
     if place is not None:
-        entries = [place.dataset.entry(f"{place.path}/{name}") for name in names]
-        return [
-            entry is not None and entry.kind == "file" and entry.size == size
-            for entry, size in zip(entries, sizes, strict=True)
-        ]
+        packed = place.dataset.folder(place.path)
+        return found if packed is None else [number >= 0 for number in packed.files_of_size(names, sizes)]
     with _open_folder(folder) as folder_fd:
         for index, (name, size) in enumerate(zip(names, sizes, strict=True)):
             try:
@@ -160,13 +156,12 @@ def read_images(places: BlockPaths, reading: ReadOptions) -> BlockContents:
     """
     found = BlockContents()
     loaded = any(map(is_loaded, {name[name.rfind(".") :] for name in places.names}))
-    with _open_place(f"{reading.root}/{places.images}") as folder_fd:
-        for name, operation in zip(places.names, places.operations, strict=True):
-            size = operation[6]
-            data = _bytes_of(name, size, folder_fd) if size else _nothing_at(name, folder_fd)
+    sizes = [each[6] for each in places.operations]
+    with _contents(f"{reading.root}/{places.images}", places.names, sizes) as contents:
+        for data in contents:
             digest = "" if data is None else sha256(data).hexdigest()
             found.digests.append(digest)
-            if data is not None and data[:1] == data[-1:] and is_flat(data):
+            if data is not None and (not data or data[0] == data[-1]) and is_flat(data):
                 found.flat.add(digest)
             if loaded:
                 found.opened.append(open_image(data) if reading.probing and data is not None else NOT_OPENED)
@@ -176,20 +171,49 @@ def read_images(places: BlockPaths, reading: ReadOptions) -> BlockContents:
 def read_labels(places: BlockPaths, reading: ReadOptions) -> BlockContents:
     """Read the labels of a block."""
     found, times = BlockContents(), list[tuple[int, str]]()
-    with _open_place(f"{reading.root}/{places.labels}") as folder_fd:
-        for name, operation in zip(places.label_names, places.operations, strict=True):
-            size = operation[8]
-            data = _bytes_of(name, size, folder_fd, times) if size else _nothing_at(name, folder_fd)
-            found.data.append(data or b"")
-            found.digests.append("" if data is None else sha256(data).hexdigest() if size else NOTHING_SHA256)
+    sizes = [each[8] for each in places.operations]
+    with _contents(f"{reading.root}/{places.labels}", places.label_names, sizes, times) as contents:
+        read = list(contents)
+    found.data = [data or b"" for data in read]
+    found.digests = ["" if data is None else sha256(data).hexdigest() if data else NOTHING_SHA256 for data in read]
     found.newest = max(times, default=None)
     return found
 
 
-def _nothing_at(name: str, folder_fd: "int | Inside") -> bytes | None:
+@contextmanager
+def _contents(
+    folder: str, names: Sequence[str], sizes: Sequence[int], times: list[tuple[int, str]] | None = None
+) -> Iterator[Iterable[bytes | None]]:
+    """Yield the content of each file of a folder, None where there is no file of its size that can be read.
+
+    `times` takes the time of each file that is not empty and was read, in ns, with its name.
+    """
+    place = packed_dataset.inside(folder)
+    if place is not None:
+        yield _packed_contents(place, names, sizes, times)
+        return
+    with _open_folder(folder) as folder_fd:
+        yield (
+            _bytes_of(name, size, folder_fd, times) if size else _nothing_at(name, folder_fd)
+            for name, size in zip(names, sizes, strict=True)
+        )
+
+
+def _packed_contents(
+    place: Inside, names: Sequence[str], sizes: Sequence[int], times: list[tuple[int, str]] | None
+) -> Iterable[bytes | None]:
+    contents = place.dataset.contents(place.path, names, sizes, _READ_WHOLE)
+    folder = place.dataset.folder(place.path)
+    if times is None or folder is None:
+        return contents
+    read = list(contents)
+    numbers = [(folder.numbers[name], name) for name, data in zip(names, read, strict=True) if data]
+    times += [(folder.times[number] * 1_000_000_000, name) for number, name in numbers]
+    return read
+
+
+def _nothing_at(name: str, folder_fd: int) -> bytes | None:
     """Return no bytes where there is an empty file, else None."""
-    if not isinstance(folder_fd, int):
-        return _packed_bytes(name, 0, folder_fd, None)
     try:
         facts = os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
     except OSError:
@@ -197,14 +221,10 @@ def _nothing_at(name: str, folder_fd: "int | Inside") -> bytes | None:
     return b"" if not facts.st_size and stat.S_ISREG(facts.st_mode) else None
 
 
-def _bytes_of(
-    name: str, size: int, folder_fd: "int | Inside", times: list[tuple[int, str]] | None = None
-) -> bytes | None:
+def _bytes_of(name: str, size: int, folder_fd: int, times: list[tuple[int, str]] | None = None) -> bytes | None:
     """Return a file's bytes where they are `size`, which is not large, else None; `times` takes its mtime in ns."""
     if size > _READ_WHOLE:
         return None
-    if not isinstance(folder_fd, int):
-        return _packed_bytes(name, size, folder_fd, times)
     try:
         descriptor = os.open(name, UNFOLLOWED, dir_fd=folder_fd)
         try:
@@ -220,22 +240,6 @@ def _bytes_of(
     return data if len(data) == size else None
 
 
-def _packed_bytes(name: str, size: int, folder: Inside, times: list[tuple[int, str]] | None) -> bytes | None:
-    """Return what `_bytes_of` does, of a file in a packed dataset."""
-    entry = folder.dataset.entry(f"{folder.path}/{name}")
-    if entry is None or entry.kind != "file" or entry.size != size:
-        return None
-    if not size:
-        return b""
-    try:
-        data = folder.dataset.read(entry, size)
-    except (PackedError, OSError):
-        return None
-    if times is not None:
-        times.append((entry.mtime * 1_000_000_000, name))
-    return data
-
-
 def are_sources_unchanged(operations: Sequence[Operation], reading: ReadOptions) -> list[bool]:
     """Tell for each slice whether its image's source has the planned size, and time where times are compared."""
     found = []
@@ -249,17 +253,6 @@ def are_sources_unchanged(operations: Sequence[Operation], reading: ReadOptions)
         same_time = not times or source.st_mtime_ns == operation[7]
         found.append(same_time and source.st_size == operation[6] and stat.S_ISREG(source.st_mode))
     return found
-
-
-@contextmanager
-def _open_place(folder: str) -> "Iterator[int | Inside]":
-    """Yield what `_open_folder` does; of a folder in a packed dataset, its place."""
-    place = packed_dataset.inside(folder)
-    if place is not None:
-        yield place
-        return
-    with _open_folder(folder) as folder_fd:
-        yield folder_fd
 
 
 @contextmanager

@@ -6,7 +6,7 @@ is returned as a fact.
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final, Literal, NamedTuple
@@ -119,7 +119,7 @@ def list_unplanned(root: str, planned_names: Mapping[str, Iterable[str]], *, lea
     return listing
 
 
-def list_names(folder: str) -> list[str]:
+def list_names(folder: str) -> Sequence[str]:
     """Return the names in a folder. Raises OSError."""
     place = packed_dataset.inside(folder)
     return os.listdir(folder) if place is None else place.dataset.names(place.path)

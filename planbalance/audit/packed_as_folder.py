@@ -1,7 +1,8 @@
 """A packed dataset without a plan, laid out as a folder for the time of an audit, so that it is read as any folder is.
 
-What decides how a dataset is read (folders, names, labels, yaml files and lists) is there in a temporary folder. Images
-are empty files of their size, which take no space: their content is read where it lies, in the image or tar.
+What decides how a dataset is read (folders, names, yaml files and lists) is there in a temporary folder. Images and
+their labels are empty files: their content is read where it lies, in the image or tar. All empty files are one, with
+many names: a hundred thousand files would take most of the time of the audit.
 """
 
 import os
@@ -20,6 +21,8 @@ from planbalance.packed_dataset import PackedDataset
 _MOST_FILES: Final = 5_000_000
 _DOCUMENT: Final = 64 << 20  # no label, yaml or list is larger
 _MOST_CONTENT: Final = 4 << 30  # of all labels and documents
+# A label holds nothing else; a text that names images or classes holds letters.
+_OF_NUMBERS: Final = b"0123456789.+-eE \t\r\n"
 
 
 class Laid(NamedTuple):
@@ -42,7 +45,8 @@ def as_folder(path: str) -> Iterator[Laid]:
     if place is None or place.path:
         yield Laid(path, path)
         return
-    with tempfile.TemporaryDirectory(prefix="planbalance-") as folder:
+    with tempfile.TemporaryDirectory(prefix="planbalance-") as made:
+        folder = os.path.realpath(made)  # as who follows links sees it
         try:
             _lay_out(place.dataset, folder)
         except (PackedError, OSError) as error:
@@ -77,7 +81,7 @@ def _only_folder(dataset: PackedDataset) -> str:
 
 
 def _lay_out(dataset: PackedDataset, folder: str) -> None:
-    left = _MOST_CONTENT
+    left, empty, stems = _MOST_CONTENT, _EmptyFiles(), _stems_of_images(dataset)
     for number, entry in enumerate(dataset.everything()):
         if number > _MOST_FILES:
             raise PackedError(f"it holds more than {_MOST_FILES:,} files")
@@ -85,21 +89,58 @@ def _lay_out(dataset: PackedDataset, folder: str) -> None:
         if entry.kind == "folder":
             os.makedirs(at, exist_ok=True)
         elif entry.kind == "file":
-            left -= _write(dataset, entry, at)
+            stem, suffix = _parts(entry)
+            if not entry.size or suffix.lower() in IMAGE_SUFFIXES:
+                empty.make(at)
+                continue
+            data = dataset.read(entry, _DOCUMENT) if entry.size <= _DOCUMENT else None
+            if data is not None and suffix == "txt" and stem in stems and not data.translate(None, _OF_NUMBERS):
+                empty.make(at)
+            else:
+                _write(entry, data, at)
+            left -= 0 if data is None else entry.size
             if left < 0:
                 raise PackedError(f"its labels and documents take more than {_MOST_CONTENT:,} bytes")
 
 
-def _write(dataset: PackedDataset, entry: Entry, at: bytes) -> int:
-    """Write one file; return how many bytes of content it has."""
-    is_image = entry.path.rpartition(".")[2].lower() in IMAGE_SUFFIXES
+def _stems_of_images(dataset: PackedDataset) -> set[str]:
+    named = map(_parts, dataset.files())
+    return {stem for stem, suffix in named if suffix.lower() in IMAGE_SUFFIXES}
+
+
+def _parts(entry: Entry) -> tuple[str, str]:
+    """Return the stem and the suffix of a name."""
+    stem, _, suffix = entry.path.rpartition("/")[2].rpartition(".")
+    return stem, suffix
+
+
+class _EmptyFiles:
+    """Makes empty files that are one file with many names, as far as the file system allows."""
+
+    def __init__(self) -> None:
+        self._first: bytes | None = None
+
+    def make(self, at: bytes) -> None:
+        """Make one. Raises OSError."""
+        if self._first is not None:
+            try:
+                os.link(self._first, at)
+            except OSError:  # it has as many names as it may have, or may have one only
+                pass
+            else:
+                return
+        os.close(os.open(at, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        self._first = at
+
+
+def _write(entry: Entry, data: bytes | None, at: bytes) -> None:
+    """Write a label or a document; one that is too large to be read (None) only has its size."""
     with open(at, "wb") as file:
-        if is_image or entry.size > _DOCUMENT:
+        if data is None:
             file.truncate(entry.size)
-            return 0
-        file.write(dataset.read(entry, _DOCUMENT))
+            return
+        file.write(data)
     os.utime(at, (entry.mtime, entry.mtime))
-    return entry.size
 
 
 def renamed(value: Any, old: str, new: str) -> Any:  # noqa: ANN401 - of the type that it has

@@ -14,7 +14,7 @@ from planbalance.engine.packing import FORMS, Packing
 from planbalance.engine.schedule import Range
 from planbalance.errors import PlanError
 
-_PIECE: Final = 1 << 18
+_PIECE: Final = 1 << 20  # where calls wait, each read does
 
 
 class FileSum:

@@ -14,7 +14,7 @@ from planbalance.engine import staleness
 from planbalance.engine.fd_cache import SharedFolders
 from planbalance.engine.job import Job
 from planbalance.engine.packing import FORMS, Begin, SlicePlaces, files_of, places_of
-from planbalance.engine.permissions import SourcePermissions
+from planbalance.engine.permissions import Enterable, SourcePermissions
 from planbalance.engine.placer import BatchResult, Placer, SharedFlags
 from planbalance.engine.schedule import ANY_PERMISSIONS, Range
 from planbalance.engine.spool import Spool
@@ -58,13 +58,13 @@ class PackedTarget:
 
     Attributes:
         file: its descriptor.
-        group: the group that it belongs to.
+        enterable: who may enter the folders of the inputs.
     """
 
     def __init__(self, job: Job, begins: Sequence[Begin], file: int, spool: Spool | None = None) -> None:
         self.file = file
-        self.group = fs.open_facts(file).st_gid
         self.spool = spool
+        self.enterable = Enterable(fs.open_facts(file).st_gid)
         self._plan = job.plan
         self._kind = job.kind
         self._form = FORMS[job.options.mode]
@@ -160,8 +160,8 @@ class Packer(Placer):
         self._target = target
         self._file = -1 if target is None else target.file
         self._allow_cut = job.options.allow_cut_jpegs
-        roots = [root for root, _ in self._inputs]
-        self._permissions = SourcePermissions(roots, -1 if target is None else target.group).of
+        enterable = Enterable(-1) if target is None else target.enterable
+        self._permissions = SourcePermissions([root for root, _ in self._inputs], enterable).of
         # Memory of the kernel's, which takes room only as far as it is used: there may be many workers.
         self._buffer = memoryview(mmap.mmap(-1, _BUFFER, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
 

@@ -1,25 +1,65 @@
 """Who may read the sources of a packed dataset: its one file may be read by nobody else."""
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Sequence
 from os import stat_result
 
 from planbalance import fs
 from planbalance.engine.schedule import ANY_PERMISSIONS
 
 
+class _Look:
+    """What the first worker that needed a folder has found out about it; the others wait for it."""
+
+    def __init__(self) -> None:
+        self.looking = threading.Lock()
+        self.bits: int | None = None
+
+
+class Enterable:
+    """Who may enter the folders of the inputs, as permissions of a file that belongs to one group.
+
+    On a remote file system a look takes as long as placing a slice, so each folder is looked at once for all workers.
+
+    Args:
+        group: that the file belongs to.
+    """
+
+    def __init__(self, group: int) -> None:
+        self.group = group
+        self._looks: dict[tuple[str, str], _Look] = {}
+
+    def of(self, root: str, folder: str) -> int:
+        """Return who may enter a folder of an input and all folders above it, up to the input's root."""
+        key = root, folder
+        look = self._looks.get(key) or self._looks.setdefault(key, _Look())
+        with look.looking:
+            if look.bits is None:
+                above = self.of(root, folder.rpartition("/")[0]) if folder else ANY_PERMISSIONS
+                look.bits = above & self._of_one(root + folder)
+        return look.bits
+
+    def _of_one(self, path: str) -> int:
+        now = fs.look_through(path)
+        bits = 0 if now is None else (now.st_mode & 0o111) * 7
+        if now is not None and now.st_gid != self.group:
+            bits &= ~0o070 | (bits & 0o007) << 3
+        return bits | 0o700
+
+
 class SourcePermissions:
-    """Who may read source files; what is known of folders is kept.
+    """Who may read source files; each worker has one.
 
     Args:
         roots: of the inputs, each with a `/` at its end.
-        group: that the one file belongs to.
+        enterable: who may enter their folders.
     """
 
-    def __init__(self, roots: Sequence[str], group: int) -> None:
+    def __init__(self, roots: Sequence[str], enterable: Enterable) -> None:
         self._roots = roots
-        self._group = group
-        # For each input, by the path of a folder: who may enter it.
-        self._enterable: list[dict[str, int]] = [{} for _ in roots]
+        self._enterable = enterable
+        self._group = enterable.group
+        self._known: list[dict[str, int]] = [{} for _ in roots]  # by the path of a folder; looked up for every file
 
     def of(self, now: stat_result, index: int, folder: str) -> int:
         """Return who may read a source: the permissions that the one file may have because of it.
@@ -32,31 +72,12 @@ class SourcePermissions:
             index: of its input.
             folder: that holds it, with the root of the input.
         """
-        of_input = self._enterable[index]
-        enterable = of_input.get(folder)
+        known = self._known[index]
+        enterable = known.get(folder)
         if enterable is None:
             root = self._roots[index]
-            enterable = of_input[folder] = self._of_folders(root, folder[len(root) :])
+            enterable = known[folder] = self._enterable.of(root, folder[len(root) :])
         allowed = now.st_mode
         if now.st_gid != self._group:
             allowed &= ~0o070 | (allowed & 0o007) << 3
         return allowed & enterable
-
-    def _of_folders(self, root: str, folder: str) -> int:
-        allowed = ANY_PERMISSIONS
-        for path in _with_outer(folder):
-            now = fs.look_through(root + path)
-            enter = now.st_mode & 0o111 if now is not None else 0
-            bits = enter * 7
-            if now is not None and now.st_gid != self._group:
-                bits &= ~0o070 | (bits & 0o007) << 3
-            allowed &= bits | 0o700
-        return allowed
-
-
-def _with_outer(folder: str) -> Iterator[str]:
-    """Yield a folder and the folders that hold it, up to the root of the input."""
-    yield ""
-    parts = folder.split("/") if folder else []
-    for depth in range(1, len(parts) + 1):
-        yield "/".join(parts[:depth])

@@ -115,9 +115,9 @@ class SpoolWriter:
         return Spooled(self._name, at, array("Q", [len(image)]))
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close what is open; what a file system could not store by now is found by its sum."""
         if self._file >= 0:
-            fs.close_written(self._file)
+            fs.close(self._file)
             self._file = -1
         self._own.close()
 

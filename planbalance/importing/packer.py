@@ -8,7 +8,7 @@ from typing import Any, Final
 from planbalance import fs
 from planbalance.engine.fd_cache import SharedFolders, Targets
 from planbalance.engine.packer import BlockPlaces, PackedTarget, Packer, Run
-from planbalance.engine.permissions import SourcePermissions
+from planbalance.engine.permissions import Enterable, SourcePermissions
 from planbalance.engine.placer import BatchResult, SharedFlags
 from planbalance.engine.schedule import Range
 from planbalance.engine.spool import SpoolReader, SpoolWriter
@@ -56,7 +56,7 @@ class SpoolPlacer(ImportPlacer):
 
     @cached_property
     def _permissions(self) -> SourcePermissions:
-        return SourcePermissions([root for root, _ in self._inputs], self._writer.group)
+        return SourcePermissions([root for root, _ in self._inputs], Enterable(self._writer.group))
 
     def _saw_source(self, first: ImportOperation, now: stat_result, folder: str, result: BatchResult) -> None:
         result.permissions &= self._permissions.of(now, first.input, folder)

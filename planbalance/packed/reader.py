@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final, Protocol
 
 from planbalance.packed.entry import Entry, PackedError
+from planbalance.packed.folder import PackedFolder
 from planbalance.packed.squashfs_layout import MAGIC
 from planbalance.packed.squashfs_reader import ReadAt, SquashfsReader
 from planbalance.packed.tar_reader import TarReader
@@ -17,6 +18,9 @@ class PackedReader(Protocol):
 
     def entries(self) -> Iterator[Entry]:
         """Yield everything in it."""
+
+    def folders(self) -> dict[str, PackedFolder]:
+        """Return everything by folder, each folder behind the one that holds it; `""` is the root."""
 
     def chunks(self, entry: Entry) -> Iterator[bytes]:
         """Yield a file's content, in pieces of at most 1 MiB."""

@@ -12,6 +12,16 @@ from typing import Final, NamedTuple
 
 from planbalance.packed.decompress import decompressor
 from planbalance.packed.entry import Entry, Kind, PackedError
+from planbalance.packed.folder import GrowingFolder, PackedFolder, folders_of
+from planbalance.packed.squashfs_columns import (
+    LONGEST_NAME,
+    MOST_IN_A_RUN,
+    NO_NAMES,
+    InodeTable,
+    files_of,
+    inode_table,
+    names_of,
+)
 from planbalance.packed.squashfs_layout import MAGIC, METADATA, NO_TABLE, NONE, STORED, STORED_METADATA, SUPERBLOCK
 
 ReadAt = Callable[[int, int], bytes]
@@ -21,15 +31,14 @@ PATH_LIMIT: Final = 4_096  # characters of a path: Linux takes no longer one
 _ALL_PATHS: Final = 1 << 29  # characters of all paths
 _KEPT_METADATA: Final = 256  # of 8 KiB each
 _KEPT_BLOCKS: Final = 4  # of at most 1 MiB each
-_LONGEST_NAME: Final = 256
 _LONGEST_TARGET: Final = 65_535
 _LARGEST_FILE: Final = 1 << 62
 _PIECES: Final = 1_024  # block sizes that are read at a time
 _HEADER: Final = struct.Struct("<HHHHII")
 _RUN: Final = struct.Struct("<III")
 _NAME: Final = struct.Struct("<HhHH")
-_NO_NAMES: Final = frozenset((b".", b".."))
 _AHEAD: Final = 1 << 16  # bytes of a listing that are taken at a time
+_AT_ONCE: Final = 1 << 27  # bytes of a table up to which it is read whole
 _BASIC_FILE: Final = b"\x02\0"
 _WHOLE_FILE: Final = struct.Struct("<2xH4xIIIIII")  # header and body of a basic file
 _FRAGMENT: Final = struct.Struct("<QII")
@@ -148,7 +157,7 @@ class SquashfsReader:
             raise PackedError("its root is not a folder")
         seen = {self._super.root}
         count = length = 0
-        most = min(ENTRY_LIMIT, self._super.used)  # however it is compressed, a name takes a byte
+        most = self._most_names
         stack = [("", self._names(root))]
         while stack:
             lead, names = stack[-1]
@@ -172,6 +181,81 @@ class SquashfsReader:
                 seen.add(at)
                 stack.append((f"{path}/", self._names(inode)))
 
+    def folders(self) -> dict[str, PackedFolder]:
+        """Return everything by folder, each folder behind the one that holds it; `""` is the root."""
+        try:
+            found = self._folders_at_once()
+        except PackedError:
+            found = None  # what is wrong is found again, and said, by reading one name at a time
+        return folders_of(self.entries()) if found is None else found
+
+    def _folders_at_once(self) -> dict[str, PackedFolder] | None:
+        """Return the same, read a column at a time; None where anything is unusual. Raises PackedError."""
+        root = self._inode(self._super.root)
+        table = inode_table(self._inode_blocks(), _AT_ONCE)
+        if root.kind != "folder" or table is None:
+            return None
+        folders: dict[str, PackedFolder] = {}
+        seen = {self._super.root}
+        count = length = 0
+        waiting = [("", root)]
+        while waiting:
+            path, inode = waiting.pop()
+            folder = self._folder_at_once(inode, table)
+            if folder is None:
+                return None
+            lead = f"{path}/" if path else ""
+            count += len(folder.names)
+            length += sum(map(len, folder.names)) + len(lead) * len(folder.names)
+            longest = len(lead) + max(map(len, folder.names), default=0)
+            if count > self._most_names or length > _ALL_PATHS or longest > PATH_LIMIT:
+                return None
+            folders[path] = folder
+            for number, kind in reversed(folder.kinds.items()):
+                at = folder.ats[number]
+                if kind == "folder":
+                    if at in seen:
+                        return None
+                    seen.add(at)
+                    waiting.append((lead + folder.names[number], self._inode(at)))
+        return folders
+
+    def _folder_at_once(self, inode: _Inode, table: InodeTable) -> PackedFolder | None:
+        if inode.size > _AT_ONCE:
+            return None
+        listing, _ = self.take(self.listing_place(inode), inode.size - 3) if inode.size > 3 else (b"", None)
+        names = names_of(listing, table.begins)
+        if names is None:
+            return None
+        files = files_of(names, table, self._super.block_size, self._stored_fragment)
+        if files is not None:
+            return files
+        folder = GrowingFolder()
+        for name, at in zip(names.names, names.ats, strict=True):
+            folder.add(name, self._entry(name, at, self._inode(at)))
+        return folder
+
+    def _inode_blocks(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the metadata blocks of the inode table, with the place of each in it."""
+        begin = at = self._super.inode_table
+        while at < self._super.directory_table:
+            place = at - begin
+            data, at = self._metadata_block(at)
+            yield place, data
+
+    def _stored_fragment(self, number: int) -> tuple[int, int]:
+        """Return where a fragment block begins, and how many bytes of the image are it as they are; -1 if none are."""
+        try:
+            at, stored = self._fragment(number)
+        except PackedError:
+            return 0, -1  # said when the file is read
+        size = stored & ~STORED
+        return at, size if stored & STORED and at + size <= self._super.used else -1
+
+    @property
+    def _most_names(self) -> int:
+        return min(ENTRY_LIMIT, self._super.used)  # however it is compressed, a name takes a byte
+
     def _entry(self, path: str, at: int, inode: _Inode) -> Entry:
         size = inode.size if inode.kind == "file" else 0
         target = self._target(inode) if inode.kind == "link" else ""
@@ -192,13 +276,13 @@ class SquashfsReader:
         last = b""
         while listing.left > 0:
             count, start, _ = _RUN.unpack(listing.take(_RUN.size))
-            if count >= 256:
-                raise PackedError("a folder has a run of more than 256 names")
+            if count >= MOST_IN_A_RUN:
+                raise PackedError(f"a folder has a run of more than {MOST_IN_A_RUN} names")
             for _ in range(count + 1):
                 offset, name = listing.name()
-                if len(name) > _LONGEST_NAME:
-                    raise PackedError(f"a name has more than {_LONGEST_NAME} bytes")
-                if name in _NO_NAMES or b"/" in name or b"\0" in name:
+                if len(name) > LONGEST_NAME:
+                    raise PackedError(f"a name has more than {LONGEST_NAME} bytes")
+                if name in NO_NAMES or b"/" in name or b"\0" in name:
                     raise PackedError(f"a folder holds the name {name!r}")
                 if name <= last:
                     raise PackedError("the names of a folder are not sorted, or one is there twice")

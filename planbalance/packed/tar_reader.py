@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from planbalance.packed.entry import Entry, Kind, PackedError
+from planbalance.packed.folder import PackedFolder, folders_of
 from planbalance.packed.squashfs_reader import ENTRY_LIMIT, PATH_LIMIT, ReadAt
 
 _BLOCK: Final = 512
@@ -72,6 +73,10 @@ class TarReader:
                 yield entry
             taken = entry.size if entry.kind == "file" else size if kind not in b"123456" else 0
             at += taken + -taken % _BLOCK
+
+    def folders(self) -> dict[str, PackedFolder]:
+        """Return everything by folder, each folder behind the one that holds it; `""` is the root."""
+        return folders_of(self.entries())
 
     def chunks(self, entry: Entry) -> Iterator[bytes]:
         """Yield a file's content, in pieces of at most 1 MiB."""

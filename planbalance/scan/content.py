@@ -8,6 +8,8 @@ from typing import Final, NamedTuple
 from planbalance.errors import InputError
 from planbalance.labels import read_label
 from planbalance.model import Keypoints, Overshoot
+from planbalance.packed.entry import Entry, PackedError
+from planbalance.packed_dataset import PackedDataset
 from planbalance.text import error_text
 
 LABEL_LIMIT: Final = 1 << 26  # bytes: a million boxes
@@ -45,7 +47,7 @@ def read_label_file(
     `path` is relative to the open `folder`, if there is one.
     """
     if size > LABEL_LIMIT:
-        return _unread(f"has {size:,} bytes: no label file has more than {LABEL_LIMIT:,}")
+        return _too_large(size)
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
         try:
@@ -56,8 +58,31 @@ def read_label_file(
             os.close(handle)
     except OSError as error:
         return _unread(f"cannot be read: {error_text(error)}")
+    return _label_of(data, class_count, keypoints)
+
+
+def read_packed_label(
+    dataset: PackedDataset, entry: Entry, class_count: int | None, keypoints: Keypoints | None = None
+) -> LabelContent:
+    """Read one label of a dataset in one file, as `read_label_file` does."""
+    if entry.size > LABEL_LIMIT:
+        return _too_large(entry.size)
+    try:
+        data = dataset.read(entry, LABEL_LIMIT)
+    except OSError as error:
+        return _unread(f"cannot be read: {error_text(error)}")
+    except PackedError as error:
+        return _unread(f"cannot be read: {error}")
+    return _label_of(data, class_count, keypoints)
+
+
+def _label_of(data: bytes, class_count: int | None, keypoints: Keypoints | None) -> LabelContent:
     facts = read_label(data, class_count, keypoints)
     return LabelContent(len(data), hashlib.sha256(data).hexdigest() if data else "", *facts, "")
+
+
+def _too_large(size: int) -> LabelContent:
+    return _unread(f"has {size:,} bytes: no label file has more than {LABEL_LIMIT:,}")
 
 
 def _unread(fault: str) -> LabelContent:

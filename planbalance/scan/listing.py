@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from planbalance import packed_dataset
 from planbalance.model import IMAGE_SUFFIXES, Keypoints, Problem
+from planbalance.packed_dataset import Inside
 from planbalance.platform_calls import PLACE
-from planbalance.scan.content import LabelContent, read_label_file
+from planbalance.scan.content import LabelContent, read_label_file, read_packed_label
 from planbalance.text import error_text, text_fault
 
 IS_FOLDER: Final = "is a folder"
@@ -178,6 +180,9 @@ def stat_and_read(batch: list[FilesToRead]) -> list[FileColumns]:
 
 
 def _stat_and_read(files: FilesToRead) -> FileColumns:
+    place = packed_dataset.inside(files.folder) if files.labels else None
+    if place is not None:
+        return _packed_labels(place, files)
     try:
         folder = os.open(files.folder, PLACE)
     except OSError as error:
@@ -194,6 +199,23 @@ def _stat_and_read(files: FilesToRead) -> FileColumns:
         return facts
     finally:
         os.close(folder)
+
+
+def _packed_labels(place: Inside, files: FilesToRead) -> FileColumns:
+    """Return the same of labels in a dataset in one file: the folder that stands for it lacks their content."""
+    found = FileColumns(array("q"), array("q"), [], [])
+    for index, name in enumerate(files.names):
+        entry = place.dataset.entry(below_folder(place.path, name))
+        if entry is None or entry.kind != "file":
+            found.faults.append((index, IS_FOLDER))  # neither links nor devices are laid out
+            found.sizes.append(-1)
+            found.mtimes.append(0)
+            continue
+        if entry.size:
+            found.contents.append((index, read_packed_label(place.dataset, entry, *files[3:])))
+        found.sizes.append(entry.size)
+        found.mtimes.append(entry.mtime * 1_000_000_000)
+    return found
 
 
 def _stat_all(folder: int, names: list[str]) -> FileColumns:

@@ -203,6 +203,60 @@ def test_one_of_another_tool_is_audited_as_its_folder(tmp_path: Path, tool: str,
     assert comparable(audit, shown) == comparable(api.verify(str(folder), quick=quick), str(folder))
 
 
+LABELS = {
+    "twice": b"0 0.5 0.5 0.1 0.2\n0 0.5 0.5 0.1 0.2\n",
+    "outside": b"0 0.5 0.5 0.1 1e3\n",
+    "blank": b" \n\t\n",
+    "letters": b"tear 0.5 0.5 0.1 0.2\n",
+    "not text": b"\xff\x00 0.5\n",
+}
+
+
+@pytest.mark.parametrize("tool", ["mksquashfs", "tar"])
+@pytest.mark.parametrize("listed", [False, True])
+def test_its_labels_are_read_as_those_of_its_folder(tmp_path: Path, tool: str, listed: bool) -> None:
+    folder, output = foreign(tmp_path), tmp_path / "foreign.packed"
+    train = folder / "labels/train"
+    for path, data in zip(sorted(train.iterdir()), LABELS.values(), strict=False):
+        path.write_bytes(data)
+    (train / "classes.txt").write_text("tear\n")
+    (train / "IM99-09-z.txt").mkdir()
+    (train / "orphan.txt").write_bytes(b"0 0.5 0.5 0.1 0.2\n")
+    (folder / "images/train/IM7-07-g.png").write_bytes(image_bytes("new"))
+    (folder / "images/train/IM7-07-g.txt").write_bytes(b"0 0.5 0.5 0.1 0.2\n")  # beside its image
+    if listed:
+        for split in ("train", "val"):
+            names = sorted(path.name for path in (folder / "images" / split).glob("*.png"))
+            (folder / f"{split}.txt").write_text("".join(f"./images/{split}/{name}\n" for name in names))
+        (folder / "data.yaml").write_text("train: train.txt\nval: val.txt\nnames: [tear]\n", encoding="utf-8")
+    pack(tool, folder, output)
+    audit, shown = api.verify(str(output)), f"{output}/foreign" if tool == "tar" else str(output)
+    whole = api.verify(str(folder))
+    assert comparable(audit, shown) == comparable(whole, str(folder))
+    assert (audit.loads, audit.counts) == (whole.loads, whole.counts)
+    assert any("labels" in check.name and check.problems for check in audit.checks)
+
+
+def test_a_folder_for_temporary_files_may_be_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, output = foreign(tmp_path), tmp_path / "foreign.packed"
+    pack("mksquashfs", folder, output)
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "link"))
+    assert comparable(api.verify(str(output)), str(output)) == comparable(api.verify(str(folder)), str(folder))
+
+
+def test_a_file_system_without_hard_links_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, output = foreign(tmp_path), tmp_path / "foreign.packed"
+    pack("mksquashfs", folder, output)
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "link", refused)
+    assert comparable(api.verify(str(output)), str(output)) == comparable(api.verify(str(folder)), str(folder))
+
+
 def test_it_is_compared_with_another_dataset(tmp_path: Path) -> None:
     folder, output = foreign(tmp_path), tmp_path / "foreign.sqfs"
     pack("mksquashfs", folder, output)

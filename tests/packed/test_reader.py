@@ -14,7 +14,8 @@ import pytest
 
 from planbalance.packed import squashfs_layout, tar_layout
 from planbalance.packed.entry import FIXED_TIME, Entry, Files, PackedError
-from planbalance.packed.reader import open_packed, read_file
+from planbalance.packed.folder import PackedFolder, folders_of
+from planbalance.packed.reader import PackedReader, open_packed, read_file
 from planbalance.packed.squashfs_layout import SquashfsLayout
 from planbalance.packed_dataset import open_dataset
 from tests.conftest import Trials
@@ -45,8 +46,35 @@ def write_folder(root: Path) -> dict[str, bytes]:
     return {**contents, "again.png": contents["images/train/text.png"]}
 
 
+def said_by(read: Callable[[], dict[str, PackedFolder]]) -> dict[str, PackedFolder] | str:
+    """Return what a function returns, or what it says is wrong."""
+    try:
+        return read()
+    except PackedError as error:
+        return str(error)
+
+
+def check_folders(reader: PackedReader) -> None:
+    """Compare what is read a column at a time with what is read a name at a time: damage is said in the same words."""
+    found, entries = said_by(reader.folders), said_by(lambda: folders_of(reader.entries()))
+    if isinstance(found, str) or isinstance(entries, str):
+        assert found == entries
+        return
+    assert set(found) == set(entries)
+    for path, folder in entries.items():
+        assert list(found[path].names) == list(folder.names)
+        for number, name in enumerate(folder.names):
+            entry = found[path].entry(name, number)
+            assert entry._replace(run=-1) == folder.entry(name, number)._replace(run=-1)
+            if entry.run >= 0 and entry.size:
+                assert reader.runs(entry) == (entry.run, entry.size)
+            else:
+                assert folder.runs[number] < 0 or not entry.size
+
+
 def check_against(image: Path, contents: dict[str, bytes]) -> None:
     with images.reading(image) as reader:
+        check_folders(reader)
         entries = {entry.path: entry for entry in reader.entries()}
         assert {path for path, entry in entries.items() if entry.kind == "file"} == set(contents)
         for path, data in contents.items():
@@ -180,6 +208,7 @@ def small_image(tmp_path: Path) -> bytearray:
 def read_all(data: bytes) -> list[Entry]:
     """Read all that is in an image, as far as `PLENTY` allows; only PackedError may be raised."""
     reader = open_packed(*in_memory(data))
+    check_folders(reader)
     entries = []
     left = PLENTY
     for entry in reader.entries():
@@ -241,6 +270,63 @@ def test_a_bomb_does_not_take_memory(tmp_path: Path) -> None:
     reader = open_packed(*in_memory(bytes(image)))
     with pytest.raises(PackedError, match="more bytes than its size allows"):
         list(reader.chunks(entry))
+
+
+def test_a_fragment_at_a_place_that_no_file_has_is_refused(tmp_path: Path) -> None:
+    tree = [group("labels/train", {"a.txt": 50, "b.txt": 50}, fragments=True)]
+    images.write_squashfs(tmp_path / "s.sqfs", tree, first=4096)
+    image = bytearray((tmp_path / "s.sqfs").read_bytes())
+    at = image.index((4096).to_bytes(8, "little") + (100 | squashfs_layout.STORED).to_bytes(4, "little"))
+    image[at + 7] = 0xFF
+    (tmp_path / "s.sqfs").write_bytes(image)
+    check_folders(open_packed(*in_memory(bytes(image))))
+    dataset = open_dataset(str(tmp_path / "s.sqfs"))
+    assert dataset is not None
+    assert list(dataset.contents("labels/train", ["a.txt", "b.txt"], [50, 50], 99)) == [None, None]
+    entry = dataset.entry("labels/train/a.txt")
+    assert entry is not None
+    with pytest.raises(PackedError):
+        dataset.read(entry, 99)
+
+
+def test_an_inode_table_of_empty_blocks_is_not_walked(tmp_path: Path) -> None:
+    image = small_image(tmp_path)
+    length = 1 << 22
+    begin = int.from_bytes(image[64:72], "little")
+    image[begin:begin] = b"\x00\x80" * (length // 2)
+    for at in (40, 48, 72, 80):
+        image[at : at + 8] = (int.from_bytes(image[at : at + 8], "little") + length).to_bytes(8, "little")
+    reads = 0
+
+    def read_at(at: int, size: int) -> bytes:
+        nonlocal reads
+        reads += 1
+        return bytes(image[at : at + size])
+
+    with pytest.raises(PackedError):
+        open_packed(read_at, len(image)).folders()
+    assert reads < 100
+
+
+def test_contents_are_those_of_files_of_the_given_size(tmp_path: Path) -> None:
+    """Files side by side, an empty one, one of many blocks, one that is missing, a folder, a wrong size, a cut one."""
+    sizes = {"a": 5, "b": 0, "c": 7, "d": 300_000, "e": 9, "f": 3}
+    tree = [group("", sizes, fragments=True), group("in", {"w": 3, "x": 1, "y": 200_000, "z": 9})]
+    images.write_squashfs(tmp_path / "s.sqfs", tree, boundary=1)
+    dataset = open_dataset(str(tmp_path / "s.sqfs"))
+    assert dataset is not None
+    names, wanted = [*sizes, "in", "missing"], [*sizes.values(), 0, 0]
+    wanted[2] += 1
+    found = list(dataset.contents("", names, wanted, 299_999))
+    known = [images.content(name, size) for name, size in sizes.items()]
+    assert found == [known[0], b"", None, None, known[4], known[5], None, None]
+    assert list(dataset.contents("", ["d"], [300_000], 300_000)) == [known[3]]
+    assert list(dataset.contents("nowhere", ["d"], [0], 9)) == [None]
+    for names, wanted in ((["w", "x", "y", "z"], [3, 1, 200_000, 9]), (["y", "z", "x", "w"], [200_000, 9, 1, 3])):
+        found = list(dataset.contents("in", names, wanted, 1 << 20))
+        assert found == [images.content(f"in/{name}", size) for name, size in zip(names, wanted, strict=True)]
+    os.truncate(tmp_path / "s.sqfs", 100)
+    assert list(dataset.contents("in", ["y", "x"], [200_000, 1], 1 << 20)) == [None, None]
 
 
 def deep_image(depth: int) -> bytes:
@@ -320,7 +406,12 @@ def seeds(tmp_path: Path) -> list[bytes]:
     tree = [group("images/train", {"a.png": 700, "b.png": 1}), group("labels/train", {"a.txt": 50}, fragments=True)]
     images.write_squashfs(tmp_path / "s.sqfs", tree, boundary=1)
     images.write_tar(tmp_path / "s.tar", [group("ä" * 120, {"a.png": 700}), group("b", {"c": 3})], boundary=2048)
-    found = [tmp_path / "s.sqfs", tmp_path / "s.tar"]
+    many = [
+        group("images/train", {f"{number}.png": 3 for number in range(30)}),
+        group("labels/train", {f"{number}.txt": number % 3 for number in range(30)}, fragments=True),
+    ]
+    images.write_squashfs(tmp_path / "many.sqfs", many, boundary=1)
+    found = [tmp_path / "s.sqfs", tmp_path / "many.sqfs", tmp_path / "s.tar"]
     (tmp_path / "in").mkdir()
     (tmp_path / "in/a.txt").write_bytes(b"text " * 300)
     (tmp_path / "in/b").symlink_to("a.txt")
