@@ -1130,9 +1130,10 @@ def _import_plan(dataset: str | None, plan: str | None) -> ImportPlan | None:
 
     if plan is not None:
         return open_import(plan) if is_import(plan) else None
-    if dataset is None or _dataset_at(dataset) is None:
+    at = None if dataset is None else _dataset_at(dataset)
+    if at is None:
         return None
-    inside = os.path.join(dataset, PLAN) if os.path.isdir(dataset) else dataset
+    inside = os.path.join(at, PLAN)
     return open_import(inside) if is_import(inside) else None
 
 

@@ -78,8 +78,8 @@ def _dry(document: Mapping[str, Any]) -> Iterable[Renderable]:
         yield prose(f"  one file of {size(document['packed_bytes'])} (exactly {document['packed_bytes']:,} bytes)")
     if document.get("packed_bytes_about"):
         yield prose(
-            f"  one file of about {size(document['packed_bytes_about'])}; how large it is exactly is known once its "
-            "slices are rendered. If all of them are grey, it is not larger."
+            f"  one file of about {size(document['packed_bytes_about'])}: its exact size is known once its slices are "
+            "rendered. If they are grey, it is not larger."
         )
 
 
