@@ -21,6 +21,7 @@ _MOST_EXPANDED: Final = 1_100  # deflate makes of a byte at most 1,032 (RFC 1951
 _FREE: Final = 1 << 30
 _MOST_OPEN: Final = 64
 _TOGETHER: Final = 1 << 18  # bytes of files that are read by one call
+_NEAR: Final = 2_048  # bytes between two files that are read with them, such as the header of a tar
 _SUFFIXES: Final = (".sqfs", ".squashfs", ".sfs", ".sif", ".tar")
 
 
@@ -102,7 +103,7 @@ class PackedDataset:
     def contents(self, folder: str, names: Sequence[str], sizes: Sequence[int], limit: int) -> Iterator[bytes | None]:
         """Yield the content of each file of a folder; None where there is no file of its size that can be read.
 
-        Small files that follow each other are read by one call. A file of more than `limit` bytes is not read.
+        Small files that lie side by side are read by one call. A file of more than `limit` bytes is not read.
         """
         held = self._folders.get(folder)
         if held is None:
@@ -122,7 +123,7 @@ class PackedDataset:
             at = start - begin
             if not 0 <= at <= len(ahead) - size:
                 begin, at = start, 0
-                ahead = self._tried(start, _TOGETHER if after == start + size else size)
+                ahead = self._tried(start, _TOGETHER if 0 <= after - start - size < _NEAR else size)
             data = ahead[at : at + size]
             yield data if len(data) == size else None
 

@@ -12,10 +12,13 @@ import pytest
 from planbalance import api, packed_dataset
 from planbalance.dataset_files import MANIFEST
 from planbalance.engine import ApplyOptions, apply_plan
-from planbalance.errors import InputError, PlanError, UsageError
+from planbalance.errors import InputError, PlanbalanceError, PlanError, UsageError
 from planbalance.model import Audit
 from planbalance.packed import tar_layout
+from planbalance.packed.folder import PackedFolder
+from planbalance.packed.squashfs_reader import SquashfsReader
 from tests.builders import image_bytes, yolo_tree
+from tests.conftest import Trials
 from tests.engine.plans import saved_plan
 from tests.packed import images
 
@@ -122,6 +125,40 @@ def test_a_tar_that_holds_a_path_twice_is_refused(tmp_path: Path) -> None:
     output.write_bytes(data + extra + bytes(1024))
     with pytest.raises(InputError, match="twice"):
         api.verify(str(output))
+
+
+def test_damage_is_found_the_same_whether_names_are_read_at_once_or_one_by_one(
+    tmp_path: Path, trials: Trials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = built(tmp_path, "squashfs")
+    data = output.read_bytes()
+    tables = int.from_bytes(data[64:72], "little")  # of inodes, names and fragments; content lies before
+    at_once, listed = SquashfsReader._folders_at_once, []
+
+    def counted(reader: SquashfsReader) -> dict[str, PackedFolder] | None:
+        found = at_once(reader)
+        listed.append(found is not None)
+        return found
+
+    for _ in range(60):
+        damaged = bytearray(data)
+        for _ in range(trials.draw.choice((1, 1, 3))):
+            damaged[trials.draw.randrange(tables, len(data))] = trials.draw.randrange(256)
+        output.write_bytes(damaged)
+        said = []
+        for way in (counted, lambda _: None):
+            monkeypatch.setattr(SquashfsReader, "_folders_at_once", way)
+            said.append(verdict(output))
+        assert said[0] == said[1]
+    assert sum(listed) > 10
+    trials.count(60)
+
+
+def verdict(output: Path) -> object:
+    try:
+        return api.verify(str(output))
+    except PlanbalanceError as error:
+        return (error.kind, error.message)
 
 
 @pytest.mark.parametrize("mode", PACKED)

@@ -381,6 +381,42 @@ def test_a_name_that_is_none_is_refused_in_an_image(tmp_path: Path, name: bytes)
         read_all(image[:at] + name + image[at + len(name) :])
 
 
+def tar_with_size(field: bytes, content: bytes = b"x" * 512) -> bytes:
+    """Return a tar of one file whose header has this size; its checksum is right."""
+    head = bytearray(tar_layout.header("images/a.png", 15, 0))
+    head[124:136] = field.ljust(12, b"\0")
+    head[148:156] = b" " * 8
+    head[148:156] = b"%06o\0 " % sum(head)
+    return bytes(head) + content + bytes(1024)
+
+
+@pytest.mark.parametrize("field", [b"00000000017", b"         17 ", b"17\x00\xff\xff8", b"\x80" + bytes(10) + b"\x0f"])
+def test_a_size_is_read_in_each_way_that_tools_write_it(field: bytes) -> None:
+    (entry,) = read_all(tar_with_size(field))
+    assert entry.size == 15
+
+
+@pytest.mark.parametrize("field", [b"+17", b"-17", b"0o17", b"1_7", b"18", b"1 7", b"x", b"\xb2"])
+def test_a_size_that_is_not_octal_is_refused(field: bytes) -> None:
+    with pytest.raises(PackedError, match="not octal"):
+        read_all(tar_with_size(field))
+
+
+@pytest.mark.parametrize("at", [0, 100, 255, 256, 500, 511])
+def test_a_tar_s_header_with_another_byte_is_refused(at: int) -> None:
+    """Also where many bytes are as large as a byte can be: their sum is above what 16 bits hold."""
+    data = bytearray(tar_with_size(b"17"))
+    data[345:500] = b"\xff" * 155
+    data[1:100] = b"\xff" * 99
+    data[157:257] = b"\xff" * 100
+    data[148:156] = b" " * 8
+    data[148:156] = b"%06o\0 " % sum(data[:512])
+    open_packed(*in_memory(bytes(data)))
+    data[at] ^= 1
+    with pytest.raises(PackedError, match="neither a SquashFS image nor a tar"):
+        open_packed(*in_memory(bytes(data)))
+
+
 def test_a_compressed_tar_is_refused_with_a_sentence(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "i.tar.gz", "w:gz") as tar:
         tar.add(__file__)
