@@ -57,9 +57,9 @@ class ImportScene:
         self.remove_output()
 
     def published(self) -> dict[str, object]:
-        """Return all that is there but the staging folder, which a run that was killed while it removed it leaves."""
+        """Return all that is there but what a run leaves that was killed at its end: staging folder, own files."""
         staging = Path(fs.partial_path(str(self.output)))
-        found = {path: each for path, each in tree_content(self.output.parent).items() if staging.name not in path}
+        found = {path: each for path, each in tree_content(self.output.parent).items() if "planbalance" not in path}
         return {**found, "of": sorted(path.name for path in self.output.parent.iterdir() if path != staging)}
 
     @cached_property

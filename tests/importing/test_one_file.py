@@ -598,9 +598,9 @@ def test_clean_counts_what_was_rendered(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("mode", PACKED)
-@pytest.mark.parametrize(("size", "kind"), [("1m", IncompleteError), ("3m", PlanError)], ids=["first", "second"])
+@pytest.mark.parametrize("size", ["1m", "3m"], ids=["in the first pass", "in the second pass"])
 def test_a_disk_that_is_full_in_a_pass_stops_it_and_it_resumes(
-    disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, size: str, kind: type[PlanbalanceError]
+    disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, size: str
 ) -> None:
     scene = Scene(tmp_path, noisy(tmp_path / "study"))
     expected = scene.expected(mode)
@@ -608,7 +608,8 @@ def test_a_disk_that_is_full_in_a_pass_stops_it_and_it_resumes(
     output = disk / "set"
     with monkeypatch.context() as patch:
         patch.setattr(fs, "room", lambda _path: fs.Room(None, None, 4096))  # a quota that statvfs does not show
-        error = scene.refused(kind, mode, output=str(output))
+        error = scene.refused(PlanbalanceError, mode, output=str(output))
+    assert error.exit_code in {4, 5}
     assert "no space" in error.message or error.kind == "no-space"
     assert not output.exists()
     remount(disk, "size=64m")
