@@ -22,7 +22,7 @@ _RENDER: Final = object()  # what is done with a part, in place of a check
 
 
 class SpoolPlacer(ImportPlacer):
-    """Renders batches of an import into a spool file of its own; pictures that are taken as they are it only checks."""
+    """Renders batches of an import into a spool file of its own; it gets no picture that is taken as it is."""
 
     def __init__(self, job: Any, mode: Mode, folders: SharedFolders, *arguments: Any, **settings: Any) -> None:  # noqa: ANN401 - as of `Placer`
         super().__init__(job, mode, folders, *arguments, **settings)
@@ -43,16 +43,6 @@ class SpoolPlacer(ImportPlacer):
             else:
                 done.append(each)
         return done
-
-    def _take(
-        self,
-        operation: ImportOperation,
-        source: tuple[int, str, str],
-        _targets: Targets,
-        *,
-        only_check: bool,  # noqa: ARG002 - it only checks
-    ) -> bytes | None:
-        return super()._take(operation, source, _NO_TARGETS, only_check=True)
 
     @cached_property
     def _permissions(self) -> SourcePermissions:

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import random
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -35,8 +36,10 @@ from tests.disks import remount, small_disk
 from tests.faults import faulty
 from tests.importing.raw_study import Study, write_study
 from tests.packed import images
-from tests.running import stop_after
+from tests.running import in_a_child, stop_after
 
+# Forking is safe here: no thread of this process is left after an apply, and a child begins with one thread only.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
 PACKED = ("squashfs", "tar")
 
 
@@ -544,6 +547,44 @@ def test_shards_and_finishes_that_are_interrupted_go_on(raw: Study, tmp_path: Pa
     if not scene.output("tar").exists():
         scene.apply("tar", finish=True)
     assert scene.output("tar").read_bytes() == expected
+
+
+def killed_shards(scene: Scene, mode: str, draw: random.Random) -> None:
+    """Build in shards that are killed, in any order, and finish, which is killed too."""
+    total = draw.choice((1, 2, 3, 5))
+    for number in draw.sample(range(1, total + 1), total):
+        for _ in range(draw.randint(0, 2)):
+            attempt(scene, mode, draw.randint(1, 260), shard=Shard(number, total))
+        scene.apply(mode, shard=Shard(number, total), jobs=draw.choice((1, 2)))
+    for _ in range(draw.randint(0, 3)):
+        if not scene.output(mode).exists():
+            attempt(scene, mode, draw.randint(1, 260), finish=True)
+    if not scene.output(mode).exists():
+        scene.apply(mode, finish=True, jobs=draw.choice((1, 2)))
+
+
+def attempt(scene: Scene, mode: str, at: int, **options: Any) -> None:
+    """Work in a process that is killed at a call, if it comes so far."""
+
+    def work() -> None:
+        with faulty.calls(faulty.kill(at, after=bool(at % 2))):
+            scene.apply(mode, jobs=1, **options)
+
+    os.waitpid(in_a_child(work), 0)
+
+
+@pytest.mark.parametrize(("mode", "rounds"), [
+    ("squashfs", 3), ("tar", 3),
+    *(pytest.param(mode, 100, marks=[pytest.mark.torture(row=8), pytest.mark.timeout(3600)]) for mode in PACKED),
+])  # fmt: skip
+def test_shards_and_finishes_that_are_killed(raw: Study, tmp_path: Path, mode: str, rounds: int) -> None:
+    scene, draw = Scene(tmp_path, raw, layout="by-volume"), random.Random(rounds)
+    expected = scene.expected(mode)
+    for _ in range(rounds):
+        killed_shards(scene, mode, draw)
+        assert scene.output(mode).read_bytes() == expected
+        for path in scene.parent.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def test_batch_files_build_it_on_several_nodes(raw: Study, tmp_path: Path) -> None:
