@@ -220,8 +220,10 @@ def refuse_space(job: Job, mode: Mode, at: str, *, share_left: float = 1.0) -> N
     `share_left`: the share of the operations that an earlier run has not done yet.
     """
     other = "choose another output" if MODE_TABLE[mode].by_path else "choose another output, or use --mode symlink"
-    twice = job.renders_first and job.options.shard is None
-    what = " (for the rendered slices, and for the file that they are then copied into)" if twice else ""
+    what = ""
+    if job.renders_first and job.options.shard is None:
+        what = " (for the rendered slices, and for the file that they are then copied into)"
+        other = "choose another output, or build a folder with --mode copy, which needs half of that"
     for kind, wanted, free, shown in _room(job, mode, at, share_left):
         if free is not None and wanted > free:
             asked = shown(wanted) + (what if kind == "no-space" else "")

@@ -620,6 +620,7 @@ def test_too_small_a_disk_is_refused_before_anything_is_written(disk: Path, tmp_
     error = scene.refused(PlanError, mode, output=str(disk / "set"))
     assert error.kind == "no-space"
     assert "for the rendered slices, and for the file that they are then copied into" in error.message
+    assert "build a folder with --mode copy" in error.hint
     assert list(disk.iterdir()) == []
 
 
