@@ -32,6 +32,7 @@ from planbalance.raw_images import RenderedSlice
 from planbalance.shards import Shard
 from tests.builders import tree_content, tree_state
 from tests.cli.command import run, run_json
+from tests.conftest import Trials
 from tests.disks import remount, small_disk
 from tests.faults import faulty
 from tests.importing.raw_study import Study, write_study
@@ -573,18 +574,26 @@ def attempt(scene: Scene, mode: str, at: int, **options: Any) -> None:
     os.waitpid(in_a_child(work), 0)
 
 
-@pytest.mark.parametrize(("mode", "rounds"), [
-    ("squashfs", 3), ("tar", 3),
-    *(pytest.param(mode, 100, marks=[pytest.mark.torture(row=8), pytest.mark.timeout(3600)]) for mode in PACKED),
-])  # fmt: skip
-def test_shards_and_finishes_that_are_killed(raw: Study, tmp_path: Path, mode: str, rounds: int) -> None:
-    scene, draw = Scene(tmp_path, raw, layout="by-volume"), random.Random(rounds)
+def many_killed_shards(scene: Scene, mode: str, draw: random.Random, rounds: int) -> int:
     expected = scene.expected(mode)
     for _ in range(rounds):
         killed_shards(scene, mode, draw)
         assert scene.output(mode).read_bytes() == expected
         for path in scene.parent.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return rounds
+
+
+@pytest.mark.parametrize("mode", PACKED)
+def test_shards_and_finishes_that_are_killed(raw: Study, tmp_path: Path, mode: str) -> None:
+    many_killed_shards(Scene(tmp_path, raw, layout="by-volume"), mode, random.Random(3), 3)
+
+
+@pytest.mark.torture(row=8)
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("mode", PACKED)
+def test_a_hundred_builds_in_shards_that_are_killed(raw: Study, tmp_path: Path, mode: str, trials: Trials) -> None:
+    trials.count(many_killed_shards(Scene(tmp_path, raw, layout="by-volume"), mode, trials.draw, 100))
 
 
 def test_batch_files_build_it_on_several_nodes(raw: Study, tmp_path: Path) -> None:
