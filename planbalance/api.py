@@ -43,6 +43,7 @@ from planbalance.model import (
 )
 from planbalance.modes import MODE_TABLE, MODES
 from planbalance.options.declare import made, spelled
+from planbalance.packed.entry import PackedError
 from planbalance.path_relation import all_guarded, guarded, is_within
 from planbalance.planfile import Content, SealedPlan, naming_document, read_source
 from planbalance.planstore import ImportPlan, PlanFile, is_import, refuse_plan_of_another, save_plan
@@ -193,7 +194,7 @@ class ImportBuilt(NamedTuple):
         imported: the plan of the import.
         outcome: of building it; None where an earlier call had built it.
         audit: of what was built; None after a dry run.
-        built: the dataset that was made of it; None after a dry run.
+        built: the dataset that was made of it; None after a dry run, and where the import is one file.
     """
 
     imported: Imported
@@ -732,7 +733,8 @@ def import_and_build(
 ) -> ImportBuilt:
     """Import, audit what was imported, and divide it into splits in `<output>-balanced`: the guide from end to end.
 
-    The same call again resumes what was not finished.
+    The same call again resumes what was not finished. In a mode that makes one file it ends with the audit, since what
+    is divided must be a folder: mount or unpack the file, and `plan` that folder.
 
     Example:
         `import_and_build(sources="sources.toml", output="combined").built.audit.ok`
@@ -749,6 +751,7 @@ def import_and_build(
     Raises:
         PlanbalanceError: as `import_dataset`, `apply`, `verify` and `build` do.
     """
+    from planbalance.engine.job import planned_output
     from planbalance.import_files import GROUPS, has_groups
     from planbalance.options.apply import ApplyRequest
     from planbalance.options.plan import PlanRequest
@@ -767,7 +770,9 @@ def import_and_build(
         outcome = None
     if build_as.dry_run:
         return ImportBuilt(made_import, outcome, None, None)
-    audit = verify(header.output, quick=True, progress=progress)
+    audit = verify(planned_output(header, build_as.mode), quick=True, progress=progress)
+    if MODE_TABLE[build_as.mode].one_file:
+        return ImportBuilt(made_import, outcome, audit, None)
     groups = f"{header.output}/{GROUPS}" if has_groups(header) else None
     built = build(
         header.output,
@@ -868,7 +873,11 @@ def _apply_import(plan: ImportPlan, request: "ApplyRequest", progress: Progress 
         request, ("labels", "executor", "scheduler", "allow_edited"), "is for the plan of a split, not for an import"
     )
     outcome = engine.apply_plan(plan, resolve.apply_options(request), progress or Silent(), import_kind(plan))
-    return outcome._replace(next_command=next_command(plan.header, outcome.output))
+    suffix, at = MODE_TABLE[outcome.mode].one_file, request.mount_at or ""
+    if suffix and not at:  # `plan` reads folders, and where this file will be mounted is not known
+        return outcome
+    output = outcome.output.removesuffix(suffix)
+    return outcome._replace(next_command=next_command(plan.header, output, at=at))
 
 
 def slurm(
@@ -903,8 +912,14 @@ def slurm(
     imported = open_import(plan) if is_import(plan) else None
     plan_file = open_plan(plan) if imported is None else imported
     header = plan_file.header
+    where = None if request.output is None else os.path.abspath(request.output)
+    pairs = tuple((os.path.abspath(old), os.path.abspath(new)) for old, new in request.map_input)
+    chosen = resolve.apply_options(replace(request, output=where, map_input=pairs))
+    job = engine.make_job(
+        plan_file, chosen, *_kinds(imported)
+    )  # refuses options that contradict each other or the plan
     parts, called = len(header.blocks), "blocks"
-    if MODE_TABLE[request.mode].one_file:
+    if job.packing is not None and not job.renders_first:  # slices are rendered block by block
         parts, called = -(-sum(block.count for block in header.blocks) // LEAST), "segments at most"
     if nodes > parts:
         raise UsageError(
@@ -912,12 +927,6 @@ def slurm(
             kind="number-out-of-range",
             hint=f"give --nodes {parts} or less",
         )
-    where = None if request.output is None else os.path.abspath(request.output)
-    pairs = tuple((os.path.abspath(old), os.path.abspath(new)) for old, new in request.map_input)
-    chosen = resolve.apply_options(replace(request, output=where, map_input=pairs))
-    job = engine.make_job(
-        plan_file, chosen, *_kinds(imported)
-    )  # refuses options that contradict each other or the plan
     split_header = header if isinstance(header, PlanHeader) else None
     files = batch_files(os.path.abspath(plan), chosen, nodes, own_program(), split_header)
     folder = os.path.abspath(into)
@@ -1121,14 +1130,26 @@ def _import_plan(dataset: str | None, plan: str | None) -> ImportPlan | None:
 
     if plan is not None:
         return open_import(plan) if is_import(plan) else None
-    if dataset is None or not os.path.isdir(dataset):
+    at = None if dataset is None else _dataset_at(dataset)
+    if at is None:
         return None
-    inside = os.path.join(dataset, PLAN)
+    inside = os.path.join(at, PLAN)
     return open_import(inside) if is_import(inside) else None
+
+
+def _dataset_at(path: str) -> str | None:
+    """Return the absolute path of a folder, or of an image or tar that can be read; None of anything else."""
+    at = os.path.abspath(path)
+    if os.path.isdir(at):
+        return at
+    with suppress(PackedError):
+        packed_dataset.open_dataset(at)
+    return None if packed_dataset.inside(at) is None else at
 
 
 def _verify_import(plan: ImportPlan, dataset: str | None, request: "VerifyRequest", progress: Progress | None) -> Audit:
     """Return the audit of an import, and write its report where one is asked for."""
+    from planbalance.audit.planned_dataset import output_of
     from planbalance.importing import verify_import
 
     of_split = ("near_duplicates", "against", "group_map", "slice_map", "volume_pattern", "volume_from")
@@ -1138,7 +1159,7 @@ def _verify_import(plan: ImportPlan, dataset: str | None, request: "VerifyReques
     resolve.refuse_given(
         request, ("shard", "finish", "executor"), _NOT_OF_IMPORT, "Leave it out: --jobs sets how many workers read."
     )
-    folder = os.path.abspath(plan.header.output if dataset is None else dataset)
+    folder = os.path.abspath(output_of(plan.header) if dataset is None else dataset)
     if request.report is not None:
         _check_report_file(request.report)
         _check_import_report(request.report, plan, folder)
@@ -1291,7 +1312,7 @@ def report(
         return _report_folds(subject, named, html, request, progress)
     imported = open_import(subject) if is_import(subject) else _import_plan(subject, None)
     if imported is not None:
-        return _report_import(imported, subject if os.path.isdir(subject) else None, html, request, progress)
+        return _report_import(imported, _dataset_at(subject), html, request, progress)
     plan, dataset = open_subject(subject)
     check_page(html, plan, dataset)  # before a long audit
     found = None
@@ -1353,14 +1374,13 @@ def _report_import(
         _NOT_OF_IMPORT,
         "Leave it out here; `planbalance verify` of the divided dataset takes it.",
     )
-    at = None if dataset is None else os.path.abspath(dataset)
-    check_import_page(html, plan, at)  # before a long audit
+    check_import_page(html, plan, dataset)  # before a long audit
     found = None
-    if at is not None and request.audit != "none":
-        found = verify_import(at, plan, quick=request.audit == "quick", progress=progress)
-    written = write_import_page(html, plan, dataset=at, audit=found, samples=request.samples, progress=progress)
+    if dataset is not None and request.audit != "none":
+        found = verify_import(dataset, plan, quick=request.audit == "quick", progress=progress)
+    written = write_import_page(html, plan, dataset=dataset, audit=found, samples=request.samples, progress=progress)
     ok = None if found is None else found.ok
-    return Reported(written.path, written.bytes, plan.header.digest, at, found, ok)
+    return Reported(written.path, written.bytes, plan.header.digest, dataset, found, ok)
 
 
 def report_markdown(
@@ -1502,7 +1522,7 @@ def _import_markdown(
     (subject,) = named
     plan = open_import(subject) if is_import(subject) else _import_plan(subject, None)
     assert plan is not None, "the caller has seen that it is an import"
-    dataset = os.path.abspath(subject) if os.path.isdir(subject) else None
+    dataset = _dataset_at(subject)
     if path:
         outputs = [each for each in (dataset, plan.header.output) if each]
         text_file.check_place(path, inputs=plan.header.inputs, outputs=outputs)

@@ -27,7 +27,8 @@ class PartialBuild:
         mode: how images are placed; None likewise.
         age: seconds since something was last done in it, as far as its journal tells.
         files: how many files and links are in it, without planbalance's own.
-        bytes: their sizes, summed; a hard link counts in full though it takes no room.
+        bytes: their sizes, summed, and those of slices that are rendered; a hard link counts in full though it takes no
+            room.
         holder: who is working on it right now, or None.
     """
 
@@ -140,9 +141,24 @@ def _content(path: str) -> tuple[int, int]:
     except OSError:
         return 0, 0
     try:
-        return fs.count_below(tree.fd, leave_out=(OWN_FOLDER,))
+        files, size = fs.count_below(tree.fd, leave_out=(OWN_FOLDER,))
+        return files, size + _spooled(tree)
     finally:
         tree.close()
+
+
+def _spooled(tree: fs.Tree) -> int:
+    """Return the bytes of the slices that were rendered for one file, and have no place in it yet."""
+    try:
+        own = tree.folder(OWN_FOLDER)
+    except OSError:
+        return 0
+    try:
+        return sum(fs.facts(name, own).st_size for name in fs.list_folder(own) if name.startswith(fs.SPOOL))
+    except OSError:  # they go when the build is published
+        return 0
+    finally:
+        fs.close(own)
 
 
 def remove_partial(partial: PartialBuild) -> None:

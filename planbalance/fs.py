@@ -32,6 +32,7 @@ LOCK: Final = "lock"
 HEADER: Final = "staging.json"
 JOURNAL: Final = "journal"
 README: Final = "README"
+SPOOL: Final = "rendered-"  # how the names of files begin that hold rendered images until they have their places
 PARTIAL_SUFFIX: Final = ".planbalance-partial"
 # How the name of a shard's file begins until it is whole. No suffix: no trainer takes it for an image.
 TEMPORARY: Final = ".planbalance-new-"

@@ -25,6 +25,11 @@ def documents_of(header: ImportHeader, ledger: Iterable[LedgerLine]) -> dict[str
     return documents
 
 
+def document_names(header: ImportHeader) -> tuple[str, ...]:
+    """Return the names of the files at the root."""
+    return (DATASET_YAML, *((GROUPS,) if has_groups(header) else ()), REPORT, LEDGER)
+
+
 def has_groups(header: ImportHeader) -> bool:
     """Return whether it is known of at least one volume who it is of."""
     return any(volume.patient for volume in header.volumes if volume.written)

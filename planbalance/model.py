@@ -499,6 +499,8 @@ class Outcome(NamedTuple):
         train_commands: `yolov5` and `ultralytics`: a command, or None with the reason in `warnings`.
         next_command: what to run next, where that is neither an audit nor training; else "".
         packed_size: bytes of the one file of a packed dataset; None of a folder, and of a shard.
+        packed_about: about how many bytes it will have, where that depends on slices that a dry run did not render;
+            else None.
     """
 
     output: str
@@ -512,6 +514,7 @@ class Outcome(NamedTuple):
     train_commands: Mapping[str, str | None]
     next_command: str = ""
     packed_size: int | None = None
+    packed_about: int | None = None
 
 
 class ClassBoxes(NamedTuple):

@@ -312,7 +312,8 @@ class ImportPlan(SealedFile[ImportHeader, ImportOperation, ImportFacts]):
         Raises:
             PlanError: not found, no regular file, unreadable, damaged or hostile, or the plan of a split.
         """
-        source = _Descriptor(_open_regular(path))
+        path = _plan_in(path)
+        source = _packed_source(path) or _Descriptor(_open_regular(path))
         with _naming(path):
             first_line = source.first_line()
             header = parse_import_header(first_line)
@@ -354,9 +355,14 @@ class ImportPlan(SealedFile[ImportHeader, ImportOperation, ImportFacts]):
 
 
 def is_import(path: str) -> bool:
-    """Return whether a file begins as the plan of an import does; False where it cannot be read."""
+    """Return whether a file begins as the plan of an import does, or is an image or tar that holds such a plan.
+
+    False where it cannot be read.
+    """
     try:
-        return _Descriptor(_open_regular(path)).read(0, len(_IMPORT)) == _IMPORT
+        path = _plan_in(path)
+        source = _packed_source(path) or _Descriptor(_open_regular(path))
+        return source.read(0, len(_IMPORT)) == _IMPORT
     except (OSError, PlanError):
         return False
 

@@ -12,6 +12,7 @@ from planbalance.audit.file_facts import look, read_small
 from planbalance.dataset_files import DATASET_YAML, OWN_FOLDER, PLAN, RECEIPT, RECEIPT_SCHEMA
 from planbalance.destination import Destinations
 from planbalance.errors import InputError, PlanError
+from planbalance.import_model import ImportHeader
 from planbalance.inputs import not_found
 from planbalance.model import SPLITS, Operation, PlanHeader
 from planbalance.modes import MODE_TABLE, Mode, ModeTraits, known_mode
@@ -253,14 +254,15 @@ def open_named(dataset: str | None, plan: str | None) -> tuple[str, PlanFile | N
     if dataset is not None and plan is None:
         return find_folder(dataset), None
     given = RememberedPlan.open(plan or _DEFAULT_PLAN)
-    return find_folder(_output_of(given.header) if dataset is None else dataset), given
+    return find_folder(output_of(given.header) if dataset is None else dataset), given
 
 
-def _output_of(header: PlanHeader) -> str:
+def output_of(header: PlanHeader | ImportHeader) -> str:
     """Return where a plan was built: its output, or beside it one file with the suffix of a mode."""
     if look(header.output).kind == "missing":
         for traits in MODE_TABLE.values():
-            if traits.one_file and look(path := header.output + traits.one_file, follow=True).kind == "file":
+            path = header.output + traits.one_file
+            if traits.one_file and look(path, follow=True).kind in ("file", "folder"):  # one that is open has files
                 return path
     return header.output
 

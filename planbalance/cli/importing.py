@@ -68,7 +68,8 @@ def _options_elsewhere(function: Any) -> Any:  # noqa: ANN401 - a decorator
 )
 @option(
     "--build", "then_build", is_flag=True, heading="Output",
-    help="Build it too, audit it, and divide it into splits in DIR-balanced with the defaults of `planbalance build`.",
+    help="Build it too, audit it, and divide it into splits in DIR-balanced with the defaults of `planbalance build`. "
+    "With --mode squashfs or tar it is one file, and not divided: mount or unpack it for that.",
 )  # fmt: skip
 @verbose_option
 @_options_elsewhere
@@ -115,7 +116,11 @@ def _built(terminal: Terminal, apply: ApplyRequest, common: Mapping[str, Any], *
     documents["verify"] = None if built.audit is None else verify_document(built.audit)
     if built.built is None:
         documents["build"] = None
-        return CommandResult(documents, apply_text(documents["apply"], dry_run=True))
+        if built.audit is None:
+            return CommandResult(documents, apply_text(documents["apply"], dry_run=True))
+        return CommandResult(
+            documents, Group(*_import_steps(documents), *_not_divided()), 0 if built.audit.ok else AUDIT_FAILED
+        )
     divided = built.built
     documents["build"] = {
         "plan": plan_document_of(divided.planned),
@@ -126,13 +131,26 @@ def _built(terminal: Terminal, apply: ApplyRequest, common: Mapping[str, Any], *
     return CommandResult(documents, Group(*_steps(documents, verbose=verbose)), 0 if ok else AUDIT_FAILED)
 
 
-def _steps(documents: Mapping[str, Any], *, verbose: bool) -> Iterator[Renderable]:
+def _import_steps(documents: Mapping[str, Any]) -> Iterator[Renderable]:
     if documents["apply"] is None:
         yield prose("The import is built already.")
     else:
         yield done_text(documents["apply"])
     yield heading("Verify the import (what was written; pictures and labels were not read again)")
     yield verify_text(documents["verify"])
+
+
+def _not_divided() -> Iterator[Renderable]:
+    """Yield why an import in one file is not divided into splits, and what to do."""
+    yield line()
+    yield prose(
+        "It was not divided into splits, since `planbalance plan` reads folders: mount or unpack the file, and run "
+        "plan on that folder (docs/how-to/one-file says how)."
+    )
+
+
+def _steps(documents: Mapping[str, Any], *, verbose: bool) -> Iterator[Renderable]:
+    yield from _import_steps(documents)
     divided = documents["build"]
     yield heading("Divide it into splits")
     yield plan_text(divided["plan"], verbose=verbose)

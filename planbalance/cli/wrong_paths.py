@@ -195,7 +195,9 @@ def _is_plan(path: str) -> bool:
         return False
     try:
         with open(path, "rb") as file:
-            return file.read(len(_SCHEMA)) == _SCHEMA or is_import(path)
+            begin = file.read(len(_SCHEMA))
+        # an image or tar that holds the plan of an import is no plan itself
+        return begin == _SCHEMA or (begin.startswith(b"{") and is_import(path))
     except OSError:
         return False
 

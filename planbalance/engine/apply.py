@@ -1,5 +1,6 @@
 """Build a whole dataset: check, stage, place, write the metadata, publish. A second run resumes an interrupted one."""
 
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 
 import anyio.to_thread
@@ -8,33 +9,47 @@ from planbalance.engine import preflight
 from planbalance.engine.context import Context
 from planbalance.engine.dispatcher import Dispatcher
 from planbalance.engine.file_sum import FileSum
-from planbalance.engine.job import takes_sums
+from planbalance.engine.job import Job, takes_sums
 from planbalance.engine.journal import JournalFile
 from planbalance.engine.metadata_files import NamedSums, count_files, finish_metadata, finish_packed, write_metadata
-from planbalance.engine.packed_file import followed, make_file, publish_file
-from planbalance.engine.resume import ConfirmedWork, ImageSums, confirm
+from planbalance.engine.packed_file import followed, make_file, publish_file, remove_file
+from planbalance.engine.rendering import Rendered, render_all
+from planbalance.engine.resume import ConfirmedWork, ImageSums, confirm, keeps_sums
 from planbalance.engine.schedule import Range, count_operations, missing_ranges
 from planbalance.engine.staging import Staging, publish
 from planbalance.model import Outcome
 from planbalance.modes import MODE_TABLE
 
 
-async def build(context: Context) -> Outcome:
+async def build(
+    context: Context,
+    check: Callable[[Job], None] = lambda _: None,
+    render: Callable[[Context, Staging], Awaitable[Rendered]] = render_all,
+) -> Outcome:
     """Place every slice that no earlier run has placed, and publish the dataset.
 
     With durability safe, all of it is on disk before it is published.
+
+    Args:
+        context: of the run.
+        check: a further check, before anything is locked.
+        render: renders slices for one file, whose sizes say where each goes, or finds those that shards have rendered.
     """
-    job = context.job
-    await context.step(lambda: preflight.check(job, context.pool))
+    await context.step(lambda: preflight.check(context.job, context.pool))
+    await context.step(lambda: check(context.job))
     async with context.open_staging() as staging:
         onto_empty = await context.begin(staging)
+        rendered = await render(context, staging)
+        job = context.job
         safe = job.options.durability == "safe"
         sums = ImageSums(job) if takes_sums(job, context.mode) else None
-        journal = JournalFile(staging.own, staging.tree.fd, job.node, safe=safe)
+        journal = JournalFile(staging.own, staging.tree.fd, job.node, safe=safe, name=rendered.journal)
         try:
             earlier = await context.step(lambda: _earlier_work(context, staging, journal, sums))
             left = missing_ranges(job.plan.header.blocks, earlier.done)
             resumed = context.placed = job.slices - count_operations(left)
+            if rendered.spool is not None and not resumed:  # of other sizes, perhaps: nothing of it is kept
+                await context.step(lambda: remove_file(job, staging))
             if resumed:
                 await context.step(
                     lambda: preflight.refuse_space(
@@ -45,8 +60,8 @@ async def build(context: Context) -> Outcome:
             if job.packing is not None:
                 await context.step(lambda: make_file(job, staging))
             tree = staging.tree if MODE_TABLE[context.mode].places_files else None
-            await context.begin_workers(tree, overwrite=staging.resumed)
-            dispatcher = Dispatcher(context, left, journal, sums)
+            await context.begin_workers(tree, overwrite=staging.resumed, spool=rendered.spool)
+            dispatcher = Dispatcher(context, left, journal, keeps_sums(sums))
             metadata: NamedSums = []
             with _file_sum(context, staging, earlier, sums) as context.file_sum:
                 await dispatcher.run(lambda: _write_meanwhile(context, staging, metadata))
@@ -57,7 +72,7 @@ async def build(context: Context) -> Outcome:
             journal.close()
         await anyio.to_thread.run_sync(lambda: _publish(context, staging, digest, onto_empty=onto_empty))
     files = count_files(job, context.mode)
-    return context.outcome(files, resumed=resumed, published=True)
+    return context.outcome(files, resumed=max(resumed, rendered.resumed), published=True)
 
 
 def _file_sum(
@@ -101,9 +116,9 @@ def _earlier_work(context: Context, staging: Staging, journal: JournalFile, sums
     """Return what earlier runs have done, and add the sums of its images."""
     job = context.job
     records = journal.read_earlier(job.plan.header.blocks, with_sums=sums is not None)
-    if sums is not None:
-        sums.add_records(records)
+    keep = keeps_sums(sums)
     for record in records:
+        keep(record)
         context.permissions &= record.permissions
     return confirm(job, context.mode, staging.tree, records)
 

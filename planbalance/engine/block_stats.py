@@ -32,6 +32,7 @@ class BlockStats(NamedTuple):
         starts: where a batch may begin, in rising order; none: anywhere.
         columns: what the layout of a packed dataset needs to know; None in other modes.
         jpegs: whether an image is a JPEG by its name.
+        rendered: bytes of the images that are rendered, by an estimate.
     """
 
     facts: Any  # `BlockFacts`, or those of another kind of plan
@@ -42,6 +43,7 @@ class BlockStats(NamedTuple):
     starts: tuple[int, ...] = ()
     columns: BlockColumns | None = None
     jpegs: bool = False
+    rendered: int = 0
 
 
 class BlockStatsMaker:
@@ -108,6 +110,10 @@ class PlanStats:
     def content(self) -> int:
         """Return the bytes that images and labels take on a disk. Raises PlanError."""
         return sum(self._of(index).content for index in self._blocks)
+
+    def rendered(self) -> int:
+        """Return the bytes of the images that are rendered, by an estimate. Raises PlanError."""
+        return sum(self._of(index).rendered for index in self._blocks)
 
     def samples(self) -> list[Any]:
         """Return one operation of each input that has one. Raises PlanError."""

@@ -10,6 +10,7 @@ from planbalance import dataset_files
 from planbalance.destination import Destination, Destinations
 from planbalance.engine.block_stats import BlockStats, BlockStatsMaker, PlanStats
 from planbalance.engine.list_mode import ListMaker
+from planbalance.engine.packing import BlockColumns, columns_of
 from planbalance.errors import UsageError
 from planbalance.executor import autoscaler
 from planbalance.executor.autoscaler import Limits
@@ -64,6 +65,21 @@ class BuildKind(Protocol[AnyOperation_contra]):
         """The class that places its batches; None: `placer.Placer`."""
 
     @property
+    def packer(self) -> Any:  # noqa: ANN401 - a subclass of `Packer`, which imports this module
+        """The class that places its batches into one file; None: `packer.Packer`."""
+
+    @property
+    def renderer(self) -> Any:  # noqa: ANN401 - likewise
+        """The class that renders images into spool files, before their places in one file are known; None: not needed.
+
+        It is called only where `renders` is true.
+        """
+
+    @property
+    def summed(self) -> Sequence[str]:
+        """Paths of the documents that the manifest names, known without the plan's blocks."""
+
+    @property
     def takes_images(self) -> bool:
         """Whether there are images that are placed as the mode says."""
 
@@ -77,6 +93,12 @@ class BuildKind(Protocol[AnyOperation_contra]):
     def is_link(self, operation: AnyOperation_contra, mode: Mode) -> bool:
         """Return whether an image is a symbolic link in the output."""
 
+    def is_rendered(self, operation: AnyOperation_contra) -> bool:
+        """Return whether an image is made, so that its size is not known before."""
+
+    def columns(self, operations: Sequence[AnyOperation_contra]) -> BlockColumns:
+        """Return what the layout of one file needs to know of a block, with an estimate for sizes not yet known."""
+
     def documents(self, stats: PlanStats, output: str | None, mode: Mode) -> Iterator[Document]:
         """Yield the files beside images and labels: they depend on the plan and the place of the output alone.
 
@@ -88,6 +110,9 @@ class BuildKind(Protocol[AnyOperation_contra]):
 
     def train_commands(self, output: str) -> tuple[Mapping[str, str | None], tuple[str, ...]]:
         """Return the commands that train on the output, None where there is none, and warnings."""
+
+    def unmounted(self, mode: Mode) -> str:
+        """Return what to do with one file before anything else can be done: it is known nowhere where it is mounted."""
 
 
 class DatasetKind:
@@ -103,6 +128,8 @@ class DatasetKind:
     """
 
     placer = None
+    packer = None
+    renderer = None
     takes_images = True
     renders = False
 
@@ -120,6 +147,8 @@ class DatasetKind:
         self.destinations = Destinations(header.sources, header.parameters["layout"])
         lists = None if traits.places_files else ListMaker(header, roots)
         self.stats_maker = BlockStatsMaker(header, lists, packs=bool(traits.one_file))
+        hyp = dataset_files.hyp_yaml(header) is not None
+        self.summed = (dataset_files.METADATA, *((dataset_files.HYP,) if hyp else ()))
 
     def limits(self) -> Limits:
         """Return the limits of all commands."""
@@ -128,6 +157,14 @@ class DatasetKind:
     def is_link(self, _operation: Operation, mode: Mode) -> bool:
         """Return whether an image is a symbolic link: all are, or none."""
         return MODE_TABLE[mode].by_path
+
+    def is_rendered(self, _operation: Operation) -> bool:
+        """Return False: all images are taken as they are."""
+        return False
+
+    def columns(self, operations: Sequence[Operation]) -> BlockColumns:
+        """Return what the layout of one file needs to know of a block."""
+        return columns_of(self.sources, operations)
 
     def documents(self, stats: PlanStats, output: str | None, mode: Mode) -> Iterator[Document]:
         """Yield metadata, dataset.yaml, the lists of `--mode list` and hyperparameters. Raises PlanError."""
@@ -149,6 +186,15 @@ class DatasetKind:
     def train_commands(self, output: str) -> tuple[Mapping[str, str | None], tuple[str, ...]]:
         """Return the commands of `dataset_files.train_commands`."""
         return dataset_files.train_commands(self._header, output)
+
+    def unmounted(self, mode: Mode) -> str:
+        """Return why there are no commands that train on one file."""
+        opened = "mounted" if mode == "squashfs" else "unpacked"
+        what = "image" if mode == "squashfs" else "tar"
+        return (
+            f"No training commands: the {what} must be {opened} first, and where is not known (--mount-at): "
+            "docs/how-to/one-file says how"
+        )
 
 
 def _lists(stats: PlanStats) -> dict[Split, list[str]]:

@@ -24,6 +24,7 @@ from planbalance.engine.job import Job, command
 from planbalance.engine.placer import BatchResult, SharedFlags
 from planbalance.engine.placer_pool import PlacerPool, PlacingSettings
 from planbalance.engine.schedule import ANY_PERMISSIONS, count_operations
+from planbalance.engine.spool import Spool
 from planbalance.engine.staging import Staging
 from planbalance.errors import InterruptedRunError
 from planbalance.model import Outcome, Progress
@@ -34,12 +35,6 @@ Value = TypeVar("Value")
 _CALLS: Final = 10  # the least that opening, and beginning, a staging folder makes
 _LINK_WARNING: Final = "Images are {kind}s to the source: whatever writes through one changes the source"
 _JPEG_WARNING: Final = ". Ultralytics before 8.4.175 and YOLOv5 re-save JPEGs that do not end in FF D9, in place"
-_UNMOUNTED: Final[Mapping[Mode, str]] = {
-    "squashfs": "No training commands: the image must be mounted first, and where is not known (--mount-at): "
-    "docs/how-to/one-file says how",
-    "tar": "No training commands: the tar must be unpacked first, and where is not known (--mount-at): "
-    "docs/how-to/one-file says how",
-}
 _LIST_WARNING: Final = (
     "Ultralytics and YOLOv5 will write *.cache files into the SOURCE label folders; --mode symlink avoids it"
 )
@@ -60,7 +55,8 @@ class Context:
         errors: files that could not be placed.
         failure: an error of writing the metadata while slices are placed.
         stop: no new batch starts.
-        placed: slices in place, by this run and earlier ones.
+        placed: slices in place, by this run and earlier ones; while slices are rendered for one file, those that are.
+        done_as: what is true of these slices, for a message.
         copied: bytes of content.
         warnings: sentences.
         permissions: bits that every source of a packed dataset has, of those that are in place.
@@ -79,6 +75,7 @@ class Context:
         self.failure: Exception | None = None
         self.stop = False
         self.placed = 0
+        self.done_as = "in place"
         self.copied = 0
         self.warnings: list[str] = []
         self.permissions = ANY_PERMISSIONS
@@ -103,7 +100,7 @@ class Context:
     def interrupted(self) -> InterruptedRunError:
         """Return the error to raise after a signal."""
         return InterruptedRunError(
-            f"Interrupted with {self.placed:,} of {self.job.slices:,} slices in place; nothing was published",
+            f"Interrupted with {self.placed:,} of {self.job.slices:,} slices {self.done_as}; nothing was published",
             kind="interrupted",
             hint=f"resume with: {command(self.job.plan.path, self.job.options)}",
             paths=[self.job.staging],
@@ -158,11 +155,16 @@ class Context:
         self.call_wait = min(self.call_wait, waited / _CALLS)
         return value
 
-    async def begin_workers(self, tree: fs.Tree | None, *, overwrite: bool) -> None:
-        """Send the workers what they need before they can place. Raises PlanError, OSError."""
+    async def begin_workers(
+        self, tree: fs.Tree | None, *, overwrite: bool, renders: bool = False, spool: Spool | None = None
+    ) -> None:
+        """Send the workers what they need before they can place. Raises PlanError, OSError.
+
+        `renders`: they only render, for one file; `spool`: where the images lie that were rendered so.
+        """
         packing = self.job.packing
-        begins = [] if packing is None or tree is None else packing.begins()
-        settings = PlacingSettings(self.mode, overwrite, tree, begins)
+        begins = [] if packing is None or tree is None or renders else packing.begins()
+        settings = PlacingSettings(self.mode, overwrite, tree, begins, renders, spool)
         await anyio.to_thread.run_sync(self.pool.begin, settings)
 
     # ---- results
@@ -197,6 +199,7 @@ class Context:
     def outcome(self, files: int, *, resumed: int = 0, published: bool = False) -> Outcome:
         """Return what this run did."""
         commands, notes = self._train_commands()
+        packing = None if self.job.options.shard else self.job.packing
         return Outcome(
             output=self.job.output,
             mode=self.mode,
@@ -207,7 +210,8 @@ class Context:
             published=published,
             warnings=(*self.warnings, *self._link_warning(), *notes),
             train_commands=commands,
-            packed_size=None if self.job.packing is None or self.job.options.shard else self.job.packing.exact_size(),
+            packed_size=None if packing is None or packing.estimated else packing.exact_size(),
+            packed_about=packing.places.most if packing is not None and packing.estimated else None,
         )
 
     def _link_warning(self) -> tuple[str, ...]:
@@ -223,7 +227,8 @@ class Context:
         place = job.output if job.packing is None else job.options.mount_at
         if place is not None:
             return job.kind.train_commands(place)
-        return {"yolov5": None, "ultralytics": None}, (_UNMOUNTED[self.mode],)
+        notes = () if job.options.shard is not None else (job.kind.unmounted(self.mode),)
+        return {"yolov5": None, "ultralytics": None}, notes
 
 
 def _in_a_loop() -> bool:

@@ -10,7 +10,6 @@ import anyio.to_thread
 from planbalance.engine.context import Context
 from planbalance.engine.journal import JournalFile, Record
 from planbalance.engine.placer_pool import Worker
-from planbalance.engine.resume import ImageSums
 from planbalance.engine.schedule import Range, Schedule
 from planbalance.executor.autoscaler import Autoscaler, FinishedBatch
 from planbalance.executor.processes import available_cores
@@ -26,7 +25,8 @@ class Dispatcher:
         context: of the run; its workers must have begun.
         ranges: what is to be placed, or checked in a dry run.
         journal: records what is in place; None in a dry run.
-        sums: collects the images' sums; None where none are taken.
+        keep: takes what is done, once the journal has it.
+        what: what is done with the slices, in a word for the progress.
     """
 
     def __init__(
@@ -34,13 +34,16 @@ class Dispatcher:
         context: Context,
         ranges: Sequence[Range],
         journal: JournalFile | None = None,
-        sums: ImageSums | None = None,
+        keep: Callable[[Record], None] = lambda _: None,
+        *,
+        what: str = "apply",
     ) -> None:
         job, limits, pool = context.job, context.job.kind.limits(), context.pool
         self._context = context
         self._pool = pool
         self._journal = journal
-        self._sums = sums
+        self._keep = keep
+        self._what = "check" if journal is None else what
         self._schedule = Schedule(
             job.plan.header.blocks,
             ranges,
@@ -68,7 +71,7 @@ class Dispatcher:
         journal ends the others the same way and is raised.
         """
         progress = self._context.progress
-        progress.begin("check" if self._journal is None else "apply", self._context.job.slices, "slices")
+        progress.begin(self._what, self._context.job.slices, "slices")
         try:
             progress.advance(self._context.placed)
             async with anyio.create_task_group() as self._tasks:
@@ -108,10 +111,9 @@ class Dispatcher:
                 self._schedule.done(batch)
                 self._scaler.observe(FinishedBatch(time.monotonic(), result.count, result.seconds, result.busy))
                 if result.done and self._journal is not None:
-                    record = Record(tuple(result.done), bytes(result.sums), result.permissions)
+                    record = Record(tuple(result.done), bytes(result.sums), result.permissions, result.spooled)
                     await self._journal.append(record)
-                    if self._sums is not None:
-                        self._sums.add(record.ranges, record.sums)
+                    self._keep(record)
                 self._context.add(result)
                 self._start_workers()
         except Exception as error:  # raised once the others have finished their batch

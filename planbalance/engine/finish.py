@@ -1,7 +1,7 @@
 """Publish what shards have built, once their journals list all of it and all files are in the folders."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Final, NamedTuple
@@ -13,13 +13,16 @@ from planbalance import fs
 from planbalance.dataset_files import OWN_FOLDER
 from planbalance.destination import Destination, label_of
 from planbalance.engine import preflight
+from planbalance.engine.apply import build
 from planbalance.engine.context import Context
 from planbalance.engine.job import Job, command, takes_sums
 from planbalance.engine.metadata_files import count_files, finish_metadata, finish_packed, write_metadata
 from planbalance.engine.packed_file import make_file, publish_file
-from planbalance.engine.resume import ImageSums, PlacedNames
+from planbalance.engine.rendering import Rendered, all_rendered, keep_places, planned_sizes
+from planbalance.engine.resume import ImageSums, PlacedNames, taken_as_they_are
 from planbalance.engine.schedule import ANY_PERMISSIONS, Range, missing_ranges, ranges_by_block
 from planbalance.engine.shard import ShardJournals
+from planbalance.engine.spool import Spool, is_there, spool_files
 from planbalance.engine.staging import (
     SEEN_SECONDS,
     Staging,
@@ -32,6 +35,7 @@ from planbalance.engine.staging import (
 from planbalance.errors import IncompleteError
 from planbalance.executor.threads import batched, run_in_threads
 from planbalance.model import Outcome
+from planbalance.modes import Mode
 from planbalance.shards import Shard, Stretch
 from planbalance.text import counted
 
@@ -51,10 +55,14 @@ class ShardsDone:
         tools: the versions of planbalance that they ran.
         hosts: where they ran.
         permissions: bits that every source of a packed dataset has.
+        spool: where the images lie that shards have rendered for one file; None where they have their places.
+        there: the spool files that this node sees, with their lengths.
     """
 
     sums: ImageSums | None
     with_sums: bool
+    spool: Spool | None = None
+    there: Mapping[str, int] = field(default_factory=dict)
     tools: set[str] = field(default_factory=set)
     hosts: set[str] = field(default_factory=set)
     permissions: int = ANY_PERMISSIONS
@@ -73,6 +81,8 @@ async def publish_shards(context: Context) -> Outcome:
     Raises IncompleteError: shards are missing, or what they did is not seen here.
     """
     job = context.job
+    if job.renders_first:
+        return await build(context, _refuse_missing, _rendered_by_shards)
     await context.step(lambda: preflight.check(job, context.pool))
     await context.step(lambda: _refuse_missing(job))
     async with context.open_staging() as staging:
@@ -103,17 +113,27 @@ async def publish_shards(context: Context) -> Outcome:
     return context.outcome(files, resumed=job.slices, published=True)
 
 
+async def _rendered_by_shards(context: Context, staging: Staging) -> Rendered:
+    """Return what shards have rendered for one file. Raises IncompleteError where something is missing."""
+    if not shards_of(staging.header or {}):  # removed since it was looked at, and begun again by this run
+        raise _nothing_begun(context.job)
+    done = await _confirmed_shards(context, staging)
+    assert done.spool is not None
+    context.permissions = done.permissions
+    return await all_rendered(context, staging, done.spool, context.job.slices)
+
+
 async def _confirmed_shards(context: Context, staging: Staging) -> ShardsDone:
     """Return what the shards have built. Raises IncompleteError where something is missing."""
     job = context.job
     total = shards_of(staging.header or {})
-    with_sums = takes_sums(job, context.mode)
-    done = ShardsDone(ImageSums(job) if with_sums else None, with_sums)
+    done = await anyio.to_thread.run_sync(lambda: _nothing_done(job, context.mode, staging.own))
     stretches = job.cut(total)
     missing = await anyio.to_thread.run_sync(lambda: _by_journals(job, staging.own, stretches, done))
     if missing:
         raise _missing(job, missing, total)
-    await _confirm_names(context, staging, stretches, done)
+    if done.spool is None:
+        await _confirm_names(context, staging, stretches, done)
     return done
 
 
@@ -146,8 +166,8 @@ def _refuse_missing(job: Job) -> None:
         refuse_other(job, header)
         own = tree.folder(OWN_FOLDER)
         total = shards_of(header)
-        with_sums = takes_sums(job, effective_mode(header) or job.options.mode)
-        if missing := _by_journals(job, own, job.cut(total), ShardsDone(None, with_sums)):
+        done = _nothing_done(job, effective_mode(header) or job.options.mode, own)
+        if missing := _by_journals(job, own, job.cut(total), done):
             raise _missing(job, missing, total)
     finally:
         if own >= 0:
@@ -155,21 +175,36 @@ def _refuse_missing(job: Job) -> None:
         tree.close()
 
 
+def _nothing_done(job: Job, mode: Mode, own: int) -> ShardsDone:
+    """Return where what shards have done is collected. Raises PlanError, OSError."""
+    if job.renders_first:
+        return ShardsDone(None, with_sums=False, spool=Spool(planned_sizes(job)), there=spool_files(own))
+    with_sums = takes_sums(job, mode)
+    return ShardsDone(ImageSums(job) if with_sums else None, with_sums)
+
+
 def _by_journals(job: Job, own: int, stretches: Sequence[Stretch], done: ShardsDone) -> list[int]:
     """Return the numbers of the shards whose journals do not list all of their slices."""
     journals = ShardJournals(job, own, with_sums=done.with_sums)
+    not_rendered = list(taken_as_they_are(job)) if done.spool is not None else []
     missing = []
     for number, stretch in enumerate(stretches, start=1):
         blocks = stretch.of(job.plan.header.blocks)
-        recorded: list[Range] = []
+        first = stretch.blocks.start
+        recorded = [part._replace(block=part.block - first) for part in not_rendered if part.block in stretch.blocks]
         for journal in journals.of(Shard(number, len(stretches)), blocks):
             done.tools.add(journal.tool)
             done.hosts.add(journal.host)
             for record in journal.records:
+                if done.spool is not None and not is_there(record.spooled, done.there):
+                    continue
                 recorded += record.ranges
                 done.permissions &= record.permissions
+                in_plan = [Range(*stretch.in_plan(*part)) for part in record.ranges]
                 if done.sums is not None:
-                    done.sums.add([Range(*stretch.in_plan(*part)) for part in record.ranges], record.sums)
+                    done.sums.add(in_plan, record.sums)
+                if done.spool is not None:
+                    keep_places(done.spool, record._replace(ranges=tuple(in_plan)))
         if missing_ranges(blocks, ranges_by_block(recorded)):
             missing.append(number)
     return missing

@@ -12,7 +12,7 @@ import orjson
 from planbalance import dataset_files, fs
 from planbalance.engine.block_stats import PlanStats
 from planbalance.engine.build_kind import BuildKind, DatasetKind
-from planbalance.engine.packing import BlockColumns, Packing, ShardPlace, columns_of, packed_folders, shard_place
+from planbalance.engine.packing import BlockColumns, Packing, ShardPlace, packed_folders, shard_place
 from planbalance.errors import UsageError
 from planbalance.import_model import ImportHeader
 from planbalance.lock_owner import Node, this_node
@@ -146,9 +146,14 @@ class Job(NamedTuple):
         """How many operations the plan has."""
         return sum(block.count for block in self.plan.header.blocks)
 
+    @property
+    def renders_first(self) -> bool:
+        """Whether slices are rendered before anybody knows where each goes in the one file."""
+        return self.packing is not None and self.packing.estimated
+
     def cut(self, count: int) -> list[Stretch]:
         """Return what each of `count` shards of the whole plan builds. Raises PlanError."""
-        if self.packing is not None:
+        if self.packing is not None and not self.renders_first:
             return self.packing.cut(count)
         blocks = self.plan.header.blocks
         return [whole_blocks(blocks, run) for run in cut(blocks, count)]
@@ -200,25 +205,28 @@ def _stretch(plan: PlanFile | ImportPlan, place: ShardPlace | None, options: App
     return whole_blocks(blocks, cut(blocks, options.shard.total)[options.shard.number - 1])
 
 
-def _shard_place(plan: PlanFile | ImportPlan, kind: BuildKind[Any], options: ApplyOptions) -> ShardPlace:
-    """Return what a shard fills of one file. It reads the blocks before its own for their sizes. Raises PlanError."""
+def _shard_place(plan: PlanFile | ImportPlan, kind: BuildKind[Any], options: ApplyOptions) -> ShardPlace | None:
+    """Return what a shard fills of one file; None where it only renders, and nobody knows yet what goes where.
+
+    It reads the blocks before its own for their sizes. Raises PlanError.
+    """
     assert options.shard is not None
+    if kind.renders:
+        return None
 
     def columns(index: int) -> BlockColumns:
-        operations: list[Any] = plan.read_block(index)  # of a dataset that is split: an import makes no packed one
-        return columns_of(kind.sources, operations)
+        operations: list[Any] = plan.read_block(index)
+        return kind.columns(operations)
 
     blocks = plan.header.blocks
-    folders = packed_folders(blocks, [folder for folder, _ in _document_folders(plan.header)])
+    folders = packed_folders(blocks, _document_folders(kind))
     return shard_place(options.mode, blocks, columns, options.shard, folders)
 
 
-def _document_folders(header: PlanHeader | ImportHeader) -> list[tuple[str, str]]:
-    """Return the folders of documents, and of each the document that the manifest names, "" where none is."""
-    folders = [(dataset_files.OWN_FOLDER, "")]
-    if isinstance(header, PlanHeader) and dataset_files.hyp_yaml(header) is not None:
-        folders.insert(0, (dataset_files.HYP_FOLDER, dataset_files.HYP))
-    return folders
+def _document_folders(kind: BuildKind[Any]) -> list[str]:
+    """Return the folders of documents."""
+    folders = dict.fromkeys(path.rpartition("/")[0] for path in kind.summed)
+    return [*(folder for folder in folders if folder), dataset_files.OWN_FOLDER]
 
 
 def _packing(
@@ -240,17 +248,17 @@ def _packing(
             dataset_files.RECEIPT: _packed_receipt(header.digest, options),
         }
 
-    of_documents = _document_folders(header)
-    summed = [dataset_files.METADATA, *(named for _, named in of_documents if named)]
-    return Packing(
+    packing = Packing(
         options.mode,
         header.blocks,
         stats.columns,
         documents,
-        folders=packed_folders(header.blocks, [folder for folder, _ in of_documents]),
-        summed=summed if options.checksum == "sha256" else None,
+        folders=packed_folders(header.blocks, _document_folders(kind)),
+        summed=kind.summed if options.checksum == "sha256" else None,
         shard=place,
     )
+    packing.estimated = kind.renders
+    return packing
 
 
 def _packed_receipt(digest: str, options: ApplyOptions) -> bytes:

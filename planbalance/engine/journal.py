@@ -21,7 +21,8 @@ import orjson
 from aiofiles.threadpool import wrap
 
 from planbalance import fs
-from planbalance.engine.schedule import ANY_PERMISSIONS, Range
+from planbalance.engine.schedule import ANY_PERMISSIONS, Range, count_operations
+from planbalance.engine.spool import Spooled, spooled_of, spooled_value
 from planbalance.lock_owner import Node
 from planbalance.model import Block
 
@@ -36,11 +37,13 @@ class Record(NamedTuple):
         ranges: what is in place.
         sums: of their images, end to end; empty where none were taken.
         permissions: bits that each source has, of a packed dataset.
+        spooled: where the images lie in a spool file, until they have their places; None where they are in place.
     """
 
     ranges: tuple[Range, ...]
     sums: bytes
     permissions: int = ANY_PERMISSIONS
+    spooled: Spooled | None = None
 
 
 def line(value: Mapping[str, Any]) -> bytes:
@@ -62,6 +65,8 @@ def record_line(record: Record) -> bytes:
     }
     if record.permissions != ANY_PERMISSIONS:
         value["permissions"] = record.permissions
+    if record.spooled is not None:
+        value["spooled"] = spooled_value(record.spooled)
     return line(value)
 
 
@@ -158,7 +163,10 @@ class _Reading:
 
 
 def without(record: Record, gone: Sequence[Range]) -> Record:
-    """Return a record without the ranges `gone`, its sums cut to what is left."""
+    """Return a record without the ranges `gone`, its sums cut to what is left.
+
+    Nothing is left of a record of spooled images of which some are gone: they lie end to end in one file.
+    """
     summed = bool(record.sums)
     ranges: list[Range] = []
     sums = bytearray()
@@ -170,6 +178,8 @@ def without(record: Record, gone: Sequence[Range]) -> Record:
                 first = at + SUM_BYTES * (start - part.start)
                 sums += record.sums[first : first + SUM_BYTES * (stop - start)]
         at += SUM_BYTES * (part.stop - part.start)
+    if record.spooled is not None and count_operations(ranges) < count_operations(record.ranges):
+        return record._replace(ranges=(), sums=b"", spooled=None)
     return record._replace(ranges=tuple(ranges), sums=bytes(sums))
 
 
@@ -220,8 +230,11 @@ def _record(value: Mapping[str, Any], blocks: Sequence[Block], *, with_sums: boo
         return None
     if not ranges or (with_sums and len(sums) != SUM_BYTES * sum(r.stop - r.start for r in ranges)):
         return None
+    spooled = spooled_of(value["spooled"], count_operations(ranges)) if "spooled" in value else None
+    if "spooled" in value and spooled is None:
+        return None
     permissions = value.get("permissions", ANY_PERMISSIONS)
-    return Record(ranges, sums, permissions if isinstance(permissions, int) else 0)
+    return Record(ranges, sums, permissions if isinstance(permissions, int) else 0, spooled)
 
 
 def _ranges(value: object, blocks: Sequence[Block]) -> tuple[Range, ...]:

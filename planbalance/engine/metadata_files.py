@@ -64,12 +64,8 @@ def finish_packed(context: Context, staging: Staging, sums: ImageSums | None) ->
     Raises OSError.
     """
     job = context.job
-    documents = packing_of(job).documents
-    named = [
-        (path, fs.hash_bytes(documents[path]))
-        for path in (dataset_files.METADATA, dataset_files.HYP)
-        if path in documents
-    ]
+    packing = packing_of(job)
+    named = [(path, fs.hash_bytes(packing.documents[path])) for path in packing.summed or ()]
     file = open_file(job, staging)
     try:
         return end_file(job, file, manifest_of(context, named, sums), context.permissions, context.file_sum)

@@ -56,6 +56,12 @@ def make_file(job: Job, staging: Staging) -> None:
         fs.close(file)
 
 
+def remove_file(job: Job, staging: Staging) -> None:
+    """Remove the one file from the staging folder, where it is there. Raises OSError."""
+    with suppress(FileNotFoundError):
+        fs.unlink(file_name(job), staging.tree.fd)
+
+
 @contextmanager
 def followed(job: Job, staging: Staging, earlier: Iterable[Range]) -> Iterator[FileSum]:
     """Give the sum of the one file, for a thread that follows the workers; it has stopped at the end. Raises OSError.

@@ -6,18 +6,18 @@ know of each other, and a slice that is written twice is the same.
 
 import hashlib
 import mmap
-import threading
 from collections.abc import Sequence
-from os import stat_result
 from typing import Final, NamedTuple
 
 from planbalance import fs
 from planbalance.engine import staleness
 from planbalance.engine.fd_cache import SharedFolders
 from planbalance.engine.job import Job
-from planbalance.engine.packing import FORMS, Begin, SlicePlaces, columns_of, files_of, places_of
+from planbalance.engine.packing import FORMS, Begin, SlicePlaces, files_of, places_of
+from planbalance.engine.permissions import Enterable, SourcePermissions
 from planbalance.engine.placer import BatchResult, Placer, SharedFlags
 from planbalance.engine.schedule import ANY_PERMISSIONS, Range
+from planbalance.engine.spool import Spool
 from planbalance.engine.staleness import GONE, GoneError, RefusedError, StaleError
 from planbalance.model import Operation
 from planbalance.modes import Mode
@@ -47,42 +47,6 @@ class BlockPlaces(NamedTuple):
     labels: Files | None
 
 
-class _Look:
-    """What the first worker that needed a folder has found out about it; the others wait for it."""
-
-    def __init__(self) -> None:
-        self.looking = threading.Lock()
-        self.bits: int | None = None
-
-
-class Enterable:
-    """Who may enter the folders of the inputs, as permissions of a file that belongs to one group.
-
-    On a remote file system a look takes as long as placing a slice, so each folder is looked at once for all workers.
-    """
-
-    def __init__(self, group: int) -> None:
-        self._group = group
-        self._looks: dict[tuple[str, str], _Look] = {}
-
-    def of(self, root: str, folder: str) -> int:
-        """Return who may enter a folder of an input and all folders above it, up to the input's root."""
-        key = root, folder
-        look = self._looks.get(key) or self._looks.setdefault(key, _Look())
-        with look.looking:
-            if look.bits is None:
-                above = self.of(root, folder.rpartition("/")[0]) if folder else ANY_PERMISSIONS
-                look.bits = above & self._of_one(root + folder)
-        return look.bits
-
-    def _of_one(self, path: str) -> int:
-        now = fs.look_through(path)
-        bits = 0 if now is None else (now.st_mode & 0o111) * 7
-        if now is not None and now.st_gid != self._group:
-            bits &= ~0o070 | (bits & 0o007) << 3
-        return bits | 0o700
-
-
 class PackedTarget:
     """The one file of a packed dataset as the workers of a process share it.
 
@@ -90,19 +54,19 @@ class PackedTarget:
         job: what to build.
         begins: where each block begins.
         file: the one file, open.
+        spool: where rendered images lie; None where there are none.
 
     Attributes:
         file: its descriptor.
-        group: the group that it belongs to.
         enterable: who may enter the folders of the inputs.
     """
 
-    def __init__(self, job: Job, begins: Sequence[Begin], file: int) -> None:
+    def __init__(self, job: Job, begins: Sequence[Begin], file: int, spool: Spool | None = None) -> None:
         self.file = file
-        self.group = fs.open_facts(file).st_gid
-        self.enterable = Enterable(self.group)
+        self.spool = spool
+        self.enterable = Enterable(fs.open_facts(file).st_gid)
         self._plan = job.plan
-        self._sources = job.kind.sources
+        self._kind = job.kind
         self._form = FORMS[job.options.mode]
         self._begins = begins
         self._known: dict[int, BlockPlaces] = {}
@@ -118,11 +82,13 @@ class PackedTarget:
 
     def _places(self, block: int) -> BlockPlaces:
         operations, heads = self._plan.read_block(block), self._form.heads
+        known = None if self.spool is None else self.spool.sizes(block)
         if heads:
-            folder = self._plan.header.blocks[block].folder
-            images, labels = files_of(folder, columns_of(self._sources, operations))
+            folder, columns = self._plan.header.blocks[block].folder, self._kind.columns(operations)
+            images, labels = files_of(folder, columns if known is None else columns._replace(sizes=known))
         else:  # no names are needed
-            images = Files("", (), [each.image_size for each in operations], ())
+            sizes = known if known is not None else [each.image_size for each in operations]
+            images = Files("", (), sizes, ())
             labels = Files("", (), [each.label_size for each in operations], ())
         slices = places_of(self._form, self._begins[block], images, labels)
         return BlockPlaces(slices, images if heads else None, labels if heads else None)
@@ -150,7 +116,7 @@ class _Part(NamedTuple):
     done: list[Range]
 
 
-class _Run:
+class Run:
     """Slices that follow each other, read and not yet written; their images are in the packer's buffer.
 
     Attributes:
@@ -193,10 +159,9 @@ class Packer(Placer):
         self._form = FORMS[mode]
         self._target = target
         self._file = -1 if target is None else target.file
-        self._group = -1 if target is None else target.group
         self._allow_cut = job.options.allow_cut_jpegs
-        # For each input, by the path of a folder: who may enter it. Looked up for every file.
-        self._enterable: list[dict[str, int]] = [{} for _ in self._inputs]
+        enterable = Enterable(-1) if target is None else target.enterable
+        self._permissions = SourcePermissions([root for root, _ in self._inputs], enterable).of
         # Memory of the kernel's, which takes room only as far as it is used: there may be many workers.
         self._buffer = memoryview(mmap.mmap(-1, _BUFFER, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
 
@@ -205,7 +170,7 @@ class Packer(Placer):
         assert self._target is not None
         placing = _Part(part, operations, self._target.places(part.block), result, [])
         places, flags = placing.places, self._flags
-        run = _Run(part.start)
+        run = Run(part.start)
         for position, operation in enumerate(operations, part.start):
             if flags.halt:
                 break
@@ -214,7 +179,7 @@ class Packer(Placer):
             try:
                 if operation.image_size > _ALONE:
                     self._write(placing, run)
-                    run, images = _Run(position), 0  # written: it must not be written again if the next call fails
+                    run, images = Run(position), 0  # written: it must not be written again if the next call fails
                     self._copy_alone(run, operation, places, position)
                 else:
                     self._add_image(run, operation, places, position)
@@ -225,7 +190,7 @@ class Packer(Placer):
                 run.images = images
                 del run.sums[32 * run.count * self._takes_sums :]
                 self._write(placing, run)
-                run = _Run(position + 1)
+                run = Run(position + 1)
                 continue
             run.count += 1
             if (
@@ -234,13 +199,13 @@ class Packer(Placer):
                 or position + 1 in places.slices.gaps
             ):
                 self._write(placing, run)
-                run = _Run(position + 1)
+                run = Run(position + 1)
         self._write(placing, run)
         return placing.done
 
     # ---- writing
 
-    def _write(self, part: _Part, run: _Run) -> None:
+    def _write(self, part: _Part, run: Run) -> None:
         """Write a run of slices: their images as one piece, and their labels as another."""
         if not run.count:
             return
@@ -267,14 +232,14 @@ class Packer(Placer):
     def _head(self, files: Files, position: int, size: int) -> bytes:
         return self._form.head(f"{files.folder}/{files.names[position]}", size, files.times[position])
 
-    def _add_bytes(self, run: _Run, data: bytes) -> None:
+    def _add_bytes(self, run: Run, data: bytes) -> None:
         """Put into the buffer what the format has before and behind an image."""
         self._buffer[run.images : run.images + len(data)] = data
         run.images += len(data)
 
     # ---- images
 
-    def _add_image(self, run: _Run, operation: Operation, places: BlockPlaces, position: int) -> None:
+    def _add_image(self, run: Run, operation: Operation, places: BlockPlaces, position: int) -> None:
         """Read an image into the buffer, its content checked."""
         path = self._inputs[operation.input][0] + operation.image
         folder, _, name = path.rpartition("/")
@@ -301,9 +266,9 @@ class Packer(Placer):
         run.images = end
         if places.images is not None:
             self._add_bytes(run, bytes(self._form.padding(size)))
-        run.permissions &= self._permissions(now, operation, folder)
+        run.permissions &= self._permissions(now, operation.input, folder)
 
-    def _copy_alone(self, run: _Run, operation: Operation, places: BlockPlaces, position: int) -> None:
+    def _copy_alone(self, run: Run, operation: Operation, places: BlockPlaces, position: int) -> None:
         """Copy a large image to its place, piece by piece; what the format has before it goes into the buffer."""
         path = self._inputs[operation.input][0] + operation.image
         folder, _, name = path.rpartition("/")
@@ -330,7 +295,7 @@ class Packer(Placer):
         self._add_bytes(run, head)
         if self._takes_sums and digest is not None:
             run.sums += digest.digest()
-        run.permissions &= self._permissions(now, operation, folder)
+        run.permissions &= self._permissions(now, operation.input, folder)
 
     def _refuse_cut_jpeg(self, begin: bytes, end: bytes) -> None:
         if begin == _JPEG_BEGIN and end != _JPEG_END and not self._allow_cut:
@@ -338,7 +303,7 @@ class Packer(Placer):
 
     # ---- labels
 
-    def _add_label(self, run: _Run, operation: Operation, places: BlockPlaces, position: int) -> None:
+    def _add_label(self, run: Run, operation: Operation, places: BlockPlaces, position: int) -> None:
         """Read a label into a run, its content checked."""
         data, label, size = b"", operation.label, operation.label_size
         if label is None:
@@ -358,28 +323,14 @@ class Packer(Placer):
                 if found is None:
                     raise GoneError
                 staleness.label_empty(now := found)
-            run.permissions &= self._permissions(now, operation, folder)
+            run.permissions &= self._permissions(now, operation.input, folder)
+        self._keep_label(run, data, places, position)
+
+    def _keep_label(self, run: Run, data: bytes, places: BlockPlaces, position: int) -> None:
+        """Keep a label's bytes in a run, with what the format has before and behind them."""
         if places.labels is not None:
+            size = len(data)
             data = b"".join((self._head(places.labels, position, size), data, bytes(self._form.padding(size))))
         if data:
             run.labels.append(data)
             run.label_bytes += len(data)
-
-    # ---- permissions
-
-    def _permissions(self, now: stat_result, operation: Operation, folder: str) -> int:
-        """Return who may read a source: the permissions that the one file may have because of it.
-
-        Who may not enter the source's folder, as far as it lies in the input, may not read it. Where the one file
-        belongs to another group than the source, its group may read what everybody may.
-        """
-        of_input = self._enterable[operation.input]
-        enterable = of_input.get(folder)
-        if enterable is None:
-            assert self._target is not None
-            root = self._inputs[operation.input][0]
-            enterable = of_input[folder] = self._target.enterable.of(root, folder[len(root) :])
-        allowed = now.st_mode
-        if now.st_gid != self._group:
-            allowed &= ~0o070 | (allowed & 0o007) << 3
-        return allowed & enterable

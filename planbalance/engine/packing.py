@@ -419,6 +419,13 @@ class Packing:
         folders: all that are in the file.
         summed: which of the documents the manifest names; None where there is no manifest.
         shard: what this run fills; None where that is all.
+
+    Attributes:
+        mode: the format.
+        summed: as above.
+        estimated: whether `columns` has an estimate for the sizes of some images, which are not rendered yet. Then all
+            places and sizes are estimates. It is set by whoever makes it.
+        size: of the file, once `ends` were asked for.
     """
 
     def __init__(
@@ -433,14 +440,15 @@ class Packing:
         shard: ShardPlace | None,
     ) -> None:
         self.mode = mode
+        self.estimated = False
+        self.summed = summed
         self._blocks = blocks
         self._columns = columns
         self._documents = documents
-        self._summed = summed
         self._folders = folders
         self._shard = shard
         self._growing: GrowingLayout | None = None
-        self.size = 0  # once the ends are known
+        self.size = 0
 
     @cached_property
     def documents(self) -> Mapping[str, bytes]:
@@ -462,9 +470,9 @@ class Packing:
             begins.append(found.following)
             segments += [before + stop for stop in found.gaps]
             before += block.count
-            sum_lines += sum(map(_lines_of, files)) if self._summed is not None else 0
-        if self._summed is not None:
-            documents[MANIFEST] = sum_lines + sum(map(_line_of, self._summed))
+            sum_lines += sum(map(_lines_of, files)) if self.summed is not None else 0
+        if self.summed is not None:
+            documents[MANIFEST] = sum_lines + sum(map(_line_of, self.summed))
         content = growing.end
         gaps = [(head, begins[0].at - head), (content, growing.begin_segment() - content)]
         places = {}
@@ -474,6 +482,22 @@ class Packing:
             growing.add(Files(folder, [name], [size], [FIXED_TIME]), together=True)
         self._growing = growing
         return PackedPlaces(begins[:-1], segments, places, gaps, content, growing.most)
+
+    def columns(self, index: int) -> BlockColumns:
+        """Return what is known of a block of the whole plan. Raises PlanError."""
+        return self._columns(index)
+
+    def with_sizes(self, sizes: Callable[[int], "array[int]"]) -> "Packing":
+        """Return the packing of the same build, now that the sizes of all images are known, by block."""
+        return Packing(
+            self.mode,
+            self._blocks,
+            lambda index: self._columns(index)._replace(sizes=sizes(index)),
+            lambda: self.documents,
+            folders=self._folders,
+            summed=self.summed,
+            shard=self._shard,
+        )
 
     @property
     def counts(self) -> list[int]:

@@ -24,6 +24,7 @@ from planbalance.engine.errors import FileError, reason
 from planbalance.engine.fd_cache import Folders, SharedFolders, Targets
 from planbalance.engine.job import Job, takes_sums
 from planbalance.engine.schedule import ANY_PERMISSIONS, Range
+from planbalance.engine.spool import Spooled
 from planbalance.engine.staleness import GONE, GoneError, RefusedError, StaleError
 from planbalance.import_model import ImportOperation
 from planbalance.model import Operation
@@ -73,6 +74,7 @@ class BatchResult:
         busy: how much of that it was not waiting, in seconds of its processor.
         errors: what was not placed.
         permissions: bits that each source of a packed dataset has; other modes do not look at them.
+        spooled: where the images lie that were rendered and are not in place yet; None where that is not so.
     """
 
     done: list[Range] = field(default_factory=list)
@@ -83,6 +85,7 @@ class BatchResult:
     busy: float = 0.0
     errors: list[FileError] = field(default_factory=list)
     permissions: int = ANY_PERMISSIONS
+    spooled: Spooled | None = None
 
 
 # Plain tuples and functions, for speed: each slice takes two of them, and a plan may have a million slices.

@@ -22,11 +22,12 @@ from planbalance.engine.packer import PackedTarget, Packer
 from planbalance.engine.packing import Begin
 from planbalance.engine.placer import BatchResult, Placer, SharedFlags
 from planbalance.engine.schedule import Batch, shares
+from planbalance.engine.spool import Spool
 from planbalance.errors import IncompleteError
 from planbalance.executor.autoscaler import Kind
 from planbalance.executor.processes import Child, ChildGoneError
 from planbalance.model import Block
-from planbalance.modes import MODE_TABLE, Mode
+from planbalance.modes import Mode
 
 # A process is asked for the statistics of blocks of about so many operations at a time, and for so many portions ahead.
 # More questions might not fit into the socket; then both ends would wait for the other one to read.
@@ -43,12 +44,16 @@ class PlacingSettings(NamedTuple):
         overwrite: names may exist already, from a run that was interrupted.
         tree: the staging folder; None where files are only checked.
         begins: where each block begins in the one file of a packed dataset; none of a folder.
+        renders: images are rendered into spool files, before any goes into the one file.
+        spool: where rendered images lie, that now go into the one file; None where none were rendered before.
     """
 
     mode: Mode
     overwrite: bool
     tree: fs.Tree | None
     begins: Sequence[Begin] = ()
+    renders: bool = False
+    spool: Spool | None = None
 
 
 class Worker(Protocol):
@@ -123,22 +128,23 @@ class PlacerService:
     def __init__(self, job: Job, flags: SharedFlags) -> None:
         self._job = job
         self._flags = flags
+        self._close: Callable[[], None] = lambda: None
 
     def block_stats(self, indices: Sequence[int]) -> list[BlockStats]:
         """Parse blocks, keep them, and return their statistics. Raises PlanError."""
         return [self._job.stats.maker.of(index, self._job.plan.read_block(index)) for index in indices]
 
-    def begin(self, mode: Mode, overwrite: bool, tree: tuple[int, int] | None, begins: Sequence[Begin]) -> None:  # noqa: FBT001 - sent by position
-        """Get ready to place; `tree` is device and inode of the staging folder, None where files are only checked."""
+    def begin(self, settings: PlacingSettings, tree: tuple[int, int] | None) -> None:
+        """Get ready to place, perhaps not for the first time; `tree` is device and inode of the staging folder."""
+        self._close()
         opened = None if tree is None else fs.Tree(self._job.staging)
         if opened is not None and fs.open_identity(opened.fd) != tree:
             raise OSError(errno.ESTALE, "it was replaced", self._job.staging)
         self._job.plan.all_was_read()
         folders = SharedFolders(opened, SOURCES_ALONE)
-        settings = PlacingSettings(mode, overwrite, opened, begins)
-        self.place = _placer(
-            self._job, settings, folders, self._flags, fs.Copier(), _packed_target(self._job, settings)
-        ).place
+        settings = settings._replace(tree=opened)
+        placer = _placer(self._job, settings, folders, self._flags, fs.Copier(), _packed_target(self._job, settings))
+        self.place, self._close = placer.place, placer.close
 
     def manifest(self, index: int, sums: bytes) -> tuple[Lines, Lines]:
         """Return a block's lines of the manifest."""
@@ -147,11 +153,11 @@ class PlacerService:
 
 def _packed_target(job: Job, settings: PlacingSettings) -> PackedTarget | None:
     """Open the one file of a packed dataset; None of a folder, and where files are only checked."""
-    if job.packing is None or settings.tree is None:
+    if job.packing is None or settings.tree is None or settings.renders:
         return None
     file = fs.open_packed(os.path.basename(job.output), settings.tree.fd)
     try:
-        return PackedTarget(job, settings.begins, file)
+        return PackedTarget(job, settings.begins, file, settings.spool)
     except BaseException:
         fs.close(file)
         raise
@@ -167,9 +173,10 @@ def _placer(
 ) -> Placer:
     """Return a worker's placer. The workers of a process have one `copier` and one `target`."""
     mode = settings.mode
-    if MODE_TABLE[mode].one_file:
-        return Packer(job, mode, folders, flags, target)
-    placer = job.kind.placer or Placer
+    if target is not None:
+        packed: Placer = (job.kind.packer or Packer)(job, mode, folders, flags, target)
+        return packed
+    placer = (job.kind.renderer if settings.renders else job.kind.placer) or Placer
     return placer(job, mode, folders, flags, overwrite=settings.overwrite, copier=copier)
 
 
@@ -283,14 +290,15 @@ class PlacerPool:
             questions = [each for each in questions if each.asked]
 
     def begin(self, settings: PlacingSettings) -> None:
-        """Let all workers get ready to place."""
+        """Let all workers get ready to place; none of them may be at work."""
+        self._end_threads()
         self._settings = settings
         self._folders = SharedFolders(settings.tree)
         self._target = _packed_target(self._job, settings)
         tree = None if settings.tree is None else fs.open_identity(settings.tree.fd)
         for process in self._processes:
             with process.expected_alive():
-                process.ask("begin", settings.mode, settings.overwrite, tree, settings.begins)
+                process.ask("begin", settings._replace(tree=None), tree)
         for process in self._processes:
             with process.expected_alive():
                 process.answer()
@@ -342,12 +350,19 @@ class PlacerPool:
     def close(self) -> None:
         """End all workers and wait for them."""
         self.dismiss()
-        workers: tuple[Worker, ...] = (*self._processes, *self._idle_threads)
-        for worker in workers:
-            worker.close()
-        self._processes, self._questions, self._idle_processes, self._idle_threads = [], [], [], []
+        for process in self._processes:
+            process.close()
+        self._processes, self._questions, self._idle_processes = [], [], []
+        self._end_threads()
+
+    def _end_threads(self) -> None:
+        """Close the workers that are threads, and what they share."""
+        for thread in self._idle_threads:
+            thread.close()
+        self._idle_threads = []
         if self._folders is not None:
             self._folders.close()
+            self._folders = None
         if self._target is not None:
             self._target.close()
             self._target = None

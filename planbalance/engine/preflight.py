@@ -220,11 +220,16 @@ def refuse_space(job: Job, mode: Mode, at: str, *, share_left: float = 1.0) -> N
     `share_left`: the share of the operations that an earlier run has not done yet.
     """
     other = "choose another output" if MODE_TABLE[mode].by_path else "choose another output, or use --mode symlink"
+    what = ""
+    if job.renders_first and job.options.shard is None:
+        what = " (for the rendered slices, and for the file that they are then copied into)"
+        other = "choose another output, or build a folder with --mode copy, which needs half of that"
     for kind, wanted, free, shown in _room(job, mode, at, share_left):
         if free is not None and wanted > free:
+            asked = shown(wanted) + (what if kind == "no-space" else "")
             raise PlanError(
-                f"Not enough room for {job.output}: about {shown(wanted)} are needed (an estimate), and {shown(free)} "
-                f"are free, so {shown(wanted - free)} are missing: make room, and run the same command again",
+                f"Not enough room for {job.output}: about {asked} are needed (an estimate), and {shown(free)} are "
+                f"free, so {shown(wanted - free)} are missing: make room, and run the same command again",
                 kind=kind,
                 hint=f"or {other}; a quota may allow even less than what is free",
                 paths=[at],
@@ -249,14 +254,19 @@ def missing_room(job: Job, mode: Mode, *, share_left: float) -> str:
 def _room(job: Job, mode: Mode, at: str, share_left: float) -> Iterator[_Need]:
     """Yield what the rest of a build needs of bytes and of inodes, and what is free. OSError."""
     room = fs.room(at)
-    wanted, inodes = (int(number * share_left) for number in _estimate(job, mode, room.block))
+    whole, inodes = _estimate(job, mode, room.block)
+    wanted = int(whole * share_left)
+    if job.packing is not None and job.renders_first and job.options.shard is None:
+        wanted += job.packing.places.most  # has not been given yet
     yield "no-space", wanted, room.free, size
-    yield "no-inodes", inodes, room.inodes, lambda number: counted(number, "inode")
+    yield "no-inodes", int(inodes * share_left), room.inodes, lambda number: counted(number, "inode")
 
 
 def _estimate(job: Job, mode: Mode, block: int) -> tuple[int, int]:
     """Return bytes and inodes: content in whole blocks where it is copied; names, links and folders in any case."""
     traits = MODE_TABLE[mode]
+    if job.renders_first:
+        return job.stats.rendered(), _FIXED_INODES
     if job.packing is not None:
         given = job.options.shard or fs.look(job.staging)  # by `packed_file.make_file`
         return (0 if given else job.packing.places.most), _FIXED_INODES

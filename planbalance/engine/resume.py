@@ -1,14 +1,17 @@
 """What earlier runs have done: what their journals list, as far as the files exist."""
 
 import os.path
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 from planbalance import fs
+from planbalance.dataset_files import OWN_FOLDER
 from planbalance.destination import Destination, label_of
 from planbalance.engine.job import Job
 from planbalance.engine.journal import SUM_BYTES, Record
 from planbalance.engine.schedule import Range, ranges_by_block
+from planbalance.engine.spool import is_there, spool_files
 from planbalance.modes import MODE_TABLE, Mode
 
 
@@ -27,14 +30,19 @@ class ImageSums:
             self.by_block[part.block][start : start + length] = sums[at : at + length]
             at += length
 
-    def add_records(self, records: Iterable[Record]) -> None:
-        """Add the sums of finished batches that a journal lists."""
-        for record in records:
+    def add_record(self, record: Record) -> None:
+        """Add the sums of a finished batch that a journal lists; nothing where it has none."""
+        if record.sums:
             self.add(record.ranges, record.sums)
 
     def of(self, ranges: Iterable[Range]) -> bytes:
         """Return the sums of ranges, end to end."""
         return b"".join(self.by_block[block][SUM_BYTES * start : SUM_BYTES * stop] for block, start, stop in ranges)
+
+
+def keeps_sums(sums: ImageSums | None) -> Callable[[Record], None]:
+    """Return what takes finished batches, and keeps their sums where sums are taken."""
+    return (lambda _: None) if sums is None else sums.add_record
 
 
 class ConfirmedWork(NamedTuple):
@@ -43,14 +51,18 @@ class ConfirmedWork(NamedTuple):
     Attributes:
         done: per block, the ranges whose files exist.
         gone: the ranges whose files are missing. They are placed again; until then no record may list them.
+        spooled: the records whose images lie in spool files, and have no place yet.
     """
 
     done: dict[int, list[tuple[int, int]]]
     gone: list[Range]
+    spooled: tuple[Record, ...] = ()
 
 
 def confirm(job: Job, mode: Mode, tree: fs.Tree, records: Sequence[Record]) -> ConfirmedWork:
-    """Compare what the records say with the names in the folders."""
+    """Compare what the records say with the names in the folders; of slices that are rendered, with the spool files."""
+    if job.renders_first:
+        return _confirm_rendered(job, tree, records)
     recorded = ranges_by_block(part for record in records for part in record.ranges)
     names = PlacedNames(job, mode, tree)
     done: dict[int, list[tuple[int, int]]] = {}
@@ -63,6 +75,26 @@ def confirm(job: Job, mode: Mode, tree: fs.Tree, records: Sequence[Record]) -> C
             done[block] = runs
         gone += [Range(block, *run) for run in _runs({at for at in positions if not there[at]})]
     return ConfirmedWork(done, gone)
+
+
+def _confirm_rendered(job: Job, tree: fs.Tree, records: Sequence[Record]) -> ConfirmedWork:
+    own = tree.folder(OWN_FOLDER)
+    try:
+        there = spool_files(own)
+    finally:
+        fs.close(own)
+    spooled = tuple(record for record in records if is_there(record.spooled, there))
+    gone = [part for record in records if not is_there(record.spooled, there) for part in record.ranges]
+    found = (part for record in spooled for part in record.ranges)
+    return ConfirmedWork(ranges_by_block(chain(found, taken_as_they_are(job))), gone, spooled)
+
+
+def taken_as_they_are(job: Job) -> Iterator[Range]:
+    """Yield the slices that need not be rendered. Raises PlanError."""
+    for block in range(len(job.plan.header.blocks)):
+        for position, operation in enumerate(job.plan.read_block(block)):
+            if not job.kind.is_rendered(operation):
+                yield Range(block, position, position + 1)
 
 
 def _is_packed_there(job: Job, tree: fs.Tree) -> bool:

@@ -17,8 +17,8 @@ from planbalance.engine.dispatcher import Dispatcher
 from planbalance.engine.job import Job, takes_sums
 from planbalance.engine.journal import JournalFile, Record, first_value, line, read_journal
 from planbalance.engine.packed_file import make_file
-from planbalance.engine.resume import ConfirmedWork, ImageSums, confirm
-from planbalance.engine.schedule import Range, count_operations, missing_ranges, ranges_by_block
+from planbalance.engine.resume import ConfirmedWork, ImageSums, confirm, keeps_sums
+from planbalance.engine.schedule import Range, count_operations, missing_ranges
 from planbalance.engine.staging import Staging
 from planbalance.lock_owner import Node
 from planbalance.model import Block, Outcome
@@ -37,7 +37,10 @@ async def build_shard(context: Context) -> Outcome:
         return context.outcome(0)
     async with context.open_staging() as staging:
         await context.begin(staging)
-        sums = ImageSums(job) if takes_sums(job, context.mode) else None
+        renders = job.renders_first
+        if renders:
+            context.done_as = "rendered"
+        sums = ImageSums(job) if takes_sums(job, context.mode) and not renders else None
         if await context.step(lambda: _is_done(context, staging, with_sums=sums is not None)):
             return context.outcome(2 * job.slices, resumed=job.slices)
         safe = job.options.durability == "safe"
@@ -50,12 +53,12 @@ async def build_shard(context: Context) -> Outcome:
                 lambda: preflight.refuse_space(job, context.mode, job.staging, share_left=1 - resumed / job.slices)
             )
             await journal.begin((), _opening_line(job, shard))
-            if job.packing is not None:
+            if job.packing is not None and not renders:
                 await context.step(lambda: make_file(job, staging))
-            for record in _taken_over(earlier.done, sums, context.permissions):
+            for record in earlier.spooled if renders else _taken_over(earlier.done, sums, context.permissions):
                 await journal.append(record)
-            await context.begin_workers(staging.tree, overwrite=staging.resumed)
-            await Dispatcher(context, left, journal, sums).run()
+            await context.begin_workers(staging.tree, overwrite=staging.resumed, renders=renders)
+            await Dispatcher(context, left, journal, keeps_sums(sums)).run()
             if context.stop or context.errors:
                 with suppress(OSError):
                     await journal.checkpoint()
@@ -73,9 +76,8 @@ def _is_done(context: Context, staging: Staging, *, with_sums: bool) -> bool:
     blocks = job.plan.header.blocks
     journals = ShardJournals(job, staging.own, with_sums=with_sums).of(shard, blocks, _NO_NODE)
     records = [record for journal in journals for record in journal.records]
-    if missing_ranges(blocks, ranges_by_block(part for record in records for part in record.ranges)):
-        return False
-    return not confirm(job, context.mode, staging.tree, records).gone
+    found = confirm(job, context.mode, staging.tree, records)
+    return not found.gone and not missing_ranges(blocks, found.done)
 
 
 def _earlier_work(context: Context, staging: Staging, sums: ImageSums | None) -> ConfirmedWork:
@@ -84,9 +86,9 @@ def _earlier_work(context: Context, staging: Staging, sums: ImageSums | None) ->
     assert shard is not None
     journals = ShardJournals(job, staging.own, with_sums=sums is not None).of(shard, job.plan.header.blocks)
     records = [record for journal in journals for record in journal.records]
-    if sums is not None:
-        sums.add_records(records)
+    keep = keeps_sums(sums)
     for record in records:
+        keep(record)
         context.permissions &= record.permissions
     return confirm(job, context.mode, staging.tree, records)
 

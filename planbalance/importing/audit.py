@@ -4,13 +4,13 @@ import csv
 import io
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from planbalance.audit.check_builder import CheckBuilder, not_checked
 from planbalance.audit.documents import UnreadableDocumentError, difference, json_value, manifest_sums, yaml_value
 from planbalance.audit.file_facts import list_unplanned, look, read
-from planbalance.audit.planned_dataset import Receipt, parse_receipt, reachable
+from planbalance.audit.planned_dataset import Receipt, parse_receipt, reachable, refuse_unreadable_packed
 from planbalance.audit.summary import failures
 from planbalance.dataset_files import MANIFEST, OWN_FOLDER, PLAN, RECEIPT
 from planbalance.decode import quiet_decoders
@@ -19,7 +19,7 @@ from planbalance.errors import InputError, PlanError
 from planbalance.executor import autoscaler
 from planbalance.executor.processes import ProcessPool, process_count
 from planbalance.fs import NOTHING_SHA256, hash_bytes
-from planbalance.import_files import DATASET_YAML, GROUPS, LEDGER, REPORT, documents_of
+from planbalance.import_files import DATASET_YAML, LEDGER, REPORT, document_names, documents_of
 from planbalance.import_model import FATES, LEDGER_COLUMNS, ImportHeader, ImportOperation
 from planbalance.importing.pictures import read_png
 from planbalance.importing.sources import annotation_sum
@@ -70,7 +70,7 @@ def verify_import(
     """Compare an imported dataset with its plan, and change nothing.
 
     Args:
-        folder: of the dataset.
+        folder: of the dataset, or its one file.
         plan: what it must be.
         quick: read neither images nor labels.
         jobs: how many processes; None: one for each core.
@@ -81,6 +81,7 @@ def verify_import(
         PlanError: the plan is damaged or hostile.
     """
     root = os.path.abspath(folder)
+    refuse_unreadable_packed(root)
     if look(root, follow=True).kind != "folder":
         raise InputError(f"The dataset {root} is not there.", kind="input-not-found", paths=[root])
     audit = _ImportAudit(root, plan, quick=quick)
@@ -167,7 +168,7 @@ class _ImportAudit:
     def _look_for_others(self) -> None:
         """Find files that the plan does not name."""
         files = self._checks["files"]
-        names: dict[str, set[str]] = {"": {*_root_names(self._header), MANIFEST}}
+        names: dict[str, set[str]] = {"": {*document_names(self._header), MANIFEST}}
         destinations = _destinations(self._header)
         for operation in self._plan.operations():
             image = destinations.of(operation)
@@ -322,12 +323,6 @@ def _path(destination: Destination) -> str:
 def _label_path(image: str) -> str:
     folder, _, name = image.rpartition("/")
     return _path(label_of(Destination(folder, name)))
-
-
-def _root_names(header: ImportHeader) -> Iterable[str]:
-    return (DATASET_YAML, GROUPS, REPORT, LEDGER) if any(v.patient for v in header.volumes) else (
-        DATASET_YAML, REPORT, LEDGER,
-    )  # fmt: skip
 
 
 def _document_fault(path: str, found: bytes | None, planned: bytes) -> str:

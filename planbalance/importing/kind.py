@@ -1,6 +1,7 @@
 """How the engine builds the plan of an import: what differs from the plan of a split."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Final
 
@@ -8,11 +9,13 @@ from planbalance.destination import ImportDestinations
 from planbalance.engine.block_stats import UNIT, BlockStats, PlanStats, has_jpegs
 from planbalance.engine.build_kind import Document
 from planbalance.engine.job import MakeKind
+from planbalance.engine.packing import BlockColumns
 from planbalance.errors import UsageError
 from planbalance.executor import autoscaler
 from planbalance.executor.autoscaler import Limits
-from planbalance.import_files import documents_of, has_groups
+from planbalance.import_files import document_names, documents_of
 from planbalance.import_model import ImportHeader, ImportOperation
+from planbalance.importing.packer import ImportPacker, SpoolPlacer
 from planbalance.importing.placer import ImportPlacer
 from planbalance.importing.source_options import image_options_of
 from planbalance.model import Folder, PlanHeader, Source
@@ -20,6 +23,8 @@ from planbalance.modes import MODE_TABLE, Mode
 from planbalance.planfile import files_of, import_facts
 from planbalance.planstore import ImportPlan
 
+_NS: Final = 1_000_000_000
+_PNG_OVERHEAD: Final = 256  # its header and its end
 _ROOT: Final = Source("", (Folder("", "", None),))
 
 
@@ -40,6 +45,8 @@ class ImportKind:
     """
 
     placer = ImportPlacer
+    packer = ImportPacker
+    renderer = SpoolPlacer
 
     def __init__(self, plan: ImportPlan, header: ImportHeader, mode: Mode) -> None:
         if not MODE_TABLE[mode].places_files:
@@ -47,12 +54,6 @@ class ImportKind:
                 f"--mode {mode} does not go with an import, which renders slices and writes labels",
                 kind="mode-not-available",
                 hint="--mode symlink links the pictures that are taken as they are",
-            )
-        if MODE_TABLE[mode].one_file:
-            raise UsageError(
-                f"--mode {mode} does not go with an import: sizes of rendered slices are known only afterwards",
-                kind="mode-not-available",
-                hint=f"import into a folder, then `planbalance plan` it and apply that plan with --mode {mode}",
             )
         self._plan = plan
         self._header = header
@@ -62,7 +63,8 @@ class ImportKind:
         self.renders = any(volume.window is not None for volume in written)
         self.sources = (_ROOT,) * len(header.inputs)
         self.destinations = ImportDestinations(header.volumes, by_volume=header.layout == "by-volume")
-        self.stats_maker = ImportStatsMaker(header)
+        self.stats_maker = ImportStatsMaker(header, self.columns if MODE_TABLE[mode].one_file else None)
+        self.summed = document_names(header)
 
     def limits(self) -> Limits:
         """Return limits for slices that are rendered, in processes alone.
@@ -78,6 +80,20 @@ class ImportKind:
         """Return whether a slice is a symbolic link: one that is not rendered, in a mode that makes such links."""
         return MODE_TABLE[mode].by_path and not operation.pixels
 
+    def is_rendered(self, operation: ImportOperation) -> bool:
+        """Return whether a slice is rendered."""
+        return bool(operation.pixels)
+
+    def columns(self, operations: Sequence[ImportOperation]) -> BlockColumns:
+        """Return what the layout of one file needs to know of a block; a rendered slice has about its pixels' size."""
+        _, names = self.destinations.columns(operations)
+        return BlockColumns(
+            "/".join(names),
+            array("Q", [_about(each) if each.pixels else each.image_size for each in operations]),
+            array("q", [each.image_mtime_ns // _NS for each in operations]),
+            array("Q", [each.label_size for each in operations]),
+        )
+
     def documents(self, _stats: PlanStats, _output: str | None, _mode: Mode) -> Iterator[Document]:
         """Yield dataset.yaml, the groups, the report and the ledger. Raises PlanError where the ledger is damaged."""
         for path, data in documents_of(self._plan.header, self._plan.ledger()).items():
@@ -85,18 +101,34 @@ class ImportKind:
 
     def count_documents(self, _stats: PlanStats, _mode: Mode) -> int:
         """Return how many documents there are."""
-        return 3 + has_groups(self._header)
+        return len(self.summed)
 
     def train_commands(self, _output: str) -> tuple[Mapping[str, str | None], tuple[str, ...]]:
         """Return no command: the dataset is not split yet."""
         return {"yolov5": None, "ultralytics": None}, ()
 
+    def unmounted(self, mode: Mode) -> str:
+        """Return what to do with one file before it can be divided."""
+        return (
+            f"Not split yet, and `planbalance plan` reads folders: {'mount' if mode == 'squashfs' else 'unpack'} this "
+            "file first (docs/how-to/one-file says how), then run plan on that folder"
+        )
+
+
+def _about(operation: ImportOperation) -> int:
+    """Return about how large a rendered slice is as a PNG file: not more than this, if it is grey."""
+    rows = operation.height * (operation.width + 1)
+    return rows + rows // 64 + _PNG_OVERHEAD
+
 
 class ImportStatsMaker:
-    """Makes the statistics of an import's blocks."""
+    """Makes the statistics of an import's blocks; `columns`: for one file, what its layout needs to know of a block."""
 
-    def __init__(self, header: ImportHeader) -> None:
+    def __init__(
+        self, header: ImportHeader, columns: Callable[[Sequence[ImportOperation]], BlockColumns] | None
+    ) -> None:
         self._header = header
+        self._columns = columns
 
     def of(self, _index: int, operations: Sequence[ImportOperation]) -> BlockStats:
         """Return the statistics of a block. Of a rendered slice, one byte a pixel is taken as its size."""
@@ -109,7 +141,10 @@ class ImportStatsMaker:
         source = f"{first.input}:{first.image.rpartition('/')[0]}"
         names = "\n".join([each.image for each in operations if not each.pixels])
         facts, samples = import_facts(operations), tuple(as_they_are.values())
-        return BlockStats(facts, units * UNIT, samples, source, None, starts, jpegs=has_jpegs(names))
+        columns = None if self._columns is None else self._columns(operations)
+        rendered = sum(_about(each) for each in operations if each.pixels)
+        jpegs = has_jpegs(names)
+        return BlockStats(facts, units * UNIT, samples, source, None, starts, columns, jpegs, rendered)
 
 
 def import_kind(plan: ImportPlan) -> MakeKind:

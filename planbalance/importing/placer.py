@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from os import stat_result
 from typing import Any, Final
 
 from planbalance import fs
@@ -74,11 +75,12 @@ class ImportPlacer(Placer):
             if now is None:
                 raise GoneError
             staleness.image_size(first, now)
+            self._saw_source(first, now, folder, result)
             if only_check:
                 return len(file)
             left: list[ImportOperation] = []
             for operation in file:
-                sha256 = self._reused(operation, targets) if self._reuse is not None and not left else None
+                sha256 = self._reused(operation, targets, result) if self._reuse is not None and not left else None
                 if sha256 is None:
                     left.append(operation)
                     continue
@@ -87,11 +89,14 @@ class ImportPlacer(Placer):
             for operation, picture in zip(left, self._rendered(left) if left else (), strict=True):
                 if self._flags.halt:
                     break
-                result.sums += self._write(operation, picture, targets, result) or b""
+                result.sums += self._write_rendered(operation, picture, targets, result) or b""
                 done += 1
         except (StaleError, OSError) as error:
             self._report(result, first, first.image, error)
         return done
+
+    def _saw_source(self, first: ImportOperation, now: stat_result, folder: str, result: BatchResult) -> None:
+        """Note the facts of a source file that is rendered; here, none is needed."""
 
     def _take(
         self, operation: ImportOperation, source: tuple[int, str, str], targets: Targets, *, only_check: bool
@@ -113,11 +118,28 @@ class ImportPlacer(Placer):
         except InputError as error:
             raise StaleError(f"cannot be rendered any more ({error.message})") from None
 
-    def _reused(self, operation: ImportOperation, targets: Targets) -> bytes | None:
+    def _reused(self, operation: ImportOperation, targets: Targets, result: BatchResult) -> bytes | None:  # noqa: ARG002 - for a subclass
         """Link the picture of an older import that has the planned pixels, and write the label.
 
         Return its sum (nothing where no sums are taken); None where there is no such picture.
         """
+        found = self._older_picture(operation)
+        if found is None:
+            return None
+        source, data = found
+        name = self._destinations.of(operation).name
+        link: _PlacePicture = self._replacing(_link, atomic=True)
+        try:
+            link(operation, source, (targets.images, name))
+        except OSError as error:
+            if error.errno not in _NO_LINK:
+                raise
+            self._write_anew(operation, (targets.images, name), data)
+        self._write_label(operation, targets, name)
+        return fs.digest(data) if self._takes_sums else b""
+
+    def _older_picture(self, operation: ImportOperation) -> tuple[tuple[int, str, str], bytes] | None:
+        """Return the picture of an older import that has the planned pixels; None where there is no such picture."""
         folder, name = self._destinations.of(operation)
         try:
             source = self._folders.sources[f"{self._reuse}/{folder}"]
@@ -130,23 +152,13 @@ class ImportPlacer(Placer):
         picture = read_png(data, operation.width, operation.height)
         if picture is None or pixel_digest(*picture) != operation.pixels:
             return None
-        link: _PlacePicture = self._replacing(_link, atomic=True)
-        try:
-            link(operation, (source, name, ""), (targets.images, name))
-        except OSError as error:
-            if error.errno not in _NO_LINK:
-                raise
-            self._write_anew(operation, (targets.images, name), data)
-        self._write_label(operation, targets, name)
-        return fs.digest(data) if self._takes_sums else b""
+        return (source, name, ""), data
 
-    def _write(
+    def _write_rendered(
         self, operation: ImportOperation, picture: RenderedSlice, targets: Targets, result: BatchResult
     ) -> bytes | None:
         """Write a rendered slice and its label. Raises StaleError where its pixels are not the planned ones."""
-        if pixel_digest(*picture) != operation.pixels:
-            raise StaleError(f"renders to other pixels than planned (slice {operation.number})")
-        data = png_bytes(picture)
+        data = planned_png(operation, picture)
         name = self._destinations.of(operation).name
         self._write_anew(operation, (targets.images, name), data)
         self._write_label(operation, targets, name)
@@ -166,6 +178,13 @@ class ImportPlacer(Placer):
         copied: int = sum(each.image_size for each in operations if not each.pixels) if self._copies_images else 0
         labels: int = sum(each.label_size for each in operations)
         return copied + labels
+
+
+def planned_png(operation: ImportOperation, picture: RenderedSlice) -> bytes:
+    """Return a rendered slice as a PNG file. Raises StaleError where its pixels are not the planned ones."""
+    if pixel_digest(*picture) != operation.pixels:
+        raise StaleError(f"renders to other pixels than planned (slice {operation.number})")
+    return png_bytes(picture)
 
 
 def _link(_operation: object, source: tuple[int, str, str], target: tuple[int, str]) -> None:

@@ -72,5 +72,6 @@ OF_BUILD: Final = (
     *("mode", "labels", "fallback", "jobs", "checksum", "mount_at", "allow_cut_jpegs"),
     *("dry_run", "restart", "durability"),
 )
-OF_IMPORT: Final = ("mode", "fallback", "jobs", "checksum", "dry_run", "restart", "durability")  # with --build
+# With --build.
+OF_IMPORT: Final = ("mode", "fallback", "jobs", "checksum", "allow_cut_jpegs", "dry_run", "restart", "durability")
 OF_SLURM: Final = (*OF_BUILD, "output", "map_input")

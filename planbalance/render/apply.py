@@ -20,6 +20,7 @@ def apply_document(outcome: Outcome) -> dict[str, Any]:
         "resumed": outcome.resumed,
         "published": outcome.published,
         "packed_bytes": outcome.packed_size,
+        "packed_bytes_about": outcome.packed_about,
         "train_commands": dict(outcome.train_commands),
         "warnings": list(outcome.warnings),
         "next_command": outcome.next_command or None,
@@ -75,6 +76,11 @@ def _dry(document: Mapping[str, Any]) -> Iterable[Renderable]:
     yield line("  ", document["output"])
     if document.get("packed_bytes"):
         yield prose(f"  one file of {size(document['packed_bytes'])} (exactly {document['packed_bytes']:,} bytes)")
+    if document.get("packed_bytes_about"):
+        yield prose(
+            f"  one file of about {size(document['packed_bytes_about'])}: its exact size is known once its slices are "
+            "rendered. If they are grey, it is not larger."
+        )
 
 
 def _done(document: Mapping[str, Any]) -> Iterable[Renderable]:

@@ -61,11 +61,17 @@ def import_document(
     }
 
 
-def next_command(header: ImportHeader, output: str) -> str:
-    """Return the command that divides the imported dataset into splits."""
-    words = ["plan", output]
+def next_command(header: ImportHeader, output: str, *, at: str = "") -> str:
+    """Return the command that divides the imported dataset into splits.
+
+    Args:
+        header: of the plan.
+        output: the dataset.
+        at: where it is mounted or unpacked, if it is one file.
+    """
+    words = ["plan", at or output]
     if has_groups(header):
-        words += ["--group-map", f"{output}/{GROUPS}"]
+        words += ["--group-map", f"{at or output}/{GROUPS}"]
     return command_line([*words, "--output", f"{output}-balanced"])
 
 

@@ -1,5 +1,7 @@
 """A journal says what was done, whatever was cut off its end, and nothing that another boot may have lost."""
 
+from array import array
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +18,7 @@ from planbalance.engine.journal import (
     without,
 )
 from planbalance.engine.schedule import Range
+from planbalance.engine.spool import Spooled, spooled_of
 from planbalance.lock_owner import Node
 from planbalance.model import Block
 
@@ -127,6 +130,38 @@ def test_what_is_left_of_a_record_is_what_was_not_taken(gone: list[tuple[int, in
     places = [(part.block, at) for part in left.ranges for at in range(part.start, part.stop)]
     assert dict(zip(places, left.sums[::32], strict=True)) == expected
     assert len(places) == len(expected)
+
+
+SPOOLED = Record(
+    (Range(0, 0, 2), Range(1, 4, 5)), b"", 0o640, Spooled("rendered-0123456789abcdef", 70, array("Q", [5, 0, 9]))
+)
+
+
+def test_where_rendered_images_lie_is_read_as_it_was_written() -> None:
+    assert read(run_line(HERE) + record_line(SPOOLED), with_sums=False) == (SPOOLED,)
+    assert SPOOLED.spooled is not None
+    assert SPOOLED.spooled.end == 70 + 14 + 3 * 32
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 9), st.integers(1, 9)), max_size=4))
+def test_of_rendered_images_that_lie_end_to_end_all_are_left_or_none(gone: list[tuple[int, int, int]]) -> None:
+    ranges = [Range(block, start, start + count) for block, start, count in gone]
+    taken = {(part.block, at) for part in ranges for at in range(part.start, part.stop)}
+    touched = any((part.block, at) in taken for part in SPOOLED.ranges for at in range(part.start, part.stop))
+    left = without(SPOOLED, ranges)
+    if touched:
+        assert (left.ranges, left.spooled) == ((), None)
+    else:
+        assert [(part.block, at) for part in left.ranges for at in range(part.start, part.stop)] == [
+            (0, 0), (0, 1), (1, 4),
+        ]  # fmt: skip
+        assert left.spooled == SPOOLED.spooled
+
+
+@given(st.dictionaries(st.sampled_from(["name", "at", "sizes"]), st.integers() | st.text() | st.lists(st.integers())))
+def test_a_place_of_rendered_images_without_a_meaning_does_not_count(value: dict[str, object]) -> None:
+    found = spooled_of(value, 3)
+    assert found is None or (found.at >= 0 and len(found.sizes) == 3)
 
 
 def test_without_a_boot_id_nothing_unsynced_counts() -> None:

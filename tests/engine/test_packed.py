@@ -16,7 +16,7 @@ from planbalance import fs, packed_dataset
 from planbalance.dataset_files import MANIFEST, PLAN, RECEIPT
 from planbalance.engine import ApplyOptions, apply_plan, packing
 from planbalance.engine.job import make_job
-from planbalance.engine.packer import Enterable
+from planbalance.engine.permissions import Enterable
 from planbalance.errors import InputError, PlanbalanceError, PlanError, UsageError
 from planbalance.executor import autoscaler
 from planbalance.model import Outcome
