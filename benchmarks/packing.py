@@ -55,7 +55,8 @@ def building(stage: Stage, *, peers: bool) -> Iterator[Case]:
     yield packed(stage, "keep", "tar", name="tar", peer="cp -r")
     out = stage.root / "peer.packed"
     quoted, target = shlex.quote(reference), shlex.quote(str(out))
-    stored = "-noI -noD -noF -noX -quiet -no-progress"
+    # Nothing compressed, and nothing compared with the rest: `--mode squashfs` does neither.
+    stored = "-noI -noD -noF -noX -no-duplicates -no-fragments -quiet -no-progress"
     for program, words in (
         ("tar", f"tar -cf {target} -C {quoted} ."),
         ("mksquashfs", f"mksquashfs {quoted} {target} {stored}"),

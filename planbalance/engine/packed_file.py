@@ -95,10 +95,12 @@ def end_file(
     documents = dict(packing.documents)
     if manifest is not None:
         documents[MANIFEST] = b"".join(manifest)
-    for path, at in packing.places.documents.items():
-        data = documents[path]
-        record = b"".join((form.head(path, len(data), FIXED_TIME), data, bytes(form.padding(len(data)))))
-        fs.write_at(file, record, at)
+    for path, begin in packing.places.documents.items():
+        at, data = begin, documents[path]
+        head = form.head(path, len(data), FIXED_TIME)
+        for part in (head, data, bytes(form.padding(len(data)))):  # the manifest is large: it is not copied
+            fs.write_at(file, part, at)
+            at += len(part)
     for at, length in packing.places.gaps:
         fs.write_at(file, form.filler(length), at)
     at, data = packing.ends.last

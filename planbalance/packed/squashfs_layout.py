@@ -192,7 +192,7 @@ class _Stream:
 
     def blocks(self) -> bytes:
         """Return the table as it is stored."""
-        whole = b"".join(self._parts)
+        whole = memoryview(b"".join(self._parts))  # its cuts share its memory
         cuts = [whole[at : at + METADATA] for at in range(0, len(whole), METADATA)]
         return b"".join([part for cut in cuts for part in ((len(cut) | STORED_METADATA).to_bytes(2, "little"), cut)])
 
