@@ -55,6 +55,16 @@ class Features(NamedTuple):
     whole: int
     first: Balance
 
+    def deviation(self, feature: int, excess: int) -> int:
+        """Return how far the boxes of a class are from their share in a part, in billionths of a percentage point."""
+        return abs(excess) * UNIT // (self.boxes[feature] * self.whole)
+
+    def missed(self, feature: int, part: int, groups: int) -> tuple[bool, int]:
+        """Return whether a part that could have a feature has none, and how many groups it is beyond its range."""
+        least, most = self.ranges[feature][part]
+        absent = self.everywhere[feature] and not groups and self.shares[part] > 0
+        return absent, max(0, least - groups, groups - most)
+
 
 class Unevenness(NamedTuple):
     """The later parts of the objective, for one placement; less is better.
@@ -150,12 +160,11 @@ class Counts:
         absent = outside = worst = total = 0
         for part, (excess, groups) in enumerate(zip(self.excess, self.groups, strict=True)):
             for feature, boxes in enumerate(features.boxes):
-                count = groups[feature]
-                least, most = features.ranges[feature][part]
-                absent += features.everywhere[feature] and not count and features.shares[part] > 0
-                outside += max(0, least - count, count - most)
+                lacks, beyond = features.missed(feature, part, groups[feature])
+                absent += lacks
+                outside += beyond
                 if boxes:
-                    deviation = abs(excess[feature]) * UNIT // (boxes * features.whole)
+                    deviation = features.deviation(feature, excess[feature])
                     if features.common[feature]:
                         worst = max(worst, deviation)
                     total += deviation

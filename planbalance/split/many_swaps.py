@@ -83,26 +83,23 @@ class _Field:
     """The bits of a number that hold by how much one count of the part `here` changes.
 
     Args:
-        feature: the class or trait value that is counted; -1 for slices.
+        feature: the class or trait value that is counted.
         shift: the lowest bit.
         greatest: no exchange changes the count by more, in either direction.
 
     Attributes:
         half: the highest bit, as a number. It is added before a field is read, because changes may be negative.
+        end: the bit above the highest one.
     """
 
-    __slots__ = ("feature", "greatest", "half", "shift")
+    __slots__ = ("end", "feature", "greatest", "half", "shift")
 
     def __init__(self, feature: int, shift: int, greatest: int) -> None:
         self.feature = feature
         self.shift = shift
         self.greatest = greatest
-        self.half = 1 << (2 * greatest + 2).bit_length()
-
-    @property
-    def end(self) -> int:
-        """The bit above the highest one."""
-        return self.shift + self.half.bit_length()
+        self.half = 1 << _bits(greatest) - 1
+        self.end = shift + _bits(greatest)
 
     def change(self, biased: int) -> int:
         """Return the change in a number to which `half` was added in every field."""
@@ -178,7 +175,7 @@ class _ExchangeSearch:
         self._loose = {feature for feature in greatest if negatives_follow and not features.boxes[feature]}
         self._limits = {feature: self._limits_of_groups(feature) for feature in sorted(greatest)}
         exact = [feature for feature, (least, most) in self._limits.items() if least == most]
-        end = (2 * REACH * max((slices[unit] for unit in chain(*units)), default=0) + 2).bit_length() + 1
+        end = _bits(REACH * max((slices[unit] for unit in chain(*units)), default=0))  # of the slices
         self._exact = _fields(end, [(feature, REACH) for feature in exact])
         self._keys = [self._exact[-1].end if exact else end]
         self._boxes = _fields(self._keys[0], [(feature, REACH * greatest[feature]) for feature in classes])
@@ -331,14 +328,13 @@ class _ExchangeSearch:
         if not self._features.common[feature]:
             return 0
         here, there = (self._counts.excess[part][feature] for part in (self._here, self._there))
-        worst = max(abs(here + change * whole), abs(there - change * whole))
-        return worst * UNIT // (self._features.boxes[feature] * whole)
+        return self._features.deviation(feature, max(abs(here + change * whole), abs(there - change * whole)))
 
     def _worst_elsewhere(self, touched: set[int]) -> int:
         features = self._features
         return max(
             (
-                abs(excess) * UNIT // (features.boxes[feature] * features.whole)
+                features.deviation(feature, excess)
                 for part, of_part in enumerate(self._counts.excess)
                 for feature, excess in enumerate(of_part)
                 if features.common[feature] and features.boxes[feature]
@@ -359,19 +355,23 @@ class _ExchangeSearch:
                 continue
             more = field.change(biased)
             for part, gain in ((self._here, more), (self._there, -more)):
-                count = counts.groups[part][feature] + gain
-                least, most = features.ranges[feature][part]
-                absent += features.everywhere[feature] and not count and features.shares[part] > 0
-                outside += max(0, least - count, count - most)
+                lacks, beyond = features.missed(feature, part, counts.groups[part][feature] + gain)
+                absent += lacks
+                outside += beyond
         for field in self._boxes:
             feature = field.feature
             more = field.change(biased) * features.whole
             for excess in (counts.excess[self._here][feature] + more, counts.excess[self._there][feature] - more):
-                deviation = abs(excess) * UNIT // (features.boxes[feature] * features.whole)
+                deviation = features.deviation(feature, excess)
                 total += deviation
                 if features.common[feature]:
                     worst = max(worst, deviation)
         return Unevenness(absent, outside, worst, total)
+
+
+def _bits(greatest: int) -> int:
+    """Return how many bits hold a change of at most so much in either direction, and a sum that is compared with it."""
+    return (2 * greatest + 2).bit_length() + 1
 
 
 def _fields(shift: int, counts: Sequence[tuple[int, int]]) -> list[_Field]:
