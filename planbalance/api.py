@@ -915,9 +915,8 @@ def slurm(
     where = None if request.output is None else os.path.abspath(request.output)
     pairs = tuple((os.path.abspath(old), os.path.abspath(new)) for old, new in request.map_input)
     chosen = resolve.apply_options(replace(request, output=where, map_input=pairs))
-    job = engine.make_job(
-        plan_file, chosen, *_kinds(imported)
-    )  # refuses options that contradict each other or the plan
+    # It refuses options that contradict each other or the plan.
+    job = engine.make_job(plan_file, chosen, *_kinds(imported))
     parts, called = len(header.blocks), "blocks"
     if job.packing is not None and not job.renders_first:  # slices are rendered block by block
         parts, called = -(-sum(block.count for block in header.blocks) // LEAST), "segments at most"

@@ -41,10 +41,10 @@ class Enterable:
 
     def _of_one(self, path: str) -> int:
         now = fs.look_through(path)
-        bits = 0 if now is None else (now.st_mode & 0o111) * 7
-        if now is not None and now.st_gid != self.group:
-            bits &= ~0o070 | (bits & 0o007) << 3
-        return bits | 0o700
+        if now is None:
+            return 0o700
+        bits = (now.st_mode & 0o111) * 7
+        return 0o700 | (bits if now.st_gid == self.group else _of_another_group(bits))
 
 
 class SourcePermissions:
@@ -77,7 +77,10 @@ class SourcePermissions:
         if enterable is None:
             root = self._roots[index]
             enterable = known[folder] = self._enterable.of(root, folder[len(root) :])
-        allowed = now.st_mode
-        if now.st_gid != self._group:
-            allowed &= ~0o070 | (allowed & 0o007) << 3
+        allowed = now.st_mode if now.st_gid == self._group else _of_another_group(now.st_mode)
         return allowed & enterable
+
+
+def _of_another_group(bits: int) -> int:
+    """Return permissions in which a group that is not the file's own has at most what everybody has."""
+    return bits & (~0o070 | (bits & 0o007) << 3)

@@ -83,7 +83,7 @@ class GrowingFolder(PackedFolder):
 def folders_of(entries: Iterable[Entry]) -> dict[str, PackedFolder]:
     """Return entries by folder, each folder behind the one that holds it; `""` is the root.
 
-    Raises PackedError where a path is there twice, or lies in what is no folder.
+    Raises PackedError where two entries have the same path, or where the parent of an entry is not a folder.
     """
     folders = {"": GrowingFolder()}
     for entry in entries:
