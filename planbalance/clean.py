@@ -154,7 +154,7 @@ def _spooled(tree: fs.Tree) -> int:
     except OSError:
         return 0
     try:
-        return sum(fs.facts(name, own).st_size for name in fs.list_folder(own) if name.startswith(fs.SPOOL))
+        return sum(fs.spool_files(own).values())
     except OSError:  # they go when the build is published
         return 0
     finally:

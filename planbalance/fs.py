@@ -12,6 +12,7 @@ import errno
 import hashlib
 import io
 import os
+import re
 import stat
 import threading
 import time
@@ -33,6 +34,7 @@ HEADER: Final = "staging.json"
 JOURNAL: Final = "journal"
 README: Final = "README"
 SPOOL: Final = "rendered-"  # how the names of files begin that hold rendered images until they have their places
+SPOOL_NAME: Final = re.compile(rf"{SPOOL}[0-9a-f]{{16}}\Z")
 PARTIAL_SUFFIX: Final = ".planbalance-partial"
 # How the name of a shard's file begins until it is whole. No suffix: no trainer takes it for an image.
 TEMPORARY: Final = ".planbalance-new-"
@@ -165,6 +167,11 @@ def close(fd: int) -> None:
 def close_written(fd: int) -> None:
     """Close a written file: some file systems report only now that they could not store it."""
     os.close(fd)
+
+
+def spool_files(fd: int) -> dict[str, int]:
+    """Return the files with rendered images in the folder of a staging folder's own files, with their lengths."""
+    return {name: facts(name, fd).st_size for name in list_folder(fd) if SPOOL_NAME.match(name)}
 
 
 def list_folder(fd: int) -> dict[str, str]:

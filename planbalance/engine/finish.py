@@ -22,7 +22,7 @@ from planbalance.engine.rendering import Rendered, all_rendered, keep_places, pl
 from planbalance.engine.resume import ImageSums, PlacedNames, taken_as_they_are
 from planbalance.engine.schedule import ANY_PERMISSIONS, Range, missing_ranges, ranges_by_block
 from planbalance.engine.shard import ShardJournals
-from planbalance.engine.spool import Spool, is_there, spool_files
+from planbalance.engine.spool import Spool, is_there
 from planbalance.engine.staging import (
     SEEN_SECONDS,
     Staging,
@@ -178,7 +178,7 @@ def _refuse_missing(job: Job) -> None:
 def _nothing_done(job: Job, mode: Mode, own: int) -> ShardsDone:
     """Return where what shards have done is collected. Raises PlanError, OSError."""
     if job.renders_first:
-        return ShardsDone(None, with_sums=False, spool=Spool(planned_sizes(job)), there=spool_files(own))
+        return ShardsDone(None, with_sums=False, spool=Spool(planned_sizes(job)), there=fs.spool_files(own))
     with_sums = takes_sums(job, mode)
     return ShardsDone(ImageSums(job) if with_sums else None, with_sums)
 

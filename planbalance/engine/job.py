@@ -248,7 +248,7 @@ def _packing(
             dataset_files.RECEIPT: _packed_receipt(header.digest, options),
         }
 
-    packing = Packing(
+    return Packing(
         options.mode,
         header.blocks,
         stats.columns,
@@ -256,9 +256,8 @@ def _packing(
         folders=packed_folders(header.blocks, _document_folders(kind)),
         summed=kind.summed if options.checksum == "sha256" else None,
         shard=place,
+        estimated=kind.renders,
     )
-    packing.estimated = kind.renders
-    return packing
 
 
 def _packed_receipt(digest: str, options: ApplyOptions) -> bytes:

@@ -16,7 +16,7 @@ from planbalance.engine.job import Job
 from planbalance.engine.packing import FORMS, Begin, SlicePlaces, files_of, places_of
 from planbalance.engine.permissions import Enterable, SourcePermissions
 from planbalance.engine.placer import BatchResult, Placer, SharedFlags
-from planbalance.engine.schedule import ANY_PERMISSIONS, Range
+from planbalance.engine.schedule import ANY_PERMISSIONS, Range, append_range
 from planbalance.engine.spool import Spool
 from planbalance.engine.staleness import GONE, GoneError, RefusedError, StaleError
 from planbalance.model import Operation
@@ -223,11 +223,7 @@ class Packer(Placer):
             return
         part.result.sums += run.sums
         part.result.permissions &= run.permissions
-        done = part.done
-        if done and done[-1].stop == run.first:
-            done[-1] = done[-1]._replace(stop=end)
-        else:
-            done.append(Range(block, run.first, end))
+        append_range(part.done, Range(block, run.first, end))
 
     def _head(self, files: Files, position: int, size: int) -> bytes:
         return self._form.head(f"{files.folder}/{files.names[position]}", size, files.times[position])

@@ -419,16 +419,17 @@ class Packing:
         folders: all that are in the file.
         summed: which of the documents the manifest names; None where there is no manifest.
         shard: what this run fills; None where that is all.
+        estimated: whether `columns` only estimates the sizes of some images, because they are not rendered yet. Then
+            all places, and the size of the file, are estimates too.
 
     Attributes:
         mode: the format.
         summed: as above.
-        estimated: whether `columns` has an estimate for the sizes of some images, which are not rendered yet. Then all
-            places and sizes are estimates. It is set by whoever makes it.
+        estimated: as above.
         size: of the file, once `ends` were asked for.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but four are given by name
         self,
         mode: Mode,
         blocks: Sequence[Block],
@@ -438,9 +439,10 @@ class Packing:
         folders: Sequence[str],
         summed: Sequence[str] | None,
         shard: ShardPlace | None,
+        estimated: bool = False,
     ) -> None:
         self.mode = mode
-        self.estimated = False
+        self.estimated = estimated
         self.summed = summed
         self._blocks = blocks
         self._columns = columns
@@ -487,8 +489,8 @@ class Packing:
         """Return what is known of a block of the whole plan. Raises PlanError."""
         return self._columns(index)
 
-    def with_sizes(self, sizes: Callable[[int], "array[int]"]) -> "Packing":
-        """Return the packing of the same build, now that the sizes of all images are known, by block."""
+    def with_sizes(self, sizes: Callable[[int], "array[int]"], *, estimated: bool = False) -> "Packing":
+        """Return the packing of the same build with these sizes of images, by block; `estimated` as of `Packing`."""
         return Packing(
             self.mode,
             self._blocks,
@@ -497,6 +499,7 @@ class Packing:
             folders=self._folders,
             summed=self.summed,
             shard=self._shard,
+            estimated=estimated,
         )
 
     @property

@@ -18,7 +18,7 @@ from planbalance.engine.journal import JournalFile, Record
 from planbalance.engine.packed_file import packing_of
 from planbalance.engine.resume import ConfirmedWork, confirm
 from planbalance.engine.schedule import count_operations, missing_ranges
-from planbalance.engine.spool import Spool, spool_files
+from planbalance.engine.spool import Spool
 from planbalance.engine.staging import Staging
 
 _JOURNAL: Final = f"{fs.JOURNAL}-rendered"
@@ -110,8 +110,7 @@ def _forget_other_places(job: Job, staging: Staging, journal: str) -> None:
 def _refuse_space(context: Context, spool: Spool, share_left: float) -> None:
     """Refuse to go on where the rest has no room (PlanError); of slices that are rendered, the sizes are known."""
     job = context.job
-    packing = packing_of(job).with_sizes(spool.sizes)
-    packing.estimated = True
+    packing = packing_of(job).with_sizes(spool.sizes, estimated=True)
     preflight.refuse_space(job._replace(packing=packing), context.mode, job.staging, share_left=share_left)
 
 
@@ -122,6 +121,6 @@ def _earlier_work(context: Context, staging: Staging, journal: JournalFile, spoo
     for record in earlier.spooled:
         keep_places(spool, record)
         context.permissions &= record.permissions
-    for name in spool_files(staging.own).keys() - set(spool.names):
+    for name in fs.spool_files(staging.own).keys() - set(spool.names):
         fs.unlink(name, staging.own)
     return earlier

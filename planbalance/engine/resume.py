@@ -2,7 +2,7 @@
 
 import os.path
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, groupby
 from typing import Any, NamedTuple
 
 from planbalance import fs
@@ -11,7 +11,7 @@ from planbalance.destination import Destination, label_of
 from planbalance.engine.job import Job
 from planbalance.engine.journal import SUM_BYTES, Record
 from planbalance.engine.schedule import Range, ranges_by_block
-from planbalance.engine.spool import is_there, spool_files
+from planbalance.engine.spool import is_there
 from planbalance.modes import MODE_TABLE, Mode
 
 
@@ -80,21 +80,29 @@ def confirm(job: Job, mode: Mode, tree: fs.Tree, records: Sequence[Record]) -> C
 def _confirm_rendered(job: Job, tree: fs.Tree, records: Sequence[Record]) -> ConfirmedWork:
     own = tree.folder(OWN_FOLDER)
     try:
-        there = spool_files(own)
+        there = fs.spool_files(own)
     finally:
         fs.close(own)
-    spooled = tuple(record for record in records if is_there(record.spooled, there))
-    gone = [part for record in records if not is_there(record.spooled, there) for part in record.ranges]
+    spooled: list[Record] = []
+    gone: list[Range] = []
+    for record in records:
+        if is_there(record.spooled, there):
+            spooled.append(record)
+        else:
+            gone += record.ranges
     found = (part for record in spooled for part in record.ranges)
-    return ConfirmedWork(ranges_by_block(chain(found, taken_as_they_are(job))), gone, spooled)
+    return ConfirmedWork(ranges_by_block(chain(found, taken_as_they_are(job))), gone, tuple(spooled))
 
 
 def taken_as_they_are(job: Job) -> Iterator[Range]:
-    """Yield the slices that need not be rendered. Raises PlanError."""
+    """Yield the slices that need not be rendered, in runs. Raises PlanError."""
     for block in range(len(job.plan.header.blocks)):
-        for position, operation in enumerate(job.plan.read_block(block)):
-            if not job.kind.is_rendered(operation):
-                yield Range(block, position, position + 1)
+        start = 0
+        for rendered, run in groupby(map(job.kind.is_rendered, job.plan.read_block(block))):
+            stop = start + sum(1 for _ in run)
+            if not rendered:
+                yield Range(block, start, stop)
+            start = stop
 
 
 def _is_packed_there(job: Job, tree: fs.Tree) -> bool:

@@ -41,6 +41,15 @@ def ranges_by_block(ranges: Iterable[Range]) -> dict[int, list[tuple[int, int]]]
     return found
 
 
+def append_range(ranges: list[Range], part: Range) -> None:
+    """Append a range; one that begins where the last one ends, in the same block, prolongs that."""
+    last = ranges[-1] if ranges else None
+    if last is not None and (last.block, last.stop) == (part.block, part.start):
+        ranges[-1] = last._replace(stop=part.stop)
+    else:
+        ranges.append(part)
+
+
 def count_operations(ranges: Iterable[Range]) -> int:
     """Return how many operations there are in ranges."""
     return sum(part.stop - part.start for part in ranges)

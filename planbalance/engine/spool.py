@@ -8,7 +8,6 @@ pass says where each image lies. Behind each image stands its SHA-256, which is 
 import errno
 import hashlib
 import os
-import re
 from array import array
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -21,7 +20,6 @@ from planbalance.dataset_files import OWN_FOLDER
 from planbalance.engine.schedule import Range
 from planbalance.fs import NOTHING_SHA256
 
-_NAME: Final = re.compile(rf"{fs.SPOOL}[0-9a-f]{{16}}\Z")
 _SUM: Final = len(NOTHING_SHA256) // 2
 _DAMAGED: Final = "its rendered picture was damaged in the staging folder, and must be rendered again"
 _NO_FILE: Final = 0xFFFF_FFFF
@@ -57,7 +55,7 @@ def spooled_of(value: object, count: int) -> Spooled | None:
     match value:
         case {"name": str(name), "at": int(at), "sizes": [*sizes]}:
             right = all(isinstance(size, int) and 0 <= size < 1 << 63 for size in sizes)
-            if _NAME.match(name) and 0 <= at < 1 << 63 and right and len(sizes) == count:
+            if fs.SPOOL_NAME.match(name) and 0 <= at < 1 << 63 and right and len(sizes) == count:
                 return Spooled(name, at, array("Q", sizes))
     return None
 
@@ -227,11 +225,6 @@ class SpoolReader:
         while self._files:
             fs.close(self._files.popitem()[1])
         self._own.close()
-
-
-def spool_files(own: int) -> Mapping[str, int]:
-    """Return the spool files in the staging folder's `.planbalance`, by name, with their lengths. Raises OSError."""
-    return {name: fs.facts(name, own).st_size for name in fs.list_folder(own) if _NAME.match(name)}
 
 
 def is_there(spooled: Spooled | None, there: Mapping[str, int]) -> bool:

@@ -10,7 +10,7 @@ from planbalance.engine.fd_cache import SharedFolders, Targets
 from planbalance.engine.packer import BlockPlaces, PackedTarget, Packer, Run
 from planbalance.engine.permissions import Enterable, SourcePermissions
 from planbalance.engine.placer import BatchResult, SharedFlags
-from planbalance.engine.schedule import Range
+from planbalance.engine.schedule import Range, append_range
 from planbalance.engine.spool import SpoolReader, SpoolWriter
 from planbalance.import_model import ImportOperation
 from planbalance.importing.placer import ImportPlacer, planned_png
@@ -38,10 +38,7 @@ class SpoolPlacer(ImportPlacer):
         """Render a part of a block; return the ranges that went well."""
         done: list[Range] = []
         for each in self._place_part(part, operations, _RENDER, _NO_TARGETS, result):
-            if done and done[-1].stop == each.start:  # one line of the journal for many source files
-                done[-1] = done[-1]._replace(stop=each.stop)
-            else:
-                done.append(each)
+            append_range(done, each)  # one line of the journal for many source files
         return done
 
     @cached_property
